@@ -1,0 +1,60 @@
+//! `kvs-fleet`: one WebRTC signaling channel for every camera of a batch.
+//!
+//! # The map
+//!
+//! Data comes in at the manifest and leaves at the results file. A module uses only those that stand before it:
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`error`] | the one error type at the top, which knows its exit code |
+//! | [`device`] | validated types: what cannot be wrong later |
+//! | [`template`] | `{column}` templates |
+//! | [`manifest`] | CSV → devices and numbered row errors, streaming |
+//! | [`roster`] | who is known, by device ID and by channel name, and where each one's row is |
+//! | [`plan`] | the manifest minus what is done → the work |
+//! | [`clock`] | what time it is, here and at the service |
+//! | [`pace`] | how fast requests may leave: the limiter and its controller |
+//! | [`retry`] | this failure, this attempt → done, wait, give up, stop the run |
+//! | [`service`] | the KVS control plane as a trait, and the AWS SDK behind it |
+//! | [`event`] | what the engine tells |
+//! | [`engine`] | the pipeline: the only module that spawns, sleeps and selects |
+//! | [`results`] | one row, the journal, the atomic finish, the runs log |
+//! | [`progress`], [`summary`] | what the person and the script see |
+//! | [`emulator`] | the service, in process |
+//! | [`cli`], [`commands`] | arguments → validated configuration → the parts wired together |
+//!
+//! # Invariants
+//!
+//! 1. Every attempt at the service passes its operation's limiter; nothing else retries.
+//! 2. A row is on disk (written and synced) before anything counts or shows it.
+//! 3. A device has at most one attempt in flight, and one row in the finished file.
+//! 4. No two devices share a channel. `created` and `exists` rows carry an ARN that the service reported for that name.
+//! 5. Time is tokio's and randomness is seeded: under a paused clock a whole run is deterministic.
+//! 6. Killed at any instant and run again, the end state is that of a run never killed, but that a channel whose row
+//!    was lost says `exists` instead of `created`.
+//! 7. Pure parts (controller, retry, emulator state, record codec) take time as an argument and return decisions.
+//!
+//! Deliberately absent: a database, a daemon, a second retry layer, and any state that the CSV alone could not restore.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod device;
+pub mod emulator;
+pub mod engine;
+pub mod error;
+pub mod event;
+pub mod manifest;
+pub mod pace;
+pub mod plan;
+pub mod progress;
+pub mod results;
+pub mod retry;
+pub mod roster;
+pub mod service;
+pub mod summary;
+pub mod template;

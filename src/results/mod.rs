@@ -1,0 +1,3 @@
+//! The results file: one row, the journal, the atomic finish, and the runs log beside it.
+
+pub mod record;

@@ -1,0 +1,174 @@
+//! The KVS control plane as the engine sees it: a trait, its requests, and what an answer can mean.
+//!
+//! Behind [`Service`] stands the AWS SDK ([`aws`]) or, in the simulation tests, the emulator's state. An
+//! implementation makes exactly one attempt for each call: no retries, no waiting for a rate. It sorts whatever comes
+//! back into a [`FailureKind`] and decides nothing.
+
+pub mod aws;
+pub mod classify;
+
+use std::future::Future;
+use std::time::SystemTime;
+
+use crate::device::{AccountId, ChannelArn, ChannelName, Device, MessageTtl};
+
+/// The operations of the service, each with a quota and so a limiter of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// `CreateSignalingChannel`
+    Create,
+    /// `DescribeSignalingChannel`
+    Describe,
+    /// `ListSignalingChannels`
+    List,
+}
+
+impl Operation {
+    /// The quota for each account and Region, in requests a second (WebRTC developer guide, "quotas").
+    #[must_use]
+    pub fn quota(self) -> f64 {
+        match self {
+            Self::Create | Self::List => 50.0,
+            Self::Describe => 300.0,
+        }
+    }
+}
+
+/// What an attempt brought, with what the answer's headers said.
+#[derive(Debug, Clone)]
+pub struct Answer<T> {
+    /// The operation's result.
+    pub result: Result<T, Failure>,
+    /// `x-amzn-RequestId`, where the answer had one.
+    pub request_id: Option<Box<str>>,
+    /// The service's clock: the answer's `Date` header (whole seconds).
+    pub date: Option<SystemTime>,
+}
+
+/// What a failed attempt means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// Over the quota: slow the limiter, try again, not the device's fault.
+    Throttled,
+    /// The channel is there already, or it is not ACTIVE.
+    InUse,
+    /// No such channel (or, from Describe, one that is not ACTIVE yet).
+    NotFound,
+    /// The request itself is wrong; trying again cannot help.
+    Rejected,
+    /// The caller is not allowed, perhaps only for this name.
+    Denied,
+    /// The account has as many channels as it may.
+    AccountFull,
+    /// Credentials expired, were refused, or the clock is wrong: no device's fault.
+    Credentials,
+    /// The service (or something before it) answered, but not with a result: 5xx, or a body that cannot be read.
+    /// The request may have been carried out.
+    ServerError,
+    /// The request may have been sent and carried out, but no answer came: timeout, reset.
+    Lost,
+    /// The request was never sent: DNS, connection, certificate.
+    Unreachable,
+}
+
+impl FailureKind {
+    /// Whether the service, or something that speaks for it, answered at all.
+    #[must_use]
+    pub fn is_answered(self) -> bool {
+        !matches!(self, Self::Lost | Self::Unreachable)
+    }
+
+    /// Whether the request may have been carried out although it failed.
+    #[must_use]
+    pub fn is_ambiguous(self) -> bool {
+        matches!(self, Self::ServerError | Self::Lost)
+    }
+}
+
+/// A failed attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What it means.
+    pub kind: FailureKind,
+    /// The service's error code, or one of this tool's own (`Timeout`, `ConnectionFailed`, …), in `CamelCase`.
+    pub code: Box<str>,
+    /// What the service or the network said, in its own words. Never holds a secret.
+    pub message: Box<str>,
+    /// Whether the answer bears no AWS request ID: a proxy or another server spoke in the service's place.
+    pub foreign: bool,
+}
+
+/// A channel's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChannelStatus {
+    /// Accepted, not usable yet.
+    Creating,
+    /// Usable.
+    Active,
+    /// Usable, a change is under way.
+    Updating,
+    /// About to be gone.
+    Deleting,
+}
+
+/// A channel as Describe or List shows it. Tags are not among what they tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Channel {
+    /// Its name.
+    pub name: ChannelName,
+    /// Its ARN.
+    pub arn: ChannelArn,
+    /// Where it is in its life.
+    pub status: ChannelStatus,
+    /// `SINGLE_MASTER` unless somebody made it otherwise.
+    pub channel_type: Box<str>,
+    /// Its message TTL, where the service says so (`SINGLE_MASTER` only).
+    pub message_ttl: Option<MessageTtl>,
+    /// When it was made, in milliseconds since the Unix epoch: from the ARN.
+    pub creation_millis: u64,
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, Default)]
+pub struct ChannelPage {
+    /// The page's channels.
+    pub channels: Vec<Channel>,
+    /// Where the next page starts; none after the last.
+    pub next_token: Option<Box<str>>,
+}
+
+/// Which page of which listing.
+#[derive(Debug, Clone, Default)]
+pub struct ListRequest {
+    /// Only names that begin with this.
+    pub name_prefix: Option<Box<str>>,
+    /// From an earlier page.
+    pub next_token: Option<Box<str>>,
+    /// At most so many channels a page: 1 to 10,000.
+    pub max_results: u16,
+}
+
+/// Who the credentials say we are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The account.
+    pub account: AccountId,
+    /// The caller's ARN.
+    pub caller: Box<str>,
+}
+
+/// The control plane in one Region. One call is one attempt.
+pub trait Service: Send + Sync + 'static {
+    /// `CreateSignalingChannel` for the device: its name, TTL and tags, type `SINGLE_MASTER`.
+    fn create(&self, device: &Device) -> impl Future<Output = Answer<ChannelArn>> + Send;
+
+    /// `DescribeSignalingChannel` by name.
+    fn describe(&self, name: &ChannelName) -> impl Future<Output = Answer<Channel>> + Send;
+
+    /// `ListSignalingChannels`, one page.
+    fn list(&self, request: &ListRequest) -> impl Future<Output = Answer<ChannelPage>> + Send;
+
+    /// Fetches the credentials anew from where they came from, and asks again who they belong to, where that can be
+    /// asked. Later attempts use the new ones; attempts under way keep the old.
+    fn reload_credentials(&self) -> impl Future<Output = Result<Option<Identity>, Failure>> + Send;
+}
