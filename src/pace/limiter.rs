@@ -54,16 +54,16 @@ impl Limiter {
     /// Waits for leave to send one request. First come, first served. Dropped before it returns, it takes nothing.
     pub async fn acquire(&self) -> Permit {
         let mut gate = self.gate.lock().await;
-        let mut waited = false;
         loop {
             let now = self.now();
             gate.follow(self.rate());
-            let Some(earliest) = gate.try_pass(now) else {
-                self.controller().on_sent(now, waited);
-                return Permit { sent_at: now };
-            };
-            waited = true;
-            tokio::time::sleep_until(self.origin + earliest).await;
+            match gate.try_pass(now) {
+                Ok(waited) => {
+                    self.controller().on_sent(now, waited);
+                    return Permit { sent_at: now };
+                }
+                Err(earliest) => tokio::time::sleep_until(self.origin + earliest).await,
+            }
         }
     }
 
@@ -136,18 +136,19 @@ impl Gate {
         while self.bucket.check().is_ok() {}
     }
 
-    /// Passes now, or says when to come again.
-    fn try_pass(&mut self, now: Duration) -> Option<Duration> {
+    /// Passes now and says whether a request had to wait for it, or says when to come again.
+    fn try_pass(&mut self, now: Duration) -> Result<bool, Duration> {
         self.reading.set(now);
         match self.bucket.check() {
             Ok(()) => {
-                self.last_due = self.due.take().unwrap_or(now);
-                None
+                let due = self.due.take();
+                self.last_due = due.unwrap_or(now);
+                Ok(due.is_some())
             }
             Err(not_yet) => {
                 let earliest = Duration::from_nanos(not_yet.earliest_possible().0);
                 self.due = Some(earliest);
-                Some(earliest)
+                Err(earliest)
             }
         }
     }

@@ -168,7 +168,14 @@ pub trait Service: Send + Sync + 'static {
     /// `ListSignalingChannels`, one page.
     fn list(&self, request: &ListRequest) -> impl Future<Output = Answer<ChannelPage>> + Send;
 
-    /// Fetches the credentials anew from where they came from, and asks again who they belong to, where that can be
-    /// asked. Later attempts use the new ones; attempts under way keep the old.
-    fn reload_credentials(&self) -> impl Future<Output = Result<Option<Identity>, Failure>> + Send;
+    /// Counts the credentials: rises by one each time they are fetched anew.
+    fn credentials_generation(&self) -> u64;
+
+    /// Fetches the credentials anew from where they came from, unless somebody has since generation `seen`, and asks
+    /// again who they belong to, where that can be asked. Later attempts use the new ones; attempts under way keep
+    /// the old.
+    fn reload_credentials(
+        &self,
+        seen: u64,
+    ) -> impl Future<Output = Result<Option<Identity>, Failure>> + Send;
 }
