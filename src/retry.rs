@@ -161,9 +161,8 @@ pub fn after_settle(truth: Truth, history: &mut History, max_attempts: u32) -> A
     let more_tries = history.tries < max_attempts;
     match truth {
         Truth::Present => AfterSettle::Adopt,
-        Truth::Deleting if more_tries => AfterSettle::CreateAgain,
+        Truth::Deleting | Truth::Absent if more_tries => AfterSettle::CreateAgain,
         Truth::Deleting => AfterSettle::FailDeleting,
-        Truth::Absent if more_tries => AfterSettle::CreateAgain,
         Truth::Absent => AfterSettle::Fail,
         Truth::Unknown(FailureKind::Throttled) => AfterSettle::AskAgain,
         Truth::Unknown(FailureKind::Credentials) => AfterSettle::Reload,

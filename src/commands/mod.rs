@@ -1,1 +1,3 @@
-//! (to be written)
+//! One file a subcommand: arguments → validated configuration → the parts wired together.
+
+pub mod emulator;

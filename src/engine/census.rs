@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::flight::pace;
 use super::job::{Job, Phase};
 use super::lane::Lane;
 use super::stop::Stop;
@@ -16,7 +17,7 @@ use crate::service::{
 };
 
 /// A listing older than this is confirmed by Describe before it is believed.
-const FRESH: Duration = Duration::from_secs(60);
+const FRESH: Duration = Duration::from_mins(1);
 /// Channels a page: the most that the service allows.
 const PAGE: u16 = 10_000;
 /// Rows handed to the journal at once.
@@ -109,7 +110,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             let answer = self
                 .ask(crate::service::Operation::List, self.service.list(request))
                 .await;
-            self.pace(&self.lists, permit, &answer);
+            pace(&self.lists, permit, &answer);
             let failure = match answer.result {
                 Ok(page) => return Ok(page),
                 Err(failure) => failure,

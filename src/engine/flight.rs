@@ -38,7 +38,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         let answer = self
             .ask(Operation::Create, self.service.create(&job.device))
             .await;
-        self.pace(&self.creates, permit, &answer);
+        pace(&self.creates, permit, &answer);
         let failure = match answer.result {
             Ok(arn) => {
                 self.create_granted();
@@ -236,7 +236,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         let answer = self
             .ask(Operation::Describe, self.service.describe(name))
             .await;
-        self.pace(&self.describes, permit, &answer);
+        pace(&self.describes, permit, &answer);
         match answer.result {
             Ok(channel) => self.checked(channel).map(Some),
             Err(failure) if failure.kind == FailureKind::NotFound => Ok(None),
@@ -254,7 +254,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         loop {
             let permit = self.leave(&self.lists).await?;
             let answer = self.ask(Operation::List, self.service.list(&request)).await;
-            self.pace(&self.lists, permit, &answer);
+            pace(&self.lists, permit, &answer);
             let page = answer.result?;
             if let Some(channel) = page
                 .channels
@@ -331,20 +331,6 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         answer
     }
 
-    /// Tells a limiter what came of a request. Server errors and silence say nothing about the rate.
-    pub(super) fn pace<T>(&self, limiter: &Limiter, permit: Permit, answer: &Answer<T>) {
-        match answer.result.as_ref().err().map(|failure| failure.kind) {
-            Some(FailureKind::Throttled) => limiter.throttled(permit),
-            Some(
-                FailureKind::ServerError
-                | FailureKind::Lost
-                | FailureKind::Unreachable
-                | FailureKind::Credentials,
-            ) => {}
-            _ => limiter.accepted(permit),
-        }
-    }
-
     /// After an attempt without an answer: whether nobody else got one either. Then the lane pauses until one comes,
     /// or until the run has been silent for too long.
     async fn is_outage(&self, job: &Job, begun: Instant) -> bool {
@@ -371,7 +357,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             let answer = self
                 .ask(Operation::Describe, self.service.describe(name))
                 .await;
-            self.pace(&self.describes, permit, &answer);
+            pace(&self.describes, permit, &answer);
             let failure = match answer.result {
                 Err(failure) if !failure.kind.is_answered() => failure,
                 _ => {
@@ -428,6 +414,20 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         self.service_clock
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Tells a limiter what came of a request. Server errors and silence say nothing about the rate.
+pub(super) fn pace<T>(limiter: &Limiter, permit: Permit, answer: &Answer<T>) {
+    match answer.result.as_ref().err().map(|failure| failure.kind) {
+        Some(FailureKind::Throttled) => limiter.throttled(permit),
+        Some(
+            FailureKind::ServerError
+            | FailureKind::Lost
+            | FailureKind::Unreachable
+            | FailureKind::Credentials,
+        ) => {}
+        _ => limiter.accepted(permit),
     }
 }
 

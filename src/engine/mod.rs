@@ -24,6 +24,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
 pub use census::Census;
 pub use shared::FailureLimit;
 pub use stop::{Stop, StopSignal};
@@ -82,7 +85,7 @@ pub trait Ledger: Send + Sync + 'static {
 }
 
 /// Where a lane's devices come from.
-pub trait Work: Send + 'static {
+pub trait Work: Send + Sync + 'static {
     /// The next device; none when there are no more. Must be cancel-safe: dropped while waiting, it loses nothing.
     fn next(
         &mut self,
@@ -115,7 +118,26 @@ pub struct Parts<L> {
 #[derive(Debug)]
 pub struct Engine<S, L, W> {
     shared: Arc<Shared<L>>,
-    lanes: Vec<(Arc<Lane<S, L>>, W, Option<Census>)>,
+    lanes: Vec<Entrance<S, L, W>>,
+}
+
+/// A lane that has not begun.
+#[derive(Debug)]
+struct Entrance<S, L, W> {
+    lane: Arc<Lane<S, L>>,
+    work: W,
+    census: Option<Census>,
+}
+
+/// A Region whose first device arrives while the run is under way.
+#[derive(Debug)]
+pub struct Arrival<S, W> {
+    /// The Region.
+    pub region: Region,
+    /// Its client.
+    pub service: S,
+    /// Its devices.
+    pub work: W,
 }
 
 impl<S: Service, L: Ledger, W: Work> Engine<S, L, W> {
@@ -131,25 +153,20 @@ impl<S: Service, L: Ledger, W: Work> Engine<S, L, W> {
     /// Adds a Region with its client and its work.
     pub fn add_lane(&mut self, region: Region, service: S, work: W) {
         let number = self.lanes.len() as u64;
-        let lane = Lane::new(region, service, Arc::clone(&self.shared), number);
-        self.lanes.push((Arc::new(lane), work, None));
-    }
-
-    /// How much each lane has to itself: with several lanes none may hold all workers.
-    fn share_workers(&self) -> usize {
-        let lanes = self.lanes.len().max(1);
-        self.shared.settings.workers.div_ceil(lanes).max(1)
+        self.lanes.push(Entrance {
+            lane: Arc::new(Lane::new(region, service, Arc::clone(&self.shared), number)),
+            work,
+            census: None,
+        });
     }
 
     /// Lists the channels that exist, in all Regions at once. Where listing is not allowed or not possible, that is
     /// told as a warning and the lane has no census. Returns early when the run is to stop.
     pub async fn take_census(&mut self) {
-        let listings = self
-            .lanes
-            .iter_mut()
-            .map(|(lane, work, census)| async move {
-                *census = lane.list_all(|name| work.may_want(name)).await;
-            });
+        let listings = self.lanes.iter_mut().map(|entrance| async {
+            let work = &entrance.work;
+            entrance.census = entrance.lane.list_all(|name| work.may_want(name)).await;
+        });
         join_all(listings).await;
     }
 
@@ -157,11 +174,10 @@ impl<S: Service, L: Ledger, W: Work> Engine<S, L, W> {
     pub fn censuses(&self) -> impl Iterator<Item = (&Region, Option<&Census>)> {
         self.lanes
             .iter()
-            .map(|(lane, _, census)| (&lane.region, census.as_ref()))
+            .map(|entrance| (&entrance.lane.region, entrance.census.as_ref()))
     }
 
     /// The account that answers have come from so far.
-    #[must_use]
     pub fn account(&self) -> Option<AccountId> {
         self.shared.account()
     }
@@ -172,16 +188,65 @@ impl<S: Service, L: Ledger, W: Work> Engine<S, L, W> {
     }
 
     /// Works until everything is done or the run is stopped, and every request in flight is finished and recorded.
-    /// Says why it ended early, if it did.
-    pub async fn run(self) -> Option<Stop> {
-        let share = self.share_workers();
-        let lanes = self
-            .lanes
-            .into_iter()
-            .map(|(lane, work, census)| lane::run(lane, work, census.unwrap_or_default(), share));
-        join_all(lanes).await;
+    /// Regions may arrive while it runs; with `reconcile` each is listed first. Says why it ended early, if it did.
+    pub async fn run(
+        self,
+        mut arrivals: Option<mpsc::Receiver<Arrival<S, W>>>,
+        reconcile: bool,
+    ) -> Option<Stop> {
+        let workers = self.shared.settings.workers;
+        // With several lanes none may hold all workers; where they are not known in advance, first come, first served.
+        let share = match arrivals {
+            None => workers.div_ceil(self.lanes.len().max(1)).max(1),
+            Some(_) => workers,
+        };
+        let mut number = self.lanes.len() as u64;
+        let mut running = JoinSet::new();
+        for Entrance { lane, work, census } in self.lanes {
+            running.spawn(lane::run(lane, work, census.unwrap_or_default(), share));
+        }
+        loop {
+            tokio::select! {
+                Some(_) = running.join_next() => {}
+                arrival = next_arrival(&mut arrivals), if arrivals.is_some() => {
+                    let Some(Arrival { region, service, work }) = arrival else {
+                        arrivals = None;
+                        continue;
+                    };
+                    let lane = Lane::new(region, service, Arc::clone(&self.shared), number);
+                    number += 1;
+                    running.spawn(enter(Arc::new(lane), work, reconcile, share));
+                }
+                () = self.shared.stop.given(), if arrivals.is_some() => arrivals = None,
+                else => break,
+            }
+        }
         self.shared.end()
     }
+}
+
+async fn next_arrival<S, W>(
+    arrivals: &mut Option<mpsc::Receiver<Arrival<S, W>>>,
+) -> Option<Arrival<S, W>> {
+    match arrivals {
+        Some(arrivals) => arrivals.recv().await,
+        None => None,
+    }
+}
+
+/// A lane that begins while the run is under way.
+async fn enter<S: Service, L: Ledger, W: Work>(
+    lane: Arc<Lane<S, L>>,
+    work: W,
+    reconcile: bool,
+    workers: usize,
+) {
+    let census = if reconcile {
+        lane.list_all(|name| work.may_want(name)).await
+    } else {
+        None
+    };
+    lane::run(lane, work, census.unwrap_or_default(), workers).await;
 }
 
 /// Runs all to their end, side by side in this task.

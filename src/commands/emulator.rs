@@ -1,0 +1,4 @@
+//! (to be written)
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct EmulatorArgs {}
