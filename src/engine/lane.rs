@@ -17,11 +17,12 @@ use super::shared::Shared;
 use super::stop::Stop;
 use super::{Ledger, Work};
 use crate::clock::ServiceClock;
-use crate::device::Region;
+use crate::device::{Device, Region};
 use crate::event::Event;
 use crate::pace::controller::Controller;
 use crate::pace::limiter::{Limiter, Permit};
 use crate::retry::Schedule;
+use crate::roster::DeviceIndex;
 use crate::service::{Operation, Service};
 
 /// Fresh devices wait while so many others wait for their next try: memory stays flat whatever the service does.
@@ -301,25 +302,18 @@ impl<S: Service, L: Ledger> Loop<S, L> {
         }
     }
 
-    fn take_fresh(
-        &mut self,
-        device: Result<Option<(crate::roster::DeviceIndex, crate::device::Device)>, String>,
-    ) {
-        match device {
-            Ok(Some((index, device))) => {
-                let mut job = Job::new(index, device);
-                if self.census.claims(&job.device.channel_name) {
-                    // It was listed when the run began; only Describe says whether it is still there.
-                    job.phase = Phase::Settle;
-                    self.waiting.ready(job);
-                } else {
-                    self.fresh = Some(job);
-                }
-            }
-            Ok(None) => self.exhausted = true,
-            Err(message) => {
-                self.lane.shared.stop.give(Stop::Manifest(message));
-            }
+    fn take_fresh(&mut self, device: Option<(DeviceIndex, Device)>) {
+        let Some((index, device)) = device else {
+            self.exhausted = true;
+            return;
+        };
+        let mut job = Job::new(index, device);
+        if self.census.claims(&job.device.channel_name) {
+            // It was listed when the run began; only Describe says whether it is still there.
+            job.phase = Phase::Settle;
+            self.waiting.ready(job);
+        } else {
+            self.fresh = Some(job);
         }
     }
 

@@ -87,9 +87,7 @@ pub trait Ledger: Send + Sync + 'static {
 /// Where a lane's devices come from.
 pub trait Work: Send + Sync + 'static {
     /// The next device; none when there are no more. Must be cancel-safe: dropped while waiting, it loses nothing.
-    fn next(
-        &mut self,
-    ) -> impl Future<Output = Result<Option<(DeviceIndex, Device)>, String>> + Send;
+    fn next(&mut self) -> impl Future<Output = Option<(DeviceIndex, Device)>> + Send;
 
     /// Takes out those whose channel name the predicate accepts, as far as the work is known in advance. What comes
     /// later is offered by [`next`](Self::next) alone.

@@ -25,6 +25,8 @@ pub enum Stop {
         /// What the attempts brought.
         failure: Failure,
     },
+    /// Who we are could not be asked, for want of an answer.
+    NoIdentity(String),
     /// The service was reached, and then nothing got an answer for longer than allowed.
     Offline {
         /// The Region.
@@ -87,7 +89,7 @@ impl Stop {
         match self {
             Self::Interrupted => "interrupted",
             Self::Terminated => "terminated",
-            Self::Unreachable { .. } => "unreachable",
+            Self::Unreachable { .. } | Self::NoIdentity(_) => "unreachable",
             Self::Offline { .. } => "offline",
             Self::Throttled { .. } => "throttled",
             Self::Denied { .. } => "access-denied",
@@ -163,7 +165,7 @@ impl fmt::Display for Stop {
                 "the service answered from account {found}, but the account expected is {expected}; use the \
                  credentials (--profile) of {expected}, or other results"
             ),
-            Self::Results(message) | Self::Manifest(message) => f.write_str(message),
+            Self::NoIdentity(message) | Self::Results(message) | Self::Manifest(message) => f.write_str(message),
         }
     }
 }
