@@ -4,7 +4,9 @@
 //! the network or of results: it turns text into values, or says why it cannot.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+use regex::Regex;
 
 /// Why a value breaks one of the service's limits. The text says what was found and what is expected; the caller
 /// adds where (file, line, column or flag).
@@ -38,10 +40,13 @@ pub fn shown(text: &str) -> String {
     shown
 }
 
-/// Characters that change how their neighbours look (bidirectional controls, zero-width characters): in an ID they
-/// are nearly always an accident, and unseen.
+/// Characters that cannot be seen, look like a plain space, or change how their neighbours look (bidirectional
+/// controls): in an ID they are nearly always an accident.
 fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(
+        character,
+        '\u{a0}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+    )
 }
 
 /// A channel's name: 1 to 256 of `[a-zA-Z0-9_.-]`, unique in an account and Region.
@@ -54,34 +59,46 @@ impl ChannelName {
 
     /// Whether the text is a valid name, without making one.
     pub fn check(text: &str) -> Result<(), Invalid> {
+        let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+        if (1..=Self::LONGEST).contains(&text.len()) && text.bytes().all(sound) {
+            return Ok(());
+        }
+        Err(Self::flaw(text))
+    }
+
+    /// What is wrong with a text that is no name.
+    fn flaw(text: &str) -> Invalid {
         if text.is_empty() {
-            return Err(Invalid::new("the channel name is empty"));
+            return Invalid::new("the channel name is empty");
         }
         if let Some(odd) = text
             .chars()
             .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-')))
         {
-            return Err(Invalid::new(format!(
+            return Invalid::new(format!(
                 "the channel name {} contains {}; allowed are letters a-z A-Z, digits, '_', '.' and '-'",
                 shown(text),
                 shown(odd.encode_utf8(&mut [0; 4])),
-            )));
+            ));
         }
-        if text.len() > Self::LONGEST {
-            return Err(Invalid::new(format!(
-                "the channel name {} has {} characters; at most {} are allowed",
-                shown(text),
-                text.len(),
-                Self::LONGEST
-            )));
-        }
-        Ok(())
+        Invalid::new(format!(
+            "the channel name {} has {} characters; at most {} are allowed",
+            shown(text),
+            text.len(),
+            Self::LONGEST
+        ))
     }
 
     /// Validates a name.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         Self::check(text)?;
         Ok(Self(text.into()))
+    }
+
+    /// A name that [`ChannelName::check`] has passed.
+    pub(crate) fn checked(text: &str) -> Self {
+        debug_assert_eq!(Self::check(text), Ok(()));
+        Self(text.into())
     }
 
     /// The name as text.
@@ -130,8 +147,8 @@ impl MessageTtl {
     }
 }
 
-/// A tag: key of 1 to 128 characters, not starting with `aws:`; value of 0 to 256; letters, digits, white space and
-/// `_.:/=+-@` only.
+/// A tag: key of 1 to 128 characters, not starting with `aws:`; value of 0 to 256; letters and digits
+/// of any script, spaces and `_.:/=+-@` only.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tag {
     key: Box<str>,
@@ -165,6 +182,9 @@ impl Tag {
 
     /// Whether the text is a valid tag value.
     pub fn check_value(value: &str) -> Result<(), Invalid> {
+        if value.len() <= 256 && value.bytes().all(is_plain_tag_byte) {
+            return Ok(());
+        }
         let length = value.chars().count();
         if length > 256 {
             return Err(Invalid::new(format!(
@@ -185,6 +205,16 @@ impl Tag {
         })
     }
 
+    /// A tag whose parts [`Tag::check_key`] and [`Tag::check_value`] have passed.
+    pub(crate) fn checked(key: &str, value: &str) -> Self {
+        debug_assert_eq!(Self::check_key(key), Ok(()));
+        debug_assert_eq!(Self::check_value(value), Ok(()));
+        Self {
+            key: key.into(),
+            value: value.into(),
+        }
+    }
+
     /// The key.
     #[must_use]
     pub fn key(&self) -> &str {
@@ -198,14 +228,25 @@ impl Tag {
     }
 }
 
+fn is_plain_tag_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'_' | b'.' | b':' | b'/' | b'=' | b'+' | b'-' | b'@' | b' '
+        )
+}
+
 fn check_tag_text(part: &str, text: &str) -> Result<(), Invalid> {
     // The model's pattern: ^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$
-    let odd = text.chars().find(|c| {
-        !(c.is_alphanumeric()
-            || matches!(c, '_' | '.' | ':' | '/' | '=' | '+' | '-' | '@')
-            || (c.is_whitespace() && !c.is_control()))
-    });
-    match odd {
+    static BEYOND_ASCII: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"^[\p{L}\p{Z}\p{N}]$").ok());
+    let is_allowed = |character: &char| match u8::try_from(*character) {
+        Ok(byte) if byte.is_ascii() => is_plain_tag_byte(byte),
+        _ => BEYOND_ASCII
+            .as_ref()
+            .is_some_and(|class| class.is_match(character.encode_utf8(&mut [0; 4]))),
+    };
+    match text.chars().find(|character| !is_allowed(character)) {
         None => Ok(()),
         Some(odd) => Err(Invalid::new(format!(
             "the tag {part} {} contains {}; allowed are letters, digits, spaces and _.:/=+-@",
@@ -222,19 +263,7 @@ pub struct Region(Arc<str>);
 impl Region {
     /// Validates the form of a Region's name (whether it exists is for the service to say).
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let mut parts = text.split('-');
-        let first = parts.next().unwrap_or_default();
-        let last = parts.next_back().unwrap_or_default();
-        let lower = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
-        let middle: Vec<&str> = parts.collect();
-        let well_formed = (2..=5).contains(&first.len())
-            && lower(first)
-            && !middle.is_empty()
-            && middle.iter().all(|part| lower(part))
-            && !last.is_empty()
-            && last.len() <= 2
-            && last.bytes().all(|b| b.is_ascii_digit());
-        if well_formed && text.len() <= 32 {
+        if is_region(text) {
             Ok(Self(text.into()))
         } else {
             Err(Invalid::new(format!(
@@ -257,6 +286,22 @@ impl fmt::Display for Region {
     }
 }
 
+/// A short word of lower-case letters, one or more longer ones, and a number of one or two digits.
+fn is_region(text: &str) -> bool {
+    let is_word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    let mut parts = text.split('-');
+    let first = parts.next().unwrap_or_default();
+    let last = parts.next_back().unwrap_or_default();
+    let mut middle = parts.peekable();
+    text.len() <= 32
+        && (2..=5).contains(&first.len())
+        && is_word(first)
+        && middle.peek().is_some()
+        && middle.all(is_word)
+        && (1..=2).contains(&last.len())
+        && last.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// An AWS account's number: 12 digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(Box<str>);
@@ -267,7 +312,7 @@ impl AccountId {
 
     /// Validates an account number.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        if text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) {
+        if Self::is_number(text) {
             Ok(Self(text.into()))
         } else {
             Err(Invalid::new(format!(
@@ -275,6 +320,10 @@ impl AccountId {
                 shown(text)
             )))
         }
+    }
+
+    fn is_number(text: &str) -> bool {
+        text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
     }
 
     /// Whether this is the account of every emulator.
@@ -334,10 +383,12 @@ impl<'a> ArnParts<'a> {
         let (account, rest) = rest.split_once(':')?;
         let rest = rest.strip_prefix("channel/")?;
         let (channel_name, creation) = rest.split_once('/')?;
-        let sound = !partition.is_empty()
-            && !region.is_empty()
-            && account.len() == 12
-            && account.bytes().all(|b| b.is_ascii_digit())
+        let sound = partition.starts_with("aws")
+            && partition
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b == b'-')
+            && is_region(region)
+            && AccountId::is_number(account)
             && !creation.is_empty()
             && creation.bytes().all(|b| b.is_ascii_digit())
             && ChannelName::check(channel_name).is_ok();
@@ -397,4 +448,220 @@ pub struct Device {
     pub message_ttl: Option<MessageTtl>,
     /// The tags asked for: at most [`Tag::MOST`], each key once, in the order of the command line and the columns.
     pub tags: Vec<Tag>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason<T>(result: Result<T, Invalid>) -> String {
+        match result {
+            Ok(_) => "valid".to_owned(),
+            Err(invalid) => invalid.to_string(),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_shown() {
+        assert_eq!(shown("CAM-1"), "'CAM-1'");
+        assert_eq!(
+            shown("a\u{200b}b\u{a0}\n\u{202e}"),
+            r"'a\u{200b}b\u{a0}\n\u{202e}'"
+        );
+        assert_eq!(shown("Gerät 1"), "'Gerät 1'");
+        assert_eq!(shown(&"x".repeat(61)), format!("'{}…'", "x".repeat(60)));
+        assert_eq!(shown(&"x".repeat(60)), format!("'{}'", "x".repeat(60)));
+    }
+
+    #[test]
+    fn channel_names() {
+        for name in ["a", "DEVICE_1", "a.b-c_9", &"x".repeat(256)] {
+            assert_eq!(ChannelName::parse(name).unwrap().as_str(), name);
+        }
+        assert_eq!(reason(ChannelName::parse("")), "the channel name is empty");
+        assert_eq!(
+            reason(ChannelName::parse("Halle 3")),
+            "the channel name 'Halle 3' contains ' '; allowed are letters a-z A-Z, digits, '_', '.' and '-'"
+        );
+        assert!(reason(ChannelName::parse("Gerät")).contains("contains 'ä'"));
+        assert!(reason(ChannelName::parse("a\0")).contains(r"contains '\u{0}'"));
+        assert_eq!(
+            reason(ChannelName::parse(&"x".repeat(257))),
+            format!(
+                "the channel name '{}…' has 257 characters; at most 256 are allowed",
+                "x".repeat(60)
+            )
+        );
+    }
+
+    #[test]
+    fn message_ttls() {
+        assert_eq!(MessageTtl::parse("5").unwrap().as_secs(), 5);
+        assert_eq!(MessageTtl::parse(" 120 ").unwrap().as_secs(), 120);
+        for (text, shown) in [("4", "4"), ("121", "121"), ("-5", "-5"), ("261", "261")] {
+            assert_eq!(
+                reason(MessageTtl::parse(text)),
+                format!("the message TTL is {shown}; it must be 5 to 120 seconds")
+            );
+        }
+        for text in ["", "60s", "60.0", "1e2", "99999999999999999999", "٦٠"] {
+            assert_eq!(
+                reason(MessageTtl::parse(text)),
+                format!(
+                    "the message TTL is '{text}'; it must be a whole number of seconds, 5 to 120"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn tag_keys() {
+        for key in ["Site", "Größe", "日本 語", "a_.:/=+-@9", &"ü".repeat(128)] {
+            assert_eq!(Tag::check_key(key), Ok(()), "{key}");
+        }
+        assert_eq!(
+            reason(Tag::check_key("")),
+            "the tag key '' has 0 characters; it must have 1 to 128"
+        );
+        assert!(reason(Tag::check_key(&"ü".repeat(129))).contains("has 129 characters"));
+        assert_eq!(
+            reason(Tag::check_key("AWS:x")),
+            "the tag key 'AWS:x' starts with 'aws:', which is reserved"
+        );
+        assert!(reason(Tag::check_key("a,b")).contains("contains ','"));
+    }
+
+    #[test]
+    fn tag_values_follow_the_models_pattern() {
+        for value in [
+            "",
+            "Halle 3",
+            "a_.:/=+-@9",
+            "Ünï",
+            "½ Ⅷ",
+            "\u{a0}\u{3000}",
+            &"é".repeat(256),
+        ] {
+            assert_eq!(Tag::check_value(value), Ok(()), "{value:?}");
+        }
+        // Marks (as in decomposed letters), controls, symbols and punctuation are not in the pattern's classes.
+        for value in [
+            "e\u{301}", "\u{93f}", "a\tb", "a\nb", "\u{85}", "€", "a&b", "🙂", "\u{200b}",
+        ] {
+            let reason = reason(Tag::check_value(value));
+            assert!(
+                reason.contains("; allowed are letters, digits, spaces and _.:/=+-@"),
+                "{value:?}: {reason}"
+            );
+        }
+        assert_eq!(
+            reason(Tag::check_value("50%")),
+            "the tag value '50%' contains '%'; allowed are letters, digits, spaces and _.:/=+-@"
+        );
+        assert_eq!(
+            reason(Tag::check_value(&"x".repeat(257))),
+            format!(
+                "the tag value '{}…' has 257 characters; at most 256 are allowed",
+                "x".repeat(60)
+            )
+        );
+    }
+
+    #[test]
+    fn regions() {
+        for name in [
+            "us-east-1",
+            "ap-southeast-5",
+            "us-gov-west-1",
+            "us-isob-east-1",
+            "eusc-de-east-1",
+            "cn-northwest-1",
+        ] {
+            assert_eq!(Region::parse(name).unwrap().as_str(), name);
+        }
+        for name in [
+            "",
+            "eu",
+            "eu-1",
+            "eu-central",
+            "eu-central-",
+            "eu--1",
+            "EU-central-1",
+            "eu-central-1a",
+            "eu central 1",
+            "-eu-central-1",
+            "eu-central-123",
+            "europe-central-1",
+            "eu-centrál-1",
+        ] {
+            assert_eq!(
+                reason(Region::parse(name)),
+                format!("the Region '{name}' has not the form of one, such as 'eu-central-1'")
+            );
+        }
+        assert!(Region::parse(&format!("eu-{}-1", "x".repeat(28))).is_err());
+    }
+
+    #[test]
+    fn accounts() {
+        assert!(AccountId::parse("000000000000").unwrap().is_emulator());
+        assert!(!AccountId::parse("123456789012").unwrap().is_emulator());
+        for text in [
+            "",
+            "12345678901",
+            "1234567890123",
+            "1234-5678-9012",
+            "12345678901a",
+        ] {
+            assert_eq!(
+                reason(AccountId::parse(text)),
+                format!("the account '{text}' is not a number of 12 digits")
+            );
+        }
+    }
+
+    #[test]
+    fn arns_come_apart() {
+        let text = "arn:aws-cn:kinesisvideo:cn-north-1:123456789012:channel/DEVICE_1/1700000000123";
+        let arn = ChannelArn::parse(text).unwrap();
+        assert_eq!(arn.to_string(), text);
+        assert_eq!(
+            arn.parts(),
+            ArnParts {
+                partition: "aws-cn",
+                region: "cn-north-1",
+                account: "123456789012",
+                channel_name: "DEVICE_1",
+                creation_millis: 1_700_000_000_123,
+            }
+        );
+    }
+
+    #[test]
+    fn what_is_no_arn_is_refused() {
+        let good = "arn:aws:kinesisvideo:eu-central-1:123456789012:channel/a/1";
+        assert!(ChannelArn::parse(good).is_ok());
+        for (part, instead) in [
+            ("arn:", "arm:"),
+            ("aws:", ":"),
+            ("kinesisvideo", "kinesis"),
+            ("eu-central-1", ""),
+            ("eu-central-1", "somewhere"),
+            ("123456789012", "12345"),
+            ("channel/", "stream/"),
+            ("/a/", "//"),
+            ("/a/", "/a b/"),
+            ("/1", "/"),
+            ("/1", "/x"),
+            ("/1", "/-1"),
+            ("/1", "/1/2"),
+            ("/1", "/99999999999999999999"),
+        ] {
+            let bad = good.replace(part, instead);
+            assert_eq!(
+                reason(ChannelArn::parse(&bad)),
+                format!("{} is not the ARN of a signaling channel", shown(&bad)),
+            );
+        }
+    }
 }

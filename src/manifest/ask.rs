@@ -1,0 +1,348 @@
+//! What one row asks for: its cells checked against the service's limits, without copying them.
+
+use sha2::{Digest, Sha256};
+
+use super::cells::{Cells, Record};
+use super::compiled::{Compiled, Resolved};
+use super::error::RowError;
+use super::layout::{Layout, TagSource};
+use crate::device::{ChannelName, Device, Invalid, MessageTtl, Region, Tag, shown};
+
+/// How many Regions are remembered, so that a Region's name is not copied for each row. AWS has fewer.
+const REGIONS: usize = 64;
+
+/// Buffers that are used again for each row.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    channel_name: String,
+    tag: String,
+    regions: Vec<Region>,
+}
+
+/// A valid row: the device and the channel it asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    layout: &'a Layout,
+    cells: Cells<'a>,
+    names: Resolved<'a>,
+    region: &'a Region,
+    message_ttl: Option<MessageTtl>,
+}
+
+/// The device's ID in a row, perhaps empty.
+pub(super) fn device_id<'a>(layout: &Layout, cells: Cells<'a>) -> &'a str {
+    cells.get(layout.id).trim()
+}
+
+/// Checks a row.
+pub(super) fn resolve<'a>(
+    layout: &'a Layout,
+    record: &Record,
+    cells: Cells<'a>,
+    scratch: &'a mut Scratch,
+) -> Result<Ask<'a>, RowError> {
+    if record.has_stray_text() {
+        return Err(stray_text());
+    }
+    let Scratch {
+        channel_name,
+        tag,
+        regions,
+    } = scratch;
+    check_length(layout, cells)?;
+    let device_id = device_id(layout, cells);
+    check_id(layout, device_id)?;
+    let region = region(layout, cells, regions)?;
+    let mut names = Resolved {
+        device_id,
+        channel_name: "",
+        region: region.as_str(),
+    };
+    names.channel_name = channel_name_of(layout, cells, names, channel_name)?;
+    let message_ttl = message_ttl(layout, cells)?;
+    let ask = Ask {
+        layout,
+        cells,
+        names,
+        region,
+        message_ttl,
+    };
+    ask.check_tags(tag)?;
+    Ok(ask)
+}
+
+fn check_length(layout: &Layout, cells: Cells<'_>) -> Result<(), RowError> {
+    let wanted = layout.columns.len();
+    let found = cells.len();
+    // Spreadsheet programs put empty cells behind rows.
+    let too_many = found > wanted
+        && cells
+            .iter()
+            .skip(wanted)
+            .any(|cell| !cell.trim().is_empty());
+    if found < layout.needed || too_many {
+        let more = if too_many {
+            "; quote a cell that holds the delimiter"
+        } else {
+            ""
+        };
+        return Err(RowError::new(format!(
+            "the row has {found} {}, the header has {wanted}{more}",
+            if found == 1 { "field" } else { "fields" }
+        )));
+    }
+    Ok(())
+}
+
+/// What to say of a row with a cell such as `"CAM"1`.
+fn stray_text() -> RowError {
+    RowError::new(
+        "a cell has text behind its closing quote (\"); close the quote at the cell's end, or write \"\" for a quote \
+         that is part of the text",
+    )
+}
+
+fn check_id(layout: &Layout, device_id: &str) -> Result<(), RowError> {
+    if device_id.is_empty() {
+        return Err(RowError::new(format!(
+            "the device ID (column {}) is empty",
+            shown(layout.id_column())
+        )));
+    }
+    match &layout.id_pattern {
+        Some(pattern) if !pattern.matches(device_id) => Err(RowError::new(format!(
+            "the device ID {} does not match the pattern '{pattern}' as a whole",
+            shown(device_id)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn region<'a>(
+    layout: &'a Layout,
+    cells: Cells<'_>,
+    known: &'a mut Vec<Region>,
+) -> Result<&'a Region, RowError> {
+    let text = layout.region.map_or("", |index| cells.get(index).trim());
+    if text.is_empty() {
+        return layout.default_region.as_ref().ok_or_else(|| {
+            RowError::new(
+                "the row has no Region and the run has none; fill the column 'region' or give --region",
+            )
+        });
+    }
+    let place = known.iter().position(|region| region.as_str() == text);
+    let place = if let Some(place) = place {
+        place
+    } else {
+        let region = Region::parse(text).map_err(row_error)?;
+        if known.len() == REGIONS {
+            known.clear();
+        }
+        known.push(region);
+        known.len() - 1
+    };
+    Ok(&known[place])
+}
+
+/// The name from the cell or the template; `buffer` holds it where the template puts it together.
+fn channel_name_of<'a>(
+    layout: &'a Layout,
+    cells: Cells<'a>,
+    names: Resolved<'a>,
+    buffer: &'a mut String,
+) -> Result<&'a str, RowError> {
+    let cell = layout
+        .channel_name
+        .map_or("", |index| cells.get(index).trim());
+    let name = if !cell.is_empty() {
+        cell
+    } else if let Some(text) = layout.name_template.verbatim(cells, names) {
+        text
+    } else {
+        buffer.clear();
+        buffer.extend(layout.name_template.texts(cells, names));
+        buffer
+    };
+    ChannelName::check(name).map_err(row_error)?;
+    Ok(name)
+}
+
+fn message_ttl(layout: &Layout, cells: Cells<'_>) -> Result<Option<MessageTtl>, RowError> {
+    let cell = layout
+        .message_ttl
+        .map_or("", |index| cells.get(index).trim());
+    if cell.is_empty() {
+        return Ok(layout.default_ttl);
+    }
+    MessageTtl::parse(cell).map(Some).map_err(row_error)
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the form that `map_err` takes"
+)]
+fn row_error(invalid: Invalid) -> RowError {
+    RowError::new(invalid.to_string())
+}
+
+/// A tag's value in a row.
+#[derive(Debug, Clone, Copy)]
+enum Value<'a> {
+    Cell(&'a str),
+    Template(&'a Compiled),
+}
+
+impl<'a> Ask<'a> {
+    /// The device's ID: not empty, trimmed.
+    #[must_use]
+    pub fn device_id(&self) -> &'a str {
+        self.names.device_id
+    }
+
+    /// The channel's name, valid.
+    #[must_use]
+    pub fn channel_name(&self) -> &'a str {
+        self.names.channel_name
+    }
+
+    /// The Region the channel is to be in.
+    #[must_use]
+    pub fn region(&self) -> &'a Region {
+        self.region
+    }
+
+    /// The message TTL, where one is asked for.
+    #[must_use]
+    pub fn message_ttl(&self) -> Option<MessageTtl> {
+        self.message_ttl
+    }
+
+    /// The device as a value of its own.
+    #[must_use]
+    pub fn to_device(&self) -> Device {
+        let tags = self.layout.tags.iter().filter_map(|source| {
+            let value = self.value(source)?;
+            let text: String = self.texts(value).collect();
+            Some(Tag::checked(&source.key, &text))
+        });
+        Device {
+            id: self.device_id().into(),
+            channel_name: ChannelName::checked(self.channel_name()),
+            region: self.region.clone(),
+            message_ttl: self.message_ttl,
+            tags: tags.collect(),
+        }
+    }
+
+    /// A fingerprint of TTL and tags, whatever the order of the tags: what may differ between two runs without the
+    /// channel being another. Equal to [`digest_of`] the same device.
+    #[must_use]
+    pub fn digest(&self) -> u32 {
+        if self.layout.tags.is_empty() {
+            return self.layout.untagged_digests[ttl_byte(self.message_ttl) as usize];
+        }
+        let mut digest = AskDigest::new(self.message_ttl);
+        for &index in &self.layout.tags_by_key {
+            let source = &self.layout.tags[index];
+            if let Some(value) = self.value(source) {
+                digest.tag(&source.key, self.texts(value));
+            }
+        }
+        digest.finish()
+    }
+
+    fn check_tags(&self, buffer: &mut String) -> Result<(), RowError> {
+        let mut count = 0;
+        for source in &self.layout.tags {
+            let Some(value) = self.value(source) else {
+                continue;
+            };
+            count += 1;
+            let checked = match value {
+                Value::Cell(text) => Tag::check_value(text),
+                // Checked with the header.
+                Value::Template(template) if template.constant().is_some() => Ok(()),
+                Value::Template(_) => {
+                    buffer.clear();
+                    buffer.extend(self.texts(value));
+                    Tag::check_value(buffer)
+                }
+            };
+            checked.map_err(|invalid| {
+                RowError::new(format!("the tag {}: {invalid}", shown(&source.key)))
+            })?;
+        }
+        if count > Tag::MOST {
+            return Err(RowError::new(format!(
+                "the row asks for {count} tags; a channel has at most {}",
+                Tag::MOST
+            )));
+        }
+        Ok(())
+    }
+
+    fn value(&self, source: &'a TagSource) -> Option<Value<'a>> {
+        let cell = source.column.map_or("", |index| self.cells.get(index));
+        if cell.is_empty() {
+            source.template.as_ref().map(Value::Template)
+        } else {
+            Some(Value::Cell(cell))
+        }
+    }
+
+    fn texts(&self, value: Value<'a>) -> impl Iterator<Item = &'a str> {
+        let (cell, template) = match value {
+            Value::Cell(text) => (Some(text), None),
+            Value::Template(template) => (None, Some(template.texts(self.cells, self.names))),
+        };
+        cell.into_iter().chain(template.into_iter().flatten())
+    }
+}
+
+/// A fingerprint of a device's TTL and tags: see [`Ask::digest`].
+#[must_use]
+pub fn digest_of(device: &Device) -> u32 {
+    let mut tags: Vec<&Tag> = device.tags.iter().collect();
+    tags.sort_unstable_by_key(|tag| tag.key());
+    let mut digest = AskDigest::new(device.message_ttl);
+    for tag in tags {
+        digest.tag(tag.key(), std::iter::once(tag.value()));
+    }
+    digest.finish()
+}
+
+/// The first four bytes of the SHA-256 of: the TTL in one byte (0 for none), then key, NUL, value, NUL of each tag, by
+/// key. Neither key nor value can hold a NUL, so that no two asks are written alike.
+struct AskDigest(Sha256);
+
+impl AskDigest {
+    fn new(message_ttl: Option<MessageTtl>) -> Self {
+        Self(Sha256::new_with_prefix([ttl_byte(message_ttl)]))
+    }
+
+    fn tag<'t>(&mut self, key: &str, value: impl Iterator<Item = &'t str>) {
+        self.0.update(key);
+        self.0.update([0]);
+        for part in value {
+            self.0.update(part);
+        }
+        self.0.update([0]);
+    }
+
+    fn finish(self) -> u32 {
+        let hash = self.0.finalize();
+        u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
+    }
+}
+
+fn ttl_byte(message_ttl: Option<MessageTtl>) -> u8 {
+    message_ttl.map_or(0, MessageTtl::as_secs)
+}
+
+/// The digests of asks without tags, by TTL: most manifests have none, and hashing would cost more than reading.
+pub(super) fn untagged_digests() -> Vec<u32> {
+    (0..=u8::MAX)
+        .map(|ttl| AskDigest(Sha256::new_with_prefix([ttl])).finish())
+        .collect()
+}

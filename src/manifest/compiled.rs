@@ -1,0 +1,113 @@
+//! A template resolved against a header: names of columns have become their places, and nothing can be unknown later.
+
+use super::cells::Cells;
+use crate::template::{Piece, Template};
+
+/// A template whose columns are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Compiled(Vec<Part>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Literal(Box<str>),
+    DeviceId,
+    ChannelName,
+    Region,
+    Cell { index: usize, trimmed: bool },
+}
+
+/// What a row's names came to: these mean the resolved values, not cells.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Resolved<'a> {
+    pub(super) device_id: &'a str,
+    pub(super) channel_name: &'a str,
+    pub(super) region: &'a str,
+}
+
+impl Compiled {
+    /// Resolves a template. `place` gives a column's index and whether its cells are trimmed. The error is the name
+    /// of the unknown column.
+    pub(super) fn new<'t>(
+        template: &'t Template,
+        id_column: &str,
+        place: impl Fn(&str) -> Option<(usize, bool)>,
+    ) -> Result<Self, &'t str> {
+        let part = |piece: &'t Piece| match piece {
+            Piece::Literal(text) => Ok(Part::Literal(text.clone())),
+            Piece::Column(name) => match &**name {
+                "device_id" => Ok(Part::DeviceId),
+                name if name == id_column => Ok(Part::DeviceId),
+                "channel_name" => Ok(Part::ChannelName),
+                "region" => Ok(Part::Region),
+                name => match place(name) {
+                    Some((index, trimmed)) => Ok(Part::Cell { index, trimmed }),
+                    None => Err(name),
+                },
+            },
+        };
+        template
+            .pieces()
+            .iter()
+            .map(part)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// The text, where it is the same for every row.
+    pub(super) fn constant(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [] => Some(""),
+            [Part::Literal(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The texts that stand for themselves.
+    pub(super) fn literals(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Literal(text) => Some(&**text),
+            _ => None,
+        })
+    }
+
+    /// The text, where it is one value as it stands, and so needs no buffer.
+    pub(super) fn verbatim<'a>(
+        &'a self,
+        cells: Cells<'a>,
+        resolved: Resolved<'a>,
+    ) -> Option<&'a str> {
+        match self.0.as_slice() {
+            [] => Some(""),
+            [part] => Some(part.text(cells, resolved)),
+            _ => None,
+        }
+    }
+
+    /// The text, part by part.
+    pub(super) fn texts<'a>(
+        &'a self,
+        cells: Cells<'a>,
+        resolved: Resolved<'a>,
+    ) -> impl Iterator<Item = &'a str> {
+        self.0.iter().map(move |part| part.text(cells, resolved))
+    }
+}
+
+impl Part {
+    fn text<'a>(&'a self, cells: Cells<'a>, resolved: Resolved<'a>) -> &'a str {
+        match self {
+            Self::Literal(text) => text,
+            Self::DeviceId => resolved.device_id,
+            Self::ChannelName => resolved.channel_name,
+            Self::Region => resolved.region,
+            Self::Cell {
+                index,
+                trimmed: true,
+            } => cells.get(*index).trim(),
+            Self::Cell {
+                index,
+                trimmed: false,
+            } => cells.get(*index),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The manifest: a CSV of devices → what each row asks for, or why it cannot.
+//!
+//! This module knows one row at a time. It owns the CSV's grammar, the header and the service's limits on a row;
+//! whether a device or a channel's name comes twice, and what is done already, is for others to find out.
+//!
+//! A file is read whole ([`Manifest`]): its rows can be passed over again and again, and each be had again by its
+//! place. A stream ([`stream`]) is read once, a row as soon as it is there.
+//!
+//! | cells | are taken |
+//! | --- | --- |
+//! | device ID, `channel_name`, `region`, `message_ttl_seconds` | without the blanks around them |
+//! | all others | as they are, blanks, line ends and all |
+
+mod ask;
+mod cells;
+mod compiled;
+mod encoding;
+mod error;
+mod input;
+mod layout;
+mod near;
+mod options;
+mod rows;
+mod source;
+
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+pub use ask::{Ask, digest_of};
+pub use error::{Damage, ManifestError, RowError};
+pub use layout::Layout;
+pub use options::{IdPattern, Options, TagFlagError, parse_delimiter, parse_tag};
+pub use rows::{Row, Rows};
+pub use source::Hashed;
+
+use crate::device::Device;
+use ask::Scratch;
+use cells::{Record, Scan};
+use input::Body;
+
+/// The longest row, in bytes: far beyond what 50 tags and a few free columns can be, and little enough to hold.
+pub const LONGEST_ROW: usize = 1024 * 1024;
+
+/// How a manifest that comes from standard input is called in messages.
+pub const STANDARD_INPUT: &str = "standard input";
+
+/// Begins to read a manifest from a stream: returns when the header is there. Nothing behind it is known yet.
+pub fn stream<R: Read>(reader: R, options: &Options) -> Result<Rows<Hashed<R>>, ManifestError> {
+    Rows::begin(Hashed::new(reader), STANDARD_INPUT, options)
+}
+
+/// A manifest file, read whole and known to be readable: UTF-8 throughout, a header, at least one row, quotes closed.
+#[derive(Debug)]
+pub struct Manifest {
+    file: Box<str>,
+    text: String,
+    sha256: String,
+    layout: Arc<Layout>,
+    body: Body,
+}
+
+impl Manifest {
+    /// Reads a file and checks it whole. Takes the file's size in memory.
+    pub fn open(path: &Path, options: &Options) -> Result<Self, ManifestError> {
+        let file: Box<str> = path.display().to_string().into();
+        let bytes = read(path).map_err(|damage| ManifestError::file(&file, damage))?;
+        Self::check(file, bytes, options)
+    }
+
+    fn check(file: Box<str>, bytes: Vec<u8>, options: &Options) -> Result<Self, ManifestError> {
+        if let Some(damage) = encoding::alien(&bytes) {
+            return Err(ManifestError::file(&file, damage));
+        }
+        let text = encoding::string(bytes)
+            .map_err(|(lines, damage)| ManifestError::line(&file, lines + 1, damage))?;
+        let mut rows = Rows::begin(text.as_bytes(), &file, options)?;
+        let (layout, body) = (Arc::clone(rows.layout()), rows.body());
+        let at_risk = may_swallow_lines(text.as_bytes());
+        while rows.next()?.is_some() && at_risk {}
+        Ok(Self {
+            sha256: source::hex(&Sha256::digest(&text)),
+            file,
+            text,
+            layout,
+            body,
+        })
+    }
+
+    /// The SHA-256 of the file, in hexadecimal.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// How the rows are laid out.
+    #[must_use]
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// The rows from the first on.
+    #[must_use]
+    pub fn rows(&self) -> Rows<&[u8]> {
+        let layout = Arc::clone(&self.layout);
+        Rows::of_body(self.body.rest(&self.text), &self.file, layout, self.body)
+    }
+
+    /// Gives devices by the place of their rows.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor<'_> {
+        Cursor {
+            manifest: self,
+            record: Record::new(self.layout.delimiter()),
+            scratch: Scratch::default(),
+        }
+    }
+}
+
+/// Whether a row may be damaged in ways that the rest of the text does not show: quotes, endless lines. Most files
+/// have neither, and need no pass of their own to know it.
+fn may_swallow_lines(bytes: &[u8]) -> bool {
+    let mut lines = bytes.split(|&byte| byte == b'\n');
+    bytes.contains(&b'"') || lines.any(|line| line.len() >= LONGEST_ROW)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Damage> {
+    // Asked first, since what opening a folder gives differs from system to system.
+    if path.is_dir() {
+        return Err(Damage::Directory);
+    }
+    fs::read(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Damage::Missing,
+        _ => Damage::Io(error),
+    })
+}
+
+/// Reads rows again by their place: what the work list needs, which holds places and no devices.
+#[derive(Debug)]
+pub struct Cursor<'m> {
+    manifest: &'m Manifest,
+    record: Record,
+    scratch: Scratch,
+}
+
+impl Cursor<'_> {
+    /// The device whose row begins at this place, as [`Row::at`] gave it. None where no valid row begins.
+    pub fn device_at(&mut self, at: u64) -> Option<Device> {
+        let rest = self.manifest.text.get(usize::try_from(at).ok()?..)?;
+        self.record.clear();
+        let Scan::Done(length) = self.record.scan(rest.as_bytes(), true) else {
+            return None;
+        };
+        let text = rest.get(..length)?;
+        self.record.unescape(text);
+        let cells = self.record.cells(text);
+        let ask = ask::resolve(
+            &self.manifest.layout,
+            &self.record,
+            cells,
+            &mut self.scratch,
+        );
+        Some(ask.ok()?.to_device())
+    }
+}
+
+#[cfg(test)]
+mod tests;
