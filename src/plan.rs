@@ -161,8 +161,10 @@ impl Planner {
         if let Some(taken) = taken(roster, row, ask, Some(index)) {
             return Ok(taken);
         }
-        if !same_channel {
-            roster.rename(index, ask.channel_name(), ask.region());
+        if !same_channel
+            && let Err(full) = roster.rename(index, ask.channel_name(), ask.region())
+        {
+            return Ok(flaw("InvalidRow", row.line, &full.to_string()));
         }
         roster.list(index, row.at, ask.digest());
         Ok(match status {

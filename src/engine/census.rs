@@ -33,6 +33,11 @@ pub struct Census {
 }
 
 impl Census {
+    /// Channels that devices of the work may be waiting for.
+    pub fn wanted(&self) -> usize {
+        self.channels.len()
+    }
+
     /// Whether a channel of this name was listed.
     pub(super) fn claims(&self, name: &ChannelName) -> bool {
         self.channels.contains_key(name.as_str())

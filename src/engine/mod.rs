@@ -168,21 +168,16 @@ impl<S: Service, L: Ledger, W: Work> Engine<S, L, W> {
         join_all(listings).await;
     }
 
-    /// The census of each Region, where there is one.
-    pub fn censuses(&self) -> impl Iterator<Item = (&Region, Option<&Census>)> {
+    /// Each Region with its census, where there is one, and its work.
+    pub fn censuses(&self) -> impl Iterator<Item = (&Region, Option<&Census>, &W)> {
         self.lanes
             .iter()
-            .map(|entrance| (&entrance.lane.region, entrance.census.as_ref()))
+            .map(|entrance| (&entrance.lane.region, entrance.census.as_ref(), &entrance.work))
     }
 
     /// The account that answers have come from so far.
     pub fn account(&self) -> Option<AccountId> {
         self.shared.account()
-    }
-
-    /// Checks an account that is known from elsewhere; from now on every ARN must be of it.
-    pub fn expect_account(&self, account: &AccountId) {
-        self.shared.check_account(account.as_str());
     }
 
     /// Works until everything is done or the run is stopped, and every request in flight is finished and recorded.

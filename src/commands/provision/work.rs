@@ -42,6 +42,16 @@ impl ListedWork {
     }
 }
 
+impl LaneWork {
+    /// Devices left, as far as they are known in advance.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Listed(work) => work.devices.len(),
+            Self::Streamed(_) => 0,
+        }
+    }
+}
+
 impl Work for LaneWork {
     async fn next(&mut self) -> Option<(DeviceIndex, Device)> {
         match self {
