@@ -139,7 +139,10 @@ impl AwsService {
             .filter_map(|info| match convert::listed(info, &self.region) {
                 Ok(channel) => Some(channel),
                 Err(reason) => {
-                    tracing::warn!("a channel in {}'s listing is left out: {reason}", self.region);
+                    tracing::warn!(
+                        "a channel in {}'s listing is left out: {reason}",
+                        self.region
+                    );
                     None
                 }
             })
