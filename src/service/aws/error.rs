@@ -193,7 +193,7 @@ impl ConfigError {
 }
 
 /// AWS rejects signatures that are off by more than this.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(4 * 60);
+const CLOCK_TOLERANCE: Duration = Duration::from_mins(4);
 
 /// Says by how much this computer's clock is wrong, when it is so wrong that signatures fail.
 fn clock_error(aws: SystemTime, here: SystemTime) -> Option<String> {

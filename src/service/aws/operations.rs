@@ -44,9 +44,9 @@ impl AwsService {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let capture = Capture::default();
-        let sent = send(self.connection.client(&self.region), capture.clone()).await;
+        let outcome = send(self.connection.client(&self.region), capture.clone()).await;
         let seen = capture.take();
-        let result = match sent {
+        let result = match outcome {
             Ok(output) => read(output).map_err(|reason| seen.reply(b"").unreadable(&reason)),
             Err(error) => Err(seen
                 .failure(&error, self.connection.timeout())

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use kvs_fleet::device::Device;
+use kvs_fleet::device::{Device, Region};
 use kvs_fleet::service::aws::Connection;
 use kvs_fleet::service::{ChannelStatus, FailureKind, ListRequest, Service as _};
 
@@ -54,6 +54,7 @@ async fn create_sends_name_type_ttl_and_tags_and_believes_the_right_arn() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table, a case an entry")]
 async fn every_failure_of_the_service_is_sorted() {
     let page = "<html><body>503</body></html>";
     let text = "Content-Type: text/html\r\n";
@@ -454,4 +455,51 @@ async fn many_that_saw_the_same_credentials_fail_reload_once() {
     assert_eq!(service.credentials_generation(), 1);
     assert_eq!(service.reload_credentials(1).await, Ok(None));
     assert_eq!(connection.generation(), 2);
+}
+
+#[tokio::test]
+async fn connections_are_used_again_by_all_regions_and_after_a_reload_but_requests_are_never_repeated()
+ {
+    let script = Script::new(vec![
+        bare_answer("404 Not Found", "", "{}"),
+        bare_answer("404 Not Found", "", "{}"),
+        bare_answer("404 Not Found", "", "{}"),
+        Act::SendAndClose(String::new()),
+        Act::Hang,
+    ]);
+    let connection = Connection::load(settings(&start(&script).await))
+        .await
+        .unwrap();
+    let other = Region::parse("us-east-1").unwrap();
+    connection.region(&region()).describe(&name()).await;
+    connection.region(&other).describe(&name()).await;
+    connection.reload(0, &other).await.unwrap();
+    assert_eq!(script.connections(), 1);
+    let requests = script.requests();
+    let scope = |index: usize| requests[index].header("authorization").unwrap();
+    assert!(scope(0).contains("/eu-central-1/kinesisvideo/"));
+    assert!(scope(1).contains("/us-east-1/kinesisvideo/"));
+
+    // The server closes the connection in use instead of answering: whether it worked is unknown, so it must not be
+    // sent again by anyone who has not asked Describe.
+    let failure = connection.region(&other).create(&device()).await.result;
+    assert_eq!(failure.unwrap_err().kind, FailureKind::Lost);
+    assert_eq!(script.requests().len(), 4);
+    assert_eq!(script.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_handshake_that_never_ends_was_never_a_request() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut quick = settings(&format!("https://{}", listener.local_addr().unwrap()));
+    quick.timeout = Duration::from_millis(500);
+    let connection = Connection::load(quick).await.unwrap();
+    let answer = connection.region(&region()).create(&device()).await;
+    let failure = answer.result.unwrap_err();
+    assert_eq!(
+        (failure.kind, &*failure.code),
+        (FailureKind::Unreachable, "ConnectionFailed")
+    );
+    let said = &failure.message;
+    assert!(said.contains("connect timeout"), "{said}");
 }

@@ -52,3 +52,59 @@ pub(super) async fn service(url: &str) -> AwsService {
         .unwrap()
         .region(&region())
 }
+
+/// The sample policies allow what the tool calls, and no more.
+#[test]
+fn sample_policies_are_least() {
+    for (file, expected) in [
+        (
+            "iam-policy.json",
+            &[
+                "CreateSignalingChannel",
+                "DescribeSignalingChannel",
+                "ListSignalingChannels",
+                "TagResource",
+            ][..],
+        ),
+        (
+            "iam-policy-verify-rollback.json",
+            &[
+                "DeleteSignalingChannel",
+                "DescribeSignalingChannel",
+                "GetIceServerConfig",
+                "GetSignalingChannelEndpoint",
+                "ListSignalingChannels",
+                "ListTagsForResource",
+            ],
+        ),
+    ] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("samples")
+            .join(file);
+        let text = std::fs::read_to_string(path).unwrap();
+        let policy: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let mut actions = Vec::new();
+        for statement in policy["Statement"].as_array().unwrap() {
+            let of_statement = match &statement["Action"] {
+                serde_json::Value::Array(several) => several.clone(),
+                one => vec![one.clone()],
+            };
+            // Only listing has no resource to name.
+            let lists = of_statement == ["kinesisvideo:ListSignalingChannels"];
+            assert_eq!(statement["Resource"] == "*", lists, "{file}");
+            actions.extend(of_statement);
+        }
+        let mut actions: Vec<&str> = actions
+            .iter()
+            .map(|action| {
+                action
+                    .as_str()
+                    .unwrap()
+                    .strip_prefix("kinesisvideo:")
+                    .unwrap()
+            })
+            .collect();
+        actions.sort_unstable();
+        assert_eq!(actions, expected, "{file}");
+    }
+}

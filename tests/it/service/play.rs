@@ -1,5 +1,6 @@
 //! A server that plays each kind of answer: HTTP/1.1 by hand, so that it can also be wrong.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -60,6 +61,7 @@ impl Request {
 pub(super) struct Script {
     acts: Arc<Mutex<Vec<Act>>>,
     requests: Arc<Mutex<Vec<Request>>>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Script {
@@ -68,11 +70,17 @@ impl Script {
         Self {
             acts: Arc::new(Mutex::new(acts)),
             requests: Arc::default(),
+            connections: Arc::default(),
         }
     }
 
     pub(super) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
+    }
+
+    /// How many connections were made.
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     fn next(&self) -> Act {
@@ -86,6 +94,7 @@ impl Script {
 
     /// Serves one connection; says whether it is to be broken.
     pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: &mut S) -> bool {
+        self.connections.fetch_add(1, Ordering::SeqCst);
         while let Some(request) = read_request(stream).await {
             self.requests.lock().unwrap().push(request);
             match self.next() {
