@@ -77,7 +77,7 @@ impl Intercept for Capture {
         let date = header("date").and_then(parse_date);
         self.with(|seen| {
             seen.status = response.status().as_u16();
-            seen.request_id = request_id.map(|id| classify::message_text(id));
+            seen.request_id = request_id.map(classify::message_text);
             seen.date = date;
             seen.error_type = header("x-amzn-errortype").map(Into::into);
         });
@@ -124,6 +124,7 @@ impl Seen {
                 .unreadable("the answer broke off before its end"),
             SdkError::ResponseError(_) => self.reply(body).failure(),
             SdkError::ConstructionFailure(_) => invalid(error),
+            SdkError::TimeoutError(_) if self.host.is_none() => late_credentials(limit),
             _ if self.host.is_none() => return Err(causes(error)),
             SdkError::TimeoutError(_) => classify::timed_out(limit),
             SdkError::DispatchFailure(dispatch) if dispatch.is_user() => invalid(error),
@@ -137,6 +138,16 @@ fn invalid(error: &(dyn Error + 'static)) -> Failure {
         kind: FailureKind::Rejected,
         code: classify::INVALID_REQUEST.into(),
         message: classify::message_text(&causes(error).join(": ")),
+        foreign: false,
+    }
+}
+
+fn late_credentials(limit: Duration) -> Failure {
+    let limit = limit.as_secs_f64();
+    Failure {
+        kind: FailureKind::Unreachable,
+        code: classify::TIMEOUT.into(),
+        message: format!("the AWS credentials did not arrive within {limit} s").into(),
         foreign: false,
     }
 }

@@ -14,7 +14,12 @@ pub(super) fn tags(device: &Device) -> Result<Option<Vec<Tag>>, BuildError> {
         return Ok(None);
     }
     let tag = |tag: &crate::device::Tag| Tag::builder().key(tag.key()).value(tag.value()).build();
-    device.tags.iter().map(tag).collect::<Result<_, _>>().map(Some)
+    device
+        .tags
+        .iter()
+        .map(tag)
+        .collect::<Result<_, _>>()
+        .map(Some)
 }
 
 /// The message TTL, where one is asked for.

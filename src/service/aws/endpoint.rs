@@ -165,9 +165,9 @@ fn host_of(authority: &str) -> Option<String> {
     let port_is_sound =
         port.is_none_or(|port| digits(port) && port.parse::<u16>().is_ok_and(|port| port > 0));
     let is_name_or_address = !host.is_empty()
-        && host.bytes().all(|byte| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':')
-        });
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':'));
     (port_is_sound && is_name_or_address).then(|| host.to_ascii_lowercase())
 }
 
@@ -246,10 +246,7 @@ mod tests {
             ),
             ("http://127.0.0.1.example.com", "plain http:// is refused"),
             ("http://128.0.0.1", "plain http:// is refused"),
-            (
-                "http://[::ffff:10.0.0.1]:4567",
-                "plain http:// is refused",
-            ),
+            ("http://[::ffff:10.0.0.1]:4567", "plain http:// is refused"),
             ("ftp://localhost", "scheme 'ftp'"),
             ("localhost:4567", "must start with https://"),
             ("", "must start with https://"),

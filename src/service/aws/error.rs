@@ -40,13 +40,19 @@ pub enum ConfigError {
         profiles: Vec<String>,
     },
     /// The profile files cannot be read.
-    #[error("the AWS configuration files cannot be read: {0}. They are ~/.aws/config and ~/.aws/credentials, unless AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE say otherwise")]
+    #[error(
+        "the AWS configuration files cannot be read: {0}. They are ~/.aws/config and ~/.aws/credentials, unless AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE say otherwise"
+    )]
     ProfileFiles(String),
     /// No Region is configured anywhere.
-    #[error("no AWS Region is set. Give --region, set AWS_REGION, or give the AWS profile one with: aws configure set region eu-central-1")]
+    #[error(
+        "no AWS Region is set. Give --region, set AWS_REGION, or give the AWS profile one with: aws configure set region eu-central-1"
+    )]
     NoRegion,
     /// The configured Region has not the form of one.
-    #[error("the configured AWS Region cannot be used (AWS_REGION, AWS_DEFAULT_REGION or the profile's): {0}")]
+    #[error(
+        "the configured AWS Region cannot be used (AWS_REGION, AWS_DEFAULT_REGION or the profile's): {0}"
+    )]
     InvalidRegion(String),
     /// The file of CA certificates cannot be used.
     #[error("AWS_CA_BUNDLE names {}, which cannot be used: {reason}. It must be a PEM file with the certificates to trust beside the system's", path.display())]
@@ -57,7 +63,9 @@ pub enum ConfigError {
         reason: String,
     },
     /// A proxy variable cannot be used.
-    #[error("the environment variable {variable} cannot be used: {reason}. It must be like http://proxy.example.com:8080")]
+    #[error(
+        "the environment variable {variable} cannot be used: {reason}. It must be like http://proxy.example.com:8080"
+    )]
     Proxy {
         /// The variable's name.
         variable: &'static str,
@@ -71,7 +79,8 @@ pub enum ConfigError {
     #[error(
         "no AWS credentials were found. Looked in the environment (AWS_ACCESS_KEY_ID), in the profile {} of ~/.aws/config and ~/.aws/credentials, and at a web identity, container and EC2 instance role. \
          Run `aws configure`, or `aws sso login --profile NAME`, or choose a profile with --profile or AWS_PROFILE (known are: {})",
-        shown(profile), known(profiles)
+        shown(profile),
+        known(profiles)
     )]
     CredentialsMissing {
         /// The profile that was selected.
@@ -80,7 +89,9 @@ pub enum ConfigError {
         profiles: Vec<String>,
     },
     /// The SSO session has ended, or never began.
-    #[error("the AWS sign-in (SSO) of this profile has expired or is missing. Run: {command}\nThen run this command again. ({reason})")]
+    #[error(
+        "the AWS sign-in (SSO) of this profile has expired or is missing. Run: {command}\nThen run this command again. ({reason})"
+    )]
     LoginNeeded {
         /// What to run.
         command: String,
@@ -88,7 +99,10 @@ pub enum ConfigError {
         reason: String,
     },
     /// Credentials are configured but could not be fetched.
-    #[error("the AWS credentials of the profile {} could not be loaded: {reason}", shown(profile))]
+    #[error(
+        "the AWS credentials of the profile {} could not be loaded: {reason}",
+        shown(profile)
+    )]
     CredentialsUnavailable {
         /// The profile that was selected.
         profile: String,
@@ -179,7 +193,7 @@ impl ConfigError {
 }
 
 /// AWS rejects signatures that are off by more than this.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(4 * 60);
+const CLOCK_TOLERANCE: Duration = Duration::from_mins(4);
 
 /// Says by how much this computer's clock is wrong, when it is so wrong that signatures fail.
 fn clock_error(aws: SystemTime, here: SystemTime) -> Option<String> {

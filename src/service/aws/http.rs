@@ -237,7 +237,11 @@ mod tests {
 
     #[test]
     fn a_proxy_that_cannot_be_used_is_said_without_its_password() {
-        for value in ["socks5://me:hunter2@proxy:1080", "http://", "http://me:hunter2@"] {
+        for value in [
+            "socks5://me:hunter2@proxy:1080",
+            "http://",
+            "http://me:hunter2@",
+        ] {
             let network = network(&[("ALL_PROXY", value)]);
             let error = network.proxy().expect_err(value).to_string();
             assert!(error.contains("ALL_PROXY"), "{error}");
@@ -254,7 +258,11 @@ mod tests {
 
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ca.pem");
-        std::fs::write(&path, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+        std::fs::write(
+            &path,
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        )
+        .unwrap();
         let damaged = network(&[("AWS_CA_BUNDLE", path.to_str().unwrap())]);
         let error = client(&damaged, true).expect_err("damaged").to_string();
         assert!(error.contains("certificate 1"), "{error}");

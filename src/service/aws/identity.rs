@@ -48,9 +48,8 @@ impl Connection {
             .await;
         let seen = capture.take();
         match sent {
-            Ok(output) => read(&output).map_err(|reason| {
-                ConfigError::Unreachable(seen.reply(b"").unreadable(&reason))
-            }),
+            Ok(output) => read(&output)
+                .map_err(|reason| ConfigError::Unreachable(seen.reply(b"").unreadable(&reason))),
             Err(error) => Err(match seen.failure(&error, self.timeout()) {
                 Ok(failure) => self.not_accepted(failure, &seen),
                 Err(causes) => self.not_sent(&causes),
@@ -63,7 +62,10 @@ impl Connection {
         builder.set_endpoint_url(self.endpoint().url().map(str::to_owned));
         let client = aws_sdk_sts::Client::from_conf(builder.build());
         let asked = client.get_caller_identity().send();
-        let output = tokio::time::timeout(OTHERS_TIMEOUT, asked).await.ok()?.ok()?;
+        let output = tokio::time::timeout(OTHERS_TIMEOUT, asked)
+            .await
+            .ok()?
+            .ok()?;
         read(&output).ok()
     }
 

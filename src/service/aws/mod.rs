@@ -106,12 +106,11 @@ impl Connection {
     pub async fn load(settings: Settings) -> Result<Self, ConfigError> {
         let profile = settings.profile.as_deref();
         let profiles = Profiles::load(profile).await;
-        let endpoint = match &settings.endpoint_url {
-            Some(url) => Endpoint::parse(url, "--endpoint-url")?,
-            None => {
-                profiles.check(false)?;
-                probe::configured(profile).await?
-            }
+        let endpoint = if let Some(url) = &settings.endpoint_url {
+            Endpoint::parse(url, "--endpoint-url")?
+        } else {
+            profiles.check(false)?;
+            probe::configured(profile).await?
         };
         profiles.check(!endpoint.is_loopback())?;
         let with_tls = endpoint.is_https();

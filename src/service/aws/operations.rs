@@ -44,9 +44,9 @@ impl AwsService {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let capture = Capture::default();
-        let sent = send(self.connection.client(&self.region), capture.clone()).await;
+        let outcome = send(self.connection.client(&self.region), capture.clone()).await;
         let seen = capture.take();
-        let result = match sent {
+        let result = match outcome {
             Ok(output) => read(output).map_err(|reason| seen.reply(b"").unreadable(&reason)),
             Err(error) => Err(seen
                 .failure(&error, self.connection.timeout())
@@ -139,7 +139,10 @@ impl AwsService {
             .filter_map(|info| match convert::listed(info, &self.region) {
                 Ok(channel) => Some(channel),
                 Err(reason) => {
-                    tracing::warn!("a channel in {}'s listing is left out: {reason}", self.region);
+                    tracing::warn!(
+                        "a channel in {}'s listing is left out: {reason}",
+                        self.region
+                    );
                     None
                 }
             })

@@ -68,8 +68,7 @@ async fn target(builder: Builder, region: &'static str) -> Result<String, Config
         .list_signaling_channels()
         .send()
         .await;
-    let recorded = recorder.take();
-    recorded.ok_or_else(|| {
+    recorder.take().ok_or_else(|| {
         let reason = asked.err().map(|error| causes(&error).join(": "));
         ConfigError::Endpoint(format!(
             "the configured endpoint cannot be used: {}",

@@ -85,7 +85,8 @@ fn every_code_of_the_table_in_the_header() {
 fn every_code_of_the_table_in_the_body() {
     for (code, status, kind) in TABLE {
         for field in ["__type", "code", "Code"] {
-            let body = format!(r#"{{"{field}":"com.amazonaws.kinesisvideo#{code}","message":"m"}}"#);
+            let body =
+                format!(r#"{{"{field}":"com.amazonaws.kinesisvideo#{code}","message":"m"}}"#);
             let failure = reply(status, "", &body);
             assert_eq!((failure.kind, &*failure.code), (kind, code), "{field}");
         }
@@ -168,7 +169,11 @@ fn an_answer_without_request_id_is_foreign_but_its_code_counts() {
     let failure = foreign(400, r#"{"__type":"ThrottlingException","message":"slow"}"#);
     assert_eq!(failure.kind, FailureKind::Throttled);
     assert!(failure.foreign);
-    assert!(failure.message.starts_with("slow; it bears no AWS request ID"));
+    assert!(
+        failure
+            .message
+            .starts_with("slow; it bears no AWS request ID")
+    );
 }
 
 #[test]
@@ -184,40 +189,72 @@ fn messages_are_one_bounded_line_without_the_session_token() {
 
 #[test]
 fn connections_are_told_apart_by_their_causes() {
-    let causes = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let causes = |texts: &[&str]| {
+        texts
+            .iter()
+            .map(|text| (*text).to_owned())
+            .collect::<Vec<_>>()
+    };
     for (texts, kind, code, part) in [
         (
-            &["dispatch failure", "io error", "client error (Connect)", "dns error", "failed to lookup address information: Name or service not known"][..],
+            &[
+                "dispatch failure",
+                "io error",
+                "client error (Connect)",
+                "dns error",
+                "failed to lookup address information: Name or service not known",
+            ][..],
             FailureKind::Unreachable,
             DNS_FAILED,
             "cannot be looked up: dns error: failed to lookup",
         ),
         (
-            &["client error (Connect)", "TLS handshake failed", "invalid peer certificate: UnknownIssuer"],
+            &[
+                "client error (Connect)",
+                "TLS handshake failed",
+                "invalid peer certificate: UnknownIssuer",
+            ],
             FailureKind::Unreachable,
             TLS_FAILED,
             "AWS_CA_BUNDLE",
         ),
         (
-            &["client error (Connect)", "tunnel error: proxy authorization required"],
+            &[
+                "client error (Connect)",
+                "tunnel error: proxy authorization required",
+            ],
             FailureKind::Unreachable,
             PROXY_FAILED,
             "HTTPS_PROXY",
         ),
         (
-            &["client error (Connect)", "tcp connect error", "Connection refused (os error 111)"],
+            &[
+                "client error (Connect)",
+                "tcp connect error",
+                "Connection refused (os error 111)",
+            ],
             FailureKind::Unreachable,
             CONNECTION_FAILED,
             "no connection to kvs.test: tcp connect error: Connection refused (os error 111)",
         ),
         (
-            &["timeout", "client error (Connect)", "HTTP connect timeout occurred after 3.1s", "timed out"],
+            &[
+                "timeout",
+                "client error (Connect)",
+                "HTTP connect timeout occurred after 3.1s",
+                "timed out",
+            ],
             FailureKind::Unreachable,
             CONNECTION_FAILED,
             "HTTP connect timeout occurred after 3.1s",
         ),
         (
-            &["io error", "client error (SendRequest)", "connection error", "Connection reset by peer (os error 104)"],
+            &[
+                "io error",
+                "client error (SendRequest)",
+                "connection error",
+                "Connection reset by peer (os error 104)",
+            ],
             FailureKind::Lost,
             CONNECTION_LOST,
             "the connection broke with kvs.test: connection error: Connection reset",
