@@ -295,7 +295,11 @@ mod tests {
         let file = RealDisk.create_new(&path).unwrap();
         assert!(RealDisk.names(&path, &file).unwrap());
         let other = folder.path().join("b");
-        RealDisk.create_new(&other).unwrap().write_at(0, b"x").unwrap();
+        RealDisk
+            .create_new(&other)
+            .unwrap()
+            .write_at(0, b"x")
+            .unwrap();
         RealDisk.rename(&other, &path).unwrap();
         assert!(!RealDisk.names(&path, &file).unwrap());
         RealDisk.remove(&path).unwrap();

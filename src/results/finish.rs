@@ -143,7 +143,9 @@ fn agree<D: Disk>(
             Err(source) => return Err(journal.error(&journal.path, "read", source)),
         }
     }
-    agreement.is_whole = agreement.end == length;
+    let is_ours = journal.disk.names(&journal.path, file);
+    let is_ours = is_ours.map_err(|source| journal.error(&journal.path, "looked up", source))?;
+    agreement.is_whole = agreement.end == length && is_ours;
     Ok(agreement)
 }
 
@@ -192,7 +194,7 @@ fn write_finished<D: Disk>(
         written: 0,
         chunk: HEADER.as_bytes().to_vec(),
         span: None,
-        line: Vec::new(),
+        source: Vec::new(),
         splitter: Splitter::default(),
     };
     copy.agreed(agreement.end)?;
@@ -247,7 +249,9 @@ fn put_in_place<D: Disk>(
     let disk = &journal.disk;
     disk.rename(temporary, &target)
         .and_then(|()| disk.sync_folder_of(&target))
-        .map_err(|source| journal.error(&target, "replaced (is it open in another program?)", source))?;
+        .map_err(|source| {
+            journal.error(&target, "replaced (is it open in another program?)", source)
+        })?;
     Ok(finished)
 }
 
@@ -279,7 +283,8 @@ struct Copy<'a, D: Disk> {
     chunk: Vec<u8>,
     /// Rows to be copied next.
     span: Option<Span>,
-    line: Vec<u8>,
+    /// Bytes of the journal.
+    source: Vec<u8>,
     splitter: Splitter,
 }
 
@@ -288,8 +293,7 @@ struct Copy<'a, D: Disk> {
 struct Span {
     offset: u64,
     end: u64,
-    /// How many they are; unknown for those that were found to agree.
-    rows: Option<u64>,
+    rows: u64,
 }
 
 impl<D: Disk> Copy<'_, D> {
@@ -298,14 +302,13 @@ impl<D: Disk> Copy<'_, D> {
         let mut offset = HEADER.len() as u64;
         while offset < end {
             let next = end.min(offset + CHUNK_BYTES as u64);
-            self.read_span(Span {
-                offset,
-                end: next,
-                rows: None,
-            })?;
-            self.chunk.append(&mut self.line);
+            self.read(offset, next)?;
+            let (copied, _) = self.copy_rows()?;
+            if copied == 0 {
+                return Err(self.journal.changed());
+            }
             self.write_full_chunk()?;
-            offset = next;
+            offset += copied as u64;
         }
         Ok(())
     }
@@ -316,32 +319,42 @@ impl<D: Disk> Copy<'_, D> {
             && span.end - span.offset < CHUNK_BYTES as u64
         {
             span.end = place.end();
-            span.rows = span.rows.map(|rows| rows + 1);
+            span.rows += 1;
             return Ok(());
         }
         self.flush_span()?;
         self.span = Some(Span {
             offset: place.offset,
             end: place.end(),
-            rows: Some(1),
+            rows: 1,
         });
         Ok(())
     }
 
-    /// Copies the rows that were gathered. That they are still rows is checked, since the file may have been rewritten
-    /// in place by another program, and the copy is to replace it.
+    /// Copies the rows that were gathered.
     fn flush_span(&mut self) -> Result<(), FinishError> {
         let Some(span) = self.span.take() else {
             return Ok(());
         };
-        self.read_span(span)?;
-        if self.line.last() != Some(&b'\n') {
-            self.line.push(b'\n');
+        self.read(span.offset, span.end)?;
+        if self.source.last() != Some(&b'\n') {
+            self.source.push(b'\n');
         }
-        let mut rows = 0;
-        let mut rest = self.line.as_slice();
-        while let Split::Record { length } = self.splitter.split(rest) {
-            let (row, behind) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+        if self.copy_rows()? == (self.source.len(), span.rows) {
+            Ok(())
+        } else {
+            Err(self.journal.changed())
+        }
+    }
+
+    /// Copies the rows that `source` starts with: how many bytes and rows. That they are still rows is checked, since
+    /// the file may have been rewritten in place by another program, and the copy is to replace it.
+    fn copy_rows(&mut self) -> Result<(usize, u64), FinishError> {
+        let (mut copied, mut rows) = (0, 0);
+        while let Some(rest) = self.source.get(copied..)
+            && let Split::Record { length } = self.splitter.split(rest)
+        {
+            let row = rest.get(..length).unwrap_or_default();
             let fields = self.splitter.fields(row);
             match (RecordView::check(&fields), fields.text()) {
                 (Ok(Some(_)), Ok(_)) if self.journal.is_canonical => {
@@ -353,25 +366,22 @@ impl<D: Disk> Copy<'_, D> {
                 ),
                 _ => return Err(self.journal.changed()),
             }
-            rest = behind;
+            copied += length;
             rows += 1;
         }
-        if rest.is_empty() && span.rows == Some(rows) {
-            Ok(())
-        } else {
-            Err(self.journal.changed())
-        }
+        Ok((copied, rows))
     }
 
-    fn read_span(&mut self, span: Span) -> Result<(), FinishError> {
+    /// Reads this part of the journal into `source`.
+    fn read(&mut self, start: u64, end: u64) -> Result<(), FinishError> {
         let journal = self.journal;
-        let Some(file) = journal.file.as_ref().filter(|_| span.end <= journal.end) else {
+        let Some(file) = journal.file.as_ref().filter(|_| end <= journal.end) else {
             return Err(journal.changed());
         };
-        let length = usize::try_from(span.end.saturating_sub(span.offset)).unwrap_or(usize::MAX);
-        self.line.clear();
-        self.line.resize(length, 0);
-        read_exact_at(file, span.offset, &mut self.line)
+        let length = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
+        self.source.clear();
+        self.source.resize(length, 0);
+        read_exact_at(file, start, &mut self.source)
             .map_err(|source| journal.error(&journal.path, "read", source))
     }
 

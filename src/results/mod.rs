@@ -19,5 +19,9 @@ pub mod journal;
 pub mod read;
 pub mod record;
 mod scan;
+#[cfg(test)]
+mod test_disk;
+#[cfg(test)]
+mod tests;
 pub mod view;
 pub mod writer;

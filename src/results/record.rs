@@ -274,7 +274,10 @@ mod tests {
         ] {
             row.error_message = said.into();
             let line = encoded(&row);
-            assert!(line.ends_with(&format!(",{written},\n")), "{said:?} gave {line}");
+            assert!(
+                line.ends_with(&format!(",{written},\n")),
+                "{said:?} gave {line}"
+            );
         }
         row.request_id = "=x".into();
         row.error_code = "\nBad".into();

@@ -323,7 +323,10 @@ mod tests {
     fn fields_of(splitter: &Splitter, bytes: &[u8]) -> Vec<String> {
         let fields = splitter.fields(bytes);
         let text = fields.text().unwrap();
-        fields.ranges().map(|range| text[range].to_owned()).collect()
+        fields
+            .ranges()
+            .map(|range| text[range].to_owned())
+            .collect()
     }
 
     /// Records of up to eleven fields from an alphabet that is hard on readers.
@@ -349,7 +352,8 @@ mod tests {
             let mut splitter = Splitter::default();
             while let Split::Record { length } = splitter.split(rest) {
                 let record = fields_of(&splitter, &rest[..length]);
-                if splitter.layout.count <= COLUMNS.len() && !splitter.fields(rest).bytes.is_empty() {
+                if splitter.layout.count <= COLUMNS.len() && !splitter.fields(rest).bytes.is_empty()
+                {
                     ours.push(record);
                 }
                 rest = &rest[length..];
@@ -366,7 +370,12 @@ mod tests {
                 .collect();
             let ours: Vec<Vec<String>> = ours.into_iter().filter(|r| r.concat() != "").collect();
             compared += ours.len();
-            assert_eq!(ours, theirs, "seed {seed}: {:?}", String::from_utf8_lossy(&bytes));
+            assert_eq!(
+                ours,
+                theirs,
+                "seed {seed}: {:?}",
+                String::from_utf8_lossy(&bytes)
+            );
         }
         assert!(compared > 10_000);
     }
@@ -374,9 +383,18 @@ mod tests {
     #[test]
     fn says_why_there_is_no_record() {
         let mut splitter = Splitter::default();
-        assert_eq!(splitter.split(b"a,b"), Split::Unfinished { in_quotes: false });
-        assert_eq!(splitter.split(b"a,\"b\n"), Split::Unfinished { in_quotes: true });
-        assert_eq!(splitter.split(b"a,\"b\""), Split::Unfinished { in_quotes: false });
+        assert_eq!(
+            splitter.split(b"a,b"),
+            Split::Unfinished { in_quotes: false }
+        );
+        assert_eq!(
+            splitter.split(b"a,\"b\n"),
+            Split::Unfinished { in_quotes: true }
+        );
+        assert_eq!(
+            splitter.split(b"a,\"b\""),
+            Split::Unfinished { in_quotes: false }
+        );
         assert_eq!(splitter.split(b"a,\0b\n"), Split::Nul);
         assert_eq!(splitter.split(b"a,\"\0b\"\n"), Split::Nul);
         assert_eq!(splitter.split(b""), Split::Unfinished { in_quotes: false });

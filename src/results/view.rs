@@ -19,7 +19,9 @@ pub enum Damage {
     #[error("the row is not UTF-8 text; save the file as UTF-8")]
     NotUtf8,
     /// A NUL byte in front of what a power loss can have left.
-    #[error("the row holds a NUL byte, and too much follows for it to be the trace of a power loss")]
+    #[error(
+        "the row holds a NUL byte, and too much follows for it to be the trace of a power loss"
+    )]
     Nul,
     /// A quote that is opened and never closed.
     #[error("a quote is opened in this row and never closed")]

@@ -209,17 +209,14 @@ impl Batch {
     /// The rows with their places, for a batch that was written at the offset.
     fn places(self, offset: u64) -> impl Iterator<Item = (Job, Place)> {
         let mut start = 0;
-        self.jobs
-            .into_iter()
-            .zip(self.ends)
-            .map(move |(job, end)| {
-                let place = Place {
-                    offset: offset + start as u64,
-                    length: u32::try_from(end - start).unwrap_or(u32::MAX),
-                };
-                start = end;
-                (job, place)
-            })
+        self.jobs.into_iter().zip(self.ends).map(move |(job, end)| {
+            let place = Place {
+                offset: offset + start as u64,
+                length: u32::try_from(end - start).unwrap_or(u32::MAX),
+            };
+            start = end;
+            (job, place)
+        })
     }
 }
 
