@@ -217,11 +217,11 @@ fn a_journal_that_was_rewritten_in_place_is_not_replaced() {
         ..plain
     };
     for (theirs, order) in [
-        (file(&rows[..1]), [2, 1, 0]),
-        (file(&rows).replace(',', ";"), [2, 1, 0]),
-        ("x".repeat(5000), [2, 1, 0]),
-        (file(&shifted) + &line(&rows[2]), [2, 1, 0]),
-        (file(&[merged]) + &line(&rows[2]), [2, 0, 1]),
+        (file(&rows[..1]), &[2, 1][..]),
+        (file(&rows).replace(',', ";"), &[2, 1]),
+        ("x".repeat(5000), &[2, 1]),
+        (file(&shifted) + &line(&rows[2]), &[2, 1]),
+        (file(&[merged]) + &line(&rows[2]), &[2, 0, 1]),
     ] {
         let disk = with(&rows);
         let (journal, read) = open(&disk).unwrap();
@@ -231,7 +231,7 @@ fn a_journal_that_was_rewritten_in_place_is_not_replaced() {
             .unwrap();
         file.set_length(0).unwrap();
         file.write_at(0, theirs.as_bytes()).unwrap();
-        let error = finish(journal, kept(&read, &order)).unwrap_err();
+        let error = finish(journal, kept(&read, order)).unwrap_err();
         assert!(matches!(error, FinishError::Changed { .. }), "{error}");
         assert_eq!(text(&disk), theirs);
         assert_eq!(disk.file_names(), ["batch.results.csv"]);
