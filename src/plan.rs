@@ -43,7 +43,7 @@ pub struct Flaw {
     "line {line}: the device {} has its channel {} in {} by the results, but the manifest now asks for {} in {}; give \
      the right manifest or results file, or take the device's change back (a device cannot change its channel's name \
      or Region)",
-    shown(.device_id), shown(.recorded.0), .recorded.1, shown(.asked.0), .asked.1
+    shown(.device_id), shown(&.recorded.0), .recorded.1, shown(&.asked.0), .asked.1
 )]
 pub struct Moved {
     /// The manifest's line.

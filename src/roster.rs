@@ -22,7 +22,9 @@ impl DeviceIndex {
 
 /// The roster holds 4 GiB of IDs and names, and 4 billion devices, at the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there are too many devices: at most 4 GiB of device IDs and channel names can be held; split the batch")]
+#[error(
+    "there are too many devices: at most 4 GiB of device IDs and channel names can be held; split the batch"
+)]
 pub struct Full;
 
 /// What is known of a device.
@@ -90,7 +92,9 @@ impl Roster {
     pub fn find(&self, id: &str) -> Option<DeviceIndex> {
         let hash = self.hasher.hash_one(id);
         self.by_id
-            .find(hash, |&slot| self.text_of(self.entries[slot as usize].id) == id)
+            .find(hash, |&slot| {
+                self.text_of(self.entries[slot as usize].id) == id
+            })
             .map(|&slot| DeviceIndex(slot))
     }
 
@@ -350,7 +354,9 @@ mod tests {
             let index = last.unwrap();
             let name = format!("name-{number}");
             assert_eq!(roster.holders(&here, &name).collect::<Vec<_>>(), [index]);
-            roster.rename(index, &format!("id-{number}"), &here).unwrap();
+            roster
+                .rename(index, &format!("id-{number}"), &here)
+                .unwrap();
             assert_eq!(roster.holders(&here, &name).next(), None);
         }
         assert_eq!(roster.find_next("id-7", last), roster.find("id-7"));

@@ -31,7 +31,13 @@ pub fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match cli.command {
             Command::Provision(args) => provision::run(*args).await,
-            Command::Emulator(args) => emulator::run(args).await,
+            Command::Emulator(args) => match emulator::run(args).await {
+                Ok(()) => 0,
+                Err(error) => {
+                    report(&error.to_string());
+                    2
+                }
+            },
         }
     });
     // A thread may still be waiting for standard input; nobody waits for it.

@@ -336,7 +336,12 @@ impl<D: Disk> Copy<'_, D> {
         let Some(span) = self.span.take() else {
             return Ok(());
         };
-        self.read(span.offset, span.end)?;
+        // With the line end before it: the place must still be where a row starts.
+        self.read(span.offset.saturating_sub(1), span.end)?;
+        if self.source.first() != Some(&b'\n') {
+            return Err(self.journal.changed());
+        }
+        self.source.remove(0);
         if self.source.last() != Some(&b'\n') {
             self.source.push(b'\n');
         }

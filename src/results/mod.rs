@@ -8,6 +8,7 @@
 //! | [`read`] | a whole file: header, rows, torn tail |
 //! | [`journal`] | repair, append, sync |
 //! | [`writer`] | group commit for many tasks |
+//! | [`runs_log`] | the lock, and who ran what |
 //! | [`finish`] | one row a device, in order, atomically |
 //!
 //! In the order of a run: lock the runs log, remove a leftover, open the journal (which reads it), prepare it, run the
@@ -24,4 +25,3 @@ mod test_disk;
 #[cfg(test)]
 mod tests;
 pub mod view;
-pub mod writer;

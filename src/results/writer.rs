@@ -119,6 +119,11 @@ pub fn recorder<D: Disk>(disk: &D, journal: Journal<D>) -> (Recorder, Writer<D>)
 }
 
 impl<D: Disk> Writer<D> {
+    /// Makes the journal ready before the first row comes; see [`Journal::prepare`]. May block.
+    pub fn prepare(&mut self) -> Result<(), JournalError> {
+        self.closed.journal.prepare()
+    }
+
     /// Writes until the last [`Recorder`] is gone. After the first error every row is refused.
     pub async fn run(self) -> Closed<D> {
         let Self {

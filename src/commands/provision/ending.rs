@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::results::disk::RealDisk;
 use crate::results::finish::{FinishRow, Finished, finish as put_in_order};
 use crate::results::journal::Journal;
-use crate::results::record::Status;
+use crate::results::record::{Status, timestamp};
 use crate::results::runs_log::{Asks, End, Line, RunsLog, StatusCounts, hash_id};
 use crate::results::writer::Closed;
 use crate::roster::Roster;
@@ -85,7 +85,6 @@ impl Run {
     /// Brings the files in order and says how the run ended.
     pub(super) fn settle(
         &mut self,
-        args: &ProvisionArgs,
         closed: Closed<RealDisk>,
         stop: Option<Stop>,
         mut books: Books,
@@ -110,25 +109,26 @@ impl Run {
         self.note_end(&ended);
         let end = End {
             manifest_sha256: books.manifest_sha256,
-            ..self.end_line(&ended, args)
+            ..self.end_line()
         };
         let logged = books
             .log
             .append(&Line::Asks(asks))
-            .and_then(|()| books.log.append(&Line::End(end)));
+            .and_then(|()| books.log.append(&Line::End(Box::new(end))));
         if let Err(error) = logged {
             warn!("{error}");
         }
         ended
     }
 
-    fn end_line(&self, ended: &Result<(), Error>, args: &ProvisionArgs) -> End {
+    fn end_line(&self) -> End {
         let summary = &self.summary;
         End {
-            at: crate::results::record::timestamp(std::time::SystemTime::now()),
+            at: timestamp(std::time::SystemTime::now()),
             reason: summary.reason.to_owned(),
             exit_code: summary.exit_code,
-            message: ended.as_ref().err().map(ToString::to_string),
+            message: summary.message.clone(),
+            account: summary.account.clone(),
             counts: StatusCounts {
                 created: summary.counts.created,
                 exists: summary.counts.exists,
@@ -136,7 +136,12 @@ impl Run {
                 invalid: summary.counts.invalid,
                 deleted: summary.deleted,
             },
-            ..End::default()
+            creates_sent: summary.counts.creates.sent,
+            creates_throttled: summary.counts.creates.throttled,
+            rate_achieved: summary.achieved_rate(),
+            rate_granted: summary.creating.grant,
+            duration_ms: u64::try_from(summary.duration.as_millis()).unwrap_or(u64::MAX),
+            manifest_sha256: None,
         }
     }
 

@@ -148,6 +148,12 @@ impl Run {
         }
         let log = RunsLog::lock(&paths.results)
             .map_err(|error| Error::refused("results", error.to_string()))?;
+        remove_leftover(&RealDisk, &paths.results).map_err(|error| {
+            Error::refused(
+                "results",
+                format!("what a killed run left beside {} cannot be removed: {error}", paths.results.display()),
+            )
+        })?;
         let History {
             journal,
             roster,
@@ -203,7 +209,7 @@ impl Run {
 
     /// Everything is done: nobody is called; the file is put in the manifest's order if it is not.
     fn nothing_to_do(&mut self, mut ready: Ready, planned: &Planned) -> Result<(), Error> {
-        ending::say_unlisted(&ready.roster, true);
+        ending::say_unlisted(&ready.roster);
         ending::say_torn(&ready.journal);
         if ready.roster.is_empty() && planned.invalid.is_empty() {
             return Ok(());
@@ -250,7 +256,9 @@ impl Run {
         let total = counts.is_some().then(|| work.len());
         let regions = work.into_regions();
         self.meet(&mut ready, regions.keys().cloned().collect()).await?;
-        ending::say_unlisted(&ready.roster, counts.is_some());
+        if counts.is_some() {
+            ending::say_unlisted(&ready.roster);
+        }
         ending::say_torn(&ready.journal);
 
         let roster: SharedRoster = Arc::new(Mutex::new(ready.roster));
@@ -269,7 +277,7 @@ impl Run {
                 let service = ready.target.service(&region);
                 let work = LaneWork::Listed(ListedWork {
                     region: region.clone(),
-                    manifest: Arc::clone(manifest),
+                    manifest: manifest.cursor(),
                     roster: Arc::clone(&roster),
                     devices: devices.into_iter(),
                 });
@@ -285,7 +293,13 @@ impl Run {
         // From here on the files are written.
         let prepared = writer.prepare();
         prepared.map_err(|error| Error::refused("results", error.to_string()))?;
-        let start = settings::start(args, &ready.source, &ready.target, engine.account());
+        let start = settings::start(
+            args,
+            &ready.source,
+            &ready.target,
+            engine.account().as_ref(),
+            &self.summary.regions,
+        );
         let logged = ready.log.append(&start);
         logged.map_err(|error| Error::refused("results", error.to_string()))?;
         let writer = tokio::spawn(writer.run());
@@ -319,7 +333,7 @@ impl Run {
         let closed = writer.await.map_err(|error| {
             Error::Stopped(Stop::Results(format!("the results could not be closed: {error}")))
         })?;
-        self.settle(args, closed, stop, ending::Books {
+        self.settle(closed, stop, ending::Books {
             log: ready.log,
             roster: journey.roster,
             invalid,

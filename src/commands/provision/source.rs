@@ -5,7 +5,6 @@ use std::io::{self, Stdin};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use regex::Regex;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tracing::info;
@@ -44,6 +43,14 @@ impl Source {
             Some(path) => Self::File(Arc::new(Manifest::open(path, options)?)),
             None => Self::Stream(Box::new(manifest::stream(io::stdin(), options)?)),
         })
+    }
+
+    /// The SHA-256 of a file; of a stream it is known at its end.
+    pub(super) fn sha256(&self) -> Option<&str> {
+        match self {
+            Self::File(manifest) => Some(manifest.sha256()),
+            Self::Stream(_) => None,
+        }
     }
 
     /// What a person should look at: columns that seem misspelt.

@@ -1,6 +1,7 @@
 //! Which service a run works against, and as whom: AWS, an endpoint in its place, or the emulator in this process.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use crate::cli::{PaceArgs, ServiceArgs};
 use crate::device::{AccountId, Region};
@@ -76,6 +77,31 @@ impl Target {
         self.identity.as_ref().map(|who| &*who.caller)
     }
 
+    /// Refuses the emulator's results at AWS, and AWS's at the emulator.
+    pub(super) fn check_kind(
+        &self,
+        account: Option<&AccountId>,
+        results: &Path,
+    ) -> Result<(), Error> {
+        let Some(account) = account else {
+            return Ok(());
+        };
+        let message = match (account.is_emulator(), self.is_aws(), self.is_emulator()) {
+            (true, true, _) => format!(
+                "the results {} were made with the emulator (account {account}), but this run is against AWS; give \
+                 another file with --results",
+                results.display()
+            ),
+            (false, _, true) => format!(
+                "the results {} were made with the account {account}, but this run is against the emulator; give \
+                 another file with --results",
+                results.display()
+            ),
+            _ => return Ok(()),
+        };
+        Err(Error::refused("wrong-account", message))
+    }
+
     /// Asks who we are. AWS must answer; a server in its place may not know.
     pub(super) async fn identify(&mut self, region: &Region) -> Result<(), Error> {
         if self.identity.is_none() {
@@ -116,6 +142,26 @@ impl Target {
         if let Some(emulator) = self.emulator {
             emulator.stop().await;
         }
+    }
+}
+
+/// The account that this run must be of: `--account`, and that of the results' ARNs, which must be the same.
+pub(super) fn expected(
+    flag: Option<&AccountId>,
+    results: Option<AccountId>,
+    file: &Path,
+) -> Result<Option<AccountId>, Error> {
+    match (flag, results) {
+        (Some(flag), Some(results)) if *flag != results => Err(Error::refused(
+            "wrong-account",
+            format!(
+                "--account is {flag}, but the results {} are of the account {results}; give the right account, or \
+                 another file with --results",
+                file.display()
+            ),
+        )),
+        (Some(flag), _) => Ok(Some(flag.clone())),
+        (None, results) => Ok(results),
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use crate::device::{Device, Region};
 use crate::engine::Work;
-use crate::manifest::Manifest;
+use crate::manifest::Cursor;
 use crate::roster::{DeviceIndex, Roster};
 
 /// The roster, shared by those who plan and those who record.
@@ -30,13 +30,13 @@ pub(super) enum LaneWork {
 #[derive(Debug)]
 pub(super) struct ListedWork {
     pub(super) region: Region,
-    pub(super) manifest: Arc<Manifest>,
+    pub(super) manifest: Cursor,
     pub(super) roster: SharedRoster,
     pub(super) devices: std::vec::IntoIter<DeviceIndex>,
 }
 
 impl ListedWork {
-    fn device(&self, index: DeviceIndex) -> Option<Device> {
+    fn device(&mut self, index: DeviceIndex) -> Option<Device> {
         let at = lock(&self.roster).manifest_at(index)?;
         self.manifest.device_at(at)
     }

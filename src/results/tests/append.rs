@@ -42,6 +42,25 @@ fn a_new_file_has_its_header_and_its_name_on_disk_before_the_first_row() {
     assert!(disk.take_log().is_empty(), "once is enough");
 }
 
+#[test]
+fn a_repair_is_on_disk_before_anything_is_appended() {
+    // Else a crash could mix what was torn with what was appended, in a row that looks whole.
+    let disk = TestDisk::default();
+    disk.write_file(&path(), (HEADER.to_owned() + "D1,to").as_bytes());
+    let (mut journal, _) = open(&disk).unwrap();
+    disk.take_log();
+    journal.prepare().unwrap();
+    assert_eq!(
+        disk.take_log(),
+        [
+            "length ",
+            "set length ",
+            "sync ",
+            "sync folder batch.results.csv"
+        ]
+    );
+}
+
 #[tokio::test]
 async fn a_single_row_is_written_and_synced_at_once() {
     let disk = TestDisk::default();
@@ -90,8 +109,11 @@ async fn recorder_all(
 #[tokio::test]
 async fn no_batch_outgrows_what_repair_may_cut_off() {
     let disk = TestDisk::default();
-    let rows: Vec<Row> = (0..3_000)
-        .map(|index| row(&format!("D{index}"), Status::Exists))
+    let rows: Vec<Row> = (0..1_000)
+        .map(|index| Row {
+            error_message: "é".repeat(500).into(),
+            ..row(&format!("D{index}"), Status::Exists)
+        })
         .collect();
     let mut largest = 0;
     let mut before = 0;

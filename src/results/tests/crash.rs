@@ -8,6 +8,11 @@ use crate::results::writer::recorder;
 
 const DEVICES: usize = 40;
 
+/// IDs of many lengths, so that rows of one run never end where those of another did.
+fn id(index: usize) -> String {
+    format!("CAM-{index}-{}", "x".repeat(index * 37 % 101))
+}
+
 /// One run: records each device that has no row yet, in groups, then finishes in the manifest's order. Adds to
 /// `acknowledged` what the writer said is on disk. Whether it came to its end.
 async fn run(
@@ -26,7 +31,7 @@ async fn run(
     }
     let known: BTreeSet<String> = rows.iter().map(|(id, ..)| id.clone()).collect();
     let mut fresh: Vec<String> = (0..DEVICES)
-        .map(|index| format!("CAM-{index}"))
+        .map(id)
         .filter(|id| !known.contains(id))
         .collect();
     random.shuffle(&mut fresh);
@@ -95,7 +100,7 @@ async fn what_was_acknowledged_survives_a_crash_at_any_operation() {
                 "seed {seed}, attempt {attempt}: lost {lost:?}"
             );
         }
-        let mut all: Vec<String> = (0..DEVICES).map(|index| format!("CAM-{index}")).collect();
+        let mut all: Vec<String> = (0..DEVICES).map(id).collect();
         all.sort();
         let rows: Vec<Row> = all.iter().map(|id| row(id, Status::Created)).collect();
         assert_eq!(text(&disk), file(&rows), "seed {seed}");

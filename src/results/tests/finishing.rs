@@ -207,11 +207,21 @@ fn results_that_were_renamed_deleted_or_replaced_are_saved_beside() {
 
 #[test]
 fn a_journal_that_was_rewritten_in_place_is_not_replaced() {
-    let rows = batch(3);
-    for theirs in [
-        file(&rows[..1]),
-        file(&rows).replace(',', ";"),
-        "x".repeat(5000),
+    let rows = ["CAM0", "CAM1", "CAM2"].map(|id| row(id, Status::Created));
+    // The last two have the same length, and rows that are sound, but not where ours were.
+    let shifted = [row("CAM", Status::Created), row("CAM11", Status::Created)];
+    let plain = row("D", Status::Created);
+    let length = line(&rows[0]).len() + line(&rows[1]).len();
+    let merged = Row {
+        error_message: "x".repeat(length - line(&plain).len()).into(),
+        ..plain
+    };
+    for (theirs, order) in [
+        (file(&rows[..1]), &[2, 1][..]),
+        (file(&rows).replace(',', ";"), &[2, 1]),
+        ("x".repeat(5000), &[2, 1]),
+        (file(&shifted) + &line(&rows[2]), &[2, 1]),
+        (file(&[merged]) + &line(&rows[2]), &[2, 0, 1]),
     ] {
         let disk = with(&rows);
         let (journal, read) = open(&disk).unwrap();
@@ -221,7 +231,7 @@ fn a_journal_that_was_rewritten_in_place_is_not_replaced() {
             .unwrap();
         file.set_length(0).unwrap();
         file.write_at(0, theirs.as_bytes()).unwrap();
-        let error = finish(journal, kept(&read, &[2, 1, 0])).unwrap_err();
+        let error = finish(journal, kept(&read, order)).unwrap_err();
         assert!(matches!(error, FinishError::Changed { .. }), "{error}");
         assert_eq!(text(&disk), theirs);
         assert_eq!(disk.file_names(), ["batch.results.csv"]);
