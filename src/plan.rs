@@ -161,9 +161,7 @@ impl Planner {
         if let Some(taken) = taken(roster, row, ask, Some(index)) {
             return Ok(taken);
         }
-        if !same_channel
-            && let Err(full) = roster.rename(index, ask.channel_name(), ask.region())
-        {
+        if !same_channel && let Err(full) = roster.rename(index, ask.channel_name(), ask.region()) {
             return Ok(flaw("InvalidRow", row.line, &full.to_string()));
         }
         roster.list(index, row.at, ask.digest());
@@ -238,7 +236,10 @@ fn taken(
         .find(|holder| {
             Some(*holder) != own
                 && (roster.is_listed(*holder)
-                    || matches!(roster.status(*holder), Some(Status::Created | Status::Exists)))
+                    || matches!(
+                        roster.status(*holder),
+                        Some(Status::Created | Status::Exists)
+                    ))
         })?;
     let reason = format!(
         "the channel name {} in {} is already that of the device {}; two devices cannot share a channel",

@@ -60,7 +60,10 @@ fn usage(error: &clap::Error) -> ExitCode {
             ..Summary::default()
         };
         if let Err(error) = summary.write_json(&file) {
-            report(&format!("the summary could not be written to {}: {error}", file.display()));
+            report(&format!(
+                "the summary could not be written to {}: {error}",
+                file.display()
+            ));
         }
     }
     ExitCode::from(code)
@@ -97,7 +100,14 @@ mod tests {
     fn the_summary_file_is_found_in_arguments_that_make_no_sense() {
         let find = |arguments: &[&str]| summary_file(arguments.iter().map(OsString::from));
         for arguments in [
-            &["kvs-fleet", "provision", "--summary-json", "s.json", "--rate", "0"][..],
+            &[
+                "kvs-fleet",
+                "provision",
+                "--summary-json",
+                "s.json",
+                "--rate",
+                "0",
+            ][..],
             &["kvs-fleet", "--oops", "--summary-json=s.json"],
         ] {
             assert_eq!(find(arguments), Some(PathBuf::from("s.json")));

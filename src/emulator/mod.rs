@@ -127,6 +127,12 @@ pub struct Emulator {
     server: JoinHandle<()>,
 }
 
+impl std::fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Emulator({})", self.address)
+    }
+}
+
 impl Emulator {
     /// Listens at a loopback address (port 0 takes a free one) and serves from a task of its own.
     pub async fn start(listen: SocketAddr, settings: Settings) -> Result<Self, StartError> {

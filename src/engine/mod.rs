@@ -170,9 +170,13 @@ impl<S: Service, L: Ledger, W: Work> Engine<S, L, W> {
 
     /// Each Region with its census, where there is one, and its work.
     pub fn censuses(&self) -> impl Iterator<Item = (&Region, Option<&Census>, &W)> {
-        self.lanes
-            .iter()
-            .map(|entrance| (&entrance.lane.region, entrance.census.as_ref(), &entrance.work))
+        self.lanes.iter().map(|entrance| {
+            (
+                &entrance.lane.region,
+                entrance.census.as_ref(),
+                &entrance.work,
+            )
+        })
     }
 
     /// The account that answers have come from so far.

@@ -165,7 +165,9 @@ impl fmt::Display for Stop {
                 "the service answered from account {found}, but the account expected is {expected}; use the \
                  credentials (--profile) of {expected}, or other results"
             ),
-            Self::NoIdentity(message) | Self::Results(message) | Self::Manifest(message) => f.write_str(message),
+            Self::NoIdentity(message) | Self::Results(message) | Self::Manifest(message) => {
+                f.write_str(message)
+            }
         }
     }
 }

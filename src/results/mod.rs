@@ -19,9 +19,11 @@ pub mod finish;
 pub mod journal;
 pub mod read;
 pub mod record;
+pub mod runs_log;
 mod scan;
 #[cfg(test)]
 mod test_disk;
 #[cfg(test)]
 mod tests;
 pub mod view;
+pub mod writer;

@@ -192,7 +192,8 @@ impl Asks {
 
 /// The hash of a device's ID in [`Asks`]: the first four bytes of its SHA-256.
 pub fn hash_id(device_id: &str) -> u32 {
-    let [a, b, c, d, ..] = Sha256::digest(device_id).into();
+    let digest: [u8; 32] = Sha256::digest(device_id).into();
+    let [a, b, c, d, ..] = digest;
     u32::from_be_bytes([a, b, c, d])
 }
 
@@ -369,7 +370,10 @@ mod tests {
         let results = folder.path().join("r.csv");
         let first = RunsLog::lock(&results).unwrap();
         let error = RunsLog::lock(&results).unwrap_err().to_string();
-        assert!(error.contains("being written by another process"), "{error}");
+        assert!(
+            error.contains("being written by another process"),
+            "{error}"
+        );
         drop(first);
         RunsLog::lock(&results).unwrap();
     }
@@ -401,7 +405,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut log = RunsLog::lock(&folder.path().join("r.csv")).unwrap();
         for pairs in [vec![(1, 10), (2, 20)], vec![], vec![(2, u32::MAX)]] {
-            log.append(&Line::Asks(Asks::new(pairs.into_iter()))).unwrap();
+            log.append(&Line::Asks(Asks::new(pairs.into_iter())))
+                .unwrap();
         }
         let asked = log.asked().unwrap();
         assert_eq!(asked, HashMap::from([(1, 10), (2, u32::MAX)]));

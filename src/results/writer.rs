@@ -121,7 +121,7 @@ pub fn recorder<D: Disk>(disk: &D, journal: Journal<D>) -> (Recorder, Writer<D>)
 impl<D: Disk> Writer<D> {
     /// Makes the journal ready before the first row comes; see [`Journal::prepare`]. May block.
     pub fn prepare(&mut self) -> Result<(), JournalError> {
-        self.closed.journal.prepare()
+        self.journal.prepare()
     }
 
     /// Writes until the last [`Recorder`] is gone. After the first error every row is refused.

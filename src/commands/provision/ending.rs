@@ -58,10 +58,13 @@ pub(super) fn finish(
     mut rows: Vec<(u64, FinishRow)>,
 ) -> Result<(), Error> {
     let placed = |index| Some((index, roster.place(index)?));
-    let listed = roster.iter().filter_map(placed).filter_map(|(index, place)| {
-        let at = roster.manifest_at(index)?;
-        Some((at, FinishRow::Kept(place)))
-    });
+    let listed = roster
+        .iter()
+        .filter_map(placed)
+        .filter_map(|(index, place)| {
+            let at = roster.manifest_at(index)?;
+            Some((at, FinishRow::Kept(place)))
+        });
     rows.extend(listed);
     rows.sort_by_key(|(at, _)| *at);
     let unlisted = roster
@@ -93,9 +96,8 @@ impl Run {
             error!("{line}");
         }
         let unwritten = closed.failure.is_some();
-        let roster = std::mem::take(
-            &mut *books.roster.lock().unwrap_or_else(PoisonError::into_inner),
-        );
+        let roster =
+            std::mem::take(&mut *books.roster.lock().unwrap_or_else(PoisonError::into_inner));
         let asks = asks(&roster);
         let mut ended = match stop {
             Some(stop) => Err(Error::Stopped(stop)),
@@ -160,9 +162,7 @@ impl Run {
         (summary.exit_code, summary.reason) = match ended {
             Err(error) => (error.exit_code(), error.reason()),
             Ok(()) if open > 0 => (1, "limit"),
-            Ok(())
-                if summary.counts.failures() + summary.counts.invalid + summary.deleted > 0 =>
-            {
+            Ok(()) if summary.counts.failures() + summary.counts.invalid + summary.deleted > 0 => {
                 (3, "complete")
             }
             Ok(()) => (0, "complete"),
@@ -201,7 +201,10 @@ impl Run {
 fn asks(roster: &Roster) -> Asks {
     let finished = roster.iter().filter(|index| {
         roster.was_recorded_now(*index)
-            && matches!(roster.status(*index), Some(Status::Created | Status::Exists))
+            && matches!(
+                roster.status(*index),
+                Some(Status::Created | Status::Exists)
+            )
     });
     Asks::new(finished.map(|index| (hash_id(roster.device_id(index)), roster.digest(index))))
 }

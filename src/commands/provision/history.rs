@@ -105,7 +105,11 @@ impl Reader {
     }
 
     fn region(&mut self, text: &str) -> Result<Region, crate::device::Invalid> {
-        if let Some(region) = self.region.as_ref().filter(|region| region.as_str() == text) {
+        if let Some(region) = self
+            .region
+            .as_ref()
+            .filter(|region| region.as_str() == text)
+        {
             return Ok(region.clone());
         }
         let region = Region::parse(text)?;

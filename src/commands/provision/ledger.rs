@@ -110,7 +110,10 @@ pub(super) fn unsaved(closed: &Closed<RealDisk>) -> Vec<String> {
         .iter()
         .take(SHOWN_UNSAVED)
         .map(|row| {
-            let arn = row.channel_arn.as_ref().map_or("no ARN", ChannelArn::as_str);
+            let arn = row
+                .channel_arn
+                .as_ref()
+                .map_or("no ARN", ChannelArn::as_str);
             format!(
                 "not saved: {} {} {arn}",
                 crate::device::shown(&row.device_id),
@@ -120,7 +123,9 @@ pub(super) fn unsaved(closed: &Closed<RealDisk>) -> Vec<String> {
         .collect();
     let more = closed.unsaved.len().saturating_sub(SHOWN_UNSAVED);
     if more > 0 {
-        lines.push(format!("not saved: {more} more; the next run finds their channels by listing"));
+        lines.push(format!(
+            "not saved: {more} more; the next run finds their channels by listing"
+        ));
     }
     lines
 }

@@ -35,7 +35,7 @@ use crate::logging::{self, Console};
 use crate::manifest::{Hashed, Rows};
 use crate::plan::{Counts, Rules};
 use crate::progress::Progress;
-use crate::results::disk::RealDisk;
+use crate::results::disk::{Disk, RealDisk};
 use crate::results::finish::{FinishRow, remove_leftover};
 use crate::results::journal::Journal;
 use crate::results::runs_log::RunsLog;
@@ -78,10 +78,12 @@ pub async fn run(args: ProvisionArgs) -> u8 {
         },
     };
     signals::listen(run.stop.clone());
-    run.listeners.add(Arc::clone(&run.tally) as Arc<dyn Listener>);
+    run.listeners
+        .add(Arc::clone(&run.tally) as Arc<dyn Listener>);
     run.listeners.add(Arc::new(narrator::Narrator));
     if args.results.json {
-        run.listeners.add(Arc::new(json_stream::JsonStream::default()));
+        run.listeners
+            .add(Arc::new(json_stream::JsonStream::default()));
     }
     let ended = run.provision(&args).await;
     run.conclude(&args, ended)
@@ -146,12 +148,23 @@ impl Run {
         for warning in source.warnings() {
             warn!("{warning}");
         }
-        let log = RunsLog::lock(&paths.results)
+        // The lock is that of the file itself, whatever name it is reached by.
+        let results = RealDisk.resolve(&paths.results).map_err(|error| {
+            let message = format!(
+                "the results file {} cannot be found: {error}",
+                paths.results.display()
+            );
+            Error::refused("results", message)
+        })?;
+        let log = RunsLog::lock(&results)
             .map_err(|error| Error::refused("results", error.to_string()))?;
         remove_leftover(&RealDisk, &paths.results).map_err(|error| {
             Error::refused(
                 "results",
-                format!("what a killed run left beside {} cannot be removed: {error}", paths.results.display()),
+                format!(
+                    "what a killed run left beside {} cannot be removed: {error}",
+                    paths.results.display()
+                ),
             )
         })?;
         let History {
@@ -176,7 +189,9 @@ impl Run {
     }
 
     fn check_plan(&mut self, args: &ProvisionArgs, planned: &Planned) -> Result<(), Error> {
-        let Counts { listed, invalid, .. } = planned.counts;
+        let Counts {
+            listed, invalid, ..
+        } = planned.counts;
         if let Some(expected) = args.input.expect.filter(|expected| *expected != listed) {
             let message = format!(
                 "the manifest lists {listed} devices, but --expect {expected} was given; nothing was attempted"
@@ -255,7 +270,8 @@ impl Run {
         }
         let total = counts.is_some().then(|| work.len());
         let regions = work.into_regions();
-        self.meet(&mut ready, regions.keys().cloned().collect()).await?;
+        self.meet(&mut ready, regions.keys().cloned().collect())
+            .await?;
         if counts.is_some() {
             ending::say_unlisted(&ready.roster);
         }
@@ -321,24 +337,36 @@ impl Run {
             Source::File(_) => (engine.run(None, reconcile).await, None),
             Source::Stream(rows) => {
                 let target = Arc::new(ready.target);
-                let streamed = journey.stream(args, rows, ready.rules, engine, target).await;
+                let streamed = journey
+                    .stream(args, rows, ready.rules, engine, target)
+                    .await;
                 (streamed.0, Some(streamed.1))
             }
         };
         drop(progress);
-        if let Some(counts) = streamed.as_ref().map(|streamed| &streamed.counts).or(counts.as_ref()) {
+        if let Some(counts) = streamed
+            .as_ref()
+            .map(|streamed| &streamed.counts)
+            .or(counts.as_ref())
+        {
             self.note(counts);
         }
         let invalid = journey.ledger.close();
         let closed = writer.await.map_err(|error| {
-            Error::Stopped(Stop::Results(format!("the results could not be closed: {error}")))
+            Error::Stopped(Stop::Results(format!(
+                "the results could not be closed: {error}"
+            )))
         })?;
-        self.settle(closed, stop, ending::Books {
-            log: ready.log,
-            roster: journey.roster,
-            invalid,
-            manifest_sha256: streamed.map(|streamed| streamed.sha256),
-        })
+        self.settle(
+            closed,
+            stop,
+            ending::Books {
+                log: ready.log,
+                roster: journey.roster,
+                invalid,
+                manifest_sha256: streamed.map(|streamed| streamed.sha256),
+            },
+        )
     }
 
     /// Asks who we are, compares the accounts, and prints the first line.
@@ -354,7 +382,11 @@ impl Run {
             }
         }
         if let Some(found) = ready.target.account() {
-            if let Some(expected) = ready.expected.as_ref().filter(|expected| *expected != found) {
+            if let Some(expected) = ready
+                .expected
+                .as_ref()
+                .filter(|expected| *expected != found)
+            {
                 let message = Stop::WrongAccount {
                     expected: expected.clone(),
                     found: found.clone(),
@@ -451,10 +483,15 @@ impl Journey {
         // Not waited for: after a stop it may hang on standard input for good.
         let thread = std::thread::Builder::new().name("manifest".to_owned());
         if let Err(error) = thread.spawn(move || reader.read()) {
-            self.stop.give(Stop::Manifest(format!("standard input cannot be read: {error}")));
+            self.stop.give(Stop::Manifest(format!(
+                "standard input cannot be read: {error}"
+            )));
         }
         let stop = engine.run(Some(arriving), !args.service.no_reconcile).await;
-        let streamed = progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let streamed = progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         (stop, streamed)
     }
 }

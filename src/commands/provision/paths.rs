@@ -75,19 +75,33 @@ mod tests {
     #[test]
     fn results_stand_beside_the_manifest() {
         let results = |manifest, emulator| paths(manifest, None, emulator).unwrap().results;
-        assert_eq!(results("a/devices.csv", false), Path::new("a/devices.results.csv"));
+        assert_eq!(
+            results("a/devices.csv", false),
+            Path::new("a/devices.results.csv")
+        );
         assert_eq!(
             results("devices.csv", true),
             Path::new("devices.emulator.results.csv")
         );
-        assert_eq!(results("line.7.csv", false), Path::new("line.7.results.csv"));
+        assert_eq!(
+            results("line.7.csv", false),
+            Path::new("line.7.results.csv")
+        );
         assert_eq!(results("devices", false), Path::new("devices.results.csv"));
     }
 
     #[test]
     fn files_that_cannot_be_results_are_refused() {
-        assert!(paths("-", None, false).unwrap_err().contains("--results FILE"));
-        assert!(paths("a.csv", Some("-"), false).unwrap_err().contains("refused"));
+        assert!(
+            paths("-", None, false)
+                .unwrap_err()
+                .contains("--results FILE")
+        );
+        assert!(
+            paths("a.csv", Some("-"), false)
+                .unwrap_err()
+                .contains("refused")
+        );
         assert!(
             paths("a.csv", Some("a.csv"), false)
                 .unwrap_err()

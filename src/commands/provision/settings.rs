@@ -48,7 +48,11 @@ pub(super) fn check(args: &ProvisionArgs, log: &RunsLog, roster: &Roster) -> Res
         text(&before.channel_name),
         text(&now.channel_name),
     );
-    compare("--message-ttl", ttl(before.message_ttl), ttl(now.message_ttl));
+    compare(
+        "--message-ttl",
+        ttl(before.message_ttl),
+        ttl(now.message_ttl),
+    );
     compare("--tag", tags(&before.tags), tags(&now.tags));
     Err(Error::refused(
         "changed-settings",
@@ -68,13 +72,18 @@ fn tags(tags: &[(String, String)]) -> String {
     if tags.is_empty() {
         return "not given".to_owned();
     }
-    let tags: Vec<String> = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let tags: Vec<String> = tags
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     tags.join(", ")
 }
 
 /// The planner's rules. What devices were asked with is only looked up where the manifest or the flags have changed.
 pub(super) fn rules(args: &ProvisionArgs, source: &Source, log: &RunsLog) -> Rules {
-    let same_settings = log.last_start().is_some_and(|start| start.settings == settings(args));
+    let same_settings = log
+        .last_start()
+        .is_some_and(|start| start.settings == settings(args));
     let same_manifest = source.sha256().is_some() && source.sha256() == log.last_manifest_sha256();
     let asked_before = if same_settings && same_manifest {
         HashMap::new()

@@ -224,7 +224,10 @@ impl StreamReader {
             let verdict = planner
                 .judge(&mut lock(&self.roster), &row)
                 .map_err(|moved| moved.to_string())?;
-            self.progress.lock().unwrap_or_else(PoisonError::into_inner).counts = planner.counts().clone();
+            self.progress
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .counts = planner.counts().clone();
             match verdict {
                 Verdict::Fresh(index) | Verdict::Again(index) => {
                     let Ok(ask) = &row.ask else { continue };

@@ -9,7 +9,9 @@ use crate::emulator::{self, Emulator};
 use crate::engine::Stop;
 use crate::error::Error;
 use crate::service::Identity;
-use crate::service::aws::{AwsService, ConfigError, ConfigErrorKind, Connection, Network, Settings};
+use crate::service::aws::{
+    AwsService, ConfigError, ConfigErrorKind, Connection, Network, Settings,
+};
 
 /// The service that a run works against.
 #[derive(Debug)]
@@ -129,19 +131,15 @@ impl Target {
             many => format!("Regions {}", many.join(", ")),
         };
         let (lead, endpoint) = match (self.is_emulator(), self.url()) {
-            (true, Some(url)) => ("EMULATOR, NOT AWS: ", format!("endpoint {url} in this process")),
+            (true, Some(url)) => (
+                "EMULATOR, NOT AWS: ",
+                format!("endpoint {url} in this process"),
+            ),
             (_, Some(url)) if !self.is_aws() => ("NOT AWS: ", format!("endpoint {url}")),
             (_, Some(url)) => ("", format!("endpoint {url}")),
             (_, None) => ("", "endpoint AWS".to_owned()),
         };
         format!("{lead}account {account}{caller}, {regions}, {endpoint}")
-    }
-
-    /// Ends the emulator, if there is one.
-    pub(super) async fn close(self) {
-        if let Some(emulator) = self.emulator {
-            emulator.stop().await;
-        }
     }
 }
 
