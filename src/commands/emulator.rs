@@ -10,7 +10,11 @@ use crate::emulator::faults::Fault;
 use crate::emulator::quota::Quota;
 use crate::emulator::{Emulator, Settings, StartError};
 
-/// Arguments of `kvs-fleet emulator`.
+/// Serve the KVS control plane on loopback, for rehearsals and tests
+///
+/// Answers what can be asked about signaling channels, and who the caller is, as AWS does: with its validation, error codes
+/// and quotas, and with faults on request. Channels live in memory and end with it. The URL goes to standard output,
+/// everything else to standard error; Ctrl-C ends it with exit code 0.
 #[derive(Debug, Clone, clap::Args)]
 pub struct EmulatorArgs {
     /// Loopback address and port to listen on; port 0 takes a free one
@@ -19,8 +23,8 @@ pub struct EmulatorArgs {
 
     /// Creates granted a second, for each Region
     ///
-    /// The quota of CreateSignalingChannel for the account in each Region: 0.1 to 1,000,000. AWS grants 50. The other
-    /// operations keep the quotas of AWS (Describe 300 a second, List 50, and so on), and each channel its own of 5.
+    /// The account's quota for creating channels in each Region: 0.1 to 1,000,000. AWS grants 50. The other operations keep
+    /// the quotas of AWS (Describe 300 a second, List 50, and so on), and each channel its own of 5.
     #[arg(long, value_name = "TPS", env = "KVS_FLEET_RATE", default_value = "50", value_parser = parse_rate)]
     pub rate: f64,
 
@@ -44,11 +48,12 @@ pub struct EmulatorArgs {
     #[arg(long, value_name = "DURATION", env = "KVS_FLEET_ACTIVE_AFTER", default_value = "0ms", value_parser = parse_active_after)]
     pub active_after: Duration,
 
-    /// Let something go wrong: KIND=SHARE[@OPERATION] or KIND=first:N[@OPERATION]; repeatable
+    /// Let something go wrong, such as reset-after=2%@create; repeatable
     ///
-    /// SHARE is a number from 0 to 1 or a percentage; first:N strikes the first N requests. OPERATION is the operation's
-    /// name or one of create, describe, list, delete, update, tag, untag, list-tags, endpoint, ice; without it, all of
-    /// them are struck. Where several are given, the first that strikes counts.
+    /// FAULT is KIND=SHARE or KIND=first:N, and @OPERATION behind it when only one operation is meant. SHARE is a number from
+    /// 0 to 1 or a percentage; first:N strikes the first N requests. OPERATION is the operation's name or one of create,
+    /// describe, list, delete, update, tag, untag, list-tags, endpoint, ice. Where several faults are given, the first that
+    /// strikes counts.
     ///
     /// Kinds that keep the service from doing its work: throttle, 500, 503, html-503 (a proxy's page), malformed-error
     /// (a 500 that is not JSON), reset-before, hang-before.
@@ -305,7 +310,7 @@ mod tests {
                 burst: 7,
                 channel_limit: 12,
                 latency: Duration::from_millis(1005),
-                active_after: Duration::from_secs(120),
+                active_after: Duration::from_mins(2),
                 deleting_for: Duration::ZERO,
                 faults: ["500=1%@list", "empty=first:2", "throttle=1"]
                     .map(|fault| fault.parse().unwrap())

@@ -1,5 +1,5 @@
 //! Faults: what goes wrong, how often, for which operation. Pure: drawn from a seeded generator, so that the same seed and
-//! the same requests meet the same faults. How a fault looks on the wire is known to [`super::http`].
+//! the same requests meet the same faults. How a fault looks on the wire is known to `http`.
 
 use std::fmt;
 use std::str::FromStr;

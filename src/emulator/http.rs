@@ -1,4 +1,4 @@
-//! The emulator at the wire: axum takes HTTP apart, [`Desk`] decides on arrival, and the answer leaves after the latency,
+//! The emulator at the wire: axum takes HTTP apart, `Desk` decides on arrival, and the answer leaves after the latency,
 //! whole or as a fault wants it. The only file of the emulator that knows clocks and connections.
 
 use std::fmt::Write;

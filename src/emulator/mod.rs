@@ -13,7 +13,8 @@
 //! | [`operation`] | names, paths and quotas of the operations |
 //! | [`shapes`], [`error`] | what they take, give and refuse |
 //! | [`quota`], [`faults`] | token buckets; what goes wrong, drawn by seed |
-//! | [`store`], `validate`, [`state`] | what exists; what is a valid request; request, now → answer |
+//! | [`store`], `validate` | what exists; what is a valid request |
+//! | [`state`], `work` | request, now → answer: the front that checks, and what the operations do |
 //! | `wire`, `connection`, `http`, [`tally`] | bytes, connections, requests and their counts |
 //!
 //! All but the last line is pure, and drives the simulation tests without any HTTP.
@@ -30,6 +31,7 @@ pub mod store;
 pub mod tally;
 mod validate;
 mod wire;
+mod work;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;

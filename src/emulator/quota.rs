@@ -142,7 +142,7 @@ mod tests {
         let mut bucket = Bucket::default();
         taken(&mut bucket, quota, START, 5);
         assert_eq!(
-            taken(&mut bucket, quota, START + Duration::from_secs(3600), 99),
+            taken(&mut bucket, quota, START + Duration::from_hours(1), 99),
             5
         );
     }

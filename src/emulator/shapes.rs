@@ -1,5 +1,5 @@
 //! The service model's shapes: what the operations take and what they give. Members of requests are optional here even
-//! where the service requires them, as on the wire; [`super::validate`] says what is missing.
+//! where the service requires them, as on the wire; `validate` says what is missing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

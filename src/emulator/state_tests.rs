@@ -1,1 +1,673 @@
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "the tests read better without a borrow at each call"
+)]
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::*;
+use crate::emulator::shapes::{
+    ChannelInfo, CreateChannel, DeleteChannel, DescribeChannel, EndpointConfiguration, GetEndpoint,
+    GetIceServers, ListChannels, ListTags, NameCondition, SingleMaster, Tag, TagResource,
+    UntagResource, UpdateChannel,
+};
+use crate::emulator::store::{name_of_token, token_of_name};
+use crate::service::ChannelStatus;
+
+const START: Duration = Duration::from_millis(1_700_000_000_123);
+
+/// One caller at a state whose time goes on by hand.
+struct Desk {
+    state: State,
+    caller: Caller,
+    now: Duration,
+}
+
+impl Desk {
+    fn new(settings: Settings) -> Self {
+        Self {
+            state: State::new(&settings, "127.0.0.1:4567"),
+            caller: caller("eu-central-1", "AKID"),
+            now: START,
+        }
+    }
+
+    /// Without a quota on creates.
+    fn free() -> Self {
+        Self::new(Settings {
+            rate: 1e6,
+            burst: 1_000_000,
+            ..Settings::default()
+        })
+    }
+
+    fn wait(&mut self, millis: u64) {
+        self.now += Duration::from_millis(millis);
+    }
+
+    fn ask(&mut self, request: Request) -> Result<Response, ApiError> {
+        self.state.answer(self.now, &self.caller, &request)
+    }
+
+    /// Refused with this status and code.
+    fn refused(&mut self, request: Request) -> (u16, &'static str) {
+        let error = self.ask(request).expect_err("the request is refused");
+        (error.http_status, error.code)
+    }
+
+    fn create(&mut self, name: &str) -> Arc<str> {
+        match self.ask(create(name)).unwrap() {
+            Response::Create(arn) => arn,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn describe(&mut self, name: &str) -> ChannelInfo {
+        match self.ask(describe(name)).unwrap() {
+            Response::Describe(info) => info,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn page(
+        &mut self,
+        prefix: &str,
+        most: i32,
+        token: Option<String>,
+    ) -> (Vec<String>, Option<String>) {
+        let condition = NameCondition {
+            comparison_operator: Some("BEGINS_WITH".to_owned()),
+            comparison_value: Some(prefix.to_owned()),
+        };
+        let request = Request::List(ListChannels {
+            max_results: Some(most),
+            next_token: token,
+            channel_name_condition: Some(condition).filter(|_| !prefix.is_empty()),
+        });
+        match self.ask(request).unwrap() {
+            Response::List(page) => {
+                let names = page.channels.iter().map(|info| info.name.to_string());
+                (names.collect(), page.next_token)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn tags(&mut self, arn: &str) -> BTreeMap<String, String> {
+        let request = Request::ListTags(ListTags {
+            resource_arn: Some(arn.to_owned()),
+            next_token: None,
+        });
+        match self.ask(request).unwrap() {
+            Response::ListTags(tags) => tags,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn caller(region: &str, access_key: &str) -> Caller {
+    Caller {
+        region: Region::parse(region).unwrap(),
+        access_key: access_key.into(),
+    }
+}
+
+fn create(name: &str) -> Request {
+    Request::Create(CreateChannel {
+        channel_name: Some(name.to_owned()),
+        ..CreateChannel::default()
+    })
+}
+
+fn describe(name: &str) -> Request {
+    Request::Describe(DescribeChannel {
+        channel_name: Some(name.to_owned()),
+        channel_arn: None,
+    })
+}
+
+fn describe_arn(arn: &str) -> Request {
+    Request::Describe(DescribeChannel {
+        channel_name: None,
+        channel_arn: Some(arn.to_owned()),
+    })
+}
+
+fn delete(arn: &str, version: Option<&str>) -> Request {
+    Request::Delete(DeleteChannel {
+        channel_arn: Some(arn.to_owned()),
+        current_version: version.map(str::to_owned),
+    })
+}
+
+fn update(arn: &str, version: &str, ttl: i32) -> Request {
+    Request::Update(UpdateChannel {
+        channel_arn: Some(arn.to_owned()),
+        current_version: Some(version.to_owned()),
+        single_master_configuration: Some(SingleMaster {
+            message_ttl_seconds: Some(ttl),
+        }),
+    })
+}
+
+fn tag(arn: &str, keys: std::ops::Range<usize>, value: &str) -> Request {
+    let tags = keys.map(|i| Tag {
+        key: Some(format!("k{i}")),
+        value: Some(value.to_owned()),
+    });
+    Request::Tag(TagResource {
+        resource_arn: Some(arn.to_owned()),
+        tags: Some(tags.collect()),
+    })
+}
+
+fn list() -> Request {
+    Request::List(ListChannels::default())
+}
+
+#[test]
+fn a_new_channel_is_as_asked() {
+    let mut desk = Desk::free();
+    let arn = desk.create("DEVICE_1");
+    assert_eq!(
+        &*arn,
+        "arn:aws:kinesisvideo:eu-central-1:000000000000:channel/DEVICE_1/1700000000123"
+    );
+    let info = desk.describe("DEVICE_1");
+    assert_eq!(
+        (&*info.name, &info.arn, info.message_ttl),
+        ("DEVICE_1", &arn, 60)
+    );
+    assert_eq!(info.status, ChannelStatus::Active);
+    assert_eq!(info.creation_millis, 1_700_000_000_123);
+    assert_eq!(desk.ask(describe_arn(&arn)), Ok(Response::Describe(info)));
+    let region = desk.caller.region.clone();
+    let truth: Vec<_> = desk
+        .state
+        .channels(&region, desk.now)
+        .map(Channel::arn)
+        .collect();
+    assert_eq!(truth, [&*arn]);
+}
+
+#[test]
+fn the_arn_has_the_partition_of_its_region() {
+    let mut desk = Desk::free();
+    for (region, start) in [
+        ("cn-north-1", "arn:aws-cn:kinesisvideo:cn-north-1:"),
+        (
+            "us-gov-west-1",
+            "arn:aws-us-gov:kinesisvideo:us-gov-west-1:",
+        ),
+        ("us-west-2", "arn:aws:kinesisvideo:us-west-2:"),
+    ] {
+        desk.caller = caller(region, "AKID");
+        assert!(desk.create("a").starts_with(start));
+    }
+}
+
+#[test]
+fn a_name_is_taken_once_in_each_region() {
+    let mut desk = Desk::free();
+    let arn = desk.create("a");
+    assert_eq!(desk.refused(create("a")), (400, "ResourceInUseException"));
+    desk.caller = caller("us-west-2", "AKID");
+    assert_eq!(
+        desk.refused(describe("a")),
+        (404, "ResourceNotFoundException")
+    );
+    assert_eq!(
+        desk.refused(describe_arn(&arn)),
+        (404, "ResourceNotFoundException")
+    );
+    desk.create("a");
+}
+
+#[test]
+fn a_channel_made_again_in_the_same_millisecond_has_another_arn() {
+    let mut desk = Desk::free();
+    let first = desk.create("a");
+    desk.ask(delete(&first, None)).unwrap();
+    let second = desk.create("a");
+    assert_ne!(first, second);
+    assert_eq!(
+        desk.refused(describe_arn(&first)),
+        (404, "ResourceNotFoundException")
+    );
+    assert_eq!(
+        desk.refused(delete(&first, None)),
+        (404, "ResourceNotFoundException")
+    );
+    assert_eq!(desk.describe("a").arn, second);
+}
+
+#[test]
+fn a_channel_is_creating_before_it_is_active() {
+    let mut desk = Desk::new(Settings {
+        active_after: Duration::from_secs(2),
+        ..Settings::default()
+    });
+    let arn = desk.create("a");
+    desk.wait(1999);
+    let info = desk.describe("a");
+    assert_eq!(info.status, ChannelStatus::Creating);
+    assert_eq!(
+        desk.refused(delete(&arn, None)),
+        (400, "ResourceInUseException")
+    );
+    assert_eq!(
+        desk.refused(update(&arn, &info.version, 9)),
+        (400, "ResourceInUseException")
+    );
+    let endpoint = Request::Endpoint(GetEndpoint {
+        channel_arn: Some(arn.to_string()),
+        configuration: None,
+    });
+    assert_eq!(desk.refused(endpoint), (404, "ResourceNotFoundException"));
+    desk.wait(1);
+    assert_eq!(desk.describe("a").status, ChannelStatus::Active);
+}
+
+#[test]
+fn a_deleted_channel_is_deleting_before_it_is_gone() {
+    let mut desk = Desk::new(Settings {
+        deleting_for: Duration::from_secs(2),
+        ..Settings::default()
+    });
+    let region = desk.caller.region.clone();
+    let arn = desk.create("a");
+    desk.ask(delete(&arn, None)).unwrap();
+    desk.wait(1999);
+    assert_eq!(desk.describe("a").status, ChannelStatus::Deleting);
+    assert_eq!(desk.refused(create("a")), (400, "ResourceInUseException"));
+    assert_eq!(
+        desk.refused(delete(&arn, None)),
+        (400, "ResourceInUseException")
+    );
+    assert_eq!(desk.state.channels(&region, desk.now).count(), 1);
+    desk.wait(1);
+    assert_eq!(desk.state.channels(&region, desk.now).count(), 0);
+    assert_eq!(
+        desk.refused(describe("a")),
+        (404, "ResourceNotFoundException")
+    );
+    assert_ne!(desk.create("a"), arn);
+}
+
+#[test]
+fn versions_change_with_each_update_and_guard_changes() {
+    let mut desk = Desk::free();
+    let arn = desk.create("a");
+    let first = desk.describe("a").version;
+    desk.ask(update(&arn, &first, 90)).unwrap();
+    let info = desk.describe("a");
+    assert_eq!(info.message_ttl, 90);
+    assert_ne!(info.version, first);
+    assert_eq!(
+        desk.refused(update(&arn, &first, 30)),
+        (400, "VersionMismatchException")
+    );
+    assert_eq!(
+        desk.refused(delete(&arn, Some(&first))),
+        (400, "VersionMismatchException")
+    );
+    assert_eq!(desk.describe("a").message_ttl, 90);
+    desk.ask(delete(&arn, Some(&info.version))).unwrap();
+    assert_eq!(
+        desk.refused(describe("a")),
+        (404, "ResourceNotFoundException")
+    );
+}
+
+#[test]
+fn tags_are_set_changed_and_taken_away() {
+    let mut desk = Desk::free();
+    let request = CreateChannel {
+        channel_name: Some("a".to_owned()),
+        tags: Some(vec![Tag {
+            key: Some("line".to_owned()),
+            value: Some(String::new()),
+        }]),
+        ..CreateChannel::default()
+    };
+    let Response::Create(arn) = desk.ask(Request::Create(request)).unwrap() else {
+        panic!("another answer");
+    };
+    desk.ask(tag(&arn, 0..49, "old")).unwrap();
+    assert_eq!(
+        desk.refused(tag(&arn, 40..50, "new")),
+        (400, "TagsPerResourceExceededLimitException")
+    );
+    // All or none: k40 is as it was. A known key takes no room.
+    assert_eq!(desk.tags(&arn)["k40"], "old");
+    desk.ask(tag(&arn, 0..1, "new")).unwrap();
+    let tags = desk.tags(&arn);
+    assert_eq!((tags.len(), &*tags["k0"], &*tags["line"]), (50, "new", ""));
+    let keys = (0..49)
+        .map(|i| format!("k{i}"))
+        .chain(["unknown".to_owned()]);
+    let untag = Request::Untag(UntagResource {
+        resource_arn: Some(arn.to_string()),
+        tag_key_list: Some(keys.collect()),
+    });
+    desk.ask(untag).unwrap();
+    assert_eq!(desk.tags(&arn).into_keys().collect::<Vec<_>>(), ["line"]);
+}
+
+#[test]
+fn a_listing_goes_on_while_channels_come_and_go() {
+    let mut desk = Desk::free();
+    for name in ["cam-1", "cam-2", "cam-3", "cam-4", "door-1"] {
+        desk.create(name);
+    }
+    let (names, token) = desk.page("cam-", 2, None);
+    assert_eq!(names, ["cam-1", "cam-2"]);
+    let token = token.expect("there are more");
+    assert!(!token.contains("cam"), "the token is opaque: {token}");
+    let gone = desk.describe("cam-2").arn;
+    desk.ask(delete(&gone, None)).unwrap();
+    desk.create("cam-0");
+    desk.create("cam-33");
+    let (names, token) = desk.page("cam-", 2, Some(token));
+    assert_eq!(names, ["cam-3", "cam-33"]);
+    let (names, token) = desk.page("cam-", 2, token);
+    assert_eq!((names, token), (vec!["cam-4".to_owned()], None));
+}
+
+#[test]
+fn a_page_that_ends_with_the_last_channel_has_no_token() {
+    let mut desk = Desk::free();
+    for i in 0..4 {
+        desk.create(&format!("cam-{i}"));
+    }
+    assert_eq!(desk.page("", 4, None).1, None);
+    assert_eq!(desk.page("cam-", 10_000, Some(String::new())).0.len(), 4);
+    assert_eq!(desk.page("x", 1, None), (vec![], None));
+    for token in ["zz", "abc", "ff"] {
+        let request = Request::List(ListChannels {
+            next_token: Some(token.to_owned()),
+            ..ListChannels::default()
+        });
+        assert_eq!(
+            desk.refused(request),
+            (400, "InvalidArgumentException"),
+            "{token}"
+        );
+    }
+    let longest = "x".repeat(256);
+    assert_eq!(
+        name_of_token(&token_of_name(&longest)).as_deref(),
+        Some(&*longest)
+    );
+}
+
+#[test]
+fn a_page_holds_500_unless_asked() {
+    let mut desk = Desk::free();
+    for i in 0..501 {
+        desk.create(&format!("cam-{i}"));
+    }
+    let Response::List(page) = desk.ask(list()).unwrap() else {
+        panic!("another answer");
+    };
+    assert_eq!(page.channels.len(), 500);
+    assert!(page.next_token.is_some());
+}
+
+#[test]
+fn endpoints_lead_to_the_emulator_and_ice_servers_nowhere() {
+    let mut desk = Desk::free();
+    let arn = desk.create("a");
+    let endpoint = |protocols: Option<Vec<&str>>| {
+        Request::Endpoint(GetEndpoint {
+            channel_arn: Some(arn.to_string()),
+            configuration: Some(EndpointConfiguration {
+                protocols: protocols.map(|names| names.into_iter().map(str::to_owned).collect()),
+                role: Some("VIEWER".to_owned()),
+            }),
+        })
+    };
+    let https = ("HTTPS", "http://127.0.0.1:4567".to_owned());
+    let wss = ("WSS", "ws://127.0.0.1:4567".to_owned());
+    assert_eq!(
+        desk.ask(endpoint(Some(vec!["HTTPS"]))),
+        Ok(Response::Endpoint(vec![https.clone()]))
+    );
+    assert_eq!(
+        desk.ask(endpoint(None)),
+        Ok(Response::Endpoint(vec![wss, https]))
+    );
+    assert_eq!(
+        desk.refused(endpoint(Some(vec!["WEBRTC"]))),
+        (400, "InvalidArgumentException")
+    );
+    let ice = Request::Ice(GetIceServers {
+        channel_arn: Some(arn.to_string()),
+        username: Some("viewer-1".to_owned()),
+        ..GetIceServers::default()
+    });
+    let Response::Ice(servers) = desk.ask(ice).unwrap() else {
+        panic!("another answer");
+    };
+    assert!(
+        servers
+            .iter()
+            .flat_map(|server| &server.uris)
+            .all(|uri| uri.contains(".invalid:"))
+    );
+    assert_eq!(servers[1].credentials.as_ref().unwrap().0, "viewer-1");
+}
+
+#[test]
+fn creates_have_the_quota_that_is_set_in_each_region() {
+    let mut desk = Desk::new(Settings {
+        rate: 10.0,
+        burst: 3,
+        ..Settings::default()
+    });
+    for i in 0..3 {
+        desk.create(&format!("a{i}"));
+    }
+    assert_eq!(
+        desk.refused(create("b")),
+        (400, "ClientLimitExceededException")
+    );
+    // Another key of the account shares the quota, another Region has its own.
+    desk.caller = caller("eu-central-1", "OTHER");
+    assert_eq!(
+        desk.refused(create("b")),
+        (400, "ClientLimitExceededException")
+    );
+    desk.caller = caller("us-east-1", "AKID");
+    desk.create("b");
+    desk.caller = caller("eu-central-1", "AKID");
+    desk.wait(100);
+    desk.create("b");
+    assert_eq!(
+        desk.refused(create("c")),
+        (400, "ClientLimitExceededException")
+    );
+}
+
+#[test]
+fn other_operations_have_quotas_of_their_own() {
+    let mut desk = Desk::new(Settings {
+        rate: 1.0,
+        burst: 1,
+        ..Settings::default()
+    });
+    desk.create("a");
+    let granted = |desk: &mut Desk, request: fn() -> Request| {
+        (0..1000)
+            .filter(|_| {
+                let answer = desk.ask(request());
+                !answer.is_err_and(|error| error.is_throttle())
+            })
+            .count()
+    };
+    assert_eq!(granted(&mut desk, list), 50);
+    assert_eq!(granted(&mut desk, || describe("not-there")), 300);
+    desk.wait(100);
+    assert_eq!(granted(&mut desk, list), 5);
+    assert_eq!(granted(&mut desk, || describe("not-there")), 30);
+}
+
+#[test]
+fn each_channel_bears_five_requests_a_second() {
+    let mut desk = Desk::free();
+    desk.create("a");
+    desk.create("b");
+    for _ in 0..5 {
+        desk.describe("a");
+    }
+    assert_eq!(
+        desk.refused(describe("a")),
+        (400, "ClientLimitExceededException")
+    );
+    desk.describe("b");
+    desk.wait(199);
+    assert_eq!(
+        desk.refused(describe("a")),
+        (400, "ClientLimitExceededException")
+    );
+    desk.wait(1);
+    desk.describe("a");
+}
+
+#[test]
+fn a_request_that_its_channel_does_not_bear_costs_the_account_nothing() {
+    let mut desk = Desk::free();
+    let arn = desk.create("a");
+    for _ in 0..1000 {
+        let _ = desk.ask(tag(&arn, 0..1, "v"));
+    }
+    let other = desk.create("b");
+    desk.ask(tag(&other, 0..1, "v")).unwrap();
+}
+
+#[test]
+fn the_account_is_full_at_its_limit_in_each_region() {
+    let mut desk = Desk::new(Settings {
+        channel_limit: 2,
+        ..Settings::default()
+    });
+    let first = desk.create("a");
+    desk.create("b");
+    assert_eq!(
+        desk.refused(create("c")),
+        (400, "AccountChannelLimitExceededException")
+    );
+    assert_eq!(desk.refused(create("a")), (400, "ResourceInUseException"));
+    desk.caller = caller("us-east-1", "AKID");
+    desk.create("c");
+    desk.caller = caller("eu-central-1", "AKID");
+    desk.ask(delete(&first, None)).unwrap();
+    desk.create("c");
+}
+
+#[test]
+fn names_outside_the_prefix_are_denied_but_listing_is_not() {
+    let mut desk = Desk::new(Settings {
+        deny_outside: Some("line-4-".to_owned()),
+        ..Settings::default()
+    });
+    desk.create("line-4-a");
+    let error = desk.ask(create("line-5-a")).unwrap_err();
+    assert_eq!(
+        (error.http_status, error.code),
+        (401, "AccessDeniedException")
+    );
+    assert_eq!(
+        error.message,
+        "User: arn:aws:sts::000000000000:assumed-role/emulator/kvs-fleet is not authorized to perform: \
+         kinesisvideo:CreateSignalingChannel on resource: \
+         arn:aws:kinesisvideo:eu-central-1:000000000000:channel/line-5-a/* because no identity-based policy allows the \
+         kinesisvideo:CreateSignalingChannel action"
+    );
+    let arn = "arn:aws:kinesisvideo:eu-central-1:000000000000:channel/line-5-a/1";
+    assert_eq!(
+        desk.refused(delete(arn, None)),
+        (401, "AccessDeniedException")
+    );
+    assert_eq!(
+        desk.refused(tag(arn, 0..1, "v")),
+        (401, "AccessDeniedException")
+    );
+    desk.ask(list()).unwrap();
+}
+
+#[test]
+fn an_access_key_expires_after_its_requests() {
+    let mut desk = Desk::new(Settings {
+        expire_after: Some(2),
+        ..Settings::default()
+    });
+    assert!(matches!(
+        desk.ask(Request::CallerIdentity),
+        Ok(Response::CallerIdentity { .. })
+    ));
+    desk.create("a");
+    assert_eq!(desk.refused(create("b")), (403, "ExpiredTokenException"));
+    assert_eq!(
+        desk.refused(Request::CallerIdentity),
+        (403, "ExpiredTokenException")
+    );
+    desk.caller = caller("eu-central-1", "FRESH");
+    desk.create("b");
+}
+
+#[test]
+fn the_checks_come_in_the_order_of_a_front_end() {
+    let mut desk = Desk::new(Settings {
+        rate: 1.0,
+        burst: 1,
+        deny_outside: Some("ok".to_owned()),
+        expire_after: Some(4),
+        ..Settings::default()
+    });
+    // Invalid and throttled and denied and expired: what comes first is told.
+    desk.create("ok");
+    assert_eq!(
+        desk.refused(create("not allowed!")),
+        (401, "AccessDeniedException")
+    );
+    assert_eq!(
+        desk.refused(create("ok!")),
+        (400, "ClientLimitExceededException")
+    );
+    desk.wait(1000);
+    assert_eq!(
+        desk.refused(create("ok!")),
+        (400, "InvalidArgumentException")
+    );
+    desk.wait(1000);
+    assert_eq!(
+        desk.refused(create("not allowed!")),
+        (403, "ExpiredTokenException")
+    );
+}
+
+#[test]
+fn invented_regions_and_keys_do_not_fill_the_memory() {
+    let mut desk = Desk::new(Settings {
+        expire_after: Some(9),
+        ..Settings::default()
+    });
+    for i in 0..20_000 {
+        desk.caller = caller("eu-central-1", &format!("KEY{i}"));
+        let _ = desk.ask(Request::CallerIdentity);
+    }
+    assert_eq!(desk.state.uses.len(), MOST_ACCESS_KEYS);
+    assert_eq!(desk.refused(list()), (403, "UnrecognizedClientException"));
+    for i in 0..2 * MOST_REGIONS {
+        let letters: String = format!("{i:04}")
+            .bytes()
+            .map(|digit| char::from(digit + 49))
+            .collect();
+        let _ = desk
+            .state
+            .store(&caller(&format!("eu-{letters}-1"), "AKID").region);
+    }
+    assert_eq!(desk.state.regions.len(), MOST_REGIONS);
+}

@@ -170,3 +170,25 @@ impl Store {
             .filter(move |channel| !channel.is_gone(now))
     }
 }
+
+/// A page's token is the hexadecimal of its last name: it stays good while channels come and go, and at most 512
+/// characters keep within the model's 1,024.
+pub(super) fn token_of_name(name: &str) -> String {
+    use std::fmt::Write;
+    name.bytes().fold(String::new(), |mut token, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(token, "{byte:02x}");
+        token
+    })
+}
+
+pub(super) fn name_of_token(token: &str) -> Option<String> {
+    if !token.len().is_multiple_of(2) {
+        return None;
+    }
+    let bytes: Option<Vec<u8>> = (0..token.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(token.get(at..at + 2)?, 16).ok())
+        .collect();
+    String::from_utf8(bytes?).ok()
+}

@@ -1,1 +1,258 @@
+use super::*;
+use crate::emulator::shapes::{
+    DeleteChannel, DescribeChannel, GetEndpoint, ListTags, NameCondition, TagResource,
+    UntagResource, UpdateChannel,
+};
 
+const ARN: &str = "arn:aws:kinesisvideo:eu-central-1:000000000000:channel/DEVICE_1/1700000000000";
+
+fn create(name: &str) -> CreateChannel {
+    CreateChannel {
+        channel_name: Some(name.to_owned()),
+        ..CreateChannel::default()
+    }
+}
+
+fn tag(key: &str, value: &str) -> Tag {
+    Tag {
+        key: Some(key.to_owned()),
+        value: Some(value.to_owned()),
+    }
+}
+
+fn tagged(tags: Vec<Tag>) -> Request {
+    Request::Create(CreateChannel {
+        tags: Some(tags),
+        ..create("a")
+    })
+}
+
+fn refusal(request: &Request) -> String {
+    let error = check(request).expect_err("the request is refused");
+    assert_eq!(
+        (error.http_status, error.code),
+        (400, "InvalidArgumentException")
+    );
+    error.message
+}
+
+#[test]
+fn every_pattern_compiles() {
+    for rule in [
+        &CHANNEL_NAME,
+        &RESOURCE_ARN,
+        &VERSION,
+        &NEXT_TOKEN,
+        &TAG_KEY,
+        &TAG_VALUE,
+        &CLIENT_ID,
+    ] {
+        Regex::new(&format!("^(?:{})$", rule.pattern)).unwrap();
+    }
+    assert!(RESOURCE_ARN.matches(ARN));
+}
+
+#[test]
+fn names_are_checked_at_both_edges() {
+    for name in ["a", &"x".repeat(256), "A_b.c-9"] {
+        check(&Request::Create(create(name))).unwrap();
+    }
+    assert_eq!(
+        refusal(&Request::Create(create("DEVICE 1"))),
+        "1 validation error detected: Value 'DEVICE 1' at 'channelName' failed to satisfy constraint: Member must \
+         satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
+    );
+    let long = refusal(&Request::Create(create(&"x".repeat(257))));
+    assert!(
+        long.ends_with("Member must have length less than or equal to 256"),
+        "{long}"
+    );
+    let empty = refusal(&Request::Create(create("")));
+    assert!(empty.starts_with("2 validation errors detected"), "{empty}");
+    assert!(empty.contains("greater than or equal to 1"), "{empty}");
+    for name in ["a\n", "é", "a/b"] {
+        refusal(&Request::Create(create(name)));
+    }
+}
+
+#[test]
+fn what_is_required_must_be_there() {
+    let requests = [
+        (Request::Create(CreateChannel::default()), "channelName"),
+        (Request::Delete(DeleteChannel::default()), "channelARN"),
+        (Request::Update(UpdateChannel::default()), "currentVersion"),
+        (Request::Tag(TagResource::default()), "tags"),
+        (Request::Untag(UntagResource::default()), "tagKeyList"),
+        (Request::ListTags(ListTags::default()), "resourceARN"),
+        (Request::Endpoint(GetEndpoint::default()), "channelARN"),
+        (Request::Ice(GetIceServers::default()), "channelARN"),
+    ];
+    for (request, member) in requests {
+        let message = refusal(&request);
+        let expected = format!(
+            "Value null at '{member}' failed to satisfy constraint: Member must not be null"
+        );
+        assert!(message.contains(&expected), "{message}");
+    }
+    let message = refusal(&Request::Describe(DescribeChannel::default()));
+    assert!(
+        message.contains("Either ChannelName or ChannelARN"),
+        "{message}"
+    );
+}
+
+#[test]
+fn the_ttl_is_5_to_120_seconds() {
+    let with_ttl = |ttl| {
+        Request::Create(CreateChannel {
+            single_master_configuration: Some(SingleMaster {
+                message_ttl_seconds: ttl,
+            }),
+            ..create("a")
+        })
+    };
+    for ttl in [None, Some(5), Some(120)] {
+        check(&with_ttl(ttl)).unwrap();
+    }
+    assert_eq!(
+        refusal(&with_ttl(Some(4))),
+        "1 validation error detected: Value '4' at 'singleMasterConfiguration.messageTtlSeconds' failed to satisfy \
+         constraint: Member must have value greater than or equal to 5"
+    );
+    assert!(refusal(&with_ttl(Some(121))).ends_with("less than or equal to 120"));
+}
+
+#[test]
+fn full_mesh_is_in_the_model_and_refused() {
+    let of_type = |channel_type: &str| {
+        Request::Create(CreateChannel {
+            channel_type: Some(channel_type.to_owned()),
+            ..create("a")
+        })
+    };
+    check(&of_type("SINGLE_MASTER")).unwrap();
+    assert!(refusal(&of_type("FULL_MESH")).contains("not supported"));
+    assert!(
+        refusal(&of_type("MESH"))
+            .ends_with("Member must satisfy enum value set: [SINGLE_MASTER, FULL_MESH]")
+    );
+}
+
+#[test]
+fn tags_are_checked_at_both_edges() {
+    let many = |count: usize| (0..count).map(|i| tag(&format!("k{i}"), "v")).collect();
+    for tags in [
+        vec![],
+        many(50),
+        vec![tag(&"k".repeat(128), &"v".repeat(256))],
+        vec![tag("Größe /=+-@_.:", ""), tag("名前", "东京 １")],
+    ] {
+        check(&tagged(tags)).unwrap();
+    }
+    assert!(refusal(&tagged(many(51))).contains("less than or equal to 50"));
+    for tags in [
+        vec![tag("", "v")],
+        vec![tag(&"k".repeat(129), "v")],
+        vec![tag("k", &"v".repeat(257))],
+        vec![tag("a#b", "v")],
+        vec![tag("k", "a\tb")],
+        vec![tag("k", "a,b")],
+        vec![tag("aws:x", "v")],
+        vec![tag("AWS:x", "v")],
+        vec![tag("k", "v"), tag("k", "w")],
+        vec![Tag::default()],
+    ] {
+        refusal(&tagged(tags));
+    }
+    let message = refusal(&tagged(vec![tag("k", "v"), tag("a#b", "v")]));
+    assert!(
+        message.contains("Value 'a#b' at 'tags.2.member.key'"),
+        "{message}"
+    );
+}
+
+#[test]
+fn tagging_needs_at_least_one_tag_or_key() {
+    let arn = Some(ARN.to_owned());
+    let request = Request::Tag(TagResource {
+        resource_arn: arn.clone(),
+        tags: Some(Vec::new()),
+    });
+    assert!(refusal(&request).contains("greater than or equal to 1"));
+    let request = Request::Untag(UntagResource {
+        resource_arn: arn,
+        tag_key_list: Some(vec!["k".to_owned(); 51]),
+    });
+    assert!(refusal(&request).contains("less than or equal to 50"));
+}
+
+#[test]
+fn pages_hold_1_to_10000() {
+    let of = |most| {
+        Request::List(ListChannels {
+            max_results: Some(most),
+            ..ListChannels::default()
+        })
+    };
+    check(&of(1)).unwrap();
+    check(&of(10_000)).unwrap();
+    assert!(refusal(&of(0)).contains("'maxResults'"));
+    assert!(refusal(&of(10_001)).contains("'maxResults'"));
+    let request = Request::List(ListChannels {
+        next_token: Some("a b".to_owned()),
+        channel_name_condition: Some(NameCondition {
+            comparison_operator: Some("ENDS_WITH".to_owned()),
+            comparison_value: Some("a b".to_owned()),
+        }),
+        ..ListChannels::default()
+    });
+    assert!(refusal(&request).starts_with("3 validation errors detected"));
+}
+
+#[test]
+fn arns_and_versions_have_their_form() {
+    let delete = |arn: &str, version: &str| {
+        Request::Delete(DeleteChannel {
+            channel_arn: Some(arn.to_owned()),
+            current_version: Some(version.to_owned()),
+        })
+    };
+    check(&delete(ARN, &"v".repeat(64))).unwrap();
+    assert!(refusal(&delete("DEVICE_1", "v")).contains("'channelARN'"));
+    assert!(refusal(&delete(ARN, "")).contains("'currentVersion'"));
+    assert!(refusal(&delete(ARN, &"v".repeat(65))).contains("'currentVersion'"));
+    assert!(refusal(&delete(ARN, "a-b")).contains("'currentVersion'"));
+}
+
+#[test]
+fn endpoints_and_ice_servers_have_their_enums() {
+    let endpoint = |protocols: Vec<&str>, role: &str| {
+        Request::Endpoint(GetEndpoint {
+            channel_arn: Some(ARN.to_owned()),
+            configuration: Some(EndpointConfiguration {
+                protocols: Some(protocols.into_iter().map(str::to_owned).collect()),
+                role: Some(role.to_owned()),
+            }),
+        })
+    };
+    check(&endpoint(vec!["WSS", "HTTPS"], "MASTER")).unwrap();
+    refusal(&endpoint(vec!["FTP"], "MASTER"));
+    refusal(&endpoint(vec![], "VIEWER"));
+    refusal(&endpoint(vec!["WSS"], "SLAVE"));
+    let ice = |service: &str, client: &str| {
+        Request::Ice(GetIceServers {
+            channel_arn: Some(ARN.to_owned()),
+            client_id: Some(client.to_owned()),
+            service: Some(service.to_owned()),
+            username: None,
+        })
+    };
+    check(&ice("TURN", "viewer-1")).unwrap();
+    refusal(&ice("STUN", "viewer-1"));
+    refusal(&ice("TURN", "viewer 1"));
+}
+
+#[test]
+fn a_huge_value_is_not_repeated_whole() {
+    assert!(refusal(&Request::Create(create(&"#".repeat(100_000)))).len() < 2_000);
+}
