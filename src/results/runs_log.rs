@@ -1,0 +1,241 @@
+//! The runs log beside the results file: the lock, and the audit trail of the runs.
+//!
+//! The file is opened or made, locked, read and appended to; it is never renamed and never cut but after a failed
+//! write, since whoever holds its lock owns the results file. A log that is lost or damaged costs history, not
+//! devices: the CSV alone is enough to resume. Lines that cannot be read are skipped.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::asks::Asked;
+use super::disk::{Access, Disk, DiskFile};
+use super::runs_line::{RunsLine, Start};
+
+/// The longest line that is read; this tool writes none of a tenth of it.
+const LONGEST_LINE: usize = 1 << 20;
+
+/// Why there is no runs log, or no line in it.
+#[derive(Debug, thiserror::Error)]
+pub enum RunsLogError {
+    /// Another process has the lock.
+    #[error(
+        "the results file {} is being written by another process; wait until that run has ended, or give this one \
+         another file with --results",
+        .results.display()
+    )]
+    Held {
+        /// The results file.
+        results: PathBuf,
+    },
+    /// The disk refused.
+    #[error("the runs log {} cannot be {doing}: {source}", .path.display())]
+    Io {
+        /// The log.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Where the runs log of a results file is: `NAME.runs.jsonl` for `NAME.csv`.
+#[must_use]
+pub fn runs_log_path(results: &Path) -> PathBuf {
+    let is_csv = results
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+    let stem = if is_csv {
+        results.file_stem()
+    } else {
+        results.file_name()
+    };
+    let mut name = stem.unwrap_or_default().to_owned();
+    name.push(".runs.jsonl");
+    results.with_file_name(name)
+}
+
+/// The locked log. The lock is held until this is dropped.
+#[derive(Debug)]
+pub struct RunsLog<D: Disk> {
+    path: PathBuf,
+    file: D::File,
+    /// The next line goes here.
+    end: u64,
+    lacks_line_end: bool,
+    last_start: Option<Box<Start>>,
+}
+
+impl<D: Disk> RunsLog<D> {
+    /// Locks the results file by its log, which is made where there is none, and reads what the log holds. Refuses at
+    /// once when another process has the lock.
+    pub fn lock(disk: &D, results: &Path) -> Result<Self, RunsLogError> {
+        // Two names of one results file must lead to one lock.
+        let resolved = disk.resolve(results);
+        let path = runs_log_path(resolved.as_deref().unwrap_or(results));
+        let failed = |doing| {
+            let path = path.clone();
+            move |source| RunsLogError::Io {
+                path,
+                doing,
+                source,
+            }
+        };
+        resolved.map_err(failed("opened"))?;
+        let mut file = open_or_create(disk, &path).map_err(failed("opened"))?;
+        if !file.try_lock().map_err(failed("locked"))? {
+            let results = results.into();
+            return Err(RunsLogError::Held { results });
+        }
+        disk.sync_folder_of(&path).map_err(failed("synced"))?;
+        let mut last_start = None;
+        let read = for_each_line(&file, |line| {
+            if line.starts_with(br#"{"event":"start""#)
+                && let Ok(RunsLine::Start(start)) = serde_json::from_slice(line)
+            {
+                last_start = Some(start);
+            }
+        });
+        let lacks_line_end = read.map_err(failed("read"))?;
+        Ok(Self {
+            end: file.length().map_err(failed("read"))?,
+            path,
+            file,
+            lacks_line_end,
+            last_start,
+        })
+    }
+
+    /// The log's path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How the last run began that had begun when this log was locked.
+    #[must_use]
+    pub fn last_start(&self) -> Option<&Start> {
+        self.last_start.as_deref()
+    }
+
+    /// What was asked for each device that a run has finished. Reads the log again: 24 bytes a device and run.
+    pub fn asked(&self) -> Result<Asked, RunsLogError> {
+        let mut asked = Asked::default();
+        for_each_line(&self.file, |line| {
+            if line.starts_with(br#"{"event":"asks""#)
+                && let Ok(RunsLine::Asks(asks)) = serde_json::from_slice(line)
+            {
+                asked.add(&asks);
+            }
+        })
+        .map_err(|source| self.error("read", source))?;
+        asked.finish();
+        Ok(asked)
+    }
+
+    /// Appends lines and syncs them: when this returns they survive a crash. After an error none of them is there.
+    pub fn append(
+        &mut self,
+        lines: impl IntoIterator<Item = RunsLine>,
+    ) -> Result<(), RunsLogError> {
+        let written = self.write(lines);
+        written.map_err(|source| {
+            // Best effort: a torn line is skipped by whoever reads it.
+            let _unknown = self.file.set_length(self.end);
+            self.error("written", source)
+        })
+    }
+
+    fn write(&mut self, lines: impl IntoIterator<Item = RunsLine>) -> io::Result<()> {
+        let mut end = self.end;
+        let mut text = Vec::new();
+        if self.lacks_line_end {
+            text.push(b'\n');
+        }
+        for line in lines {
+            serde_json::to_writer(&mut text, &line)?;
+            text.push(b'\n');
+            self.file.write_at(end, &text)?;
+            end += text.len() as u64;
+            text.clear();
+        }
+        self.file.sync()?;
+        self.lacks_line_end &= end == self.end;
+        self.end = end;
+        Ok(())
+    }
+
+    fn error(&self, doing: &'static str, source: io::Error) -> RunsLogError {
+        let path = self.path.clone();
+        RunsLogError::Io {
+            path,
+            doing,
+            source,
+        }
+    }
+}
+
+/// Reads the log of a results file for `report`, without the lock. False where there is no log.
+pub fn read_runs<D: Disk>(
+    disk: &D,
+    results: &Path,
+    mut visit: impl FnMut(RunsLine),
+) -> Result<bool, RunsLogError> {
+    let resolved = disk.resolve(results);
+    let path = runs_log_path(resolved.as_deref().unwrap_or(results));
+    let read = disk.open(&path, Access::Read).and_then(|file| {
+        let Some(file) = file else { return Ok(false) };
+        for_each_line(&file, |line| {
+            if let Ok(line) = serde_json::from_slice(line) {
+                visit(line);
+            }
+        })?;
+        Ok(true)
+    });
+    read.map_err(|source| RunsLogError::Io {
+        path,
+        doing: "read",
+        source,
+    })
+}
+
+fn open_or_create<D: Disk>(disk: &D, path: &Path) -> io::Result<D::File> {
+    if let Some(file) = disk.open(path, Access::Write)? {
+        return Ok(file);
+    }
+    match disk.create_new(path) {
+        // Another process was quicker; it has the lock, or had it.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => disk
+            .open(path, Access::Write)?
+            .ok_or_else(|| io::ErrorKind::NotFound.into()),
+        created => created,
+    }
+}
+
+/// Shows each complete line, without its line end; one longer than [`LONGEST_LINE`] is skipped. Whether the file ends in
+/// an incomplete one.
+fn for_each_line<F: DiskFile>(file: &F, mut visit: impl FnMut(&[u8])) -> io::Result<bool> {
+    const CHUNK_BYTES: usize = 64 * 1024;
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut line = Vec::new();
+    let mut offset = 0;
+    let mut is_incomplete = false;
+    loop {
+        let read = file.read_at(offset, &mut chunk)?;
+        if read == 0 {
+            return Ok(is_incomplete);
+        }
+        offset += read as u64;
+        let bytes = chunk.get(..read).unwrap_or_default();
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            is_incomplete = !piece.ends_with(b"\n");
+            if line.len() <= LONGEST_LINE {
+                line.extend_from_slice(piece);
+            }
+            if !is_incomplete {
+                visit(line.trim_ascii_end());
+                line.clear();
+            }
+        }
+    }
+}
