@@ -3,10 +3,11 @@
 //! The rules hold for a file, which is planned whole before the first call, as for a stream, which is planned row by
 //! row. What the roster knows when planning begins comes from the results file.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crate::device::{Region, shown};
 use crate::manifest::{Ask, Row};
+use crate::results::asks::Asked;
 use crate::results::record::Status;
 use crate::roster::{DeviceIndex, Roster};
 
@@ -61,9 +62,9 @@ pub struct Moved {
 pub struct Rules {
     /// Whether deleted devices are made again.
     pub recreate_deleted: bool,
-    /// What finished devices were asked with, by the hash of their ID: to see whether the manifest now asks
+    /// What finished devices were asked with, as digests: to see whether the manifest now asks
     /// otherwise. Empty where nothing can have changed.
-    pub asked_before: HashMap<u32, u32>,
+    pub asked_before: Asked,
 }
 
 /// Numbers of a plan.
@@ -191,12 +192,8 @@ impl Planner {
     }
 
     fn note_change(&mut self, row: &Row<'_>, ask: &Ask<'_>) {
-        if self.rules.asked_before.is_empty() {
-            return;
-        }
-        let id = crate::results::runs_log::hash_id(row.device_id);
-        let before = self.rules.asked_before.get(&id);
-        if before.is_some_and(|before| *before != ask.digest()) {
+        let before = self.rules.asked_before.get(row.device_id);
+        if before.is_some_and(|before| before != ask.digest()) {
             self.counts.changed += 1;
         }
     }

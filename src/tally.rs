@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::device::Region;
 use crate::event::{Event, Listener};
 use crate::pace::limiter::Limiter;
-use crate::results::record::Status;
+use crate::results::record::{Row, Status};
 use crate::service::Operation;
 
 /// The rate "now" is taken over this long.
@@ -99,6 +99,23 @@ struct LaneView {
     region: Region,
     limiter: Arc<Limiter>,
     working: bool,
+    creates: Requests,
+    created: u64,
+    first_create: Option<Instant>,
+    last_create: Option<Instant>,
+}
+
+/// What creating came to in one Region.
+#[derive(Debug, Clone)]
+pub struct LaneTotals {
+    /// The Region.
+    pub region: Region,
+    /// Create requests.
+    pub creates: Requests,
+    /// Channels created a second, from the first request to the last channel.
+    pub achieved: f64,
+    /// The grant last measured, in requests a second; none where nothing was throttled.
+    pub grant: Option<f64>,
 }
 
 impl Tally {
@@ -169,9 +186,34 @@ impl Tally {
         }
     }
 
+    /// What creating came to in each Region.
+    #[must_use]
+    pub fn lanes(&self) -> Vec<LaneTotals> {
+        let inner = self.lock();
+        let lanes = inner.lanes.iter().map(|lane| LaneTotals {
+            region: lane.region.clone(),
+            creates: lane.creates,
+            achieved: per_second(lane.created, lane.first_create, lane.last_create),
+            grant: lane.limiter.grant(),
+        });
+        lanes.collect()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn per_second(count: u64, first: Option<Instant>, last: Option<Instant>) -> f64 {
+    let time = first
+        .zip(last)
+        .map_or(Duration::ZERO, |(first, last)| last.duration_since(first));
+    if time.is_zero() {
+        return 0.0;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
+    let count = count as f64;
+    count / time.as_secs_f64()
 }
 
 impl Default for Tally {
@@ -189,8 +231,18 @@ impl Inner {
         }
     }
 
-    fn created(&mut self, now: Instant) {
+    fn lane(&mut self, region: &str) -> Option<&mut LaneView> {
+        self.lanes
+            .iter_mut()
+            .find(|lane| lane.region.as_str() == region)
+    }
+
+    fn created(&mut self, region: &str, now: Instant) {
         self.counts.created += 1;
+        if let Some(lane) = self.lane(region) {
+            lane.created += 1;
+            lane.last_create = Some(now);
+        }
         self.last_create = Some(now);
         // Tenths of a second are fine enough to show, and bound what is kept at any rate.
         match self.recent.back_mut() {
@@ -199,11 +251,17 @@ impl Inner {
         }
     }
 
-    fn recorded(&mut self, status: Status, error_code: &str) {
-        match status {
-            Status::Created => self.created(Instant::now()),
+    fn recorded(&mut self, row: &Row) {
+        match row.status {
+            Status::Created => self.created(&row.region, Instant::now()),
             Status::Exists => self.counts.exists += 1,
-            Status::Failed => *self.counts.failed.entry(error_code.into()).or_default() += 1,
+            Status::Failed => {
+                *self
+                    .counts
+                    .failed
+                    .entry(row.error_code.clone())
+                    .or_default() += 1
+            }
             Status::Invalid => self.counts.invalid += 1,
             Status::Deleted => {}
         }
@@ -218,23 +276,39 @@ impl Listener for Tally {
                 region: (*region).clone(),
                 limiter: Arc::clone(limiter),
                 working: true,
+                creates: Requests::default(),
+                created: 0,
+                first_create: None,
+                last_create: None,
             }),
             Event::LaneEnded { region } => {
                 for lane in &mut inner.lanes {
                     lane.working &= lane.region != **region;
                 }
             }
-            Event::Sent { operation, .. } => {
+            Event::Sent { region, operation } => {
                 inner.requests(*operation).sent += 1;
                 if *operation == Operation::Create {
-                    inner.first_create.get_or_insert_with(Instant::now);
+                    let now = Instant::now();
+                    inner.first_create.get_or_insert(now);
+                    if let Some(lane) = inner.lane(region.as_str()) {
+                        lane.creates.sent += 1;
+                        lane.first_create.get_or_insert(now);
+                    }
                 }
             }
-            Event::Throttled { operation, .. } => inner.requests(*operation).throttled += 1,
+            Event::Throttled { region, operation } => {
+                inner.requests(*operation).throttled += 1;
+                if *operation == Operation::Create
+                    && let Some(lane) = inner.lane(region.as_str())
+                {
+                    lane.creates.throttled += 1;
+                }
+            }
             Event::Offline { .. } => inner.offline_since = Some(Instant::now()),
             Event::Online { .. } => inner.offline_since = None,
             Event::Differs { .. } => inner.counts.differs += 1,
-            Event::Recorded { row } => inner.recorded(row.status, &row.error_code),
+            Event::Recorded { row } => inner.recorded(row),
             Event::Listed { .. } | Event::Retried { .. } | Event::Warning { .. } => {}
         }
     }

@@ -8,17 +8,19 @@
 //! | [`read`] | a whole file: header, rows, torn tail |
 //! | [`journal`] | repair, append, sync |
 //! | [`writer`] | group commit for many tasks |
-//! | [`runs_log`] | the lock, and who ran what |
 //! | [`finish`] | one row a device, in order, atomically |
+//! | [`runs_log`], [`runs_line`], [`asks`] | the runs log: the lock, the audit trail, what was asked |
 //!
 //! In the order of a run: lock the runs log, remove a leftover, open the journal (which reads it), prepare it, run the
 //! writer, finish, write the runs log's last line.
 
+pub mod asks;
 pub mod disk;
 pub mod finish;
 pub mod journal;
 pub mod read;
 pub mod record;
+pub mod runs_line;
 pub mod runs_log;
 mod scan;
 #[cfg(test)]

@@ -10,22 +10,23 @@ use super::work::SharedRoster;
 use crate::cli::ProvisionArgs;
 use crate::engine::Stop;
 use crate::error::Error;
+use crate::results::asks::Asks;
 use crate::results::disk::RealDisk;
 use crate::results::finish::{FinishRow, Finished, finish as put_in_order};
 use crate::results::journal::Journal;
 use crate::results::record::{Status, timestamp};
-use crate::results::runs_log::{Asks, End, Line, RunsLog, StatusCounts, hash_id};
+use crate::results::runs_line::{End, Lane, RunsLine};
+use crate::results::runs_log::RunsLog;
 use crate::results::writer::Closed;
 use crate::roster::Roster;
+use crate::tally::LaneTotals;
 
 /// What a run has besides its journal when it ends.
 pub(super) struct Books {
-    pub(super) log: RunsLog,
+    pub(super) log: RunsLog<RealDisk>,
     pub(super) roster: SharedRoster,
     /// The rows of invalid lines, by their place in the manifest.
     pub(super) invalid: Vec<(u64, FinishRow)>,
-    /// Of a stream, when it has ended.
-    pub(super) manifest_sha256: Option<String>,
 }
 
 /// Says how many devices the results hold that the manifest does not list.
@@ -98,7 +99,6 @@ impl Run {
         let unwritten = closed.failure.is_some();
         let roster =
             std::mem::take(&mut *books.roster.lock().unwrap_or_else(PoisonError::into_inner));
-        let asks = asks(&roster);
         let mut ended = match stop {
             Some(stop) => Err(Error::Stopped(stop)),
             None => Ok(()),
@@ -109,14 +109,9 @@ impl Run {
             ended = ended.and(finished);
         }
         self.note_end(&ended);
-        let end = End {
-            manifest_sha256: books.manifest_sha256,
-            ..self.end_line()
-        };
-        let logged = books
-            .log
-            .append(&Line::Asks(asks))
-            .and_then(|()| books.log.append(&Line::End(Box::new(end))));
+        let lines = asks(&roster).map(RunsLine::Asks);
+        let end = RunsLine::End(Box::new(self.end_line()));
+        let logged = books.log.append(lines.chain([end]));
         if let Err(error) = logged {
             warn!("{error}");
         }
@@ -125,25 +120,27 @@ impl Run {
 
     fn end_line(&self) -> End {
         let summary = &self.summary;
+        let counts = &summary.counts;
+        let by_status = [
+            (Status::Created, counts.created),
+            (Status::Exists, counts.exists),
+            (Status::Failed, counts.failures()),
+            (Status::Invalid, counts.invalid),
+        ];
+        let requests = [counts.creates, counts.describes, counts.lists];
         End {
             at: timestamp(std::time::SystemTime::now()),
+            duration_ms: u64::try_from(summary.duration.as_millis()).unwrap_or(u64::MAX),
+            counts: by_status
+                .into_iter()
+                .map(|(status, count)| (status.as_str().to_owned(), count))
+                .collect(),
+            remaining: summary.remaining,
+            requests: requests.iter().map(|requests| requests.sent).sum(),
+            throttles: requests.iter().map(|requests| requests.throttled).sum(),
+            lanes: self.tally.lanes().iter().map(lane_line).collect(),
             reason: summary.reason.to_owned(),
             exit_code: summary.exit_code,
-            message: summary.message.clone(),
-            account: summary.account.clone(),
-            counts: StatusCounts {
-                created: summary.counts.created,
-                exists: summary.counts.exists,
-                failed: summary.counts.failures(),
-                invalid: summary.counts.invalid,
-                deleted: summary.deleted,
-            },
-            creates_sent: summary.counts.creates.sent,
-            creates_throttled: summary.counts.creates.throttled,
-            rate_achieved: summary.achieved_rate(),
-            rate_granted: summary.creating.grant,
-            duration_ms: u64::try_from(summary.duration.as_millis()).unwrap_or(u64::MAX),
-            manifest_sha256: None,
         }
     }
 
@@ -197,8 +194,18 @@ impl Run {
     }
 }
 
+fn lane_line(lane: &LaneTotals) -> Lane {
+    Lane {
+        region: lane.region.to_string(),
+        creates: lane.creates.sent,
+        throttles: lane.creates.throttled,
+        achieved_per_second: lane.achieved,
+        granted_per_second: lane.grant,
+    }
+}
+
 /// What was asked for each device that has its channel since this run.
-fn asks(roster: &Roster) -> Asks {
+fn asks(roster: &Roster) -> impl Iterator<Item = Asks> {
     let finished = roster.iter().filter(|index| {
         roster.was_recorded_now(*index)
             && matches!(
@@ -206,7 +213,7 @@ fn asks(roster: &Roster) -> Asks {
                 Some(Status::Created | Status::Exists)
             )
     });
-    Asks::new(finished.map(|index| (hash_id(roster.device_id(index)), roster.digest(index))))
+    Asks::lines(finished.map(|index| (roster.device_id(index), roster.digest(index))))
 }
 
 /// The command that this process was started with, fit to be typed again.

@@ -35,7 +35,7 @@ use crate::logging::{self, Console};
 use crate::manifest::{Hashed, Rows};
 use crate::plan::{Counts, Rules};
 use crate::progress::Progress;
-use crate::results::disk::{Disk, RealDisk};
+use crate::results::disk::RealDisk;
 use crate::results::finish::{FinishRow, remove_leftover};
 use crate::results::journal::Journal;
 use crate::results::runs_log::RunsLog;
@@ -103,7 +103,7 @@ struct Ready {
     paths: Paths,
     target: Target,
     source: Source,
-    log: RunsLog,
+    log: RunsLog<RealDisk>,
     journal: Journal<RealDisk>,
     roster: Roster,
     rules: Rules,
@@ -148,15 +148,7 @@ impl Run {
         for warning in source.warnings() {
             warn!("{warning}");
         }
-        // The lock is that of the file itself, whatever name it is reached by.
-        let results = RealDisk.resolve(&paths.results).map_err(|error| {
-            let message = format!(
-                "the results file {} cannot be found: {error}",
-                paths.results.display()
-            );
-            Error::refused("results", message)
-        })?;
-        let log = RunsLog::lock(&results)
+        let log = RunsLog::lock(&RealDisk, &paths.results)
             .map_err(|error| Error::refused("results", error.to_string()))?;
         remove_leftover(&RealDisk, &paths.results).map_err(|error| {
             Error::refused(
@@ -316,7 +308,7 @@ impl Run {
             engine.account().as_ref(),
             &self.summary.regions,
         );
-        let logged = ready.log.append(&start);
+        let logged = ready.log.append([start]);
         logged.map_err(|error| Error::refused("results", error.to_string()))?;
         let writer = tokio::spawn(writer.run());
         let mut journey = Journey {
@@ -364,7 +356,6 @@ impl Run {
                 log: ready.log,
                 roster: journey.roster,
                 invalid,
-                manifest_sha256: streamed.map(|streamed| streamed.sha256),
             },
         )
     }

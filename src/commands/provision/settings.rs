@@ -1,7 +1,8 @@
 //! What a run is set to, as the runs log keeps it: to refuse a rerun that would ask for other channels.
 
-use std::collections::HashMap;
+use std::time::SystemTime;
 
+use clap::ValueEnum;
 use tracing::warn;
 
 use super::source::Source;
@@ -10,87 +11,70 @@ use crate::cli::ProvisionArgs;
 use crate::device::{AccountId, MessageTtl};
 use crate::error::Error;
 use crate::plan::Rules;
+use crate::results::asks::Asked;
+use crate::results::disk::RealDisk;
 use crate::results::record::timestamp;
-use crate::results::runs_log::{Line, RunsLog, Settings, Start};
+use crate::results::runs_line::{RunsLine, Settings, Start};
+use crate::results::runs_log::RunsLog;
 use crate::roster::Roster;
 
 fn settings(args: &ProvisionArgs) -> Settings {
-    let input = &args.input;
-    let mut tags = input.tags.clone();
-    tags.sort();
+    let (input, pace) = (&args.input, &args.pace);
     Settings {
-        id_column: input.id_column.clone(),
         channel_name: input.channel_name.clone(),
-        message_ttl: input.message_ttl.map(MessageTtl::as_secs),
-        tags,
+        tags: input.tags.iter().cloned().collect(),
+        message_ttl_seconds: input.message_ttl.map(MessageTtl::as_secs),
+        id_column: input.id_column.clone(),
+        rate: pace.rate.ceiling(),
+        workers: u32::try_from(pace.workers).unwrap_or(u32::MAX),
+        max_attempts: pace.max_attempts,
+        on_exists: args
+            .service
+            .on_exists
+            .to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default(),
     }
 }
 
+/// In which of the settings that decide what a device gets this run differs from the last.
+fn differences(args: &ProvisionArgs, log: &RunsLog<RealDisk>) -> Vec<String> {
+    let before = log.last_start().and_then(|start| start.settings.as_ref());
+    before.map_or_else(Vec::new, |before| settings(args).differences(before))
+}
+
 /// Refuses settings that differ from the last run's, unless they may.
-pub(super) fn check(args: &ProvisionArgs, log: &RunsLog, roster: &Roster) -> Result<(), Error> {
-    let now = settings(args);
-    let Some(before) = log.last_start().map(|start| &start.settings) else {
-        return Ok(());
-    };
-    if *before == now || args.results.allow_changed || roster.is_empty() {
+pub(super) fn check(
+    args: &ProvisionArgs,
+    log: &RunsLog<RealDisk>,
+    roster: &Roster,
+) -> Result<(), Error> {
+    let differences = differences(args, log);
+    if differences.is_empty() || args.results.allow_changed || roster.is_empty() {
         return Ok(());
     }
-    let mut changes = Vec::new();
-    let mut compare = |flag: &str, before: String, now: String| {
-        if before != now {
-            changes.push(format!("{flag} was {before} and is {now}"));
-        }
-    };
-    let text = |text: &str| crate::device::shown(text);
-    compare("--id-column", text(&before.id_column), text(&now.id_column));
-    compare(
-        "--channel-name",
-        text(&before.channel_name),
-        text(&now.channel_name),
-    );
-    compare(
-        "--message-ttl",
-        ttl(before.message_ttl),
-        ttl(now.message_ttl),
-    );
-    compare("--tag", tags(&before.tags), tags(&now.tags));
     Err(Error::refused(
         "changed-settings",
         format!(
             "the last run of these results was set otherwise: {}. Finished channels would stay as they are and new \
              ones be made differently; repeat the earlier flags, or give --allow-changed",
-            changes.join("; ")
+            differences.join("; ")
         ),
     ))
 }
 
-fn ttl(seconds: Option<u8>) -> String {
-    seconds.map_or("not given".to_owned(), |seconds| seconds.to_string())
-}
-
-fn tags(tags: &[(String, String)]) -> String {
-    if tags.is_empty() {
-        return "not given".to_owned();
-    }
-    let tags: Vec<String> = tags
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    tags.join(", ")
-}
-
 /// The planner's rules. What devices were asked with is only looked up where the manifest or the flags have changed.
-pub(super) fn rules(args: &ProvisionArgs, source: &Source, log: &RunsLog) -> Rules {
-    let same_settings = log
+pub(super) fn rules(args: &ProvisionArgs, source: &Source, log: &RunsLog<RealDisk>) -> Rules {
+    let last_manifest = log
         .last_start()
-        .is_some_and(|start| start.settings == settings(args));
-    let same_manifest = source.sha256().is_some() && source.sha256() == log.last_manifest_sha256();
-    let asked_before = if same_settings && same_manifest {
-        HashMap::new()
+        .and_then(|start| start.manifest_sha256.as_deref());
+    let same_manifest = source.sha256().is_some() && source.sha256() == last_manifest;
+    let asked_before = if same_manifest && differences(args, log).is_empty() {
+        Asked::default()
     } else {
         log.asked().unwrap_or_else(|error| {
-            warn!("the runs log cannot be read again ({error}); changed TTL and tags are not looked for");
-            HashMap::new()
+            warn!("{error}; finished devices that now ask for another TTL or other tags are not counted");
+            Asked::default()
         })
     };
     Rules {
@@ -106,20 +90,25 @@ pub(super) fn start(
     target: &Target,
     account: Option<&AccountId>,
     regions: &[String],
-) -> Line {
-    Line::Start(Box::new(Start {
-        at: timestamp(std::time::SystemTime::now()),
+) -> RunsLine {
+    RunsLine::Start(Box::new(Start {
+        at: timestamp(SystemTime::now()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        arguments: std::env::args().skip(1).collect(),
-        manifest: args.manifest.display().to_string(),
+        command: "provision".to_owned(),
+        arguments: std::env::args_os()
+            .skip(1)
+            .map(|argument| argument.to_string_lossy().into_owned())
+            .collect(),
+        manifest: Some(args.manifest.display().to_string()),
         manifest_sha256: source.sha256().map(str::to_owned),
         account: account.map(ToString::to_string),
         caller: target.caller().map(str::to_owned),
         regions: regions.to_vec(),
-        endpoint: target.url().map(str::to_owned),
-        emulator: target.is_emulator(),
-        settings: settings(args),
-        rate: args.pace.rate.ceiling(),
-        workers: args.pace.workers,
+        endpoint: if target.is_emulator() {
+            Some("emulator".to_owned())
+        } else {
+            target.url().map(str::to_owned)
+        },
+        settings: Some(settings(args)),
     }))
 }

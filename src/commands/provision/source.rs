@@ -188,8 +188,6 @@ pub(super) struct StreamReader {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Streamed {
     pub(super) counts: Counts,
-    /// Of the whole stream; empty while it has not ended.
-    pub(super) sha256: String,
 }
 
 impl StreamReader {
@@ -207,11 +205,6 @@ impl StreamReader {
                 "standard input listed {listed} devices, but --expect {expected} was given"
             )));
         }
-        self.progress().sha256 = self.rows.sha256();
-    }
-
-    fn progress(&self) -> std::sync::MutexGuard<'_, Streamed> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read_rows(&mut self, planner: &mut Planner) -> Result<(), String> {

@@ -4,6 +4,7 @@ mod append;
 mod crash;
 mod finishing;
 mod reading;
+mod runs;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};

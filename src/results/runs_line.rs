@@ -1,0 +1,156 @@
+//! The lines of the runs log: its schema.
+//!
+//! Each line is a JSON object with an `event`; a reader skips events and fields that it does not know, and takes a
+//! missing field for empty.
+//!
+//! | event | when | fields |
+//! | --- | --- | --- |
+//! | `start` | a run has passed every check and begins | [`Start`] |
+//! | `asks` | before `end`, as many as it takes | [`Asks`]: what was asked for the devices finished in this run |
+//! | `end` | a run is over, whatever its exit code | [`End`] |
+//!
+//! A `start` without an `end` is a run that was killed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::asks::Asks;
+use crate::device::shown;
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum RunsLine {
+    /// A run began.
+    Start(Box<Start>),
+    /// What it asked for.
+    Asks(Asks),
+    /// It ended.
+    End(Box<End>),
+}
+
+/// A run that began.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Start {
+    /// When: RFC 3339, UTC, milliseconds.
+    pub at: String,
+    /// This tool's version.
+    pub version: String,
+    /// `provision` or `rollback`.
+    pub command: String,
+    /// The command line, without the program's name.
+    pub arguments: Vec<String>,
+    /// The manifest's path, `-` for a stream.
+    pub manifest: Option<String>,
+    /// Its SHA-256 in hexadecimal digits; none for a stream.
+    pub manifest_sha256: Option<String>,
+    /// The account, where it is known before the first request.
+    pub account: Option<String>,
+    /// The caller's ARN, likewise.
+    pub caller: Option<String>,
+    /// The Regions of the batch.
+    pub regions: Vec<String>,
+    /// The endpoint, where it is not AWS's own; `emulator` for the embedded one.
+    pub endpoint: Option<String>,
+    /// How the manifest is turned into requests; none for a rollback.
+    pub settings: Option<Settings>,
+}
+
+/// How a run turns the manifest into requests, and how it sends them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// The template of the channel's name.
+    pub channel_name: String,
+    /// The templates of the tags that all channels get, by key.
+    pub tags: BTreeMap<String, String>,
+    /// The message TTL of rows that give none, in seconds.
+    pub message_ttl_seconds: Option<u8>,
+    /// The manifest's column of device IDs.
+    pub id_column: String,
+    /// The ceiling of creates a second for each account and Region; none for `auto`.
+    pub rate: Option<f64>,
+    /// The most requests in flight.
+    pub workers: u32,
+    /// Tries for a device.
+    pub max_attempts: u32,
+    /// What is done with channels that are there already.
+    pub on_exists: String,
+}
+
+impl Settings {
+    /// Says in which of the settings that decide what a device gets (templates, tags, TTL) this run differs from an
+    /// earlier one: a line each, for people.
+    #[must_use]
+    pub fn differences(&self, earlier: &Self) -> Vec<String> {
+        let mut differences = Vec::new();
+        let mut compare = |flag: &str, then: Option<String>, now: Option<String>| {
+            let text = |value: Option<String>| {
+                value.map_or_else(|| "not given".to_owned(), |value| shown(&value))
+            };
+            if then != now {
+                differences.push(format!("{flag} was {}, is {}", text(then), text(now)));
+            }
+        };
+        compare(
+            "--channel-name",
+            Some(earlier.channel_name.clone()),
+            Some(self.channel_name.clone()),
+        );
+        let seconds = |settings: &Self| settings.message_ttl_seconds.map(|ttl| ttl.to_string());
+        compare("--message-ttl", seconds(earlier), seconds(self));
+        let mut keys: Vec<&String> = earlier.tags.keys().chain(self.tags.keys()).collect();
+        keys.sort();
+        keys.dedup();
+        for key in keys {
+            compare(
+                &format!("--tag {key}"),
+                earlier.tags.get(key).cloned(),
+                self.tags.get(key).cloned(),
+            );
+        }
+        differences
+    }
+}
+
+/// A run that ended.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct End {
+    /// When: RFC 3339, UTC, milliseconds.
+    pub at: String,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// Devices that this run brought to each status.
+    pub counts: BTreeMap<String, u64>,
+    /// Devices of the manifest that are still to do.
+    pub remaining: u64,
+    /// Requests sent.
+    pub requests: u64,
+    /// Of these, throttled.
+    pub throttles: u64,
+    /// Each Region's creates.
+    pub lanes: Vec<Lane>,
+    /// Why it ended: `complete`, `interrupted`, or what stopped it.
+    pub reason: String,
+    /// Its exit code.
+    pub exit_code: u8,
+}
+
+/// The creates of one account and Region.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Lane {
+    /// The Region.
+    pub region: String,
+    /// Create requests sent.
+    pub creates: u64,
+    /// Of these, throttled.
+    pub throttles: u64,
+    /// Creates that the service accepted a second, over the time in which there were any to send.
+    pub achieved_per_second: f64,
+    /// The rate that the service was last found to grant; none where it never throttled.
+    pub granted_per_second: Option<f64>,
+}

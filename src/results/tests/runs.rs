@@ -1,0 +1,201 @@
+//! The runs log: the lock, what is kept of it, and what a crash leaves.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::results::asks::Asks;
+use crate::results::disk::RealDisk;
+use crate::results::runs_line::{End, RunsLine, Settings, Start};
+use crate::results::runs_log::{RunsLog, RunsLogError, read_runs, runs_log_path};
+
+fn start(version: &str) -> RunsLine {
+    RunsLine::Start(Box::new(Start {
+        at: "2023-11-14T22:13:20.123Z".into(),
+        version: version.into(),
+        arguments: vec!["provision".into(), "devices.csv".into()],
+        settings: Some(Settings {
+            channel_name: "{device_id}".into(),
+            message_ttl_seconds: Some(60),
+            ..Settings::default()
+        }),
+        ..Start::default()
+    }))
+}
+
+fn end() -> RunsLine {
+    RunsLine::End(Box::new(End {
+        counts: BTreeMap::from([("created".into(), 3)]),
+        exit_code: 130,
+        ..End::default()
+    }))
+}
+
+fn log_text(disk: &TestDisk) -> String {
+    String::from_utf8(disk.read_file(&runs_log_path(&path())).unwrap()).unwrap()
+}
+
+#[test]
+fn it_stands_beside_the_results() {
+    for (results, log) in [
+        ("a/devices.results.csv", "a/devices.results.runs.jsonl"),
+        ("devices.CSV", "devices.runs.jsonl"),
+        ("devices.txt", "devices.txt.runs.jsonl"),
+        ("devices", "devices.runs.jsonl"),
+    ] {
+        assert_eq!(runs_log_path(Path::new(results)), Path::new(log));
+    }
+}
+
+#[test]
+fn a_second_process_is_refused_at_once_and_nothing_is_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = folder.path().join("devices.results.csv");
+    let mut first = RunsLog::lock(&RealDisk, &results).unwrap();
+    first.append([start("1")]).unwrap();
+    let error = RunsLog::lock(&RealDisk, &results).unwrap_err();
+    assert!(matches!(error, RunsLogError::Held { .. }));
+    assert!(
+        error
+            .to_string()
+            .contains("devices.results.csv is being written by another process")
+    );
+    let log = std::fs::read_to_string(first.path()).unwrap();
+    assert_eq!(log.lines().count(), 1);
+    drop(first);
+    let second = RunsLog::lock(&RealDisk, &results).unwrap();
+    assert_eq!(second.last_start().unwrap().version, "1");
+}
+
+#[cfg(unix)]
+#[test]
+fn two_names_of_the_results_lead_to_one_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = std::fs::canonicalize(folder.path()).unwrap();
+    let (results, link) = (folder.join("real.csv"), folder.join("link.csv"));
+    std::fs::write(&results, "").unwrap();
+    std::os::unix::fs::symlink(&results, &link).unwrap();
+    let held = RunsLog::lock(&RealDisk, &link).unwrap();
+    assert_eq!(held.path(), folder.join("real.runs.jsonl"));
+    assert!(matches!(
+        RunsLog::lock(&RealDisk, &results),
+        Err(RunsLogError::Held { .. })
+    ));
+}
+
+#[test]
+fn lines_are_synced_and_come_back() {
+    let disk = TestDisk::default();
+    let mut log = RunsLog::lock(&disk, &path()).unwrap();
+    assert!(log.last_start().is_none());
+    disk.take_log();
+    let asks = Asks::lines([("D1", 7), ("D2", 8)].into_iter()).map(RunsLine::Asks);
+    log.append([start("1")]).unwrap();
+    assert_eq!(disk.take_log(), ["write ", "sync "]);
+    log.append(asks.chain([end()])).unwrap();
+    assert_eq!(disk.take_log(), ["write ", "write ", "sync "]);
+    log.append([start("2")]).unwrap();
+    let asked = log.asked().unwrap();
+    assert_eq!(
+        (asked.get("D1"), asked.get("D2"), asked.get("D3")),
+        (Some(7), Some(8), None)
+    );
+    drop(log);
+    let mut lines = Vec::new();
+    assert!(read_runs(&disk, &path(), |line| lines.push(line)).unwrap());
+    assert_eq!(lines.len(), 4);
+    assert_eq!(
+        (&lines[0], &lines[2], &lines[3]),
+        (&start("1"), &end(), &start("2"))
+    );
+    assert!(
+        log_text(&disk)
+            .starts_with(r#"{"event":"start","at":"2023-11-14T22:13:20.123Z","version":"1","#)
+    );
+    assert_eq!(
+        RunsLog::lock(&disk, &path())
+            .unwrap()
+            .last_start()
+            .unwrap()
+            .version,
+        "2"
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_skipped_and_a_torn_line_is_left_alone() {
+    let disk = TestDisk::default();
+    let whole = serde_json::to_string(&start("1")).unwrap();
+    let future = r#"{"event":"start","version":"9","something_new":[1],"settings":{"other":2}}"#;
+    let long = "x".repeat(3 << 20);
+    let content = format!(
+        "{whole}\nnot JSON\n{{\"event\":\"new\"}}\n{long}\n{future}\n{}",
+        &whole[..40]
+    );
+    disk.write_file(&runs_log_path(&path()), content.as_bytes());
+    let mut log = RunsLog::lock(&disk, &path()).unwrap();
+    assert_eq!(log.last_start().unwrap().version, "9");
+    log.append([start("3"), end()]).unwrap();
+    assert!(log_text(&disk).starts_with(&(content + "\n{")));
+    drop(log);
+    let mut lines = Vec::new();
+    assert!(read_runs(&disk, &path(), |line| lines.push(line)).unwrap());
+    assert_eq!(lines.len(), 4);
+    assert_eq!(lines[2..], [start("3"), end()]);
+}
+
+#[test]
+fn a_line_that_could_not_be_written_leaves_no_trace() {
+    for operation in ["write", "sync"] {
+        let disk = TestDisk::default();
+        let mut log = RunsLog::lock(&disk, &path()).unwrap();
+        log.append([start("1")]).unwrap();
+        let before = log_text(&disk);
+        disk.fail(operation, std::io::ErrorKind::StorageFull);
+        let error = log.append([start("2")]).unwrap_err().to_string();
+        assert!(
+            error.starts_with("the runs log batch.results.runs.jsonl cannot be written: "),
+            "{error}"
+        );
+        assert_eq!(log_text(&disk), before, "{operation}");
+        log.append([end()]).unwrap();
+        assert!(log_text(&disk).ends_with("\"exit_code\":130}\n"));
+    }
+}
+
+#[test]
+fn no_log_is_no_error_for_a_report() {
+    assert!(!read_runs(&TestDisk::default(), &path(), |_| ()).unwrap());
+}
+
+#[test]
+fn differing_settings_are_named() {
+    let settings = |name: &str, ttl, tags: &[(&str, &str)]| Settings {
+        channel_name: name.into(),
+        message_ttl_seconds: ttl,
+        tags: tags
+            .iter()
+            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+            .collect(),
+        ..Settings::default()
+    };
+    let then = settings("{device_id}", None, &[("Line", "3"), ("Site", "A")]);
+    let now = Settings {
+        workers: 9,
+        ..settings(
+            "cam-{device_id}",
+            Some(30),
+            &[("Line", "4"), ("Lot", "{lot}")],
+        )
+    };
+    assert!(then.differences(&then).is_empty());
+    assert_eq!(
+        now.differences(&then),
+        [
+            "--channel-name was '{device_id}', is 'cam-{device_id}'",
+            "--message-ttl was not given, is '30'",
+            "--tag Line was '3', is '4'",
+            "--tag Lot was not given, is '{lot}'",
+            "--tag Site was 'A', is not given",
+        ]
+    );
+}
