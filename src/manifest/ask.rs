@@ -30,11 +30,13 @@ pub struct Ask<'a> {
 }
 
 /// The device's ID in a row, perhaps empty.
+#[inline]
 pub(super) fn device_id<'a>(layout: &Layout, cells: Cells<'a>) -> &'a str {
     trim(cells.get(layout.id))
 }
 
 /// As [`str::trim`]; quicker where there is nothing to trim, which is nearly always.
+#[inline]
 fn trim(text: &str) -> &str {
     match text.as_bytes() {
         [] => text,
@@ -230,17 +232,19 @@ impl<'a> Ask<'a> {
     /// The device as a value of its own.
     #[must_use]
     pub fn to_device(&self) -> Device {
-        let tags = self.layout.tags.iter().filter_map(|source| {
-            let value = self.value(source)?;
-            let text: String = self.texts(value).collect();
-            Some(Tag::checked(&source.key, &text))
-        });
+        let tag = |source: &'a TagSource| match self.value(source)? {
+            Value::Cell(text) => Some(Tag::checked(&source.key, text)),
+            value @ Value::Template(_) => {
+                let text: String = self.texts(value).collect();
+                Some(Tag::checked(&source.key, &text))
+            }
+        };
         Device {
             id: self.device_id().into(),
             channel_name: ChannelName::checked(self.channel_name()),
             region: self.region.clone(),
             message_ttl: self.message_ttl,
-            tags: tags.collect(),
+            tags: self.layout.tags.iter().filter_map(tag).collect(),
         }
     }
 

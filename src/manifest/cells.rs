@@ -278,6 +278,7 @@ impl<'a> Cells<'a> {
     }
 
     /// A cell's text; empty where the record is too short to have it.
+    #[inline]
     pub(super) fn get(&self, index: usize) -> &'a str {
         let Some(span) = self.record.spans.get(index) else {
             return "";
