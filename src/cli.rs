@@ -1,1 +1,459 @@
-//! (to be written)
+//! The command line: clap types and their help. What a flag's text must look like is checked here; what the flags
+//! mean together is for the commands.
+#![expect(
+    clippy::doc_markdown,
+    reason = "these comments are the help's text, where backticks would show"
+)]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::emulator::EmulatorArgs;
+use crate::device::{AccountId, MessageTtl, Region};
+use crate::engine::{FailureLimit, OnExists};
+
+/// What a person needs who reads only the help.
+const AFTER_HELP: &str = "\
+Exit codes:
+  0    every device of the manifest has its channel
+  1    the run was stopped or could not go on; the same command resumes it
+  2    nothing was attempted: change the command, the files, the configuration or the credentials
+  3    the run is complete, but some devices are failed, invalid or deleted
+  130  interrupted (SIGINT); the same command resumes it
+  143  terminated (SIGTERM); the same command resumes it
+
+Every flag can be set in the environment as KVS_FLEET_<FLAG>, for example KVS_FLEET_RATE=20.";
+
+const PROVISION_EXAMPLES: &str = "\
+Examples:
+  Rehearse a batch without AWS:
+      kvs-fleet provision devices.csv --emulator
+  Give every device of the batch its channel, in the Region and account of a profile:
+      kvs-fleet provision devices.csv --profile factory --region eu-central-1
+  Name and tag the channels from the manifest's columns:
+      kvs-fleet provision devices.csv --channel-name 'cam-{device_id}' --tag 'Line={line}' --tag Environment=Development
+  Guard against the wrong file and the wrong account:
+      kvs-fleet provision devices.csv --expect 1000 --id-pattern 'CAM-\\d{6}' --account 123456789012
+
+Run the same command again to resume: finished devices are skipped, failed ones are tried again.";
+
+/// Provision Amazon Kinesis Video Streams WebRTC signaling channels for a whole fleet of cameras.
+///
+/// Reads a CSV of device IDs, creates a signaling channel for each at the account's quota, and writes a results CSV
+/// with the channel ARNs and the failures. Run again, it resumes.
+#[derive(Debug, Parser)]
+#[command(name = "kvs-fleet", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Give every device of a manifest its signaling channel
+    #[command(after_help = PROVISION_EXAMPLES)]
+    Provision(Box<ProvisionArgs>),
+    /// Serve an emulation of the KVS control plane on loopback, for rehearsals and tests
+    Emulator(EmulatorArgs),
+}
+
+/// `kvs-fleet provision`.
+#[derive(Debug, Args)]
+pub struct ProvisionArgs {
+    /// The CSV of devices; '-' reads standard input as a stream
+    pub manifest: PathBuf,
+
+    /// How the manifest is read.
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// Where results go.
+    #[command(flatten)]
+    pub results: ResultsArgs,
+    /// Which service.
+    #[command(flatten)]
+    pub service: ServiceArgs,
+    /// How fast, and when to give up.
+    #[command(flatten)]
+    pub pace: PaceArgs,
+    /// What is shown.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// How the manifest is read.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Manifest")]
+pub struct InputArgs {
+    /// The column that holds the device ID
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "device_id",
+        env = "KVS_FLEET_ID_COLUMN"
+    )]
+    pub id_column: String,
+    /// The channel's name where the manifest has no channel_name
+    #[arg(
+        long,
+        value_name = "TEMPLATE",
+        default_value = "{device_id}",
+        env = "KVS_FLEET_CHANNEL_NAME"
+    )]
+    pub channel_name: String,
+    /// The message TTL where the manifest has none, 5 to 120 seconds [default: the service's, 60]
+    #[arg(long, value_name = "SECONDS", value_parser = message_ttl, env = "KVS_FLEET_MESSAGE_TTL")]
+    pub message_ttl: Option<MessageTtl>,
+    /// A tag for every channel; repeat for more (a column tag:KEY wins)
+    #[arg(
+        long = "tag",
+        value_name = "KEY=TEMPLATE",
+        value_parser = tag,
+        value_delimiter = ',',
+        env = "KVS_FLEET_TAG"
+    )]
+    pub tags: Vec<(String, String)>,
+    /// The delimiter: ',', ';' or 'tab' [default: found from the header]
+    #[arg(long, value_name = "CHAR", value_parser = delimiter, env = "KVS_FLEET_DELIMITER")]
+    pub delimiter: Option<u8>,
+    /// Device IDs must match this regular expression as a whole, else their row is invalid
+    #[arg(long, value_name = "REGEX", env = "KVS_FLEET_ID_PATTERN")]
+    pub id_pattern: Option<String>,
+    /// Refuse a manifest that does not list so many devices
+    #[arg(long, value_name = "N", env = "KVS_FLEET_EXPECT")]
+    pub expect: Option<u64>,
+    /// Attempt only the first N devices that are to do
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), env = "KVS_FLEET_LIMIT")]
+    pub limit: Option<u64>,
+    /// Refuse to start when any row is invalid
+    #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_STRICT")]
+    pub strict: bool,
+}
+
+/// Where results go.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Results")]
+pub struct ResultsArgs {
+    /// The results file [default: MANIFEST without its extension, .results.csv]
+    #[arg(
+        short = 'o',
+        long = "results",
+        value_name = "FILE",
+        env = "KVS_FLEET_RESULTS"
+    )]
+    pub file: Option<PathBuf>,
+    /// Make channels again for devices that a rollback deleted
+    #[arg(
+        long,
+        value_parser = FalseyValueParser::new(),
+        action = ArgAction::SetTrue,
+        env = "KVS_FLEET_RECREATE_DELETED"
+    )]
+    pub recreate_deleted: bool,
+    /// Go on although templates, tags or TTL differ from the last run's
+    #[arg(
+        long,
+        value_parser = FalseyValueParser::new(),
+        action = ArgAction::SetTrue,
+        env = "KVS_FLEET_ALLOW_CHANGED"
+    )]
+    pub allow_changed: bool,
+    /// Write the summary as JSON to this file, at every exit
+    #[arg(long, value_name = "FILE", env = "KVS_FLEET_SUMMARY_JSON")]
+    pub summary_json: Option<PathBuf>,
+    /// Print a JSON object for each device on standard output, as soon as its row is on disk
+    #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_JSON")]
+    pub json: bool,
+}
+
+/// Which service, and as whom.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Service")]
+pub struct ServiceArgs {
+    /// The Region for rows that name none [default: the profile's or AWS_REGION]
+    #[arg(long, value_name = "REGION", value_parser = region, env = "KVS_FLEET_REGION")]
+    pub region: Option<Region>,
+    /// The profile in the AWS configuration files
+    #[arg(long, value_name = "NAME", env = "KVS_FLEET_PROFILE")]
+    pub profile: Option<String>,
+    /// Another endpoint than AWS's own; http:// only for loopback
+    #[arg(long, value_name = "URL", env = "KVS_FLEET_ENDPOINT_URL")]
+    pub endpoint_url: Option<String>,
+    /// Refuse any other account than this
+    #[arg(long, value_name = "ID", value_parser = account, env = "KVS_FLEET_ACCOUNT")]
+    pub account: Option<AccountId>,
+    /// Use an emulator in this process instead of AWS: no account, no credentials, nothing kept
+    #[arg(
+        long,
+        value_parser = FalseyValueParser::new(),
+        action = ArgAction::SetTrue,
+        conflicts_with_all = ["endpoint_url", "profile"],
+        env = "KVS_FLEET_EMULATOR"
+    )]
+    pub emulator: bool,
+    /// Do not list the existing channels first
+    #[arg(
+        long,
+        value_parser = FalseyValueParser::new(),
+        action = ArgAction::SetTrue,
+        env = "KVS_FLEET_NO_RECONCILE"
+    )]
+    pub no_reconcile: bool,
+    /// What to do with a device whose channel exists already
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        default_value_t,
+        env = "KVS_FLEET_ON_EXISTS"
+    )]
+    pub on_exists: OnExists,
+    /// The account's channel limit in a Region, for the warning before the first create
+    /// [default: 10000 in us-east-1 and us-west-2, else 5000]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..),
+        env = "KVS_FLEET_CHANNEL_QUOTA"
+    )]
+    pub channel_quota: Option<u64>,
+}
+
+/// How fast, and when to give up.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Pace and retries")]
+pub struct PaceArgs {
+    /// The most creates a second in each Region, 0.1 to 1000000, or 'auto' to find what the service grants
+    #[arg(long, value_name = "TPS", default_value = "50", value_parser = rate, env = "KVS_FLEET_RATE")]
+    pub rate: Rate,
+    /// The most requests in flight, 1 to 10000
+    #[arg(long, value_name = "N", default_value = "64", value_parser = workers, env = "KVS_FLEET_WORKERS")]
+    pub workers: usize,
+    /// Attempts a device, 1 to 1000; throttled ones do not count
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 8,
+        value_parser = clap::value_parser!(u32).range(1..=1000),
+        env = "KVS_FLEET_MAX_ATTEMPTS"
+    )]
+    pub max_attempts: u32,
+    /// How long an attempt may take
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, env = "KVS_FLEET_TIMEOUT")]
+    pub timeout: Duration,
+    /// Stop when a Region has throttled every create for so long
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "5m",
+        value_parser = duration,
+        env = "KVS_FLEET_MAX_THROTTLED"
+    )]
+    pub max_throttled: Duration,
+    /// Stop when more devices than this have failed: a number, or a percentage of those finished (from 100 on)
+    #[arg(long, value_name = "N|P%", value_parser = failure_limit, env = "KVS_FLEET_MAX_FAILURES")]
+    pub max_failures: Option<FailureLimit>,
+}
+
+/// What is shown, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// How progress is shown on standard error
+    #[arg(
+        long,
+        value_name = "HOW",
+        value_enum,
+        default_value_t,
+        env = "KVS_FLEET_PROGRESS"
+    )]
+    pub progress: ProgressMode,
+    /// Show errors only
+    #[arg(
+        short,
+        long,
+        value_parser = FalseyValueParser::new(),
+        action = ArgAction::SetTrue,
+        conflicts_with = "verbose",
+        env = "KVS_FLEET_QUIET"
+    )]
+    pub quiet: bool,
+    /// Show each retry as well; twice: each device
+    #[arg(short, long, action = ArgAction::Count, env = "KVS_FLEET_VERBOSE")]
+    pub verbose: u8,
+    /// How messages on standard error are written
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        env = "KVS_FLEET_LOG_FORMAT"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ProgressMode {
+    /// A bar on a terminal, else plain lines
+    #[default]
+    Auto,
+    /// A progress bar
+    Bar,
+    /// A line every few seconds
+    Plain,
+    /// Nothing
+    None,
+}
+
+/// How messages are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// The ceiling for creates, in requests a second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rate {
+    /// No ceiling: find what the service grants.
+    Auto,
+    /// Never faster than this.
+    AtMost(f64),
+}
+
+impl Rate {
+    /// The ceiling, where there is one.
+    #[must_use]
+    pub fn ceiling(self) -> Option<f64> {
+        match self {
+            Self::Auto => None,
+            Self::AtMost(rate) => Some(rate),
+        }
+    }
+}
+
+fn rate(text: &str) -> Result<Rate, String> {
+    if text.eq_ignore_ascii_case("auto") {
+        return Ok(Rate::Auto);
+    }
+    match text.parse::<f64>() {
+        Ok(rate) if (0.1..=1_000_000.0).contains(&rate) => Ok(Rate::AtMost(rate)),
+        _ => Err("expected 'auto' or a number of creates a second from 0.1 to 1000000".to_owned()),
+    }
+}
+
+fn workers(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(workers @ 1..=10_000) => Ok(workers),
+        _ => Err("expected a whole number from 1 to 10000".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if !duration.is_zero() && duration <= Duration::from_hours(24 * 365) => {
+            Ok(duration)
+        }
+        Ok(_) => Err("expected more than nothing and at most a year".to_owned()),
+        Err(error) => Err(format!(
+            "expected a duration such as 500ms, 10s or 5m ({error})"
+        )),
+    }
+}
+
+fn failure_limit(text: &str) -> Result<FailureLimit, String> {
+    let expected = || "expected a whole number of devices, or a percentage such as 5%".to_owned();
+    if let Some(percent) = text.strip_suffix('%') {
+        return match percent.trim().parse::<f64>() {
+            Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(FailureLimit::Percent(percent)),
+            _ => Err(expected()),
+        };
+    }
+    text.parse()
+        .map(FailureLimit::Count)
+        .map_err(|_| expected())
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text {
+        "," => Ok(b','),
+        ";" => Ok(b';'),
+        "tab" | "\t" | "\\t" => Ok(b'\t'),
+        _ => Err("expected ',', ';' or 'tab'".to_owned()),
+    }
+}
+
+fn tag(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+        None => Err("expected KEY=TEMPLATE, such as Line={line}".to_owned()),
+    }
+}
+
+fn message_ttl(text: &str) -> Result<MessageTtl, String> {
+    MessageTtl::parse(text).map_err(|invalid| invalid.to_string())
+}
+
+fn region(text: &str) -> Result<Region, String> {
+    Region::parse(text).map_err(|invalid| invalid.to_string())
+}
+
+fn account(text: &str) -> Result<AccountId, String> {
+    AccountId::parse(text).map_err(|invalid| invalid.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn rates_outside_the_range_are_refused_with_it() {
+        for text in ["0", "-1", "nan", "inf", "1e9", "", "fast"] {
+            assert!(rate(text).unwrap_err().contains("0.1 to 1000000"), "{text}");
+        }
+        assert_eq!(rate("AUTO"), Ok(Rate::Auto));
+        assert_eq!(rate("0.1"), Ok(Rate::AtMost(0.1)));
+        assert_eq!(rate("1e6"), Ok(Rate::AtMost(1e6)));
+    }
+
+    #[test]
+    fn failure_limits() {
+        assert_eq!(failure_limit("0"), Ok(FailureLimit::Count(0)));
+        assert_eq!(failure_limit("2.5%"), Ok(FailureLimit::Percent(2.5)));
+        for text in ["-1", "101%", "%", "x", "1.5"] {
+            assert!(failure_limit(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_flag_has_its_variable() {
+        for command in Cli::command().get_subcommands() {
+            for argument in command.get_arguments().filter(|a| !a.is_positional()) {
+                let Some(long) = argument.get_long() else {
+                    panic!("{argument}: no long form");
+                };
+                if matches!(long, "help" | "version") {
+                    continue;
+                }
+                let expected = format!("KVS_FLEET_{}", long.replace('-', "_").to_uppercase());
+                let variable = argument.get_env().and_then(|name| name.to_str());
+                assert_eq!(variable, Some(expected.as_str()), "--{long}");
+            }
+        }
+    }
+}

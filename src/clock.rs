@@ -1,1 +1,94 @@
-//! (to be written)
+//! What time it is: here, and at the service.
+//!
+//! Durations are measured with tokio's clock, which tests pause. What stands in files is the wall clock, handed in as
+//! a value so that a simulated run has simulated timestamps. Knows nothing of files or the network.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Where timestamps come from.
+#[derive(Clone)]
+pub struct WallClock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+
+impl WallClock {
+    /// The system's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::new(SystemTime::now)
+    }
+
+    /// A clock that reads the given function.
+    pub fn new(read: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for WallClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WallClock")
+    }
+}
+
+/// Milliseconds since the Unix epoch, negative before it.
+#[must_use]
+pub fn unix_millis(time: SystemTime) -> i64 {
+    let signed = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => signed(after),
+        Err(before) => -signed(before.duration()),
+    }
+}
+
+/// What the service's clock says when ours says something, learnt from the `Date` headers of its answers.
+///
+/// A `Date` is cut to whole seconds and read after the answer's way here, so the service's clock is never behind what
+/// one sample says. The largest offset seen is therefore the closest estimate from below: at most a second low after
+/// one answer, and closer with each further one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ServiceClock {
+    offset_millis: Option<i64>,
+}
+
+impl ServiceClock {
+    /// Learns from an answer that was received at `received` (our clock) and bears `date`.
+    pub fn learn(&mut self, date: SystemTime, received: SystemTime) {
+        let sample = unix_millis(date) - unix_millis(received);
+        self.offset_millis = Some(
+            self.offset_millis
+                .map_or(sample, |offset| offset.max(sample)),
+        );
+    }
+
+    /// The service's time, in milliseconds since the Unix epoch, at an instant of our clock: never later than the
+    /// truth once an answer has been seen. Before that, the clocks are taken to agree.
+    #[must_use]
+    pub fn service_millis(&self, ours: SystemTime) -> i64 {
+        unix_millis(ours) + self.offset_millis.unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_clock_approaches_the_truth_from_below() {
+        let at = |millis: u64| UNIX_EPOCH + Duration::from_millis(millis);
+        let mut clock = ServiceClock::default();
+        assert_eq!(clock.service_millis(at(5_000)), 5_000);
+        // The service is 10.4 s ahead; its Date is cut to the second.
+        for (ours, date) in [(1_000, 11_000), (1_590, 11_000), (1_650, 12_000)] {
+            clock.learn(at(date), at(ours));
+            let estimate = clock.service_millis(at(20_000));
+            assert!((29_400..=30_400).contains(&estimate), "{estimate}");
+        }
+        assert_eq!(clock.service_millis(at(20_000)), 30_350);
+    }
+}

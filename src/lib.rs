@@ -42,12 +42,14 @@
 
 pub mod cli;
 pub mod clock;
+pub mod codes;
 pub mod commands;
 pub mod device;
 pub mod emulator;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod logging;
 pub mod manifest;
 pub mod pace;
 pub mod plan;
@@ -57,4 +59,5 @@ pub mod retry;
 pub mod roster;
 pub mod service;
 pub mod summary;
+pub mod tally;
 pub mod template;

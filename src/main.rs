@@ -1,1 +1,7 @@
-fn main() {}
+//! `kvs-fleet`: parse, run, exit.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kvs_fleet::commands::main()
+}

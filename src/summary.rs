@@ -1,1 +1,294 @@
-//! (to be written)
+//! What a run came to: for the person as text, for scripts as JSON, both from the same values.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use crate::codes;
+use crate::tally::{Counts, CreatePhase, Requests};
+
+/// The version of the JSON's form. Fields may be added without a new one.
+pub const SCHEMA: u32 = 1;
+
+/// A run that has ended, or never began.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// The process's exit code.
+    pub exit_code: u8,
+    /// Why it ended, in one word.
+    pub reason: &'static str,
+    /// Why it ended early, in words.
+    pub message: Option<String>,
+    /// The manifest.
+    pub manifest: Option<PathBuf>,
+    /// The results file.
+    pub results: Option<PathBuf>,
+    /// The account, where it is known.
+    pub account: Option<String>,
+    /// The Regions of the batch.
+    pub regions: Vec<String>,
+    /// The endpoint, where it is not AWS's own.
+    pub endpoint: Option<String>,
+    /// Whether an emulator answered.
+    pub emulator: bool,
+    /// Devices that the manifest lists (a stream: so far).
+    pub listed: u64,
+    /// Of these, devices that had their channel before this run.
+    pub done_before: u64,
+    /// Of these, devices that a rollback deleted and that stay deleted.
+    pub deleted: u64,
+    /// Of these, devices that still have no channel and would be attempted by another run.
+    pub remaining: u64,
+    /// What this run did.
+    pub counts: Counts,
+    /// What creating came to.
+    pub creating: CreatePhase,
+    /// The ceiling for creates; none for `--rate auto`.
+    pub ceiling: Option<f64>,
+    /// When it began.
+    pub started_at: Option<SystemTime>,
+    /// How long it took.
+    pub duration: Duration,
+    /// The command that goes on.
+    pub resume: Option<String>,
+}
+
+impl Summary {
+    /// Channels created a second while channels were created.
+    #[must_use]
+    pub fn achieved_rate(&self) -> f64 {
+        let seconds = self.creating.duration.as_secs_f64();
+        if seconds > 0.0 {
+            #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
+            let created = self.counts.created as f64;
+            created / seconds
+        } else {
+            0.0
+        }
+    }
+
+    /// Throttled creates as a share of all creates sent.
+    #[must_use]
+    pub fn throttled_share(&self) -> f64 {
+        let Requests { sent, throttled } = self.counts.creates;
+        #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
+        let share = throttled as f64 / sent.max(1) as f64;
+        share
+    }
+
+    /// Whether running the same command again may get further.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self.exit_code {
+            1 | 130 | 143 => true,
+            3 => self.counts.failures() > 0,
+            _ => false,
+        }
+    }
+
+    /// The summary in lines for the person.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![self.headline()];
+        for (code, count) in &self.counts.failed {
+            lines.push(format!(
+                "  {count} failed with {code}: {}",
+                codes::hint(code)
+            ));
+        }
+        if self.counts.invalid > 0 {
+            lines.push(format!(
+                "  {} invalid: their rows in the results file say why",
+                self.counts.invalid
+            ));
+        }
+        if self.deleted > 0 {
+            lines.push(format!(
+                "  {} deleted by a rollback stay deleted; --recreate-deleted makes them again",
+                self.deleted
+            ));
+        }
+        if self.counts.differs > 0 {
+            lines.push(format!(
+                "  {} of the adopted channels differ in type or TTL from what is asked (-v names them)",
+                self.counts.differs
+            ));
+        }
+        if self.counts.creates.sent > 0 {
+            lines.push(self.pace_line());
+        }
+        if let Some(results) = &self.results {
+            lines.push(format!("  results: {}", results.display()));
+        }
+        if let Some(resume) = &self.resume {
+            lines.push(format!("  to go on: {resume}"));
+        }
+        lines
+    }
+
+    fn headline(&self) -> String {
+        let mut parts = vec![
+            format!("{} created", self.counts.created),
+            format!("{} existed", self.counts.exists),
+        ];
+        if self.done_before > 0 {
+            parts.push(format!("{} done before", self.done_before));
+        }
+        parts.push(format!("{} failed", self.counts.failures()));
+        if self.counts.invalid > 0 {
+            parts.push(format!("{} invalid", self.counts.invalid));
+        }
+        if self.remaining > 0 {
+            parts.push(format!("{} to go", self.remaining));
+        }
+        let lead = match self.exit_code {
+            0 => "done",
+            3 => "complete, with exceptions",
+            _ => "stopped",
+        };
+        format!("{lead}: {}", parts.join(", "))
+    }
+
+    fn pace_line(&self) -> String {
+        let mut parts = vec![format!("{:.1} channels a second", self.achieved_rate())];
+        if let Some(ceiling) = self.ceiling {
+            parts.push(format!("at most {ceiling} in a Region"));
+        }
+        if let Some(grant) = self.creating.grant {
+            parts.push(format!("{grant:.1} granted"));
+        }
+        parts.push(format!("{:.2} % throttled", self.throttled_share() * 100.0));
+        format!("  {} in {}", parts.join(", "), tenths(self.duration))
+    }
+
+    /// The summary as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let failures: Vec<_> = self
+            .counts
+            .failed
+            .iter()
+            .map(|(code, count)| {
+                serde_json::json!({"code": code, "count": count, "hint": codes::hint(code)})
+            })
+            .collect();
+        serde_json::json!({
+            "schema": SCHEMA,
+            "version": env!("CARGO_PKG_VERSION"),
+            "exit_code": self.exit_code,
+            "reason": self.reason,
+            "message": self.message,
+            "retryable": self.is_retryable(),
+            "remaining": self.remaining,
+            "manifest": path(self.manifest.as_deref()),
+            "results": path(self.results.as_deref()),
+            "account": self.account,
+            "regions": self.regions,
+            "endpoint": self.endpoint,
+            "emulator": self.emulator,
+            "devices": {
+                "listed": self.listed,
+                "done_before": self.done_before,
+                "created": self.counts.created,
+                "exists": self.counts.exists,
+                "failed": self.counts.failures(),
+                "invalid": self.counts.invalid,
+                "deleted": self.deleted,
+                "differs": self.counts.differs,
+            },
+            "failures": failures,
+            "requests": {
+                "create": Sent::from(self.counts.creates),
+                "describe": Sent::from(self.counts.describes),
+                "list": Sent::from(self.counts.lists),
+            },
+            "rate": {
+                "achieved": self.achieved_rate(),
+                "ceiling": self.ceiling,
+                "granted": self.creating.grant,
+                "throttled_share": self.throttled_share(),
+            },
+            "started_at": self.started_at.map(|at| humantime::format_rfc3339_millis(at).to_string()),
+            "duration_seconds": self.duration.as_secs_f64(),
+            "resume": self.resume,
+        })
+    }
+
+    /// Writes the JSON to a file, which is replaced.
+    pub fn write_json(&self, file: &Path) -> std::io::Result<()> {
+        let mut text = serde_json::to_vec_pretty(&self.to_json())?;
+        text.push(b'\n');
+        std::fs::File::create(file)?.write_all(&text)
+    }
+}
+
+#[derive(Serialize)]
+struct Sent {
+    sent: u64,
+    throttled: u64,
+}
+
+impl From<Requests> for Sent {
+    fn from(requests: Requests) -> Self {
+        Self {
+            sent: requests.sent,
+            throttled: requests.throttled,
+        }
+    }
+}
+
+fn path(path: Option<&Path>) -> Option<String> {
+    path.map(|path| path.to_string_lossy().into_owned())
+}
+
+/// A duration in words, to the tenth of a second while that matters.
+fn tenths(duration: Duration) -> String {
+    if duration < Duration::from_mins(1) {
+        format!("{:.1} s", duration.as_secs_f64())
+    } else {
+        humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_happened_and_what_to_do() {
+        let mut summary = Summary {
+            exit_code: 3,
+            reason: "complete",
+            listed: 1_003,
+            creating: CreatePhase {
+                duration: Duration::from_secs(20),
+                grant: Some(49.97),
+            },
+            ceiling: Some(50.0),
+            duration: Duration::from_millis(20_400),
+            results: Some("devices.results.csv".into()),
+            ..Summary::default()
+        };
+        summary.counts.created = 998;
+        summary.counts.invalid = 3;
+        summary.counts.failed.insert("OutcomeUnknown".into(), 2);
+        summary.counts.creates = Requests {
+            sent: 1_000,
+            throttled: 5,
+        };
+        assert_eq!(
+            summary.lines().join("\n"),
+            "complete, with exceptions: 998 created, 0 existed, 2 failed, 3 invalid\n  \
+             2 failed with OutcomeUnknown: run again: the next run asks the service whether the channel exists\n  \
+             3 invalid: their rows in the results file say why\n  \
+             49.9 channels a second, at most 50 in a Region, 50.0 granted, 0.50 % throttled in 20.4 s\n  \
+             results: devices.results.csv"
+        );
+        let json = summary.to_json();
+        assert_eq!(json["retryable"], true);
+        assert_eq!(json["devices"]["created"], 998);
+        assert_eq!(json["requests"]["create"]["throttled"], 5);
+    }
+}

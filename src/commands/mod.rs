@@ -1,1 +1,117 @@
-//! (to be written)
+//! One file a subcommand: arguments → validated configuration → the parts wired together.
+
+pub mod emulator;
+pub mod provision;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::summary::Summary;
+
+/// The program: parses the process's arguments, runs the subcommand, and says how it ended.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            report(&format!("cannot start: {error}"));
+            return ExitCode::from(1);
+        }
+    };
+    let code = runtime.block_on(async {
+        match cli.command {
+            Command::Provision(args) => provision::run(*args).await,
+            Command::Emulator(args) => match emulator::run(args).await {
+                Ok(()) => 0,
+                Err(error) => {
+                    report(&error.to_string());
+                    2
+                }
+            },
+        }
+    });
+    // A thread may still be waiting for standard input; nobody waits for it.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}
+
+/// Shows a usage error, or the help; a script that asked for a summary gets one even now.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Standard error may be closed; the exit code still tells.
+    let _ = error.print();
+    let code = u8::try_from(error.exit_code()).unwrap_or(2);
+    if code != 0
+        && let Some(file) = summary_file(std::env::args_os())
+    {
+        let summary = Summary {
+            exit_code: code,
+            reason: "usage",
+            message: Some(error.to_string()),
+            ..Summary::default()
+        };
+        if let Err(error) = summary.write_json(&file) {
+            report(&format!(
+                "the summary could not be written to {}: {error}",
+                file.display()
+            ));
+        }
+    }
+    ExitCode::from(code)
+}
+
+/// The file of `--summary-json` in arguments that could not be parsed.
+fn summary_file(mut arguments: impl Iterator<Item = OsString>) -> Option<PathBuf> {
+    const FLAG: &str = "--summary-json";
+    while let Some(argument) = arguments.next() {
+        if argument == FLAG {
+            return arguments.next().map(PathBuf::from);
+        }
+        if let Some(file) = argument
+            .to_str()
+            .and_then(|text| text.strip_prefix(FLAG)?.strip_prefix('='))
+        {
+            return Some(file.into());
+        }
+    }
+    std::env::var_os("KVS_FLEET_SUMMARY_JSON").map(PathBuf::from)
+}
+
+/// An error before there is a log to write it to.
+fn report(message: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "error: {message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_file_is_found_in_arguments_that_make_no_sense() {
+        let find = |arguments: &[&str]| summary_file(arguments.iter().map(OsString::from));
+        for arguments in [
+            &[
+                "kvs-fleet",
+                "provision",
+                "--summary-json",
+                "s.json",
+                "--rate",
+                "0",
+            ][..],
+            &["kvs-fleet", "--oops", "--summary-json=s.json"],
+        ] {
+            assert_eq!(find(arguments), Some(PathBuf::from("s.json")));
+        }
+        assert_eq!(find(&["kvs-fleet", "--summary-json"]), None);
+    }
+}

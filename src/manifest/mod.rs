@@ -111,9 +111,9 @@ impl Manifest {
 
     /// Gives devices by the place of their rows.
     #[must_use]
-    pub fn cursor(&self) -> Cursor<'_> {
+    pub fn cursor(self: &Arc<Self>) -> Cursor {
         Cursor {
-            manifest: self,
+            manifest: Arc::clone(self),
             record: Record::new(self.layout.delimiter()),
             scratch: Scratch::default(),
         }
@@ -140,13 +140,13 @@ fn read(path: &Path) -> Result<Vec<u8>, Damage> {
 
 /// Reads rows again by their place: what the work list needs, which holds places and no devices.
 #[derive(Debug)]
-pub struct Cursor<'m> {
-    manifest: &'m Manifest,
+pub struct Cursor {
+    manifest: Arc<Manifest>,
     record: Record,
     scratch: Scratch,
 }
 
-impl Cursor<'_> {
+impl Cursor {
     /// The device whose row begins at this place, as [`Row::at`] gave it. None where no valid row begins.
     pub fn device_at(&mut self, at: u64) -> Option<Device> {
         let rest = self.manifest.text.get(usize::try_from(at).ok()?..)?;

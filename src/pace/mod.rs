@@ -1,1 +1,5 @@
-//! (to be written)
+//! How fast requests may leave: one [`Limiter`](limiter::Limiter) for each operation in each Region, and the
+//! [`Controller`](controller::Controller) that finds the rate which the service grants.
+
+pub mod controller;
+pub mod limiter;

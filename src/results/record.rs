@@ -1,6 +1,6 @@
 //! One row of the results file: its columns, and its text form. Pure: no file, no clock.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::device::ChannelArn;
 
@@ -46,6 +46,25 @@ impl Status {
             Self::Deleted => "deleted",
         }
     }
+
+    /// Reads a status as the file spells it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "created" => Self::Created,
+            "exists" => Self::Exists,
+            "failed" => Self::Failed,
+            "invalid" => Self::Invalid,
+            "deleted" => Self::Deleted,
+            _ => return None,
+        })
+    }
+
+    /// Whether a row of this status must carry the channel's ARN.
+    #[must_use]
+    pub fn has_arn(self) -> bool {
+        matches!(self, Self::Created | Self::Exists | Self::Deleted)
+    }
 }
 
 /// One row. Text that is empty means that the column is.
@@ -73,4 +92,220 @@ pub struct Row {
     pub error_message: Box<str>,
     /// The service's request ID of the answer that decided.
     pub request_id: Box<str>,
+}
+
+/// Where a row is in the results file, its line end included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Bytes in front of it.
+    pub offset: u64,
+    /// Its length in bytes.
+    pub length: u32,
+}
+
+impl Place {
+    /// The first byte behind the row.
+    #[must_use]
+    pub fn end(self) -> u64 {
+        self.offset.saturating_add(u64::from(self.length))
+    }
+}
+
+/// The header as a line of the file.
+pub const HEADER: &str = "device_id,channel_name,region,status,channel_arn,attempts,started_at,finished_at,\
+error_code,error_message,request_id\n";
+
+/// The longest `error_message` that is written, in characters (an apostrophe that guards a formula not counted).
+pub const LONGEST_MESSAGE: usize = 500;
+
+/// The longest `error_code` and `request_id` that are written, in characters. The service's own are far shorter; what
+/// speaks in its place may send anything.
+pub const LONGEST_WORD: usize = 128;
+
+/// Appends the row as one line of the file.
+pub fn encode(row: &Row, line: &mut Vec<u8>) {
+    push_field(line, &row.device_id);
+    line.push(b',');
+    push_field(line, &row.channel_name);
+    line.push(b',');
+    push_field(line, &row.region);
+    line.push(b',');
+    line.extend_from_slice(row.status.as_str().as_bytes());
+    line.push(b',');
+    let arn = row.channel_arn.as_ref().map_or("", ChannelArn::as_str);
+    push_field(line, arn);
+    line.push(b',');
+    line.extend_from_slice(row.attempts.to_string().as_bytes());
+    for time in [row.started_at, row.finished_at] {
+        line.push(b',');
+        if let Some(time) = time {
+            line.extend_from_slice(timestamp(time).as_bytes());
+        }
+    }
+    for (text, longest) in [
+        (&row.error_code, LONGEST_WORD),
+        (&row.error_message, LONGEST_MESSAGE),
+        (&row.request_id, LONGEST_WORD),
+    ] {
+        line.push(b',');
+        push_field(line, &foreign_text(text, longest));
+    }
+    line.push(b'\n');
+}
+
+/// Appends a line of these fields as they are, quoted where that is needed.
+pub(crate) fn encode_fields<'a>(fields: impl Iterator<Item = &'a str>, line: &mut Vec<u8>) {
+    for (index, field) in fields.enumerate() {
+        if index > 0 {
+            line.push(b',');
+        }
+        push_field(line, field);
+    }
+    line.push(b'\n');
+}
+
+/// A NUL byte marks a torn tail, so none may be written; no ID that the manifest lets through holds one.
+fn push_field(line: &mut Vec<u8>, text: &str) {
+    let quoted = text
+        .bytes()
+        .any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
+    if quoted {
+        line.push(b'"');
+    }
+    for byte in text.bytes() {
+        match byte {
+            b'"' => line.extend_from_slice(b"\"\""),
+            0 => line.push(b' '),
+            byte => line.push(byte),
+        }
+    }
+    if quoted {
+        line.push(b'"');
+    }
+}
+
+/// Text that somebody else chose: on one line, of bounded length, and no formula to a spreadsheet program.
+fn foreign_text(text: &str, longest: usize) -> String {
+    let spaced: String = text
+        .chars()
+        .map(|c| match c {
+            '\u{2028}' | '\u{2029}' => ' ',
+            c if c.is_control() => ' ',
+            c => c,
+        })
+        .take(longest.saturating_add(1))
+        .collect();
+    let trimmed = spaced.trim();
+    let mut safe = String::with_capacity(trimmed.len().saturating_add(1));
+    if trimmed.starts_with(['=', '+', '-', '@']) {
+        safe.push('\'');
+    }
+    if spaced.chars().count() > longest {
+        safe.extend(trimmed.chars().take(longest.saturating_sub(1)));
+        safe.push('…');
+    } else {
+        safe.push_str(trimmed);
+    }
+    safe
+}
+
+/// A time as every file of this tool spells it: RFC 3339, UTC, milliseconds. A clock that stands before 1970 or behind
+/// the year 9999 gives the nearest time that can be spelt.
+#[must_use]
+pub fn timestamp(time: SystemTime) -> String {
+    const LAST_MILLIS: u64 = 253_402_300_799_999;
+    let latest = SystemTime::UNIX_EPOCH
+        .checked_add(Duration::from_millis(LAST_MILLIS))
+        .unwrap_or(SystemTime::UNIX_EPOCH);
+    humantime::format_rfc3339_millis(time.clamp(SystemTime::UNIX_EPOCH, latest)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> Row {
+        Row {
+            device_id: "DEVICE_1".into(),
+            channel_name: "DEVICE_1".into(),
+            region: "eu-central-1".into(),
+            status: Status::Failed,
+            channel_arn: None,
+            attempts: 8,
+            started_at: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123)),
+            finished_at: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_009_000)),
+            error_code: "Timeout".into(),
+            error_message: "no answer within 10s".into(),
+            request_id: "".into(),
+        }
+    }
+
+    fn encoded(row: &Row) -> String {
+        let mut line = Vec::new();
+        encode(row, &mut line);
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn a_row_is_a_line_with_utc_milliseconds() {
+        assert_eq!(
+            encoded(&row()),
+            "DEVICE_1,DEVICE_1,eu-central-1,failed,,8,2023-11-14T22:13:20.123Z,2023-11-14T22:13:29.000Z,Timeout,\
+             no answer within 10s,\n"
+        );
+    }
+
+    #[test]
+    fn the_header_names_the_columns_in_their_order() {
+        assert_eq!(HEADER, format!("{}\n", COLUMNS.join(",")));
+    }
+
+    #[test]
+    fn what_the_service_says_stays_on_one_line_and_is_no_formula() {
+        let mut row = row();
+        for (said, written) in [
+            ("=1+1", "'=1+1"),
+            ("\t@SUM(A1)", "'@SUM(A1)"),
+            ("\r\n-2", "'-2"),
+            ("+4", "'+4"),
+            ("a\r\nb\u{2028}c\u{0}d\u{7f}e", "a  b c d e"),
+            ("he said \"no\", twice", "\"he said \"\"no\"\", twice\""),
+            ("=a,b", "\"'=a,b\""),
+        ] {
+            row.error_message = said.into();
+            let line = encoded(&row);
+            assert!(
+                line.ends_with(&format!(",{written},\n")),
+                "{said:?} gave {line}"
+            );
+        }
+        row.request_id = "=x".into();
+        row.error_code = "\nBad".into();
+        assert!(encoded(&row).contains(",Bad,"));
+        assert!(encoded(&row).ends_with(",'=x\n"));
+    }
+
+    #[test]
+    fn long_messages_are_cut_at_a_character() {
+        let mut row = row();
+        row.error_message = "ä".repeat(LONGEST_MESSAGE).into();
+        assert!(encoded(&row).contains(&"ä".repeat(LONGEST_MESSAGE)));
+        row.error_message = "ä".repeat(LONGEST_MESSAGE + 1).into();
+        assert!(encoded(&row).contains(&format!(",{}…,", "ä".repeat(LONGEST_MESSAGE - 1))));
+    }
+
+    #[test]
+    fn no_clock_is_too_wrong_to_be_written() {
+        let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+        assert_eq!(timestamp(before), "1970-01-01T00:00:00.000Z");
+        let behind = SystemTime::UNIX_EPOCH + Duration::from_secs(400_000_000_000);
+        assert_eq!(timestamp(behind), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn a_nul_byte_is_never_written() {
+        let mut row = row();
+        row.device_id = "a\0b".into();
+        assert!(encoded(&row).starts_with("a b,"));
+    }
 }

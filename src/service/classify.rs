@@ -1,1 +1,229 @@
-//! (to be written)
+//! What an answer or a broken connection means: pure tables from status, code, headers and body to [`FailureKind`].
+//!
+//! This module knows HTTP and the service's error codes. It knows neither the SDK nor what anybody will do about a
+//! failure. Sources of the codes: the service model `kinesisvideo/2017-09-30`, AWS's common errors, and the codes that
+//! the AWS SDKs treat as throttling.
+
+use super::{Failure, FailureKind};
+
+mod connection;
+#[cfg(test)]
+mod tests;
+
+pub use connection::{connection, connection_code, timed_out};
+
+/// This tool's own code for an answer without a usable result.
+pub const UNREADABLE_ANSWER: &str = "UnreadableAnswer";
+/// This tool's own code for an attempt that brought no answer in time.
+pub const TIMEOUT: &str = "Timeout";
+/// This tool's own code for a connection that broke after the request may have been sent.
+pub const CONNECTION_LOST: &str = "ConnectionLost";
+/// This tool's own code for a connection that could not be made.
+pub const CONNECTION_FAILED: &str = "ConnectionFailed";
+/// This tool's own code for a host name that could not be looked up.
+pub const DNS_FAILED: &str = "DnsFailed";
+/// This tool's own code for a certificate or TLS handshake that failed.
+pub const TLS_FAILED: &str = "TlsFailed";
+/// This tool's own code for a proxy that cannot be reached or refuses to connect further.
+pub const PROXY_FAILED: &str = "ProxyFailed";
+/// This tool's own code for credentials that could not be fetched from where they come from.
+pub const CREDENTIALS_UNAVAILABLE: &str = "CredentialsUnavailable";
+/// This tool's own code for a request that could not be built.
+pub const INVALID_REQUEST: &str = "InvalidRequest";
+
+/// The longest text kept of a message, in characters.
+const LONGEST_MESSAGE: usize = 500;
+/// The longest error code believed to be one, in bytes.
+const LONGEST_CODE: usize = 100;
+/// Error bodies above this size, in bytes, are not looked into: the service's own have a few hundred.
+const LARGEST_ERROR_BODY: usize = 64 * 1024;
+
+/// An answer, as far as it matters for its meaning.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reply<'a> {
+    /// The HTTP status.
+    pub status: u16,
+    /// The `x-amzn-ErrorType` header.
+    pub error_type: Option<&'a str>,
+    /// Whether there was an AWS request ID.
+    pub has_request_id: bool,
+    /// The body, or as much of it as arrived.
+    pub body: &'a [u8],
+    /// The explanation in the body, where it is not JSON and somebody else has read it.
+    pub message: Option<&'a str>,
+}
+
+impl Reply<'_> {
+    /// What an answer means that is not a success.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        let body = ErrorBody::parse(self.body);
+        let code = self.error_type.and_then(bare_code).or(body.code);
+        if code.is_none() && self.status != 429 && self.is_a_page() {
+            return self.unreadable("the answer is a web page, not one of the service's");
+        }
+        let kind = match code.as_deref().and_then(kind_of_code) {
+            Some(kind) => kind,
+            None if (200..400).contains(&self.status) => {
+                return self.unreadable("the answer holds no result that can be read");
+            }
+            None => kind_of_status(self.status),
+        };
+        let code = code.unwrap_or_else(|| format!("Http{}", self.status).into());
+        let message = body.message.or(self.message.map(str::to_owned));
+        let message = message.unwrap_or_else(|| {
+            let status = self.status;
+            format!("the answer has HTTP status {status} and no explanation")
+        });
+        Failure {
+            kind,
+            code,
+            message: self.told(&message),
+            foreign: !self.has_request_id,
+        }
+    }
+
+    /// An answer that should hold a result and does not: the request may have been carried out.
+    #[must_use]
+    pub fn unreadable(&self, reason: &str) -> Failure {
+        let reason = format!("{reason} (HTTP status {})", self.status);
+        Failure {
+            kind: FailureKind::ServerError,
+            code: UNREADABLE_ANSWER.into(),
+            message: self.told(&reason),
+            foreign: !self.has_request_id,
+        }
+    }
+
+    fn told(&self, message: &str) -> Box<str> {
+        if self.has_request_id {
+            return message_text(message);
+        }
+        message_text(&format!(
+            "{}; it bears no AWS request ID, so it comes from a proxy or another server in the service's place",
+            message_text(message)
+        ))
+    }
+
+    /// Whether the body is HTML (or XML that no AWS request ID vouches for) rather than JSON.
+    fn is_a_page(&self) -> bool {
+        let start = self.body.iter().find(|byte| !byte.is_ascii_whitespace());
+        start == Some(&b'<') && !self.has_request_id
+            || self
+                .body
+                .get(..256.min(self.body.len()))
+                .is_some_and(|start| {
+                    let start = String::from_utf8_lossy(start).to_ascii_lowercase();
+                    start.contains("<html") || start.contains("<!doctype html")
+                })
+    }
+}
+
+/// What an error code means, where the code alone says so. The code is bare: see [`bare_code`].
+#[must_use]
+pub fn kind_of_code(code: &str) -> Option<FailureKind> {
+    Some(match code {
+        "ClientLimitExceededException"
+        | "ThrottlingException"
+        | "Throttling"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "LimitExceededException"
+        | "SlowDown" => FailureKind::Throttled,
+        "ResourceInUseException" => FailureKind::InUse,
+        "ResourceNotFoundException" => FailureKind::NotFound,
+        "InvalidArgumentException"
+        | "TagsPerResourceExceededLimitException"
+        | "ValidationException" => FailureKind::Rejected,
+        "AccessDeniedException" | "AccessDenied" | "NotAuthorizedException" => FailureKind::Denied,
+        "AccountChannelLimitExceededException" | "AccountStreamLimitExceededException" => {
+            FailureKind::AccountFull
+        }
+        "ExpiredTokenException"
+        | "ExpiredToken"
+        | "UnrecognizedClientException"
+        | "InvalidSignatureException"
+        | "InvalidClientTokenId"
+        | "RequestExpired"
+        | "RequestTimeTooSkewed"
+        | "SignatureDoesNotMatch" => FailureKind::Credentials,
+        _ if code.starts_with("MissingAuthenticationToken") => FailureKind::Credentials,
+        _ => return None,
+    })
+}
+
+/// What a status means when no known code says more.
+fn kind_of_status(status: u16) -> FailureKind {
+    match status {
+        429 => FailureKind::Throttled,
+        401 | 403 => FailureKind::Denied,
+        408 => FailureKind::ServerError,
+        400..=499 => FailureKind::Rejected,
+        _ => FailureKind::ServerError,
+    }
+}
+
+/// The code without what some services add: a `namespace#` before it, a `:suffix` behind it.
+///
+/// None where the text cannot be a code (empty, too long, or with characters that no code has).
+#[must_use]
+pub fn bare_code(text: &str) -> Option<Box<str>> {
+    let text = text.split(':').next().unwrap_or_default();
+    let text = text.rsplit('#').next().unwrap_or_default().trim();
+    let plausible = !text.is_empty()
+        && text.len() <= LONGEST_CODE
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+    plausible.then(|| text.into())
+}
+
+/// One line of printable text from what a server or library said, at most 500 characters.
+///
+/// What AWS adds to a wrong signature is cut off: its canonical request repeats the session token.
+#[must_use]
+pub fn message_text(text: &str) -> Box<str> {
+    let end = text.find("The Canonical String").unwrap_or(text.len());
+    let words = text.get(..end).unwrap_or_default();
+    let words: Vec<&str> = words
+        .split(|character: char| character.is_whitespace() || character.is_control())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(LONGEST_MESSAGE) {
+        None => line.into(),
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()).into(),
+    }
+}
+
+/// What an error body in JSON says.
+#[derive(Default)]
+struct ErrorBody {
+    code: Option<Box<str>>,
+    message: Option<String>,
+}
+
+impl ErrorBody {
+    fn parse(body: &[u8]) -> Self {
+        if body.len() > LARGEST_ERROR_BODY {
+            return Self::default();
+        }
+        let Ok(serde_json::Value::Object(fields)) = serde_json::from_slice(body) else {
+            return Self::default();
+        };
+        let text = |names: &[&str]| {
+            names
+                .iter()
+                .find_map(|name| fields.get(*name).and_then(serde_json::Value::as_str))
+        };
+        Self {
+            code: text(&["__type", "code", "Code"]).and_then(bare_code),
+            message: text(&["Message", "message", "errorMessage"])
+                .filter(|message| !message.trim().is_empty())
+                .map(str::to_owned),
+        }
+    }
+}

@@ -168,7 +168,17 @@ pub trait Service: Send + Sync + 'static {
     /// `ListSignalingChannels`, one page.
     fn list(&self, request: &ListRequest) -> impl Future<Output = Answer<ChannelPage>> + Send;
 
+    /// Which credentials later attempts use: grows with every reload. Read it before an attempt, to say with
+    /// [`Service::reload_credentials`] which ones failed.
+    fn credentials_generation(&self) -> u64;
+
     /// Fetches the credentials anew from where they came from, and asks again who they belong to, where that can be
     /// asked. Later attempts use the new ones; attempts under way keep the old.
-    fn reload_credentials(&self) -> impl Future<Output = Result<Option<Identity>, Failure>> + Send;
+    ///
+    /// `seen` is the generation whose credentials failed: of many callers that saw the same ones fail, one reloads and
+    /// the others get its result.
+    fn reload_credentials(
+        &self,
+        seen: u64,
+    ) -> impl Future<Output = Result<Option<Identity>, Failure>> + Send;
 }

@@ -1,0 +1,86 @@
+//! The error codes of results rows, and what to do about each. The README's table says the same to people.
+
+/// This tool's own codes: what went wrong, and what to do.
+pub const OWN: &[(&str, &str)] = &[
+    ("InvalidRow", "mend the manifest's row as the message says"),
+    (
+        "DuplicateChannelName",
+        "give the devices different channel names, or different Regions",
+    ),
+    (
+        "Timeout",
+        "run again; if it stays, check the network or raise --timeout",
+    ),
+    (
+        "ConnectionLost",
+        "run again; if it stays, check the network",
+    ),
+    (
+        "ConnectionFailed",
+        "check the network, the proxy settings and the endpoint, then run again",
+    ),
+    (
+        "DnsFailed",
+        "check the network, the Region's name and the endpoint, then run again",
+    ),
+    (
+        "TlsFailed",
+        "behind a proxy that inspects TLS, point AWS_CA_BUNDLE to its certificate, then run again",
+    ),
+    (
+        "UnreadableAnswer",
+        "run again; if it stays, something other than the service answers (a proxy?)",
+    ),
+    (
+        "ChannelExists",
+        "the channel was there already and --on-exists fail was given",
+    ),
+    (
+        "ChannelDeleting",
+        "the old channel is still being deleted; run again in a minute",
+    ),
+    (
+        "OutcomeUnknown",
+        "run again: the next run asks the service whether the channel exists",
+    ),
+];
+
+/// The service's codes that a row may carry: what to do.
+const SERVICE: &[(&str, &str)] = &[
+    (
+        "AccessDeniedException",
+        "give the caller the actions in the README's IAM policy, for these channel names",
+    ),
+    (
+        "NotAuthorizedException",
+        "give the caller the actions in the README's IAM policy, for these channel names",
+    ),
+    (
+        "AccountChannelLimitExceededException",
+        "delete unused channels or ask AWS support for a higher limit, then run again",
+    ),
+    (
+        "InvalidArgumentException",
+        "mend what the message names in the manifest or the templates",
+    ),
+    (
+        "TagsPerResourceExceededLimitException",
+        "ask for at most 50 tags",
+    ),
+    (
+        "ResourceInUseException",
+        "the service holds the name but shows no channel; run again in a minute",
+    ),
+];
+
+/// What to do about a code. Codes that nobody has listed are mostly the service's own trouble.
+#[must_use]
+pub fn hint(code: &str) -> &'static str {
+    OWN.iter()
+        .chain(SERVICE)
+        .find(|(known, _)| *known == code)
+        .map_or(
+            "see the message in the results file; run again",
+            |(_, hint)| hint,
+        )
+}

@@ -1,0 +1,354 @@
+//! `kvs-fleet emulator`: arguments → [`Settings`], serve until a signal comes, say what was served.
+
+use std::io::{ErrorKind, Write};
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::device::ChannelName;
+use crate::emulator::faults::Fault;
+use crate::emulator::quota::Quota;
+use crate::emulator::{Emulator, Settings, StartError};
+
+/// Arguments of `kvs-fleet emulator`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct EmulatorArgs {
+    /// Loopback address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", env = "KVS_FLEET_LISTEN", default_value = "127.0.0.1:4567", value_parser = parse_listen)]
+    pub listen: SocketAddr,
+
+    /// Creates granted a second, for each Region
+    ///
+    /// The quota of CreateSignalingChannel for the account in each Region: 0.1 to 1,000,000. AWS grants 50. The other
+    /// operations keep the quotas of AWS (Describe 300 a second, List 50, and so on), and each channel its own of 5.
+    #[arg(long, value_name = "TPS", env = "KVS_FLEET_RATE", default_value = "50", value_parser = parse_rate)]
+    pub rate: f64,
+
+    /// Creates granted at once after a rest
+    #[arg(long, value_name = "N", env = "KVS_FLEET_BURST", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub burst: u32,
+
+    /// Most channels in a Region
+    #[arg(long, value_name = "N", env = "KVS_FLEET_CHANNEL_LIMIT", default_value = "10000", value_parser = parse_channel_limit)]
+    pub channel_limit: usize,
+
+    /// Time from a request's arrival to its answer
+    ///
+    /// A duration such as 80ms, 1s or 0ms, at most 10m. A request counts against the quota and takes effect on arrival.
+    #[arg(long, value_name = "DURATION", env = "KVS_FLEET_LATENCY", default_value = "80ms", value_parser = parse_latency)]
+    pub latency: Duration,
+
+    /// How long a new channel is CREATING before it is ACTIVE
+    ///
+    /// A duration such as 0ms, 5s or 1m, at most 1h.
+    #[arg(long, value_name = "DURATION", env = "KVS_FLEET_ACTIVE_AFTER", default_value = "0ms", value_parser = parse_active_after)]
+    pub active_after: Duration,
+
+    /// Let something go wrong: KIND=SHARE[@OPERATION] or KIND=first:N[@OPERATION]; repeatable
+    ///
+    /// SHARE is a number from 0 to 1 or a percentage; first:N strikes the first N requests. OPERATION is the operation's
+    /// name or one of create, describe, list, delete, update, tag, untag, list-tags, endpoint, ice; without it, all of
+    /// them are struck. Where several are given, the first that strikes counts.
+    ///
+    /// Kinds that keep the service from doing its work: throttle, 500, 503, html-503 (a proxy's page), malformed-error
+    /// (a 500 that is not JSON), reset-before, hang-before.
+    ///
+    /// Kinds that spoil the answer after the work was done: reset-after, hang-after, truncated, malformed, empty.
+    ///
+    /// Example: --fault reset-after=2%@create --fault 503=first:3
+    #[arg(long, value_name = "FAULT", env = "KVS_FLEET_FAULT", value_delimiter = ',', value_parser = Fault::from_str)]
+    pub fault: Vec<Fault>,
+
+    /// Deny operations on channels whose names do not begin with PREFIX
+    #[arg(long, value_name = "PREFIX", env = "KVS_FLEET_DENY_OUTSIDE", value_parser = parse_prefix)]
+    pub deny_outside: Option<String>,
+
+    /// Let an access key expire after N requests
+    #[arg(long, value_name = "N", env = "KVS_FLEET_EXPIRE_AFTER")]
+    pub expire_after: Option<u64>,
+
+    /// Repeat the draw of an earlier run
+    ///
+    /// Faults and request IDs are drawn from this number; the same requests in the same order meet the same faults. Without
+    /// it a number is drawn and shown.
+    #[arg(long, value_name = "N", env = "KVS_FLEET_SEED")]
+    pub seed: Option<u64>,
+}
+
+/// Why the emulator did not run.
+#[derive(Debug, thiserror::Error)]
+pub enum EmulatorError {
+    /// It did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// It could not be ended in order.
+    #[error("signals cannot be received: {0}")]
+    Signals(std::io::Error),
+    /// Standard output did not take the URL.
+    #[error("the emulator's URL cannot be written to standard output: {0}")]
+    Output(std::io::Error),
+}
+
+impl EmulatorArgs {
+    fn settings(&self, seed: u64) -> Settings {
+        Settings {
+            rate: self.rate,
+            burst: self.burst,
+            channel_limit: self.channel_limit,
+            latency: self.latency,
+            active_after: self.active_after,
+            deleting_for: Duration::ZERO,
+            faults: self.fault.clone(),
+            deny_outside: self.deny_outside.clone(),
+            expire_after: self.expire_after,
+            seed,
+        }
+    }
+}
+
+/// Serves until SIGINT or SIGTERM. The URL goes to standard output, all else to standard error.
+pub async fn run(args: EmulatorArgs) -> Result<(), EmulatorError> {
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
+    let settings = args.settings(seed);
+    // Before the URL is out: a script may send the signal as soon as it has read it.
+    let mut signals = Signals::new().map_err(EmulatorError::Signals)?;
+    let emulator = Emulator::start(args.listen, settings).await?;
+    tell(&guide(&emulator.url(), &args, seed));
+    print_url(&emulator.url()).map_err(EmulatorError::Output)?;
+    signals.wait().await;
+    let tally = emulator.tally();
+    emulator.stop().await;
+    tell(&format!("The emulator has ended. Requests: {tally}.\n"));
+    Ok(())
+}
+
+fn print_url(url: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{url}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
+        // A reader that has gone away does not want the URL.
+        _ => Ok(()),
+    }
+}
+
+/// Writes to standard error. If nobody can read that, there is nobody to tell so.
+fn tell(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+fn guide(url: &str, args: &EmulatorArgs, seed: u64) -> String {
+    let faults: Vec<String> = args.fault.iter().map(ToString::to_string).collect();
+    let faults = if faults.is_empty() {
+        "none".to_owned()
+    } else {
+        faults.join(", ")
+    };
+    format!(
+        "This is an EMULATOR of the Kinesis Video Streams control plane, not AWS. It listens on loopback only, keeps its\n\
+         channels in memory only, and checks no signatures: any access key will do.\n\
+         Creates: {}/s in each Region, burst {}; latency {}; faults: {faults}; seed {seed}.\n\
+         \n\
+         kvs-fleet  kvs-fleet provision MANIFEST --endpoint-url {url}\n\
+         AWS CLI    aws kinesisvideo list-signaling-channels --endpoint-url {url}\n\
+         boto3      boto3.client('kinesisvideo', endpoint_url='{url}')\n\
+         \n\
+         Ctrl-C ends it.\n",
+        args.rate,
+        args.burst,
+        humantime::format_duration(args.latency),
+    )
+}
+
+/// What asks the process to end.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// What asks the process to end.
+#[cfg(windows)]
+struct Signals {
+    interrupt: tokio::signal::windows::CtrlC,
+    closing: tokio::signal::windows::CtrlClose,
+}
+
+#[cfg(windows)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: tokio::signal::windows::ctrl_c()?,
+            closing: tokio::signal::windows::ctrl_close()?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.closing.recv() => {}
+        }
+    }
+}
+
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "expected an IP address and a port, such as 127.0.0.1:4567 or [::1]:4567".to_owned()
+    })
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (Quota::SLOWEST..=Quota::FASTEST).contains(&rate) => Ok(rate),
+        _ => Err("expected a number of requests a second, 0.1 to 1000000".to_owned()),
+    }
+}
+
+fn parse_channel_limit(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(limit @ 0..=10_000_000) => Ok(limit),
+        _ => Err("expected a number of channels, 0 to 10000000".to_owned()),
+    }
+}
+
+fn parse_latency(text: &str) -> Result<Duration, String> {
+    parse_duration(text, Duration::from_mins(10))
+}
+
+fn parse_active_after(text: &str) -> Result<Duration, String> {
+    parse_duration(text, Duration::from_hours(1))
+}
+
+fn parse_duration(text: &str, longest: Duration) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration <= longest => Ok(duration),
+        _ => Err(format!(
+            "expected a duration from 0ms to {}, such as 80ms, 1s or 5m",
+            humantime::format_duration(longest)
+        )),
+    }
+}
+
+fn parse_prefix(text: &str) -> Result<String, String> {
+    ChannelName::check(text).map_err(|error| {
+        error
+            .to_string()
+            .replace("the channel name", "the beginning of channel names")
+    })?;
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: EmulatorArgs,
+    }
+
+    fn parse(arguments: &[&str]) -> Result<EmulatorArgs, String> {
+        let arguments = std::iter::once(&"emulator").chain(arguments);
+        Command::try_parse_from(arguments)
+            .map(|command| command.args)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_service() {
+        let args = parse(&[]).unwrap();
+        assert_eq!(args.listen.to_string(), "127.0.0.1:4567");
+        assert_eq!(args.settings(0), Settings::default());
+    }
+
+    #[test]
+    fn every_setting_arrives() {
+        let args = parse(&[
+            "--rate=0.5",
+            "--burst=7",
+            "--channel-limit=12",
+            "--latency=1s 5ms",
+            "--active-after=2m",
+            "--fault=500=1%@list,empty=first:2",
+            "--fault=throttle=1",
+            "--deny-outside=line-4-",
+            "--expire-after=9",
+            "--seed=3",
+        ])
+        .unwrap();
+        assert_eq!(args.seed, Some(3));
+        let settings = args.settings(3);
+        assert_eq!(
+            settings,
+            Settings {
+                rate: 0.5,
+                burst: 7,
+                channel_limit: 12,
+                latency: Duration::from_millis(1005),
+                active_after: Duration::from_secs(120),
+                deleting_for: Duration::ZERO,
+                faults: ["500=1%@list", "empty=first:2", "throttle=1"]
+                    .map(|fault| fault.parse().unwrap())
+                    .to_vec(),
+                deny_outside: Some("line-4-".to_owned()),
+                expire_after: Some(9),
+                seed: 3,
+            }
+        );
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_with_the_range() {
+        for (argument, expected) in [
+            ("--rate=0", "0.1 to 1000000"),
+            ("--rate=NaN", "0.1 to 1000000"),
+            ("--rate=1000001", "0.1 to 1000000"),
+            ("--burst=0", "1..=1000000"),
+            ("--channel-limit=-1", "0 to 10000000"),
+            ("--latency=11m", "0ms to 10m"),
+            ("--latency=80", "0ms to 10m"),
+            ("--active-after=2h", "0ms to 1h"),
+            ("--listen=localhost", "127.0.0.1:4567"),
+            ("--deny-outside=a b", "the beginning of channel names 'a b'"),
+            ("--fault=500=2", "from 0 to 1"),
+        ] {
+            let error = parse(&[argument]).unwrap_err();
+            assert!(error.contains(expected), "{argument}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_guide_says_where_and_what_it_is() {
+        let args = parse(&["--fault=500=0.5"]).unwrap();
+        let guide = guide("http://127.0.0.1:9", &args, 77);
+        for part in [
+            "EMULATOR",
+            "not AWS",
+            "--endpoint-url http://127.0.0.1:9",
+            "seed 77",
+            "500=0.5",
+        ] {
+            assert!(guide.contains(part), "{part}: {guide}");
+        }
+    }
+}

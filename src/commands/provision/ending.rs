@@ -1,0 +1,223 @@
+//! The end of a run: what could not be saved, the results in order, the runs log's last line, the summary.
+
+use std::sync::PoisonError;
+
+use tracing::{error, info, warn};
+
+use super::Run;
+use super::ledger::unsaved;
+use super::work::SharedRoster;
+use crate::cli::ProvisionArgs;
+use crate::engine::Stop;
+use crate::error::Error;
+use crate::results::disk::RealDisk;
+use crate::results::finish::{FinishRow, Finished, finish as put_in_order};
+use crate::results::journal::Journal;
+use crate::results::record::{Status, timestamp};
+use crate::results::runs_log::{Asks, End, Line, RunsLog, StatusCounts, hash_id};
+use crate::results::writer::Closed;
+use crate::roster::Roster;
+
+/// What a run has besides its journal when it ends.
+pub(super) struct Books {
+    pub(super) log: RunsLog,
+    pub(super) roster: SharedRoster,
+    /// The rows of invalid lines, by their place in the manifest.
+    pub(super) invalid: Vec<(u64, FinishRow)>,
+    /// Of a stream, when it has ended.
+    pub(super) manifest_sha256: Option<String>,
+}
+
+/// Says how many devices the results hold that the manifest does not list.
+pub(super) fn say_unlisted(roster: &Roster) {
+    let unlisted = roster
+        .iter()
+        .filter(|index| !roster.is_listed(*index) && roster.status(*index).is_some())
+        .count();
+    if unlisted > 0 {
+        warn!(
+            "{unlisted} devices in the results are not in the manifest; their rows are kept, behind the others"
+        );
+    }
+}
+
+/// Says what a power loss or a kill spoilt, which the first write repairs.
+pub(super) fn say_torn(journal: &Journal<RealDisk>) {
+    if let Some(torn) = journal.torn() {
+        warn!(
+            "{}: {torn}; it is cut off, and what it said is asked of the service again",
+            journal.path().display()
+        );
+    }
+}
+
+/// Puts the results in the manifest's order: a row for each device and each invalid line, others behind them.
+pub(super) fn finish(
+    journal: Journal<RealDisk>,
+    roster: &Roster,
+    mut rows: Vec<(u64, FinishRow)>,
+) -> Result<(), Error> {
+    let placed = |index| Some((index, roster.place(index)?));
+    let listed = roster
+        .iter()
+        .filter_map(placed)
+        .filter_map(|(index, place)| {
+            let at = roster.manifest_at(index)?;
+            Some((at, FinishRow::Kept(place)))
+        });
+    rows.extend(listed);
+    rows.sort_by_key(|(at, _)| *at);
+    let unlisted = roster
+        .iter()
+        .filter_map(placed)
+        .filter(|(index, _)| !roster.is_listed(*index))
+        .map(|(_, place)| FinishRow::Kept(place));
+    let in_order = rows.into_iter().map(|(_, row)| row).chain(unlisted);
+    match put_in_order(journal, in_order) {
+        Ok(Finished::Unchanged | Finished::Replaced) => Ok(()),
+        Ok(Finished::SavedBeside(path)) => Err(Error::Stopped(Stop::Results(format!(
+            "the results file was renamed, replaced or deleted by another program during the run; the complete \
+             results are in {}: put them in its place before you run again",
+            path.display()
+        )))),
+        Err(error) => Err(Error::Stopped(Stop::Results(error.to_string()))),
+    }
+}
+
+impl Run {
+    /// Brings the files in order and says how the run ended.
+    pub(super) fn settle(
+        &mut self,
+        closed: Closed<RealDisk>,
+        stop: Option<Stop>,
+        mut books: Books,
+    ) -> Result<(), Error> {
+        for line in unsaved(&closed) {
+            error!("{line}");
+        }
+        let unwritten = closed.failure.is_some();
+        let roster =
+            std::mem::take(&mut *books.roster.lock().unwrap_or_else(PoisonError::into_inner));
+        let asks = asks(&roster);
+        let mut ended = match stop {
+            Some(stop) => Err(Error::Stopped(stop)),
+            None => Ok(()),
+        };
+        // After a failed write the journal is left as it is: it is sound up to the last row that counted.
+        if !unwritten {
+            let finished = finish(closed.journal, &roster, books.invalid);
+            ended = ended.and(finished);
+        }
+        self.note_end(&ended);
+        let end = End {
+            manifest_sha256: books.manifest_sha256,
+            ..self.end_line()
+        };
+        let logged = books
+            .log
+            .append(&Line::Asks(asks))
+            .and_then(|()| books.log.append(&Line::End(Box::new(end))));
+        if let Err(error) = logged {
+            warn!("{error}");
+        }
+        ended
+    }
+
+    fn end_line(&self) -> End {
+        let summary = &self.summary;
+        End {
+            at: timestamp(std::time::SystemTime::now()),
+            reason: summary.reason.to_owned(),
+            exit_code: summary.exit_code,
+            message: summary.message.clone(),
+            account: summary.account.clone(),
+            counts: StatusCounts {
+                created: summary.counts.created,
+                exists: summary.counts.exists,
+                failed: summary.counts.failures(),
+                invalid: summary.counts.invalid,
+                deleted: summary.deleted,
+            },
+            creates_sent: summary.counts.creates.sent,
+            creates_throttled: summary.counts.creates.throttled,
+            rate_achieved: summary.achieved_rate(),
+            rate_granted: summary.creating.grant,
+            duration_ms: u64::try_from(summary.duration.as_millis()).unwrap_or(u64::MAX),
+            manifest_sha256: None,
+        }
+    }
+
+    /// Notes in the summary how the run ended.
+    fn note_end(&mut self, ended: &Result<(), Error>) {
+        let summary = &mut self.summary;
+        summary.counts = self.tally.counts();
+        summary.creating = self.tally.create_phase();
+        summary.duration = self.tally.elapsed();
+        let with_channel = summary.done_before + summary.counts.created + summary.counts.exists;
+        summary.remaining = summary
+            .listed
+            .saturating_sub(with_channel)
+            .saturating_sub(summary.deleted);
+        let open = summary.remaining.saturating_sub(summary.counts.failures());
+        (summary.exit_code, summary.reason) = match ended {
+            Err(error) => (error.exit_code(), error.reason()),
+            Ok(()) if open > 0 => (1, "limit"),
+            Ok(()) if summary.counts.failures() + summary.counts.invalid + summary.deleted > 0 => {
+                (3, "complete")
+            }
+            Ok(()) => (0, "complete"),
+        };
+        summary.message = ended.as_ref().err().map(ToString::to_string);
+    }
+
+    /// Shows how the run ended, writes the summary, and gives the exit code.
+    pub(super) fn conclude(mut self, args: &ProvisionArgs, ended: Result<(), Error>) -> u8 {
+        self.note_end(&ended);
+        let refused = self.summary.exit_code == 2;
+        if self.summary.is_retryable() && !refused {
+            self.summary.resume = Some(command_line());
+        }
+        if let Err(error) = &ended {
+            error!("{error}");
+        }
+        if !refused {
+            for line in self.summary.lines() {
+                info!("{line}");
+            }
+        }
+        if let Some(file) = &args.results.summary_json
+            && let Err(error) = self.summary.write_json(file)
+        {
+            error!(
+                "the summary could not be written to {}: {error}",
+                file.display()
+            );
+        }
+        self.summary.exit_code
+    }
+}
+
+/// What was asked for each device that has its channel since this run.
+fn asks(roster: &Roster) -> Asks {
+    let finished = roster.iter().filter(|index| {
+        roster.was_recorded_now(*index)
+            && matches!(
+                roster.status(*index),
+                Some(Status::Created | Status::Exists)
+            )
+    });
+    Asks::new(finished.map(|index| (hash_id(roster.device_id(index)), roster.digest(index))))
+}
+
+/// The command that this process was started with, fit to be typed again.
+fn command_line() -> String {
+    let quoted = std::env::args().map(|argument| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
+        if !argument.is_empty() && argument.chars().all(plain) {
+            argument
+        } else {
+            format!("'{}'", argument.replace('\'', r"'\''"))
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}

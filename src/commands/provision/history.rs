@@ -1,0 +1,140 @@
+//! What earlier runs left: the results file read into the roster, and whether this run may go on from it.
+
+use std::path::Path;
+
+use crate::device::{AccountId, Region, shown};
+use crate::error::Error;
+use crate::results::disk::RealDisk;
+use crate::results::journal::Journal;
+use crate::results::read::{Entry, ReadError};
+use crate::results::record::Status;
+use crate::roster::Roster;
+
+/// An opened results file.
+#[derive(Debug)]
+pub(super) struct History {
+    pub(super) journal: Journal<RealDisk>,
+    pub(super) roster: Roster,
+    /// The account of its ARNs, if it has any.
+    pub(super) account: Option<AccountId>,
+}
+
+impl History {
+    /// Reads a results file, or begins one. Changes nothing.
+    pub(super) fn read(results: &Path) -> Result<Self, Error> {
+        let mut reader = Reader {
+            roster: Roster::new(),
+            account: None,
+            last: None,
+            region: None,
+        };
+        let journal =
+            Journal::open(&RealDisk, results, |entry| reader.visit(&entry)).map_err(|error| {
+                match error {
+                    Unusable::File(error) => Error::refused("results", error.to_string()),
+                    Unusable::Row { line, problem } => Error::refused(
+                        "results",
+                        format!("{}, line {line}: {problem}", results.display()),
+                    ),
+                }
+            })?;
+        Ok(Self {
+            journal,
+            roster: reader.roster,
+            account: reader.account,
+        })
+    }
+}
+
+/// Why a results file cannot be resumed from.
+enum Unusable {
+    File(ReadError),
+    Row { line: u64, problem: String },
+}
+
+impl From<ReadError> for Unusable {
+    fn from(error: ReadError) -> Self {
+        Self::File(error)
+    }
+}
+
+struct Reader {
+    roster: Roster,
+    account: Option<AccountId>,
+    last: Option<crate::roster::DeviceIndex>,
+    /// The last row's Region: mostly the next one's as well.
+    region: Option<Region>,
+}
+
+impl Reader {
+    fn visit(&mut self, entry: &Entry<'_>) -> Result<(), Unusable> {
+        let row = &entry.record;
+        if let Some(arn) = &row.arn {
+            self.check_account(entry.line, arn.account)?;
+        }
+        if row.status == Status::Invalid {
+            // Made anew from the manifest by each run.
+            return Ok(());
+        }
+        let unusable = |problem: String| Unusable::Row {
+            line: entry.line,
+            problem,
+        };
+        let region = self
+            .region(row.region)
+            .map_err(|error| unusable(error.to_string()))?;
+        let index = match self.roster.find_next(row.device_id, self.last) {
+            Some(index) => {
+                let same_channel = self.roster.channel_name(index) == row.channel_name
+                    && *self.roster.region(index) == region;
+                if !same_channel {
+                    self.roster
+                        .rename(index, row.channel_name, &region)
+                        .map_err(|full| unusable(full.to_string()))?;
+                }
+                index
+            }
+            None => self
+                .roster
+                .insert(row.device_id, row.channel_name, &region)
+                .map_err(|error| unusable(error.to_string()))?,
+        };
+        self.last = Some(index);
+        self.roster.recall(index, row.status, entry.place);
+        Ok(())
+    }
+
+    fn region(&mut self, text: &str) -> Result<Region, crate::device::Invalid> {
+        if let Some(region) = self
+            .region
+            .as_ref()
+            .filter(|region| region.as_str() == text)
+        {
+            return Ok(region.clone());
+        }
+        let region = Region::parse(text)?;
+        self.region = Some(region.clone());
+        Ok(region)
+    }
+
+    fn check_account(&mut self, line: u64, account: &str) -> Result<(), Unusable> {
+        match &self.account {
+            Some(known) if known.as_str() == account => Ok(()),
+            Some(known) => Err(Unusable::Row {
+                line,
+                problem: format!(
+                    "the ARN is of account {}, but the rows before are of {known}; results of two accounts cannot be \
+                     resumed together",
+                    shown(account)
+                ),
+            }),
+            None => {
+                self.account = Some(AccountId::parse(account).map_err(|error| Unusable::Row {
+                    line,
+                    problem: error.to_string(),
+                })?);
+                Ok(())
+            }
+        }
+    }
+}

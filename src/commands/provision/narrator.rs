@@ -1,0 +1,54 @@
+//! Turns the engine's events into messages on standard error.
+
+use tracing::{debug, info, trace, warn};
+
+use crate::event::{Event, Listener};
+
+/// Tells the person what happens, as far as `-v` asks for it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Narrator;
+
+impl Listener for Narrator {
+    fn tell(&self, event: &Event<'_>) {
+        match event {
+            Event::Offline { region, cause } => {
+                warn!("no answer from the service in {region} ({cause}); waiting until one comes");
+            }
+            Event::Online { region, after } => info!(
+                "the service in {region} answers again after {:.1} s",
+                after.as_secs_f64()
+            ),
+            Event::Warning { text } => warn!("{text}"),
+            Event::Listed { region, channels } => {
+                debug!("{channels} channels listed in {region}");
+            }
+            Event::Retried {
+                device_id,
+                code,
+                message,
+                wait,
+            } => debug!(
+                "{} will be tried again in {:.1} s after {code}: {message}",
+                crate::device::shown(device_id),
+                wait.as_secs_f64()
+            ),
+            Event::Differs {
+                device_id,
+                difference,
+            } => debug!(
+                "the channel of {} was adopted with {difference}",
+                crate::device::shown(device_id)
+            ),
+            Event::Recorded { row } => trace!(
+                "{} {} {}",
+                crate::device::shown(&row.device_id),
+                row.status.as_str(),
+                row.error_code
+            ),
+            Event::LaneStarted { .. }
+            | Event::LaneEnded { .. }
+            | Event::Sent { .. }
+            | Event::Throttled { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Which files a run uses: the manifest, the results beside it, and the runs log beside those.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+
+/// The name that means standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// The files of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Paths {
+    /// The manifest; none for standard input.
+    pub(super) manifest: Option<PathBuf>,
+    /// The results file.
+    pub(super) results: PathBuf,
+}
+
+impl Paths {
+    /// Finds them from the arguments.
+    pub(super) fn new(
+        manifest: &Path,
+        results: Option<&Path>,
+        emulator: bool,
+    ) -> Result<Self, Error> {
+        let manifest = (manifest.as_os_str() != STANDARD_INPUT).then(|| manifest.to_owned());
+        let results = match (results, &manifest) {
+            (Some(results), _) => results.to_owned(),
+            (None, Some(manifest)) => beside(manifest, emulator),
+            (None, None) => {
+                return Err(Error::refused(
+                    "usage",
+                    "the manifest is standard input, so the results file has no name of its own: give --results FILE",
+                ));
+            }
+        };
+        if results.as_os_str() == STANDARD_INPUT {
+            return Err(Error::refused(
+                "usage",
+                "--results - is refused: results are the journal that a rerun resumes from, and must be a file; \
+                 --json writes to standard output as well",
+            ));
+        }
+        if manifest.as_ref() == Some(&results) {
+            return Err(Error::refused(
+                "usage",
+                format!(
+                    "--results names the manifest itself ({}); give another file",
+                    results.display()
+                ),
+            ));
+        }
+        Ok(Self { manifest, results })
+    }
+}
+
+/// `devices.csv` → `devices.results.csv`, or `devices.emulator.results.csv`.
+fn beside(manifest: &Path, emulator: bool) -> PathBuf {
+    manifest.with_extension(if emulator {
+        "emulator.results.csv"
+    } else {
+        "results.csv"
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(manifest: &str, results: Option<&str>, emulator: bool) -> Result<Paths, String> {
+        Paths::new(Path::new(manifest), results.map(Path::new), emulator)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn results_stand_beside_the_manifest() {
+        let results = |manifest, emulator| paths(manifest, None, emulator).unwrap().results;
+        assert_eq!(
+            results("a/devices.csv", false),
+            Path::new("a/devices.results.csv")
+        );
+        assert_eq!(
+            results("devices.csv", true),
+            Path::new("devices.emulator.results.csv")
+        );
+        assert_eq!(
+            results("line.7.csv", false),
+            Path::new("line.7.results.csv")
+        );
+        assert_eq!(results("devices", false), Path::new("devices.results.csv"));
+    }
+
+    #[test]
+    fn files_that_cannot_be_results_are_refused() {
+        assert!(
+            paths("-", None, false)
+                .unwrap_err()
+                .contains("--results FILE")
+        );
+        assert!(
+            paths("a.csv", Some("-"), false)
+                .unwrap_err()
+                .contains("refused")
+        );
+        assert!(
+            paths("a.csv", Some("a.csv"), false)
+                .unwrap_err()
+                .contains("the manifest itself")
+        );
+        assert_eq!(paths("-", Some("r.csv"), false).unwrap().manifest, None);
+    }
+}

@@ -1,0 +1,276 @@
+//! The manifest, planned: a file whole before anything is called, a stream row by row while the run goes on.
+
+use std::collections::HashMap;
+use std::io::{self, Stdin};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tracing::info;
+
+use super::ledger::FileLedger;
+use super::target::Target;
+use super::work::{LaneWork, SharedRoster, lock};
+use crate::cli::InputArgs;
+use crate::device::{Device, Region, shown};
+use crate::engine::{Arrival, Stop, StopSignal};
+use crate::error::Error;
+use crate::event::Listeners;
+use crate::manifest::{self, Hashed, IdPattern, Manifest, ManifestError, Options, Row, Rows};
+use crate::plan::{Counts, Flaw, Planner, Rules, Verdict, WorkLists};
+use crate::results::record::{self, Status};
+use crate::roster::{DeviceIndex, Roster};
+use crate::service::aws::AwsService;
+use crate::template::Template;
+
+/// Devices of a stream that may wait in each Region before reading waits.
+const STREAM_WAITING: usize = 10_000;
+
+/// Where devices come from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// A file, in memory.
+    File(Arc<Manifest>),
+    /// Standard input.
+    Stream(Box<Rows<Hashed<Stdin>>>),
+}
+
+impl Source {
+    /// Opens the manifest: a file is checked whole, of a stream the header is read.
+    pub(super) fn open(path: Option<&Path>, options: &Options) -> Result<Self, Error> {
+        Ok(match path {
+            Some(path) => Self::File(Arc::new(Manifest::open(path, options)?)),
+            None => Self::Stream(Box::new(manifest::stream(io::stdin(), options)?)),
+        })
+    }
+
+    /// The SHA-256 of a file; of a stream it is known at its end.
+    pub(super) fn sha256(&self) -> Option<&str> {
+        match self {
+            Self::File(manifest) => Some(manifest.sha256()),
+            Self::Stream(_) => None,
+        }
+    }
+
+    /// What a person should look at: columns that seem misspelt.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        match self {
+            Self::File(manifest) => manifest.layout().warnings().to_vec(),
+            Self::Stream(rows) => rows.layout().warnings().to_vec(),
+        }
+    }
+}
+
+impl From<ManifestError> for Error {
+    fn from(error: ManifestError) -> Self {
+        Self::refused("manifest", error.to_string())
+    }
+}
+
+/// How the arguments say the manifest is to be read.
+pub(super) fn options(input: &InputArgs, region: Option<Region>) -> Result<Options, Error> {
+    let template = |flag: String, text: &str| {
+        text.parse::<Template>()
+            .map_err(|error| Error::refused("usage", format!("{flag}: {error}")))
+    };
+    let tags = input.tags.iter().map(|(key, text)| {
+        let value = template(format!("--tag {key}"), text)?;
+        Ok((key.as_str().into(), value))
+    });
+    let id_pattern = input.id_pattern.as_deref().map(|pattern| {
+        IdPattern::parse(pattern).map_err(|error| {
+            Error::refused("usage", format!("--id-pattern {}: {error}", shown(pattern)))
+        })
+    });
+    Ok(Options {
+        id_column: input.id_column.clone(),
+        channel_name: template("--channel-name".to_owned(), &input.channel_name)?,
+        message_ttl: input.message_ttl,
+        tags: tags.collect::<Result<_, Error>>()?,
+        delimiter: input.delimiter,
+        id_pattern: id_pattern.transpose()?,
+        region,
+    })
+}
+
+/// An invalid line, kept until its row can be written.
+#[derive(Debug)]
+pub(super) struct InvalidLine {
+    pub(super) at: u64,
+    device_id: Box<str>,
+    code: &'static str,
+    reason: Box<str>,
+}
+
+impl InvalidLine {
+    fn new(at: u64, device_id: &str, flaw: Flaw) -> Self {
+        Self {
+            at,
+            device_id: device_id.into(),
+            code: flaw.code,
+            reason: flaw.reason.into(),
+        }
+    }
+
+    /// Its row in the results. Nothing was started, so it has no times.
+    pub(super) fn row(&self) -> record::Row {
+        record::Row {
+            device_id: self.device_id.clone(),
+            channel_name: Box::default(),
+            region: Box::default(),
+            status: Status::Invalid,
+            channel_arn: None,
+            attempts: 0,
+            started_at: None,
+            finished_at: None,
+            error_code: self.code.into(),
+            error_message: self.reason.clone(),
+            request_id: Box::default(),
+        }
+    }
+}
+
+/// A file's plan.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) counts: Counts,
+    pub(super) work: WorkLists,
+    pub(super) invalid: Vec<InvalidLine>,
+}
+
+/// Plans a file whole.
+pub(super) fn plan(
+    manifest: &Manifest,
+    roster: &mut Roster,
+    rules: Rules,
+) -> Result<Planned, Error> {
+    let mut planner = Planner::new(rules);
+    let mut work = WorkLists::default();
+    let mut invalid = Vec::new();
+    let mut rows = manifest.rows();
+    while let Some(row) = rows.next()? {
+        match judge(&mut planner, roster, &row)? {
+            Verdict::Invalid(flaw) => invalid.push(InvalidLine::new(row.at, row.device_id, flaw)),
+            verdict => work.add(roster, &verdict),
+        }
+    }
+    Ok(Planned {
+        counts: planner.counts().clone(),
+        work,
+        invalid,
+    })
+}
+
+fn judge(planner: &mut Planner, roster: &mut Roster, row: &Row<'_>) -> Result<Verdict, Error> {
+    planner
+        .judge(roster, row)
+        .map_err(|moved| Error::refused("moved-device", moved.to_string()))
+}
+
+/// Reads a stream while the run goes on, on a thread of its own: standard input cannot be waited for otherwise.
+pub(super) struct StreamReader {
+    pub(super) rows: Box<Rows<Hashed<Stdin>>>,
+    pub(super) rules: Rules,
+    pub(super) roster: SharedRoster,
+    pub(super) limit: Option<u64>,
+    pub(super) expect: Option<u64>,
+    pub(super) ledger: Arc<FileLedger>,
+    pub(super) listeners: Listeners,
+    pub(super) stop: StopSignal,
+    pub(super) arrivals: mpsc::Sender<Arrival<AwsService, LaneWork>>,
+    pub(super) target: Arc<Target>,
+    pub(super) runtime: Handle,
+    pub(super) progress: Arc<Mutex<Streamed>>,
+}
+
+/// What has come of a stream.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Streamed {
+    pub(super) counts: Counts,
+    /// Of the whole stream; empty while it has not ended.
+    pub(super) sha256: String,
+}
+
+impl StreamReader {
+    /// Reads to the end, to damage, or until the run stops.
+    pub(super) fn read(mut self) {
+        let mut planner = Planner::new(std::mem::take(&mut self.rules));
+        if let Err(message) = self.read_rows(&mut planner) {
+            self.stop.give(Stop::Manifest(message));
+            return;
+        }
+        let listed = planner.counts().listed;
+        let expected = self.expect.filter(|expected| *expected != listed);
+        if let Some(expected) = expected.filter(|_| !self.stop.is_given()) {
+            self.stop.give(Stop::Manifest(format!(
+                "standard input listed {listed} devices, but --expect {expected} was given"
+            )));
+        }
+        self.progress().sha256 = self.rows.sha256();
+    }
+
+    fn progress(&self) -> std::sync::MutexGuard<'_, Streamed> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_rows(&mut self, planner: &mut Planner) -> Result<(), String> {
+        let mut lanes: HashMap<Region, mpsc::Sender<(DeviceIndex, Device)>> = HashMap::new();
+        let mut left = self.limit.unwrap_or(u64::MAX);
+        while !self.stop.is_given() && left > 0 {
+            let Some(row) = self.rows.next().map_err(|error| error.to_string())? else {
+                return Ok(());
+            };
+            let verdict = planner
+                .judge(&mut lock(&self.roster), &row)
+                .map_err(|moved| moved.to_string())?;
+            self.progress
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .counts = planner.counts().clone();
+            match verdict {
+                Verdict::Fresh(index) | Verdict::Again(index) => {
+                    let Ok(ask) = &row.ask else { continue };
+                    let device = ask.to_device();
+                    left -= 1;
+                    if !lanes.contains_key(&device.region) {
+                        let lane = open_lane(&self.target, &self.arrivals, &device.region)?;
+                        lanes.insert(device.region.clone(), lane);
+                    }
+                    if let Some(lane) = lanes.get(&device.region) {
+                        // A lane that is gone has stopped; its devices have no row.
+                        let _ = lane.blocking_send((index, device));
+                    }
+                }
+                Verdict::Invalid(flaw) => {
+                    let line = InvalidLine::new(row.at, row.device_id, flaw);
+                    let rows = vec![(line.at, line.row())];
+                    self.runtime
+                        .block_on(self.ledger.record_invalid(rows, &self.listeners))?;
+                }
+                Verdict::Done(_) | Verdict::Deleted | Verdict::Repeated => {}
+            }
+        }
+        if left == 0 {
+            info!("--limit is reached; what follows on standard input is not read");
+        }
+        Ok(())
+    }
+}
+
+fn open_lane(
+    target: &Target,
+    arrivals: &mpsc::Sender<Arrival<AwsService, LaneWork>>,
+    region: &Region,
+) -> Result<mpsc::Sender<(DeviceIndex, Device)>, String> {
+    let (sender, receiver) = mpsc::channel(STREAM_WAITING);
+    let arrival = Arrival {
+        region: region.clone(),
+        service: target.service(region),
+        work: LaneWork::Streamed(receiver),
+    };
+    arrivals
+        .blocking_send(arrival)
+        .map_err(|_| "the run has ended".to_owned())?;
+    Ok(sender)
+}

@@ -1,0 +1,174 @@
+//! Which service a run works against, and as whom: AWS, an endpoint in its place, or the emulator in this process.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use crate::cli::{PaceArgs, ServiceArgs};
+use crate::device::{AccountId, Region};
+use crate::emulator::{self, Emulator};
+use crate::engine::Stop;
+use crate::error::Error;
+use crate::service::Identity;
+use crate::service::aws::{
+    AwsService, ConfigError, ConfigErrorKind, Connection, Network, Settings,
+};
+
+/// The service that a run works against.
+#[derive(Debug)]
+pub(super) struct Target {
+    connection: Connection,
+    identity: Option<Identity>,
+    emulator: Option<Emulator>,
+}
+
+impl Target {
+    /// Finds the way to the service, and starts the emulator where it is that. Asks nothing of AWS.
+    pub(super) async fn load(service: &ServiceArgs, pace: &PaceArgs) -> Result<Self, Error> {
+        let emulator = if service.emulator {
+            let ephemeral = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            let started = Emulator::start(ephemeral, emulator::Settings::default()).await;
+            Some(started.map_err(|error| Error::refused("emulator", error.to_string()))?)
+        } else {
+            None
+        };
+        let endpoint_url = emulator
+            .as_ref()
+            .map(Emulator::url)
+            .or_else(|| service.endpoint_url.clone());
+        let settings = Settings {
+            region: service.region.clone(),
+            profile: service.profile.clone(),
+            endpoint_url,
+            timeout: pace.timeout,
+            network: Network::from_environment(),
+        };
+        Ok(Self {
+            connection: Connection::load(settings).await?,
+            identity: None,
+            emulator,
+        })
+    }
+
+    /// The Region for rows that name none, where one is configured.
+    pub(super) fn default_region(&self) -> Option<Region> {
+        self.connection.default_region().cloned()
+    }
+
+    /// Whether AWS itself answers.
+    pub(super) fn is_aws(&self) -> bool {
+        self.connection.endpoint().is_aws()
+    }
+
+    /// Whether the emulator in this process answers.
+    pub(super) fn is_emulator(&self) -> bool {
+        self.emulator.is_some()
+    }
+
+    /// The endpoint, where it is not AWS's own of each Region.
+    pub(super) fn url(&self) -> Option<&str> {
+        self.connection.endpoint().url()
+    }
+
+    /// The account, where it is known.
+    pub(super) fn account(&self) -> Option<&AccountId> {
+        self.identity.as_ref().map(|who| &who.account)
+    }
+
+    /// The caller's ARN, where it is known.
+    pub(super) fn caller(&self) -> Option<&str> {
+        self.identity.as_ref().map(|who| &*who.caller)
+    }
+
+    /// Refuses the emulator's results at AWS, and AWS's at the emulator.
+    pub(super) fn check_kind(
+        &self,
+        account: Option<&AccountId>,
+        results: &Path,
+    ) -> Result<(), Error> {
+        let Some(account) = account else {
+            return Ok(());
+        };
+        let message = match (account.is_emulator(), self.is_aws(), self.is_emulator()) {
+            (true, true, _) => format!(
+                "the results {} were made with the emulator (account {account}), but this run is against AWS; give \
+                 another file with --results",
+                results.display()
+            ),
+            (false, _, true) => format!(
+                "the results {} were made with the account {account}, but this run is against the emulator; give \
+                 another file with --results",
+                results.display()
+            ),
+            _ => return Ok(()),
+        };
+        Err(Error::refused("wrong-account", message))
+    }
+
+    /// Asks who we are. AWS must answer; a server in its place may not know.
+    pub(super) async fn identify(&mut self, region: &Region) -> Result<(), Error> {
+        if self.identity.is_none() {
+            self.identity = self.connection.identity(region).await?;
+        }
+        Ok(())
+    }
+
+    /// The service in a Region.
+    pub(super) fn service(&self, region: &Region) -> AwsService {
+        self.connection.region(region)
+    }
+
+    /// What the first line of a run says: account, caller, Regions, endpoint.
+    pub(super) fn first_line(&self, regions: &[Region]) -> String {
+        let account = self.account().map_or("not known yet", AccountId::as_str);
+        let caller = self
+            .caller()
+            .map_or(String::new(), |caller| format!(", caller {caller}"));
+        let mut names: Vec<&str> = regions.iter().map(Region::as_str).collect();
+        names.sort_unstable();
+        let regions = match names.as_slice() {
+            [] => "Regions as the rows name them".to_owned(),
+            [one] => format!("Region {one}"),
+            many => format!("Regions {}", many.join(", ")),
+        };
+        let (lead, endpoint) = match (self.is_emulator(), self.url()) {
+            (true, Some(url)) => (
+                "EMULATOR, NOT AWS: ",
+                format!("endpoint {url} in this process"),
+            ),
+            (_, Some(url)) if !self.is_aws() => ("NOT AWS: ", format!("endpoint {url}")),
+            (_, Some(url)) => ("", format!("endpoint {url}")),
+            (_, None) => ("", "endpoint AWS".to_owned()),
+        };
+        format!("{lead}account {account}{caller}, {regions}, {endpoint}")
+    }
+}
+
+/// The account that this run must be of: `--account`, and that of the results' ARNs, which must be the same.
+pub(super) fn expected(
+    flag: Option<&AccountId>,
+    results: Option<AccountId>,
+    file: &Path,
+) -> Result<Option<AccountId>, Error> {
+    match (flag, results) {
+        (Some(flag), Some(results)) if *flag != results => Err(Error::refused(
+            "wrong-account",
+            format!(
+                "--account is {flag}, but the results {} are of the account {results}; give the right account, or \
+                 another file with --results",
+                file.display()
+            ),
+        )),
+        (Some(flag), _) => Ok(Some(flag.clone())),
+        (None, results) => Ok(results),
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        match error.kind() {
+            ConfigErrorKind::Configuration => Self::refused("configuration", error.to_string()),
+            ConfigErrorKind::Credentials => Self::refused("credentials", error.to_string()),
+            ConfigErrorKind::Unreachable => Self::Stopped(Stop::NoIdentity(error.to_string())),
+        }
+    }
+}

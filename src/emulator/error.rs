@@ -1,0 +1,169 @@
+//! The service's refusals: code, HTTP status and words, as the service model and the API reference give them.
+
+use super::operation::Operation;
+
+/// A refusal, as the client sees it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code} (HTTP {http_status}): {message}")]
+pub struct ApiError {
+    /// The answer's HTTP status.
+    pub http_status: u16,
+    /// The error code, for `x-amzn-ErrorType`.
+    pub code: &'static str,
+    /// The text, for `Message`.
+    pub message: String,
+}
+
+impl ApiError {
+    fn new(http_status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            http_status,
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// Over a quota.
+    #[must_use]
+    pub fn throttled() -> Self {
+        Self::new(
+            400,
+            "ClientLimitExceededException",
+            "Kinesis Video Streams has throttled the request because you have exceeded the limit of allowed client \
+             calls. Try making the call later.",
+        )
+    }
+
+    /// Whether this is a throttle.
+    #[must_use]
+    pub fn is_throttle(&self) -> bool {
+        self.code == "ClientLimitExceededException"
+    }
+
+    pub(super) fn invalid_argument(message: impl Into<String>) -> Self {
+        Self::new(400, "InvalidArgumentException", message)
+    }
+
+    pub(super) fn not_found() -> Self {
+        Self::new(
+            404,
+            "ResourceNotFoundException",
+            "The requested channel is not found or not active.",
+        )
+    }
+
+    pub(super) fn exists(name: &str) -> Self {
+        Self::new(
+            400,
+            "ResourceInUseException",
+            format!("The channel {name} already exists."),
+        )
+    }
+
+    pub(super) fn not_active(name: &str) -> Self {
+        Self::new(
+            400,
+            "ResourceInUseException",
+            format!("The channel {name} is not in the ACTIVE state."),
+        )
+    }
+
+    pub(super) fn account_full(limit: usize) -> Self {
+        Self::new(
+            400,
+            "AccountChannelLimitExceededException",
+            format!(
+                "You have reached the maximum limit of {limit} signaling channels for this AWS account in this Region."
+            ),
+        )
+    }
+
+    pub(super) fn too_many_tags(most: usize) -> Self {
+        Self::new(
+            400,
+            "TagsPerResourceExceededLimitException",
+            format!(
+                "You have exceeded the limit of {most} tags that you can associate with the resource."
+            ),
+        )
+    }
+
+    pub(super) fn version_mismatch() -> Self {
+        Self::new(
+            400,
+            "VersionMismatchException",
+            "The specified version is not the latest version of the channel. Describe the channel to get it.",
+        )
+    }
+
+    pub(super) fn denied(caller: &str, operation: Operation, resource: &str) -> Self {
+        Self::new(
+            401,
+            "AccessDeniedException",
+            format!(
+                "User: {caller} is not authorized to perform: kinesisvideo:{operation} on resource: {resource} because \
+                 no identity-based policy allows the kinesisvideo:{operation} action"
+            ),
+        )
+    }
+
+    pub(super) fn expired_token() -> Self {
+        Self::new(
+            403,
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+        )
+    }
+
+    pub(super) fn unknown_client() -> Self {
+        Self::new(
+            403,
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+        )
+    }
+
+    pub(super) fn missing_token() -> Self {
+        Self::new(
+            403,
+            "MissingAuthenticationTokenException",
+            "Missing Authentication Token",
+        )
+    }
+
+    pub(super) fn bad_signature(message: impl Into<String>) -> Self {
+        Self::new(403, "InvalidSignatureException", message)
+    }
+
+    pub(super) fn unknown_operation() -> Self {
+        Self::new(
+            404,
+            "UnknownOperationException",
+            "The emulator knows no operation with this method and path.",
+        )
+    }
+
+    pub(super) fn not_json(reason: &str) -> Self {
+        Self::new(400, "SerializationException", reason)
+    }
+
+    pub(super) fn too_large(most: usize) -> Self {
+        Self::new(
+            413,
+            "RequestEntityTooLargeException",
+            format!("The request's body could not be read, or has more than {most} bytes."),
+        )
+    }
+
+    pub(super) fn internal() -> Self {
+        Self::new(500, "InternalFailure", "Internal service error")
+    }
+
+    pub(super) fn unavailable() -> Self {
+        Self::new(
+            503,
+            "ServiceUnavailableException",
+            "Service is temporarily unavailable",
+        )
+    }
+}

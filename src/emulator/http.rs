@@ -1,0 +1,340 @@
+//! The emulator at the wire: axum takes HTTP apart, [`Desk`] decides on arrival, and the answer leaves after the latency,
+//! whole or as a fault wants it. The only file of the emulator that knows clocks and connections.
+
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request as HttpRequest, State as Shared};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, Response as HttpResponse, StatusCode, header};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Settings;
+use super::connection::Ending;
+use super::error::ApiError;
+use super::faults::{FaultKind, FaultPlan};
+use super::operation::Operation;
+use super::shapes::Response;
+use super::state::State;
+use super::tally::{Fate, Tally};
+use super::wire;
+
+/// The largest request: 50 tags of the longest key and value, fourfold escaped, stay far below.
+const LONGEST_BODY: usize = 512 * 1024;
+
+const JSON: &str = "application/json";
+const XML: &str = "text/xml";
+const HTML: &str = "text/html";
+
+/// Where requests are decided on.
+pub(super) struct Desk {
+    core: Mutex<Core>,
+    clock: Clock,
+    latency: Duration,
+    /// True, or without a sender, when the emulator ends.
+    closing: watch::Receiver<bool>,
+}
+
+/// What a request may change.
+struct Core {
+    state: State,
+    faults: FaultPlan,
+    request_ids: fastrand::Rng,
+    tally: Tally,
+}
+
+/// The time since the Unix epoch, which never runs backwards.
+struct Clock {
+    started: Instant,
+    started_at: Duration,
+}
+
+impl Clock {
+    fn now(&self) -> Duration {
+        self.started_at + self.started.elapsed()
+    }
+}
+
+/// What is sent, and how.
+struct Reply {
+    status: StatusCode,
+    content_type: &'static str,
+    error_code: Option<&'static str>,
+    /// `x-amzn-RequestId` and `Date`; none when something else than the service speaks.
+    stamp: Option<Stamp>,
+    body: Vec<u8>,
+    delivery: Delivery,
+}
+
+struct Stamp {
+    request_id: String,
+    date: String,
+}
+
+/// How an answer reaches the client.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Delivery {
+    Whole,
+    /// Half of the body, then the connection ends.
+    Truncated,
+    /// Not at all: the connection is reset.
+    Reset,
+    /// Not at all: the client waits until it or the emulator gives up.
+    Hang,
+}
+
+/// Answers one HTTP request.
+pub(super) async fn handle(
+    Shared(desk): Shared<Arc<Desk>>,
+    ConnectInfo(ending): ConnectInfo<Ending>,
+    request: HttpRequest,
+) -> HttpResponse<Body> {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, LONGEST_BODY).await.ok();
+    let reply = desk.decide(&parts, body.as_deref());
+    let mut closing = desk.closing.clone();
+    if reply.delivery == Delivery::Hang {
+        // An error means that the emulator is gone, which is as good.
+        let _ = closing.wait_for(|closing| *closing).await;
+    } else if !desk.latency.is_zero() {
+        tokio::select! {
+            () = tokio::time::sleep(desk.latency) => {}
+            _ = closing.wait_for(|closing| *closing) => {}
+        }
+    }
+    match reply.delivery {
+        Delivery::Whole => return reply.into_response(),
+        Delivery::Truncated => ending.say(reply.truncated()),
+        Delivery::Reset | Delivery::Hang => ending.reset(),
+    }
+    HttpResponse::new(Body::empty())
+}
+
+impl Desk {
+    pub(super) fn new(settings: Settings, authority: &str, closing: watch::Receiver<bool>) -> Self {
+        let started_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self {
+            core: Mutex::new(Core {
+                state: State::new(&settings, authority),
+                faults: FaultPlan::new(settings.faults, settings.seed),
+                // Another stream than the faults', so that IDs do not repeat their draws.
+                request_ids: fastrand::Rng::with_seed(!settings.seed),
+                tally: Tally::default(),
+            }),
+            clock: Clock {
+                started: Instant::now(),
+                started_at: started_at.unwrap_or_default(),
+            },
+            latency: settings.latency,
+            closing,
+        }
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        self.lock().tally.clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Core> {
+        // Nothing under this lock panics; if it did, the state would be whole all the same.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn decide(&self, parts: &Parts, body: Option<&[u8]>) -> Reply {
+        let operation = Some(&parts.method)
+            .filter(|method| **method == Method::POST)
+            .and_then(|_| Operation::at_path(parts.uri.path()));
+        let authorization = parts
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let is_sts = operation == Some(Operation::CallerIdentity);
+        let mut core = self.lock();
+        // Read under the lock: the state's time must not run backwards.
+        let now = self.clock.now();
+        let stamp = Stamp {
+            request_id: request_id(&mut core.request_ids),
+            date: wire::http_date(now),
+        };
+        let Some(operation) = operation else {
+            return Reply::refusal(stamp, &ApiError::unknown_operation(), false);
+        };
+        let fault = if authorization.is_some() {
+            core.faults.draw(operation)
+        } else {
+            None
+        };
+        let answer = match fault {
+            Some(kind) if !kind.is_applied() => {
+                core.tally.count(operation, Fate::Fault);
+                return Reply::instead(kind, stamp);
+            }
+            _ => core.answer(now, operation, authorization, body),
+        };
+        core.tally.count(operation, fate(fault, &answer));
+        drop(core);
+        let reply = match answer {
+            Ok(response) => Reply::success(stamp, &response, is_sts),
+            Err(error) => Reply::refusal(stamp, &error, is_sts),
+        };
+        match fault {
+            Some(kind) => reply.spoilt(kind),
+            None => reply,
+        }
+    }
+}
+
+impl Core {
+    fn answer(
+        &mut self,
+        now: Duration,
+        operation: Operation,
+        authorization: Option<&str>,
+        body: Option<&[u8]>,
+    ) -> Result<Response, ApiError> {
+        let caller = wire::caller(authorization)?;
+        let body = body.ok_or_else(|| ApiError::too_large(LONGEST_BODY))?;
+        let request = wire::decode(operation, body)?;
+        self.state.answer(now, &caller, &request)
+    }
+}
+
+fn fate(fault: Option<FaultKind>, answer: &Result<Response, ApiError>) -> Fate {
+    match answer {
+        _ if fault.is_some() => Fate::Fault,
+        Ok(_) => Fate::Answered,
+        Err(error) if error.is_throttle() => Fate::Throttled,
+        Err(_) => Fate::Refused,
+    }
+}
+
+/// A UUID of version 4, as AWS gives them.
+fn request_id(random: &mut fastrand::Rng) -> String {
+    let bits = random.u128(..);
+    let mut id = String::with_capacity(36);
+    // Writing to a string cannot fail.
+    let _ = write!(
+        id,
+        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+        bits >> 96,
+        bits >> 80 & 0xffff,
+        bits >> 64 & 0xfff,
+        bits >> 48 & 0x3fff | 0x8000,
+        bits & 0xffff_ffff_ffff
+    );
+    id
+}
+
+impl Reply {
+    fn success(stamp: Stamp, response: &Response, is_sts: bool) -> Self {
+        let body = wire::encode(response, &stamp.request_id);
+        Self {
+            status: StatusCode::OK,
+            content_type: if is_sts { XML } else { JSON },
+            error_code: None,
+            stamp: Some(stamp),
+            body,
+            delivery: Delivery::Whole,
+        }
+    }
+
+    fn refusal(stamp: Stamp, error: &ApiError, is_sts: bool) -> Self {
+        let body = wire::encode_error(error, is_sts, &stamp.request_id);
+        Self {
+            status: StatusCode::from_u16(error.http_status)
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            content_type: if is_sts { XML } else { JSON },
+            error_code: Some(error.code),
+            stamp: Some(stamp),
+            body,
+            delivery: Delivery::Whole,
+        }
+    }
+
+    /// What a client gets in place of the service's work.
+    fn instead(kind: FaultKind, stamp: Stamp) -> Self {
+        let error = match kind {
+            FaultKind::Throttle => ApiError::throttled(),
+            FaultKind::Error503 | FaultKind::Html503 => ApiError::unavailable(),
+            _ => ApiError::internal(),
+        };
+        let mut reply = Self::refusal(stamp, &error, false);
+        match kind {
+            FaultKind::Html503 => {
+                reply.content_type = HTML;
+                reply.error_code = None;
+                reply.stamp = None;
+                reply.body = b"<html><head><title>503 Service Unavailable</title></head><body><h1>503 Service \
+                    Unavailable</h1></body></html>\n"
+                    .to_vec();
+            }
+            FaultKind::MalformedError => reply.body = b"upstream connect error".to_vec(),
+            FaultKind::ResetBefore => reply.delivery = Delivery::Reset,
+            FaultKind::HangBefore => reply.delivery = Delivery::Hang,
+            _ => {}
+        }
+        reply
+    }
+
+    /// What is left of an answer.
+    fn spoilt(mut self, kind: FaultKind) -> Self {
+        match kind {
+            FaultKind::ResetAfter => self.delivery = Delivery::Reset,
+            FaultKind::HangAfter => self.delivery = Delivery::Hang,
+            FaultKind::Truncated => self.delivery = Delivery::Truncated,
+            FaultKind::Malformed => self.replace_by_success(b"{\"ChannelARN\":\"arn:aws:kin"),
+            FaultKind::Empty => self.replace_by_success(b"{}"),
+            _ => {}
+        }
+        self
+    }
+
+    fn replace_by_success(&mut self, body: &[u8]) {
+        self.status = StatusCode::OK;
+        self.error_code = None;
+        self.body = body.to_vec();
+    }
+
+    /// Headers by name and value, but for the length.
+    fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let stamp = self.stamp.as_ref();
+        [
+            Some(("content-type", self.content_type)),
+            self.error_code.map(|code| ("x-amzn-errortype", code)),
+            stamp.map(|stamp| ("x-amzn-requestid", stamp.request_id.as_str())),
+            stamp.map(|stamp| ("date", stamp.date.as_str())),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    fn into_response(mut self) -> HttpResponse<Body> {
+        let mut response = HttpResponse::new(Body::from(std::mem::take(&mut self.body)));
+        *response.status_mut() = self.status;
+        for (name, value) in self.headers() {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
+    }
+
+    /// The raw answer up to the middle of its body.
+    fn truncated(&self) -> Vec<u8> {
+        let mut raw = format!("HTTP/1.1 {}\r\n", self.status);
+        for (name, value) in self.headers() {
+            // Writing to a string cannot fail.
+            let _ = write!(raw, "{name}: {value}\r\n");
+        }
+        let _ = write!(raw, "content-length: {}\r\n\r\n", self.body.len());
+        let mut raw = raw.into_bytes();
+        raw.extend(self.body.iter().take(self.body.len() / 2));
+        raw
+    }
+}
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;

@@ -1,0 +1,183 @@
+//! The operations that the emulator answers: their names, paths and quotas. Pure facts; nothing here acts on them.
+
+use std::fmt;
+
+/// An operation of the control plane, of the signaling data plane (`GetIceServerConfig`) or of STS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// `CreateSignalingChannel`
+    Create,
+    /// `DescribeSignalingChannel`
+    Describe,
+    /// `ListSignalingChannels`
+    List,
+    /// `DeleteSignalingChannel`
+    Delete,
+    /// `UpdateSignalingChannel`
+    Update,
+    /// `TagResource`
+    Tag,
+    /// `UntagResource`
+    Untag,
+    /// `ListTagsForResource`
+    ListTags,
+    /// `GetSignalingChannelEndpoint`
+    Endpoint,
+    /// `GetIceServerConfig`
+    Ice,
+    /// `GetCallerIdentity` of STS: no quota, no faults.
+    CallerIdentity,
+}
+
+/// What is known of an operation. Quotas: WebRTC developer guide, "quotas", in requests a second.
+struct Facts {
+    name: &'static str,
+    short: &'static str,
+    path: &'static str,
+    per_region: Option<f64>,
+    is_limited_per_channel: bool,
+}
+
+const fn facts(
+    name: &'static str,
+    short: &'static str,
+    path: &'static str,
+    per_region: Option<f64>,
+    is_limited_per_channel: bool,
+) -> Facts {
+    Facts {
+        name,
+        short,
+        path,
+        per_region,
+        is_limited_per_channel,
+    }
+}
+
+impl Operation {
+    /// Every operation, in the order of the service's table.
+    pub const ALL: [Self; 11] = [
+        Self::Create,
+        Self::Describe,
+        Self::List,
+        Self::Delete,
+        Self::Update,
+        Self::Tag,
+        Self::Untag,
+        Self::ListTags,
+        Self::Endpoint,
+        Self::Ice,
+        Self::CallerIdentity,
+    ];
+
+    /// Requests a second that one channel bears, for the operations that are limited so (`GetIceServerConfig`: not
+    /// documented, assumed).
+    pub const PER_CHANNEL: f64 = 5.0;
+
+    #[rustfmt::skip]
+    const fn facts(self) -> Facts {
+        match self {
+            Self::Create => facts("CreateSignalingChannel", "create", "/createSignalingChannel", Some(50.0), false),
+            Self::Describe => facts("DescribeSignalingChannel", "describe", "/describeSignalingChannel", Some(300.0), true),
+            Self::List => facts("ListSignalingChannels", "list", "/listSignalingChannels", Some(50.0), false),
+            Self::Delete => facts("DeleteSignalingChannel", "delete", "/deleteSignalingChannel", Some(50.0), true),
+            Self::Update => facts("UpdateSignalingChannel", "update", "/updateSignalingChannel", Some(50.0), true),
+            Self::Tag => facts("TagResource", "tag", "/TagResource", Some(50.0), true),
+            Self::Untag => facts("UntagResource", "untag", "/UntagResource", Some(50.0), true),
+            Self::ListTags => facts("ListTagsForResource", "list-tags", "/ListTagsForResource", Some(50.0), true),
+            Self::Endpoint => facts("GetSignalingChannelEndpoint", "endpoint", "/getSignalingChannelEndpoint", Some(300.0), false),
+            Self::Ice => facts("GetIceServerConfig", "ice", "/v1/get-ice-server-config", None, true),
+            Self::CallerIdentity => facts("GetCallerIdentity", "caller-identity", "/", None, false),
+        }
+    }
+
+    /// The name that the API reference gives it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.facts().name
+    }
+
+    /// Its path; every operation is a `POST`.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        self.facts().path
+    }
+
+    /// The operation at a path.
+    #[must_use]
+    pub fn at_path(path: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|operation| operation.path() == path)
+    }
+
+    /// The operation of that name or short name, in upper or lower case.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| {
+            operation.name().eq_ignore_ascii_case(text)
+                || operation.facts().short.eq_ignore_ascii_case(text)
+        })
+    }
+
+    /// The short names of the operations that can be given to a fault, for messages.
+    #[must_use]
+    pub fn short_names() -> String {
+        let names: Vec<&str> = Self::ALL
+            .into_iter()
+            .filter(|operation| operation.bears_faults())
+            .map(|operation| operation.facts().short)
+            .collect();
+        names.join(", ")
+    }
+
+    /// The quota for an account and Region, in requests a second; none where there is no quota.
+    #[must_use]
+    pub fn quota(self) -> Option<f64> {
+        self.facts().per_region
+    }
+
+    /// Whether one channel bears only [`Self::PER_CHANNEL`] of it.
+    #[must_use]
+    pub fn is_limited_per_channel(self) -> bool {
+        self.facts().is_limited_per_channel
+    }
+
+    /// Whether faults may strike it: all but `GetCallerIdentity`.
+    #[must_use]
+    pub fn bears_faults(self) -> bool {
+        self != Self::CallerIdentity
+    }
+
+    /// Its place in [`Self::ALL`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_is_found_by_its_path_and_names_and_index() {
+        for (index, operation) in Operation::ALL.into_iter().enumerate() {
+            assert_eq!(operation.index(), index);
+            assert_eq!(Operation::at_path(operation.path()), Some(operation));
+            assert_eq!(Operation::named(operation.name()), Some(operation));
+            assert_eq!(
+                Operation::named(&operation.facts().short.to_uppercase()),
+                Some(operation)
+            );
+        }
+        assert_eq!(Operation::at_path("/createStream"), None);
+        assert_eq!(Operation::at_path("/createsignalingchannel"), None);
+    }
+}

@@ -1,0 +1,172 @@
+//! The channels of one account and Region: what exists, in which state, in the order of names. It knows neither requests
+//! nor quotas, and takes time as an argument.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::operation::Operation;
+use super::quota::Bucket;
+use super::shapes::ChannelInfo;
+use crate::service::ChannelStatus;
+
+/// A channel that exists. Times are since the Unix epoch.
+#[derive(Debug, Clone)]
+pub struct Channel {
+    pub(super) name: Arc<str>,
+    pub(super) arn: Arc<str>,
+    pub(super) creation_millis: u64,
+    pub(super) active_at: Duration,
+    /// Set when it is being deleted: when it will be gone.
+    pub(super) gone_at: Option<Duration>,
+    pub(super) message_ttl: i32,
+    pub(super) version: u64,
+    pub(super) tags: BTreeMap<String, String>,
+    pub(super) buckets: [Bucket; Operation::ALL.len()],
+}
+
+impl Channel {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its ARN.
+    #[must_use]
+    pub fn arn(&self) -> &str {
+        &self.arn
+    }
+
+    /// When it was made, in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn creation_millis(&self) -> u64 {
+        self.creation_millis
+    }
+
+    /// Its message TTL in seconds.
+    #[must_use]
+    pub fn message_ttl(&self) -> i32 {
+        self.message_ttl
+    }
+
+    /// Its tags.
+    #[must_use]
+    pub fn tags(&self) -> &BTreeMap<String, String> {
+        &self.tags
+    }
+
+    /// Where it is in its life at `now`. (An update takes no time here: UPDATING is never seen.)
+    #[must_use]
+    pub fn status(&self, now: Duration) -> ChannelStatus {
+        if self.gone_at.is_some() {
+            ChannelStatus::Deleting
+        } else if now < self.active_at {
+            ChannelStatus::Creating
+        } else {
+            ChannelStatus::Active
+        }
+    }
+
+    /// Whether nothing of it is left at `now`.
+    fn is_gone(&self, now: Duration) -> bool {
+        self.gone_at.is_some_and(|gone_at| gone_at <= now)
+    }
+
+    pub(super) fn info(&self, now: Duration) -> ChannelInfo {
+        ChannelInfo {
+            name: Arc::clone(&self.name),
+            arn: Arc::clone(&self.arn),
+            status: self.status(now),
+            creation_millis: self.creation_millis,
+            message_ttl: self.message_ttl,
+            version: format!("{:016x}", self.version),
+        }
+    }
+}
+
+/// The channels of one account and Region.
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    channels: BTreeMap<Arc<str>, Channel>,
+    /// Names of channels being deleted, first gone first.
+    going: VecDeque<(Duration, Arc<str>)>,
+    /// The latest creation time among channels that are gone.
+    newest_gone: u64,
+    pub(super) buckets: [Bucket; Operation::ALL.len()],
+}
+
+impl Store {
+    /// Forgets the channels whose deletion is complete.
+    pub(super) fn settle(&mut self, now: Duration) {
+        while let Some((_, name)) = self.going.pop_front_if(|(gone_at, _)| *gone_at <= now) {
+            if let Some(channel) = self.channels.remove(&name) {
+                self.newest_gone = self.newest_gone.max(channel.creation_millis);
+            }
+        }
+    }
+
+    /// How many there are, those being deleted included.
+    pub(super) fn len(&self) -> usize {
+        self.channels.len()
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Channel> {
+        self.channels.get(name)
+    }
+
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Channel> {
+        self.channels.get_mut(name)
+    }
+
+    /// A creation time after that of every channel that is gone, so that a channel made again has another ARN.
+    pub(super) fn fresh_creation_millis(&self, now: Duration) -> u64 {
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        now.max(self.newest_gone.saturating_add(1))
+    }
+
+    pub(super) fn insert(&mut self, channel: Channel) {
+        self.channels.insert(Arc::clone(&channel.name), channel);
+    }
+
+    /// Begins a deletion that is complete at `gone_at`, which must not be before that of an earlier call.
+    pub(super) fn begin_deletion(&mut self, name: &str, gone_at: Duration) {
+        if let Some(channel) = self.channels.get_mut(name) {
+            channel.gone_at = Some(gone_at);
+            self.going.push_back((gone_at, Arc::clone(&channel.name)));
+        }
+    }
+
+    /// At most `most` channels whose names begin with `prefix` and come after `after`, and whether there are more.
+    pub(super) fn page(
+        &self,
+        now: Duration,
+        prefix: &str,
+        after: Option<&str>,
+        most: usize,
+    ) -> (Vec<ChannelInfo>, bool) {
+        let start = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let mut found = self
+            .channels
+            .range::<str, _>((start, Bound::Unbounded))
+            .map(|(_, channel)| channel)
+            .take_while(|channel| channel.name.starts_with(prefix));
+        let page = found
+            .by_ref()
+            .take(most)
+            .map(|channel| channel.info(now))
+            .collect();
+        (page, found.next().is_some())
+    }
+
+    /// All channels that are there at `now`, in the order of names.
+    pub(super) fn iter(&self, now: Duration) -> impl Iterator<Item = &Channel> {
+        self.channels
+            .values()
+            .filter(move |channel| !channel.is_gone(now))
+    }
+}

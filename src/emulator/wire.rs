@@ -1,0 +1,348 @@
+//! The wire's forms: restJson1 bodies for KVS, query and XML for STS, the signature's scope, HTTP dates. Bytes in, values
+//! out, and back; nothing here knows what exists or what time it is.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::error::ApiError;
+use super::operation::Operation;
+use super::shapes::{ChannelInfo, Request, Response};
+use super::state::Caller;
+use crate::device::{AccountId, Region};
+use crate::service::ChannelStatus;
+
+/// Reads who asks from the Authorization header: `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …`.
+/// The signature itself is not verified.
+pub(super) fn caller(authorization: Option<&str>) -> Result<Caller, ApiError> {
+    let authorization = authorization.ok_or_else(ApiError::missing_token)?;
+    let scope = authorization
+        .strip_prefix("AWS4-HMAC-SHA256")
+        .and_then(|rest| rest.split_once("Credential="))
+        .map(|(_, rest)| rest.split([',', ' ']).next().unwrap_or_default())
+        .ok_or_else(|| {
+            ApiError::bad_signature(
+                "Authorization header requires the form 'AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…'.",
+            )
+        })?;
+    // From the right: an access key of some other system may contain a slash.
+    let mut parts = scope.rsplitn(5, '/');
+    let (Some("aws4_request"), Some(_service), Some(region), Some(_date), Some(access_key)) = (
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+    ) else {
+        return Err(ApiError::bad_signature(
+            "Credential should have the form KEY/DATE/REGION/SERVICE/aws4_request.",
+        ));
+    };
+    let region = Region::parse(region)
+        .map_err(|_| ApiError::bad_signature("Credential should be scoped to a valid Region."))?;
+    Ok(Caller {
+        region,
+        access_key: access_key.into(),
+    })
+}
+
+/// Reads a request's body.
+pub(super) fn decode(operation: Operation, body: &[u8]) -> Result<Request, ApiError> {
+    match operation {
+        Operation::Create => json(body).map(Request::Create),
+        Operation::Describe => json(body).map(Request::Describe),
+        Operation::List => json(body).map(Request::List),
+        Operation::Delete => json(body).map(Request::Delete),
+        Operation::Update => json(body).map(Request::Update),
+        Operation::Tag => json(body).map(Request::Tag),
+        Operation::Untag => json(body).map(Request::Untag),
+        Operation::ListTags => json(body).map(Request::ListTags),
+        Operation::Endpoint => json(body).map(Request::Endpoint),
+        Operation::Ice => json(body).map(Request::Ice),
+        Operation::CallerIdentity => {
+            let asks = body
+                .split(|byte| *byte == b'&')
+                .any(|pair| pair == b"Action=GetCallerIdentity");
+            if asks {
+                Ok(Request::CallerIdentity)
+            } else {
+                Err(ApiError::unknown_operation())
+            }
+        }
+    }
+}
+
+fn json<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, ApiError> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    // A sequence would be read as the members in their order; the service takes objects only.
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(ApiError::not_json(
+            "The request's body is not a JSON object.",
+        ));
+    }
+    serde_json::from_slice(body).map_err(|error| ApiError::not_json(&error.to_string()))
+}
+
+/// Writes an answer's body.
+pub(super) fn encode(response: &Response, request_id: &str) -> Vec<u8> {
+    let encoded = match response {
+        Response::Create(arn) => serde_json::to_vec(&BTreeMap::from([("ChannelARN", &**arn)])),
+        Response::Describe(info) => {
+            serde_json::to_vec(&BTreeMap::from([("ChannelInfo", WireChannel::from(info))]))
+        }
+        Response::List(page) => serde_json::to_vec(&WirePage {
+            channels: page.channels.iter().map(WireChannel::from).collect(),
+            next_token: page.next_token.as_deref(),
+        }),
+        Response::Done => return b"{}".to_vec(),
+        Response::ListTags(tags) => serde_json::to_vec(&BTreeMap::from([("Tags", tags)])),
+        Response::Endpoint(endpoints) => {
+            let list: Vec<WireEndpoint> = endpoints
+                .iter()
+                .map(|(protocol, endpoint)| WireEndpoint { protocol, endpoint })
+                .collect();
+            serde_json::to_vec(&BTreeMap::from([("ResourceEndpointList", list)]))
+        }
+        Response::Ice(servers) => {
+            let list: Vec<WireIceServer> = servers
+                .iter()
+                .map(|server| WireIceServer {
+                    uris: &server.uris,
+                    username: server.credentials.as_ref().map(|(user, _)| user.as_str()),
+                    password: server.credentials.as_ref().map(|(_, word)| word.as_str()),
+                    ttl: server.ttl,
+                })
+                .collect();
+            serde_json::to_vec(&BTreeMap::from([("IceServerList", list)]))
+        }
+        Response::CallerIdentity { arn } => return caller_identity(arn, request_id),
+    };
+    // Maps with text keys always have a JSON form; an empty body would be seen by every client.
+    encoded.unwrap_or_default()
+}
+
+/// Writes a refusal's body: XML for STS, JSON for the others.
+pub(super) fn encode_error(error: &ApiError, is_sts: bool, request_id: &str) -> Vec<u8> {
+    if !is_sts {
+        return serde_json::to_vec(&BTreeMap::from([("Message", &error.message)]))
+            .unwrap_or_default();
+    }
+    // STS has its own names for the same things.
+    let code = match error.code {
+        "ExpiredTokenException" => "ExpiredToken",
+        "UnrecognizedClientException" => "InvalidClientTokenId",
+        "MissingAuthenticationTokenException" => "MissingAuthenticationToken",
+        "UnknownOperationException" => "InvalidAction",
+        other => other,
+    };
+    format!(
+        "<ErrorResponse xmlns=\"{STS_NAMESPACE}\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{}</Message>\
+         </Error><RequestId>{request_id}</RequestId></ErrorResponse>",
+        error.message
+    )
+    .into_bytes()
+}
+
+const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+
+fn caller_identity(arn: &str, request_id: &str) -> Vec<u8> {
+    format!(
+        "<GetCallerIdentityResponse xmlns=\"{STS_NAMESPACE}\"><GetCallerIdentityResult><Arn>{arn}</Arn>\
+         <UserId>AROAEMULATOR:kvs-fleet</UserId><Account>{}</Account></GetCallerIdentityResult><ResponseMetadata>\
+         <RequestId>{request_id}</RequestId></ResponseMetadata></GetCallerIdentityResponse>",
+        AccountId::EMULATOR
+    )
+    .into_bytes()
+}
+
+#[derive(Serialize)]
+struct WirePage<'a> {
+    #[serde(rename = "ChannelInfoList")]
+    channels: Vec<WireChannel<'a>>,
+    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
+    next_token: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireChannel<'a> {
+    channel_name: &'a str,
+    #[serde(rename = "ChannelARN")]
+    channel_arn: &'a str,
+    channel_type: &'static str,
+    channel_status: &'static str,
+    /// Seconds since the epoch, with milliseconds as the fraction.
+    creation_time: f64,
+    single_master_configuration: WireSingleMaster,
+    version: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireSingleMaster {
+    message_ttl_seconds: i32,
+}
+
+impl<'a> From<&'a ChannelInfo> for WireChannel<'a> {
+    fn from(info: &'a ChannelInfo) -> Self {
+        Self {
+            channel_name: &info.name,
+            channel_arn: &info.arn,
+            channel_type: "SINGLE_MASTER",
+            channel_status: match info.status {
+                ChannelStatus::Creating => "CREATING",
+                ChannelStatus::Active => "ACTIVE",
+                ChannelStatus::Updating => "UPDATING",
+                ChannelStatus::Deleting => "DELETING",
+            },
+            creation_time: Duration::from_millis(info.creation_millis).as_secs_f64(),
+            single_master_configuration: WireSingleMaster {
+                message_ttl_seconds: info.message_ttl,
+            },
+            version: &info.version,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct WireEndpoint<'a> {
+    #[serde(rename = "Protocol")]
+    protocol: &'static str,
+    #[serde(rename = "ResourceEndpoint")]
+    endpoint: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireIceServer<'a> {
+    uris: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<&'a str>,
+    ttl: u32,
+}
+
+/// The time since the Unix epoch as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
+pub(super) fn http_date(now: Duration) -> String {
+    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let (days, second) = (now.as_secs() / 86_400, now.as_secs() % 86_400);
+    let (year, month, day) = civil_from_days(days);
+    let pick = |names: &[&'static str], index: u64| {
+        usize::try_from(index)
+            .ok()
+            .and_then(|index| names.get(index).copied())
+            .unwrap_or_default()
+    };
+    format!(
+        "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
+        pick(&WEEKDAYS, days % 7),
+        pick(&MONTHS, month - 1),
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+/// Year, month (1 to 12) and day of a count of days since 1970-01-01: Howard Hinnant's `civil_from_days`, for days that
+/// are not before the epoch.
+fn civil_from_days(days: u64) -> (u64, u64, u64) {
+    // Years are counted from March, so that the leap day is the last of its year.
+    let days = days + 719_468;
+    let era = days / 146_097;
+    let day_of_era = days % 146_097;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scope_gives_region_and_access_key() {
+        let caller = caller(Some(
+            "AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-central-1/kinesisvideo/aws4_request, SignedHeaders=host, \
+             Signature=00",
+        ))
+        .unwrap();
+        assert_eq!(caller.region.as_str(), "eu-central-1");
+        assert_eq!(&*caller.access_key, "AKID");
+    }
+
+    #[test]
+    fn other_authorizations_are_refused() {
+        for (header, code) in [
+            (None, "MissingAuthenticationTokenException"),
+            (Some("Basic dTpw"), "InvalidSignatureException"),
+            (
+                Some("AWS4-HMAC-SHA256 Signature=0"),
+                "InvalidSignatureException",
+            ),
+            (
+                Some("AWS4-HMAC-SHA256 Credential=AKID/eu-central-1/aws4_request"),
+                "InvalidSignatureException",
+            ),
+            (
+                Some("AWS4-HMAC-SHA256 Credential=A/20260101/Mars/kinesisvideo/aws4_request,"),
+                "InvalidSignatureException",
+            ),
+        ] {
+            let error = caller(header).unwrap_err();
+            assert_eq!((error.http_status, error.code), (403, code), "{header:?}");
+        }
+    }
+
+    #[test]
+    fn only_objects_with_the_right_types_are_read() {
+        for body in [
+            &b"<html>"[..],
+            b"[\"DEVICE_1\"]",
+            b"{\"ChannelName\":7}",
+            b"{\"ChannelName\":\"a\"",
+            b"\xff",
+        ] {
+            let error = decode(Operation::Create, body).unwrap_err();
+            assert_eq!(
+                (error.http_status, error.code),
+                (400, "SerializationException")
+            );
+        }
+        let unknown = b" {\"ChannelName\":null,\"Colour\":\"red\"}";
+        let Request::Create(create) = decode(Operation::Create, unknown).unwrap() else {
+            panic!("another operation");
+        };
+        assert_eq!(create.channel_name, None);
+        assert!(decode(Operation::List, b"").is_ok());
+    }
+
+    #[test]
+    fn dates_are_those_of_the_standard() {
+        for (seconds, expected) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (1_735_689_599, "Tue, 31 Dec 2024 23:59:59 GMT"),
+            (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"),
+        ] {
+            assert_eq!(http_date(Duration::from_secs(seconds)), expected);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! One device on its way: what has been tried, and the row that it becomes.
+
+use std::time::SystemTime;
+
+use crate::device::{ChannelArn, Device};
+use crate::results::record::{Row, Status};
+use crate::retry::History;
+use crate::roster::DeviceIndex;
+use crate::service::Failure;
+
+/// What a device's next request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Create its channel.
+    Create,
+    /// Ask whether its channel is there.
+    Settle,
+}
+
+/// A device that is not finished.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) index: DeviceIndex,
+    pub(super) device: Device,
+    pub(super) phase: Phase,
+    pub(super) history: History,
+    /// Create requests sent.
+    pub(super) attempts: u32,
+    /// When the first request for it left.
+    pub(super) started: Option<SystemTime>,
+    /// What the last create attempt that failed brought, and its request ID.
+    pub(super) failure: Option<(Failure, Option<Box<str>>)>,
+}
+
+impl Job {
+    pub(super) fn new(index: DeviceIndex, device: Device) -> Self {
+        Self {
+            index,
+            device,
+            phase: Phase::Create,
+            history: History::default(),
+            attempts: 0,
+            started: None,
+            failure: None,
+        }
+    }
+
+    /// The row of a device that has its channel.
+    pub(super) fn succeeded(
+        &self,
+        status: Status,
+        arn: ChannelArn,
+        request_id: Option<Box<str>>,
+        now: SystemTime,
+    ) -> Row {
+        Row {
+            channel_arn: Some(arn),
+            request_id: request_id.unwrap_or_default(),
+            ..self.row(status, now)
+        }
+    }
+
+    /// The row of a device that failed for a reason of this tool's own.
+    pub(super) fn failed(&self, code: &str, message: String, now: SystemTime) -> Row {
+        Row {
+            error_code: code.into(),
+            error_message: message.into(),
+            request_id: self.last_request_id(),
+            ..self.row(Status::Failed, now)
+        }
+    }
+
+    /// The row of a device that failed as its last create attempt did.
+    pub(super) fn failed_as_it_did(&self, now: SystemTime) -> Row {
+        let (code, message) = self.failure_in_words();
+        self.failed(&code, message, now)
+    }
+
+    /// The row of a device of which nobody can say whether its channel is there.
+    pub(super) fn unknown(&self, why_not: &str, now: SystemTime) -> Row {
+        let (code, message) = self.failure_in_words();
+        let message =
+            format!("{code}: {message}; whether the channel exists could not be learnt: {why_not}");
+        self.failed("OutcomeUnknown", message, now)
+    }
+
+    fn failure_in_words(&self) -> (Box<str>, String) {
+        self.failure.as_ref().map_or_else(
+            || {
+                (
+                    "OutcomeUnknown".into(),
+                    "no attempt got an answer".to_owned(),
+                )
+            },
+            |(failure, _)| (failure.code.clone(), failure.message.to_string()),
+        )
+    }
+
+    fn last_request_id(&self) -> Box<str> {
+        self.failure
+            .as_ref()
+            .and_then(|(_, request_id)| request_id.clone())
+            .unwrap_or_default()
+    }
+
+    fn row(&self, status: Status, now: SystemTime) -> Row {
+        Row {
+            device_id: self.device.id.clone(),
+            channel_name: self.device.channel_name.as_str().into(),
+            region: self.device.region.as_str().into(),
+            status,
+            channel_arn: None,
+            attempts: self.attempts,
+            started_at: Some(self.started.unwrap_or(now)),
+            finished_at: Some(now),
+            error_code: Box::default(),
+            error_message: Box::default(),
+            request_id: Box::default(),
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! One Region's lane: which device goes next, and when. What one attempt does is in `flight`.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::census::Census;
+use super::job::{Job, Phase};
+use super::link::Link;
+use super::shared::Shared;
+use super::stop::Stop;
+use super::{Ledger, Work};
+use crate::clock::ServiceClock;
+use crate::device::{Device, Region};
+use crate::event::Event;
+use crate::pace::controller::Controller;
+use crate::pace::limiter::{Limiter, Permit};
+use crate::retry::Schedule;
+use crate::roster::DeviceIndex;
+use crate::service::{Operation, Service};
+
+/// Fresh devices wait while so many others wait for their next try: memory stays flat whatever the service does.
+const MOST_WAITING: usize = 10_000;
+/// Devices in flight or being recorded, for each worker: a slow disk holds back new requests.
+const FLIGHTS_PER_WORKER: usize = 4;
+
+/// A Region's client, limiters and what has been learnt of it.
+#[derive(Debug)]
+pub(super) struct Lane<S, L> {
+    pub(super) region: Region,
+    pub(super) service: S,
+    pub(super) shared: Arc<Shared<L>>,
+    pub(super) creates: Arc<Limiter>,
+    pub(super) describes: Limiter,
+    pub(super) lists: Limiter,
+    pub(super) link: Link,
+    pub(super) schedule: Schedule,
+    pub(super) service_clock: Mutex<ServiceClock>,
+    random: Mutex<fastrand::Rng>,
+    /// Since when every create has been throttled.
+    throttled_since: Mutex<Option<Instant>>,
+    full: AtomicBool,
+}
+
+impl<S: Service, L: Ledger> Lane<S, L> {
+    pub(super) fn new(region: Region, service: S, shared: Arc<Shared<L>>, number: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(shared.settings.seed.wrapping_add(number));
+        let mut limiter =
+            |ceiling: Option<f64>| Limiter::new(Controller::new(ceiling, random.u64(..)));
+        Self {
+            creates: Arc::new(limiter(shared.settings.ceiling)),
+            describes: limiter(Some(Operation::Describe.quota())),
+            lists: limiter(Some(Operation::List.quota())),
+            region,
+            service,
+            shared,
+            link: Link::new(),
+            schedule: Schedule::default(),
+            service_clock: Mutex::default(),
+            random: Mutex::new(random),
+            throttled_since: Mutex::new(None),
+            full: AtomicBool::new(false),
+        }
+    }
+
+    /// A wait before the next try, after so many failed ones.
+    pub(super) fn wait_after(&self, tries: u32) -> Duration {
+        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        self.schedule.wait(tries, &mut random)
+    }
+
+    /// A create succeeded.
+    pub(super) fn create_granted(&self) {
+        *self.throttled_since() = None;
+        self.shared.allowed();
+    }
+
+    /// A create was throttled. Nothing but throttles for too long stops the run.
+    pub(super) fn create_throttled(&self) {
+        let since = *self.throttled_since().get_or_insert_with(Instant::now);
+        let after = since.elapsed();
+        if after >= self.shared.settings.max_throttled {
+            self.shared.stop.give(Stop::Throttled {
+                region: self.region.clone(),
+                after,
+            });
+        }
+    }
+
+    /// The account has no room in this Region: no new creates here; the other lanes go on.
+    pub(super) fn account_full(&self, failure: crate::service::Failure) {
+        if !self.full.swap(true, Ordering::Relaxed) {
+            self.shared.lane_stopped(Stop::AccountFull {
+                region: self.region.clone(),
+                failure,
+            });
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.full.load(Ordering::Relaxed) || self.shared.stop.is_given()
+    }
+
+    fn throttled_since(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.throttled_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a worker and, for a create, for leave to send it.
+    async fn admit(&self, phase: Phase) -> Option<Admission> {
+        self.link.usable().await;
+        let worker = Arc::clone(&self.shared.workers)
+            .acquire_owned()
+            .await
+            .ok()?;
+        let create = match phase {
+            Phase::Create => Some(self.creates.acquire().await),
+            Phase::Settle => None,
+        };
+        Some(Admission {
+            create,
+            _worker: worker,
+        })
+    }
+}
+
+/// Leave to make one attempt.
+#[derive(Debug)]
+pub(super) struct Admission {
+    pub(super) create: Option<Permit>,
+    /// Goes back when this is dropped.
+    _worker: OwnedSemaphorePermit,
+}
+
+/// What a flight ended in.
+#[derive(Debug)]
+pub(super) enum Landing {
+    /// The device has its row.
+    Done,
+    /// Another attempt, as soon as it is admitted.
+    Ready(Job),
+    /// Another attempt after a wait.
+    Later(Job, Duration),
+}
+
+/// The devices that have been tried and are to be tried again.
+#[derive(Debug, Default)]
+struct Waiting {
+    creates: VecDeque<Job>,
+    settles: VecDeque<Job>,
+    later: BinaryHeap<Reverse<Later>>,
+    sequence: u64,
+}
+
+#[derive(Debug)]
+struct Later {
+    due: Instant,
+    sequence: u64,
+    job: Box<Job>,
+}
+
+impl PartialEq for Later {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+impl Eq for Later {}
+impl PartialOrd for Later {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Later {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.due, self.sequence).cmp(&(other.due, other.sequence))
+    }
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        self.creates.len() + self.settles.len() + self.later.len()
+    }
+
+    fn ready(&mut self, job: Job) {
+        match job.phase {
+            Phase::Create => self.creates.push_back(job),
+            Phase::Settle => self.settles.push_back(job),
+        }
+    }
+
+    fn later(&mut self, job: Job, wait: Duration) {
+        self.sequence += 1;
+        self.later.push(Reverse(Later {
+            due: Instant::now() + wait,
+            sequence: self.sequence,
+            job: Box::new(job),
+        }));
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        self.later.peek().map(|Reverse(later)| later.due)
+    }
+
+    fn promote(&mut self, now: Instant) {
+        while self.next_due().is_some_and(|due| due <= now) {
+            if let Some(Reverse(later)) = self.later.pop() {
+                self.ready(*later.job);
+            }
+        }
+    }
+
+    fn into_jobs(self) -> impl Iterator<Item = Job> {
+        let later = self.later.into_iter().map(|Reverse(later)| *later.job);
+        self.creates.into_iter().chain(self.settles).chain(later)
+    }
+}
+
+/// Works through a lane: adopts what is there, creates what is not, until all is done or it must stop.
+pub(super) async fn run<S: Service, L: Ledger, W: Work>(
+    lane: Arc<Lane<S, L>>,
+    mut work: W,
+    census: Census,
+    workers: usize,
+) {
+    lane.adopt_listed(&mut work, &census).await;
+    lane.shared.tell(&Event::LaneStarted {
+        region: &lane.region,
+        limiter: Arc::clone(&lane.creates),
+    });
+    let mut loop_ = Loop {
+        lane: Arc::clone(&lane),
+        census,
+        flights: JoinSet::new(),
+        waiting: Waiting::default(),
+        fresh: None,
+        exhausted: false,
+        workers,
+    };
+    loop_.work_off(&mut work).await;
+    loop_.wind_up().await;
+    lane.shared.tell(&Event::LaneEnded {
+        region: &lane.region,
+    });
+}
+
+struct Loop<S, L> {
+    lane: Arc<Lane<S, L>>,
+    census: Census,
+    flights: JoinSet<Landing>,
+    waiting: Waiting,
+    /// The next device that has not been tried.
+    fresh: Option<Job>,
+    exhausted: bool,
+    workers: usize,
+}
+
+impl<S: Service, L: Ledger> Loop<S, L> {
+    async fn work_off<W: Work>(&mut self, work: &mut W) {
+        let lane = Arc::clone(&self.lane);
+        while !lane.is_over() {
+            self.waiting.promote(Instant::now());
+            let next = self.next_phase();
+            if next.is_none()
+                && self.exhausted
+                && self.flights.is_empty()
+                && self.waiting.len() == 0
+            {
+                break;
+            }
+            let due = self.waiting.next_due();
+            let wants_fresh =
+                self.fresh.is_none() && !self.exhausted && self.waiting.len() < MOST_WAITING;
+            let has_room = self.flights.len() < self.workers.saturating_mul(FLIGHTS_PER_WORKER);
+            tokio::select! {
+                biased;
+                () = lane.shared.stop.given() => {}
+                Some(landed) = self.flights.join_next() => self.land(landed.ok()),
+                device = work.next(), if wants_fresh => self.take_fresh(device),
+                () = until(due), if due.is_some() => {}
+                Some(admission) = lane.admit(next.unwrap_or(Phase::Create)), if next.is_some() && has_room => {
+                    self.take_off(admission);
+                }
+            }
+        }
+    }
+
+    /// What the device that goes next is to do: settling what is unknown goes before creating, tries before fresh.
+    fn next_phase(&self) -> Option<Phase> {
+        if !self.waiting.settles.is_empty() {
+            Some(Phase::Settle)
+        } else if !self.waiting.creates.is_empty() || self.fresh.is_some() {
+            Some(Phase::Create)
+        } else {
+            None
+        }
+    }
+
+    fn take_fresh(&mut self, device: Option<(DeviceIndex, Device)>) {
+        let Some((index, device)) = device else {
+            self.exhausted = true;
+            return;
+        };
+        let mut job = Job::new(index, device);
+        if self.census.claims(&job.device.channel_name) {
+            // It was listed when the run began; only Describe says whether it is still there.
+            job.phase = Phase::Settle;
+            self.waiting.ready(job);
+        } else {
+            self.fresh = Some(job);
+        }
+    }
+
+    fn take_off(&mut self, admission: Admission) {
+        let job = if admission.create.is_some() {
+            self.waiting
+                .creates
+                .pop_front()
+                .or_else(|| self.fresh.take())
+        } else {
+            self.waiting.settles.pop_front()
+        };
+        if let Some(job) = job {
+            let lane = Arc::clone(&self.lane);
+            self.flights
+                .spawn(async move { lane.fly(job, admission).await });
+        }
+    }
+
+    fn land(&mut self, landing: Option<Landing>) {
+        match landing {
+            Some(Landing::Ready(job)) => self.waiting.ready(job),
+            Some(Landing::Later(job, wait)) => self.waiting.later(job, wait),
+            Some(Landing::Done) | None => {}
+        }
+    }
+
+    /// The lane makes no new creates: what is in flight finishes, and devices whose outcome is open are settled.
+    async fn wind_up(&mut self) {
+        while let Some(landed) = self.flights.join_next().await {
+            self.land(landed.ok());
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        for job in waiting.into_jobs().filter(Job::was_tried) {
+            let lane = Arc::clone(&self.lane);
+            self.flights.spawn(async move {
+                lane.conclude(job).await;
+                Landing::Done
+            });
+        }
+        while self.flights.join_next().await.is_some() {}
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    if let Some(due) = due {
+        tokio::time::sleep_until(due).await;
+    }
+}

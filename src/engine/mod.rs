@@ -1,0 +1,261 @@
+//! The pipeline: devices in, rows out. The only module that spawns, sleeps and selects.
+//!
+//! Each Region of the batch is a *lane* with its own client, limiters and link; lanes share the workers (the most
+//! requests in flight), the journal, the credentials and the stop signal.
+//!
+//! ```text
+//! work ──▶ ready queue ──▶ worker ──▶ gate ──▶ one attempt ──▶ outcome ──▶ row on disk
+//!              ▲                                                  │
+//!              └── throttled: at once, ahead of fresh devices ────┤
+//!              └── failed: after a wait that holds no worker ─────┘
+//! ```
+//!
+//! The engine does not know the manifest, the command line or the terminal.
+
+mod census;
+mod flight;
+mod job;
+mod lane;
+mod link;
+mod shared;
+mod stop;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+pub use census::Census;
+pub use shared::FailureLimit;
+pub use stop::{Stop, StopSignal};
+
+use crate::clock::WallClock;
+use crate::device::{AccountId, Device, Region};
+use crate::event::Listeners;
+use crate::results::record::Row;
+use crate::roster::DeviceIndex;
+use crate::service::Service;
+use lane::Lane;
+use shared::Shared;
+
+/// What to do with a channel that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum OnExists {
+    /// Take it as the device's channel, and say where its type or TTL differs.
+    #[default]
+    Adopt,
+    /// Record the device as failed.
+    Fail,
+}
+
+/// How a run behaves.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The most requests in flight.
+    pub workers: usize,
+    /// The most creates a second in each Region; none finds the rate alone.
+    pub ceiling: Option<f64>,
+    /// Create attempts a device.
+    pub max_attempts: u32,
+    /// How long a Region may throttle everything.
+    pub max_throttled: Duration,
+    /// How long a service that was once reached may stay silent.
+    pub max_offline: Duration,
+    /// How long requests in flight may take once the run is to stop.
+    pub timeout: Duration,
+    /// Failed rows that end the run.
+    pub max_failures: Option<FailureLimit>,
+    /// What to do with channels that are there already.
+    pub on_exists: OnExists,
+    /// The account that every ARN must be of, where it is known.
+    pub account: Option<AccountId>,
+    /// Draws every jitter.
+    pub seed: u64,
+}
+
+/// Where rows go. Returns once they are on disk.
+pub trait Ledger: Send + Sync + 'static {
+    /// Writes rows, each a device's last one. The error is the message for the person; the run stops with it.
+    fn record(
+        &self,
+        rows: Vec<(DeviceIndex, Row)>,
+    ) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// Where a lane's devices come from.
+pub trait Work: Send + Sync + 'static {
+    /// The next device; none when there are no more. Must be cancel-safe: dropped while waiting, it loses nothing.
+    fn next(&mut self) -> impl Future<Output = Option<(DeviceIndex, Device)>> + Send;
+
+    /// Takes out those whose channel name the predicate accepts, as far as the work is known in advance. What comes
+    /// later is offered by [`next`](Self::next) alone.
+    fn take_if(&mut self, wanted: &dyn Fn(&str) -> bool) -> Vec<(DeviceIndex, Device)>;
+
+    /// Whether a name may be asked for by this work; a listing keeps only such channels.
+    fn may_want(&self, name: &str) -> bool;
+}
+
+/// What the engine is built from.
+#[derive(Debug)]
+pub struct Parts<L> {
+    /// How it behaves.
+    pub settings: Settings,
+    /// Where rows go.
+    pub ledger: Arc<L>,
+    /// Who is told.
+    pub listeners: Listeners,
+    /// Ends the run.
+    pub stop: StopSignal,
+    /// Where timestamps come from.
+    pub clock: WallClock,
+}
+
+/// The engine of one run: a lane for each Region.
+#[derive(Debug)]
+pub struct Engine<S, L, W> {
+    shared: Arc<Shared<L>>,
+    lanes: Vec<Entrance<S, L, W>>,
+}
+
+/// A lane that has not begun.
+#[derive(Debug)]
+struct Entrance<S, L, W> {
+    lane: Arc<Lane<S, L>>,
+    work: W,
+    census: Option<Census>,
+}
+
+/// A Region whose first device arrives while the run is under way.
+#[derive(Debug)]
+pub struct Arrival<S, W> {
+    /// The Region.
+    pub region: Region,
+    /// Its client.
+    pub service: S,
+    /// Its devices.
+    pub work: W,
+}
+
+impl<S: Service, L: Ledger, W: Work> Engine<S, L, W> {
+    /// An engine without lanes.
+    #[must_use]
+    pub fn new(parts: Parts<L>) -> Self {
+        Self {
+            shared: Arc::new(Shared::new(parts)),
+            lanes: Vec::new(),
+        }
+    }
+
+    /// Adds a Region with its client and its work.
+    pub fn add_lane(&mut self, region: Region, service: S, work: W) {
+        let number = self.lanes.len() as u64;
+        self.lanes.push(Entrance {
+            lane: Arc::new(Lane::new(region, service, Arc::clone(&self.shared), number)),
+            work,
+            census: None,
+        });
+    }
+
+    /// Lists the channels that exist, in all Regions at once. Where listing is not allowed or not possible, that is
+    /// told as a warning and the lane has no census. Returns early when the run is to stop.
+    pub async fn take_census(&mut self) {
+        let listings = self.lanes.iter_mut().map(|entrance| async {
+            let work = &entrance.work;
+            entrance.census = entrance.lane.list_all(|name| work.may_want(name)).await;
+        });
+        join_all(listings).await;
+    }
+
+    /// Each Region with its census, where there is one, and its work.
+    pub fn censuses(&self) -> impl Iterator<Item = (&Region, Option<&Census>, &W)> {
+        self.lanes.iter().map(|entrance| {
+            (
+                &entrance.lane.region,
+                entrance.census.as_ref(),
+                &entrance.work,
+            )
+        })
+    }
+
+    /// The account that answers have come from so far.
+    pub fn account(&self) -> Option<AccountId> {
+        self.shared.account()
+    }
+
+    /// Works until everything is done or the run is stopped, and every request in flight is finished and recorded.
+    /// Regions may arrive while it runs; with `reconcile` each is listed first. Says why it ended early, if it did.
+    pub async fn run(
+        self,
+        mut arrivals: Option<mpsc::Receiver<Arrival<S, W>>>,
+        reconcile: bool,
+    ) -> Option<Stop> {
+        let workers = self.shared.settings.workers;
+        // With several lanes none may hold all workers; where they are not known in advance, first come, first served.
+        let share = match arrivals {
+            None => workers.div_ceil(self.lanes.len().max(1)).max(1),
+            Some(_) => workers,
+        };
+        let mut number = self.lanes.len() as u64;
+        let mut running = JoinSet::new();
+        for Entrance { lane, work, census } in self.lanes {
+            running.spawn(lane::run(lane, work, census.unwrap_or_default(), share));
+        }
+        loop {
+            tokio::select! {
+                Some(_) = running.join_next() => {}
+                arrival = next_arrival(&mut arrivals), if arrivals.is_some() => {
+                    let Some(Arrival { region, service, work }) = arrival else {
+                        arrivals = None;
+                        continue;
+                    };
+                    let lane = Lane::new(region, service, Arc::clone(&self.shared), number);
+                    number += 1;
+                    running.spawn(enter(Arc::new(lane), work, reconcile, share));
+                }
+                () = self.shared.stop.given(), if arrivals.is_some() => arrivals = None,
+                else => break,
+            }
+        }
+        self.shared.end()
+    }
+}
+
+async fn next_arrival<S, W>(
+    arrivals: &mut Option<mpsc::Receiver<Arrival<S, W>>>,
+) -> Option<Arrival<S, W>> {
+    match arrivals {
+        Some(arrivals) => arrivals.recv().await,
+        None => None,
+    }
+}
+
+/// A lane that begins while the run is under way.
+async fn enter<S: Service, L: Ledger, W: Work>(
+    lane: Arc<Lane<S, L>>,
+    work: W,
+    reconcile: bool,
+    workers: usize,
+) {
+    let census = if reconcile {
+        lane.list_all(|name| work.may_want(name)).await
+    } else {
+        None
+    };
+    lane::run(lane, work, census.unwrap_or_default(), workers).await;
+}
+
+/// Runs all to their end, side by side in this task.
+async fn join_all<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) {
+    let mut running: Vec<_> = futures.map(Box::pin).collect();
+    std::future::poll_fn(|context| {
+        running.retain_mut(|future| future.as_mut().poll(context).is_pending());
+        if running.is_empty() {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+}

@@ -1,0 +1,221 @@
+//! What the lanes of a run share: workers, journal, listeners, credentials, the account, and the rules that stop all.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Semaphore;
+
+use super::stop::{Stop, StopSignal};
+use super::{Ledger, Parts, Settings};
+use crate::clock::WallClock;
+use crate::device::AccountId;
+use crate::event::{Event, Listener, Listeners};
+use crate::results::record::{Row, Status};
+use crate::roster::DeviceIndex;
+use crate::service::{Failure, Service};
+
+/// So many devices in a row refused by an authorization code, with none succeeding in between, are not the devices'
+/// fault.
+const DENIED_IN_A_ROW: u32 = 20;
+/// A share of failures means little before so many devices have an outcome.
+const SHARE_NEEDS: u64 = 100;
+
+/// How many failed rows end a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum FailureLimit {
+    /// More than so many.
+    Count(u64),
+    /// More than this percentage of the devices that have an outcome, judged from 100 on.
+    Percent(f64),
+}
+
+impl std::fmt::Display for FailureLimit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Shared<L> {
+    pub(super) settings: Settings,
+    pub(super) stop: StopSignal,
+    pub(super) clock: WallClock,
+    pub(super) workers: Arc<Semaphore>,
+    ledger: Arc<L>,
+    listeners: Listeners,
+    account: Mutex<Option<AccountId>>,
+    denied: AtomicU32,
+    failed: AtomicU64,
+    finished: AtomicU64,
+    /// Why a lane ended although the run went on.
+    lane_stop: Mutex<Option<Stop>>,
+    /// Held while credentials are fetched; holds the newest generation that an answer has proved good.
+    credentials: tokio::sync::Mutex<()>,
+    proved_generation: AtomicU64,
+}
+
+impl<L: Ledger> Shared<L> {
+    pub(super) fn new(parts: Parts<L>) -> Self {
+        Self {
+            workers: Arc::new(Semaphore::new(
+                parts.settings.workers.clamp(1, Semaphore::MAX_PERMITS),
+            )),
+            account: Mutex::new(parts.settings.account.clone()),
+            settings: parts.settings,
+            stop: parts.stop,
+            clock: parts.clock,
+            ledger: parts.ledger,
+            listeners: parts.listeners,
+            denied: AtomicU32::new(0),
+            failed: AtomicU64::new(0),
+            finished: AtomicU64::new(0),
+            lane_stop: Mutex::new(None),
+            credentials: tokio::sync::Mutex::new(()),
+            proved_generation: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn tell(&self, event: &Event<'_>) {
+        self.listeners.tell(event);
+    }
+
+    /// Puts rows on disk, then counts and shows them. If they cannot be written the run stops.
+    pub(super) async fn record(&self, rows: Vec<(DeviceIndex, Row)>) {
+        let told: Vec<Row> = rows.iter().map(|(_, row)| row.clone()).collect();
+        match self.ledger.record(rows).await {
+            Ok(()) => {
+                for row in &told {
+                    self.count(row);
+                    self.tell(&Event::Recorded { row });
+                }
+            }
+            Err(message) => {
+                self.stop.give(Stop::Results(message));
+            }
+        }
+    }
+
+    fn count(&self, row: &Row) {
+        let finished = self.finished.fetch_add(1, Ordering::Relaxed) + 1;
+        if row.status != Status::Failed {
+            return;
+        }
+        let failed = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
+        let Some(limit) = self.settings.max_failures else {
+            return;
+        };
+        #[expect(clippy::cast_precision_loss, reason = "counts of devices")]
+        let over = match limit {
+            FailureLimit::Count(most) => failed > most,
+            FailureLimit::Percent(most) => {
+                finished >= SHARE_NEEDS && failed as f64 * 100.0 > most * finished as f64
+            }
+        };
+        if over {
+            self.stop.give(Stop::TooManyFailures {
+                failed,
+                limit: limit.to_string(),
+            });
+        }
+    }
+
+    /// A device was refused by an authorization code. Enough of them in a row stop the run.
+    pub(super) fn denied(&self, failure: &Failure) {
+        let devices = self.denied.fetch_add(1, Ordering::Relaxed) + 1;
+        if devices >= DENIED_IN_A_ROW {
+            self.stop.give(Stop::Denied {
+                devices,
+                failure: failure.clone(),
+            });
+        }
+    }
+
+    /// A device succeeded: whatever was refused before was those devices' own.
+    pub(super) fn allowed(&self) {
+        self.denied.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn account(&self) -> Option<AccountId> {
+        self.lock(&self.account).clone()
+    }
+
+    /// Compares an ARN's account with the one expected, or learns it. A difference stops the run.
+    pub(super) fn check_account(&self, found: &str) -> bool {
+        let mut account = self.lock(&self.account);
+        match (account.as_ref(), AccountId::parse(found)) {
+            (Some(expected), _) if expected.as_str() == found => true,
+            (Some(expected), Ok(found)) => {
+                self.stop.give(Stop::WrongAccount {
+                    expected: expected.clone(),
+                    found,
+                });
+                false
+            }
+            (None, Ok(found)) => {
+                *account = Some(found);
+                true
+            }
+            (_, Err(_)) => false,
+        }
+    }
+
+    /// A lane ends for a reason that does not concern the others.
+    pub(super) fn lane_stopped(&self, cause: Stop) {
+        self.lock(&self.lane_stop).get_or_insert(cause);
+    }
+
+    /// Why the run ended early, if it did.
+    pub(super) fn end(&self) -> Option<Stop> {
+        self.stop
+            .cause()
+            .or_else(|| self.lock(&self.lane_stop).clone())
+    }
+
+    /// An answer that was not about credentials proves the generation it was asked with.
+    pub(super) fn credentials_work(&self, generation: u64) {
+        self.proved_generation
+            .fetch_max(generation, Ordering::Relaxed);
+    }
+
+    /// The credentials of this generation were refused. Fetches new ones, once for each expiry; if those that were
+    /// fetched last are refused before they ever worked, the run stops. Says whether to go on.
+    pub(super) async fn reload_credentials<S: Service>(
+        &self,
+        service: &S,
+        seen: u64,
+        failure: &Failure,
+    ) -> bool {
+        let _only_one = self.credentials.lock().await;
+        if self.stop.is_given() {
+            return false;
+        }
+        if service.credentials_generation() > seen {
+            return true;
+        }
+        let never_worked = seen > 0 && self.proved_generation.load(Ordering::Relaxed) < seen;
+        if never_worked {
+            self.stop.give(Stop::Credentials {
+                failure: failure.clone(),
+            });
+            return false;
+        }
+        match service.reload_credentials(seen).await {
+            Ok(identity) => identity.is_none_or(|who| self.check_account(who.account.as_str())),
+            Err(failure) => {
+                self.stop.give(Stop::Credentials { failure });
+                false
+            }
+        }
+    }
+
+    #[expect(
+        clippy::unused_self,
+        reason = "reads as the lock of this struct's field"
+    )]
+    fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> std::sync::MutexGuard<'a, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

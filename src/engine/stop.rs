@@ -1,0 +1,239 @@
+//! Why a run ends before its work does, and the signal that ends it. Knows what each cause means to a person and to
+//! a script; not how it was found.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::device::{AccountId, Region};
+use crate::service::Failure;
+
+/// Why the run, or one Region's lane, stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// SIGINT, Ctrl-C.
+    Interrupted,
+    /// SIGTERM, a closed window.
+    Terminated,
+    /// The service cannot be reached, and never was.
+    Unreachable {
+        /// The Region.
+        region: Region,
+        /// What the attempts brought.
+        failure: Failure,
+    },
+    /// Who we are could not be asked, for want of an answer.
+    NoIdentity(String),
+    /// The service was reached, and then nothing got an answer for longer than allowed.
+    Offline {
+        /// The Region.
+        region: Region,
+        /// For how long.
+        after: Duration,
+        /// What the last probe brought.
+        failure: Failure,
+    },
+    /// Nothing but throttles for longer than allowed.
+    Throttled {
+        /// The Region.
+        region: Region,
+        /// For how long.
+        after: Duration,
+    },
+    /// So many devices in a row were refused by an authorization code.
+    Denied {
+        /// How many.
+        devices: u32,
+        /// What the service said to the last.
+        failure: Failure,
+    },
+    /// The credentials expired or were refused, and fetching them anew did not help.
+    Credentials {
+        /// What the service, or the credentials' source, said.
+        failure: Failure,
+    },
+    /// The account's channel limit is reached in this Region.
+    AccountFull {
+        /// The Region.
+        region: Region,
+        /// What the service said.
+        failure: Failure,
+    },
+    /// More devices failed than `--max-failures` allows.
+    TooManyFailures {
+        /// How many failed.
+        failed: u64,
+        /// What was allowed, as it was given.
+        limit: String,
+    },
+    /// The channels are made in another account than expected.
+    WrongAccount {
+        /// The account that was expected.
+        expected: AccountId,
+        /// The account that answered.
+        found: AccountId,
+    },
+    /// A row could not be written; what was lost stands in the message.
+    Results(String),
+    /// The manifest's stream broke.
+    Manifest(String),
+}
+
+impl Stop {
+    /// The reason in one word, as `--summary-json` and the runs log spell it.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Interrupted => "interrupted",
+            Self::Terminated => "terminated",
+            Self::Unreachable { .. } | Self::NoIdentity(_) => "unreachable",
+            Self::Offline { .. } => "offline",
+            Self::Throttled { .. } => "throttled",
+            Self::Denied { .. } => "access-denied",
+            Self::Credentials { .. } => "credentials",
+            Self::AccountFull { .. } => "account-full",
+            Self::TooManyFailures { .. } => "too-many-failures",
+            Self::WrongAccount { .. } => "wrong-account",
+            Self::Results(_) => "results-not-written",
+            Self::Manifest(_) => "manifest-damaged",
+        }
+    }
+
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+            _ => 1,
+        }
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Interrupted => write!(f, "interrupted"),
+            Self::Terminated => write!(f, "terminated"),
+            Self::Unreachable { region, failure } => write!(
+                f,
+                "the service in {region} cannot be reached: {}; check the network, the proxy settings and the endpoint",
+                failure.message
+            ),
+            Self::Offline {
+                region,
+                after,
+                failure,
+            } => write!(
+                f,
+                "no answer from the service in {region} for {}: {}",
+                humantime::format_duration(whole_seconds(*after)),
+                failure.message
+            ),
+            Self::Throttled { region, after } => write!(
+                f,
+                "the service in {region} throttled every create for {}; somebody else may be using the account's quota. \
+                 Run again later, or ask AWS support for a higher quota",
+                humantime::format_duration(whole_seconds(*after))
+            ),
+            Self::Denied { devices, failure } => write!(
+                f,
+                "{devices} devices in a row were refused with {}: {}. Give the caller the actions in the README's IAM \
+                 policy, for these channel names, and run again",
+                failure.code, failure.message
+            ),
+            Self::Credentials { failure } => write!(
+                f,
+                "the credentials were refused with {}: {}. Sign in again and repeat the command",
+                failure.code, failure.message
+            ),
+            Self::AccountFull { region, failure } => write!(
+                f,
+                "the account has reached its channel limit in {region} ({}: {}). Delete unused channels or ask AWS \
+                 support for a higher limit, and run again",
+                failure.code, failure.message
+            ),
+            Self::TooManyFailures { failed, limit } => write!(
+                f,
+                "{failed} devices failed, more than --max-failures {limit} allows"
+            ),
+            Self::WrongAccount { expected, found } => write!(
+                f,
+                "the service answered from account {found}, but the account expected is {expected}; use the \
+                 credentials (--profile) of {expected}, or other results"
+            ),
+            Self::NoIdentity(message) | Self::Results(message) | Self::Manifest(message) => {
+                f.write_str(message)
+            }
+        }
+    }
+}
+
+fn whole_seconds(duration: Duration) -> Duration {
+    Duration::from_secs(duration.as_secs())
+}
+
+/// The signal that ends a run: the first cause wins.
+#[derive(Debug, Clone)]
+pub struct StopSignal(Arc<watch::Sender<Option<(Stop, Instant)>>>);
+
+impl StopSignal {
+    /// A signal that nobody has given yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(None)))
+    }
+
+    /// Ends the run. Says whether this cause was the first.
+    pub fn give(&self, cause: Stop) -> bool {
+        self.0.send_if_modified(|current| {
+            let first = current.is_none();
+            if first {
+                *current = Some((cause, Instant::now()));
+            }
+            first
+        })
+    }
+
+    /// Why the run ends, if it does.
+    #[must_use]
+    pub fn cause(&self) -> Option<Stop> {
+        self.0.borrow().as_ref().map(|(cause, _)| cause.clone())
+    }
+
+    /// Whether the run is to end.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+
+    /// Waits until the signal is given.
+    pub async fn given(&self) {
+        self.since().await;
+    }
+
+    /// Waits until the signal has been given for so long.
+    pub async fn given_for(&self, grace: Duration) {
+        let since = self.since().await;
+        tokio::time::sleep_until(since + grace).await;
+    }
+
+    async fn since(&self) -> Instant {
+        let mut receiver = self.0.subscribe();
+        let given = receiver.wait_for(Option::is_some).await;
+        // The sender lives as long as this signal does, so the wait ends only with a value.
+        given
+            .ok()
+            .and_then(|value| value.as_ref().map(|(_, since)| *since))
+            .unwrap_or_else(Instant::now)
+    }
+}
+
+impl Default for StopSignal {
+    fn default() -> Self {
+        Self::new()
+    }
+}

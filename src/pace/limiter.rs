@@ -1,0 +1,285 @@
+//! The gate that every attempt passes: governor's bucket, one waiter at a time, in order of arrival.
+//!
+//! governor keeps the bucket; the gate around it exists for three reasons, all measured. A waiter that is parked in
+//! governor goes on by the old rate after the rate has changed, so only the one at the gate may wait. governor's own
+//! timer ignores tokio's paused clock, so the gate sleeps with tokio's. And a limiter cannot take over another's
+//! state, so a change of rate builds a new one, as of the last request that left, with its burst spent.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use governor::clock::{Clock, Reference};
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use tokio::time::Instant;
+
+use super::controller::Controller;
+
+/// A rate that has moved by less than this share is still the same rate: rebuilding for less gains nothing.
+const SAME_RATE: f64 = 0.001;
+
+/// Timers fire up to a millisecond late, and the bucket makes up for it only within its burst. Two cells do up to
+/// 500 a second; above, the burst must cover two milliseconds, else the gate itself becomes the limit.
+const TIMER_GRAIN_SECONDS: f64 = 0.002;
+
+/// Leave to send one request, and when it was given.
+#[derive(Debug, Clone, Copy)]
+pub struct Permit {
+    sent_at: Duration,
+}
+
+/// The limiter of one operation in one account and Region.
+#[derive(Debug)]
+pub struct Limiter {
+    gate: tokio::sync::Mutex<Gate>,
+    controller: Mutex<Controller>,
+    origin: Instant,
+}
+
+impl Limiter {
+    /// A limiter that follows this controller's rate.
+    #[must_use]
+    pub fn new(controller: Controller) -> Self {
+        let gate = Gate::new(controller.rate());
+        Self {
+            gate: tokio::sync::Mutex::new(gate),
+            controller: Mutex::new(controller),
+            origin: Instant::now(),
+        }
+    }
+
+    /// Waits for leave to send one request. First come, first served. Dropped before it returns, it takes nothing.
+    pub async fn acquire(&self) -> Permit {
+        let mut gate = self.gate.lock().await;
+        loop {
+            let now = self.now();
+            gate.follow(self.rate());
+            match gate.try_pass(now) {
+                Ok(waited) => {
+                    self.controller().on_sent(now, waited);
+                    return Permit { sent_at: now };
+                }
+                Err(earliest) => tokio::time::sleep_until(self.origin + earliest).await,
+            }
+        }
+    }
+
+    /// The service took the request, whatever else came of it.
+    pub fn accepted(&self, _: Permit) {
+        self.controller().on_accepted();
+    }
+
+    /// The service throttled the request.
+    pub fn throttled(&self, permit: Permit) {
+        let now = self.now();
+        self.controller().on_throttled(permit.sent_at, now);
+    }
+
+    /// The rate in force, in requests a second.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.controller().rate()
+    }
+
+    /// The grant last measured, in requests a second; none before the first throttle.
+    #[must_use]
+    pub fn grant(&self) -> Option<f64> {
+        self.controller().grant()
+    }
+
+    fn now(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    fn controller(&self) -> std::sync::MutexGuard<'_, Controller> {
+        self.controller
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The bucket, and what is needed to build the next one in its place.
+#[derive(Debug)]
+struct Gate {
+    bucket: RateLimiter<NotKeyed, InMemoryState, Reading, NoOpMiddleware<Tick>>,
+    reading: Reading,
+    rate: f64,
+    /// When the last request was due to leave: the point that a new bucket goes on from.
+    last_due: Duration,
+    /// When the request at the gate may leave, while it waits.
+    due: Option<Duration>,
+}
+
+impl Gate {
+    fn new(rate: f64) -> Self {
+        let reading = Reading::default();
+        Self {
+            bucket: RateLimiter::direct_with_clock(quota(rate), reading.clone()),
+            reading,
+            rate,
+            last_due: Duration::ZERO,
+            due: None,
+        }
+    }
+
+    /// Builds a new bucket if the rate has changed, with the burst spent when the last request left.
+    fn follow(&mut self, rate: f64) {
+        if (rate / self.rate - 1.0).abs() <= SAME_RATE {
+            return;
+        }
+        self.rate = rate;
+        self.reading.set(self.last_due);
+        self.bucket = RateLimiter::direct_with_clock(quota(rate), self.reading.clone());
+        while self.bucket.check().is_ok() {}
+    }
+
+    /// Passes now and says whether a request had to wait for it, or says when to come again.
+    fn try_pass(&mut self, now: Duration) -> Result<bool, Duration> {
+        self.reading.set(now);
+        match self.bucket.check() {
+            Ok(()) => {
+                let due = self.due.take();
+                self.last_due = due.unwrap_or(now);
+                Ok(due.is_some())
+            }
+            Err(not_yet) => {
+                let earliest = Duration::from_nanos(not_yet.earliest_possible().0);
+                self.due = Some(earliest);
+                Err(earliest)
+            }
+        }
+    }
+}
+
+fn quota(rate: f64) -> Quota {
+    let period = Duration::from_secs_f64(1.0 / rate).max(Duration::from_nanos(1));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "at most 2,000 cells at the fastest rate there is"
+    )]
+    let burst = (rate * TIMER_GRAIN_SECONDS).ceil() as u32;
+    Quota::with_period(period)
+        .unwrap_or(Quota::per_second(NonZeroU32::MIN))
+        .allow_burst(NonZeroU32::new(burst.max(2)).unwrap_or(NonZeroU32::MIN))
+}
+
+/// governor's clock: whatever the gate last read from tokio's.
+#[derive(Debug, Clone, Default)]
+struct Reading(Arc<AtomicU64>);
+
+impl Reading {
+    fn set(&self, now: Duration) {
+        let nanos = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        self.0.store(nanos, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Reading {
+    type Instant = Tick;
+
+    fn now(&self) -> Tick {
+        Tick(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Nanoseconds since the limiter's origin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Tick(u64);
+
+impl std::ops::Add<governor::nanos::Nanos> for Tick {
+    type Output = Self;
+
+    fn add(self, other: governor::nanos::Nanos) -> Self {
+        Self(self.0.saturating_add(other.as_u64()))
+    }
+}
+
+impl Reference for Tick {
+    fn duration_since(&self, earlier: Self) -> governor::nanos::Nanos {
+        self.0.saturating_sub(earlier.0).into()
+    }
+
+    fn saturating_sub(&self, duration: governor::nanos::Nanos) -> Self {
+        Self(self.0.saturating_sub(duration.as_u64()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn seconds_for(limiter: &Limiter, requests: u32) -> f64 {
+        let start = Instant::now();
+        for _ in 0..requests {
+            limiter.acquire().await;
+        }
+        start.elapsed().as_secs_f64()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keeps_the_rate_exactly() {
+        for rate in [0.5, 1.0, 50.0, 333.0, 500.0, 5_000.0, 50_000.0] {
+            let limiter = Limiter::new(Controller::new(Some(rate), 1));
+            let requests = (rate * 20.0) as u32;
+            seconds_for(&limiter, (rate * 0.1) as u32 + 5).await;
+            let seconds = seconds_for(&limiter, requests).await;
+            let share = f64::from(requests) / rate / seconds;
+            assert!((0.995..=1.0005).contains(&share), "{rate}/s: {share}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn goes_on_at_the_new_rate_from_the_last_request() {
+        let limiter = Limiter::new(Controller::new(Some(100.0), 1));
+        seconds_for(&limiter, 200).await;
+        let permit = limiter.acquire().await;
+        for _ in 0..201 {
+            limiter.accepted(permit);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        limiter.throttled(permit);
+        let rate = limiter.rate();
+        assert!((96.0..98.0).contains(&rate), "{rate}");
+        let start = Instant::now();
+        limiter.acquire().await;
+        // A full bucket would let two pass at once; the one that goes on lets the next pass a period after the last.
+        let gap = start.elapsed();
+        assert!(gap >= Duration::from_millis(4), "{gap:?}");
+        assert!(gap <= Duration::from_millis(8), "{gap:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn serves_in_order_of_arrival() {
+        let limiter = Arc::new(Limiter::new(Controller::new(Some(10.0), 1)));
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let waiters: Vec<_> = (0..20)
+            .map(|number| {
+                let (limiter, order) = (Arc::clone(&limiter), Arc::clone(&order));
+                tokio::spawn(async move {
+                    limiter.acquire().await;
+                    order.lock().unwrap().push(number);
+                })
+            })
+            .collect();
+        for waiter in waiters {
+            waiter.await.unwrap();
+        }
+        assert_eq!(*order.lock().unwrap(), (0..20).collect::<Vec<_>>());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dropped_wait_takes_nothing() {
+        let limiter = Limiter::new(Controller::new(Some(10.0), 1));
+        seconds_for(&limiter, 5).await;
+        for _ in 0..50 {
+            let gave_up = tokio::time::timeout(Duration::from_millis(1), limiter.acquire()).await;
+            assert!(gave_up.is_err());
+        }
+        let seconds = seconds_for(&limiter, 10).await;
+        assert!(seconds < 1.05, "{seconds}");
+    }
+}

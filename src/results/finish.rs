@@ -1,0 +1,423 @@
+//! The end of a run: one row a device, in the manifest's order, put in the journal's place at once.
+//!
+//! At every instant a complete file bears the results' name: the journal, or the finished file. Rows are copied from the
+//! journal as they are. Knows nothing of devices: the caller says which rows, in which order.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::disk::{Access, Disk, DiskFile, read_exact_at};
+use super::journal::{Journal, JournalParts};
+use super::record::{HEADER, Place, Row, encode, encode_fields};
+use super::scan::{Split, Splitter};
+use super::view::RecordView;
+
+/// Bytes that are read and written at once.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// A row of the finished file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FinishRow {
+    /// One that the journal holds.
+    Kept(Place),
+    /// One that it does not: an `invalid` row, made anew by each run.
+    New(Box<Row>),
+}
+
+/// What the finish did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finished {
+    /// The file held exactly this already.
+    Unchanged,
+    /// The finished file is in place.
+    Replaced,
+    /// The path no longer names the journal (somebody renamed, replaced or deleted it during the run), so the finished
+    /// file was left beside it, under this name.
+    SavedBeside(PathBuf),
+}
+
+/// Why there is no finished file. The journal is as it was, and the next run resumes from it.
+#[derive(Debug, thiserror::Error)]
+pub enum FinishError {
+    /// The disk refused.
+    #[error(
+        "the results could not be put in the manifest's order: {} cannot be {doing}: {source}. The results file {} \
+         holds every row and resumes as it is",
+        .file.display(), .results.display()
+    )]
+    Io {
+        /// The results file.
+        results: PathBuf,
+        /// The file at fault.
+        file: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The journal is not what was written.
+    #[error(
+        "the results file {} was changed by another program during the run and was left as it is",
+        .results.display()
+    )]
+    Changed {
+        /// The results file.
+        results: PathBuf,
+    },
+}
+
+/// The name of the unfinished file: beside the results, since only within a folder is a rename atomic.
+fn temporary_path(results: &Path) -> PathBuf {
+    let mut name = results.file_name().unwrap_or_default().to_owned();
+    name.push(".kvs-fleet-tmp");
+    results.with_file_name(name)
+}
+
+/// Removes what a killed run left of its finish. To be called with the runs log locked.
+pub fn remove_leftover<D: Disk>(disk: &D, results: &Path) -> io::Result<()> {
+    let results = disk.resolve(results)?;
+    match disk.remove(&temporary_path(&results)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Writes these rows, and no others, in this order, in the journal's place. May block.
+pub fn finish<D: Disk>(
+    journal: Journal<D>,
+    rows: impl IntoIterator<Item = FinishRow>,
+) -> Result<Finished, FinishError> {
+    let mut journal = journal.into_parts();
+    let mut rows = rows.into_iter();
+    let agreement = agree(&journal, &mut rows)?;
+    if agreement.is_whole {
+        return Ok(Finished::Unchanged);
+    }
+    let temporary = temporary_path(&journal.path);
+    let finished = write_finished(&journal, &temporary, agreement, rows)
+        .and_then(|()| put_in_place(&mut journal, &temporary));
+    if finished.is_err() {
+        // After a rename there is none; what cannot be removed now, the next run removes.
+        let _leftover = journal.disk.remove(&temporary);
+    }
+    finished
+}
+
+/// How far the journal is the finished file already.
+struct Agreement {
+    /// Up to here, header included; 0 where the header is not there.
+    end: u64,
+    /// The first row that differs, already taken from the caller's rows.
+    next: Option<FinishRow>,
+    is_whole: bool,
+}
+
+fn agree<D: Disk>(
+    journal: &JournalParts<D>,
+    rows: &mut impl Iterator<Item = FinishRow>,
+) -> Result<Agreement, FinishError> {
+    let mut agreement = Agreement {
+        end: 0,
+        next: None,
+        is_whole: false,
+    };
+    let Some(file) = &journal.file else {
+        return Ok(agreement);
+    };
+    let length = file.length();
+    let length = length.map_err(|source| journal.error(&journal.path, "read", source))?;
+    if length < journal.end {
+        return Err(journal.changed());
+    }
+    if !journal.is_canonical || journal.end == 0 {
+        return Ok(agreement);
+    }
+    agreement.end = HEADER.len() as u64;
+    for row in rows {
+        match length_if_next(file, journal.end, agreement.end, &row) {
+            Ok(Some(length)) => agreement.end += length,
+            Ok(None) => {
+                agreement.next = Some(row);
+                return Ok(agreement);
+            }
+            Err(source) => return Err(journal.error(&journal.path, "read", source)),
+        }
+    }
+    let is_ours = journal.disk.names(&journal.path, file);
+    let is_ours = is_ours.map_err(|source| journal.error(&journal.path, "looked up", source))?;
+    agreement.is_whole = agreement.end == length && is_ours;
+    Ok(agreement)
+}
+
+/// The row's length, where it is the one that stands at this offset.
+fn length_if_next(
+    file: &impl DiskFile,
+    end: u64,
+    offset: u64,
+    row: &FinishRow,
+) -> io::Result<Option<u64>> {
+    match row {
+        FinishRow::Kept(place) => {
+            Ok((place.offset == offset && place.end() <= end).then_some(u64::from(place.length)))
+        }
+        FinishRow::New(row) => {
+            let mut line = Vec::new();
+            encode(row, &mut line);
+            let length = line.len() as u64;
+            if offset + length > end {
+                return Ok(None);
+            }
+            let mut there = vec![0; line.len()];
+            read_exact_at(file, offset, &mut there)?;
+            Ok((there == line).then_some(length))
+        }
+    }
+}
+
+/// Writes the temporary file and syncs it.
+fn write_finished<D: Disk>(
+    journal: &JournalParts<D>,
+    temporary: &Path,
+    agreement: Agreement,
+    rows: impl Iterator<Item = FinishRow>,
+) -> Result<(), FinishError> {
+    let failed = |doing| move |source| journal.error(temporary, doing, source);
+    let mut to = create_anew(&journal.disk, temporary).map_err(failed("created"))?;
+    if let Some(file) = &journal.file {
+        to.take_mode_of(file)
+            .map_err(failed("given the results file's mode"))?;
+    }
+    let mut copy = Copy {
+        journal,
+        temporary,
+        to,
+        written: 0,
+        chunk: HEADER.as_bytes().to_vec(),
+        span: None,
+        source: Vec::new(),
+        splitter: Splitter::default(),
+    };
+    copy.agreed(agreement.end)?;
+    for row in agreement.next.into_iter().chain(rows) {
+        match row {
+            FinishRow::Kept(place) => copy.keep(place)?,
+            FinishRow::New(row) => {
+                copy.flush_span()?;
+                encode(&row, &mut copy.chunk);
+            }
+        }
+        copy.write_full_chunk()?;
+    }
+    copy.flush_span()?;
+    copy.write_chunk()?;
+    copy.to.sync().map_err(failed("synced"))
+}
+
+fn create_anew<D: Disk>(disk: &D, path: &Path) -> io::Result<D::File> {
+    match disk.create_new(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            disk.remove(path)?;
+            disk.create_new(path)
+        }
+        created => created,
+    }
+}
+
+/// Gives the temporary file the results' name, or one beside it when that name is no longer ours.
+fn put_in_place<D: Disk>(
+    journal: &mut JournalParts<D>,
+    temporary: &Path,
+) -> Result<Finished, FinishError> {
+    let results = journal.path.clone();
+    let is_ours = match &journal.file {
+        Some(file) => journal.disk.names(&results, file),
+        None => journal
+            .disk
+            .open(&results, Access::Read)
+            .map(|file| file.is_none()),
+    };
+    let is_ours = is_ours.map_err(|source| journal.error(&results, "looked up", source))?;
+    let (target, finished) = if is_ours {
+        (results.clone(), Finished::Replaced)
+    } else {
+        let beside = name_beside(&journal.disk, &results);
+        let beside = beside.map_err(|source| journal.error(temporary, "saved", source))?;
+        (beside.clone(), Finished::SavedBeside(beside))
+    };
+    // Windows replaces no file that is open.
+    journal.file = None;
+    let disk = &journal.disk;
+    disk.rename(temporary, &target)
+        .and_then(|()| disk.sync_folder_of(&target))
+        .map_err(|source| {
+            journal.error(&target, "replaced (is it open in another program?)", source)
+        })?;
+    Ok(finished)
+}
+
+/// Takes a free name beside the results, so that nothing is overwritten: `NAME.saved-1.csv` and so on.
+fn name_beside<D: Disk>(disk: &D, results: &Path) -> io::Result<PathBuf> {
+    const MOST: u32 = 1000;
+    let stem = results.file_stem().unwrap_or_default();
+    for number in 1..=MOST {
+        let mut name = stem.to_owned();
+        name.push(format!(".saved-{number}.csv"));
+        let beside = results.with_file_name(name);
+        match disk.create_new(&beside) {
+            Ok(_) => return Ok(beside),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Copies rows, many at a time where they stand behind one another.
+struct Copy<'a, D: Disk> {
+    journal: &'a JournalParts<D>,
+    temporary: &'a Path,
+    to: D::File,
+    /// Bytes that are in the temporary file.
+    written: u64,
+    /// Bytes that are to be written next.
+    chunk: Vec<u8>,
+    /// Rows to be copied next.
+    span: Option<Span>,
+    /// Bytes of the journal.
+    source: Vec<u8>,
+    splitter: Splitter,
+}
+
+/// Rows that stand behind one another in the journal.
+#[derive(Clone, Copy)]
+struct Span {
+    offset: u64,
+    end: u64,
+    rows: u64,
+}
+
+impl<D: Disk> Copy<'_, D> {
+    /// Copies what is already as it should be, behind the header.
+    fn agreed(&mut self, end: u64) -> Result<(), FinishError> {
+        let mut offset = HEADER.len() as u64;
+        while offset < end {
+            let next = end.min(offset + CHUNK_BYTES as u64);
+            self.read(offset, next)?;
+            let (copied, _) = self.copy_rows()?;
+            if copied == 0 {
+                return Err(self.journal.changed());
+            }
+            self.write_full_chunk()?;
+            offset += copied as u64;
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, place: Place) -> Result<(), FinishError> {
+        if let Some(span) = &mut self.span
+            && span.end == place.offset
+            && span.end - span.offset < CHUNK_BYTES as u64
+        {
+            span.end = place.end();
+            span.rows += 1;
+            return Ok(());
+        }
+        self.flush_span()?;
+        self.span = Some(Span {
+            offset: place.offset,
+            end: place.end(),
+            rows: 1,
+        });
+        Ok(())
+    }
+
+    /// Copies the rows that were gathered.
+    fn flush_span(&mut self) -> Result<(), FinishError> {
+        let Some(span) = self.span.take() else {
+            return Ok(());
+        };
+        // With the line end before it: the place must still be where a row starts.
+        self.read(span.offset.saturating_sub(1), span.end)?;
+        if self.source.first() != Some(&b'\n') {
+            return Err(self.journal.changed());
+        }
+        self.source.remove(0);
+        if self.source.last() != Some(&b'\n') {
+            self.source.push(b'\n');
+        }
+        if self.copy_rows()? == (self.source.len(), span.rows) {
+            Ok(())
+        } else {
+            Err(self.journal.changed())
+        }
+    }
+
+    /// Copies the rows that `source` starts with: how many bytes and rows. That they are still rows is checked, since
+    /// the file may have been rewritten in place by another program, and the copy is to replace it.
+    fn copy_rows(&mut self) -> Result<(usize, u64), FinishError> {
+        let (mut copied, mut rows) = (0, 0);
+        while let Some(rest) = self.source.get(copied..)
+            && let Split::Record { length } = self.splitter.split(rest)
+        {
+            let row = rest.get(..length).unwrap_or_default();
+            let fields = self.splitter.fields(row);
+            match (RecordView::check(&fields), fields.text()) {
+                (Ok(Some(_)), Ok(_)) if self.journal.is_canonical => {
+                    self.chunk.extend_from_slice(row);
+                }
+                (Ok(Some(_)), Ok(text)) => encode_fields(
+                    fields.ranges().filter_map(|range| text.get(range)),
+                    &mut self.chunk,
+                ),
+                _ => return Err(self.journal.changed()),
+            }
+            copied += length;
+            rows += 1;
+        }
+        Ok((copied, rows))
+    }
+
+    /// Reads this part of the journal into `source`.
+    fn read(&mut self, start: u64, end: u64) -> Result<(), FinishError> {
+        let journal = self.journal;
+        let Some(file) = journal.file.as_ref().filter(|_| end <= journal.end) else {
+            return Err(journal.changed());
+        };
+        let length = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
+        self.source.clear();
+        self.source.resize(length, 0);
+        read_exact_at(file, start, &mut self.source)
+            .map_err(|source| journal.error(&journal.path, "read", source))
+    }
+
+    fn write_full_chunk(&mut self) -> Result<(), FinishError> {
+        if self.chunk.len() < CHUNK_BYTES {
+            return Ok(());
+        }
+        self.write_chunk()
+    }
+
+    fn write_chunk(&mut self) -> Result<(), FinishError> {
+        let written = self.to.write_at(self.written, &self.chunk);
+        written.map_err(|source| self.journal.error(self.temporary, "written", source))?;
+        self.written += self.chunk.len() as u64;
+        self.chunk.clear();
+        Ok(())
+    }
+}
+
+impl<D: Disk> JournalParts<D> {
+    fn error(&self, file: &Path, doing: &'static str, source: io::Error) -> FinishError {
+        FinishError::Io {
+            results: self.path.clone(),
+            file: file.into(),
+            doing,
+            source,
+        }
+    }
+
+    fn changed(&self) -> FinishError {
+        let results = self.path.clone();
+        FinishError::Changed { results }
+    }
+}

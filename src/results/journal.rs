@@ -1,0 +1,248 @@
+//! The results file while a run goes on: opened, read, repaired, appended to.
+//!
+//! A row is in the journal once [`Journal::append`] has returned: written and synced. The journal does not know which
+//! rows belong to which device, and it is not locked: whoever opens it for writing holds the lock of the
+//! [runs log](super::runs_log).
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::disk::{Access, Disk, DiskFile};
+use super::read::{Entry, ReadError, Reading, TornTail, io_error, read};
+use super::record::HEADER;
+
+/// Why the results file cannot be written. What was in it before is still there.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The disk refused.
+    #[error("the results file {} cannot be {doing}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was tried: `created`, `repaired`, `written`, `synced`.
+        doing: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Somebody else wrote to it, or made it, although the runs log is locked.
+    #[error(
+        "the results file {} was changed by another program during the run; nothing more is written to it",
+        .path.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An earlier write failed.
+    #[error("the results file {} could not be written before; nothing more is written to it", .path.display())]
+    Sealed {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// An open results file. The file itself need not exist until [`Self::prepare`].
+#[derive(Debug)]
+pub struct Journal<D: Disk> {
+    disk: D,
+    path: PathBuf,
+    file: Option<D::File>,
+    reading: Reading,
+    /// Bytes that are sound and synced; the next row goes here.
+    end: u64,
+    is_prepared: bool,
+    is_sealed: bool,
+}
+
+impl<D: Disk> Journal<D> {
+    /// Opens a results file, or one that is to be, and shows each of its rows to the visitor, front to back; the last
+    /// row of a device counts. Changes nothing; the visitor's error ends it.
+    ///
+    /// A million rows are read in the memory of one: 1 MiB.
+    pub fn open<E: From<ReadError>>(
+        disk: &D,
+        path: &Path,
+        visit: impl FnMut(Entry<'_>) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let failed = |source| io_error(path, source);
+        let path = disk.resolve(path).map_err(failed)?;
+        let file = disk.open(&path, Access::Write).map_err(failed)?;
+        let reading = match &file {
+            Some(file) => read(file, &path, visit)?,
+            None => Reading::headless(0),
+        };
+        Ok(Self {
+            disk: disk.clone(),
+            path,
+            file,
+            reading,
+            end: reading.end,
+            is_prepared: false,
+            is_sealed: false,
+        })
+    }
+
+    /// The file's path, with a symbolic link followed.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Rows that were in it when it was opened.
+    #[must_use]
+    pub fn rows_read(&self) -> u64 {
+        self.reading.rows
+    }
+
+    /// What a power loss or a kill spoilt at its end. [`Self::prepare`] cuts it off.
+    #[must_use]
+    pub fn torn(&self) -> Option<TornTail> {
+        self.reading.torn
+    }
+
+    /// Makes the file ready to be appended to, once: cuts off a torn tail, or writes the header of a new file, and
+    /// syncs the file and its name. To be called before the first request is sent. May block.
+    pub fn prepare(&mut self) -> Result<(), JournalError> {
+        if self.is_prepared {
+            return Ok(());
+        }
+        if self.file.is_none() {
+            self.create()?;
+        }
+        self.check_length(self.reading.length)?;
+        if self.reading.torn.is_some() {
+            self.attempt("repaired", |file, end| {
+                file.set_length(end)?;
+                file.sync()
+            })?;
+        }
+        if self.reading.is_new() {
+            self.attempt("written", |file, _| {
+                file.write_at(0, HEADER.as_bytes())?;
+                file.sync()
+            })?;
+            self.end = HEADER.len() as u64;
+        }
+        let synced = self.disk.sync_folder_of(&self.path);
+        synced.map_err(|source| self.io_error("synced", source))?;
+        self.is_prepared = true;
+        Ok(())
+    }
+
+    /// Appends lines, each with its line end, and syncs them: when this returns they survive a crash. Returns the
+    /// offset of the first. May block.
+    ///
+    /// After an error none of these lines count, the file is cut back to what was synced before, as far as the disk
+    /// still allows, and nothing more is accepted.
+    pub fn append(&mut self, lines: &[u8]) -> Result<u64, JournalError> {
+        if self.is_sealed {
+            let path = self.path.clone();
+            return Err(JournalError::Sealed { path });
+        }
+        let appended = self.prepare().and_then(|()| self.append_prepared(lines));
+        self.is_sealed = appended.is_err();
+        appended
+    }
+
+    fn append_prepared(&mut self, lines: &[u8]) -> Result<u64, JournalError> {
+        self.check_length(self.end)?;
+        let mut offset = self.end;
+        let fresh_line;
+        let bytes = if self.reading.lacks_line_end {
+            offset += 1;
+            fresh_line = [b"\n", lines].concat();
+            &fresh_line
+        } else {
+            lines
+        };
+        let written = self
+            .attempt("written", |file, end| file.write_at(end, bytes))
+            .and_then(|()| self.attempt("synced", |file, _| file.sync()));
+        if let Err(error) = written {
+            // Best effort: should it fail too, the next run finds a torn tail or rows that nobody counted.
+            let _unknown = self.attempt("repaired", |file, end| {
+                file.set_length(end)?;
+                file.sync()
+            });
+            return Err(error);
+        }
+        self.reading.lacks_line_end = false;
+        self.end += bytes.len() as u64;
+        Ok(offset)
+    }
+
+    fn create(&mut self) -> Result<(), JournalError> {
+        match self.disk.create_new(&self.path) {
+            Ok(file) => {
+                self.file = Some(file);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(self.changed()),
+            Err(source) => Err(self.io_error("created", source)),
+        }
+    }
+
+    /// Whatever another program did to the file, appending at an offset of ours would make it worse.
+    fn check_length(&mut self, expected: u64) -> Result<(), JournalError> {
+        let mut length = expected;
+        self.attempt("read", |file, _| {
+            length = file.length()?;
+            Ok(())
+        })?;
+        if length == expected {
+            Ok(())
+        } else {
+            Err(self.changed())
+        }
+    }
+
+    /// Does something to the file, whose sound length is the second argument.
+    fn attempt(
+        &mut self,
+        doing: &'static str,
+        work: impl FnOnce(&mut D::File, u64) -> io::Result<()>,
+    ) -> Result<(), JournalError> {
+        let done = match &mut self.file {
+            Some(file) => work(file, self.end),
+            None => Err(io::ErrorKind::NotFound.into()),
+        };
+        done.map_err(|source| self.io_error(doing, source))
+    }
+
+    fn io_error(&self, doing: &'static str, source: io::Error) -> JournalError {
+        let path = self.path.clone();
+        JournalError::Io {
+            path,
+            doing,
+            source,
+        }
+    }
+
+    fn changed(&self) -> JournalError {
+        let path = self.path.clone();
+        JournalError::Changed { path }
+    }
+
+    /// Taken apart for the finish.
+    pub(crate) fn into_parts(self) -> JournalParts<D> {
+        JournalParts {
+            is_canonical: self.reading.is_canonical && !self.reading.lacks_line_end,
+            disk: self.disk,
+            path: self.path,
+            file: self.file,
+            end: self.end,
+        }
+    }
+}
+
+/// What the finish needs of a [`Journal`].
+#[derive(Debug)]
+pub(crate) struct JournalParts<D: Disk> {
+    pub(crate) disk: D,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Option<D::File>,
+    /// Bytes that are sound.
+    pub(crate) end: u64,
+    /// Whether all of them are as this tool writes them.
+    pub(crate) is_canonical: bool,
+}

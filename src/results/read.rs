@@ -1,0 +1,435 @@
+//! Reads a results file from front to back: the header, each row checked, and how the file ends.
+//!
+//! Changes nothing. It knows what a torn tail looks like, not what is done about it; and rows, but not what they mean
+//! for a run.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::disk::{Access, Disk, DiskFile};
+use super::record::{COLUMNS, HEADER, Place};
+use super::scan::{Fields, Found, Scanner, Split, Splitter};
+use super::view::{Damage, RecordView, RegionCheck};
+use crate::device::shown;
+
+/// How much of a file's end a power loss or a kill can have spoilt: 64 KiB. The writer never leaves more than this
+/// unsynced.
+pub const TORN_TAIL_BYTES: u64 = 64 * 1024;
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Why a results file cannot be read. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// There is no such file.
+    #[error("the results file {} does not exist", .0.display())]
+    Missing(PathBuf),
+    /// The disk refused.
+    #[error("the results file {} cannot be read: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Its first line is not ours.
+    #[error("{} is not a results file of kvs-fleet: {problem}", .path.display())]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// What is there instead, and what to do.
+        problem: String,
+    },
+    /// A row is damaged, and not as a power loss would have done it.
+    #[error("{}, line {line}: {damage}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line that the row starts on, from 1.
+        line: u64,
+        /// What is wrong.
+        damage: Damage,
+    },
+}
+
+/// The end of a file that was being written when the power or the process went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TornTail {
+    /// Where it begins: so many bytes are sound.
+    pub keep: u64,
+    /// Its length in bytes.
+    pub lost_bytes: u64,
+    /// The line that it begins on, from 1.
+    pub line: u64,
+}
+
+impl fmt::Display for TornTail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the file ends in an incomplete record at line {} ({} bytes), as a power loss or a kill leaves it",
+            self.line, self.lost_bytes
+        )
+    }
+}
+
+/// A row, and where it stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// Its place in the file.
+    pub place: Place,
+    /// The line that it starts on, from 1.
+    pub line: u64,
+    /// The row.
+    pub record: RecordView<'a>,
+}
+
+/// What a file turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// Rows that are sound.
+    pub rows: u64,
+    /// What a power loss or a kill spoilt at its end.
+    pub torn: Option<TornTail>,
+    /// Bytes that are sound: the torn tail begins here.
+    pub(crate) end: u64,
+    /// Bytes that there are.
+    pub(crate) length: u64,
+    /// Whether it is as this tool writes it: nothing but one header and rows, LF behind each.
+    pub(crate) is_canonical: bool,
+    /// Whether the last sound row lacks a line end.
+    pub(crate) lacks_line_end: bool,
+}
+
+impl Reading {
+    /// Whether there is no header yet: a new file.
+    pub(crate) fn is_new(&self) -> bool {
+        self.end == 0
+    }
+
+    /// A file that ends within its header, or is empty.
+    pub(crate) fn headless(length: u64) -> Self {
+        Self {
+            rows: 0,
+            torn: (length > 0).then_some(TornTail {
+                keep: 0,
+                lost_bytes: length,
+                line: 1,
+            }),
+            end: 0,
+            length,
+            is_canonical: true,
+            lacks_line_end: false,
+        }
+    }
+}
+
+/// Reads a results file for `verify` and `report`: without the lock, and without write access. Each row is shown to
+/// the visitor, the last row of a device counts.
+pub fn read_results<D: Disk, E: From<ReadError>>(
+    disk: &D,
+    path: &Path,
+    visit: impl FnMut(Entry<'_>) -> Result<(), E>,
+) -> Result<Reading, E> {
+    let file = match disk.open(path, Access::Read) {
+        Ok(Some(file)) => file,
+        Ok(None) => return Err(ReadError::Missing(path.into()).into()),
+        Err(source) => return Err(io_error(path, source).into()),
+    };
+    read(&file, path, visit)
+}
+
+pub(crate) fn io_error(path: &Path, source: io::Error) -> ReadError {
+    ReadError::Io {
+        path: path.into(),
+        source,
+    }
+}
+
+/// Reads an open file and shows each row to the visitor.
+pub(crate) fn read<F: DiskFile, E: From<ReadError>>(
+    file: &F,
+    path: &Path,
+    mut visit: impl FnMut(Entry<'_>) -> Result<(), E>,
+) -> Result<Reading, E> {
+    let failed = |source| io_error(path, source);
+    let length = file.length().map_err(failed)?;
+    let first_bytes = first_bytes(file).map_err(failed)?;
+    if is_torn_header(&first_bytes, length) {
+        return Ok(Reading::headless(length));
+    }
+    let mut reader = Reader::start(file, path, &first_bytes, length)?;
+    loop {
+        let found = reader.scanner.advance().map_err(failed)?;
+        let Found::Record {
+            offset,
+            length,
+            line,
+        } = found
+        else {
+            reader.take_end(found, &mut visit)?;
+            return Ok(reader.reading);
+        };
+        let damaged = |damage| ReadError::Damaged {
+            path: path.into(),
+            line,
+            damage,
+        };
+        let fields = reader.scanner.fields();
+        let record = RecordView::check(&fields).map_err(damaged)?;
+        let is_plain = record.is_some() && !fields.has_surplus();
+        if let Some(record) = record {
+            reader.regions.check(&record).map_err(damaged)?;
+            let place = Place { offset, length };
+            visit(Entry {
+                place,
+                line,
+                record,
+            })?;
+            reader.reading.rows += 1;
+        }
+        reader.take_line_end(is_plain, offset + u64::from(length));
+    }
+}
+
+struct Reader<'f, F> {
+    path: &'f Path,
+    scanner: Scanner<'f, F>,
+    regions: RegionCheck,
+    reading: Reading,
+    had_carriage_return: bool,
+}
+
+impl<'f, F: DiskFile> Reader<'f, F> {
+    /// Reads the header.
+    fn start(
+        file: &'f F,
+        path: &'f Path,
+        first_bytes: &[u8],
+        length: u64,
+    ) -> Result<Self, ReadError> {
+        let wrong = |problem: String| ReadError::Header {
+            path: path.into(),
+            problem,
+        };
+        if let Some(encoding) = utf16(first_bytes) {
+            return Err(wrong(format!(
+                "it is {encoding} text, as PowerShell's '>' and \"Unicode text\" exports write it; save it as UTF-8"
+            )));
+        }
+        let has_mark = first_bytes.starts_with(BYTE_ORDER_MARK);
+        let start = if has_mark { BYTE_ORDER_MARK.len() } else { 0 };
+        let mut scanner = Scanner::new(file, start as u64);
+        let mut reading = Reading {
+            is_canonical: first_bytes.starts_with(HEADER.as_bytes()),
+            length,
+            ..Reading::headless(0)
+        };
+        let is_header = match scanner.advance().map_err(|error| io_error(path, error))? {
+            Found::Record { length, .. } => {
+                reading.end = start as u64 + u64::from(length);
+                is_header(&scanner.fields())
+            }
+            Found::Unfinished { .. } => {
+                reading.end = length;
+                reading.lacks_line_end = true;
+                with_line_end(scanner.rest(), |fields| is_header(&fields)) == Some(true)
+            }
+            Found::Nul { .. } | Found::End => false,
+        };
+        if !is_header {
+            return Err(wrong(header_problem(
+                first_bytes.get(start..).unwrap_or_default(),
+            )));
+        }
+        let had_carriage_return = !reading.lacks_line_end && scanner.has_carriage_return();
+        Ok(Self {
+            path,
+            scanner,
+            regions: RegionCheck::default(),
+            reading,
+            had_carriage_return,
+        })
+    }
+
+    fn take_line_end(&mut self, is_plain: bool, end: u64) {
+        self.had_carriage_return = self.scanner.has_carriage_return();
+        self.reading.is_canonical &= is_plain && !self.had_carriage_return;
+        self.reading.end = end;
+    }
+
+    /// Decides what the end of the file is: clean, torn, or damaged.
+    fn take_end<E: From<ReadError>>(
+        &mut self,
+        found: Found,
+        visit: &mut impl FnMut(Entry<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (offset, line, damage) = match found {
+            Found::Nul { offset, line } => (offset, line, Damage::Nul),
+            Found::Unfinished {
+                offset,
+                line,
+                in_quotes: true,
+            } => (offset, line, Damage::UnclosedQuote),
+            Found::Unfinished { offset, line, .. } => (offset, line, Damage::Endless),
+            Found::End | Found::Record { .. } => return Ok(()),
+        };
+        let lost_bytes = self.reading.length.saturating_sub(offset);
+        let is_torn = lost_bytes <= TORN_TAIL_BYTES
+            && !(damage == Damage::UnclosedQuote && hides_a_row(self.scanner.rest()));
+        if !is_torn {
+            return Err(ReadError::Damaged {
+                path: self.path.into(),
+                line,
+                damage,
+            }
+            .into());
+        }
+        if damage == Damage::Endless && self.had_carriage_return && self.is_whole_row() {
+            let place = Place {
+                offset,
+                length: u32::try_from(lost_bytes).unwrap_or(u32::MAX),
+            };
+            self.reading.lacks_line_end = true;
+            self.reading.is_canonical = false;
+            self.reading.end = self.reading.length;
+            self.reading.rows += 1;
+            return visit_last(self.scanner.rest(), place, line, visit);
+        }
+        self.reading.torn = Some(TornTail {
+            keep: offset,
+            lost_bytes,
+            line,
+        });
+        Ok(())
+    }
+
+    /// This tool ends its lines in LF. A last row without a line end, behind rows that end in CRLF, was left so by a
+    /// program that saved the whole file; it is complete when all columns are there.
+    fn is_whole_row(&mut self) -> bool {
+        let regions = &mut self.regions;
+        with_line_end(self.scanner.rest(), |fields| {
+            RecordView::check(&fields)
+                .ok()
+                .flatten()
+                .is_some_and(|record| regions.check(&record).is_ok())
+        })
+        .unwrap_or(false)
+    }
+}
+
+fn visit_last<E: From<ReadError>>(
+    rest: &[u8],
+    place: Place,
+    line: u64,
+    visit: &mut impl FnMut(Entry<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    with_line_end(rest, |fields| match RecordView::check(&fields) {
+        Ok(Some(record)) => visit(Entry {
+            place,
+            line,
+            record,
+        }),
+        _ => Ok(()),
+    })
+    .unwrap_or(Ok(()))
+}
+
+/// The fields of a record that lacks its line end.
+fn with_line_end<T>(record: &[u8], look: impl FnOnce(Fields<'_>) -> T) -> Option<T> {
+    let mut line = record.to_vec();
+    line.push(b'\n');
+    let mut splitter = Splitter::default();
+    match splitter.split(&line) {
+        Split::Record { .. } => Some(look(splitter.fields(&line))),
+        _ => None,
+    }
+}
+
+/// Whether there is a sound row behind the line that opens a quote: then the quote is damage in the middle of a file,
+/// since nothing is ever written behind a torn record.
+fn hides_a_row(rest: &[u8]) -> bool {
+    let mut splitter = Splitter::default();
+    rest.split_inclusive(|&byte| byte == b'\n')
+        .skip(1)
+        .any(|line| {
+            matches!(splitter.split(line), Split::Record { .. })
+                && matches!(
+                    RecordView::check(&splitter.fields(line)),
+                    Ok(Some(_)) | Err(Damage::SecondHeader)
+                )
+        })
+}
+
+/// Enough to know the header, or what is there in its place.
+fn first_bytes<F: DiskFile>(file: &F) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; 2 * HEADER.len()];
+    let mut filled = 0;
+    loop {
+        let room = bytes.get_mut(filled..).unwrap_or_default();
+        let read = file.read_at(filled as u64, room)?;
+        filled += read;
+        if read == 0 {
+            bytes.truncate(filled);
+            return Ok(bytes);
+        }
+    }
+}
+
+/// Whether a file holds no more than what a crash can leave of a header. The header is synced before any row is
+/// written, so nothing stands behind a torn one.
+fn is_torn_header(bytes: &[u8], length: u64) -> bool {
+    let header = HEADER.as_bytes();
+    let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+    length == bytes.len() as u64
+        && bytes.len() <= header.len()
+        && bytes != header
+        && header.starts_with(text)
+        && bytes.iter().skip(text.len()).all(|&byte| byte == 0)
+}
+
+fn utf16(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0xff, 0xfe, ..] | [b'd', 0, ..] => Some("UTF-16 (little endian)"),
+        [0xfe, 0xff, ..] | [0, b'd', ..] => Some("UTF-16 (big endian)"),
+        _ => None,
+    }
+}
+
+fn is_header(fields: &Fields<'_>) -> bool {
+    let Ok(text) = fields.text() else {
+        return false;
+    };
+    fields.count() == COLUMNS.len()
+        && fields
+            .ranges()
+            .zip(COLUMNS)
+            .all(|(range, column)| text.get(range) == Some(column))
+}
+
+/// Says what is there where the header should be, and what to do.
+fn header_problem(bytes: &[u8]) -> String {
+    let line = bytes
+        .split(|byte| matches!(byte, b'\n' | b'\r'))
+        .next()
+        .unwrap_or_default();
+    let found = String::from_utf8_lossy(line);
+    for (delimiter, name) in [(';', "semicolons"), ('\t', "tabs")] {
+        if found
+            .split(delimiter)
+            .map(|name| name.trim_matches('"'))
+            .take(COLUMNS.len())
+            .eq(COLUMNS)
+        {
+            return format!(
+                "its columns are separated by {name}; save it with commas (CSV, comma-separated)"
+            );
+        }
+    }
+    format!(
+        "its first line is {}, expected is {}; give the results another name with --results",
+        shown(&found),
+        HEADER.trim_end()
+    )
+}

@@ -1,0 +1,254 @@
+//! Group commit: many tasks hand rows over, one writer puts them on disk.
+//!
+//! The writer takes what has gathered, writes it in one call, syncs, then acknowledges. There is no timer: an idle disk
+//! commits a single row at once, and a slow disk gets larger batches. It knows rows and the journal, not devices, and
+//! it spawns nothing: whoever owns the tasks runs [`Writer::run`].
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::disk::Disk;
+use super::journal::{Journal, JournalError};
+use super::read::TORN_TAIL_BYTES;
+use super::record::{Place, Row, encode};
+
+/// Rows that may wait for the writer before those who hand over more must wait themselves.
+const WAITING_ROWS: usize = 1024;
+
+/// Why a row is not on disk. The row is among [`Closed::unsaved`].
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RecordError {
+    /// The disk refused; nothing more is accepted.
+    #[error(transparent)]
+    Journal(Arc<JournalError>),
+    /// The writer was stopped before it came to the row.
+    #[error("the writer of the results file has ended")]
+    Ended,
+}
+
+#[derive(Debug)]
+struct Job {
+    row: Row,
+    placed: oneshot::Sender<Result<Place, RecordError>>,
+}
+
+/// Hands rows over to the [`Writer`]. Cheap to clone; the writer ends when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Recorder {
+    /// Puts the row on disk and says where it is. When this returns, the row survives a crash.
+    ///
+    /// A row that was handed over is written even when nobody waits any more; its place is then among
+    /// [`Closed::unclaimed`]. It is handed over once the writer has room for it.
+    pub async fn record(&self, row: Row) -> Result<Place, RecordError> {
+        self.hand_over(row).await?.await.map_err(ended)?
+    }
+
+    /// The same for many rows, which are committed together as far as they fit: one outcome a row, in their order.
+    pub async fn record_all(
+        &self,
+        rows: impl IntoIterator<Item = Row>,
+    ) -> Vec<Result<Place, RecordError>> {
+        let mut waiting = Vec::new();
+        for row in rows {
+            waiting.push(self.hand_over(row).await);
+        }
+        let mut outcomes = Vec::with_capacity(waiting.len());
+        for handed_over in waiting {
+            outcomes.push(match handed_over {
+                Ok(placed) => placed.await.map_err(ended).flatten(),
+                Err(error) => Err(error),
+            });
+        }
+        outcomes
+    }
+
+    async fn hand_over(
+        &self,
+        row: Row,
+    ) -> Result<oneshot::Receiver<Result<Place, RecordError>>, RecordError> {
+        let (placed, outcome) = oneshot::channel();
+        let job = Job { row, placed };
+        self.jobs.send(job).await.map_err(|_| RecordError::Ended)?;
+        Ok(outcome)
+    }
+}
+
+fn ended(_: oneshot::error::RecvError) -> RecordError {
+    RecordError::Ended
+}
+
+/// What is left when the writer has ended.
+#[derive(Debug)]
+pub struct Closed<D: Disk> {
+    /// The journal, for the finish.
+    pub journal: Journal<D>,
+    /// Why rows could not be saved, where some could not.
+    pub failure: Option<Arc<JournalError>>,
+    /// Rows that could not be saved, in the order in which they came: to be shown, with their ARNs.
+    pub unsaved: Vec<Row>,
+    /// Rows that are on disk and that nobody waited for until the end.
+    pub unclaimed: Vec<(Row, Place)>,
+}
+
+/// The one who writes.
+#[derive(Debug)]
+pub struct Writer<D: Disk> {
+    disk: D,
+    inbox: Inbox,
+    journal: Journal<D>,
+}
+
+/// A recorder and its writer.
+#[must_use]
+pub fn recorder<D: Disk>(disk: &D, journal: Journal<D>) -> (Recorder, Writer<D>) {
+    let (sender, jobs) = mpsc::channel(WAITING_ROWS);
+    let writer = Writer {
+        disk: disk.clone(),
+        inbox: Inbox {
+            jobs,
+            held_over: None,
+        },
+        journal,
+    };
+    (Recorder { jobs: sender }, writer)
+}
+
+impl<D: Disk> Writer<D> {
+    /// Makes the journal ready before the first row comes; see [`Journal::prepare`]. May block.
+    pub fn prepare(&mut self) -> Result<(), JournalError> {
+        self.journal.prepare()
+    }
+
+    /// Writes until the last [`Recorder`] is gone. After the first error every row is refused.
+    pub async fn run(self) -> Closed<D> {
+        let Self {
+            disk,
+            mut inbox,
+            mut journal,
+        } = self;
+        let mut outcome = Outcome::default();
+        while let Some(mut batch) = inbox.next_batch().await {
+            if outcome.failure.is_some() {
+                outcome.refuse(batch);
+                continue;
+            }
+            let lines = std::mem::take(&mut batch.lines);
+            let (returned, appended) = disk
+                .run(move || {
+                    let appended = journal.append(&lines);
+                    (journal, appended)
+                })
+                .await;
+            journal = returned;
+            match appended {
+                Ok(offset) => outcome.acknowledge(batch, offset),
+                Err(error) => {
+                    outcome.failure = Some(Arc::new(error));
+                    outcome.refuse(batch);
+                }
+            }
+        }
+        Closed {
+            journal,
+            failure: outcome.failure,
+            unsaved: outcome.unsaved,
+            unclaimed: outcome.unclaimed,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Inbox {
+    jobs: mpsc::Receiver<Job>,
+    /// Taken from the channel, for the next batch.
+    held_over: Option<Job>,
+}
+
+impl Inbox {
+    /// Waits for a row and takes what has gathered with it.
+    async fn next_batch(&mut self) -> Option<Batch> {
+        let first = match self.held_over.take() {
+            Some(job) => job,
+            None => self.jobs.recv().await?,
+        };
+        let mut batch = Batch::default();
+        self.held_over = batch.take(first);
+        while self.held_over.is_none()
+            && let Ok(job) = self.jobs.try_recv()
+        {
+            self.held_over = batch.take(job);
+        }
+        Some(batch)
+    }
+}
+
+/// Rows that are committed together.
+#[derive(Debug, Default)]
+struct Batch {
+    jobs: Vec<Job>,
+    lines: Vec<u8>,
+    /// Where in `lines` each job's row ends.
+    ends: Vec<usize>,
+}
+
+impl Batch {
+    /// Takes the job in, unless the batch would outgrow what repair is allowed to cut off.
+    fn take(&mut self, job: Job) -> Option<Job> {
+        let start = self.lines.len();
+        encode(&job.row, &mut self.lines);
+        // One byte is left for the line end that a file saved by another program may lack.
+        if self.lines.len() as u64 >= TORN_TAIL_BYTES && start > 0 {
+            self.lines.truncate(start);
+            return Some(job);
+        }
+        self.ends.push(self.lines.len());
+        self.jobs.push(job);
+        None
+    }
+
+    /// The rows with their places, for a batch that was written at the offset.
+    fn places(self, offset: u64) -> impl Iterator<Item = (Job, Place)> {
+        let mut start = 0;
+        self.jobs.into_iter().zip(self.ends).map(move |(job, end)| {
+            let place = Place {
+                offset: offset + start as u64,
+                length: u32::try_from(end - start).unwrap_or(u32::MAX),
+            };
+            start = end;
+            (job, place)
+        })
+    }
+}
+
+#[derive(Debug, Default)]
+struct Outcome {
+    failure: Option<Arc<JournalError>>,
+    unsaved: Vec<Row>,
+    unclaimed: Vec<(Row, Place)>,
+}
+
+impl Outcome {
+    fn acknowledge(&mut self, batch: Batch, offset: u64) {
+        for (job, place) in batch.places(offset) {
+            if job.placed.send(Ok(place)).is_err() {
+                self.unclaimed.push((job.row, place));
+            }
+        }
+    }
+
+    fn refuse(&mut self, batch: Batch) {
+        for job in batch.jobs {
+            let error = self
+                .failure
+                .clone()
+                .map_or(RecordError::Ended, RecordError::Journal);
+            let _nobody_waits = job.placed.send(Err(error));
+            self.unsaved.push(job.row);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Who the credentials say we are, and why they may not.
+
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_sts::config::Builder;
+use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
+
+use super::Connection;
+use super::attempt::{Capture, Seen};
+use super::error::ConfigError;
+use crate::device::{AccountId, Region};
+use crate::service::classify;
+use crate::service::{Failure, FailureKind, Identity};
+
+/// The longest that a server that is not AWS may take to say whose account it plays: it is asked out of politeness.
+const OTHERS_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How the SDK's errors about credentials begin (`aws-credential-types`, whose error type is not exported).
+const NOT_FOUND: &str = "the credential provider was not enabled";
+const CREDENTIAL_ERRORS: [&str; 5] = [
+    NOT_FOUND,
+    "credentials provider timed out",
+    "the credentials provider was not properly configured",
+    "an error occurred while loading credentials",
+    "unexpected credentials error",
+];
+
+impl Connection {
+    /// Who the credentials say we are: `GetCallerIdentity`, which needs no permission.
+    ///
+    /// AWS itself is asked through STS in this Region, and must answer. A server in AWS's place is asked itself, and
+    /// need not: none where it gives no sensible answer.
+    pub async fn identity(&self, region: &Region) -> Result<Option<Identity>, ConfigError> {
+        if self.endpoint().is_aws() {
+            self.identity_at_aws(region).await.map(Some)
+        } else {
+            Ok(self.identity_at_endpoint(region).await)
+        }
+    }
+
+    async fn identity_at_aws(&self, region: &Region) -> Result<Identity, ConfigError> {
+        let capture = Capture::default();
+        let sent = aws_sdk_sts::Client::from_conf(self.sts(region).build())
+            .get_caller_identity()
+            .customize()
+            .interceptor(capture.clone())
+            .send()
+            .await;
+        let seen = capture.take();
+        match sent {
+            Ok(output) => read(&output)
+                .map_err(|reason| ConfigError::Unreachable(seen.reply(b"").unreadable(&reason))),
+            Err(error) => Err(match seen.failure(&error, self.timeout()) {
+                Ok(failure) => self.not_accepted(failure, &seen),
+                Err(causes) => self.not_sent(&causes),
+            }),
+        }
+    }
+
+    async fn identity_at_endpoint(&self, region: &Region) -> Option<Identity> {
+        let mut builder = self.sts(region);
+        builder.set_endpoint_url(self.endpoint().url().map(str::to_owned));
+        let client = aws_sdk_sts::Client::from_conf(builder.build());
+        let asked = client.get_caller_identity().send();
+        let output = tokio::time::timeout(OTHERS_TIMEOUT, asked)
+            .await
+            .ok()?
+            .ok()?;
+        read(&output).ok()
+    }
+
+    fn sts(&self, region: &Region) -> Builder {
+        self.read(|current| Builder::from(&current.config))
+            .region(aws_config::Region::new(region.as_str().to_owned()))
+    }
+
+    /// STS answered, or somebody did, or nobody.
+    fn not_accepted(&self, failure: Failure, seen: &Seen) -> ConfigError {
+        match failure.kind {
+            FailureKind::Credentials | FailureKind::Denied | FailureKind::Rejected => {
+                let login = self.read(|current| current.profiles.login_command());
+                ConfigError::refused(&failure, seen.date, SystemTime::now(), login.as_deref())
+            }
+            _ => ConfigError::Unreachable(failure),
+        }
+    }
+
+    /// Why a request never left: there are no credentials to sign it with, or nobody to fetch them from.
+    pub(super) fn not_sent(&self, causes: &[String]) -> ConfigError {
+        let is_credentials =
+            |cause: &String| CREDENTIAL_ERRORS.iter().any(|text| cause.starts_with(text));
+        let from = causes.iter().position(is_credentials).unwrap_or(0);
+        let causes = causes.get(from..).unwrap_or_default();
+        let reason = classify::message_text(&causes.join(": ")).into_string();
+        let profiles = self.read(|current| current.profiles.clone());
+        let profile = profiles.selected().to_owned();
+        if causes.first().is_some_and(|cause| cause == NOT_FOUND) && !reason.contains("profile `") {
+            return ConfigError::CredentialsMissing {
+                profile,
+                profiles: profiles.names(),
+            };
+        }
+        if classify::connection_code(causes).is_some() {
+            return ConfigError::Unreachable(classify::connection(
+                causes,
+                Some("where the AWS credentials come from"),
+            ));
+        }
+        match profiles.login_command() {
+            Some(command) => ConfigError::LoginNeeded { command, reason },
+            None => ConfigError::CredentialsUnavailable { profile, reason },
+        }
+    }
+}
+
+fn read(output: &GetCallerIdentityOutput) -> Result<Identity, String> {
+    let account = output.account().unwrap_or_default();
+    Ok(Identity {
+        account: AccountId::parse(account).map_err(|error| error.to_string())?,
+        caller: output.arn().unwrap_or_default().into(),
+    })
+}

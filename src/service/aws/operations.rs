@@ -1,0 +1,164 @@
+//! The operations of the service over the SDK: one call, one attempt.
+
+use std::error::Error;
+use std::future::Future;
+
+use aws_sdk_kinesisvideo::Client;
+use aws_sdk_kinesisvideo::config::http::HttpResponse;
+use aws_sdk_kinesisvideo::error::{BuildError, ProvideErrorMetadata, SdkError};
+use aws_sdk_kinesisvideo::types::ChannelType;
+
+use super::attempt::Capture;
+use super::{Connection, convert};
+use crate::device::{ChannelArn, ChannelName, Device, Region};
+use crate::service::{
+    Answer, Channel, ChannelPage, Failure, FailureKind, Identity, ListRequest, Service, classify,
+};
+
+/// The control plane in one Region, through a [`Connection`]. Cheap to clone; clones share everything.
+#[derive(Debug, Clone)]
+pub struct AwsService {
+    connection: Connection,
+    region: Region,
+}
+
+impl AwsService {
+    pub(super) fn new(connection: Connection, region: Region) -> Self {
+        Self { connection, region }
+    }
+
+    /// The Region.
+    #[must_use]
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// Sends one request and reads its answer. `read` says why it cannot where it cannot.
+    async fn attempt<T, O, E, F>(
+        &self,
+        send: impl FnOnce(Client, Capture) -> F,
+        read: impl FnOnce(O) -> Result<T, String>,
+    ) -> Answer<T>
+    where
+        F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let capture = Capture::default();
+        let outcome = send(self.connection.client(&self.region), capture.clone()).await;
+        let seen = capture.take();
+        let result = match outcome {
+            Ok(output) => read(output).map_err(|reason| seen.reply(b"").unreadable(&reason)),
+            Err(error) => Err(seen
+                .failure(&error, self.connection.timeout())
+                .unwrap_or_else(|causes| self.connection.not_sent(&causes).into_failure())),
+        };
+        Answer {
+            result,
+            request_id: seen.request_id,
+            date: seen.date,
+        }
+    }
+}
+
+impl Service for AwsService {
+    async fn create(&self, device: &Device) -> Answer<ChannelArn> {
+        let tags = match convert::tags(device) {
+            Ok(tags) => tags,
+            Err(error) => return never_sent(&error),
+        };
+        self.attempt(
+            |client, capture| {
+                client
+                    .create_signaling_channel()
+                    .channel_name(device.channel_name.as_str())
+                    .channel_type(ChannelType::SingleMaster)
+                    .set_single_master_configuration(convert::configuration(device.message_ttl))
+                    .set_tags(tags)
+                    .customize()
+                    .interceptor(capture)
+                    .send()
+            },
+            |output| convert::arn(output.channel_arn(), &device.channel_name, &self.region),
+        )
+        .await
+    }
+
+    async fn describe(&self, name: &ChannelName) -> Answer<Channel> {
+        self.attempt(
+            |client, capture| {
+                client
+                    .describe_signaling_channel()
+                    .channel_name(name.as_str())
+                    .customize()
+                    .interceptor(capture)
+                    .send()
+            },
+            |output| convert::described(output.channel_info(), name, &self.region),
+        )
+        .await
+    }
+
+    async fn list(&self, request: &ListRequest) -> Answer<ChannelPage> {
+        let prefix = request.name_prefix.as_deref();
+        self.attempt(
+            |client, capture| {
+                client
+                    .list_signaling_channels()
+                    .max_results(i32::from(request.max_results))
+                    .set_next_token(request.next_token.as_deref().map(str::to_owned))
+                    .set_channel_name_condition(prefix.map(convert::begins_with))
+                    .customize()
+                    .interceptor(capture)
+                    .send()
+            },
+            |output| {
+                let token = output.next_token().filter(|token| !token.is_empty());
+                Ok(ChannelPage {
+                    next_token: token.map(Into::into),
+                    channels: self.understood(output.channel_info_list()),
+                })
+            },
+        )
+        .await
+    }
+
+    fn credentials_generation(&self) -> u64 {
+        self.connection.generation()
+    }
+
+    async fn reload_credentials(&self, seen: u64) -> Result<Option<Identity>, Failure> {
+        self.connection.reload(seen, &self.region).await
+    }
+}
+
+impl AwsService {
+    /// The channels that can be read. One that cannot is left out rather than the page lost: whoever needs it meets it
+    /// again when creating it, and asks Describe.
+    fn understood(&self, list: &[aws_sdk_kinesisvideo::types::ChannelInfo]) -> Vec<Channel> {
+        list.iter()
+            .filter_map(|info| match convert::listed(info, &self.region) {
+                Ok(channel) => Some(channel),
+                Err(reason) => {
+                    tracing::warn!(
+                        "a channel in {}'s listing is left out: {reason}",
+                        self.region
+                    );
+                    None
+                }
+            })
+            .collect()
+    }
+}
+
+fn never_sent<T>(error: &BuildError) -> Answer<T> {
+    Answer {
+        result: Err(Failure {
+            kind: FailureKind::Rejected,
+            code: classify::INVALID_REQUEST.into(),
+            message: classify::message_text(&error.to_string()),
+            foreign: false,
+        }),
+        request_id: None,
+        date: None,
+    }
+}

@@ -1,0 +1,117 @@
+//! What it means when no answer came: the connection was never made, or broke, or stayed silent.
+
+use std::time::Duration;
+
+use super::{
+    CONNECTION_FAILED, CONNECTION_LOST, DNS_FAILED, Failure, FailureKind, PROXY_FAILED, TIMEOUT,
+    TLS_FAILED, message_text,
+};
+
+/// No answer within an attempt's time, although the request may have been sent.
+#[must_use]
+pub fn timed_out(limit: Duration) -> Failure {
+    Failure {
+        kind: FailureKind::Lost,
+        code: TIMEOUT.into(),
+        message: format!("no answer within {} s", limit.as_secs_f64()).into(),
+        foreign: false,
+    }
+}
+
+/// What a connection's failure means, from the texts of its causes, outermost first.
+///
+/// `host` is where the request was to go, for the message. Only the texts are there to judge by: the HTTP client's
+/// error types are not public. The tests that break real connections keep this honest.
+#[must_use]
+pub fn connection(causes: &[String], host: Option<&str>) -> Failure {
+    let host = host.unwrap_or("the service");
+    let code = connection_code(causes).unwrap_or(CONNECTION_LOST);
+    let (kind, message) = match code {
+        CONNECTION_LOST => (
+            FailureKind::Lost,
+            format!("the connection broke with {host}"),
+        ),
+        DNS_FAILED => (
+            FailureKind::Unreachable,
+            format!("the host name {host} cannot be looked up"),
+        ),
+        PROXY_FAILED => (
+            FailureKind::Unreachable,
+            format!("the proxy does not connect to {host}"),
+        ),
+        TLS_FAILED => (
+            FailureKind::Unreachable,
+            format!("no secure connection to {host}"),
+        ),
+        _ => (FailureKind::Unreachable, format!("no connection to {host}")),
+    };
+    let message = format!("{message}: {}{}", root(causes), hint(code, causes));
+    Failure {
+        kind,
+        code: code.into(),
+        message: message_text(&message),
+        foreign: false,
+    }
+}
+
+/// This tool's code where the causes say that a connection could not be made; none where they do not.
+#[must_use]
+pub fn connection_code(causes: &[String]) -> Option<&'static str> {
+    let any = |pattern: &str| causes.iter().any(|cause| cause.contains(pattern));
+    if any("tunnel error") {
+        Some(PROXY_FAILED)
+    } else if any("dns error") {
+        Some(DNS_FAILED)
+    } else if any("TLS handshake failed")
+        || any("invalid peer certificate")
+        || any("tls handshake eof")
+        || any("invalid server name for TLS")
+    {
+        Some(TLS_FAILED)
+    } else if any("client error (Connect)") || any("HTTP connect timeout") {
+        Some(CONNECTION_FAILED)
+    } else {
+        None
+    }
+}
+
+/// The causes that say something, from the first specific one on, without repetitions.
+fn root(causes: &[String]) -> String {
+    const WRAPPERS: [&str; 6] = [
+        "client error",
+        "dispatch failure",
+        "io error",
+        "timeout",
+        "other",
+        "TLS handshake failed",
+    ];
+    let mut said: Vec<&str> = Vec::new();
+    for cause in causes {
+        let wrapper = WRAPPERS.iter().any(|wrapper| {
+            cause == wrapper || cause.starts_with("client error") || cause == "request timed out"
+        });
+        if wrapper || said.iter().any(|earlier| earlier.contains(cause.as_str())) {
+            continue;
+        }
+        said.retain(|earlier| !cause.contains(earlier));
+        said.push(cause);
+    }
+    if said.is_empty() {
+        return "no cause is known".to_owned();
+    }
+    said.join(": ")
+}
+
+fn hint(code: &str, causes: &[String]) -> &'static str {
+    let any = |pattern: &str| causes.iter().any(|cause| cause.contains(pattern));
+    match code {
+        TLS_FAILED if any("UnknownIssuer") => {
+            " (does a proxy inspect TLS here? then name a file with its CA certificate in AWS_CA_BUNDLE)"
+        }
+        TLS_FAILED if any("Expired") || any("NotValidYet") || any("not valid yet") => {
+            " (is this computer's clock right?)"
+        }
+        PROXY_FAILED => " (see HTTPS_PROXY, ALL_PROXY and NO_PROXY)",
+        _ => "",
+    }
+}

@@ -1,0 +1,288 @@
+use super::*;
+
+fn reply(status: u16, error_type: &str, body: &str) -> Failure {
+    Reply {
+        status,
+        error_type: (!error_type.is_empty()).then_some(error_type),
+        has_request_id: true,
+        body: body.as_bytes(),
+        message: None,
+    }
+    .failure()
+}
+
+fn foreign(status: u16, body: &str) -> Failure {
+    Reply {
+        status,
+        body: body.as_bytes(),
+        ..Reply::default()
+    }
+    .failure()
+}
+
+/// The table of the service's codes, one by one: (code, HTTP status it comes with, meaning).
+const TABLE: [(&str, u16, FailureKind); 31] = [
+    ("ClientLimitExceededException", 400, FailureKind::Throttled),
+    ("ThrottlingException", 400, FailureKind::Throttled),
+    ("Throttling", 400, FailureKind::Throttled),
+    ("ThrottledException", 400, FailureKind::Throttled),
+    ("RequestThrottled", 400, FailureKind::Throttled),
+    ("RequestThrottledException", 400, FailureKind::Throttled),
+    ("TooManyRequestsException", 429, FailureKind::Throttled),
+    ("RequestLimitExceeded", 503, FailureKind::Throttled),
+    ("LimitExceededException", 400, FailureKind::Throttled),
+    ("SlowDown", 503, FailureKind::Throttled),
+    ("ResourceInUseException", 400, FailureKind::InUse),
+    ("ResourceNotFoundException", 404, FailureKind::NotFound),
+    ("InvalidArgumentException", 400, FailureKind::Rejected),
+    (
+        "TagsPerResourceExceededLimitException",
+        400,
+        FailureKind::Rejected,
+    ),
+    ("ValidationException", 400, FailureKind::Rejected),
+    ("AccessDeniedException", 401, FailureKind::Denied),
+    ("AccessDeniedException", 403, FailureKind::Denied),
+    ("NotAuthorizedException", 401, FailureKind::Denied),
+    (
+        "AccountChannelLimitExceededException",
+        400,
+        FailureKind::AccountFull,
+    ),
+    (
+        "AccountStreamLimitExceededException",
+        400,
+        FailureKind::AccountFull,
+    ),
+    ("ExpiredTokenException", 403, FailureKind::Credentials),
+    ("ExpiredToken", 403, FailureKind::Credentials),
+    ("UnrecognizedClientException", 400, FailureKind::Credentials),
+    ("InvalidSignatureException", 403, FailureKind::Credentials),
+    ("InvalidClientTokenId", 403, FailureKind::Credentials),
+    ("MissingAuthenticationToken", 403, FailureKind::Credentials),
+    (
+        "MissingAuthenticationTokenException",
+        403,
+        FailureKind::Credentials,
+    ),
+    ("RequestExpired", 400, FailureKind::Credentials),
+    ("RequestTimeTooSkewed", 403, FailureKind::Credentials),
+    ("SignatureDoesNotMatch", 403, FailureKind::Credentials),
+    ("InternalFailure", 500, FailureKind::ServerError),
+];
+
+#[test]
+fn every_code_of_the_table_in_the_header() {
+    for (code, status, kind) in TABLE {
+        let failure = reply(status, code, r#"{"Message":"why"}"#);
+        assert_eq!((failure.kind, &*failure.code), (kind, code));
+        assert_eq!(&*failure.message, "why");
+        assert!(!failure.foreign);
+    }
+}
+
+#[test]
+fn every_code_of_the_table_in_the_body() {
+    for (code, status, kind) in TABLE {
+        for field in ["__type", "code", "Code"] {
+            let body =
+                format!(r#"{{"{field}":"com.amazonaws.kinesisvideo#{code}","message":"m"}}"#);
+            let failure = reply(status, "", &body);
+            assert_eq!((failure.kind, &*failure.code), (kind, code), "{field}");
+        }
+    }
+}
+
+#[test]
+fn a_code_is_found_behind_namespace_and_before_suffix() {
+    for text in [
+        "ThrottlingException:http://internal.amazon.com/coral/com.amazon.coral.availability/",
+        "com.amazon.coral.availability#ThrottlingException",
+        "aws.protocoltests#ThrottlingException:more",
+        " ThrottlingException ",
+    ] {
+        assert_eq!(bare_code(text).as_deref(), Some("ThrottlingException"));
+    }
+    for text in ["", ":x", "a b", "<html>", &"x".repeat(101)] {
+        assert_eq!(bare_code(text), None, "{text}");
+    }
+}
+
+#[test]
+fn the_header_wins_over_the_body() {
+    let failure = reply(400, "ResourceInUseException", r#"{"__type":"SlowDown"}"#);
+    assert_eq!(failure.kind, FailureKind::InUse);
+}
+
+#[test]
+fn a_status_decides_where_no_known_code_does() {
+    for (status, kind, code) in [
+        (429, FailureKind::Throttled, "Http429"),
+        (401, FailureKind::Denied, "Http401"),
+        (403, FailureKind::Denied, "Http403"),
+        (408, FailureKind::ServerError, "Http408"),
+        (400, FailureKind::Rejected, "Http400"),
+        (404, FailureKind::Rejected, "Http404"),
+        (413, FailureKind::Rejected, "Http413"),
+        (500, FailureKind::ServerError, "Http500"),
+        (502, FailureKind::ServerError, "Http502"),
+        (503, FailureKind::ServerError, "Http503"),
+        (504, FailureKind::ServerError, "Http504"),
+        (600, FailureKind::ServerError, "Http600"),
+        (200, FailureKind::ServerError, UNREADABLE_ANSWER),
+        (302, FailureKind::ServerError, UNREADABLE_ANSWER),
+    ] {
+        for body in ["", "{}", "not json", r#"{"Message":7}"#, "[1,2"] {
+            let failure = reply(status, "", body);
+            assert_eq!((failure.kind, &*failure.code), (kind, code), "{body}");
+            assert!(failure.message.contains(&status.to_string()));
+        }
+    }
+    let unknown = reply(429, "SomethingNewException", "");
+    assert_eq!(unknown.kind, FailureKind::Throttled);
+    assert_eq!(&*unknown.code, "SomethingNewException");
+}
+
+#[test]
+fn a_page_is_foreign_and_ambiguous_whatever_its_status() {
+    for status in [200, 302, 400, 403, 404, 407, 503] {
+        for body in [
+            "<html><body>Access denied by policy</body></html>",
+            "\n <!DOCTYPE html><title>x</title>",
+            "<h1>Sign in</h1>",
+        ] {
+            let failure = foreign(status, body);
+            assert_eq!(failure.kind, FailureKind::ServerError, "{status} {body}");
+            assert_eq!(&*failure.code, UNREADABLE_ANSWER);
+            assert!(failure.foreign);
+            assert!(failure.message.contains("proxy"), "{}", failure.message);
+        }
+    }
+    assert_eq!(foreign(429, "<html>").kind, FailureKind::Throttled);
+    let aws_own = reply(503, "", "<html>Service Unavailable</html>");
+    assert!(!aws_own.foreign);
+    assert_eq!(aws_own.kind, FailureKind::ServerError);
+}
+
+#[test]
+fn an_answer_without_request_id_is_foreign_but_its_code_counts() {
+    let failure = foreign(400, r#"{"__type":"ThrottlingException","message":"slow"}"#);
+    assert_eq!(failure.kind, FailureKind::Throttled);
+    assert!(failure.foreign);
+    assert!(
+        failure
+            .message
+            .starts_with("slow; it bears no AWS request ID")
+    );
+}
+
+#[test]
+fn messages_are_one_bounded_line_without_the_session_token() {
+    let told = message_text("one\r\n two\u{0}three\t");
+    assert_eq!(&*told, "one two three");
+    let long = message_text(&"ä".repeat(2000));
+    assert_eq!(long.chars().count(), LONGEST_MESSAGE + 1);
+    let body = r#"{"message":"The request signature does not match.\n\nThe Canonical String for this request should have been\n'POST\nx-amz-security-token:SECRET'"}"#;
+    let failure = reply(403, "InvalidSignatureException", body);
+    assert_eq!(&*failure.message, "The request signature does not match.");
+}
+
+#[test]
+fn connections_are_told_apart_by_their_causes() {
+    let causes = |texts: &[&str]| {
+        texts
+            .iter()
+            .map(|text| (*text).to_owned())
+            .collect::<Vec<_>>()
+    };
+    for (texts, kind, code, part) in [
+        (
+            &[
+                "dispatch failure",
+                "io error",
+                "client error (Connect)",
+                "dns error",
+                "failed to lookup address information: Name or service not known",
+            ][..],
+            FailureKind::Unreachable,
+            DNS_FAILED,
+            "cannot be looked up: dns error: failed to lookup",
+        ),
+        (
+            &[
+                "client error (Connect)",
+                "TLS handshake failed",
+                "invalid peer certificate: UnknownIssuer",
+            ],
+            FailureKind::Unreachable,
+            TLS_FAILED,
+            "AWS_CA_BUNDLE",
+        ),
+        (
+            &[
+                "client error (Connect)",
+                "tunnel error: proxy authorization required",
+            ],
+            FailureKind::Unreachable,
+            PROXY_FAILED,
+            "HTTPS_PROXY",
+        ),
+        (
+            &[
+                "client error (Connect)",
+                "tcp connect error",
+                "Connection refused (os error 111)",
+            ],
+            FailureKind::Unreachable,
+            CONNECTION_FAILED,
+            "no connection to kvs.test: tcp connect error: Connection refused (os error 111)",
+        ),
+        (
+            &[
+                "timeout",
+                "client error (Connect)",
+                "HTTP connect timeout occurred after 3.1s",
+                "timed out",
+            ],
+            FailureKind::Unreachable,
+            CONNECTION_FAILED,
+            "HTTP connect timeout occurred after 3.1s",
+        ),
+        (
+            &[
+                "io error",
+                "client error (SendRequest)",
+                "connection error",
+                "Connection reset by peer (os error 104)",
+            ],
+            FailureKind::Lost,
+            CONNECTION_LOST,
+            "the connection broke with kvs.test: connection error: Connection reset",
+        ),
+        (&[], FailureKind::Lost, CONNECTION_LOST, "no cause is known"),
+    ] {
+        let failure = connection(&causes(texts), Some("kvs.test"));
+        assert_eq!((failure.kind, &*failure.code), (kind, code));
+        assert!(failure.message.contains(part), "{}", failure.message);
+    }
+}
+
+#[test]
+fn no_bytes_panic() {
+    let seed = 20_u64;
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..2000 {
+        let body: Vec<u8> = (0..random.usize(0..300)).map(|_| random.u8(..)).collect();
+        let text = String::from_utf8_lossy(&body).into_owned();
+        let reply = Reply {
+            status: random.u16(..),
+            error_type: Some(&text),
+            has_request_id: random.bool(),
+            body: &body,
+            message: None,
+        };
+        let failure = reply.failure();
+        assert!(!failure.code.is_empty());
+    }
+}

@@ -1,0 +1,241 @@
+//! What has happened so far, in numbers: a listener that counts. Shows nothing.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::device::Region;
+use crate::event::{Event, Listener};
+use crate::pace::limiter::Limiter;
+use crate::results::record::Status;
+use crate::service::Operation;
+
+/// The rate "now" is taken over this long.
+const WINDOW: Duration = Duration::from_secs(5);
+
+/// Requests of one operation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Sent, the throttled ones included.
+    pub sent: u64,
+    /// Throttled.
+    pub throttled: u64,
+}
+
+/// The numbers at one instant.
+#[derive(Debug, Clone, Default)]
+pub struct Counts {
+    /// Rows recorded in this run by status.
+    pub created: u64,
+    /// Channels that were there and were adopted.
+    pub exists: u64,
+    /// Failed devices by error code.
+    pub failed: BTreeMap<Box<str>, u64>,
+    /// Wrong rows of the manifest.
+    pub invalid: u64,
+    /// Adopted channels that differ in type or TTL from what is asked.
+    pub differs: u64,
+    /// `CreateSignalingChannel`.
+    pub creates: Requests,
+    /// `DescribeSignalingChannel`.
+    pub describes: Requests,
+    /// `ListSignalingChannels`.
+    pub lists: Requests,
+}
+
+impl Counts {
+    /// Failed devices, whatever the code.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failed.values().sum()
+    }
+
+    /// Devices that have an outcome.
+    #[must_use]
+    pub fn finished(&self) -> u64 {
+        self.created + self.exists + self.failures()
+    }
+}
+
+/// How fast it goes at one instant.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pace {
+    /// Channels created a second over the last seconds.
+    pub now: f64,
+    /// The rate in force, of all Regions that still create.
+    pub limit: f64,
+}
+
+/// What creating came to over the whole run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CreatePhase {
+    /// From the first create request to the last outcome.
+    pub duration: Duration,
+    /// The highest grant measured in a Region, in requests a second; none where nothing was throttled.
+    pub grant: Option<f64>,
+}
+
+/// Counts events.
+#[derive(Debug)]
+pub struct Tally {
+    started: Instant,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    counts: Counts,
+    recent: VecDeque<(Instant, u64)>,
+    lanes: Vec<LaneView>,
+    offline_since: Option<Instant>,
+    first_create: Option<Instant>,
+    last_create: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct LaneView {
+    region: Region,
+    limiter: Arc<Limiter>,
+    working: bool,
+}
+
+impl Tally {
+    /// A tally that begins now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            inner: Mutex::default(),
+        }
+    }
+
+    /// The time since it began.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The counts now.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.lock().counts.clone()
+    }
+
+    /// How fast channels are being made now.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        let mut inner = self.lock();
+        let now = Instant::now();
+        while inner
+            .recent
+            .front()
+            .is_some_and(|(at, _)| now.duration_since(*at) > WINDOW)
+        {
+            inner.recent.pop_front();
+        }
+        let made: u64 = inner.recent.iter().map(|(_, made)| made).sum();
+        let since_first = inner
+            .first_create
+            .map_or(Duration::ZERO, |first| now.duration_since(first));
+        let window = since_first.min(WINDOW).as_secs_f64().max(0.5);
+        let working = inner.lanes.iter().filter(|lane| lane.working);
+        Pace {
+            #[expect(clippy::cast_precision_loss, reason = "a count of a few seconds")]
+            now: made as f64 / window,
+            limit: working.map(|lane| lane.limiter.rate()).sum(),
+        }
+    }
+
+    /// For how long there has been no answer, if there is none now.
+    #[must_use]
+    pub fn offline_for(&self) -> Option<Duration> {
+        self.lock().offline_since.map(|since| since.elapsed())
+    }
+
+    /// What creating came to.
+    #[must_use]
+    pub fn create_phase(&self) -> CreatePhase {
+        let inner = self.lock();
+        let duration = inner
+            .first_create
+            .zip(inner.last_create)
+            .map_or(Duration::ZERO, |(first, last)| last.duration_since(first));
+        let grants = inner.lanes.iter().filter_map(|lane| lane.limiter.grant());
+        CreatePhase {
+            duration,
+            grant: grants.reduce(f64::max),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Inner {
+    fn requests(&mut self, operation: Operation) -> &mut Requests {
+        match operation {
+            Operation::Create => &mut self.counts.creates,
+            Operation::Describe => &mut self.counts.describes,
+            Operation::List => &mut self.counts.lists,
+        }
+    }
+
+    fn created(&mut self, now: Instant) {
+        self.counts.created += 1;
+        self.last_create = Some(now);
+        // Tenths of a second are fine enough to show, and bound what is kept at any rate.
+        match self.recent.back_mut() {
+            Some((at, made)) if now.duration_since(*at) < Duration::from_millis(100) => *made += 1,
+            _ => self.recent.push_back((now, 1)),
+        }
+    }
+
+    fn recorded(&mut self, status: Status, error_code: &str) {
+        match status {
+            Status::Created => self.created(Instant::now()),
+            Status::Exists => self.counts.exists += 1,
+            Status::Failed => *self.counts.failed.entry(error_code.into()).or_default() += 1,
+            Status::Invalid => self.counts.invalid += 1,
+            Status::Deleted => {}
+        }
+    }
+}
+
+impl Listener for Tally {
+    fn tell(&self, event: &Event<'_>) {
+        let mut inner = self.lock();
+        match event {
+            Event::LaneStarted { region, limiter } => inner.lanes.push(LaneView {
+                region: (*region).clone(),
+                limiter: Arc::clone(limiter),
+                working: true,
+            }),
+            Event::LaneEnded { region } => {
+                for lane in &mut inner.lanes {
+                    lane.working &= lane.region != **region;
+                }
+            }
+            Event::Sent { operation, .. } => {
+                inner.requests(*operation).sent += 1;
+                if *operation == Operation::Create {
+                    inner.first_create.get_or_insert_with(Instant::now);
+                }
+            }
+            Event::Throttled { operation, .. } => inner.requests(*operation).throttled += 1,
+            Event::Offline { .. } => inner.offline_since = Some(Instant::now()),
+            Event::Online { .. } => inner.offline_since = None,
+            Event::Differs { .. } => inner.counts.differs += 1,
+            Event::Recorded { row } => inner.recorded(row.status, &row.error_code),
+            Event::Listed { .. } | Event::Retried { .. } | Event::Warning { .. } => {}
+        }
+    }
+}
