@@ -81,7 +81,7 @@ fn told(row: &Row<'_>) -> String {
 
 /// All rows, told; the same from the file, from a stream, and by their places.
 fn rows(text: &str, options: &Options) -> Vec<String> {
-    let manifest = open(text, options);
+    let manifest = Arc::new(open(text, options));
     let mut cursor = manifest.cursor();
     let mut rows = manifest.rows();
     let mut all = Vec::new();
@@ -229,7 +229,7 @@ fn a_byte_order_mark_and_any_line_end() {
 #[test]
 fn places_count_the_mark_and_blank_lines() {
     let text = "\u{feff}device_id\n\n ,\na\n\"b\"\n";
-    let manifest = open(text, &options());
+    let manifest = Arc::new(open(text, &options()));
     let mut rows = manifest.rows();
     let mut places = Vec::new();
     while let Some(row) = rows.next().unwrap() {
