@@ -109,15 +109,7 @@ impl Record {
                     self.state = State::Plain;
                 }
                 State::Plain | State::Stray => {
-                    let rest = &bytes[self.scanned..];
-                    let delimiter = self.delimiter;
-                    let Some(length) = rest.iter().position(|&b| ends_cell(b, delimiter)) else {
-                        self.scanned = bytes.len();
-                        continue;
-                    };
-                    self.scanned += length;
-                    self.push(self.scanned);
-                    if self.ends_record(bytes[self.scanned]) {
+                    if self.scan_plain(bytes) {
                         return Scan::Done(self.scanned);
                     }
                 }
@@ -148,6 +140,30 @@ impl Record {
                 }
             }
         }
+    }
+
+    /// Reads on through cells without quotes, which most bytes are; whether the record has ended.
+    fn scan_plain(&mut self, bytes: &[u8]) -> bool {
+        let delimiter = self.delimiter;
+        let rest = bytes.get(self.scanned..).unwrap_or_default();
+        for (place, &byte) in (self.scanned..).zip(rest) {
+            if !ends_cell(byte, delimiter) {
+                continue;
+            }
+            self.push(place);
+            self.start = place + 1;
+            if byte != delimiter || bytes.get(place + 1) == Some(&b'"') {
+                self.scanned = place + 1;
+                self.state = State::Start;
+                return byte != delimiter;
+            }
+            self.state = State::Plain;
+        }
+        self.scanned = bytes.len();
+        if self.start == self.scanned {
+            self.state = State::Start;
+        }
+        false
     }
 
     /// Steps over the byte that ended a cell; whether it ended the record too.
@@ -241,11 +257,7 @@ impl Record {
 
     /// The record's cells. `text` is the record that was scanned.
     pub(super) fn cells<'a>(&'a self, text: &'a str) -> Cells<'a> {
-        Cells {
-            text,
-            unescaped: &self.unescaped,
-            spans: &self.spans,
-        }
+        Cells { text, record: self }
     }
 }
 
@@ -257,22 +269,22 @@ fn ends_cell(byte: u8, delimiter: u8) -> bool {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cells<'a> {
     text: &'a str,
-    unescaped: &'a str,
-    spans: &'a [Span],
+    record: &'a Record,
 }
 
 impl<'a> Cells<'a> {
     pub(super) fn len(&self) -> usize {
-        self.spans.len()
+        self.record.spans.len()
     }
 
     /// A cell's text; empty where the record is too short to have it.
+    #[inline]
     pub(super) fn get(&self, index: usize) -> &'a str {
-        let Some(span) = self.spans.get(index) else {
+        let Some(span) = self.record.spans.get(index) else {
             return "";
         };
         let text = match span.form {
-            Form::Unescaped => self.unescaped,
+            Form::Unescaped => &self.record.unescaped,
             Form::Verbatim | Form::Doubled => self.text,
         };
         // Both ends stand at ASCII bytes or at the text's ends, so this never misses.

@@ -4,7 +4,7 @@ use super::cells::line_ends;
 use super::error::Damage;
 
 /// The mark that some programs put before UTF-8 text.
-pub(super) const BOM: &[u8] = b"\xEF\xBB\xBF";
+pub(super) const BOM: char = '\u{feff}';
 
 /// What the first bytes of a manifest tell, when they tell that it is no UTF-8 text. Sixty-four are enough.
 pub(super) fn alien(start: &[u8]) -> Option<Damage> {
@@ -28,40 +28,76 @@ pub(super) fn alien(start: &[u8]) -> Option<Damage> {
     }
 }
 
-/// The text, or what is wrong with it and how many lines into it.
-pub(super) fn text(bytes: &[u8]) -> Result<&str, (u64, Damage)> {
-    refuse_nul(bytes)?;
-    std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()))
+/// Why bytes are no text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// A NUL byte.
+    Nul,
+    /// This byte is not UTF-8 where it stands.
+    NotUtf8(u8),
+    /// As [`Flaw::NotUtf8`], where the bytes end inside a character: more of them could mend it.
+    CutOff(u8),
 }
 
-/// As [`text`], without a second pass or a copy.
+impl Flaw {
+    /// The damage, and how many line ends come before it. `before` is the text before the flaw, from the start of a
+    /// line on.
+    pub(super) fn damage(self, before: &[u8]) -> (u64, Damage) {
+        let in_line = before
+            .iter()
+            .rev()
+            .take_while(|byte| !matches!(byte, b'\n' | b'\r'))
+            .count();
+        let damage = match self {
+            Self::Nul => Damage::Nul,
+            Self::NotUtf8(byte) | Self::CutOff(byte) => Damage::NotUtf8 {
+                column: in_line as u64 + 1,
+                byte,
+            },
+        };
+        (line_ends(before), damage)
+    }
+}
+
+/// The text that the bytes begin with, and what ends it before their end.
+pub(super) fn text(bytes: &[u8]) -> (&str, Option<Flaw>) {
+    let (bytes, nul) = before_nul(bytes);
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (text, nul),
+        Err(error) => {
+            let (valid, rest) = bytes.split_at(error.valid_up_to());
+            let text = std::str::from_utf8(valid).unwrap_or_default();
+            let byte = rest.first().copied().unwrap_or_default();
+            match error.error_len() {
+                None if nul.is_none() => (text, Some(Flaw::CutOff(byte))),
+                _ => (text, Some(Flaw::NotUtf8(byte))),
+            }
+        }
+    }
+}
+
+/// A whole file's text, without a copy; else the damage and how many line ends come before it.
 pub(super) fn string(bytes: Vec<u8>) -> Result<String, (u64, Damage)> {
-    refuse_nul(&bytes)?;
-    String::from_utf8(bytes)
-        .map_err(|error| not_utf8(error.as_bytes(), error.utf8_error().valid_up_to()))
+    let (before, nul) = before_nul(&bytes);
+    if nul.is_some() {
+        let (text, flaw) = text(before);
+        return Err(flaw.unwrap_or(Flaw::Nul).damage(text.as_bytes()));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let (before, rest) = error.as_bytes().split_at(valid);
+        Flaw::NotUtf8(rest.first().copied().unwrap_or_default()).damage(before)
+    })
 }
 
-fn refuse_nul(bytes: &[u8]) -> Result<(), (u64, Damage)> {
-    // `contains` is a fast search, `position` is not, and nearly always there is none.
+fn before_nul(bytes: &[u8]) -> (&[u8], Option<Flaw>) {
+    // `contains` is a fast search, `split` is not, and nearly always there is none.
     if bytes.contains(&0) {
         let before = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
-        return Err((line_ends(before), Damage::Nul));
+        (before, Some(Flaw::Nul))
+    } else {
+        (bytes, None)
     }
-    Ok(())
-}
-
-/// The damage at the first byte that is not UTF-8.
-fn not_utf8(bytes: &[u8], place: usize) -> (u64, Damage) {
-    let before = &bytes[..place];
-    let line_start = before
-        .iter()
-        .rposition(|byte| matches!(byte, b'\n' | b'\r'))
-        .map_or(0, |line_end| line_end + 1);
-    let damage = Damage::NotUtf8 {
-        column: (place - line_start) as u64 + 1,
-        byte: bytes.get(place).copied().unwrap_or_default(),
-    };
-    (line_ends(before), damage)
 }
 
 #[cfg(test)]
@@ -110,29 +146,20 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_placed() {
-        assert_eq!(text("a\nü".as_bytes()).unwrap(), "a\nü");
-        assert!(matches!(text(b"a\nb\r\n\0"), Err((2, Damage::Nul))));
-        assert!(matches!(
-            text(b"a\nM\xFCnchen\n"),
-            Err((
-                1,
-                Damage::NotUtf8 {
-                    column: 2,
-                    byte: 0xFC
-                }
-            ))
-        ));
-        // Cut off inside a character.
-        assert!(matches!(
-            text(b"\xC3"),
-            Err((
-                0,
-                Damage::NotUtf8 {
-                    column: 1,
-                    byte: 0xC3
-                }
-            ))
-        ));
+    fn flaws_are_found() {
+        assert_eq!(text("a\nü".as_bytes()), ("a\nü", None));
+        assert_eq!(text(b"a\0b"), ("a", Some(Flaw::Nul)));
+        assert_eq!(text(b"M\xFCnchen"), ("M", Some(Flaw::NotUtf8(0xFC))));
+        assert_eq!(text(b"a\xC3"), ("a", Some(Flaw::CutOff(0xC3))));
+        assert_eq!(text(b"a\xC3\0"), ("a", Some(Flaw::NotUtf8(0xC3))));
+        for (bytes, line_ends, damage) in [
+            (&b"a\nb\r\n\0"[..], 2, "Nul"),
+            (b"a\nM\xFCnchen\n\0", 1, "NotUtf8 { column: 2, byte: 252 }"),
+            (b"a\n\xC3", 1, "NotUtf8 { column: 1, byte: 195 }"),
+        ] {
+            let (line, found) = string(bytes.to_vec()).unwrap_err();
+            assert_eq!((line, &*format!("{found:?}")), (line_ends, damage));
+        }
+        assert_eq!(string("ü\n".into()).unwrap(), "ü\n");
     }
 }

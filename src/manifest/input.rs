@@ -8,7 +8,7 @@ use super::encoding;
 use super::error::{Damage, ManifestError};
 use super::layout::Header;
 use super::options::Options;
-use super::source::Source;
+use super::source::{Source, Stop};
 
 /// A manifest's bytes, and how far they were read.
 #[derive(Debug)]
@@ -60,17 +60,21 @@ impl<R: Read> Input<R> {
             after_return: false,
         };
         // A person at a terminal may take a while to write so much: one line is enough too.
-        while input.source.bytes().len() < ENOUGH && !input.source.bytes().contains(&b'\n') {
-            if input.source.has_ended() {
+        let source = &mut input.source;
+        while source.pending().len() < ENOUGH && !source.pending().contains(&b'\n') {
+            if source.has_ended() {
                 break;
             }
-            input.fill()?;
+            if let Err(error) = source.read() {
+                return Err(input.damaged(Damage::Io(error)));
+            }
         }
-        if let Some(damage) = encoding::alien(input.source.bytes()) {
+        if let Some(damage) = encoding::alien(source.pending()) {
             return Err(input.damaged(damage));
         }
-        if input.source.bytes().starts_with(encoding::BOM) {
-            input.source.consume(encoding::BOM.len());
+        source.admit();
+        if source.text().starts_with(encoding::BOM) {
+            source.consume(encoding::BOM.len_utf8());
         }
         Ok(input)
     }
@@ -95,13 +99,14 @@ impl<R: Read> Input<R> {
     }
 
     /// Finds the next record and its cells, without stepping over it. None at the end.
+    #[inline]
     pub(super) fn find(&mut self, record: &mut Record) -> Result<Option<Found>, ManifestError> {
         record.clear();
         if !self.skip_line_ends()? {
             return Ok(None);
         }
         loop {
-            let scan = record.scan(self.source.bytes(), self.source.has_ended());
+            let scan = record.scan(self.source.text().as_bytes(), self.source.has_ended());
             if record.scanned() > LONGEST_ROW {
                 return Err(self.damaged_at(self.line, Damage::LongRow));
             }
@@ -122,7 +127,7 @@ impl<R: Read> Input<R> {
     /// Steps over empty lines; false at the end.
     fn skip_line_ends(&mut self) -> Result<bool, ManifestError> {
         loop {
-            let bytes = self.source.bytes();
+            let bytes = self.source.text().as_bytes();
             let count = bytes
                 .iter()
                 .take_while(|byte| matches!(byte, b'\n' | b'\r'))
@@ -145,9 +150,10 @@ impl<R: Read> Input<R> {
     }
 
     /// Steps over a record.
+    #[inline]
     pub(super) fn step_over(&mut self, record: &Record, found: Found) {
         self.source.consume(found.length);
-        let bytes = self.source.consumed(found.length);
+        let bytes = self.source.consumed(found.length).as_bytes();
         self.line += if record.is_quoted() {
             line_ends(bytes)
         } else {
@@ -157,22 +163,27 @@ impl<R: Read> Input<R> {
     }
 
     /// Steps over a record and gives its text.
+    #[inline]
     pub(super) fn take(&mut self, record: &Record, found: Found) -> Result<&str, ManifestError> {
         self.step_over(record, found);
-        let bytes = self.source.consumed(found.length);
+        let text = self.source.consumed(found.length);
         if record.has_stray_text() {
-            let lines = line_ends(bytes.trim_ascii_end()) + 1;
+            let lines = line_ends(text.trim_end().as_bytes()) + 1;
             if lines > 1 {
                 return Err(self.damaged_at(found.line, Damage::StrayQuote { lines }));
             }
         }
-        encoding::text(bytes).map_err(|(lines, damage)| self.damaged_at(found.line + lines, damage))
+        Ok(text)
     }
 
     fn fill(&mut self) -> Result<(), ManifestError> {
         match self.source.fill() {
             Ok(()) => Ok(()),
-            Err(error) => Err(self.damaged(Damage::Io(error))),
+            Err(Stop::Io(error)) => Err(self.damaged(Damage::Io(error))),
+            Err(Stop::Flaw(flaw)) => {
+                let (lines, damage) = flaw.damage(self.source.text().as_bytes());
+                Err(self.damaged_at(self.line + lines, damage))
+            }
         }
     }
 }
@@ -180,7 +191,12 @@ impl<R: Read> Input<R> {
 impl<R> Input<R> {
     /// Whether a record that was found has nothing but blanks in it.
     pub(super) fn is_blank(&self, record: &Record, found: Found) -> bool {
-        record.is_blank(&self.source.bytes()[..found.length])
+        record.is_blank(self.text_of(found).as_bytes())
+    }
+
+    /// The text of a record that was found and not stepped over.
+    fn text_of(&self, found: Found) -> &str {
+        self.source.text().get(..found.length).unwrap_or_default()
     }
 
     pub(super) fn damaged(&self, damage: Damage) -> ManifestError {
@@ -240,9 +256,7 @@ pub(super) fn read_header<R: Read>(
 impl<R: Read> Input<R> {
     /// Whether a record that was found has a cell of this text.
     fn has_column(&self, record: &mut Record, found: Found, name: &str) -> bool {
-        let Ok(text) = std::str::from_utf8(&self.source.bytes()[..found.length]) else {
-            return false;
-        };
+        let text = self.text_of(found);
         record.unescape(text);
         record.cells(text).iter().any(|cell| cell.trim() == name)
     }

@@ -157,12 +157,9 @@ impl Cursor {
         let text = rest.get(..length)?;
         self.record.unescape(text);
         let cells = self.record.cells(text);
-        let ask = ask::resolve(
-            &self.manifest.layout,
-            &self.record,
-            cells,
-            &mut self.scratch,
-        );
+        let layout = &self.manifest.layout;
+        let device_id = ask::device_id(layout, cells);
+        let ask = ask::resolve(layout, &self.record, cells, device_id, &mut self.scratch);
         Some(ask.ok()?.to_device())
     }
 }

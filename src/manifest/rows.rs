@@ -82,11 +82,18 @@ impl<R: Read> Rows<R> {
         let text = self.input.take(&self.record, found)?;
         self.record.unescape(text);
         let cells = self.record.cells(text);
+        let device_id = ask::device_id(&self.layout, cells);
         Ok(Some(Row {
             at: found.at,
             line: found.line,
-            device_id: ask::device_id(&self.layout, cells),
-            ask: ask::resolve(&self.layout, &self.record, cells, &mut self.scratch),
+            device_id,
+            ask: ask::resolve(
+                &self.layout,
+                &self.record,
+                cells,
+                device_id,
+                &mut self.scratch,
+            ),
         }))
     }
 

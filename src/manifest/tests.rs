@@ -81,7 +81,7 @@ fn told(row: &Row<'_>) -> String {
 
 /// All rows, told; the same from the file, from a stream, and by their places.
 fn rows(text: &str, options: &Options) -> Vec<String> {
-    let manifest = open(text, options);
+    let manifest = Arc::new(open(text, options));
     let mut cursor = manifest.cursor();
     let mut rows = manifest.rows();
     let mut all = Vec::new();
@@ -229,7 +229,7 @@ fn a_byte_order_mark_and_any_line_end() {
 #[test]
 fn places_count_the_mark_and_blank_lines() {
     let text = "\u{feff}device_id\n\n ,\na\n\"b\"\n";
-    let manifest = open(text, &options());
+    let manifest = Arc::new(open(text, &options()));
     let mut rows = manifest.rows();
     let mut places = Vec::new();
     while let Some(row) = rows.next().unwrap() {
@@ -717,6 +717,62 @@ fn a_streams_rows_come_as_soon_as_they_are_there() {
     }
     drop(rows);
     assert_eq!(given.1, lines.len());
+}
+
+#[test]
+fn the_samples_are_what_they_are_said_to_be() {
+    let devices = rows(include_str!("../../samples/devices.csv"), &options());
+    assert_eq!(devices.len(), 12);
+    assert_eq!(
+        devices[0],
+        "2 DEVICE_1>DEVICE_1@eu-central-1 Site=Leipzig Line=L1 Model=Bullet 2K"
+    );
+    let factory = rows(include_str!("../../samples/factory-1000.csv"), &options());
+    assert_eq!(factory.len(), 1_000);
+    assert_eq!(
+        factory[999],
+        "1001 CAM-001000>CAM-001000@eu-central-1 Site=Graz"
+    );
+    for row in devices.iter().chain(&factory) {
+        assert!(!row.contains('!'), "{row}");
+    }
+}
+
+#[test]
+fn the_bad_sample_has_each_kind_of_bad_row_once() {
+    let rows = rows(include_str!("../../samples/bad-devices.csv"), &options());
+    let reasons: Vec<_> = rows.iter().filter_map(|row| row.split_once("! ")).collect();
+    let expected = [
+        ("3 ", "the device ID (column 'device_id') is empty"),
+        ("4 CAM 0002", "contains ' '; allowed are letters"),
+        ("5 CAM-0003", "has 257 characters; at most 256 are allowed"),
+        (
+            "6 CAM-0004",
+            "the message TTL is 300; it must be 5 to 120 seconds",
+        ),
+        (
+            "7 CAM-0005",
+            "the message TTL is '1 min'; it must be a whole number",
+        ),
+        (
+            "8 CAM-0006",
+            "the Region 'Frankfurt' has not the form of one",
+        ),
+        (
+            "9 CAM-0007",
+            "the tag 'Site': the tag value 'Hall #4' contains '#'",
+        ),
+        ("10 CAM-0008", "has 257 characters; at most 256 are allowed"),
+        ("15 CAM-0012", "the row has 4 fields, the header has 6"),
+        ("16 CAM-0013", "the row has 7 fields, the header has 6"),
+    ];
+    for ((row, reason), (expected_row, expected_reason)) in reasons.iter().zip(expected) {
+        assert_eq!(*row, expected_row);
+        assert!(reason.contains(expected_reason), "{reason}");
+    }
+    assert_eq!(reasons.len(), expected.len());
+    // The rest is sound by itself: what two rows are to each other is not this module's to say.
+    assert_eq!(rows.len() - reasons.len(), 8);
 }
 
 #[test]
