@@ -2,8 +2,9 @@
 //! of each in 32 bytes.
 //!
 //! A million devices with IDs of 16 characters took 58 MB (64 bytes a device is the limit that is tested): 32 bytes an
-//! entry, 17 of text, 10 of index, and up to an eighth of head room. Text is kept once: a channel name that equals the device's ID, the usual case, is not kept at
-//! all, and such a channel is found through the IDs. Knows no files: places and offsets are numbers to it.
+//! entry, 17 of text, 10 of index, and up to an eighth of head room. Text is kept once: a channel name that equals the
+//! device's ID, the usual case, is not kept at all, and such a channel is found through the IDs. Knows no files: places
+//! and offsets are numbers to it.
 
 mod texts;
 
