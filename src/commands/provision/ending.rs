@@ -33,7 +33,7 @@ pub(super) struct Books {
 pub(super) fn say_unlisted(roster: &Roster) {
     let unlisted = roster
         .iter()
-        .filter(|index| !roster.is_listed(*index) && roster.status(*index).is_some())
+        .filter(|index| !roster.is_listed(*index) && roster.place(*index).is_some())
         .count();
     if unlisted > 0 {
         warn!(

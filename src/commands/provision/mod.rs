@@ -32,7 +32,7 @@ use crate::engine::{self, Engine, Parts, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::{Event, Listener, Listeners};
 use crate::logging::{self, Console};
-use crate::manifest::{Hashed, Rows};
+use crate::manifest::{Hashed, Options, Rows};
 use crate::plan::{Counts, Rules};
 use crate::progress::Progress;
 use crate::results::disk::RealDisk;
@@ -144,26 +144,15 @@ impl Run {
         self.summary.emulator = target.is_emulator();
         self.summary.endpoint = target.url().map(str::to_owned);
         let options = source::options(&args.input, target.default_region())?;
-        let source = Source::open(paths.manifest.as_deref(), &options)?;
+        let (source, (log, history)) = open_files(&paths, options).await?;
         for warning in source.warnings() {
             warn!("{warning}");
         }
-        let log = RunsLog::lock(&RealDisk, &paths.results)
-            .map_err(|error| Error::refused("results", error.to_string()))?;
-        remove_leftover(&RealDisk, &paths.results).map_err(|error| {
-            Error::refused(
-                "results",
-                format!(
-                    "what a killed run left beside {} cannot be removed: {error}",
-                    paths.results.display()
-                ),
-            )
-        })?;
         let History {
             journal,
             roster,
             account,
-        } = History::read(&paths.results)?;
+        } = history;
         settings::check(args, &log, &roster)?;
         target.check_kind(account.as_ref(), &paths.results)?;
         let expected = target::expected(args.service.account.as_ref(), account, &paths.results)?;
@@ -485,6 +474,41 @@ impl Journey {
             .clone();
         (stop, streamed)
     }
+}
+
+/// Opens the manifest, and locks and reads the results: side by side where there are results, since both may be large;
+/// else one after the other, so that a manifest that cannot be read leaves nothing behind.
+async fn open_files(
+    paths: &Paths,
+    options: Options,
+) -> Result<(Source, (RunsLog<RealDisk>, History)), Error> {
+    let manifest = paths.manifest.clone();
+    if manifest.is_none() || !paths.results.exists() {
+        let source = Source::open(manifest.as_deref(), &options)?;
+        return Ok((source, open_results(paths)?));
+    }
+    let opening = tokio::task::spawn_blocking(move || Source::open(manifest.as_deref(), &options));
+    let results = open_results(paths);
+    let source = opening.await.map_err(|error| {
+        Error::refused(
+            "manifest",
+            format!("the manifest could not be read: {error}"),
+        )
+    })?;
+    Ok((source?, results?))
+}
+
+fn open_results(paths: &Paths) -> Result<(RunsLog<RealDisk>, History), Error> {
+    let log = RunsLog::lock(&RealDisk, &paths.results)
+        .map_err(|error| Error::refused("results", error.to_string()))?;
+    remove_leftover(&RealDisk, &paths.results).map_err(|error| {
+        let message = format!(
+            "what a killed run left beside {} cannot be removed: {error}",
+            paths.results.display()
+        );
+        Error::refused("results", message)
+    })?;
+    Ok((log, History::read(&paths.results)?))
 }
 
 fn engine_settings(args: &ProvisionArgs, account: Option<AccountId>) -> engine::Settings {
