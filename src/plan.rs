@@ -115,7 +115,7 @@ impl Planner {
     }
 
     /// Says what is to do with a row, and notes the device in the roster as listed.
-    pub fn judge(&mut self, roster: &mut Roster, row: &Row<'_>) -> Result<Verdict, Moved> {
+    pub fn judge(&mut self, roster: &mut Roster, row: &Row<'_>) -> Result<Verdict, Box<Moved>> {
         let verdict = match &row.ask {
             Ok(ask) => self.judge_ask(roster, row, ask)?,
             Err(error) => flaw(error.code, row.line, &error.reason),
@@ -129,7 +129,7 @@ impl Planner {
         roster: &mut Roster,
         row: &Row<'_>,
         ask: &Ask<'_>,
-    ) -> Result<Verdict, Moved> {
+    ) -> Result<Verdict, Box<Moved>> {
         let Some(index) = roster.find_next(row.device_id, self.last) else {
             return Ok(self.enter(roster, row, ask));
         };
@@ -150,7 +150,7 @@ impl Planner {
         let status = roster.status(index);
         let has_channel = matches!(status, Some(Status::Created | Status::Exists));
         if has_channel && !same_channel {
-            return Err(Moved {
+            return Err(Box::new(Moved {
                 line: row.line,
                 device_id: row.device_id.to_owned(),
                 recorded: (
@@ -158,7 +158,7 @@ impl Planner {
                     roster.region(index).to_string(),
                 ),
                 asked: (ask.channel_name().to_owned(), ask.region().to_string()),
-            });
+            }));
         }
         if !has_channel && let Some(taken) = taken(roster, row, ask, Some(index)) {
             return Ok(taken);

@@ -16,6 +16,7 @@ mod source;
 mod target;
 mod work;
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::io::Stdin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +24,7 @@ use std::time::SystemTime;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::cli::ProvisionArgs;
 use crate::clock::WallClock;
@@ -32,7 +33,7 @@ use crate::engine::{self, Engine, Parts, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::{Event, Listener, Listeners};
 use crate::logging::{self, Console};
-use crate::manifest::{Hashed, Options, Rows};
+use crate::manifest::{Hashed, Manifest, Options, Rows};
 use crate::plan::{Counts, Rules};
 use crate::progress::Progress;
 use crate::results::disk::RealDisk;
@@ -40,7 +41,7 @@ use crate::results::finish::{FinishRow, remove_leftover};
 use crate::results::journal::Journal;
 use crate::results::runs_log::RunsLog;
 use crate::results::writer;
-use crate::roster::Roster;
+use crate::roster::{DeviceIndex, Roster};
 use crate::service::aws::AwsService;
 use crate::summary::Summary;
 use crate::tally::Tally;
@@ -54,11 +55,17 @@ use work::{LaneWork, ListedWork, SharedRoster};
 /// Regions of a stream that may wait to be begun.
 const ARRIVALS_WAITING: usize = 16;
 
+/// Invalid rows that are named on the screen; all are in the results.
+const SHOWN_INVALID: usize = 10;
+
 /// Rows of invalid lines handed to the journal at once.
 const INVALID_BATCH: usize = 1_000;
 
 /// How long a service that was once reached may stay silent before the run stops.
 const MAX_OFFLINE: std::time::Duration = std::time::Duration::from_mins(15);
+
+/// The engine over the AWS SDK and the results file.
+type ProvisionEngine = Engine<AwsService, FileLedger, LaneWork>;
 
 /// Runs the subcommand and says with which exit code it ended.
 pub async fn run(args: ProvisionArgs) -> u8 {
@@ -86,7 +93,7 @@ pub async fn run(args: ProvisionArgs) -> u8 {
             .add(Arc::new(json_stream::JsonStream::default()));
     }
     let ended = run.provision(&args).await;
-    run.conclude(&args, ended)
+    run.conclude(&args, &ended)
 }
 
 /// What a run is made of before it knows its files.
@@ -119,7 +126,8 @@ impl Run {
                 let manifest = Arc::clone(manifest);
                 let rules = std::mem::take(&mut ready.rules);
                 let planned = source::plan(&manifest, &mut ready.roster, rules)?;
-                self.check_plan(args, &planned)?;
+                say_invalid(&planned.invalid);
+                check_plan(args, &planned)?;
                 self.note(&planned.counts);
                 if planned.work.is_empty() {
                     return self.nothing_to_do(ready, &planned);
@@ -167,28 +175,6 @@ impl Run {
             rules,
             expected,
         })
-    }
-
-    fn check_plan(&mut self, args: &ProvisionArgs, planned: &Planned) -> Result<(), Error> {
-        let Counts {
-            listed, invalid, ..
-        } = planned.counts;
-        if let Some(expected) = args.input.expect.filter(|expected| *expected != listed) {
-            let message = format!(
-                "the manifest lists {listed} devices, but --expect {expected} was given; nothing was attempted"
-            );
-            return Err(Error::refused("unexpected-count", message));
-        }
-        if args.input.strict && invalid > 0 {
-            for line in planned.invalid.iter().take(20) {
-                error!("{}", line.row().error_message);
-            }
-            let message = format!(
-                "{invalid} rows of the manifest are invalid and --strict was given; nothing was attempted"
-            );
-            return Err(Error::refused("invalid-rows", message));
-        }
-        Ok(())
     }
 
     fn note(&mut self, counts: &Counts) {
@@ -270,16 +256,7 @@ impl Run {
         };
         let mut engine = Engine::new(parts);
         if let Source::File(manifest) = &ready.source {
-            for (region, devices) in regions {
-                let service = ready.target.service(&region);
-                let work = LaneWork::Listed(ListedWork {
-                    region: region.clone(),
-                    manifest: manifest.cursor(),
-                    roster: Arc::clone(&roster),
-                    devices: devices.into_iter(),
-                });
-                engine.add_lane(region, service, work);
-            }
+            add_lanes(&mut engine, regions, manifest, &ready.target, &roster);
         }
         let reconcile = !args.service.no_reconcile;
         if reconcile {
@@ -390,7 +367,7 @@ impl Run {
     fn check_census(
         &mut self,
         args: &ProvisionArgs,
-        engine: &Engine<AwsService, FileLedger, LaneWork>,
+        engine: &ProvisionEngine,
     ) -> Result<(), Error> {
         match self.stop.cause() {
             Some(stop @ Stop::WrongAccount { .. }) => {
@@ -441,7 +418,7 @@ impl Journey {
         args: &ProvisionArgs,
         rows: Box<Rows<Hashed<Stdin>>>,
         rules: Rules,
-        engine: Engine<AwsService, FileLedger, LaneWork>,
+        engine: ProvisionEngine,
         target: Arc<Target>,
     ) -> (Option<Stop>, Streamed) {
         let (arrivals, arriving) = mpsc::channel(ARRIVALS_WAITING);
@@ -473,6 +450,37 @@ impl Journey {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         (stop, streamed)
+    }
+}
+
+/// Refuses a plan that is not what the person expects, before anything is sent.
+fn check_plan(args: &ProvisionArgs, planned: &Planned) -> Result<(), Error> {
+    let Counts {
+        listed, invalid, ..
+    } = planned.counts;
+    if let Some(expected) = args.input.expect.filter(|expected| *expected != listed) {
+        let message = format!(
+            "the manifest lists {listed} devices, but --expect {expected} was given; nothing was attempted"
+        );
+        return Err(Error::refused("unexpected-count", message));
+    }
+    if args.input.strict && invalid > 0 {
+        let message = format!(
+            "{invalid} rows of the manifest are invalid and --strict was given; nothing was attempted"
+        );
+        return Err(Error::refused("invalid-rows", message));
+    }
+    Ok(())
+}
+
+/// Says which rows are invalid, the first few of them.
+fn say_invalid(lines: &[InvalidLine]) {
+    for line in lines.iter().take(SHOWN_INVALID) {
+        warn!("invalid row: {}", line.row().error_message);
+    }
+    let more = lines.len().saturating_sub(SHOWN_INVALID);
+    if more > 0 {
+        warn!("{more} more rows are invalid");
     }
 }
 
@@ -509,6 +517,26 @@ fn open_results(paths: &Paths) -> Result<(RunsLog<RealDisk>, History), Error> {
         Error::refused("results", message)
     })?;
     Ok((log, History::read(&paths.results)?))
+}
+
+/// A lane for each Region of a planned file.
+fn add_lanes(
+    engine: &mut ProvisionEngine,
+    regions: BTreeMap<Region, Vec<DeviceIndex>>,
+    manifest: &Arc<Manifest>,
+    target: &Target,
+    roster: &SharedRoster,
+) {
+    for (region, devices) in regions {
+        let work = LaneWork::Listed(ListedWork {
+            region: region.clone(),
+            manifest: manifest.cursor(),
+            roster: Arc::clone(roster),
+            devices: devices.into_iter(),
+        });
+        let service = target.service(&region);
+        engine.add_lane(region, service, work);
+    }
 }
 
 fn engine_settings(args: &ProvisionArgs, account: Option<AccountId>) -> engine::Settings {
