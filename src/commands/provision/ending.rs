@@ -180,7 +180,10 @@ impl Run {
         if self.summary.is_retryable() && !refused {
             self.summary.resume = Some(command_line());
         }
-        if let Err(error) = ended {
+        // A signal was answered when it came.
+        if let Err(error) = ended
+            && self.summary.exit_code < 128
+        {
             error!("{error}");
         }
         if !refused {

@@ -142,6 +142,11 @@ impl Run {
     async fn prepare(&mut self, args: &ProvisionArgs) -> Result<Ready, Error> {
         let emulator = args.service.emulator;
         let paths = Paths::new(&args.manifest, args.results.file.as_deref(), emulator)?;
+        if paths.manifest.is_none() && args.input.strict {
+            let message = "--strict looks at all rows before it starts, which standard input does not allow; give a \
+                           file, or leave --strict out";
+            return Err(Error::refused("usage", message));
+        }
         self.summary.manifest = Some(args.manifest.clone());
         self.summary.results = Some(paths.results.clone());
         if let Some(manifest) = paths.manifest.as_deref().filter(|path| !path.exists()) {
@@ -433,7 +438,8 @@ impl Journey {
             listeners: self.listeners.clone(),
             stop: self.stop.clone(),
             arrivals,
-            target,
+            // Shared, not given away: with it the reader would end the emulator as soon as it has read all.
+            target: Arc::clone(&target),
             runtime: Handle::current(),
             progress: Arc::clone(&progress),
         };
