@@ -33,7 +33,7 @@ use crate::engine::{self, Engine, Parts, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::{Event, Listener, Listeners};
 use crate::logging::{self, Console};
-use crate::manifest::{Hashed, Manifest, Options, Rows};
+use crate::manifest::{Manifest, Options, Rows};
 use crate::plan::{Counts, Rules};
 use crate::progress::Progress;
 use crate::results::disk::RealDisk;
@@ -421,7 +421,7 @@ impl Journey {
     async fn stream(
         &mut self,
         args: &ProvisionArgs,
-        rows: Box<Rows<Hashed<Stdin>>>,
+        rows: Box<Rows<Stdin>>,
         rules: Rules,
         engine: ProvisionEngine,
         target: Arc<Target>,
