@@ -256,11 +256,8 @@ impl Inner {
             Status::Created => self.created(&row.region, Instant::now()),
             Status::Exists => self.counts.exists += 1,
             Status::Failed => {
-                *self
-                    .counts
-                    .failed
-                    .entry(row.error_code.clone())
-                    .or_default() += 1
+                let code = row.error_code.clone();
+                *self.counts.failed.entry(code).or_default() += 1;
             }
             Status::Invalid => self.counts.invalid += 1,
             Status::Deleted => {}

@@ -33,7 +33,7 @@ use sha2::{Digest, Sha256};
 pub use ask::{Ask, digest_of};
 pub use error::{Damage, ManifestError, RowError};
 pub use layout::Layout;
-pub use options::{IdPattern, Options, TagFlagError, parse_delimiter, parse_tag};
+pub use options::{IdPattern, Options};
 pub use rows::{Row, Rows};
 pub use source::Hashed;
 

@@ -21,8 +21,12 @@ fn named(template: &str) -> Options {
 }
 
 fn tagged(tags: &[&str]) -> Options {
+    let tag = |tag: &&str| {
+        let (key, template) = tag.split_once('=').unwrap();
+        (key.into(), Template::parse(template).unwrap())
+    };
     Options {
-        tags: tags.iter().map(|tag| parse_tag(tag).unwrap()).collect(),
+        tags: tags.iter().map(tag).collect(),
         ..options()
     }
 }

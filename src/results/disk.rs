@@ -30,11 +30,11 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
     fn open(&self, path: &Path, access: Access) -> io::Result<Option<Self::File>>;
 
     /// Makes a file for reading and writing where nothing has that name; [`io::ErrorKind::AlreadyExists`] otherwise.
-    /// The name survives a crash only after [`Self::sync_folder`].
+    /// The name survives a crash only after [`Self::sync_folder_of`].
     fn create_new(&self, path: &Path) -> io::Result<Self::File>;
 
     /// Gives the file another name, at once, in the place of what had it. Survives a crash after
-    /// [`Self::sync_folder`]; until then either of the two is there after it, whole.
+    /// [`Self::sync_folder_of`]; until then either of the two is there after it, whole.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.

@@ -6,14 +6,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::copy::Copy;
 use super::disk::{Access, Disk, DiskFile, read_exact_at};
 use super::journal::{Journal, JournalParts};
-use super::record::{HEADER, Place, Row, encode, encode_fields};
-use super::scan::{Split, Splitter};
-use super::view::RecordView;
-
-/// Bytes that are read and written at once.
-const CHUNK_BYTES: usize = 1 << 20;
+use super::record::{HEADER, Place, Row, encode};
 
 /// A row of the finished file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,30 +183,15 @@ fn write_finished<D: Disk>(
         to.take_mode_of(file)
             .map_err(failed("given the results file's mode"))?;
     }
-    let mut copy = Copy {
-        journal,
-        temporary,
-        to,
-        written: 0,
-        chunk: HEADER.as_bytes().to_vec(),
-        span: None,
-        source: Vec::new(),
-        splitter: Splitter::default(),
-    };
+    let mut copy = Copy::new(journal, temporary, to);
     copy.agreed(agreement.end)?;
     for row in agreement.next.into_iter().chain(rows) {
         match row {
             FinishRow::Kept(place) => copy.keep(place)?,
-            FinishRow::New(row) => {
-                copy.flush_span()?;
-                encode(&row, &mut copy.chunk);
-            }
+            FinishRow::New(row) => copy.add(&row)?,
         }
-        copy.write_full_chunk()?;
     }
-    copy.flush_span()?;
-    copy.write_chunk()?;
-    copy.to.sync().map_err(failed("synced"))
+    copy.complete()
 }
 
 fn create_anew<D: Disk>(disk: &D, path: &Path) -> io::Result<D::File> {
@@ -272,142 +253,8 @@ fn name_beside<D: Disk>(disk: &D, results: &Path) -> io::Result<PathBuf> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Copies rows, many at a time where they stand behind one another.
-struct Copy<'a, D: Disk> {
-    journal: &'a JournalParts<D>,
-    temporary: &'a Path,
-    to: D::File,
-    /// Bytes that are in the temporary file.
-    written: u64,
-    /// Bytes that are to be written next.
-    chunk: Vec<u8>,
-    /// Rows to be copied next.
-    span: Option<Span>,
-    /// Bytes of the journal.
-    source: Vec<u8>,
-    splitter: Splitter,
-}
-
-/// Rows that stand behind one another in the journal.
-#[derive(Clone, Copy)]
-struct Span {
-    offset: u64,
-    end: u64,
-    rows: u64,
-}
-
-impl<D: Disk> Copy<'_, D> {
-    /// Copies what is already as it should be, behind the header.
-    fn agreed(&mut self, end: u64) -> Result<(), FinishError> {
-        let mut offset = HEADER.len() as u64;
-        while offset < end {
-            let next = end.min(offset + CHUNK_BYTES as u64);
-            self.read(offset, next)?;
-            let (copied, _) = self.copy_rows()?;
-            if copied == 0 {
-                return Err(self.journal.changed());
-            }
-            self.write_full_chunk()?;
-            offset += copied as u64;
-        }
-        Ok(())
-    }
-
-    fn keep(&mut self, place: Place) -> Result<(), FinishError> {
-        if let Some(span) = &mut self.span
-            && span.end == place.offset
-            && span.end - span.offset < CHUNK_BYTES as u64
-        {
-            span.end = place.end();
-            span.rows += 1;
-            return Ok(());
-        }
-        self.flush_span()?;
-        self.span = Some(Span {
-            offset: place.offset,
-            end: place.end(),
-            rows: 1,
-        });
-        Ok(())
-    }
-
-    /// Copies the rows that were gathered.
-    fn flush_span(&mut self) -> Result<(), FinishError> {
-        let Some(span) = self.span.take() else {
-            return Ok(());
-        };
-        // With the line end before it: the place must still be where a row starts.
-        self.read(span.offset.saturating_sub(1), span.end)?;
-        if self.source.first() != Some(&b'\n') {
-            return Err(self.journal.changed());
-        }
-        self.source.remove(0);
-        if self.source.last() != Some(&b'\n') {
-            self.source.push(b'\n');
-        }
-        if self.copy_rows()? == (self.source.len(), span.rows) {
-            Ok(())
-        } else {
-            Err(self.journal.changed())
-        }
-    }
-
-    /// Copies the rows that `source` starts with: how many bytes and rows. That they are still rows is checked, since
-    /// the file may have been rewritten in place by another program, and the copy is to replace it.
-    fn copy_rows(&mut self) -> Result<(usize, u64), FinishError> {
-        let (mut copied, mut rows) = (0, 0);
-        while let Some(rest) = self.source.get(copied..)
-            && let Split::Record { length } = self.splitter.split(rest)
-        {
-            let row = rest.get(..length).unwrap_or_default();
-            let fields = self.splitter.fields(row);
-            match (RecordView::check(&fields), fields.text()) {
-                (Ok(Some(_)), Ok(_)) if self.journal.is_canonical => {
-                    self.chunk.extend_from_slice(row);
-                }
-                (Ok(Some(_)), Ok(text)) => encode_fields(
-                    fields.ranges().filter_map(|range| text.get(range)),
-                    &mut self.chunk,
-                ),
-                _ => return Err(self.journal.changed()),
-            }
-            copied += length;
-            rows += 1;
-        }
-        Ok((copied, rows))
-    }
-
-    /// Reads this part of the journal into `source`.
-    fn read(&mut self, start: u64, end: u64) -> Result<(), FinishError> {
-        let journal = self.journal;
-        let Some(file) = journal.file.as_ref().filter(|_| end <= journal.end) else {
-            return Err(journal.changed());
-        };
-        let length = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
-        self.source.clear();
-        self.source.resize(length, 0);
-        read_exact_at(file, start, &mut self.source)
-            .map_err(|source| journal.error(&journal.path, "read", source))
-    }
-
-    fn write_full_chunk(&mut self) -> Result<(), FinishError> {
-        if self.chunk.len() < CHUNK_BYTES {
-            return Ok(());
-        }
-        self.write_chunk()
-    }
-
-    fn write_chunk(&mut self) -> Result<(), FinishError> {
-        let written = self.to.write_at(self.written, &self.chunk);
-        written.map_err(|source| self.journal.error(self.temporary, "written", source))?;
-        self.written += self.chunk.len() as u64;
-        self.chunk.clear();
-        Ok(())
-    }
-}
-
 impl<D: Disk> JournalParts<D> {
-    fn error(&self, file: &Path, doing: &'static str, source: io::Error) -> FinishError {
+    pub(super) fn error(&self, file: &Path, doing: &'static str, source: io::Error) -> FinishError {
         FinishError::Io {
             results: self.path.clone(),
             file: file.into(),
@@ -416,7 +263,7 @@ impl<D: Disk> JournalParts<D> {
         }
     }
 
-    fn changed(&self) -> FinishError {
+    pub(super) fn changed(&self) -> FinishError {
         let results = self.path.clone();
         FinishError::Changed { results }
     }

@@ -3,26 +3,29 @@
 //! | module | owns |
 //! | --- | --- |
 //! | [`record`] | one row as text |
-//! | `scan`, [`view`] | text → records → checked rows |
+//! | `split`, `scan`, [`view`] | bytes → fields → records of a file → checked rows |
 //! | [`disk`] | what is asked of a disk |
-//! | [`read`] | a whole file: header, rows, torn tail |
+//! | `header`, [`read`] | a whole file: header, rows, torn tail |
 //! | [`journal`] | repair, append, sync |
 //! | [`writer`] | group commit for many tasks |
-//! | [`finish`] | one row a device, in order, atomically |
+//! | `copy`, [`finish`] | one row a device, in order, atomically |
 //! | [`runs_log`], [`runs_line`], [`asks`] | the runs log: the lock, the audit trail, what was asked |
 //!
 //! In the order of a run: lock the runs log, remove a leftover, open the journal (which reads it), prepare it, run the
 //! writer, finish, write the runs log's last line.
 
 pub mod asks;
+mod copy;
 pub mod disk;
 pub mod finish;
+mod header;
 pub mod journal;
 pub mod read;
 pub mod record;
 pub mod runs_line;
 pub mod runs_log;
 mod scan;
+mod split;
 #[cfg(test)]
 mod test_disk;
 #[cfg(test)]

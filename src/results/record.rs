@@ -233,7 +233,7 @@ mod tests {
             channel_arn: None,
             attempts: 8,
             started_at: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123)),
-            finished_at: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_009_000)),
+            finished_at: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_009)),
             error_code: "Timeout".into(),
             error_message: "no answer within 10s".into(),
             request_id: "".into(),

@@ -2,6 +2,7 @@
 //!
 //! A crash keeps, of what was written since the last sync, any set of 512-byte sectors and any length in between: torn,
 //! out of order, or zeros; of names, any state since the folder's last sync.
+#![expect(clippy::cast_possible_truncation, reason = "test files are short")]
 
 use std::collections::BTreeMap;
 use std::io;

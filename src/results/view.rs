@@ -3,7 +3,7 @@
 //! Knows the columns and what may stand in them. It must not know files, lines or other rows: whoever reads adds those.
 
 use super::record::{COLUMNS, Status};
-use super::scan::Fields;
+use super::split::Fields;
 use crate::device::{ArnParts, ChannelName, Region, shown};
 
 /// What is wrong with a record. The text fits behind "FILE, line N: ".
@@ -252,7 +252,7 @@ fn expected_arn<'a>(arn: &'a str, region: &str, name: &str) -> Option<ArnParts<'
     let sound = !partition.is_empty()
         && !region.is_empty()
         && digits(account)
-        && digits(creation)
+        && creation.starts_with(|first: char| first.is_ascii_digit())
         && (1..=ChannelName::LONGEST).contains(&name.len())
         && name.bytes().all(is_name_byte);
     sound.then_some(())?;

@@ -33,7 +33,7 @@ pub(super) struct Books {
 pub(super) fn say_unlisted(roster: &Roster) {
     let unlisted = roster
         .iter()
-        .filter(|index| !roster.is_listed(*index) && roster.status(*index).is_some())
+        .filter(|index| !roster.is_listed(*index) && roster.place(*index).is_some())
         .count();
     if unlisted > 0 {
         warn!(
@@ -97,8 +97,14 @@ impl Run {
             error!("{line}");
         }
         let unwritten = closed.failure.is_some();
-        let roster =
+        let mut roster =
             std::mem::take(&mut *books.roster.lock().unwrap_or_else(PoisonError::into_inner));
+        // On disk, though nobody waited to hear of it.
+        for (row, place) in &closed.unclaimed {
+            if let Some(index) = roster.find(&row.device_id) {
+                roster.record(index, row.status, *place);
+            }
+        }
         let mut ended = match stop {
             Some(stop) => Err(Error::Stopped(stop)),
             None => Ok(()),
@@ -168,13 +174,16 @@ impl Run {
     }
 
     /// Shows how the run ended, writes the summary, and gives the exit code.
-    pub(super) fn conclude(mut self, args: &ProvisionArgs, ended: Result<(), Error>) -> u8 {
-        self.note_end(&ended);
+    pub(super) fn conclude(mut self, args: &ProvisionArgs, ended: &Result<(), Error>) -> u8 {
+        self.note_end(ended);
         let refused = self.summary.exit_code == 2;
         if self.summary.is_retryable() && !refused {
             self.summary.resume = Some(command_line());
         }
-        if let Err(error) = &ended {
+        // A signal was answered when it came.
+        if let Err(error) = ended
+            && self.summary.exit_code < 128
+        {
             error!("{error}");
         }
         if !refused {

@@ -25,7 +25,6 @@ impl History {
         let mut reader = Reader {
             roster: Roster::new(),
             account: None,
-            last: None,
             region: None,
         };
         let journal =
@@ -38,6 +37,7 @@ impl History {
                     ),
                 }
             })?;
+        reader.roster.index();
         Ok(Self {
             journal,
             roster: reader.roster,
@@ -61,7 +61,6 @@ impl From<ReadError> for Unusable {
 struct Reader {
     roster: Roster,
     account: Option<AccountId>,
-    last: Option<crate::roster::DeviceIndex>,
     /// The last row's Region: mostly the next one's as well.
     region: Option<Region>,
 }
@@ -83,25 +82,15 @@ impl Reader {
         let region = self
             .region(row.region)
             .map_err(|error| unusable(error.to_string()))?;
-        let index = match self.roster.find_next(row.device_id, self.last) {
-            Some(index) => {
-                let same_channel = self.roster.channel_name(index) == row.channel_name
-                    && *self.roster.region(index) == region;
-                if !same_channel {
-                    self.roster
-                        .rename(index, row.channel_name, &region)
-                        .map_err(|full| unusable(full.to_string()))?;
-                }
-                index
-            }
-            None => self
-                .roster
-                .insert(row.device_id, row.channel_name, &region)
-                .map_err(|error| unusable(error.to_string()))?,
-        };
-        self.last = Some(index);
-        self.roster.recall(index, row.status, entry.place);
-        Ok(())
+        self.roster
+            .push_row(
+                row.device_id,
+                row.channel_name,
+                &region,
+                row.status,
+                entry.place,
+            )
+            .map_err(|full| unusable(full.to_string()))
     }
 
     fn region(&mut self, text: &str) -> Result<Region, crate::device::Invalid> {

@@ -132,7 +132,7 @@ async fn no_batch_outgrows_what_repair_may_cut_off() {
 #[tokio::test]
 async fn a_row_that_nobody_waits_for_is_written_all_the_same() {
     let disk = TestDisk::default();
-    let (_, closed) = commit(&disk, |recorder| async move {
+    let ((), closed) = commit(&disk, |recorder| async move {
         let mut waiting = Box::pin(recorder.record(row("D1", Status::Created)));
         let first_poll =
             std::future::poll_fn(|context| std::task::Poll::Ready(waiting.as_mut().poll(context)));
@@ -150,7 +150,7 @@ async fn a_disk_that_refuses_costs_only_what_it_refused_and_that_is_told() {
     for operation in ["write", "sync"] {
         let disk = TestDisk::default();
         disk.write_file(&path(), file(&[row("D0", Status::Created)]).as_bytes());
-        let (_, closed) = commit(&disk, |recorder| {
+        let ((), closed) = commit(&disk, |recorder| {
             let disk = disk.clone();
             async move {
                 recorder.record(row("D1", Status::Created)).await.unwrap();

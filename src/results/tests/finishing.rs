@@ -292,14 +292,14 @@ fn many_shuffled_rows_on_a_real_disk() {
 fn the_mode_and_a_link_are_kept() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    let (real, link) = (
+    let (original, link) = (
         folder.path().join("real.csv"),
         folder.path().join("link.csv"),
     );
     let rows = batch(2);
-    std::fs::write(&real, file(&rows)).unwrap();
-    std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o640)).unwrap();
-    std::os::unix::fs::symlink(&real, &link).unwrap();
+    std::fs::write(&original, file(&rows)).unwrap();
+    std::fs::set_permissions(&original, std::fs::Permissions::from_mode(0o640)).unwrap();
+    std::os::unix::fs::symlink(&original, &link).unwrap();
     let (journal, read) = open_at(&RealDisk, &link).unwrap();
     assert_eq!(
         finish(journal, kept(&read, &[1, 0])).unwrap(),
@@ -307,7 +307,7 @@ fn the_mode_and_a_link_are_kept() {
     );
     assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(
-        std::fs::metadata(&real).unwrap().permissions().mode() & 0o777,
+        std::fs::metadata(&original).unwrap().permissions().mode() & 0o777,
         0o640
     );
     assert!(std::fs::read_to_string(&link).unwrap().starts_with(HEADER));

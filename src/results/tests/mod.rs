@@ -1,4 +1,5 @@
 //! The results module as a whole: what is read, repaired, refused, appended and finished, also through crashes.
+#![expect(clippy::cast_possible_truncation, reason = "test files are short")]
 
 mod append;
 mod crash;
@@ -22,7 +23,7 @@ fn path() -> PathBuf {
 }
 
 fn row(id: &str, status: Status) -> Row {
-    let name: String = id.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+    let name: String = id.chars().filter(char::is_ascii_alphanumeric).collect();
     let arn =
         format!("arn:aws:kinesisvideo:eu-central-1:111122223333:channel/{name}/1700000000123");
     let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);

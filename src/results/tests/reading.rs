@@ -288,19 +288,11 @@ fn what_a_spreadsheet_saved_resumes() {
     let rows = [row("D1", Status::Created), row("D2", Status::Failed)];
     let crlf = file(&rows).replace('\n', "\r\n");
     let all_quoted = |line: &str| {
-        let mut quoted = Vec::new();
-        for field in csv::ReaderBuilder::new()
-            .has_headers(false)
-            .from_reader(line.as_bytes())
-            .records()
-            .next()
-            .unwrap()
-            .unwrap()
-            .iter()
-        {
-            quoted.push(format!("\"{}\"", field.replace('"', "\"\"")));
-        }
-        quoted.join(",") + "\r\n"
+        let mut records = csv::ReaderBuilder::new();
+        let mut records = records.has_headers(false).from_reader(line.as_bytes());
+        let record = records.records().next().unwrap().unwrap();
+        let quoted = |field: &str| format!("\"{}\"", field.replace('"', "\"\""));
+        record.iter().map(quoted).collect::<Vec<_>>().join(",") + "\r\n"
     };
     for content in [
         format!("\u{feff}{crlf}"),

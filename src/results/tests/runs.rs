@@ -88,10 +88,10 @@ fn lines_are_synced_and_come_back() {
     let mut log = RunsLog::lock(&disk, &path()).unwrap();
     assert!(log.last_start().is_none());
     disk.take_log();
-    let asks = Asks::lines([("D1", 7), ("D2", 8)].into_iter()).map(RunsLine::Asks);
+    let pairs = Asks::lines([("D1", 7), ("D2", 8)].into_iter()).map(RunsLine::Asks);
     log.append([start("1")]).unwrap();
     assert_eq!(disk.take_log(), ["write ", "sync "]);
-    log.append(asks.chain([end()])).unwrap();
+    log.append(pairs.chain([end()])).unwrap();
     assert_eq!(disk.take_log(), ["write ", "write ", "sync "]);
     log.append([start("2")]).unwrap();
     let asked = log.asked().unwrap();
@@ -126,9 +126,9 @@ fn what_cannot_be_read_is_skipped_and_a_torn_line_is_left_alone() {
     let disk = TestDisk::default();
     let whole = serde_json::to_string(&start("1")).unwrap();
     let future = r#"{"event":"start","version":"9","something_new":[1],"settings":{"other":2}}"#;
-    let long = "x".repeat(3 << 20);
+    let endless = "x".repeat(3 << 20);
     let content = format!(
-        "{whole}\nnot JSON\n{{\"event\":\"new\"}}\n{long}\n{future}\n{}",
+        "{whole}\nnot JSON\n{{\"event\":\"new\"}}\n{endless}\n{future}\n{}",
         &whole[..40]
     );
     disk.write_file(&runs_log_path(&path()), content.as_bytes());

@@ -1,0 +1,80 @@
+//! A results file's first line: ours, torn, or somebody else's.
+
+use std::io;
+
+use super::disk::DiskFile;
+use super::record::{COLUMNS, HEADER};
+use super::split::Fields;
+use crate::device::shown;
+
+/// Enough to know the header, or what is there in its place.
+pub(super) fn first_bytes<F: DiskFile>(file: &F) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; 2 * HEADER.len()];
+    let mut filled = 0;
+    loop {
+        let room = bytes.get_mut(filled..).unwrap_or_default();
+        let read = file.read_at(filled as u64, room)?;
+        filled += read;
+        if read == 0 {
+            bytes.truncate(filled);
+            return Ok(bytes);
+        }
+    }
+}
+
+/// Whether a file holds no more than what a crash can leave of a header. The header is synced before any row is
+/// written, so nothing stands behind a torn one.
+pub(super) fn is_torn_header(bytes: &[u8], length: u64) -> bool {
+    let header = HEADER.as_bytes();
+    let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+    length == bytes.len() as u64
+        && bytes.len() <= header.len()
+        && bytes != header
+        && header.starts_with(text)
+        && bytes.iter().skip(text.len()).all(|&byte| byte == 0)
+}
+
+pub(super) fn utf16(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0xff, 0xfe, ..] | [b'd', 0, ..] => Some("UTF-16 (little endian)"),
+        [0xfe, 0xff, ..] | [0, b'd', ..] => Some("UTF-16 (big endian)"),
+        _ => None,
+    }
+}
+
+pub(super) fn is_header(fields: &Fields<'_>) -> bool {
+    let Ok(text) = fields.text() else {
+        return false;
+    };
+    fields.count() == COLUMNS.len()
+        && fields
+            .ranges()
+            .zip(COLUMNS)
+            .all(|(range, column)| text.get(range) == Some(column))
+}
+
+/// Says what is there where the header should be, and what to do.
+pub(super) fn problem(bytes: &[u8]) -> String {
+    let line = bytes
+        .split(|byte| matches!(byte, b'\n' | b'\r'))
+        .next()
+        .unwrap_or_default();
+    let found = String::from_utf8_lossy(line);
+    for (delimiter, name) in [(';', "semicolons"), ('\t', "tabs")] {
+        if found
+            .split(delimiter)
+            .map(|name| name.trim_matches('"'))
+            .take(COLUMNS.len())
+            .eq(COLUMNS)
+        {
+            return format!(
+                "its columns are separated by {name}; save it with commas (CSV, comma-separated)"
+            );
+        }
+    }
+    format!(
+        "its first line is {}, expected is {}; give the results another name with --results",
+        shown(&found),
+        HEADER.trim_end()
+    )
+}
