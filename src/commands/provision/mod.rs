@@ -149,6 +149,11 @@ impl Run {
         }
         self.summary.manifest = Some(args.manifest.clone());
         self.summary.results = Some(paths.results.clone());
+        if args.input.strict && paths.manifest.is_none() {
+            let message = "--strict needs the whole manifest before the first call, but standard input is read as it \
+                           comes; give a file, or leave --strict out";
+            return Err(Error::refused("usage", message));
+        }
         if let Some(manifest) = paths.manifest.as_deref().filter(|path| !path.exists()) {
             let message = format!("the manifest {} does not exist", manifest.display());
             return Err(Error::refused("manifest", message));
