@@ -17,11 +17,11 @@ use crate::device::{Device, Region, shown};
 use crate::engine::{Arrival, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::Listeners;
-use crate::manifest::{self, IdPattern, Manifest, ManifestError, Options, Row, Rows};
+use crate::manifest::{self, IdPattern, Layout, Manifest, ManifestError, Options, Row, Rows};
 use crate::plan::{Counts, Flaw, Planner, Rules, Verdict, WorkLists};
 use crate::results::record::{self, Status};
 use crate::roster::{DeviceIndex, Roster};
-use crate::service::aws::AwsService;
+use crate::service::aws::{AwsService, ConfigError};
 use crate::template::Template;
 
 /// Devices of a stream that may wait in each Region before reading waits.
@@ -39,10 +39,22 @@ pub(super) enum Source {
 impl Source {
     /// Opens the manifest: a file is checked whole, of a stream the header is read.
     pub(super) fn open(path: Option<&Path>, options: &Options) -> Result<Self, Error> {
-        Ok(match path {
+        let source = match path {
             Some(path) => Self::File(Arc::new(Manifest::open(path, options)?)),
             None => Self::Stream(Box::new(manifest::stream(io::stdin(), options)?)),
-        })
+        };
+        if options.region.is_none() && !source.layout().has_region() {
+            // Not each row's fault.
+            return Err(ConfigError::NoRegion.into());
+        }
+        Ok(source)
+    }
+
+    fn layout(&self) -> &Layout {
+        match self {
+            Self::File(manifest) => manifest.layout(),
+            Self::Stream(rows) => rows.layout(),
+        }
     }
 
     /// The SHA-256 of a file; a stream has none.
@@ -55,10 +67,7 @@ impl Source {
 
     /// What a person should look at: columns that seem misspelt.
     pub(super) fn warnings(&self) -> Vec<String> {
-        match self {
-            Self::File(manifest) => manifest.layout().warnings().to_vec(),
-            Self::Stream(rows) => rows.layout().warnings().to_vec(),
-        }
+        self.layout().warnings().to_vec()
     }
 }
 
