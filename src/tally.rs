@@ -162,7 +162,9 @@ impl Tally {
             #[expect(clippy::cast_precision_loss, reason = "a count of a few seconds")]
             now: made as f64 / window,
             // An empty sum of floats is -0.
-            limit: working.map(|lane| lane.limiter.rate()).fold(0.0, |sum, rate| sum + rate),
+            limit: working
+                .map(|lane| lane.limiter.rate())
+                .fold(0.0, |sum, rate| sum + rate),
         }
     }
 

@@ -17,7 +17,9 @@ use crate::device::{Device, Region, shown};
 use crate::engine::{Arrival, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::Listeners;
-use crate::manifest::{self, Hashed, IdPattern, Layout, Manifest, ManifestError, Options, Row, Rows};
+use crate::manifest::{
+    self, Hashed, IdPattern, Layout, Manifest, ManifestError, Options, Row, Rows,
+};
 use crate::plan::{Counts, Flaw, Planner, Rules, Verdict, WorkLists};
 use crate::results::record::{self, Status};
 use crate::roster::{DeviceIndex, Roster};
