@@ -57,7 +57,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn mega(bytes: u64) -> f64 {
-    bytes as f64 / 1e6
+    // Whole kilobytes are exact in the type, and fine enough to print.
+    f64::from(u32::try_from(bytes / 1_000).unwrap_or(u32::MAX)) / 1e3
 }
 
 fn timed(work: impl FnOnce() -> Result<(), Box<dyn Error>>) -> Result<Duration, Box<dyn Error>> {

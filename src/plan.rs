@@ -115,7 +115,7 @@ impl Planner {
     }
 
     /// Says what is to do with a row, and notes the device in the roster as listed.
-    pub fn judge(&mut self, roster: &mut Roster, row: &Row<'_>) -> Result<Verdict, Moved> {
+    pub fn judge(&mut self, roster: &mut Roster, row: &Row<'_>) -> Result<Verdict, Box<Moved>> {
         let verdict = match &row.ask {
             Ok(ask) => self.judge_ask(roster, row, ask)?,
             Err(error) => flaw(error.code, row.line, &error.reason),
@@ -129,7 +129,7 @@ impl Planner {
         roster: &mut Roster,
         row: &Row<'_>,
         ask: &Ask<'_>,
-    ) -> Result<Verdict, Moved> {
+    ) -> Result<Verdict, Box<Moved>> {
         let Some(index) = roster.find_next(row.device_id, self.last) else {
             return Ok(self.enter(roster, row, ask));
         };
@@ -148,8 +148,9 @@ impl Planner {
             });
         }
         let status = roster.status(index);
-        if matches!(status, Some(Status::Created | Status::Exists)) && !same_channel {
-            return Err(Moved {
+        let has_channel = matches!(status, Some(Status::Created | Status::Exists));
+        if has_channel && !same_channel {
+            return Err(Box::new(Moved {
                 line: row.line,
                 device_id: row.device_id.to_owned(),
                 recorded: (
@@ -157,9 +158,9 @@ impl Planner {
                     roster.region(index).to_string(),
                 ),
                 asked: (ask.channel_name().to_owned(), ask.region().to_string()),
-            });
+            }));
         }
-        if let Some(taken) = taken(roster, row, ask, Some(index)) {
+        if !has_channel && let Some(taken) = taken(roster, row, ask, Some(index)) {
             return Ok(taken);
         }
         if !same_channel && let Err(full) = roster.rename(index, ask.channel_name(), ask.region()) {
@@ -167,7 +168,7 @@ impl Planner {
         }
         roster.list(index, row.at, ask.digest());
         Ok(match status {
-            Some(Status::Created | Status::Exists) => {
+            _ if has_channel => {
                 self.note_change(row, ask);
                 Verdict::Done(index)
             }
@@ -192,6 +193,9 @@ impl Planner {
     }
 
     fn note_change(&mut self, row: &Row<'_>, ask: &Ask<'_>) {
+        if self.rules.asked_before.is_empty() {
+            return;
+        }
         let before = self.rules.asked_before.get(row.device_id);
         if before.is_some_and(|before| before != ask.digest()) {
             self.counts.changed += 1;

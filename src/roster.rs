@@ -3,6 +3,9 @@
 //! A device takes an [`Entry`] of 40 bytes, its ID (and its channel's name where that differs) in one string of text,
 //! and 5 to 11 bytes in a hash table: a million devices with IDs of 12 characters fit in 64 MB. Knows nothing of files;
 //! what it holds of them are offsets.
+//!
+//! The rows of a results file are taken in without a look-up each ([`Roster::push_row`]) and made findable all at once
+//! ([`Roster::index`]): one table of the right size instead of one that grows costs half the time.
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
@@ -30,27 +33,40 @@ pub struct Full;
 /// What is known of a device.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    /// The device's ID in the text.
-    id: Span,
-    /// The channel's name in the text: the same span where the names are the same.
-    name: Span,
     /// Its row in the results file; no length means none.
     row_offset: u64,
+    /// Where the manifest lists it, plus one; nought where it does not.
+    listed: u64,
     row_length: u32,
     /// What it is asked with in the manifest.
     digest: u32,
-    /// Where the manifest lists it, plus one; nought where it does not.
-    listed: u64,
+    /// Where its ID begins in the text.
+    id_start: u32,
+    /// Where its channel's name begins in the text: the same place where the names are the same.
+    name_start: u32,
+    id_length: u16,
+    name_length: u16,
     region: u16,
     status: Option<Status>,
-    /// Whether its row was written in this run.
-    is_recorded_now: bool,
+    mark: Mark,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Span {
-    start: u32,
-    length: u32,
+enum Mark {
+    /// As an earlier run, or nobody, left it.
+    Plain,
+    /// Its row was written in this run.
+    RecordedNow,
+    /// A later row of the same device took its place.
+    Superseded,
+}
+
+const _: () = assert!(size_of::<Entry>() == 40);
+
+impl Entry {
+    fn has_own_name(&self) -> bool {
+        self.id_start != self.name_start
+    }
 }
 
 /// All devices that are known.
@@ -88,13 +104,68 @@ impl Roster {
         (0..u32::try_from(self.entries.len()).unwrap_or(u32::MAX)).map(DeviceIndex)
     }
 
+    /// Makes room for so many more devices.
+    pub fn reserve(&mut self, devices: usize) {
+        self.entries.reserve(devices);
+    }
+
+    /// Takes a row of the results file in, whether or not its device is known: [`Self::index`] finds that out, for all
+    /// rows at once.
+    pub fn push_row(
+        &mut self,
+        id: &str,
+        channel_name: &str,
+        region: &Region,
+        status: Status,
+        place: Place,
+    ) -> Result<(), Full> {
+        let entry = self.entry(id, channel_name, region)?;
+        self.entries.push(Entry {
+            status: Some(status),
+            row_offset: place.offset,
+            row_length: place.length,
+            ..entry
+        });
+        Ok(())
+    }
+
+    /// Makes the devices of all rows taken in findable. Of several rows of a device the last one counts, in the place of
+    /// the first.
+    pub fn index(&mut self) {
+        let mut by_id = HashTable::with_capacity(self.entries.len());
+        for slot in 0..self.entries.len() {
+            let entry = self.entries[slot];
+            let id = span(&self.text, entry.id_start, entry.id_length);
+            let hash = self.hasher.hash_one(id);
+            let known = by_id.find(hash, |&known: &u32| {
+                self.id_of(&self.entries[known as usize]) == id
+            });
+            if let Some(&known) = known {
+                self.entries[known as usize] = entry;
+                self.entries[slot].mark = Mark::Superseded;
+                self.entries[slot].row_length = 0;
+                self.entries[slot].status = None;
+            } else if let Ok(number) = u32::try_from(slot) {
+                by_id.insert_unique(hash, number, |&other| {
+                    self.hasher
+                        .hash_one(self.id_of(&self.entries[other as usize]))
+                });
+            }
+        }
+        self.by_id = by_id;
+        self.by_name.clear();
+        for index in self.iter() {
+            if self.entries[index.slot()].mark != Mark::Superseded {
+                self.add_name(index);
+            }
+        }
+    }
+
     /// The device of this ID.
     pub fn find(&self, id: &str) -> Option<DeviceIndex> {
         let hash = self.hasher.hash_one(id);
         self.by_id
-            .find(hash, |&slot| {
-                self.text_of(self.entries[slot as usize].id) == id
-            })
+            .find(hash, |&slot| self.id_of(&self.entries[slot as usize]) == id)
             .map(|&slot| DeviceIndex(slot))
     }
 
@@ -103,7 +174,7 @@ impl Roster {
     pub fn find_next(&self, id: &str, last: Option<DeviceIndex>) -> Option<DeviceIndex> {
         let next = DeviceIndex(last.map_or(0, |last| last.0.saturating_add(1)));
         match self.entries.get(next.slot()) {
-            Some(entry) if self.text_of(entry.id) == id => Some(next),
+            Some(entry) if self.id_of(entry) == id && entry.mark != Mark::Superseded => Some(next),
             _ => self.find(id),
         }
     }
@@ -117,10 +188,9 @@ impl Roster {
         let is_it = move |index: DeviceIndex| {
             self.channel_name(index) == name && self.region(index) == region
         };
-        let namesake = self.find(name).filter(move |index| {
-            let entry = &self.entries[index.slot()];
-            entry.id == entry.name && is_it(*index)
-        });
+        let namesake = self
+            .find(name)
+            .filter(move |index| !self.entries[index.slot()].has_own_name() && is_it(*index));
         let others = self
             .by_name
             .iter_hash(self.hasher.hash_one((region.as_str(), name)))
@@ -137,31 +207,41 @@ impl Roster {
         region: &Region,
     ) -> Result<DeviceIndex, Full> {
         let slot = u32::try_from(self.entries.len()).map_err(|_| Full)?;
-        let region = self.region_number(region)?;
-        let id_span = self.add_text(id)?;
-        let name_span = if channel_name == id {
-            id_span
-        } else {
-            self.add_text(channel_name)?
-        };
-        self.entries.push(Entry {
-            id: id_span,
-            name: name_span,
-            row_offset: 0,
-            row_length: 0,
-            digest: 0,
-            listed: 0,
-            region,
-            status: None,
-            is_recorded_now: false,
-        });
+        let entry = self.entry(id, channel_name, region)?;
+        self.entries.push(entry);
         let hash = self.hasher.hash_one(id);
         let (hasher, entries, text) = (&self.hasher, &self.entries, &self.text);
         self.by_id.insert_unique(hash, slot, |&slot| {
-            hasher.hash_one(span(text, entries[slot as usize].id))
+            let entry = &entries[slot as usize];
+            hasher.hash_one(span(text, entry.id_start, entry.id_length))
         });
         self.add_name(DeviceIndex(slot));
         Ok(DeviceIndex(slot))
+    }
+
+    /// An entry with its texts, not listed and without a row.
+    fn entry(&mut self, id: &str, channel_name: &str, region: &Region) -> Result<Entry, Full> {
+        u32::try_from(self.entries.len()).map_err(|_| Full)?;
+        let region = self.region_number(region)?;
+        let (id_start, id_length) = self.add_text(id)?;
+        let (name_start, name_length) = if channel_name == id {
+            (id_start, id_length)
+        } else {
+            self.add_text(channel_name)?
+        };
+        Ok(Entry {
+            row_offset: 0,
+            listed: 0,
+            row_length: 0,
+            digest: 0,
+            id_start,
+            name_start,
+            id_length,
+            name_length,
+            region,
+            status: None,
+            mark: Mark::Plain,
+        })
     }
 
     /// Gives a device another channel name or Region.
@@ -172,8 +252,9 @@ impl Roster {
         region: &Region,
     ) -> Result<(), Full> {
         let number = self.region_number(region)?;
-        let name = if channel_name == self.device_id(index) {
-            self.entries[index.slot()].id
+        let entry = self.entries[index.slot()];
+        let (name_start, name_length) = if channel_name == self.device_id(index) {
+            (entry.id_start, entry.id_length)
         } else {
             self.add_text(channel_name)?
         };
@@ -182,7 +263,8 @@ impl Roster {
             entry.remove();
         }
         let entry = &mut self.entries[index.slot()];
-        entry.name = name;
+        entry.name_start = name_start;
+        entry.name_length = name_length;
         entry.region = number;
         self.add_name(index);
         Ok(())
@@ -206,17 +288,18 @@ impl Roster {
     /// Notes a device's row that this run has put on disk.
     pub fn record(&mut self, index: DeviceIndex, status: Status, place: Place) {
         self.recall(index, status, place);
-        self.entries[index.slot()].is_recorded_now = true;
+        self.entries[index.slot()].mark = Mark::RecordedNow;
     }
 
     /// The device's ID.
     pub fn device_id(&self, index: DeviceIndex) -> &str {
-        self.text_of(self.entries[index.slot()].id)
+        self.id_of(&self.entries[index.slot()])
     }
 
     /// Its channel's name.
     pub fn channel_name(&self, index: DeviceIndex) -> &str {
-        self.text_of(self.entries[index.slot()].name)
+        let entry = &self.entries[index.slot()];
+        span(&self.text, entry.name_start, entry.name_length)
     }
 
     /// Its Region.
@@ -255,19 +338,20 @@ impl Roster {
 
     /// Whether its row was written in this run.
     pub fn was_recorded_now(&self, index: DeviceIndex) -> bool {
-        self.entries[index.slot()].is_recorded_now
+        self.entries[index.slot()].mark == Mark::RecordedNow
     }
 
-    fn text_of(&self, text: Span) -> &str {
-        span(&self.text, text)
+    fn id_of(&self, entry: &Entry) -> &str {
+        span(&self.text, entry.id_start, entry.id_length)
     }
 
-    fn add_text(&mut self, text: &str) -> Result<Span, Full> {
+    /// Keeps a text; says where it begins and how long it is.
+    fn add_text(&mut self, text: &str) -> Result<(u32, u16), Full> {
         let start = u32::try_from(self.text.len()).map_err(|_| Full)?;
-        let length = u32::try_from(text.len()).map_err(|_| Full)?;
-        start.checked_add(length).ok_or(Full)?;
+        let length = u16::try_from(text.len()).map_err(|_| Full)?;
+        start.checked_add(u32::from(length)).ok_or(Full)?;
         self.text.push_str(text);
-        Ok(Span { start, length })
+        Ok((start, length))
     }
 
     fn region_number(&mut self, region: &Region) -> Result<u16, Full> {
@@ -286,8 +370,7 @@ impl Roster {
     }
 
     fn add_name(&mut self, index: DeviceIndex) {
-        let entry = &self.entries[index.slot()];
-        if entry.id == entry.name {
+        if !self.entries[index.slot()].has_own_name() {
             return;
         }
         let hash = self.name_hash(index);
@@ -297,15 +380,15 @@ impl Roster {
             let entry = &entries[slot as usize];
             hasher.hash_one((
                 regions[usize::from(entry.region)].as_str(),
-                span(text, entry.name),
+                span(text, entry.name_start, entry.name_length),
             ))
         });
     }
 }
 
-fn span(text: &str, span: Span) -> &str {
-    let start = span.start as usize;
-    text.get(start..start + span.length as usize)
+fn span(text: &str, start: u32, length: u16) -> &str {
+    let start = start as usize;
+    text.get(start..start + usize::from(length))
         .unwrap_or_default()
 }
 
@@ -363,7 +446,30 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_small() {
-        assert!(size_of::<Entry>() <= 48, "{}", size_of::<Entry>());
+    fn of_several_rows_of_a_device_the_last_counts_in_the_place_of_the_first() {
+        let mut roster = Roster::new();
+        let here = region("eu-west-1");
+        let place = |offset| Place { offset, length: 10 };
+        let rows = [
+            ("a", "x", Status::Failed),
+            ("b", "b", Status::Created),
+            ("a", "y", Status::Created),
+        ];
+        for (number, (id, name, status)) in (0..).zip(rows) {
+            roster
+                .push_row(id, name, &here, status, place(number * 10))
+                .unwrap();
+        }
+        roster.index();
+        let (a, b) = (roster.find("a").unwrap(), roster.find("b").unwrap());
+        assert!(a < b);
+        assert_eq!(roster.status(a), Some(Status::Created));
+        assert_eq!(roster.place(a), Some(place(20)));
+        assert_eq!(roster.channel_name(a), "y");
+        assert_eq!(roster.holders(&here, "x").next(), None);
+        assert_eq!(roster.holders(&here, "y").collect::<Vec<_>>(), [a]);
+        assert_eq!(roster.find_next("a", Some(b)), Some(a));
+        let with_row = roster.iter().filter(|index| roster.place(*index).is_some());
+        assert_eq!(with_row.collect::<Vec<_>>(), [a, b]);
     }
 }

@@ -161,7 +161,10 @@ impl Tally {
         Pace {
             #[expect(clippy::cast_precision_loss, reason = "a count of a few seconds")]
             now: made as f64 / window,
-            limit: working.map(|lane| lane.limiter.rate()).sum(),
+            // An empty sum of floats is -0.
+            limit: working
+                .map(|lane| lane.limiter.rate())
+                .fold(0.0, |sum, rate| sum + rate),
         }
     }
 
@@ -256,11 +259,8 @@ impl Inner {
             Status::Created => self.created(&row.region, Instant::now()),
             Status::Exists => self.counts.exists += 1,
             Status::Failed => {
-                *self
-                    .counts
-                    .failed
-                    .entry(row.error_code.clone())
-                    .or_default() += 1
+                let code = row.error_code.clone();
+                *self.counts.failed.entry(code).or_default() += 1;
             }
             Status::Invalid => self.counts.invalid += 1,
             Status::Deleted => {}

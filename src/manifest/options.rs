@@ -1,13 +1,12 @@
 //! What the command line says about a manifest, and the texts of its flags.
 
 use std::fmt;
-use std::str::FromStr;
 
 use regex::Regex;
 
 use super::error::ManifestError;
-use crate::device::{Invalid, MessageTtl, Region, Tag, shown};
-use crate::template::{Template, TemplateError};
+use crate::device::{MessageTtl, Region, Tag, shown};
+use crate::template::Template;
 
 /// How a manifest is to be read.
 #[derive(Debug, Clone)]
@@ -117,40 +116,11 @@ impl IdPattern {
     pub fn matches(&self, device_id: &str) -> bool {
         self.anchored.is_match(device_id)
     }
-
-    /// The pattern as it was given.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-}
-
-impl FromStr for IdPattern {
-    type Err = regex::Error;
-
-    fn from_str(text: &str) -> Result<Self, regex::Error> {
-        Self::parse(text)
-    }
 }
 
 impl fmt::Display for IdPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
-    }
-}
-
-/// Reads the value of `--delimiter`: one character, or `tab` or `\t`.
-pub fn parse_delimiter(text: &str) -> Result<u8, Invalid> {
-    match text.as_bytes() {
-        b"tab" | b"\\t" => Ok(b'\t'),
-        [delimiter] => {
-            check_delimiter(*delimiter).map_err(Invalid::new)?;
-            Ok(*delimiter)
-        }
-        _ => Err(Invalid::new(format!(
-            "the delimiter {} is not one ASCII character; expected for example ',' ';' or 'tab'",
-            shown(text)
-        ))),
     }
 }
 
@@ -163,29 +133,6 @@ fn check_delimiter(delimiter: u8) -> Result<(), String> {
             "byte 0x{delimiter:02X} cannot delimit cells; expected one ASCII character other than a quote or a line end"
         ))
     }
-}
-
-/// Reads the value of `--tag`: `KEY=TEMPLATE`, parted at the first `=`.
-pub fn parse_tag(text: &str) -> Result<(Box<str>, Template), TagFlagError> {
-    let (key, template) = text.split_once('=').ok_or_else(|| {
-        Invalid::new(format!(
-            "{} has no '='; expected KEY=TEMPLATE, such as Site={{site}}",
-            shown(text)
-        ))
-    })?;
-    Tag::check_key(key)?;
-    Ok((key.into(), Template::parse(template)?))
-}
-
-/// Why a text is no `KEY=TEMPLATE`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TagFlagError {
-    /// No `=`, or a key that the service refuses.
-    #[error(transparent)]
-    Key(#[from] Invalid),
-    /// The template cannot be read.
-    #[error(transparent)]
-    Template(#[from] TemplateError),
 }
 
 #[cfg(test)]
@@ -224,47 +171,6 @@ mod tests {
     fn a_pattern_must_be_sound_by_itself() {
         assert!(IdPattern::parse("a)|(b").is_err());
         assert!(IdPattern::parse("(").is_err());
-    }
-
-    #[test]
-    fn delimiters() {
-        assert_eq!(parse_delimiter(";"), Ok(b';'));
-        assert_eq!(parse_delimiter("tab"), Ok(b'\t'));
-        assert_eq!(parse_delimiter("\\t"), Ok(b'\t'));
-        assert_eq!(parse_delimiter("\t"), Ok(b'\t'));
-        assert_eq!(
-            parse_delimiter(";;").unwrap_err().to_string(),
-            "the delimiter ';;' is not one ASCII character; expected for example ',' ';' or 'tab'"
-        );
-        assert!(parse_delimiter("").is_err());
-        assert!(parse_delimiter("é").is_err());
-        assert_eq!(
-            parse_delimiter("\"").unwrap_err().to_string(),
-            "byte 0x22 cannot delimit cells; expected one ASCII character other than a quote or a line end"
-        );
-    }
-
-    #[test]
-    fn tags_are_parted_at_the_first_equals_sign() {
-        let (key, template) = parse_tag("Site=a={site}").unwrap();
-        assert_eq!((&*key, template.as_str()), ("Site", "a={site}"));
-        assert_eq!(
-            parse_tag("Site").unwrap_err().to_string(),
-            "'Site' has no '='; expected KEY=TEMPLATE, such as Site={site}"
-        );
-        assert_eq!(
-            parse_tag("aws:x=1").unwrap_err().to_string(),
-            "the tag key 'aws:x' starts with 'aws:', which is reserved"
-        );
-        assert_eq!(
-            parse_tag("=1").unwrap_err().to_string(),
-            "the tag key '' has 0 characters; it must have 1 to 128"
-        );
-        assert_eq!(
-            parse_tag("Site={site").unwrap_err().to_string(),
-            "the template '{site' has a '{' at character 1 that is never closed; expected '}' after the column's \
-             name, or '{{' for a literal brace"
-        );
     }
 
     #[test]

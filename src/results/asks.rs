@@ -64,6 +64,12 @@ impl Asked {
         self.pairs.shrink_to_fit();
     }
 
+    /// Whether nothing is known of any device.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
     /// The digest of what was asked for the device last, where that is known.
     #[must_use]
     pub fn get(&self, device_id: &str) -> Option<u32> {

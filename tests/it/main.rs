@@ -1,3 +1,18 @@
 //! The integration tests: the real binary, against its own emulator over HTTP, without network or AWS.
+//!
+//! They are written from what the tool promises, not from how it is built: each shows the exit code, what is said on
+//! standard error, what was sent, and what stands in the files.
 
+mod emulate;
+mod faults;
+mod manifest;
+mod output;
+mod place;
+mod refusals;
+mod rerun;
+mod results;
 mod service;
+mod signals;
+mod stops;
+mod stream;
+mod support;

@@ -18,7 +18,7 @@ use crate::results::record::{Status, timestamp};
 use crate::results::runs_line::{End, Lane, RunsLine};
 use crate::results::runs_log::RunsLog;
 use crate::results::writer::Closed;
-use crate::roster::Roster;
+use crate::roster::{DeviceIndex, Roster};
 use crate::tally::LaneTotals;
 
 /// What a run has besides its journal when it ends.
@@ -33,7 +33,7 @@ pub(super) struct Books {
 pub(super) fn say_unlisted(roster: &Roster) {
     let unlisted = roster
         .iter()
-        .filter(|index| !roster.is_listed(*index) && roster.status(*index).is_some())
+        .filter(|index| !roster.is_listed(*index) && roster.place(*index).is_some())
         .count();
     if unlisted > 0 {
         warn!(
@@ -53,28 +53,39 @@ pub(super) fn say_torn(journal: &Journal<RealDisk>) {
 }
 
 /// Puts the results in the manifest's order: a row for each device and each invalid line, others behind them.
+/// `invalid` are the rows of invalid lines, by their place in the manifest and in its order.
 pub(super) fn finish(
     journal: Journal<RealDisk>,
     roster: &Roster,
-    mut rows: Vec<(u64, FinishRow)>,
+    invalid: Vec<(u64, FinishRow)>,
 ) -> Result<(), Error> {
-    let placed = |index| Some((index, roster.place(index)?));
-    let listed = roster
+    let with_row = |index: &DeviceIndex| roster.place(*index).is_some();
+    let (mut listed, unlisted): (Vec<_>, Vec<_>) = roster
         .iter()
-        .filter_map(placed)
-        .filter_map(|(index, place)| {
-            let at = roster.manifest_at(index)?;
-            Some((at, FinishRow::Kept(place)))
-        });
-    rows.extend(listed);
-    rows.sort_by_key(|(at, _)| *at);
-    let unlisted = roster
-        .iter()
-        .filter_map(placed)
-        .filter(|(index, _)| !roster.is_listed(*index))
-        .map(|(_, place)| FinishRow::Kept(place));
-    let in_order = rows.into_iter().map(|(_, row)| row).chain(unlisted);
-    match put_in_order(journal, in_order) {
+        .filter(with_row)
+        .partition(|index| roster.is_listed(*index));
+    if !listed.is_sorted_by_key(|index| roster.manifest_at(*index)) {
+        listed.sort_unstable_by_key(|index| roster.manifest_at(*index));
+    }
+    let mut listed = listed.into_iter().peekable();
+    let mut invalid = invalid.into_iter().peekable();
+    let kept = |index| roster.place(index).map(FinishRow::Kept);
+    let in_order = std::iter::from_fn(|| {
+        let device_at = listed.peek().and_then(|index| roster.manifest_at(*index));
+        let line_comes_first = match (invalid.peek(), device_at) {
+            (Some((line_at, _)), Some(device_at)) => *line_at < device_at,
+            (line, _) => line.is_some(),
+        };
+        if line_comes_first {
+            invalid.next().map(|(_, row)| row)
+        } else {
+            listed.next().and_then(kept)
+        }
+    });
+    match put_in_order(
+        journal,
+        in_order.chain(unlisted.into_iter().filter_map(kept)),
+    ) {
         Ok(Finished::Unchanged | Finished::Replaced) => Ok(()),
         Ok(Finished::SavedBeside(path)) => Err(Error::Stopped(Stop::Results(format!(
             "the results file was renamed, replaced or deleted by another program during the run; the complete \
@@ -97,8 +108,14 @@ impl Run {
             error!("{line}");
         }
         let unwritten = closed.failure.is_some();
-        let roster =
+        let mut roster =
             std::mem::take(&mut *books.roster.lock().unwrap_or_else(PoisonError::into_inner));
+        // On disk, though nobody waited to hear of it.
+        for (row, place) in &closed.unclaimed {
+            if let Some(index) = roster.find(&row.device_id) {
+                roster.record(index, row.status, *place);
+            }
+        }
         let mut ended = match stop {
             Some(stop) => Err(Error::Stopped(stop)),
             None => Ok(()),
@@ -168,13 +185,16 @@ impl Run {
     }
 
     /// Shows how the run ended, writes the summary, and gives the exit code.
-    pub(super) fn conclude(mut self, args: &ProvisionArgs, ended: Result<(), Error>) -> u8 {
-        self.note_end(&ended);
+    pub(super) fn conclude(mut self, args: &ProvisionArgs, ended: &Result<(), Error>) -> u8 {
+        self.note_end(ended);
         let refused = self.summary.exit_code == 2;
         if self.summary.is_retryable() && !refused {
             self.summary.resume = Some(command_line());
         }
-        if let Err(error) = &ended {
+        // A signal was answered when it came.
+        if let Err(error) = ended
+            && self.summary.exit_code < 128
+        {
             error!("{error}");
         }
         if !refused {
@@ -218,7 +238,8 @@ fn asks(roster: &Roster) -> impl Iterator<Item = Asks> {
 
 /// The command that this process was started with, fit to be typed again.
 fn command_line() -> String {
-    let quoted = std::env::args().map(|argument| {
+    let quoted = std::env::args_os().map(|argument| {
+        let argument = argument.to_string_lossy().into_owned();
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
         if !argument.is_empty() && argument.chars().all(plain) {
             argument

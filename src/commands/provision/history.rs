@@ -25,7 +25,6 @@ impl History {
         let mut reader = Reader {
             roster: Roster::new(),
             account: None,
-            last: None,
             region: None,
         };
         let journal =
@@ -38,6 +37,7 @@ impl History {
                     ),
                 }
             })?;
+        reader.roster.index();
         Ok(Self {
             journal,
             roster: reader.roster,
@@ -61,7 +61,6 @@ impl From<ReadError> for Unusable {
 struct Reader {
     roster: Roster,
     account: Option<AccountId>,
-    last: Option<crate::roster::DeviceIndex>,
     /// The last row's Region: mostly the next one's as well.
     region: Option<Region>,
 }
@@ -80,41 +79,20 @@ impl Reader {
             line: entry.line,
             problem,
         };
-        let region = self
-            .region(row.region)
-            .map_err(|error| unusable(error.to_string()))?;
-        let index = match self.roster.find_next(row.device_id, self.last) {
-            Some(index) => {
-                let same_channel = self.roster.channel_name(index) == row.channel_name
-                    && *self.roster.region(index) == region;
-                if !same_channel {
-                    self.roster
-                        .rename(index, row.channel_name, &region)
-                        .map_err(|full| unusable(full.to_string()))?;
-                }
-                index
-            }
-            None => self
-                .roster
-                .insert(row.device_id, row.channel_name, &region)
-                .map_err(|error| unusable(error.to_string()))?,
+        let region = match self.region.take() {
+            Some(region) if region.as_str() == row.region => region,
+            _ => Region::parse(row.region).map_err(|invalid| unusable(invalid.to_string()))?,
         };
-        self.last = Some(index);
-        self.roster.recall(index, row.status, entry.place);
-        Ok(())
-    }
-
-    fn region(&mut self, text: &str) -> Result<Region, crate::device::Invalid> {
-        if let Some(region) = self
-            .region
-            .as_ref()
-            .filter(|region| region.as_str() == text)
-        {
-            return Ok(region.clone());
-        }
-        let region = Region::parse(text)?;
-        self.region = Some(region.clone());
-        Ok(region)
+        let region = self.region.insert(region);
+        self.roster
+            .push_row(
+                row.device_id,
+                row.channel_name,
+                region,
+                row.status,
+                entry.place,
+            )
+            .map_err(|full| unusable(full.to_string()))
     }
 
     fn check_account(&mut self, line: u64, account: &str) -> Result<(), Unusable> {

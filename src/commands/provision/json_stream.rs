@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 use tracing::warn;
 
+use crate::device::ChannelArn;
 use crate::event::{Event, Listener};
 use crate::results::record::Row;
 
@@ -41,7 +42,7 @@ impl<'a> From<&'a Row> for Line<'a> {
             channel_name: &row.channel_name,
             region: &row.region,
             status: row.status.as_str(),
-            channel_arn: row.channel_arn.as_ref().map(|arn| arn.as_str()),
+            channel_arn: row.channel_arn.as_ref().map(ChannelArn::as_str),
             attempts: row.attempts,
             started_at: row.started_at.map(time),
             finished_at: row.finished_at.map(time),

@@ -16,6 +16,7 @@ mod source;
 mod target;
 mod work;
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::io::Stdin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +24,7 @@ use std::time::SystemTime;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::cli::ProvisionArgs;
 use crate::clock::WallClock;
@@ -32,7 +33,7 @@ use crate::engine::{self, Engine, Parts, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::{Event, Listener, Listeners};
 use crate::logging::{self, Console};
-use crate::manifest::{Hashed, Rows};
+use crate::manifest::{Manifest, Options, Rows};
 use crate::plan::{Counts, Rules};
 use crate::progress::Progress;
 use crate::results::disk::RealDisk;
@@ -40,7 +41,7 @@ use crate::results::finish::{FinishRow, remove_leftover};
 use crate::results::journal::Journal;
 use crate::results::runs_log::RunsLog;
 use crate::results::writer;
-use crate::roster::Roster;
+use crate::roster::{DeviceIndex, Roster};
 use crate::service::aws::AwsService;
 use crate::summary::Summary;
 use crate::tally::Tally;
@@ -54,11 +55,17 @@ use work::{LaneWork, ListedWork, SharedRoster};
 /// Regions of a stream that may wait to be begun.
 const ARRIVALS_WAITING: usize = 16;
 
+/// Invalid rows that are named on the screen; all are in the results.
+const SHOWN_INVALID: usize = 10;
+
 /// Rows of invalid lines handed to the journal at once.
 const INVALID_BATCH: usize = 1_000;
 
 /// How long a service that was once reached may stay silent before the run stops.
 const MAX_OFFLINE: std::time::Duration = std::time::Duration::from_mins(15);
+
+/// The engine over the AWS SDK and the results file.
+type ProvisionEngine = Engine<AwsService, FileLedger, LaneWork>;
 
 /// Runs the subcommand and says with which exit code it ended.
 pub async fn run(args: ProvisionArgs) -> u8 {
@@ -86,7 +93,7 @@ pub async fn run(args: ProvisionArgs) -> u8 {
             .add(Arc::new(json_stream::JsonStream::default()));
     }
     let ended = run.provision(&args).await;
-    run.conclude(&args, ended)
+    run.conclude(&args, &ended)
 }
 
 /// What a run is made of before it knows its files.
@@ -119,7 +126,8 @@ impl Run {
                 let manifest = Arc::clone(manifest);
                 let rules = std::mem::take(&mut ready.rules);
                 let planned = source::plan(&manifest, &mut ready.roster, rules)?;
-                self.check_plan(args, &planned)?;
+                say_invalid(&planned.invalid);
+                check_plan(args, &planned)?;
                 self.note(&planned.counts);
                 if planned.work.is_empty() {
                     return self.nothing_to_do(ready, &planned);
@@ -134,36 +142,36 @@ impl Run {
     async fn prepare(&mut self, args: &ProvisionArgs) -> Result<Ready, Error> {
         let emulator = args.service.emulator;
         let paths = Paths::new(&args.manifest, args.results.file.as_deref(), emulator)?;
+        if paths.manifest.is_none() && args.input.strict {
+            let message = "--strict looks at all rows before it starts, which standard input does not allow; give a \
+                           file, or leave --strict out";
+            return Err(Error::refused("usage", message));
+        }
         self.summary.manifest = Some(args.manifest.clone());
         self.summary.results = Some(paths.results.clone());
+        if args.input.strict && paths.manifest.is_none() {
+            let message = "--strict needs the whole manifest before the first call, but standard input is read as it \
+                           comes; give a file, or leave --strict out";
+            return Err(Error::refused("usage", message));
+        }
         if let Some(manifest) = paths.manifest.as_deref().filter(|path| !path.exists()) {
             let message = format!("the manifest {} does not exist", manifest.display());
             return Err(Error::refused("manifest", message));
         }
+        paths.check_place()?;
         let target = Target::load(&args.service, &args.pace).await?;
         self.summary.emulator = target.is_emulator();
         self.summary.endpoint = target.url().map(str::to_owned);
         let options = source::options(&args.input, target.default_region())?;
-        let source = Source::open(paths.manifest.as_deref(), &options)?;
+        let (source, (log, history)) = open_files(&paths, options).await?;
         for warning in source.warnings() {
             warn!("{warning}");
         }
-        let log = RunsLog::lock(&RealDisk, &paths.results)
-            .map_err(|error| Error::refused("results", error.to_string()))?;
-        remove_leftover(&RealDisk, &paths.results).map_err(|error| {
-            Error::refused(
-                "results",
-                format!(
-                    "what a killed run left beside {} cannot be removed: {error}",
-                    paths.results.display()
-                ),
-            )
-        })?;
         let History {
             journal,
             roster,
             account,
-        } = History::read(&paths.results)?;
+        } = history;
         settings::check(args, &log, &roster)?;
         target.check_kind(account.as_ref(), &paths.results)?;
         let expected = target::expected(args.service.account.as_ref(), account, &paths.results)?;
@@ -178,28 +186,6 @@ impl Run {
             rules,
             expected,
         })
-    }
-
-    fn check_plan(&mut self, args: &ProvisionArgs, planned: &Planned) -> Result<(), Error> {
-        let Counts {
-            listed, invalid, ..
-        } = planned.counts;
-        if let Some(expected) = args.input.expect.filter(|expected| *expected != listed) {
-            let message = format!(
-                "the manifest lists {listed} devices, but --expect {expected} was given; nothing was attempted"
-            );
-            return Err(Error::refused("unexpected-count", message));
-        }
-        if args.input.strict && invalid > 0 {
-            for line in planned.invalid.iter().take(20) {
-                error!("{}", line.row().error_message);
-            }
-            let message = format!(
-                "{invalid} rows of the manifest are invalid and --strict was given; nothing was attempted"
-            );
-            return Err(Error::refused("invalid-rows", message));
-        }
-        Ok(())
     }
 
     fn note(&mut self, counts: &Counts) {
@@ -234,14 +220,27 @@ impl Run {
         for line in &planned.invalid {
             self.listeners.tell(&Event::Recorded { row: &line.row() });
         }
-        if self.summary.emulator {
+        let Counts {
+            listed,
+            done,
+            deleted,
+            invalid,
+            ..
+        } = planned.counts;
+        info!(
+            "nothing to do: {}",
+            match (listed, deleted, invalid) {
+                (0, ..) => "the manifest has no valid row",
+                (_, 1.., _) => "every valid row has its channel, or had one that was deleted",
+                (_, _, 1..) => "every valid row has its channel",
+                _ => "every device has its channel",
+            }
+        );
+        if self.summary.emulator && done > 0 {
             info!(
-                "nothing to do: every device has its row. The emulator that made those channels ended with its run; \
-                 delete {} to rehearse again",
+                "the emulator that made these channels ended with its run; delete {} to rehearse again",
                 ready.paths.results.display()
             );
-        } else {
-            info!("nothing to do: every device has its row");
         }
         Ok(())
     }
@@ -281,16 +280,7 @@ impl Run {
         };
         let mut engine = Engine::new(parts);
         if let Source::File(manifest) = &ready.source {
-            for (region, devices) in regions {
-                let service = ready.target.service(&region);
-                let work = LaneWork::Listed(ListedWork {
-                    region: region.clone(),
-                    manifest: manifest.cursor(),
-                    roster: Arc::clone(&roster),
-                    devices: devices.into_iter(),
-                });
-                engine.add_lane(region, service, work);
-            }
+            add_lanes(&mut engine, regions, manifest, &ready.target, &roster);
         }
         let reconcile = !args.service.no_reconcile;
         if reconcile {
@@ -378,11 +368,19 @@ impl Run {
                 .as_ref()
                 .filter(|expected| *expected != found)
             {
-                let message = Stop::WrongAccount {
-                    expected: expected.clone(),
-                    found: found.clone(),
+                let message = if ready.target.is_emulator() {
+                    format!(
+                        "--account is {expected}, but the emulator's account is always {found}; leave --account out \
+                         of a rehearsal"
+                    )
+                } else {
+                    let stop = Stop::WrongAccount {
+                        expected: expected.clone(),
+                        found: found.clone(),
+                    };
+                    stop.to_string()
                 };
-                return Err(Error::refused("wrong-account", message.to_string()));
+                return Err(Error::refused("wrong-account", message));
             }
             ready.expected = Some(found.clone());
         }
@@ -401,7 +399,7 @@ impl Run {
     fn check_census(
         &mut self,
         args: &ProvisionArgs,
-        engine: &Engine<AwsService, FileLedger, LaneWork>,
+        engine: &ProvisionEngine,
     ) -> Result<(), Error> {
         match self.stop.cause() {
             Some(stop @ Stop::WrongAccount { .. }) => {
@@ -450,9 +448,9 @@ impl Journey {
     async fn stream(
         &mut self,
         args: &ProvisionArgs,
-        rows: Box<Rows<Hashed<Stdin>>>,
+        rows: Box<Rows<Stdin>>,
         rules: Rules,
-        engine: Engine<AwsService, FileLedger, LaneWork>,
+        engine: ProvisionEngine,
         target: Arc<Target>,
     ) -> (Option<Stop>, Streamed) {
         let (arrivals, arriving) = mpsc::channel(ARRIVALS_WAITING);
@@ -467,7 +465,8 @@ impl Journey {
             listeners: self.listeners.clone(),
             stop: self.stop.clone(),
             arrivals,
-            target,
+            // Shared, not given away: with it the reader would end the emulator as soon as it has read all.
+            target: Arc::clone(&target),
             runtime: Handle::current(),
             progress: Arc::clone(&progress),
         };
@@ -484,6 +483,92 @@ impl Journey {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         (stop, streamed)
+    }
+}
+
+/// Refuses a plan that is not what the person expects, before anything is sent.
+fn check_plan(args: &ProvisionArgs, planned: &Planned) -> Result<(), Error> {
+    let Counts {
+        listed, invalid, ..
+    } = planned.counts;
+    if let Some(expected) = args.input.expect.filter(|expected| *expected != listed) {
+        let message = format!(
+            "the manifest lists {listed} devices, but --expect {expected} was given; nothing was attempted"
+        );
+        return Err(Error::refused("unexpected-count", message));
+    }
+    if args.input.strict && invalid > 0 {
+        let message = format!(
+            "{invalid} rows of the manifest are invalid and --strict was given; nothing was attempted"
+        );
+        return Err(Error::refused("invalid-rows", message));
+    }
+    Ok(())
+}
+
+/// Says which rows are invalid, the first few of them.
+fn say_invalid(lines: &[InvalidLine]) {
+    for line in lines.iter().take(SHOWN_INVALID) {
+        warn!("invalid row: {}", line.row().error_message);
+    }
+    let more = lines.len().saturating_sub(SHOWN_INVALID);
+    if more > 0 {
+        warn!("{more} more rows are invalid");
+    }
+}
+
+/// Opens the manifest, and locks and reads the results: side by side where there are results, since both may be large;
+/// else one after the other, so that a manifest that cannot be read leaves nothing behind.
+async fn open_files(
+    paths: &Paths,
+    options: Options,
+) -> Result<(Source, (RunsLog<RealDisk>, History)), Error> {
+    let manifest = paths.manifest.clone();
+    if manifest.is_none() || !paths.results.exists() {
+        let source = Source::open(manifest.as_deref(), &options)?;
+        return Ok((source, open_results(paths)?));
+    }
+    let opening = tokio::task::spawn_blocking(move || Source::open(manifest.as_deref(), &options));
+    let results = open_results(paths);
+    let source = opening.await.map_err(|error| {
+        Error::refused(
+            "manifest",
+            format!("the manifest could not be read: {error}"),
+        )
+    })?;
+    Ok((source?, results?))
+}
+
+fn open_results(paths: &Paths) -> Result<(RunsLog<RealDisk>, History), Error> {
+    let log = RunsLog::lock(&RealDisk, &paths.results)
+        .map_err(|error| Error::refused("results", error.to_string()))?;
+    remove_leftover(&RealDisk, &paths.results).map_err(|error| {
+        let message = format!(
+            "what a killed run left beside {} cannot be removed: {error}",
+            paths.results.display()
+        );
+        Error::refused("results", message)
+    })?;
+    Ok((log, History::read(&paths.results)?))
+}
+
+/// A lane for each Region of a planned file.
+fn add_lanes(
+    engine: &mut ProvisionEngine,
+    regions: BTreeMap<Region, Vec<DeviceIndex>>,
+    manifest: &Arc<Manifest>,
+    target: &Target,
+    roster: &SharedRoster,
+) {
+    for (region, devices) in regions {
+        let work = LaneWork::Listed(Box::new(ListedWork {
+            region: region.clone(),
+            manifest: manifest.cursor(),
+            roster: Arc::clone(roster),
+            devices: devices.into_iter(),
+        }));
+        let service = target.service(&region);
+        engine.add_lane(region, service, work);
     }
 }
 

@@ -1,0 +1,243 @@
+//! Manifests, flags and configurations with which nothing can be attempted: one clear error, exit 2, nothing sent and
+//! nothing written.
+
+use crate::support::{Bench, Call, Cloud, REGION};
+
+/// Runs it and checks that it is refused for this reason, without a request or a change.
+#[track_caller]
+fn refused(bench: &Bench, cloud: &Cloud, call: Call, reasons: &[&str]) {
+    let before = bench.files();
+    let mut done = call.run().exits(2);
+    for reason in reasons {
+        done = done.says(reason);
+    }
+    assert_eq!(done.stdout, "");
+    assert_eq!(cloud.all_requests(), 0);
+    assert_eq!(bench.files(), before);
+}
+
+/// This manifest is unreadable; the file is named, and these words say why.
+#[track_caller]
+fn unreadable(manifest: impl AsRef<[u8]>, reasons: &[&str]) {
+    let bench = Bench::new();
+    bench.write("d.csv", manifest);
+    let cloud = Cloud::new();
+    refused(&bench, &cloud, bench.provision(cloud.url()), &["d.csv"]);
+    refused(&bench, &cloud, bench.provision(cloud.url()), reasons);
+}
+
+/// These flags are refused with a good manifest.
+#[track_caller]
+fn refuses_flags(flags: &[&str], reasons: &[&str]) {
+    let bench = Bench::with("device_id,line\nCAM-1,7\n");
+    let cloud = Cloud::new();
+    let call = bench.provision(cloud.url()).args(flags);
+    refused(&bench, &cloud, call, reasons);
+}
+
+#[test]
+fn utf_16_is_refused_with_the_way_out() {
+    let text = "device_id\r\nCAM-1\r\n";
+    let little: Vec<u8> = std::iter::once(0xfeff)
+        .chain(text.encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let big: Vec<u8> = std::iter::once(0xfeff)
+        .chain(text.encode_utf16())
+        .flat_map(u16::to_be_bytes)
+        .collect();
+    let bare: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for bytes in [little, big, bare] {
+        unreadable(bytes, &["UTF-16", "UTF-8"]);
+    }
+}
+
+#[test]
+fn other_encodings_and_binary_files_are_refused() {
+    unreadable(b"device_id\nGer\xe4t\n", &["line 2", "UTF-8"]);
+    unreadable("device_id\nCAM-1\nCAM\0-2\n", &["line 3", "NUL"]);
+    unreadable(b"PK\x03\x04\x14\0\x06\0", &["workbook"]);
+}
+
+#[test]
+fn a_file_without_header_column_or_row_is_refused() {
+    unreadable("", &["empty"]);
+    unreadable("\u{feff}", &["empty"]);
+    unreadable("device_id\n", &["no row"]);
+    unreadable("CAM-1\nCAM-2\n", &["line 1", "device_id"]);
+    unreadable(
+        "serial,name\nCAM-1,x\n",
+        &["line 1", "device_id", "--id-column"],
+    );
+    unreadable("device_id,line,line\nCAM-1,1,2\n", &["line 1", "'line'"]);
+}
+
+#[test]
+fn a_quote_that_swallows_the_rest_is_refused() {
+    unreadable(
+        "device_id,note\nCAM-1,a\nCAM-2,\"b\nCAM-3,c\nCAM-4,d\n",
+        &["line 3", "quote"],
+    );
+}
+
+#[test]
+fn a_directory_and_a_file_that_is_not_there_are_refused() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path("d.csv")).unwrap();
+    let cloud = Cloud::new();
+    let call = bench.provision(cloud.url());
+    refused(&bench, &cloud, call, &["d.csv", "directory"]);
+    let call = bench.provision_file("nowhere.csv", cloud.url());
+    refused(&bench, &cloud, call, &["nowhere.csv"]);
+    assert!(!bench.has("nowhere.results.csv"));
+}
+
+#[test]
+fn a_header_with_an_impossible_tag_key_is_refused_or_its_rows_are_invalid() {
+    for key in ["tag:aws:x", "tag:a,b"] {
+        let bench = Bench::with(&format!("device_id,\"{key}\"\nCAM-1,x\n"));
+        let cloud = Cloud::new();
+        let done = bench.provision(cloud.url()).run();
+        assert!(matches!(done.code, Some(2 | 3)), "{done}");
+        assert_eq!(cloud.creates(), 0);
+    }
+}
+
+#[test]
+fn templates_that_cannot_be_filled_are_refused() {
+    refuses_flags(
+        &["--channel-name", "{nowhere}"],
+        &["--channel-name", "nowhere"],
+    );
+    refuses_flags(&["--channel-name", "x{line"], &["--channel-name"]);
+    refuses_flags(&["--tag", "T={nowhere}"], &["--tag", "nowhere"]);
+    refuses_flags(&["--tag", "aws:T=x"], &["aws:"]);
+    refuses_flags(&["--tag", "T"], &["--tag"]);
+}
+
+#[test]
+fn flags_out_of_range_are_refused_with_the_range() {
+    for (flag, value, reason) in [
+        ("--message-ttl", "4", "5 to 120"),
+        ("--message-ttl", "121", "5 to 120"),
+        ("--rate", "0", "0.1"),
+        ("--rate", "0.09", "0.1"),
+        ("--rate", "1000001", "1000000"),
+        ("--rate", "fast", "auto"),
+        ("--workers", "0", "1"),
+        ("--max-attempts", "0", "1"),
+        ("--timeout", "soon", "10s"),
+        ("--max-throttled", "-1s", "max-throttled"),
+        ("--max-failures", "101%", "percentage"),
+        ("--id-pattern", "(", "--id-pattern"),
+        ("--delimiter", "|", "delimiter"),
+        ("--region", "Frankfurt", "'Frankfurt'"),
+        ("--account", "123", "12 digits"),
+        ("--limit", "0", "limit"),
+        ("--on-exists", "sing", "adopt"),
+        ("--progress", "fancy", "plain"),
+        ("--log-format", "xml", "json"),
+    ] {
+        let bench = Bench::of(1);
+        let cloud = Cloud::new();
+        let flag = format!("{flag}={value}");
+        // Not through `provision`, which gives a Region and a rate of its own.
+        let call = bench.call(&["provision", "d.csv", "--endpoint-url", cloud.url(), &flag]);
+        refused(&bench, &cloud, call, &[reason]);
+    }
+}
+
+#[test]
+fn http_is_for_loopback_only() {
+    for url in [
+        "http://kinesisvideo.example.com",
+        "http://192.0.2.1:4567",
+        "http://localhost.example.com",
+        "http://127.0.0.1@example.com",
+        "ftp://127.0.0.1",
+        "nonsense",
+    ] {
+        let bench = Bench::of(1);
+        let cloud = Cloud::new();
+        refused(&bench, &cloud, bench.provision(url), &[]);
+        assert!(!bench.has("d.results.csv"));
+    }
+}
+
+#[test]
+fn the_environments_endpoints_are_held_to_the_same() {
+    for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KINESIS_VIDEO"] {
+        let bench = Bench::of(1);
+        let cloud = Cloud::new();
+        let call = bench
+            .call(&["provision", "d.csv", "--region", REGION])
+            .env(name, "http://192.0.2.1:4567");
+        refused(&bench, &cloud, call, &["http"]);
+    }
+}
+
+#[test]
+fn without_credentials_aws_is_not_called() {
+    let bench = Bench::of(1);
+    let cloud = Cloud::new();
+    let call = bench.call(&["provision", "d.csv", "--region", REGION]);
+    refused(&bench, &cloud, call, &["credentials"]);
+    assert!(!bench.has("d.results.csv"));
+}
+
+#[test]
+fn a_profile_that_is_not_there_is_refused() {
+    let bench = Bench::of(1);
+    let cloud = Cloud::new();
+    let call = bench.call(&[
+        "provision",
+        "d.csv",
+        "--region",
+        REGION,
+        "--profile",
+        "factory",
+    ]);
+    refused(&bench, &cloud, call, &["factory"]);
+}
+
+#[test]
+fn standard_input_needs_a_results_file_and_is_none() {
+    let bench = Bench::of(1);
+    let cloud = Cloud::new();
+    let call = bench
+        .provision_file("-", cloud.url())
+        .input("device_id\nA\n");
+    refused(&bench, &cloud, call, &["--results"]);
+    let call = bench.provision(cloud.url()).args(&["-o", "-"]);
+    refused(&bench, &cloud, call, &["--results"]);
+    let call = bench
+        .provision_file("-", cloud.url())
+        .args(&["-o", "r.csv", "--strict"])
+        .input("device_id\nA\n");
+    refused(&bench, &cloud, call, &["--strict"]);
+}
+
+#[test]
+fn results_are_never_written_over_the_manifest() {
+    let bench = Bench::of(1);
+    let cloud = Cloud::new();
+    for same in ["d.csv", "./d.csv"] {
+        let call = bench.provision(cloud.url()).args(&["-o", same]);
+        refused(&bench, &cloud, call, &["d.csv"]);
+    }
+}
+
+#[test]
+fn an_unknown_flag_or_command_is_refused() {
+    let bench = Bench::of(1);
+    bench
+        .call(&["provision", "d.csv", "--sing"])
+        .run()
+        .exits(2)
+        .says("--sing");
+    bench.call(&["sing"]).run().exits(2).says("sing");
+    bench.call(&["provision"]).run().exits(2).says("MANIFEST");
+    for later in ["plan", "verify", "rollback", "report", "completions", "man"] {
+        bench.call(&[later, "d.csv"]).run().exits(2);
+    }
+}

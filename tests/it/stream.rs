@@ -1,0 +1,157 @@
+//! The manifest on standard input.
+
+use crate::support::{Bench, Cloud, devices};
+
+#[test]
+fn a_stream_is_provisioned_in_order_of_arrival() {
+    let bench = Bench::new();
+    let cloud = Cloud::new();
+    bench
+        .provision_file("-", cloud.url())
+        .args(&["-o", "d.results.csv"])
+        .input("device_id,region\nB,\nC,us-east-1\nHalle 3,\nA,\nB,\n")
+        .run()
+        .exits(3);
+    assert_eq!(
+        bench.statuses(),
+        ["B created", "C created", "Halle 3 invalid", "A created"]
+    );
+    assert_eq!(cloud.creates(), 3);
+}
+
+#[test]
+fn devices_of_a_stream_are_made_before_it_ends() {
+    let bench = Bench::new();
+    let cloud = Cloud::new();
+    let mut running = bench
+        .provision_file("-", cloud.url())
+        .args(&["-o", "d.results.csv", "--json"])
+        .start();
+    running.say("device_id\nA\n");
+    assert!(running.line().contains(r#""device_id":"A""#));
+    running.say("B\n");
+    assert!(running.line().contains(r#""device_id":"B""#));
+    running.wait().exits(0);
+    assert_eq!(bench.statuses(), ["A created", "B created"]);
+}
+
+#[test]
+fn a_stream_is_resumed_like_a_file() {
+    let bench = Bench::new();
+    let cloud = Cloud::new();
+    let run = |count| {
+        bench
+            .provision_file("-", cloud.url())
+            .args(&["-o", "d.results.csv"])
+            .input(devices(1..=count))
+            .run()
+    };
+    run(3).exits(0);
+    run(5).exits(0);
+    assert_eq!(cloud.creates(), 5);
+    assert_eq!(bench.statuses().len(), 5);
+    run(5).exits(0);
+    assert_eq!(cloud.creates(), 5);
+}
+
+#[test]
+fn a_resumed_stream_adopts_what_exists() {
+    let bench = Bench::new();
+    let cloud = Cloud::new();
+    cloud.make_all(["CAM-0001", "CAM-0002"]);
+    let creates = cloud.creates();
+    bench
+        .provision_file("-", cloud.url())
+        .args(&["-o", "d.results.csv"])
+        .input(devices(1..=3))
+        .run()
+        .exits(0);
+    assert_eq!(
+        bench.statuses(),
+        ["CAM-0001 exists", "CAM-0002 exists", "CAM-0003 created"]
+    );
+    assert_eq!(cloud.creates() - creates, 1);
+}
+
+#[test]
+fn damage_in_a_stream_stops_the_run_and_what_came_before_is_kept() {
+    for (damage, reason) in [
+        (&b"C\0D\n"[..], "NUL"),
+        (b"Ger\xe4t\n", "UTF-8"),
+        (b"\"C\nD\nE\n", "quote"),
+    ] {
+        let bench = Bench::new();
+        let cloud = Cloud::new();
+        let mut input = b"device_id\nA\nB\n".to_vec();
+        input.extend_from_slice(damage);
+        bench
+            .provision_file("-", cloud.url())
+            .args(&["-o", "d.results.csv"])
+            .input(input)
+            .run()
+            .exits(1)
+            .says("line 4")
+            .says(reason);
+        for row in bench.rows("d.results.csv") {
+            assert_eq!(row["status"], "created");
+        }
+        assert_eq!(bench.statuses().len(), cloud.channels().len());
+    }
+}
+
+#[test]
+fn a_stream_without_a_header_attempts_nothing() {
+    let bench = Bench::new();
+    let cloud = Cloud::new();
+    for input in ["", "serial\nA\n"] {
+        bench
+            .provision_file("-", cloud.url())
+            .args(&["-o", "d.results.csv"])
+            .input(input)
+            .run()
+            .exits(2)
+            .says("standard input");
+        assert!(!bench.has("d.results.csv"));
+        assert_eq!(cloud.all_requests(), 0);
+    }
+}
+
+#[test]
+fn a_stream_with_fewer_devices_than_expected_says_so() {
+    let bench = Bench::new();
+    let cloud = Cloud::new();
+    bench
+        .provision_file("-", cloud.url())
+        .args(&["-o", "d.results.csv", "--expect", "3"])
+        .input(devices(1..=2))
+        .run()
+        .exits(1)
+        .says("--expect 3");
+}
+
+#[test]
+fn a_limit_ends_a_stream() {
+    let bench = Bench::new();
+    let cloud = Cloud::new();
+    bench
+        .provision_file("-", cloud.url())
+        .args(&["-o", "d.results.csv", "--limit", "2"])
+        .input(devices(1..=5))
+        .run();
+    assert_eq!(bench.statuses(), ["CAM-0001 created", "CAM-0002 created"]);
+}
+
+#[test]
+fn an_interrupted_stream_does_not_wait_for_its_input() {
+    let bench = Bench::new();
+    let cloud = Cloud::new();
+    let mut running = bench
+        .provision_file("-", cloud.url())
+        .args(&["-o", "d.results.csv", "--json"])
+        .start();
+    running.say("device_id\nA\n");
+    running.line();
+    running.signal("INT");
+    running.wait_open().exits(130);
+    assert_eq!(bench.statuses(), ["A created"]);
+}

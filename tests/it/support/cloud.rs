@@ -1,0 +1,161 @@
+//! The service: the emulator in this process, so that a test can look at what was asked and what there is.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kvs_fleet::emulator::faults::Fault;
+use kvs_fleet::emulator::operation::Operation;
+use kvs_fleet::emulator::{Emulator, Settings};
+use tokio::runtime::Runtime;
+
+use super::REGION;
+use super::wire::post;
+
+/// A running emulator that is as fast as it can be.
+pub(crate) struct Cloud {
+    emulator: Option<Emulator>,
+    url: String,
+    runtime: Runtime,
+}
+
+/// A fault as the command line spells it.
+pub(crate) fn fault(text: &str) -> Fault {
+    text.parse().unwrap()
+}
+
+impl Cloud {
+    /// Without latency, with a quota that is out of the way.
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// With these faults.
+    pub(crate) fn faulty(faults: &[&str]) -> Self {
+        Self::with(|settings| {
+            settings.faults = faults.iter().map(|text| fault(text)).collect();
+        })
+    }
+
+    /// With other settings.
+    pub(crate) fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings {
+            rate: 1_000_000.0,
+            burst: 1_000_000,
+            latency: Duration::ZERO,
+            ..Settings::default()
+        };
+        change(&mut settings);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let emulator = runtime
+            .block_on(Emulator::start("127.0.0.1:0".parse().unwrap(), settings))
+            .unwrap();
+        Self {
+            url: emulator.url(),
+            emulator: Some(emulator),
+            runtime,
+        }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Requests for an operation, whatever became of them.
+    pub(crate) fn requests(&self, operation: Operation) -> u64 {
+        let counts = self.emulator.as_ref().unwrap().tally().of(operation);
+        counts.answered + counts.refused + counts.throttled + counts.faults
+    }
+
+    /// Create requests, whatever became of them.
+    pub(crate) fn creates(&self) -> u64 {
+        self.requests(Operation::Create)
+    }
+
+    /// Requests of every kind.
+    pub(crate) fn all_requests(&self) -> u64 {
+        Operation::ALL
+            .into_iter()
+            .map(|operation| self.requests(operation))
+            .sum()
+    }
+
+    /// Create requests that were throttled.
+    pub(crate) fn throttled(&self) -> u64 {
+        let tally = self.emulator.as_ref().unwrap().tally();
+        tally.of(Operation::Create).throttled
+    }
+
+    /// The channels of [`REGION`]: name and ARN.
+    pub(crate) fn channels(&self) -> BTreeMap<String, String> {
+        self.channels_in(REGION)
+    }
+
+    /// The channels of a Region: name and ARN.
+    pub(crate) fn channels_in(&self, region: &str) -> BTreeMap<String, String> {
+        let answer = self.ask("/listSignalingChannels", region, r#"{"MaxResults":10000}"#);
+        answer["ChannelInfoList"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|channel| (text(&channel["ChannelName"]), text(&channel["ChannelARN"])))
+            .collect()
+    }
+
+    /// What Describe says of a channel.
+    pub(crate) fn describe(&self, name: &str) -> serde_json::Value {
+        let body = format!(r#"{{"ChannelName":"{name}"}}"#);
+        self.ask("/describeSignalingChannel", REGION, &body)["ChannelInfo"].clone()
+    }
+
+    /// The tags of a channel.
+    pub(crate) fn tags(&self, name: &str) -> BTreeMap<String, String> {
+        let arn = &self.channels()[name];
+        let body = format!(r#"{{"ResourceARN":"{arn}"}}"#);
+        let answer = self.ask("/ListTagsForResource", REGION, &body);
+        serde_json::from_value(answer["Tags"].clone()).unwrap()
+    }
+
+    /// Makes a channel, as somebody else would; its ARN.
+    pub(crate) fn make(&self, body: &str) -> String {
+        let answer = self.ask("/createSignalingChannel", REGION, body);
+        text(&answer["ChannelARN"])
+    }
+
+    /// Makes channels of these names.
+    pub(crate) fn make_all<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
+        for name in names {
+            self.make(&format!(
+                r#"{{"ChannelName":"{name}","ChannelType":"SINGLE_MASTER"}}"#
+            ));
+        }
+    }
+
+    /// Deletes a channel, as somebody else would.
+    pub(crate) fn delete(&self, name: &str) {
+        let arn = &self.channels()[name];
+        let body = format!(r#"{{"ChannelARN":"{arn}"}}"#);
+        self.ask("/deleteSignalingChannel", REGION, &body);
+    }
+
+    fn ask(&self, path: &str, region: &str, body: &str) -> serde_json::Value {
+        let (status, answer) = post(&self.url, path, region, body);
+        assert_eq!(status, 200, "{path}: {answer}");
+        serde_json::from_str(if answer.is_empty() { "{}" } else { &answer }).unwrap()
+    }
+}
+
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        if let Some(emulator) = self.emulator.take() {
+            self.runtime.block_on(emulator.stop());
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The binary as a child process: no configuration of this machine reaches it, and it cannot outlive its test.
+
+use std::fmt;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// A child that takes longer hangs. No test comes near it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The binary, about to be run.
+pub(crate) struct Call {
+    command: Command,
+    folder: PathBuf,
+    input: Option<Vec<u8>>,
+}
+
+impl Call {
+    pub(crate) fn new(folder: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kvs-fleet"));
+        command.current_dir(folder).env_clear();
+        for (name, value) in [
+            ("PATH", std::env::var_os("PATH").unwrap_or_default()),
+            ("HOME", folder.into()),
+            ("USERPROFILE", folder.into()),
+            (
+                "SYSTEMROOT",
+                std::env::var_os("SYSTEMROOT").unwrap_or_default(),
+            ),
+            ("AWS_EC2_METADATA_DISABLED", "true".into()),
+        ] {
+            command.env(name, value);
+        }
+        Self {
+            command,
+            folder: folder.to_owned(),
+            input: None,
+        }
+    }
+
+    pub(crate) fn args(mut self, arguments: &[&str]) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// What it reads on standard input; nothing by default.
+    pub(crate) fn input(mut self, text: impl Into<Vec<u8>>) -> Self {
+        self.input = Some(text.into());
+        self
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(mut self) -> Done {
+        let input = self.input.take().unwrap_or_default();
+        let mut running = self.start();
+        // It may end without reading.
+        let _ = running.stdin.take().unwrap().write_all(&input);
+        running.wait()
+    }
+
+    /// Starts it; standard input stays open.
+    pub(crate) fn start(mut self) -> Running {
+        let shown = format!("{:?} in {}", self.command, self.folder.display());
+        let mut child = self
+            .command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = child.stderr.take().unwrap();
+        Running {
+            stdin: child.stdin.take(),
+            stdout: BufReader::new(child.stdout.take().unwrap()),
+            stderr: Some(std::thread::spawn(move || read_all(stderr))),
+            watchdog: watch(child.id()),
+            seen: String::new(),
+            shown,
+            child,
+        }
+    }
+}
+
+fn read_all(mut from: impl Read) -> String {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// Kills the process when it takes too long, unless the sender has gone by then.
+fn watch(pid: u32) -> mpsc::Sender<()> {
+    let (alive, watched) = mpsc::channel();
+    std::thread::spawn(move || {
+        if watched.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+            signal(pid, "KILL");
+        }
+    });
+    alive
+}
+
+/// Sends a signal, `INT`, `TERM` or `KILL`.
+pub(crate) fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill")
+        .args([&format!("-{name}"), &pid.to_string()])
+        .status();
+    assert!(sent.unwrap().success(), "kill -{name} {pid}");
+}
+
+/// The binary at work.
+pub(crate) struct Running {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    stdout: BufReader<ChildStdout>,
+    stderr: Option<JoinHandle<String>>,
+    watchdog: mpsc::Sender<()>,
+    seen: String,
+    shown: String,
+}
+
+impl Running {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        signal(self.pid(), name);
+    }
+
+    /// The next line on standard output.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        assert!(line.ends_with('\n'), "{}: output has ended", self.shown);
+        self.seen.push_str(&line);
+        line.trim_end().to_owned()
+    }
+
+    /// Writes to its standard input.
+    pub(crate) fn say(&mut self, text: &str) {
+        let stdin = self.stdin.as_mut().unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
+        stdin.flush().unwrap();
+    }
+
+    /// Waits for its end. Standard input is closed first.
+    pub(crate) fn wait(mut self) -> Done {
+        self.stdin = None;
+        self.stdout.read_to_string(&mut self.seen).unwrap();
+        self.ended()
+    }
+
+    /// Waits for its end without closing standard input.
+    pub(crate) fn wait_open(mut self) -> Done {
+        self.stdout.read_to_string(&mut self.seen).unwrap();
+        self.ended()
+    }
+
+    fn ended(&mut self) -> Done {
+        let status = self.child.wait().unwrap();
+        // A receiver that has gone has killed the process.
+        let hung = self.watchdog.send(()).is_err();
+        Done {
+            code: status.code(),
+            stdout: std::mem::take(&mut self.seen),
+            stderr: self.stderr.take().unwrap().join().unwrap(),
+            shown: if hung {
+                format!("{} (killed: it hung)", self.shown)
+            } else {
+                self.shown.clone()
+            },
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Nothing to kill where it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What came of it.
+pub(crate) struct Done {
+    /// None where a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    shown: String,
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}\nexit code: {:?}\nstdout:\n{}\nstderr:\n{}",
+            self.shown, self.code, self.stdout, self.stderr
+        )
+    }
+}
+
+impl Done {
+    /// It ended with this exit code, and without a panic.
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self}");
+        assert!(!self.stderr.contains("panicked"), "{self}");
+        self
+    }
+
+    /// Standard error holds this.
+    #[track_caller]
+    pub(crate) fn says(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "not said: {text:?}\n{self}");
+        self
+    }
+
+    /// Standard error does not hold this.
+    #[track_caller]
+    pub(crate) fn does_not_say(self, text: &str) -> Self {
+        assert!(!self.stderr.contains(text), "said: {text:?}\n{self}");
+        self
+    }
+
+    /// The JSON objects on standard output.
+    pub(crate) fn json_lines(&self) -> Vec<serde_json::Value> {
+        let lines = self.stdout.lines();
+        lines
+            .map(|line| {
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+            })
+            .collect()
+    }
+}
