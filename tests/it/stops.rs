@@ -167,7 +167,8 @@ fn too_many_failures_stop_the_run() {
         .exits(1)
         .says("--max-failures 5");
     let rows = bench.rows("d.results.csv");
-    assert!((6..=8).contains(&rows.len()), "{}", rows.len());
+    // What is on its way to the disk by then is recorded as well.
+    assert!((6..50).contains(&rows.len()), "{}", rows.len());
     rerun_completes(&bench, &cloud, 100);
 }
 
@@ -198,7 +199,7 @@ fn a_share_of_failures_is_judged_from_a_hundred_devices_on() {
         .exits(1)
         .says("--max-failures 40");
     let rows = bench.rows("d.results.csv").len();
-    assert!((100..=102).contains(&rows), "{rows}");
+    assert!((100..150).contains(&rows), "{rows}");
     // A smaller batch is never judged by its share.
     let bench = Bench::of(60);
     bench
@@ -254,22 +255,67 @@ fn a_port_where_nobody_listens_is_found_out_by_the_first_call() {
     unreachable(&bench, done, "refused");
 }
 
+/// Something that answers every request with a page, in the service's place.
+fn portal(status: u16) -> Wire {
+    Wire::new(move |_, _| {
+        bare(
+            status,
+            "Content-Type: text/html\r\n",
+            "<html><h1>Please sign in to the company network</h1></html>",
+        )
+    })
+}
+
 #[test]
 fn a_page_of_a_proxy_is_said_to_be_one() {
-    for status in [200, 403, 503] {
-        let bench = Bench::of(3);
-        let wire = Wire::new(move |_, _| {
-            bare(
-                status,
-                "Content-Type: text/html\r\n",
-                "<html><h1>Please sign in to the company network</h1></html>",
-            )
-        });
-        let done = bench.provision(wire.url()).run();
-        assert_eq!(done.code, Some(1), "{done}");
-        done.says("proxy");
-        assert!(wire.creates().is_empty());
+    let bench = Bench::of(3);
+    let wire = portal(403);
+    let done = bench.provision(wire.url()).run();
+    unreachable(&bench, done, "proxy");
+    assert!(wire.creates().is_empty());
+}
+
+#[test]
+fn a_page_of_a_proxy_is_no_devices_fault_when_it_answers_a_create() {
+    let bench = Bench::of(3);
+    bench
+        .provision(portal(200).url())
+        .args(&["--no-reconcile"])
+        .run()
+        .exits(1)
+        .says("cannot be reached")
+        .says("proxy");
+    // A page with status 200 may hide a channel that was made.
+    for row in bench.rows("d.results.csv") {
+        assert_eq!(row["error_code"], "OutcomeUnknown");
     }
+}
+
+#[test]
+fn a_page_of_a_proxy_in_the_middle_of_a_run_is_waited_out() {
+    let bench = Bench::of(30);
+    let cloud = Cloud::new();
+    let url = cloud.url().to_owned();
+    let wire = Wire::new(move |request, before| {
+        if (12..22).contains(&before) {
+            return bare(200, "Content-Type: text/html\r\n", "<html>Sign in</html>");
+        }
+        forward(&url, request)
+    });
+    bench
+        .provision(wire.url())
+        .args(&["--max-attempts", "2", "--workers", "8"])
+        .run()
+        .exits(0)
+        .says("no answer from the service")
+        .says("proxy")
+        .says("answers again");
+    let statuses = bench.statuses();
+    assert_eq!(statuses.len(), 30);
+    assert!(
+        statuses.iter().all(|row| row.ends_with(" created")),
+        "{statuses:?}"
+    );
 }
 
 #[test]
