@@ -52,7 +52,7 @@ impl Progress {
     fn bar(total: Option<u64>, tally: Arc<Tally>, console: Console) -> Self {
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
         let template = match total {
-            Some(_) => "{bar:24} {wide_msg}",
+            Some(_) => "[{bar:24}] {wide_msg}",
             None => "{spinner} {wide_msg}",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {

@@ -140,12 +140,14 @@ impl Summary {
         if self.counts.invalid > 0 {
             parts.push(format!("{} invalid", self.counts.invalid));
         }
-        if self.remaining > 0 {
-            parts.push(format!("{} to go", self.remaining));
+        let open = self.remaining.saturating_sub(self.counts.failures());
+        if open > 0 {
+            parts.push(format!("{open} to go"));
         }
-        let lead = match self.exit_code {
-            0 => "done",
-            3 => "complete, with exceptions",
+        let lead = match (self.exit_code, self.reason) {
+            (0, _) => "done",
+            (3, _) => "complete, with exceptions",
+            (_, "limit") => "stopped at --limit",
             _ => "stopped",
         };
         format!("{lead}: {}", parts.join(", "))
@@ -154,13 +156,14 @@ impl Summary {
     fn pace_line(&self) -> String {
         let mut parts = vec![format!("{:.1} channels a second", self.achieved_rate())];
         if let Some(ceiling) = self.ceiling {
-            parts.push(format!("at most {ceiling} in a Region"));
+            parts.push(format!("at most {ceiling} in each Region"));
         }
         if let Some(grant) = self.creating.grant {
             parts.push(format!("{grant:.1} granted"));
         }
-        parts.push(format!("{:.2} % throttled", self.throttled_share() * 100.0));
-        format!("  {} in {}", parts.join(", "), tenths(self.duration))
+        let throttled = self.throttled_share() * 100.0;
+        parts.push(format!("{throttled:.2} % of creates throttled"));
+        format!("  {}; {} in all", parts.join(", "), tenths(self.duration))
     }
 
     /// The summary as JSON.
@@ -283,7 +286,7 @@ mod tests {
             "complete, with exceptions: 998 created, 0 existed, 2 failed, 3 invalid\n  \
              2 failed with OutcomeUnknown: run again: the next run asks the service whether the channel exists\n  \
              3 invalid: their rows in the results file say why\n  \
-             49.9 channels a second, at most 50 in a Region, 50.0 granted, 0.50 % throttled in 20.4 s\n  \
+             49.9 channels a second, at most 50 in each Region, 50.0 granted, 0.50 % of creates throttled; 20.4 s in all\n  \
              results: devices.results.csv"
         );
         let json = summary.to_json();

@@ -161,7 +161,10 @@ impl Tally {
         Pace {
             #[expect(clippy::cast_precision_loss, reason = "a count of a few seconds")]
             now: made as f64 / window,
-            limit: working.map(|lane| lane.limiter.rate()).sum(),
+            // An empty sum of floats is -0.
+            limit: working
+                .map(|lane| lane.limiter.rate())
+                .fold(0.0, |sum, rate| sum + rate),
         }
     }
 

@@ -96,6 +96,12 @@ impl Layout {
         self.columns.iter().map(|name| &**name)
     }
 
+    /// Whether rows can name their Region.
+    #[must_use]
+    pub fn has_region(&self) -> bool {
+        self.region.is_some()
+    }
+
     /// The device column's name.
     #[must_use]
     pub fn id_column(&self) -> &str {

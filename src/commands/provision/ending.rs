@@ -227,7 +227,8 @@ fn asks(roster: &Roster) -> impl Iterator<Item = Asks> {
 
 /// The command that this process was started with, fit to be typed again.
 fn command_line() -> String {
-    let quoted = std::env::args().map(|argument| {
+    let quoted = std::env::args_os().map(|argument| {
+        let argument = argument.to_string_lossy().into_owned();
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
         if !argument.is_empty() && argument.chars().all(plain) {
             argument

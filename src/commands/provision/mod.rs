@@ -33,7 +33,7 @@ use crate::engine::{self, Engine, Parts, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::{Event, Listener, Listeners};
 use crate::logging::{self, Console};
-use crate::manifest::{Hashed, Manifest, Options, Rows};
+use crate::manifest::{Manifest, Options, Rows};
 use crate::plan::{Counts, Rules};
 use crate::progress::Progress;
 use crate::results::disk::RealDisk;
@@ -158,6 +158,7 @@ impl Run {
             let message = format!("the manifest {} does not exist", manifest.display());
             return Err(Error::refused("manifest", message));
         }
+        paths.check_place()?;
         let target = Target::load(&args.service, &args.pace).await?;
         self.summary.emulator = target.is_emulator();
         self.summary.endpoint = target.url().map(str::to_owned);
@@ -219,14 +220,27 @@ impl Run {
         for line in &planned.invalid {
             self.listeners.tell(&Event::Recorded { row: &line.row() });
         }
-        if self.summary.emulator {
+        let Counts {
+            listed,
+            done,
+            deleted,
+            invalid,
+            ..
+        } = planned.counts;
+        info!(
+            "nothing to do: {}",
+            match (listed, deleted, invalid) {
+                (0, ..) => "the manifest has no valid row",
+                (_, 1.., _) => "every valid row has its channel, or had one that was deleted",
+                (_, _, 1..) => "every valid row has its channel",
+                _ => "every device has its channel",
+            }
+        );
+        if self.summary.emulator && done > 0 {
             info!(
-                "nothing to do: every device has its row. The emulator that made those channels ended with its run; \
-                 delete {} to rehearse again",
+                "the emulator that made these channels ended with its run; delete {} to rehearse again",
                 ready.paths.results.display()
             );
-        } else {
-            info!("nothing to do: every device has its row");
         }
         Ok(())
     }
@@ -354,11 +368,19 @@ impl Run {
                 .as_ref()
                 .filter(|expected| *expected != found)
             {
-                let message = Stop::WrongAccount {
-                    expected: expected.clone(),
-                    found: found.clone(),
+                let message = if ready.target.is_emulator() {
+                    format!(
+                        "--account is {expected}, but the emulator's account is always {found}; leave --account out \
+                         of a rehearsal"
+                    )
+                } else {
+                    let stop = Stop::WrongAccount {
+                        expected: expected.clone(),
+                        found: found.clone(),
+                    };
+                    stop.to_string()
                 };
-                return Err(Error::refused("wrong-account", message.to_string()));
+                return Err(Error::refused("wrong-account", message));
             }
             ready.expected = Some(found.clone());
         }
@@ -426,7 +448,7 @@ impl Journey {
     async fn stream(
         &mut self,
         args: &ProvisionArgs,
-        rows: Box<Rows<Hashed<Stdin>>>,
+        rows: Box<Rows<Stdin>>,
         rules: Rules,
         engine: ProvisionEngine,
         target: Arc<Target>,

@@ -52,6 +52,29 @@ impl Paths {
         }
         Ok(Self { manifest, results })
     }
+
+    /// Refuses results where no file can be made. Makes nothing.
+    pub(super) fn check_place(&self) -> Result<(), Error> {
+        let results = &self.results;
+        if results.is_dir() {
+            let message = format!(
+                "--results {} is a directory; give the path of a file",
+                results.display()
+            );
+            return Err(Error::refused("usage", message));
+        }
+        match results.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() && !folder.exists() => {
+                let message = format!(
+                    "the directory {} of the results file does not exist; make it first, or give another file with \
+                     --results",
+                    folder.display()
+                );
+                Err(Error::refused("usage", message))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// `devices.csv` → `devices.results.csv`, or `devices.emulator.results.csv`.
@@ -108,5 +131,20 @@ mod tests {
                 .contains("the manifest itself")
         );
         assert_eq!(paths("-", Some("r.csv"), false).unwrap().manifest, None);
+    }
+
+    #[test]
+    fn results_need_a_directory_and_are_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |results: &Path| {
+            let paths = Paths::new(Path::new("a.csv"), Some(results), false).unwrap();
+            paths.check_place().map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&folder.path().join("r.csv")), Ok(()));
+        assert_eq!(check(Path::new("r.csv")), Ok(()));
+        assert!(check(folder.path()).unwrap_err().contains("is a directory"));
+        let nowhere = folder.path().join("nowhere");
+        let error = check(&nowhere.join("r.csv")).unwrap_err();
+        assert!(error.contains(&format!("the directory {}", nowhere.display())));
     }
 }

@@ -17,11 +17,11 @@ use crate::device::{Device, Region, shown};
 use crate::engine::{Arrival, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::Listeners;
-use crate::manifest::{self, Hashed, IdPattern, Manifest, ManifestError, Options, Row, Rows};
+use crate::manifest::{self, IdPattern, Layout, Manifest, ManifestError, Options, Row, Rows};
 use crate::plan::{Counts, Flaw, Planner, Rules, Verdict, WorkLists};
 use crate::results::record::{self, Status};
 use crate::roster::{DeviceIndex, Roster};
-use crate::service::aws::AwsService;
+use crate::service::aws::{AwsService, ConfigError};
 use crate::template::Template;
 
 /// Devices of a stream that may wait in each Region before reading waits.
@@ -33,19 +33,31 @@ pub(super) enum Source {
     /// A file, in memory.
     File(Arc<Manifest>),
     /// Standard input.
-    Stream(Box<Rows<Hashed<Stdin>>>),
+    Stream(Box<Rows<Stdin>>),
 }
 
 impl Source {
     /// Opens the manifest: a file is checked whole, of a stream the header is read.
     pub(super) fn open(path: Option<&Path>, options: &Options) -> Result<Self, Error> {
-        Ok(match path {
+        let source = match path {
             Some(path) => Self::File(Arc::new(Manifest::open(path, options)?)),
             None => Self::Stream(Box::new(manifest::stream(io::stdin(), options)?)),
-        })
+        };
+        if options.region.is_none() && !source.layout().has_region() {
+            // Not each row's fault.
+            return Err(ConfigError::NoRegion.into());
+        }
+        Ok(source)
     }
 
-    /// The SHA-256 of a file; of a stream it is known at its end.
+    fn layout(&self) -> &Layout {
+        match self {
+            Self::File(manifest) => manifest.layout(),
+            Self::Stream(rows) => rows.layout(),
+        }
+    }
+
+    /// The SHA-256 of a file; a stream has none.
     pub(super) fn sha256(&self) -> Option<&str> {
         match self {
             Self::File(manifest) => Some(manifest.sha256()),
@@ -55,10 +67,7 @@ impl Source {
 
     /// What a person should look at: columns that seem misspelt.
     pub(super) fn warnings(&self) -> Vec<String> {
-        match self {
-            Self::File(manifest) => manifest.layout().warnings().to_vec(),
-            Self::Stream(rows) => rows.layout().warnings().to_vec(),
-        }
+        self.layout().warnings().to_vec()
     }
 }
 
@@ -170,7 +179,7 @@ fn judge(planner: &mut Planner, roster: &mut Roster, row: &Row<'_>) -> Result<Ve
 
 /// Reads a stream while the run goes on, on a thread of its own: standard input cannot be waited for otherwise.
 pub(super) struct StreamReader {
-    pub(super) rows: Box<Rows<Hashed<Stdin>>>,
+    pub(super) rows: Box<Rows<Stdin>>,
     pub(super) rules: Rules,
     pub(super) roster: SharedRoster,
     pub(super) limit: Option<u64>,
