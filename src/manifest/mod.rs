@@ -26,6 +26,7 @@ mod records;
 mod rows;
 mod tape;
 
+use std::fmt::Write;
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
@@ -131,7 +132,11 @@ fn read(path: &Path) -> Result<Vec<u8>, Damage> {
 
 /// Bytes in hexadecimal.
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

@@ -36,6 +36,8 @@ pub(super) struct Records<R> {
     file: Box<str>,
     delimiter: u8,
     cells: StringRecord,
+    /// Of the record that was read last: whether there is a quote in it.
+    is_quoted: bool,
     stray: Option<Stray>,
 }
 
@@ -58,6 +60,7 @@ impl<R: Read> Records<R> {
             file: file.into(),
             delimiter,
             cells: StringRecord::new(),
+            is_quoted: false,
             stray: None,
         }
     }
@@ -66,7 +69,7 @@ impl<R: Read> Records<R> {
     pub(super) fn advance(&mut self) -> Result<bool, ManifestError> {
         loop {
             let end = self.reader.position().byte();
-            self.reader.get_mut().step_to(end);
+            self.reader.get_mut().step_to(end, self.is_quoted);
             let read = self.reader.read_record(&mut self.cells);
             self.reader.get_mut().step_to_record();
             match read {
@@ -105,11 +108,20 @@ impl<R: Read> Records<R> {
         if bytes.len() > LONGEST_ROW {
             return Err(self.damaged_by(0, Damage::LongRow));
         }
-        encoding::check(bytes).map_err(|(lines, damage)| self.damaged_by(lines, damage))?;
-        self.stray = None;
-        if !self.bytes().contains(&b'"') {
-            return Ok(());
+        let is_quoted = bytes.contains(&b'"');
+        // The cells are UTF-8, and without quotes the record is nothing but cells.
+        if is_quoted || bytes.contains(&0) {
+            encoding::check(bytes).map_err(|(lines, damage)| self.damaged_by(lines, damage))?;
         }
+        self.is_quoted = is_quoted;
+        self.stray = None;
+        if is_quoted {
+            return self.check_quotes();
+        }
+        Ok(())
+    }
+
+    fn check_quotes(&mut self) -> Result<(), ManifestError> {
         match quotes::flaw(self.bytes(), self.delimiter) {
             None => Ok(()),
             Some(QuoteFlaw::Unclosed) => Err(self.damaged_by(0, Damage::UnclosedQuote)),

@@ -43,18 +43,23 @@ impl<R> Tape<R> {
         self.rest().get(..self.length(end)).unwrap_or_default()
     }
 
-    /// Steps over the record that ends before this place.
-    pub(super) fn step_to(&mut self, end: u64) {
-        self.step(self.length(end));
+    /// Steps over the record that ends before this place. Without quotes, only its last byte can be a line end; the one
+    /// before it tells that it does not belong to a CR before the record.
+    #[inline]
+    pub(super) fn step_to(&mut self, end: u64, is_quoted: bool) {
+        let length = self.length(end);
+        self.step(length, if is_quoted { length } else { 2 });
     }
 
     /// Steps over a byte order mark and empty lines, which the `csv` crate takes for a part of the record behind them.
+    #[inline]
     pub(super) fn step_to_record(&mut self) {
         if self.at == 0 && self.rest().starts_with(BOM) {
-            self.step(BOM.len());
+            self.step(BOM.len(), 0);
         }
         let is_line_end = |byte: &&u8| matches!(byte, b'\n' | b'\r');
-        self.step(self.rest().iter().take_while(is_line_end).count());
+        let length = self.rest().iter().take_while(is_line_end).count();
+        self.step(length, length);
     }
 
     fn rest(&self) -> &[u8] {
@@ -65,13 +70,15 @@ impl<R> Tape<R> {
         usize::try_from(end.saturating_sub(self.at)).unwrap_or(usize::MAX)
     }
 
-    fn step(&mut self, length: usize) {
-        let length = length.min(self.rest().len());
-        let mut before = self.before;
-        before.pass(&self.rest()[..length]);
-        self.before = before;
-        self.from += length;
-        self.at += length as u64;
+    /// Steps over so many bytes, of which only the last ones given can be line ends.
+    #[inline]
+    fn step(&mut self, length: usize, last: usize) {
+        let end = self.kept.len().min(self.from.saturating_add(length));
+        let start = end.saturating_sub(last).max(self.from);
+        let bytes = self.kept.get(start..end).unwrap_or_default();
+        self.before.pass(bytes);
+        self.at += (end - self.from) as u64;
+        self.from = end;
     }
 }
 
@@ -146,18 +153,31 @@ mod tests {
         while tape.read(&mut buffer).unwrap() > 0 {}
         assert_eq!((tape.at(), tape.line()), (6, 3));
         assert_eq!(tape.record(14), b"a,\"x\ny\"\r");
-        tape.step_to(14);
+        tape.step_to(14, true);
         tape.step_to_record();
         assert_eq!((tape.at(), tape.line()), (15, 5));
         assert_eq!(tape.record(16), b"b");
     }
 
     #[test]
+    fn line_ends_of_different_kinds_follow_each_other() {
+        for is_quoted in [false, true] {
+            let mut tape = Tape::new(&b"a\rb\nc\r\nd"[..]);
+            assert_eq!(tape.read(&mut [0; 64]).unwrap(), 8);
+            for (line, end) in [(1, 2), (2, 4), (3, 6), (4, 8)] {
+                tape.step_to_record();
+                assert_eq!(tape.line(), line);
+                tape.step_to(end, is_quoted);
+            }
+        }
+    }
+
+    #[test]
     fn empty_lines_are_not_kept_and_a_record_only_so_far() {
         let mut tape = Tape::new(io::repeat(b'\n'));
-        let mut buffer = [0; 1 << 16];
+        let mut buffer = vec![0; 1 << 16];
         for _ in 0..40 {
-            tape.read(&mut buffer).unwrap();
+            assert!(tape.read(&mut buffer).unwrap() > 0);
         }
         assert!(tape.kept.capacity() <= 4 * buffer.len());
         let mut tape = Tape::new(io::repeat(b'x'));
