@@ -25,7 +25,8 @@ Exit codes:
   130  interrupted (SIGINT); the same command resumes it
   143  terminated (SIGTERM); the same command resumes it
 
-Every flag can be set in the environment as KVS_FLEET_<FLAG>, for example KVS_FLEET_RATE=20.";
+Every flag can be set in the environment: --max-attempts as KVS_FLEET_MAX_ATTEMPTS, and so on. What the \
+command line says wins.";
 
 const PROVISION_EXAMPLES: &str = "\
 Examples:
@@ -34,11 +35,24 @@ Examples:
   Give every device of the batch its channel, in the Region and account of a profile:
       kvs-fleet provision devices.csv --profile factory --region eu-central-1
   Name and tag the channels from the manifest's columns:
-      kvs-fleet provision devices.csv --channel-name 'cam-{device_id}' --tag 'Line={line}' --tag Environment=Development
+      kvs-fleet provision devices.csv --channel-name 'cam-{device_id}' \\
+          --tag 'Line={line}' --tag Environment=Development
   Guard against the wrong file and the wrong account:
       kvs-fleet provision devices.csv --expect 1000 --id-pattern 'CAM-\\d{6}' --account 123456789012
 
-Run the same command again to resume: finished devices are skipped, failed ones are tried again.";
+Every flag can be set in the environment: --max-attempts as KVS_FLEET_MAX_ATTEMPTS, and so on. What the \
+command line says wins. KVS_FLEET_TAG takes several tags, separated by commas.";
+
+const EMULATOR_EXAMPLES: &str = "\
+Examples:
+  Serve on a free port and rehearse against it:
+      kvs-fleet emulator --listen 127.0.0.1:0
+      kvs-fleet provision devices.csv --endpoint-url http://127.0.0.1:PORT
+  Lose one answer in fifty after the channel was made, and answer 503 three times:
+      kvs-fleet emulator --fault reset-after=2%@create --fault 503=first:3
+
+Every flag can be set in the environment, for example --listen as KVS_FLEET_LISTEN. KVS_FLEET_RATE is \
+provision's --rate as well. KVS_FLEET_FAULT takes several faults, separated by commas.";
 
 /// Provision Amazon Kinesis Video Streams WebRTC signaling channels for a whole fleet of cameras.
 ///
@@ -56,9 +70,20 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Give every device of a manifest its signaling channel
-    #[command(after_help = PROVISION_EXAMPLES)]
+    ///
+    /// Lists the channels that exist, creates those that are missing at the account's quota, and records each device in
+    /// the results file as soon as its outcome is known.
+    ///
+    /// The results file is the journal as well: run the same command again to resume. Finished devices are skipped,
+    /// failed ones are tried again.
+    #[command(after_help = PROVISION_EXAMPLES, mut_args(|arg| arg.hide_env(true)))]
     Provision(Box<ProvisionArgs>),
     /// Serve an emulation of the KVS control plane on loopback, for rehearsals and tests
+    ///
+    /// Answers what can be asked about signaling channels, and who the caller is, as AWS does: with its validation,
+    /// error codes and quotas, and with faults on request. Channels live in memory and end with it. The URL goes to
+    /// standard output, everything else to standard error. Ctrl-C ends it with exit code 0.
+    #[command(after_help = EMULATOR_EXAMPLES, mut_args(|arg| arg.hide_env(true)))]
     Emulator(EmulatorArgs),
 }
 
@@ -97,7 +122,7 @@ pub struct InputArgs {
         env = "KVS_FLEET_ID_COLUMN"
     )]
     pub id_column: String,
-    /// The channel's name where the manifest has no channel_name
+    /// The channel's name where the manifest's column channel_name gives none
     #[arg(
         long,
         value_name = "TEMPLATE",
@@ -105,10 +130,11 @@ pub struct InputArgs {
         env = "KVS_FLEET_CHANNEL_NAME"
     )]
     pub channel_name: String,
-    /// The message TTL where the manifest has none, 5 to 120 seconds [default: the service's, 60]
+    /// The message TTL where the column message_ttl_seconds gives none, 5 to 120 [default: the
+    /// service's, 60]
     #[arg(long, value_name = "SECONDS", value_parser = message_ttl, env = "KVS_FLEET_MESSAGE_TTL")]
     pub message_ttl: Option<MessageTtl>,
-    /// A tag for every channel; repeat for more (a column tag:KEY wins)
+    /// A tag for every channel; repeatable. A column tag:KEY wins over it
     #[arg(
         long = "tag",
         value_name = "KEY=TEMPLATE",
@@ -120,16 +146,16 @@ pub struct InputArgs {
     /// The delimiter: ',', ';' or 'tab' [default: found from the header]
     #[arg(long, value_name = "CHAR", value_parser = delimiter, env = "KVS_FLEET_DELIMITER")]
     pub delimiter: Option<u8>,
-    /// Device IDs must match this regular expression as a whole, else their row is invalid
+    /// Make rows invalid whose device ID does not match this regular expression as a whole
     #[arg(long, value_name = "REGEX", env = "KVS_FLEET_ID_PATTERN")]
     pub id_pattern: Option<String>,
-    /// Refuse a manifest that does not list so many devices
+    /// Refuse a manifest that does not list exactly N devices
     #[arg(long, value_name = "N", env = "KVS_FLEET_EXPECT")]
     pub expect: Option<u64>,
     /// Attempt only the first N devices that are to do
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), env = "KVS_FLEET_LIMIT")]
     pub limit: Option<u64>,
-    /// Refuse to start when any row is invalid
+    /// Refuse to start when any row is invalid (not with '-')
     #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_STRICT")]
     pub strict: bool,
 }
@@ -138,7 +164,8 @@ pub struct InputArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Results")]
 pub struct ResultsArgs {
-    /// The results file [default: MANIFEST without its extension, .results.csv]
+    /// The results file [default: beside the manifest, NAME.results.csv, with --emulator
+    /// NAME.emulator.results.csv]
     #[arg(
         short = 'o',
         long = "results",
@@ -146,7 +173,7 @@ pub struct ResultsArgs {
         env = "KVS_FLEET_RESULTS"
     )]
     pub file: Option<PathBuf>,
-    /// Make channels again for devices that a rollback deleted
+    /// Make channels again for devices whose row says 'deleted'
     #[arg(
         long,
         value_parser = FalseyValueParser::new(),
@@ -174,19 +201,19 @@ pub struct ResultsArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Service")]
 pub struct ServiceArgs {
-    /// The Region for rows that name none [default: the profile's or AWS_REGION]
+    /// The Region for rows that name none [default: AWS_REGION, else the profile's]
     #[arg(long, value_name = "REGION", value_parser = region, env = "KVS_FLEET_REGION")]
     pub region: Option<Region>,
-    /// The profile in the AWS configuration files
+    /// The profile in the AWS configuration files [default: AWS_PROFILE, else 'default']
     #[arg(long, value_name = "NAME", env = "KVS_FLEET_PROFILE")]
     pub profile: Option<String>,
     /// Another endpoint than AWS's own; http:// only for loopback
     #[arg(long, value_name = "URL", env = "KVS_FLEET_ENDPOINT_URL")]
     pub endpoint_url: Option<String>,
-    /// Refuse any other account than this
+    /// Refuse to work in any other account than this
     #[arg(long, value_name = "ID", value_parser = account, env = "KVS_FLEET_ACCOUNT")]
     pub account: Option<AccountId>,
-    /// Use an emulator in this process instead of AWS: no account, no credentials, nothing kept
+    /// Use an emulator in this process in place of AWS: no account, no credentials, no channels kept
     #[arg(
         long,
         value_parser = FalseyValueParser::new(),
@@ -233,7 +260,7 @@ pub struct PaceArgs {
     /// The most requests in flight, 1 to 10000
     #[arg(long, value_name = "N", default_value = "64", value_parser = workers, env = "KVS_FLEET_WORKERS")]
     pub workers: usize,
-    /// Attempts a device, 1 to 1000; throttled ones do not count
+    /// The most attempts for a device, 1 to 1000; throttled ones do not count
     #[arg(
         long,
         value_name = "N",
@@ -242,10 +269,10 @@ pub struct PaceArgs {
         env = "KVS_FLEET_MAX_ATTEMPTS"
     )]
     pub max_attempts: u32,
-    /// How long an attempt may take
+    /// The longest that an attempt may take
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, env = "KVS_FLEET_TIMEOUT")]
     pub timeout: Duration,
-    /// Stop when a Region has throttled every create for so long
+    /// Stop when a Region has throttled every create for this long
     #[arg(
         long,
         value_name = "DURATION",

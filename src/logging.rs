@@ -2,12 +2,13 @@
 //!
 //! The SDK's own targets are capped at WARN whatever `-v` says: below that they print request bodies and key IDs.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::ProgressBar;
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
@@ -16,6 +17,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, filter::Targets};
 
 use crate::cli::LogFormat;
+
+/// Where this program's own events come from.
+const OWN_TARGET: &str = "kvs_fleet";
 
 /// Sets up logging for the process. Returns where messages go, which the progress bar must know of.
 pub fn start(format: LogFormat, quiet: bool, verbose: u8, colour: bool) -> Console {
@@ -28,8 +32,10 @@ pub fn start(format: LogFormat, quiet: bool, verbose: u8, colour: bool) -> Conso
     };
     let targets = Targets::new()
         .with_default(if quiet { Level::ERROR } else { Level::WARN })
-        .with_target("kvs_fleet", level);
-    let layer = tracing_subscriber::fmt::layer().with_writer(console.clone());
+        .with_target(OWN_TARGET, level);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_ansi(colour)
+        .with_writer(console.clone());
     let layer = match format {
         LogFormat::Text => layer.event_format(Plain { colour }).boxed(),
         LogFormat::Json => layer.json().flatten_event(true).with_target(false).boxed(),
@@ -43,20 +49,36 @@ pub fn start(format: LogFormat, quiet: bool, verbose: u8, colour: bool) -> Conso
 
 /// Standard error, shared with a progress bar that must step aside for each message.
 #[derive(Debug, Clone, Default)]
-pub struct Console(Arc<Mutex<Option<ProgressBar>>>);
+pub struct Console(Arc<Mutex<Shared>>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    bar: Option<ProgressBar>,
+    /// Messages of libraries that have been written: the SDK says the same whenever it looks at a file again.
+    said: HashSet<Vec<u8>>,
+}
+
+/// Most messages of libraries that are remembered, so as not to write them again.
+const MOST_SAID: usize = 100;
 
 impl Console {
     /// From now on this bar steps aside.
     pub fn attach(&self, bar: ProgressBar) {
-        *self.lock() = Some(bar);
+        self.lock().bar = Some(bar);
     }
 
     /// No bar any more.
     pub fn detach(&self) {
-        *self.lock() = None;
+        self.lock().bar = None;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
+    /// Whether a library's message is to be written: the first time.
+    fn is_new(&self, text: &[u8]) -> bool {
+        let said = &mut self.lock().said;
+        !said.contains(text) && (said.len() >= MOST_SAID || said.insert(text.to_vec()))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Shared> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -68,6 +90,15 @@ impl<'a> MakeWriter<'a> for Console {
         Message {
             console: self,
             text: Vec::new(),
+            is_own: true,
+        }
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Message<'a> {
+        Message {
+            console: self,
+            text: Vec::new(),
+            is_own: metadata.target().starts_with(OWN_TARGET),
         }
     }
 }
@@ -77,6 +108,7 @@ impl<'a> MakeWriter<'a> for Console {
 pub struct Message<'a> {
     console: &'a Console,
     text: Vec<u8>,
+    is_own: bool,
 }
 
 impl Write for Message<'_> {
@@ -92,9 +124,12 @@ impl Write for Message<'_> {
 
 impl Drop for Message<'_> {
     fn drop(&mut self) {
+        if !self.is_own && !self.console.is_new(&self.text) {
+            return;
+        }
         // Nobody may be reading standard error any more; the work goes on all the same.
         let write = || drop(io::stderr().lock().write_all(&self.text));
-        let bar = self.console.lock().clone();
+        let bar = self.console.lock().bar.clone();
         match bar {
             Some(bar) => bar.suspend(write),
             None => write(),
@@ -136,5 +171,21 @@ where
             .field_format()
             .format_fields(writer.by_ref(), event)?;
         writeln!(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_library_says_again_is_not_written_again() {
+        let console = Console::default();
+        assert!(console.is_new(b"cannot read the file"));
+        assert!(!console.is_new(b"cannot read the file"));
+        for number in 0..2 * MOST_SAID {
+            assert!(console.is_new(number.to_string().as_bytes()));
+        }
+        assert_eq!(console.lock().said.len(), MOST_SAID);
     }
 }

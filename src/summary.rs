@@ -106,7 +106,7 @@ impl Summary {
         }
         if self.deleted > 0 {
             lines.push(format!(
-                "  {} deleted by a rollback stay deleted; --recreate-deleted makes them again",
+                "  {} deleted earlier stay deleted; --recreate-deleted makes them again",
                 self.deleted
             ));
         }

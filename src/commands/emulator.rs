@@ -10,18 +10,14 @@ use crate::emulator::faults::Fault;
 use crate::emulator::quota::Quota;
 use crate::emulator::{Emulator, Settings, StartError};
 
-/// Serve the KVS control plane on loopback, for rehearsals and tests
-///
-/// Answers what can be asked about signaling channels, and who the caller is, as AWS does: with its validation, error codes
-/// and quotas, and with faults on request. Channels live in memory and end with it. The URL goes to standard output,
-/// everything else to standard error; Ctrl-C ends it with exit code 0.
+/// `kvs-fleet emulator`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct EmulatorArgs {
     /// Loopback address and port to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", env = "KVS_FLEET_LISTEN", default_value = "127.0.0.1:4567", value_parser = parse_listen)]
     pub listen: SocketAddr,
 
-    /// Creates granted a second, for each Region
+    /// Creates granted a second in each Region
     ///
     /// The account's quota for creating channels in each Region: 0.1 to 1,000,000. AWS grants 50. The other operations keep
     /// the quotas of AWS (Describe 300 a second, List 50, and so on), and each channel its own of 5.
@@ -32,7 +28,7 @@ pub struct EmulatorArgs {
     #[arg(long, value_name = "N", env = "KVS_FLEET_BURST", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub burst: u32,
 
-    /// Most channels in a Region
+    /// The most channels in a Region
     #[arg(long, value_name = "N", env = "KVS_FLEET_CHANNEL_LIMIT", default_value = "10000", value_parser = parse_channel_limit)]
     pub channel_limit: usize,
 
@@ -48,7 +44,7 @@ pub struct EmulatorArgs {
     #[arg(long, value_name = "DURATION", env = "KVS_FLEET_ACTIVE_AFTER", default_value = "0ms", value_parser = parse_active_after)]
     pub active_after: Duration,
 
-    /// Let something go wrong, such as reset-after=2%@create; repeatable
+    /// Let something go wrong, such as reset-after=2%@create; repeatable, see --help
     ///
     /// FAULT is KIND=SHARE or KIND=first:N, and @OPERATION behind it when only one operation is meant. SHARE is a number from
     /// 0 to 1 or a percentage; first:N strikes the first N requests. OPERATION is the operation's name or one of create,
@@ -59,8 +55,6 @@ pub struct EmulatorArgs {
     /// (a 500 that is not JSON), reset-before, hang-before.
     ///
     /// Kinds that spoil the answer after the work was done: reset-after, hang-after, truncated, malformed, empty.
-    ///
-    /// Example: --fault reset-after=2%@create --fault 503=first:3
     #[arg(long, value_name = "FAULT", env = "KVS_FLEET_FAULT", value_delimiter = ',', value_parser = Fault::from_str)]
     pub fault: Vec<Fault>,
 

@@ -18,7 +18,7 @@ use crate::results::record::{Status, timestamp};
 use crate::results::runs_line::{End, Lane, RunsLine};
 use crate::results::runs_log::RunsLog;
 use crate::results::writer::Closed;
-use crate::roster::Roster;
+use crate::roster::{DeviceIndex, Roster};
 use crate::tally::LaneTotals;
 
 /// What a run has besides its journal when it ends.
@@ -53,28 +53,39 @@ pub(super) fn say_torn(journal: &Journal<RealDisk>) {
 }
 
 /// Puts the results in the manifest's order: a row for each device and each invalid line, others behind them.
+/// `invalid` are the rows of invalid lines, by their place in the manifest and in its order.
 pub(super) fn finish(
     journal: Journal<RealDisk>,
     roster: &Roster,
-    mut rows: Vec<(u64, FinishRow)>,
+    invalid: Vec<(u64, FinishRow)>,
 ) -> Result<(), Error> {
-    let placed = |index| Some((index, roster.place(index)?));
-    let listed = roster
+    let with_row = |index: &DeviceIndex| roster.place(*index).is_some();
+    let (mut listed, unlisted): (Vec<_>, Vec<_>) = roster
         .iter()
-        .filter_map(placed)
-        .filter_map(|(index, place)| {
-            let at = roster.manifest_at(index)?;
-            Some((at, FinishRow::Kept(place)))
-        });
-    rows.extend(listed);
-    rows.sort_by_key(|(at, _)| *at);
-    let unlisted = roster
-        .iter()
-        .filter_map(placed)
-        .filter(|(index, _)| !roster.is_listed(*index))
-        .map(|(_, place)| FinishRow::Kept(place));
-    let in_order = rows.into_iter().map(|(_, row)| row).chain(unlisted);
-    match put_in_order(journal, in_order) {
+        .filter(with_row)
+        .partition(|index| roster.is_listed(*index));
+    if !listed.is_sorted_by_key(|index| roster.manifest_at(*index)) {
+        listed.sort_unstable_by_key(|index| roster.manifest_at(*index));
+    }
+    let mut listed = listed.into_iter().peekable();
+    let mut invalid = invalid.into_iter().peekable();
+    let kept = |index| roster.place(index).map(FinishRow::Kept);
+    let in_order = std::iter::from_fn(|| {
+        let device_at = listed.peek().and_then(|index| roster.manifest_at(*index));
+        let line_comes_first = match (invalid.peek(), device_at) {
+            (Some((line_at, _)), Some(device_at)) => *line_at < device_at,
+            (line, _) => line.is_some(),
+        };
+        if line_comes_first {
+            invalid.next().map(|(_, row)| row)
+        } else {
+            listed.next().and_then(kept)
+        }
+    });
+    match put_in_order(
+        journal,
+        in_order.chain(unlisted.into_iter().filter_map(kept)),
+    ) {
         Ok(Finished::Unchanged | Finished::Replaced) => Ok(()),
         Ok(Finished::SavedBeside(path)) => Err(Error::Stopped(Stop::Results(format!(
             "the results file was renamed, replaced or deleted by another program during the run; the complete \

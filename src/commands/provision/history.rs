@@ -79,31 +79,20 @@ impl Reader {
             line: entry.line,
             problem,
         };
-        let region = self
-            .region(row.region)
-            .map_err(|error| unusable(error.to_string()))?;
+        let region = match self.region.take() {
+            Some(region) if region.as_str() == row.region => region,
+            _ => Region::parse(row.region).map_err(|invalid| unusable(invalid.to_string()))?,
+        };
+        let region = self.region.insert(region);
         self.roster
             .push_row(
                 row.device_id,
                 row.channel_name,
-                &region,
+                region,
                 row.status,
                 entry.place,
             )
             .map_err(|full| unusable(full.to_string()))
-    }
-
-    fn region(&mut self, text: &str) -> Result<Region, crate::device::Invalid> {
-        if let Some(region) = self
-            .region
-            .as_ref()
-            .filter(|region| region.as_str() == text)
-        {
-            return Ok(region.clone());
-        }
-        let region = Region::parse(text)?;
-        self.region = Some(region.clone());
-        Ok(region)
     }
 
     fn check_account(&mut self, line: u64, account: &str) -> Result<(), Unusable> {

@@ -561,12 +561,12 @@ fn add_lanes(
     roster: &SharedRoster,
 ) {
     for (region, devices) in regions {
-        let work = LaneWork::Listed(ListedWork {
+        let work = LaneWork::Listed(Box::new(ListedWork {
             region: region.clone(),
             manifest: manifest.cursor(),
             roster: Arc::clone(roster),
             devices: devices.into_iter(),
-        });
+        }));
         let service = target.service(&region);
         engine.add_lane(region, service, work);
     }

@@ -21,7 +21,7 @@ pub(super) fn lock(roster: &SharedRoster) -> MutexGuard<'_, Roster> {
 #[derive(Debug)]
 pub(super) enum LaneWork {
     /// Of a manifest that was planned whole.
-    Listed(ListedWork),
+    Listed(Box<ListedWork>),
     /// Of a stream.
     Streamed(mpsc::Receiver<(DeviceIndex, Device)>),
 }
