@@ -1,5 +1,8 @@
 //! What no device can help: the run stops, nothing is lost, the message says what to do, and a rerun goes on.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use kvs_fleet::emulator::operation::Operation;
 
 use crate::support::{Act, Bench, Cloud, Done, Wire, answer, bare, devices, forward};
@@ -292,33 +295,6 @@ fn a_page_of_a_proxy_is_no_devices_fault_when_it_answers_a_create() {
 }
 
 #[test]
-fn a_page_of_a_proxy_in_the_middle_of_a_run_is_waited_out() {
-    let bench = Bench::of(30);
-    let cloud = Cloud::new();
-    let url = cloud.url().to_owned();
-    let wire = Wire::new(move |request, before| {
-        if (12..32).contains(&before) {
-            return bare(200, "Content-Type: text/html\r\n", "<html>Sign in</html>");
-        }
-        forward(&url, request)
-    });
-    bench
-        .provision(wire.url())
-        .args(&["--max-attempts", "2", "--workers", "8"])
-        .run()
-        .exits(0)
-        .says("no answer from the service")
-        .says("proxy")
-        .says("answers again");
-    let statuses = bench.statuses();
-    assert_eq!(statuses.len(), 30);
-    assert!(
-        statuses.iter().all(|row| row.ends_with(" created")),
-        "{statuses:?}"
-    );
-}
-
-#[test]
 fn a_run_that_was_stopped_goes_on_where_it_was() {
     let bench = Bench::of(40);
     let cloud = Cloud::new();
@@ -345,31 +321,44 @@ fn a_run_that_was_stopped_goes_on_where_it_was() {
     rerun_completes(&bench, &cloud, 40);
 }
 
-#[test]
-fn a_service_that_goes_away_for_a_while_costs_no_attempt() {
+/// After a few creates every request meets with this, until the run has said that it gets no answer.
+#[track_caller]
+fn is_waited_out(trouble: Act, reason: &str) {
     let bench = Bench::of(30);
     let cloud = Cloud::new();
     let url = cloud.url().to_owned();
-    // It answers, then closes every connection for a while, then answers again.
+    let is_well_again = Arc::new(AtomicBool::new(false));
+    let is_well = Arc::clone(&is_well_again);
     let wire = Wire::new(move |request, before| {
-        if (12..60).contains(&before) {
-            return Act::Close;
+        if before < 12 || is_well.load(Ordering::SeqCst) {
+            return forward(&url, request);
         }
-        forward(&url, request)
+        trouble.clone()
     });
-    bench
+    let mut running = bench
         .provision(wire.url())
         .args(&["--max-attempts", "2", "--workers", "8"])
-        .run()
-        .exits(0)
-        .says("no answer from the service")
-        .says("answers again");
+        .start();
+    running.until_it_says("no answer from the service");
+    is_well_again.store(true, Ordering::SeqCst);
+    running.wait().exits(0).says(reason).says("answers again");
     let statuses = bench.statuses();
     assert_eq!(statuses.len(), 30);
     assert!(
         statuses.iter().all(|row| row.ends_with(" created")),
         "{statuses:?}"
     );
+}
+
+#[test]
+fn a_service_that_goes_away_for_a_while_costs_no_attempt() {
+    is_waited_out(Act::Close, "connection");
+}
+
+#[test]
+fn a_page_of_a_proxy_in_the_middle_of_a_run_is_waited_out() {
+    let page = bare(200, "Content-Type: text/html\r\n", "<html>Sign in</html>");
+    is_waited_out(page, "proxy");
 }
 
 #[test]
