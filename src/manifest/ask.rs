@@ -7,7 +7,9 @@ use super::compiled::{Compiled, Resolved};
 use super::error::RowError;
 use super::layout::{Layout, TagSource};
 use super::records::cell;
-use crate::device::{ChannelName, Device, Invalid, MessageTtl, Region, Tag, shown};
+use crate::device::{
+    ChannelName, Device, Invalid, LONGEST_DEVICE_ID, MessageTtl, Region, Tag, shown,
+};
 
 /// How many Regions are remembered, so that a Region's name is not copied for each row. AWS has fewer.
 const REGIONS: usize = 64;
@@ -107,6 +109,13 @@ fn check_id(layout: &Layout, device_id: &str) -> Result<(), RowError> {
         return Err(RowError::new(format!(
             "the device ID (column {}) is empty",
             shown(layout.id_column())
+        )));
+    }
+    if device_id.len() > LONGEST_DEVICE_ID {
+        return Err(RowError::new(format!(
+            "the device ID {} has {} bytes; at most {LONGEST_DEVICE_ID} are allowed",
+            shown(device_id),
+            device_id.len()
         )));
     }
     match &layout.id_pattern {

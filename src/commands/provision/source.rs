@@ -13,7 +13,7 @@ use super::ledger::FileLedger;
 use super::target::Target;
 use super::work::{LaneWork, SharedRoster, lock};
 use crate::cli::InputArgs;
-use crate::device::{Device, Region, shown};
+use crate::device::{Device, LONGEST_DEVICE_ID, Region, shown};
 use crate::engine::{Arrival, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::Listeners;
@@ -116,7 +116,10 @@ impl InvalidLine {
     fn new(at: u64, device_id: &str, flaw: Flaw) -> Self {
         Self {
             at,
-            device_id: device_id.into(),
+            device_id: device_id
+                .get(..device_id.floor_char_boundary(LONGEST_DEVICE_ID))
+                .unwrap_or_default()
+                .into(),
             code: flaw.code,
             reason: flaw.reason.into(),
         }
