@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::flight::pace;
+use super::flight::{LONGEST_PROBE_WAIT, pace};
 use super::job::{Job, Phase};
 use super::lane::Lane;
 use super::stop::Stop;
@@ -130,7 +130,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 }
                 FailureKind::Lost | FailureKind::Unreachable => {
                     silences += 1;
-                    self.wait_after(silences)
+                    self.wait_after(silences).min(LONGEST_PROBE_WAIT)
                 }
                 FailureKind::ServerError => {
                     errors += 1;

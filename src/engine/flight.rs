@@ -19,7 +19,7 @@ use crate::service::{
 };
 
 /// The longest wait between two probes of a service that gives no answer.
-const LONGEST_PROBE_WAIT: Duration = Duration::from_secs(5);
+pub(super) const LONGEST_PROBE_WAIT: Duration = Duration::from_secs(2);
 
 impl<S: Service, L: Ledger> Lane<S, L> {
     /// Makes one attempt.

@@ -259,3 +259,6 @@ async fn join_all<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) {
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests;

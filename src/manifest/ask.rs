@@ -1,11 +1,12 @@
 //! What one row asks for: its cells checked against the service's limits, without copying them.
 
+use csv::StringRecord;
 use sha2::{Digest, Sha256};
 
-use super::cells::{Cells, Record};
 use super::compiled::{Compiled, Resolved};
 use super::error::RowError;
 use super::layout::{Layout, TagSource};
+use super::records::cell;
 use crate::device::{ChannelName, Device, Invalid, MessageTtl, Region, Tag, shown};
 
 /// How many Regions are remembered, so that a Region's name is not copied for each row. AWS has fewer.
@@ -23,7 +24,7 @@ pub(super) struct Scratch {
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
     layout: &'a Layout,
-    cells: Cells<'a>,
+    cells: &'a StringRecord,
     names: Resolved<'a>,
     region: &'a Region,
     message_ttl: Option<MessageTtl>,
@@ -31,8 +32,8 @@ pub struct Ask<'a> {
 
 /// The device's ID in a row, perhaps empty.
 #[inline]
-pub(super) fn device_id<'a>(layout: &Layout, cells: Cells<'a>) -> &'a str {
-    trim(cells.get(layout.id))
+pub(super) fn device_id<'a>(layout: &Layout, cells: &'a StringRecord) -> &'a str {
+    trim(cell(cells, layout.id))
 }
 
 /// As [`str::trim`]; quicker where there is nothing to trim, which is nearly always.
@@ -48,14 +49,10 @@ fn trim(text: &str) -> &str {
 /// Checks a row, whose [`device_id`] is this.
 pub(super) fn resolve<'a>(
     layout: &'a Layout,
-    record: &Record,
-    cells: Cells<'a>,
+    cells: &'a StringRecord,
     device_id: &'a str,
     scratch: &'a mut Scratch,
 ) -> Result<Ask<'a>, RowError> {
-    if record.has_stray_text() {
-        return Err(stray_text());
-    }
     let Scratch {
         channel_name,
         tag,
@@ -82,7 +79,7 @@ pub(super) fn resolve<'a>(
     Ok(ask)
 }
 
-fn check_length(layout: &Layout, cells: Cells<'_>) -> Result<(), RowError> {
+fn check_length(layout: &Layout, cells: &StringRecord) -> Result<(), RowError> {
     let wanted = layout.columns.len();
     let found = cells.len();
     // Spreadsheet programs put empty cells behind rows.
@@ -105,14 +102,6 @@ fn check_length(layout: &Layout, cells: Cells<'_>) -> Result<(), RowError> {
     Ok(())
 }
 
-/// What to say of a row with a cell such as `"CAM"1`.
-fn stray_text() -> RowError {
-    RowError::new(
-        "a cell has text behind its closing quote (\"); close the quote at the cell's end, or write \"\" for a quote \
-         that is part of the text",
-    )
-}
-
 fn check_id(layout: &Layout, device_id: &str) -> Result<(), RowError> {
     if device_id.is_empty() {
         return Err(RowError::new(format!(
@@ -131,10 +120,10 @@ fn check_id(layout: &Layout, device_id: &str) -> Result<(), RowError> {
 
 fn region<'a>(
     layout: &'a Layout,
-    cells: Cells<'_>,
+    cells: &StringRecord,
     known: &'a mut Vec<Region>,
 ) -> Result<&'a Region, RowError> {
-    let text = layout.region.map_or("", |index| trim(cells.get(index)));
+    let text = layout.region.map_or("", |index| trim(cell(cells, index)));
     if text.is_empty() {
         return layout.default_region.as_ref().ok_or_else(|| {
             RowError::new(
@@ -159,15 +148,15 @@ fn region<'a>(
 /// The name from the cell or the template; `buffer` holds it where the template puts it together.
 fn channel_name_of<'a>(
     layout: &'a Layout,
-    cells: Cells<'a>,
+    cells: &'a StringRecord,
     names: Resolved<'a>,
     buffer: &'a mut String,
 ) -> Result<&'a str, RowError> {
-    let cell = layout
+    let own = layout
         .channel_name
-        .map_or("", |index| trim(cells.get(index)));
-    let name = if !cell.is_empty() {
-        cell
+        .map_or("", |index| trim(cell(cells, index)));
+    let name = if !own.is_empty() {
+        own
     } else if let Some(text) = layout.name_template.verbatim(cells, names) {
         text
     } else {
@@ -179,10 +168,10 @@ fn channel_name_of<'a>(
     Ok(name)
 }
 
-fn message_ttl(layout: &Layout, cells: Cells<'_>) -> Result<Option<MessageTtl>, RowError> {
+fn message_ttl(layout: &Layout, cells: &StringRecord) -> Result<Option<MessageTtl>, RowError> {
     let cell = layout
         .message_ttl
-        .map_or("", |index| trim(cells.get(index)));
+        .map_or("", |index| trim(cell(cells, index)));
     if cell.is_empty() {
         return Ok(layout.default_ttl);
     }
@@ -296,7 +285,7 @@ impl<'a> Ask<'a> {
     }
 
     fn value(&self, source: &'a TagSource) -> Option<Value<'a>> {
-        let cell = source.column.map_or("", |index| self.cells.get(index));
+        let cell = source.column.map_or("", |index| cell(self.cells, index));
         if cell.is_empty() {
             source.template.as_ref().map(Value::Template)
         } else {

@@ -1,6 +1,8 @@
 //! A template resolved against a header: names of columns have become their places, and nothing can be unknown later.
 
-use super::cells::Cells;
+use csv::StringRecord;
+
+use super::records::cell;
 use crate::template::{Piece, Template};
 
 /// A template whose columns are known.
@@ -73,7 +75,7 @@ impl Compiled {
     /// The text, where it is one value as it stands, and so needs no buffer.
     pub(super) fn verbatim<'a>(
         &'a self,
-        cells: Cells<'a>,
+        cells: &'a StringRecord,
         resolved: Resolved<'a>,
     ) -> Option<&'a str> {
         match self.0.as_slice() {
@@ -86,7 +88,7 @@ impl Compiled {
     /// The text, part by part.
     pub(super) fn texts<'a>(
         &'a self,
-        cells: Cells<'a>,
+        cells: &'a StringRecord,
         resolved: Resolved<'a>,
     ) -> impl Iterator<Item = &'a str> {
         self.0.iter().map(move |part| part.text(cells, resolved))
@@ -94,7 +96,7 @@ impl Compiled {
 }
 
 impl Part {
-    fn text<'a>(&'a self, cells: Cells<'a>, resolved: Resolved<'a>) -> &'a str {
+    fn text<'a>(&'a self, cells: &'a StringRecord, resolved: Resolved<'a>) -> &'a str {
         match self {
             Self::Literal(text) => text,
             Self::DeviceId => resolved.device_id,
@@ -103,11 +105,11 @@ impl Part {
             Self::Cell {
                 index,
                 trimmed: true,
-            } => cells.get(*index).trim(),
+            } => cell(cells, *index).trim(),
             Self::Cell {
                 index,
                 trimmed: false,
-            } => cells.get(*index),
+            } => cell(cells, *index),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Is this UTF-8 text? If not, what is it? Pure: bytes → damage and where it is.
 
-use super::cells::line_ends;
 use super::error::Damage;
+use super::tape::line_ends;
 
 /// The mark that some programs put before UTF-8 text.
-pub(super) const BOM: char = '\u{feff}';
+pub(super) const BOM: &[u8] = "\u{feff}".as_bytes();
 
 /// What the first bytes of a manifest tell, when they tell that it is no UTF-8 text. Sixty-four are enough.
 pub(super) fn alien(start: &[u8]) -> Option<Damage> {
@@ -28,75 +28,28 @@ pub(super) fn alien(start: &[u8]) -> Option<Damage> {
     }
 }
 
-/// Why bytes are no text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flaw {
-    /// A NUL byte.
-    Nul,
-    /// This byte is not UTF-8 where it stands.
-    NotUtf8(u8),
-    /// As [`Flaw::NotUtf8`], where the bytes end inside a character: more of them could mend it.
-    CutOff(u8),
-}
-
-impl Flaw {
-    /// The damage, and how many line ends come before it. `before` is the text before the flaw, from the start of a
-    /// line on.
-    pub(super) fn damage(self, before: &[u8]) -> (u64, Damage) {
-        let in_line = before
-            .iter()
-            .rev()
-            .take_while(|byte| !matches!(byte, b'\n' | b'\r'))
-            .count();
-        let damage = match self {
-            Self::Nul => Damage::Nul,
-            Self::NotUtf8(byte) | Self::CutOff(byte) => Damage::NotUtf8 {
-                column: in_line as u64 + 1,
-                byte,
-            },
-        };
-        (line_ends(before), damage)
-    }
-}
-
-/// The text that the bytes begin with, and what ends it before their end.
-pub(super) fn text(bytes: &[u8]) -> (&str, Option<Flaw>) {
-    let (bytes, nul) = before_nul(bytes);
-    match std::str::from_utf8(bytes) {
-        Ok(text) => (text, nul),
-        Err(error) => {
-            let (valid, rest) = bytes.split_at(error.valid_up_to());
-            let text = std::str::from_utf8(valid).unwrap_or_default();
-            let byte = rest.first().copied().unwrap_or_default();
-            match error.error_len() {
-                None if nul.is_none() => (text, Some(Flaw::CutOff(byte))),
-                _ => (text, Some(Flaw::NotUtf8(byte))),
-            }
-        }
-    }
-}
-
-/// A whole file's text, without a copy; else the damage and how many line ends come before it.
-pub(super) fn string(bytes: Vec<u8>) -> Result<String, (u64, Damage)> {
-    let (before, nul) = before_nul(&bytes);
-    if nul.is_some() {
-        let (text, flaw) = text(before);
-        return Err(flaw.unwrap_or(Flaw::Nul).damage(text.as_bytes()));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let (before, rest) = error.as_bytes().split_at(valid);
-        Flaw::NotUtf8(rest.first().copied().unwrap_or_default()).damage(before)
-    })
-}
-
-fn before_nul(bytes: &[u8]) -> (&[u8], Option<Flaw>) {
+/// Finds what makes bytes no text, and how many line ends come before it. The bytes are from the start of a line on.
+pub(super) fn check(bytes: &[u8]) -> Result<(), (u64, Damage)> {
     // `contains` is a fast search, `split` is not, and nearly always there is none.
-    if bytes.contains(&0) {
-        let before = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
-        (before, Some(Flaw::Nul))
+    let has_nul = bytes.contains(&0);
+    let text = if has_nul {
+        bytes.split(|&byte| byte == 0).next().unwrap_or_default()
     } else {
-        (bytes, None)
+        bytes
+    };
+    match std::str::from_utf8(text) {
+        Ok(_) if has_nul => Err((line_ends(text), Damage::Nul)),
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let (before, rest) = text.split_at(error.valid_up_to());
+            let is_line_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+            let in_line = before.rsplit(is_line_end).next().unwrap_or_default();
+            let damage = Damage::NotUtf8 {
+                column: in_line.len() as u64 + 1,
+                byte: rest.first().copied().unwrap_or_default(),
+            };
+            Err((line_ends(before), damage))
+        }
     }
 }
 
@@ -147,19 +100,16 @@ mod tests {
 
     #[test]
     fn flaws_are_found() {
-        assert_eq!(text("a\nü".as_bytes()), ("a\nü", None));
-        assert_eq!(text(b"a\0b"), ("a", Some(Flaw::Nul)));
-        assert_eq!(text(b"M\xFCnchen"), ("M", Some(Flaw::NotUtf8(0xFC))));
-        assert_eq!(text(b"a\xC3"), ("a", Some(Flaw::CutOff(0xC3))));
-        assert_eq!(text(b"a\xC3\0"), ("a", Some(Flaw::NotUtf8(0xC3))));
+        assert!(check("a\nü\n".as_bytes()).is_ok());
         for (bytes, line_ends, damage) in [
             (&b"a\nb\r\n\0"[..], 2, "Nul"),
+            (b"a\0b", 0, "Nul"),
             (b"a\nM\xFCnchen\n\0", 1, "NotUtf8 { column: 2, byte: 252 }"),
             (b"a\n\xC3", 1, "NotUtf8 { column: 1, byte: 195 }"),
+            (b"a\xC3\0", 0, "NotUtf8 { column: 2, byte: 195 }"),
         ] {
-            let (line, found) = string(bytes.to_vec()).unwrap_err();
+            let (line, found) = check(bytes).unwrap_err();
             assert_eq!((line, &*format!("{found:?}")), (line_ends, damage));
         }
-        assert_eq!(string("ü\n".into()).unwrap(), "ü\n");
     }
 }

@@ -155,6 +155,14 @@ impl RowError {
             reason: reason.into(),
         }
     }
+
+    /// A cell such as `"CAM"1`.
+    pub(super) fn stray_text() -> Self {
+        Self::new(
+            "a cell has text behind its closing quote (\"); close the quote at the cell's end, or write \"\" for a \
+             quote that is part of the text",
+        )
+    }
 }
 
 /// Names in a message: quoted, with commas, at most twenty.

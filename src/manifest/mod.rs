@@ -1,7 +1,8 @@
 //! The manifest: a CSV of devices → what each row asks for, or why it cannot.
 //!
-//! This module knows one row at a time. It owns the CSV's grammar, the header and the service's limits on a row;
-//! whether a device or a channel's name comes twice, and what is done already, is for others to find out.
+//! This module knows one row at a time. It owns the header, the service's limits on a row, and what counts as damage;
+//! the CSV's grammar is the `csv` crate's. Whether a device or a channel's name comes twice, and what is done already,
+//! is for others to find out.
 //!
 //! A file is read whole ([`Manifest`]): its rows can be passed over again and again, and each be had again by its
 //! place. A stream ([`stream`]) is read once, a row as soon as it is there.
@@ -12,16 +13,18 @@
 //! | all others | as they are, blanks, line ends and all |
 
 mod ask;
-mod cells;
 mod compiled;
+mod cursor;
 mod encoding;
 mod error;
-mod input;
+mod head;
 mod layout;
 mod near;
 mod options;
+mod quotes;
+mod records;
 mod rows;
-mod source;
+mod tape;
 
 use std::fs;
 use std::io::{ErrorKind, Read};
@@ -31,16 +34,11 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 pub use ask::{Ask, digest_of};
+pub use cursor::Cursor;
 pub use error::{Damage, ManifestError, RowError};
 pub use layout::Layout;
 pub use options::{IdPattern, Options};
 pub use rows::{Row, Rows};
-pub use source::Hashed;
-
-use crate::device::Device;
-use ask::Scratch;
-use cells::{Record, Scan};
-use input::Body;
 
 /// The longest row, in bytes: far beyond what 50 tags and a few free columns can be, and little enough to hold.
 pub const LONGEST_ROW: usize = 1024 * 1024;
@@ -49,18 +47,17 @@ pub const LONGEST_ROW: usize = 1024 * 1024;
 pub const STANDARD_INPUT: &str = "standard input";
 
 /// Begins to read a manifest from a stream: returns when the header is there. Nothing behind it is known yet.
-pub fn stream<R: Read>(reader: R, options: &Options) -> Result<Rows<Hashed<R>>, ManifestError> {
-    Rows::begin(Hashed::new(reader), STANDARD_INPUT, options)
+pub fn stream<R: Read>(reader: R, options: &Options) -> Result<Rows<R>, ManifestError> {
+    Rows::begin(reader, STANDARD_INPUT, options)
 }
 
 /// A manifest file, read whole and known to be readable: UTF-8 throughout, a header, at least one row, quotes closed.
 #[derive(Debug)]
 pub struct Manifest {
     file: Box<str>,
-    text: String,
+    text: Vec<u8>,
     sha256: String,
     layout: Arc<Layout>,
-    body: Body,
 }
 
 impl Manifest {
@@ -71,22 +68,21 @@ impl Manifest {
         Self::check(file, bytes, options)
     }
 
-    fn check(file: Box<str>, bytes: Vec<u8>, options: &Options) -> Result<Self, ManifestError> {
-        if let Some(damage) = encoding::alien(&bytes) {
+    fn check(file: Box<str>, text: Vec<u8>, options: &Options) -> Result<Self, ManifestError> {
+        if let Some(damage) = encoding::alien(&text) {
             return Err(ManifestError::file(&file, damage));
         }
-        let text = encoding::string(bytes)
+        encoding::check(&text)
             .map_err(|(lines, damage)| ManifestError::line(&file, lines + 1, damage))?;
-        let mut rows = Rows::begin(text.as_bytes(), &file, options)?;
-        let (layout, body) = (Arc::clone(rows.layout()), rows.body());
-        let at_risk = may_swallow_lines(text.as_bytes());
+        let mut rows = Rows::begin(&*text, &file, options)?;
+        let layout = Arc::clone(rows.layout());
+        let at_risk = may_swallow_lines(&text);
         while rows.next()?.is_some() && at_risk {}
         Ok(Self {
-            sha256: source::hex(&Sha256::digest(&text)),
+            sha256: hex(&Sha256::digest(&text)),
             file,
             text,
             layout,
-            body,
         })
     }
 
@@ -105,18 +101,13 @@ impl Manifest {
     /// The rows from the first on.
     #[must_use]
     pub fn rows(&self) -> Rows<&[u8]> {
-        let layout = Arc::clone(&self.layout);
-        Rows::of_body(self.body.rest(&self.text), &self.file, layout, self.body)
+        Rows::again(&self.text, &self.file, Arc::clone(&self.layout))
     }
 
     /// Gives devices by the place of their rows.
     #[must_use]
     pub fn cursor(self: &Arc<Self>) -> Cursor {
-        Cursor {
-            manifest: Arc::clone(self),
-            record: Record::new(self.layout.delimiter()),
-            scratch: Scratch::default(),
-        }
+        Cursor::new(self)
     }
 }
 
@@ -138,30 +129,9 @@ fn read(path: &Path) -> Result<Vec<u8>, Damage> {
     })
 }
 
-/// Reads rows again by their place: what the work list needs, which holds places and no devices.
-#[derive(Debug)]
-pub struct Cursor {
-    manifest: Arc<Manifest>,
-    record: Record,
-    scratch: Scratch,
-}
-
-impl Cursor {
-    /// The device whose row begins at this place, as [`Row::at`] gave it. None where no valid row begins.
-    pub fn device_at(&mut self, at: u64) -> Option<Device> {
-        let rest = self.manifest.text.get(usize::try_from(at).ok()?..)?;
-        self.record.clear();
-        let Scan::Done(length) = self.record.scan(rest.as_bytes(), true) else {
-            return None;
-        };
-        let text = rest.get(..length)?;
-        self.record.unescape(text);
-        let cells = self.record.cells(text);
-        let layout = &self.manifest.layout;
-        let device_id = ask::device_id(layout, cells);
-        let ask = ask::resolve(layout, &self.record, cells, device_id, &mut self.scratch);
-        Some(ask.ok()?.to_device())
-    }
+/// Bytes in hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -4,19 +4,17 @@ use std::io::Read;
 use std::sync::Arc;
 
 use super::ask::{self, Ask, Scratch};
-use super::cells::Record;
 use super::error::{Damage, ManifestError, RowError};
-use super::input::{Body, Input, read_header};
-use super::layout::Layout;
+use super::head::Head;
+use super::layout::{Header, Layout};
 use super::options::Options;
-use super::source::Hashed;
+use super::records::Records;
 
 /// A manifest's rows. Blank lines, and lines of nothing but delimiters and blanks, are none.
 #[derive(Debug)]
 pub struct Rows<R> {
-    input: Input<R>,
+    records: Records<Head<R>>,
     layout: Arc<Layout>,
-    record: Record,
     scratch: Scratch,
     empty: bool,
 }
@@ -38,30 +36,38 @@ impl<R: Read> Rows<R> {
     /// Reads the header.
     pub(super) fn begin(reader: R, file: &str, options: &Options) -> Result<Self, ManifestError> {
         options.validate()?;
-        let mut input = Input::begin(reader, file)?;
-        let header = read_header(&mut input, options)?;
+        let mut head = Head::begin(reader, file)?;
+        let delimiter = head.delimiter(file, options)?;
+        let mut records = Records::new(head, file, delimiter);
+        if !records.advance()? {
+            return Err(records.damaged(Damage::Empty));
+        }
+        let header = records.record();
+        let header = Header {
+            file: file.into(),
+            line: header.line,
+            delimiter,
+            columns: header.cells.iter().map(|name| name.trim().into()).collect(),
+        };
         let layout = Arc::new(Layout::new(header, options)?);
-        Ok(Self::new(input, layout))
+        Ok(Self::new(records, layout))
     }
 
-    /// Begins behind a header that was read before.
-    pub(super) fn of_body(text: R, file: &str, layout: Arc<Layout>, body: Body) -> Self {
-        Self::new(Input::of_body(text, file, body), layout)
+    /// Begins again with a manifest whose header is known.
+    pub(super) fn again(reader: R, file: &str, layout: Arc<Layout>) -> Self {
+        let mut records = Records::new(Head::known(reader), file, layout.delimiter);
+        // The header, which was sound when the layout was made of it.
+        let _ = records.advance();
+        Self::new(records, layout)
     }
 
-    fn new(input: Input<R>, layout: Arc<Layout>) -> Self {
+    fn new(records: Records<Head<R>>, layout: Arc<Layout>) -> Self {
         Self {
-            record: Record::new(layout.delimiter),
-            input,
+            records,
             layout,
             scratch: Scratch::default(),
             empty: true,
         }
-    }
-
-    /// Where the next row is looked for.
-    pub(super) fn body(&self) -> Body {
-        self.input.body()
     }
 
     /// The next row; none at the manifest's end.
@@ -69,52 +75,34 @@ impl<R: Read> Rows<R> {
     /// An error ends the rows: do not go on behind it, since what comes there cannot be trusted.
     #[expect(clippy::should_implement_trait, reason = "an iterator that lends")]
     pub fn next(&mut self) -> Result<Option<Row<'_>>, ManifestError> {
-        let found = loop {
-            let Some(found) = self.input.find(&mut self.record)? else {
-                return self.end();
-            };
-            if !self.input.is_blank(&self.record, found) {
-                break found;
+        if !self.records.advance()? {
+            if self.empty {
+                return Err(self.records.damaged(Damage::NoRow));
             }
-            self.input.step_over(&self.record, found);
-        };
-        self.empty = false;
-        let text = self.input.take(&self.record, found)?;
-        self.record.unescape(text);
-        let cells = self.record.cells(text);
-        let device_id = ask::device_id(&self.layout, cells);
-        Ok(Some(Row {
-            at: found.at,
-            line: found.line,
-            device_id,
-            ask: ask::resolve(
-                &self.layout,
-                &self.record,
-                cells,
-                device_id,
-                &mut self.scratch,
-            ),
-        }))
-    }
-
-    fn end(&self) -> Result<Option<Row<'_>>, ManifestError> {
-        if self.empty {
-            return Err(self.input.damaged(Damage::NoRow));
+            return Ok(None);
         }
-        Ok(None)
+        self.empty = false;
+        let record = self.records.record();
+        let device_id = match record.stray {
+            // As it is written, lest another device's ID come out.
+            Some((cell, text)) if cell == self.layout.id => text.trim(),
+            _ => ask::device_id(&self.layout, record.cells),
+        };
+        let ask = match record.stray {
+            Some(_) => Err(RowError::stray_text()),
+            None => ask::resolve(&self.layout, record.cells, device_id, &mut self.scratch),
+        };
+        Ok(Some(Row {
+            at: record.at,
+            line: record.line,
+            device_id,
+            ask,
+        }))
     }
 
     /// How the rows are laid out.
     #[must_use]
     pub fn layout(&self) -> &Arc<Layout> {
         &self.layout
-    }
-}
-
-impl<R> Rows<Hashed<R>> {
-    /// The SHA-256 of what was read so far, in hexadecimal: of the whole manifest once [`Rows::next`] gave none.
-    #[must_use]
-    pub fn sha256(&self) -> String {
-        self.input.reader().sha256()
     }
 }

@@ -100,7 +100,6 @@ fn rows(text: &str, options: &Options) -> Vec<String> {
         all_streamed.push(told(&row));
     }
     assert_eq!(all, all_streamed);
-    assert_eq!(manifest.sha256(), streamed.sha256());
     all
 }
 
@@ -672,10 +671,7 @@ fn files_that_cannot_be_opened() {
     );
     fs::write(&path, "device_id\na\n").unwrap();
     let manifest = Manifest::open(&path, &options()).unwrap();
-    assert_eq!(
-        manifest.sha256(),
-        source::hex(&Sha256::digest(b"device_id\na\n"))
-    );
+    assert_eq!(manifest.sha256(), hex(&Sha256::digest(b"device_id\na\n")));
     assert_eq!(
         message(&path.join("below")).split(": ").nth(1),
         Some("the manifest cannot be read")

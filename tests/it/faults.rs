@@ -1,1 +1,325 @@
-//! (being written)
+//! What can go wrong with single requests: the device gets its channel all the same, or its row tells the truth.
+
+use kvs_fleet::emulator::operation::Operation;
+
+use crate::support::{Act, Bench, Cloud, Wire, answer, bare, forward};
+
+/// Every channel that the service has stands in the results with its ARN, and nothing else does.
+#[track_caller]
+fn agree(bench: &Bench, cloud: &Cloud) {
+    let rows = bench.rows("d.results.csv");
+    let recorded: std::collections::BTreeMap<String, String> = rows
+        .iter()
+        .filter(|row| row["channel_arn"] != "")
+        .map(|row| (row["channel_name"].clone(), row["channel_arn"].clone()))
+        .collect();
+    assert_eq!(recorded, cloud.channels());
+}
+
+/// All devices are `created`, whatever these faults did to their requests.
+#[track_caller]
+fn all_created(count: usize, faults: &[&str], flags: &[&str]) -> Cloud {
+    let bench = Bench::of(count);
+    let cloud = Cloud::faulty(faults);
+    let done = bench.provision(cloud.url()).args(flags).run().exits(0);
+    let statuses = bench.statuses();
+    assert_eq!(statuses.len(), count);
+    assert!(
+        statuses.iter().all(|row| row.ends_with(" created")),
+        "{statuses:?}\n{done}"
+    );
+    agree(&bench, &cloud);
+    cloud
+}
+
+#[test]
+fn a_channel_that_was_made_before_its_answer_was_lost_is_created() {
+    for kind in ["reset-after", "truncated", "malformed", "empty"] {
+        all_created(
+            6,
+            &[&format!("{kind}=first:3@create")],
+            &["--timeout", "2s"],
+        );
+    }
+}
+
+#[test]
+fn a_channel_that_was_made_before_the_service_hung_is_created() {
+    all_created(6, &["hang-after=first:3@create"], &["--timeout", "300ms"]);
+}
+
+#[test]
+fn errors_before_anything_was_done_are_tried_again() {
+    for kind in ["500", "503", "html-503", "malformed-error", "reset-before"] {
+        all_created(6, &[&format!("{kind}=first:3@create")], &[]);
+    }
+    all_created(6, &["hang-before=first:3@create"], &["--timeout", "300ms"]);
+}
+
+#[test]
+fn faults_in_every_operation_lose_no_device() {
+    let cloud = all_created(
+        150,
+        &[
+            "reset-after=8%",
+            "500=8%",
+            "throttle=8%",
+            "empty=5%@create",
+            "truncated=5%",
+        ],
+        &["--timeout", "2s"],
+    );
+    assert!(cloud.creates() > 150);
+}
+
+#[test]
+fn throttles_are_no_failures_and_cost_no_attempt() {
+    // Twice as many throttles as attempts are allowed.
+    let bench = Bench::of(1);
+    let cloud = Cloud::faulty(&["throttle=first:4@create"]);
+    bench
+        .provision(cloud.url())
+        .args(&["--max-attempts", "2"])
+        .run()
+        .exits(0);
+    assert_eq!(bench.statuses(), ["CAM-0001 created"]);
+    assert_eq!(cloud.creates(), 5);
+}
+
+#[test]
+fn every_code_that_means_throttled_is_one() {
+    for (status, code) in [
+        (400, "ClientLimitExceededException"),
+        (400, "ThrottlingException"),
+        (400, "LimitExceededException"),
+        (400, "RequestLimitExceeded"),
+        (503, "SlowDown"),
+        (429, "WhoKnows"),
+    ] {
+        let bench = Bench::of(1);
+        let cloud = Cloud::new();
+        let url = cloud.url().to_owned();
+        let wire = Wire::new(move |request, before| {
+            // The first create only; listing and asking who we are came before it.
+            if request.path == "/createSignalingChannel" && before <= 2 {
+                return answer(status, Some(code), r#"{"Message":"Rate exceeded"}"#);
+            }
+            forward(&url, request)
+        });
+        bench
+            .provision(wire.url())
+            .args(&["--max-attempts", "1"])
+            .run()
+            .exits(0);
+        assert_eq!(bench.row("CAM-0001")["attempts"], "2", "{code}");
+    }
+}
+
+#[test]
+fn a_quota_far_below_the_ceiling_is_found_and_nothing_is_lost() {
+    let bench = Bench::of(120);
+    let cloud = Cloud::with(|settings| {
+        settings.rate = 100.0;
+        settings.burst = 10;
+    });
+    bench
+        .call(&["provision", "d.csv", "--endpoint-url", cloud.url()])
+        .args(&["--region", "eu-central-1", "--rate", "500"])
+        .run()
+        .exits(0)
+        .says("120 created");
+    assert_eq!(cloud.channels().len(), 120);
+    assert!(cloud.throttled() > 0);
+    // Each throttle costs a request, not a device: far fewer than one each.
+    assert!(cloud.throttled() < 120, "{}", cloud.throttled());
+    agree(&bench, &cloud);
+}
+
+#[test]
+fn a_device_has_so_many_tries_and_its_row_says_why_it_failed() {
+    let bench = Bench::of(2);
+    let cloud = Cloud::new();
+    let url = cloud.url().to_owned();
+    let wire = Wire::new(move |request, _| {
+        if request.path == "/createSignalingChannel" && request.channel() == "CAM-0001" {
+            return answer(500, Some("InternalFailure"), r#"{"Message":"sorry"}"#);
+        }
+        forward(&url, request)
+    });
+    bench
+        .provision(wire.url())
+        .args(&["--max-attempts", "3"])
+        .run()
+        .exits(3);
+    let row = bench.row("CAM-0001");
+    assert_eq!(row["status"], "failed");
+    assert_eq!(row["attempts"], "3");
+    assert_eq!(row["error_code"], "InternalFailure");
+    assert!(row["error_message"].contains("sorry"));
+    assert_eq!(bench.row("CAM-0002")["status"], "created");
+}
+
+#[test]
+fn a_truth_that_cannot_be_learnt_is_said_and_settled_by_the_next_run() {
+    let bench = Bench::of(1);
+    let cloud = Cloud::new();
+    let url = cloud.url().to_owned();
+    let wire = Wire::new(move |request, _| match request.path.as_str() {
+        // Made, but the answer is lost; and the question whether it is there is never answered well.
+        "/createSignalingChannel" => {
+            forward(&url, request);
+            bare(200, "x-amzn-RequestId: 1\r\n", "{")
+        }
+        "/describeSignalingChannel" => answer(500, Some("InternalFailure"), "{}"),
+        _ => forward(&url, request),
+    });
+    let flags = ["--max-attempts", "2", "--no-reconcile"];
+    bench.provision(wire.url()).args(&flags).run().exits(3);
+    let row = bench.row("CAM-0001");
+    assert_eq!(row["status"], "failed");
+    assert_eq!(row["error_code"], "OutcomeUnknown");
+    assert_eq!(row["channel_arn"], "");
+    assert_eq!(
+        wire.creates().len(),
+        1,
+        "an unknown outcome is not tried again"
+    );
+    bench.provision(cloud.url()).run().exits(0);
+    assert_eq!(bench.statuses(), ["CAM-0001 exists"]);
+    agree(&bench, &cloud);
+}
+
+#[test]
+fn a_channel_that_somebody_else_made_first_exists() {
+    // Made before the run, hidden from its listing, found by the create: not ours.
+    let bench = Bench::of(1);
+    let cloud = Cloud::new();
+    cloud.make_all(["CAM-0001"]);
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    bench
+        .provision(cloud.url())
+        .args(&["--no-reconcile"])
+        .run()
+        .exits(0);
+    assert_eq!(bench.statuses(), ["CAM-0001 exists"]);
+    agree(&bench, &cloud);
+}
+
+#[test]
+fn a_channel_that_is_being_deleted_is_waited_for_and_made_again() {
+    let bench = Bench::of(2);
+    let cloud = Cloud::with(|settings| {
+        settings.deleting_for = std::time::Duration::from_millis(700);
+    });
+    cloud.make_all(["CAM-0001"]);
+    let old = cloud.channels()["CAM-0001"].clone();
+    cloud.delete("CAM-0001");
+    bench.provision(cloud.url()).run().exits(0);
+    assert_eq!(bench.statuses(), ["CAM-0001 created", "CAM-0002 created"]);
+    assert_ne!(bench.row("CAM-0001")["channel_arn"], old);
+    agree(&bench, &cloud);
+}
+
+#[test]
+fn a_channel_whose_deletion_does_not_end_fails_as_that() {
+    let bench = Bench::of(2);
+    let cloud = Cloud::with(|settings| {
+        settings.deleting_for = std::time::Duration::from_hours(1);
+    });
+    cloud.make_all(["CAM-0001"]);
+    cloud.delete("CAM-0001");
+    bench
+        .provision(cloud.url())
+        .args(&["--max-attempts", "2"])
+        .run()
+        .exits(3)
+        .says("ChannelDeleting");
+    let row = bench.row("CAM-0001");
+    assert_eq!(row["status"], "failed");
+    assert_eq!(row["error_code"], "ChannelDeleting");
+    assert_eq!(row["channel_arn"], "");
+    assert_eq!(bench.row("CAM-0002")["status"], "created");
+}
+
+#[test]
+fn an_answer_without_an_arn_is_not_believed() {
+    let bench = Bench::of(1);
+    let cloud = Cloud::new();
+    let url = cloud.url().to_owned();
+    let wire = Wire::new(move |request, before| {
+        if request.path == "/createSignalingChannel" && before <= 2 {
+            // A proxy that says yes to everything.
+            return bare(200, "Content-Type: text/html\r\n", "<html>Welcome</html>");
+        }
+        forward(&url, request)
+    });
+    bench.provision(wire.url()).run().exits(0);
+    assert_eq!(bench.statuses(), ["CAM-0001 created"]);
+    agree(&bench, &cloud);
+}
+
+#[test]
+fn a_request_that_is_wrong_is_not_repeated() {
+    let bench = Bench::of(2);
+    let wire = Wire::new(|request, _| match request.path.as_str() {
+        "/createSignalingChannel" => answer(
+            400,
+            Some("TagsPerResourceExceededLimitException"),
+            r#"{"Message":"too many"}"#,
+        ),
+        _ => answer(200, None, r#"{"ChannelInfoList":[]}"#),
+    });
+    bench.provision(wire.url()).run().exits(3).says("2 failed");
+    assert_eq!(wire.creates().len(), 2);
+}
+
+#[test]
+fn names_outside_the_policys_prefix_fail_and_the_others_go_on() {
+    let bench = Bench::with("device_id\nCAM-1\nOTHER-1\nCAM-2\nOTHER-2\nCAM-3\n");
+    let cloud = Cloud::with(|settings| settings.deny_outside = Some("CAM-".into()));
+    bench
+        .provision(cloud.url())
+        .run()
+        .exits(3)
+        .says("AccessDeniedException");
+    assert_eq!(
+        bench.statuses(),
+        [
+            "CAM-1 created",
+            "OTHER-1 failed",
+            "CAM-2 created",
+            "OTHER-2 failed",
+            "CAM-3 created"
+        ]
+    );
+    assert_eq!(bench.row("OTHER-1")["error_code"], "AccessDeniedException");
+    assert_eq!(bench.row("OTHER-1")["attempts"], "1");
+    agree(&bench, &cloud);
+}
+
+#[test]
+fn every_attempt_of_the_first_run_is_one_request() {
+    let cloud = all_created(50, &[], &[]);
+    assert_eq!(cloud.creates(), 50);
+    assert_eq!(cloud.requests(Operation::Describe), 0);
+    assert_eq!(
+        cloud.requests(Operation::List),
+        2,
+        "one of them is this test's own"
+    );
+}
+
+#[test]
+fn connections_that_end_without_a_word_are_tried_again() {
+    let bench = Bench::of(3);
+    let cloud = Cloud::new();
+    let url = cloud.url().to_owned();
+    let wire = Wire::new(move |request, before| {
+        if request.path == "/createSignalingChannel" && before <= 3 {
+            return Act::Close;
+        }
+        forward(&url, request)
+    });
+    bench.provision(wire.url()).run().exits(0);
+    agree(&bench, &cloud);
+}

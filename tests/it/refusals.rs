@@ -177,17 +177,6 @@ fn the_environments_endpoints_are_held_to_the_same() {
 }
 
 #[test]
-fn without_a_region_the_rows_that_name_none_have_nowhere_to_go() {
-    let bench = Bench::of(1);
-    let cloud = Cloud::new();
-    let done = bench
-        .call(&["provision", "d.csv", "--endpoint-url", cloud.url()])
-        .run();
-    done.exits(2).says("--region").says("Region");
-    assert_eq!(cloud.creates(), 0);
-}
-
-#[test]
 fn without_credentials_aws_is_not_called() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();

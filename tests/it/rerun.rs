@@ -1,1 +1,361 @@
-//! (being written)
+//! The same command again: what is skipped, what is tried again, what is said about edits, and what is adopted.
+
+use kvs_fleet::emulator::operation::Operation;
+
+use crate::support::{Bench, Cloud, Wire, answer, devices, finished, forward, results};
+
+const EMULATOR: &str = "000000000000";
+
+#[test]
+fn a_rerun_with_nothing_to_do_calls_nobody() {
+    let bench = Bench::of(3);
+    let cloud = Cloud::new();
+    bench.provision(cloud.url()).run().exits(0);
+    let (requests, before) = (cloud.all_requests(), bench.read("d.results.csv"));
+    bench
+        .provision(cloud.url())
+        .run()
+        .exits(0)
+        .says("nothing to do");
+    assert_eq!(cloud.all_requests(), requests);
+    assert_eq!(bench.read("d.results.csv"), before);
+}
+
+#[test]
+fn with_nothing_to_do_no_credentials_are_needed() {
+    let bench = Bench::of(1);
+    let row = finished("CAM-0001", "created", "123456789012");
+    bench.write("d.results.csv", results(&[row]));
+    // Against AWS, without network and credentials.
+    bench
+        .call(&["provision", "d.csv", "--region", "eu-central-1"])
+        .run()
+        .exits(0)
+        .says("nothing to do");
+}
+
+#[test]
+fn fresh_devices_come_before_failed_ones() {
+    let bench = Bench::with(&devices([1, 2, 3].into_iter()));
+    let cloud = Cloud::new();
+    let failed = |device: &str| {
+        format!(
+            "{device},{device},eu-central-1,failed,,8,2025-01-02T03:04:05.000Z,2025-01-02T03:04:05.000Z,Timeout,no answer,"
+        )
+    };
+    bench.write(
+        "d.results.csv",
+        results(&[
+            failed("CAM-0001"),
+            finished("CAM-0002", "created", EMULATOR),
+        ]),
+    );
+    let wire = Wire::before(cloud.url());
+    bench
+        .provision(wire.url())
+        .args(&["--workers", "1"])
+        .run()
+        .exits(0);
+    let order: Vec<String> = wire
+        .creates()
+        .iter()
+        .map(crate::support::Request::channel)
+        .collect();
+    assert_eq!(order, ["CAM-0003", "CAM-0001"]);
+    assert_eq!(
+        bench.statuses(),
+        ["CAM-0001 created", "CAM-0002 created", "CAM-0003 created"]
+    );
+}
+
+#[test]
+fn failed_devices_are_tried_again_until_they_succeed() {
+    let bench = Bench::of(3);
+    let cloud = Cloud::new();
+    let url = cloud.url().to_owned();
+    let wire = Wire::new(move |request, _| {
+        if request.path == "/createSignalingChannel" && request.channel() == "CAM-0002" {
+            return answer(400, Some("InvalidArgumentException"), r#"{"Message":"no"}"#);
+        }
+        forward(&url, request)
+    });
+    bench.provision(wire.url()).run().exits(3);
+    assert_eq!(bench.row("CAM-0002")["status"], "failed");
+    bench.provision(cloud.url()).run().exits(0);
+    assert_eq!(bench.row("CAM-0002")["status"], "created");
+    assert_eq!(bench.row("CAM-0002")["error_code"], "");
+    assert_eq!(cloud.creates(), 3);
+}
+
+#[test]
+fn lost_results_cost_a_listing_and_no_create() {
+    let bench = Bench::of(2_000);
+    let cloud = Cloud::new();
+    bench.provision(cloud.url()).run().exits(0);
+    let channels = cloud.channels();
+    assert_eq!(channels.len(), 2_000);
+    bench.remove("d.results.csv");
+    let before = (cloud.creates(), cloud.requests(Operation::Describe));
+    bench
+        .provision(cloud.url())
+        .run()
+        .exits(0)
+        .says("2000 existed");
+    assert_eq!(
+        (cloud.creates(), cloud.requests(Operation::Describe)),
+        before
+    );
+    let rows = bench.rows("d.results.csv");
+    assert_eq!(rows.len(), 2_000);
+    for row in rows {
+        assert_eq!(row["status"], "exists");
+        assert_eq!(row["channel_arn"], channels[&row["channel_name"]]);
+        assert_eq!(row["attempts"], "0");
+    }
+}
+
+#[test]
+fn the_csv_alone_on_another_machine_is_enough() {
+    let bench = Bench::of(2);
+    let cloud = Cloud::new();
+    bench.provision(cloud.url()).run().exits(0);
+    let other = Bench::of(3);
+    other.write("d.results.csv", bench.read("d.results.csv"));
+    let creates = cloud.creates();
+    other.provision(cloud.url()).run().exits(0);
+    assert_eq!(cloud.creates() - creates, 1);
+    assert_eq!(
+        other.statuses(),
+        ["CAM-0001 created", "CAM-0002 created", "CAM-0003 created"]
+    );
+}
+
+#[test]
+fn finished_devices_that_now_ask_otherwise_are_counted_and_left_alone() {
+    let bench = Bench::with("device_id,message_ttl_seconds,tag:T\nA,30,x\nB,30,x\nC,30,x\n");
+    let cloud = Cloud::new();
+    bench.provision(cloud.url()).run().exits(0);
+    bench.write(
+        "d.csv",
+        "device_id,message_ttl_seconds,tag:T\nA,60,x\nB,30,y\nC,30,x\n",
+    );
+    let requests = cloud.all_requests();
+    bench
+        .provision(cloud.url())
+        .run()
+        .exits(0)
+        .says("2 finished devices");
+    assert_eq!(cloud.all_requests(), requests);
+    assert_eq!(cloud.tags("B")["T"], "x");
+}
+
+#[test]
+fn rows_that_went_away_are_counted_and_kept() {
+    let bench = Bench::of(4);
+    let cloud = Cloud::new();
+    bench.provision(cloud.url()).run().exits(0);
+    bench.write("d.csv", devices(4..=4));
+    bench
+        .provision(cloud.url())
+        .run()
+        .exits(0)
+        .says("3 devices in the results are not in the manifest");
+    assert_eq!(
+        bench.statuses(),
+        [
+            "CAM-0004 created",
+            "CAM-0001 created",
+            "CAM-0002 created",
+            "CAM-0003 created"
+        ]
+    );
+}
+
+#[test]
+fn other_templates_tags_or_ttl_are_refused_unless_allowed() {
+    for (before, flags) in [
+        (&[][..], &["--channel-name", "cam-{device_id}"][..]),
+        (&["--tag", "T=x"], &["--tag", "T=y"]),
+        (&["--tag", "T=x"], &[]),
+        (&["--message-ttl", "30"], &["--message-ttl", "60"]),
+    ] {
+        let bench = Bench::of(1);
+        let cloud = Cloud::new();
+        bench.provision(cloud.url()).args(before).run().exits(0);
+        // The new devices would be made differently; the finished one is no longer listed.
+        bench.write("d.csv", devices(2..=2));
+        let (requests, files) = (cloud.all_requests(), bench.files());
+        bench
+            .provision(cloud.url())
+            .args(flags)
+            .run()
+            .exits(2)
+            .says("--allow-changed")
+            .says(flags.first().or(before.first()).unwrap());
+        assert_eq!(cloud.all_requests(), requests);
+        assert_eq!(bench.files(), files);
+        bench
+            .provision(cloud.url())
+            .args(flags)
+            .args(&["--allow-changed"])
+            .run()
+            .exits(0);
+        assert_eq!(bench.statuses().len(), 2);
+    }
+}
+
+#[test]
+fn other_rates_and_workers_are_nobodys_business() {
+    let bench = Bench::of(1);
+    let cloud = Cloud::new();
+    bench.provision(cloud.url()).run().exits(0);
+    bench.write("d.csv", devices(1..=2));
+    bench
+        .call(&["provision", "d.csv", "--endpoint-url", cloud.url()])
+        .args(&["--region", "eu-central-1", "--rate", "30", "--workers", "3"])
+        .args(&["--max-attempts", "2"])
+        .run()
+        .exits(0);
+}
+
+#[test]
+fn deleted_devices_stay_deleted_unless_they_are_asked_for_again() {
+    let bench = Bench::of(2);
+    let cloud = Cloud::new();
+    bench.provision(cloud.url()).run().exits(0);
+    // As `rollback` leaves it.
+    cloud.delete("CAM-0001");
+    let text = bench.read("d.results.csv");
+    bench.write("d.results.csv", text.replacen(",created,", ",deleted,", 1));
+    let requests = cloud.all_requests();
+    let done = bench.provision(cloud.url()).run().exits(3);
+    done.says("1 deleted").says("--recreate-deleted");
+    assert_eq!(cloud.all_requests(), requests);
+    assert_eq!(bench.statuses(), ["CAM-0001 deleted", "CAM-0002 created"]);
+    bench
+        .provision(cloud.url())
+        .args(&["--recreate-deleted"])
+        .run()
+        .exits(0);
+    assert_eq!(bench.statuses(), ["CAM-0001 created", "CAM-0002 created"]);
+    assert_eq!(
+        bench.row("CAM-0001")["channel_arn"],
+        cloud.channels()["CAM-0001"]
+    );
+    assert_eq!(cloud.creates(), 3);
+}
+
+#[test]
+fn without_reconcile_nothing_is_listed_and_what_exists_is_adopted_all_the_same() {
+    let bench = Bench::of(3);
+    let cloud = Cloud::new();
+    cloud.make_all(["CAM-0002"]);
+    let wire = Wire::before(cloud.url());
+    bench
+        .provision(wire.url())
+        .args(&["--no-reconcile"])
+        .run()
+        .exits(0);
+    assert_eq!(
+        bench.statuses(),
+        ["CAM-0001 created", "CAM-0002 exists", "CAM-0003 created"]
+    );
+    assert_eq!(
+        bench.row("CAM-0002")["channel_arn"],
+        cloud.channels()["CAM-0002"]
+    );
+    assert_eq!(wire.creates().len(), 3);
+}
+
+#[test]
+fn a_caller_who_may_not_list_is_warned_and_served() {
+    let bench = Bench::of(3);
+    let cloud = Cloud::new();
+    cloud.make_all(["CAM-0002"]);
+    let url = cloud.url().to_owned();
+    let wire = Wire::new(move |request, _| match request.path.as_str() {
+        "/listSignalingChannels" => answer(
+            403,
+            Some("AccessDeniedException"),
+            r#"{"Message":"not authorized to perform kinesisvideo:ListSignalingChannels"}"#,
+        ),
+        _ => forward(&url, request),
+    });
+    bench
+        .provision(wire.url())
+        .run()
+        .exits(0)
+        .says("warning: ")
+        .says("ListSignalingChannels");
+    assert_eq!(
+        bench.statuses(),
+        ["CAM-0001 created", "CAM-0002 exists", "CAM-0003 created"]
+    );
+}
+
+#[test]
+fn listing_goes_through_all_pages() {
+    let bench = Bench::of(3);
+    let cloud = Cloud::new();
+    cloud.make_all(["CAM-0001", "CAM-0002", "CAM-0003"]);
+    let url = cloud.url().to_owned();
+    let channels = ["CAM-0001", "CAM-0002", "CAM-0003"].map(|name| cloud.describe(name));
+    // A service that gives one channel a page, and an empty page in between.
+    let wire = Wire::new(move |request, _| {
+        if request.path != "/listSignalingChannels" {
+            return forward(&url, request);
+        }
+        let token = request.json()["NextToken"]
+            .as_str()
+            .map_or(0, |token| token.parse().unwrap());
+        let (page, next): (_, Option<u8>) = match token {
+            0 => (&channels[..1], Some(1)),
+            1 => (&channels[..0], Some(2)),
+            2 => (&channels[1..2], Some(3)),
+            _ => (&channels[2..], None),
+        };
+        let mut body = serde_json::json!({"ChannelInfoList": page});
+        if let Some(next) = next {
+            body["NextToken"] = next.to_string().into();
+        }
+        answer(200, None, &body.to_string())
+    });
+    bench.provision(wire.url()).run().exits(0);
+    assert_eq!(
+        bench.statuses(),
+        ["CAM-0001 exists", "CAM-0002 exists", "CAM-0003 exists"]
+    );
+    assert!(wire.creates().is_empty());
+}
+
+#[test]
+fn adopted_channels_that_differ_are_counted_and_left_as_they_are() {
+    let bench = Bench::with("device_id,message_ttl_seconds\nA,30\nB,60\nC,\n");
+    let cloud = Cloud::new();
+    cloud.make_all(["A", "B", "C"]);
+    bench
+        .provision(cloud.url())
+        .run()
+        .exits(0)
+        .says("3 existed")
+        .says("1 of the adopted channels differ");
+    assert_eq!(
+        cloud.describe("A")["SingleMasterConfiguration"]["MessageTtlSeconds"],
+        60
+    );
+}
+
+#[test]
+fn a_channel_that_exists_fails_where_that_is_asked() {
+    for flags in [
+        &["--on-exists", "fail"][..],
+        &["--on-exists", "fail", "--no-reconcile"],
+    ] {
+        let bench = Bench::of(2);
+        let cloud = Cloud::new();
+        cloud.make_all(["CAM-0001"]);
+        bench.provision(cloud.url()).args(flags).run().exits(3);
+        assert_eq!(bench.statuses(), ["CAM-0001 failed", "CAM-0002 created"]);
+        assert_eq!(bench.row("CAM-0001")["error_code"], "ChannelExists");
+    }
+}

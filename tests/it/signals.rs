@@ -1,1 +1,150 @@
-//! (being written)
+//! Signals in the middle: what is in flight is recorded, the rerun makes only what is missing, a third makes nothing.
+#![cfg(unix)]
+
+use std::time::Duration;
+
+use crate::support::{Bench, Call, Cloud};
+
+/// A service slow enough to be interrupted.
+fn slow(latency: u64) -> Cloud {
+    Cloud::with(|settings| settings.latency = Duration::from_millis(latency))
+}
+
+fn paced(bench: &Bench, cloud: &Cloud) -> Call {
+    bench
+        .call(&["provision", "d.csv", "--endpoint-url", cloud.url()])
+        .args(&["--region", "eu-central-1", "--rate", "100", "--json"])
+}
+
+/// Sends the signal after a few rows, and checks that every channel of the service is in the results; then reruns.
+fn interrupted(signal: &str, code: i32) {
+    let bench = Bench::of(60);
+    let cloud = slow(50);
+    let mut running = paced(&bench, &cloud).start();
+    for _ in 0..5 {
+        running.line();
+    }
+    running.signal(signal);
+    let done = running
+        .wait()
+        .exits(code)
+        .says("to go on: ")
+        .says("provision d.csv");
+    let rows = bench.rows("d.results.csv");
+    assert!((5..60).contains(&rows.len()), "{}\n{done}", rows.len());
+    assert_eq!(done.json_lines().len(), rows.len());
+    let recorded: std::collections::BTreeMap<String, String> = rows
+        .iter()
+        .map(|row| {
+            assert_eq!(row["status"], "created");
+            (row["channel_name"].clone(), row["channel_arn"].clone())
+        })
+        .collect();
+    assert_eq!(recorded, cloud.channels());
+    // In the manifest's order, although it was interrupted.
+    let ids: Vec<&String> = rows.iter().map(|row| &row["device_id"]).collect();
+    assert!(ids.is_sorted(), "{ids:?}");
+
+    let creates = cloud.creates();
+    assert_eq!(creates, rows.len() as u64);
+    bench.provision(cloud.url()).run().exits(0);
+    assert_eq!(cloud.creates(), 60);
+    assert_eq!(bench.statuses().len(), 60);
+    let requests = cloud.all_requests();
+    bench.provision(cloud.url()).run().exits(0);
+    assert_eq!(cloud.all_requests(), requests);
+}
+
+#[test]
+fn an_interrupted_run_loses_nothing() {
+    interrupted("INT", 130);
+}
+
+#[test]
+fn a_terminated_run_loses_nothing() {
+    interrupted("TERM", 143);
+}
+
+#[test]
+fn a_second_signal_leaves_at_once() {
+    for (first, second, code) in [("INT", "INT", 130), ("TERM", "INT", 143)] {
+        let bench = Bench::of(10);
+        // Creates hang for longer than the test may take.
+        let cloud = Cloud::faulty(&["hang-before=1@create"]);
+        let running = bench
+            .provision(cloud.url())
+            .args(&["--timeout", "1h"])
+            .start();
+        while cloud.creates() == 0 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        running.signal(first);
+        // The first one is noted before the second is sent.
+        std::thread::sleep(Duration::from_millis(300));
+        running.signal(second);
+        running.wait().exits(code);
+        // Whatever it left can be resumed from.
+        let well = Cloud::new();
+        bench.provision(well.url()).run().exits(0);
+        assert_eq!(bench.statuses().len(), 10);
+    }
+}
+
+#[test]
+fn requests_in_flight_have_their_timeout_to_finish() {
+    let bench = Bench::of(4);
+    let cloud = slow(600);
+    let running = bench.provision(cloud.url()).start();
+    while cloud.creates() < 4 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    running.signal("INT");
+    running.wait().exits(130);
+    // All were sent, so all are recorded.
+    assert_eq!(bench.statuses().len(), 4);
+    assert_eq!(cloud.channels().len(), 4);
+}
+
+#[test]
+fn a_killed_run_is_resumed_from_its_journal() {
+    let bench = Bench::of(60);
+    let cloud = slow(20);
+    let mut running = paced(&bench, &cloud).start();
+    let told: Vec<serde_json::Value> = (0..7)
+        .map(|_| serde_json::from_str(&running.line()).unwrap())
+        .collect();
+    running.signal("KILL");
+    assert_eq!(running.wait().code, None);
+    // What was told is on disk.
+    let journal = bench.read("d.results.csv");
+    for row in &told {
+        let arn = row["channel_arn"].as_str().unwrap();
+        assert!(journal.contains(arn), "{arn}\n{journal}");
+    }
+    let there = cloud.channels().len();
+    let creates = cloud.creates();
+    bench.provision(cloud.url()).run().exits(0);
+    assert_eq!(cloud.creates() - creates, (60 - there) as u64);
+    let rows = bench.rows("d.results.csv");
+    assert_eq!(rows.len(), 60);
+    let channels = cloud.channels();
+    for row in rows {
+        assert_eq!(row["channel_arn"], channels[&row["channel_name"]]);
+    }
+}
+
+#[test]
+fn an_interrupted_listing_attempts_nothing() {
+    let bench = Bench::of(4);
+    let cloud = Cloud::faulty(&["hang-before=1@list"]);
+    let running = bench
+        .provision(cloud.url())
+        .args(&["--timeout", "1s"])
+        .start();
+    while cloud.requests(kvs_fleet::emulator::operation::Operation::List) == 0 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    running.signal("INT");
+    running.wait().exits(130);
+    assert_eq!(cloud.creates(), 0);
+}

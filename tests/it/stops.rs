@@ -1,1 +1,361 @@
-//! (being written)
+//! What no device can help: the run stops, nothing is lost, the message says what to do, and a rerun goes on.
+
+use kvs_fleet::emulator::operation::Operation;
+
+use crate::support::{Act, Bench, Cloud, Done, Wire, answer, bare, devices, forward};
+
+/// Runs again against a service that is well, and checks that it only makes what is missing.
+#[track_caller]
+fn rerun_completes(bench: &Bench, cloud: &Cloud, count: usize) {
+    let there = cloud.channels().len() as u64;
+    let well = Wire::before(cloud.url());
+    bench.provision(well.url()).run().exits(0);
+    assert_eq!(well.creates().len() as u64, count as u64 - there);
+    assert_eq!(bench.statuses().len(), count);
+    assert_eq!(cloud.channels().len(), count);
+}
+
+#[test]
+fn twenty_refused_in_a_row_stop_the_run() {
+    let bench = Bench::of(200);
+    let cloud = Cloud::new();
+    let wire = denying(&cloud);
+    bench
+        .provision(wire.url())
+        .args(&["--workers", "4"])
+        .run()
+        .exits(1)
+        .says("20 devices in a row")
+        .says("AccessDeniedException")
+        .says("policy");
+    // What was in flight is recorded; the others have no row.
+    let rows = bench.rows("d.results.csv");
+    assert!((20..=24).contains(&rows.len()), "{}", rows.len());
+    assert_eq!(wire.creates().len(), rows.len());
+    assert!(
+        rows.iter()
+            .all(|row| row["error_code"] == "AccessDeniedException")
+    );
+    rerun_completes(&bench, &cloud, 200);
+}
+
+/// The service for a caller whose policy lets it list, and nothing else.
+fn denying(cloud: &Cloud) -> Wire {
+    let url = cloud.url().to_owned();
+    Wire::new(move |request, _| match request.path.as_str() {
+        "/createSignalingChannel" => answer(
+            401,
+            Some("AccessDeniedException"),
+            r#"{"Message":"User is not authorized to perform kinesisvideo:CreateSignalingChannel"}"#,
+        ),
+        _ => forward(&url, request),
+    })
+}
+
+#[test]
+fn one_success_in_between_shows_that_it_is_the_names() {
+    // 19 outside the prefix, one inside, 19 outside.
+    let others = |from: usize| {
+        (from..from + 19)
+            .map(|n| format!("X-{n}\n"))
+            .collect::<String>()
+    };
+    let bench = Bench::with(&format!("device_id\n{}CAM-1\n{}", others(1), others(30)));
+    let cloud = Cloud::with(|settings| settings.deny_outside = Some("CAM-".into()));
+    bench
+        .provision(cloud.url())
+        .args(&["--workers", "1"])
+        .run()
+        .exits(3);
+    assert_eq!(bench.statuses().len(), 39);
+}
+
+#[test]
+fn expired_credentials_stop_the_run_and_no_device_has_failed() {
+    let bench = Bench::of(60);
+    let cloud = Cloud::with(|settings| settings.expire_after = Some(20));
+    let call = || {
+        bench
+            .provision(cloud.url())
+            .env("AWS_ACCESS_KEY_ID", "AKIAFIRST")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+    };
+    call()
+        .args(&["--workers", "2"])
+        .run()
+        .exits(1)
+        .says("ExpiredToken")
+        .says("to go on: ");
+    let statuses = bench.statuses();
+    assert!(!statuses.is_empty() && statuses.len() < 60);
+    assert!(
+        statuses.iter().all(|row| row.ends_with(" created")),
+        "{statuses:?}"
+    );
+    assert_eq!(statuses.len(), cloud.channels().len());
+    let there = cloud.channels().len();
+    // Another key is fresh again, for as long as the first was.
+    for key in ["AKIASECOND", "AKIATHIRD", "AKIAFOURTH", "AKIAFIFTH"] {
+        let done = call().env("AWS_ACCESS_KEY_ID", key).run();
+        if done.code == Some(0) {
+            break;
+        }
+        done.exits(1);
+    }
+    assert!(there < 60);
+    assert_eq!(bench.statuses().len(), 60);
+    assert!(bench.statuses().iter().all(|row| !row.ends_with("failed")));
+    assert_eq!(cloud.channels().len(), 60);
+}
+
+#[test]
+fn a_full_account_stops_its_region_and_the_others_finish() {
+    let rows: String = (1..=12)
+        .map(|n| format!("A-{n},eu-central-1\n"))
+        .chain((1..=5).map(|n| format!("B-{n},us-east-1\n")))
+        .collect();
+    let bench = Bench::with(&format!("device_id,region\n{rows}"));
+    let cloud = Cloud::with(|settings| settings.channel_limit = 5);
+    bench
+        .provision(cloud.url())
+        .args(&["--workers", "2"])
+        .run()
+        .exits(1)
+        .says("channel limit")
+        .says("eu-central-1")
+        .says("AccountChannelLimitExceededException");
+    assert_eq!(cloud.channels_in("us-east-1").len(), 5);
+    assert_eq!(cloud.channels_in("eu-central-1").len(), 5);
+    let created = bench.statuses();
+    let created = created.iter().filter(|row| row.ends_with(" created"));
+    assert_eq!(created.count(), 10);
+    // Stopped, not tried for each device.
+    assert!(cloud.creates() < 17, "{}", cloud.creates());
+}
+
+#[test]
+fn a_full_account_is_foretold() {
+    let bench = Bench::of(3);
+    let cloud = Cloud::new();
+    cloud.make_all(["X-1", "X-2", "CAM-0001"]);
+    bench
+        .provision(cloud.url())
+        .args(&["--channel-quota", "4"])
+        .run()
+        .exits(0)
+        .says("--channel-quota")
+        .says("3 channels")
+        .says("2 are to be created");
+    let bench = Bench::of(3);
+    bench
+        .provision(cloud.url())
+        .args(&["--channel-quota", "5"])
+        .run()
+        .exits(0)
+        .does_not_say("--channel-quota");
+}
+
+#[test]
+fn too_many_failures_stop_the_run() {
+    let bench = Bench::of(100);
+    let cloud = Cloud::new();
+    let wire = refusing(&cloud, |_| true);
+    bench
+        .provision(wire.url())
+        .args(&["--max-failures", "5", "--workers", "2"])
+        .run()
+        .exits(1)
+        .says("--max-failures 5");
+    let rows = bench.rows("d.results.csv");
+    assert!((6..=8).contains(&rows.len()), "{}", rows.len());
+    rerun_completes(&bench, &cloud, 100);
+}
+
+#[test]
+fn as_many_failures_as_are_allowed_do_not_stop_it() {
+    let bench = Bench::of(30);
+    let cloud = Cloud::new();
+    let wire = refusing(&cloud, |number| number % 6 == 0);
+    bench
+        .provision(wire.url())
+        .args(&["--max-failures", "5"])
+        .run()
+        .exits(3)
+        .says("5 failed");
+    assert_eq!(bench.statuses().len(), 30);
+}
+
+#[test]
+fn a_share_of_failures_is_judged_from_a_hundred_devices_on() {
+    // Of the first 50 all fail; of 100, half have: more than 40 %.
+    let bench = Bench::of(300);
+    let cloud = Cloud::new();
+    let wire = refusing(&cloud, |number| number <= 50);
+    bench
+        .provision(wire.url())
+        .args(&["--max-failures", "40%", "--workers", "1"])
+        .run()
+        .exits(1)
+        .says("--max-failures 40");
+    let rows = bench.rows("d.results.csv").len();
+    assert!((100..=102).contains(&rows), "{rows}");
+    // A smaller batch is never judged by its share.
+    let bench = Bench::of(60);
+    bench
+        .provision(refusing(&Cloud::new(), |number| number <= 50).url())
+        .args(&["--max-failures", "40%"])
+        .run();
+    assert_eq!(bench.statuses().len(), 60);
+}
+
+/// The service that refuses the devices of these numbers.
+fn refusing(cloud: &Cloud, refuses: impl Fn(usize) -> bool + Send + Sync + 'static) -> Wire {
+    let url = cloud.url().to_owned();
+    Wire::new(move |request, _| {
+        let number = |name: &str| name.rsplit('-').next().unwrap().parse().unwrap();
+        if request.path == "/createSignalingChannel" && refuses(number(&request.channel())) {
+            return answer(400, Some("InvalidArgumentException"), r#"{"Message":"no"}"#);
+        }
+        forward(&url, request)
+    })
+}
+
+#[test]
+fn nothing_but_throttles_end_the_run_and_no_device_has_failed() {
+    let bench = Bench::of(5);
+    let cloud = Cloud::new();
+    let throttling = Cloud::faulty(&["throttle=1@create"]);
+    bench
+        .provision(throttling.url())
+        .args(&["--max-throttled", "1s"])
+        .run()
+        .exits(1)
+        .says("throttled")
+        .says("quota");
+    assert_eq!(bench.statuses(), [] as [&str; 0]);
+    rerun_completes(&bench, &cloud, 5);
+}
+
+/// The service cannot be reached: found out before any device is attempted.
+#[track_caller]
+fn unreachable(bench: &Bench, done: Done, reason: &str) {
+    done.exits(1).says("cannot be reached").says(reason);
+    assert!(!bench.has("d.results.csv"));
+}
+
+#[test]
+fn a_port_where_nobody_listens_is_found_out_by_the_first_call() {
+    let bench = Bench::of(5);
+    let port = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let done = bench.provision(&format!("http://127.0.0.1:{port}")).run();
+    unreachable(&bench, done, "refused");
+}
+
+#[test]
+fn a_page_of_a_proxy_is_said_to_be_one() {
+    for status in [200, 403, 503] {
+        let bench = Bench::of(3);
+        let wire = Wire::new(move |_, _| {
+            bare(
+                status,
+                "Content-Type: text/html\r\n",
+                "<html><h1>Please sign in to the company network</h1></html>",
+            )
+        });
+        let done = bench.provision(wire.url()).run();
+        assert_eq!(done.code, Some(1), "{done}");
+        done.says("proxy");
+        assert!(wire.creates().is_empty());
+    }
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on_where_it_was() {
+    let bench = Bench::of(40);
+    let cloud = Cloud::new();
+    let url = cloud.url().to_owned();
+    // After 10 creates the service is gone but for its refusals of the credentials.
+    let wire = Wire::new(move |request, before| {
+        if request.path == "/createSignalingChannel" && before > 12 {
+            return answer(
+                403,
+                Some("ExpiredTokenException"),
+                r#"{"Message":"expired"}"#,
+            );
+        }
+        forward(&url, request)
+    });
+    bench
+        .provision(wire.url())
+        .args(&["--workers", "1"])
+        .run()
+        .exits(1)
+        .says("ExpiredTokenException");
+    let done = bench.statuses().len();
+    assert!((1..40).contains(&done));
+    rerun_completes(&bench, &cloud, 40);
+}
+
+#[test]
+fn a_service_that_goes_away_for_a_while_costs_no_attempt() {
+    let bench = Bench::of(30);
+    let cloud = Cloud::new();
+    let url = cloud.url().to_owned();
+    // It answers, then closes every connection for a while, then answers again.
+    let wire = Wire::new(move |request, before| {
+        if (12..60).contains(&before) {
+            return Act::Close;
+        }
+        forward(&url, request)
+    });
+    bench
+        .provision(wire.url())
+        .args(&["--max-attempts", "2", "--workers", "8"])
+        .run()
+        .exits(0)
+        .says("no answer from the service")
+        .says("answers again");
+    let statuses = bench.statuses();
+    assert_eq!(statuses.len(), 30);
+    assert!(
+        statuses.iter().all(|row| row.ends_with(" created")),
+        "{statuses:?}"
+    );
+}
+
+#[test]
+fn listing_is_paced_as_well() {
+    let bench = Bench::of(1);
+    let cloud = Cloud::faulty(&["throttle=first:3@list"]);
+    bench.provision(cloud.url()).run().exits(0);
+    assert_eq!(cloud.requests(Operation::List), 4);
+    assert_eq!(bench.statuses(), ["CAM-0001 created"]);
+}
+
+#[test]
+fn each_region_stops_and_goes_by_itself() {
+    let manifest = devices(1..=3).replace("device_id\n", "device_id,region\n");
+    let manifest = manifest.replace("CAM-0001\n", "CAM-0001,eu-central-1\n");
+    let manifest = manifest.replace("CAM-0002\n", "CAM-0002,us-west-2\n");
+    let manifest = manifest.replace("CAM-0003\n", "CAM-0003,ap-south-1\n");
+    let bench = Bench::with(&manifest);
+    let cloud = Cloud::new();
+    let url = cloud.url().to_owned();
+    // Creates in one Region hang until the others have been made.
+    let wire = Wire::new(move |request, _| {
+        if request.path == "/createSignalingChannel" && request.channel() == "CAM-0001" {
+            let others = ["us-west-2", "ap-south-1"];
+            while others
+                .iter()
+                .any(|region| crate::support::count_channels(&url, region) == 0)
+            {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        }
+        forward(&url, request)
+    });
+    bench.provision(wire.url()).run().exits(0);
+}

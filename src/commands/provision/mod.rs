@@ -33,7 +33,7 @@ use crate::engine::{self, Engine, Parts, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::{Event, Listener, Listeners};
 use crate::logging::{self, Console};
-use crate::manifest::{Hashed, Manifest, Options, Rows};
+use crate::manifest::{Manifest, Options, Rows};
 use crate::plan::{Counts, Rules};
 use crate::progress::Progress;
 use crate::results::disk::RealDisk;
@@ -149,6 +149,11 @@ impl Run {
         }
         self.summary.manifest = Some(args.manifest.clone());
         self.summary.results = Some(paths.results.clone());
+        if args.input.strict && paths.manifest.is_none() {
+            let message = "--strict needs the whole manifest before the first call, but standard input is read as it \
+                           comes; give a file, or leave --strict out";
+            return Err(Error::refused("usage", message));
+        }
         if let Some(manifest) = paths.manifest.as_deref().filter(|path| !path.exists()) {
             let message = format!("the manifest {} does not exist", manifest.display());
             return Err(Error::refused("manifest", message));
@@ -443,7 +448,7 @@ impl Journey {
     async fn stream(
         &mut self,
         args: &ProvisionArgs,
-        rows: Box<Rows<Hashed<Stdin>>>,
+        rows: Box<Rows<Stdin>>,
         rules: Rules,
         engine: ProvisionEngine,
         target: Arc<Target>,

@@ -17,9 +17,7 @@ use crate::device::{Device, Region, shown};
 use crate::engine::{Arrival, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::Listeners;
-use crate::manifest::{
-    self, Hashed, IdPattern, Layout, Manifest, ManifestError, Options, Row, Rows,
-};
+use crate::manifest::{self, IdPattern, Layout, Manifest, ManifestError, Options, Row, Rows};
 use crate::plan::{Counts, Flaw, Planner, Rules, Verdict, WorkLists};
 use crate::results::record::{self, Status};
 use crate::roster::{DeviceIndex, Roster};
@@ -35,7 +33,7 @@ pub(super) enum Source {
     /// A file, in memory.
     File(Arc<Manifest>),
     /// Standard input.
-    Stream(Box<Rows<Hashed<Stdin>>>),
+    Stream(Box<Rows<Stdin>>),
 }
 
 impl Source {
@@ -59,7 +57,7 @@ impl Source {
         }
     }
 
-    /// The SHA-256 of a file; of a stream it is known at its end.
+    /// The SHA-256 of a file; a stream has none.
     pub(super) fn sha256(&self) -> Option<&str> {
         match self {
             Self::File(manifest) => Some(manifest.sha256()),
@@ -181,7 +179,7 @@ fn judge(planner: &mut Planner, roster: &mut Roster, row: &Row<'_>) -> Result<Ve
 
 /// Reads a stream while the run goes on, on a thread of its own: standard input cannot be waited for otherwise.
 pub(super) struct StreamReader {
-    pub(super) rows: Box<Rows<Hashed<Stdin>>>,
+    pub(super) rows: Box<Rows<Stdin>>,
     pub(super) rules: Rules,
     pub(super) roster: SharedRoster,
     pub(super) limit: Option<u64>,

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub(crate) use cloud::{Cloud, fault};
-pub(crate) use run::{Call, Done, Running, signal};
-pub(crate) use wire::{Act, Request, Wire, answer, bare};
+pub(crate) use cloud::Cloud;
+pub(crate) use run::{Call, Done};
+pub(crate) use wire::{Act, Request, Wire, answer, bare, count_channels, forward};
 
 /// The Region of runs that are not about Regions.
 pub(crate) const REGION: &str = "eu-central-1";

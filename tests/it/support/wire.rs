@@ -192,3 +192,11 @@ pub(crate) fn post(url: &str, path: &str, region: &str, body: &str) -> (u16, Str
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, body.to_owned())
 }
+
+/// How many channels a Region has, asked at a URL.
+pub(crate) fn count_channels(url: &str, region: &str) -> usize {
+    let (status, answer) = post(url, "/listSignalingChannels", region, "{}");
+    assert_eq!(status, 200, "{answer}");
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    answer["ChannelInfoList"].as_array().unwrap().len()
+}

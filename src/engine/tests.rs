@@ -1,0 +1,13 @@
+//! The engine, whole and simulated: real lanes, limiters and retries between the emulator's pure state and a ledger in
+//! memory, under a paused clock. No HTTP, no disk, no waiting; the same seed gives the same trace.
+
+mod ambiguous;
+mod census;
+mod credentials;
+mod ends;
+mod lanes;
+mod outage;
+mod pacing;
+mod random;
+mod rig;
+mod world;

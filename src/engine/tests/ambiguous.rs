@@ -1,0 +1,199 @@
+//! Attempts whose outcome is not known, and channels that are in the way.
+
+use super::rig::{Premade, Rig, seconds};
+use super::world::Act;
+use crate::emulator::faults::FaultKind;
+use crate::engine::OnExists;
+use crate::service::Operation;
+
+const APPLIED: [&str; 5] = [
+    "reset-after",
+    "hang-after",
+    "truncated",
+    "malformed",
+    "empty",
+];
+
+#[test]
+fn an_applied_create_whose_answer_is_spoilt_ends_created() {
+    for fault in APPLIED {
+        for max_attempts in [1, 2, 8] {
+            let mut rig = Rig::new(40).faults(&[&format!("{fault}=30%@create")]);
+            rig.settings.max_attempts = max_attempts;
+            let run = rig.run();
+            assert_eq!(
+                (run.stop.clone(), run.count("created")),
+                (None, 40),
+                "{fault}"
+            );
+            assert!(run.rows.iter().all(|row| row.attempts >= 1));
+        }
+    }
+}
+
+#[test]
+fn whose_channel_it_is_is_judged_by_the_services_clock() {
+    for ahead in [0.0, 0.7, 3_600.0] {
+        // The first attempt never arrives; the channel that the second one meets is two seconds old, or ours.
+        for (premade, status) in [(true, "exists"), (false, "created")] {
+            let mut rig =
+                Rig::new(1).faults(&["reset-before=first:1@create", "reset-after=first:1@create"]);
+            rig.nature.ahead = seconds(ahead);
+            if premade {
+                rig.premade = vec![Premade::new("CAM-00000", 2.0)];
+            }
+            let run = rig.run();
+            assert_eq!(run.count(status), 1, "{ahead} s ahead: {:?}", run.rows);
+        }
+    }
+}
+
+#[test]
+fn ours_is_created_even_where_existing_channels_fail() {
+    let mut rig = Rig::new(2).faults(&["hang-after=first:1@create"]);
+    rig.premade = vec![Premade::new("CAM-00001", 60.0)];
+    rig.settings.on_exists = OnExists::Fail;
+    let run = rig.run();
+    assert_eq!(
+        run.tally(),
+        [("ChannelExists".into(), 1), ("created".into(), 1)].into()
+    );
+    assert_eq!(&*run.row(1).error_code, "ChannelExists");
+}
+
+#[test]
+fn a_channel_in_the_way_is_adopted() {
+    let mut rig = Rig::new(3);
+    rig.premade = vec![Premade {
+        ttl: Some(99),
+        ..Premade::new("CAM-00001", 60.0)
+    }];
+    rig.devices[1].message_ttl = crate::device::MessageTtl::from_secs(30).ok();
+    let run = rig.run();
+    assert_eq!(
+        run.tally(),
+        [("created".into(), 2), ("exists".into(), 1)].into()
+    );
+    assert_eq!(run.row(1).attempts, 1);
+    assert_eq!(run.told("Differs"), 1);
+    assert_eq!(run.told("message TTL 99 s instead of 30 s"), 1);
+}
+
+#[test]
+fn a_truth_that_cannot_be_learnt_is_said() {
+    for code in ["AccessDeniedException", "InternalFailure"] {
+        let mut rig = Rig::new(2).script(move |ask| match ask.operation {
+            Operation::Create if ask.name == "CAM-00000" => Some(Act::Spoil(FaultKind::Malformed)),
+            Operation::Create => None,
+            _ => Some(Act::Refuse(
+                if code == "InternalFailure" { 500 } else { 403 },
+                code,
+            )),
+        });
+        rig.settings.max_attempts = 2;
+        let run = rig.run();
+        assert_eq!(
+            run.tally(),
+            [("OutcomeUnknown".into(), 1), ("created".into(), 1)].into()
+        );
+        let row = run.row(0);
+        assert!(row.error_message.contains("could not be learnt"), "{row:?}");
+    }
+}
+
+#[test]
+fn where_describe_is_not_allowed_the_list_is_asked() {
+    let rig = Rig::new(30).faults(&["empty=30%@create"]).script(|ask| {
+        (ask.operation == Operation::Describe).then_some(Act::Refuse(403, "AccessDeniedException"))
+    });
+    let run = rig.run();
+    assert_eq!((run.stop.clone(), run.count("created")), (None, 30));
+    assert!(!run.asked(Operation::List).is_empty());
+}
+
+#[test]
+fn a_channel_that_is_being_deleted_is_waited_for_and_made_again() {
+    let mut rig = Rig::new(2);
+    rig.nature.emulator.deleting_for = seconds(1.5);
+    rig.premade = vec![Premade {
+        deleting: true,
+        ..Premade::new("CAM-00000", 60.0)
+    }];
+    for census in [false, true] {
+        rig.census = census;
+        let run = rig.run();
+        assert_eq!(run.count("created"), 2, "{:?}", run.rows);
+        assert!(run.row(0).attempts > 1);
+    }
+    rig.nature.emulator.deleting_for = seconds(3_600.0);
+    let run = rig.run();
+    assert_eq!(
+        run.tally(),
+        [("ChannelDeleting".into(), 1), ("created".into(), 1)].into()
+    );
+    assert_eq!(run.row(0).attempts, rig.settings.max_attempts);
+}
+
+#[test]
+fn questions_count_only_until_one_is_answered() {
+    // Every second Describe fails: none of the devices may end unknown for it.
+    let mut rig = Rig::new(1).script(|ask| {
+        let odd = ask.operation == Operation::Describe && ask.nth % 2 == 1;
+        odd.then_some(Act::Refuse(500, "InternalFailure"))
+    });
+    rig.nature.emulator.deleting_for = seconds(3_600.0);
+    rig.premade = vec![Premade {
+        deleting: true,
+        ..Premade::new("CAM-00000", 60.0)
+    }];
+    rig.settings.max_attempts = 3;
+    let run = rig.run();
+    assert_eq!(run.tally(), [("ChannelDeleting".into(), 1)].into());
+}
+
+#[test]
+fn a_refusal_after_an_open_attempt_is_final_once_the_channel_is_known_not_to_be_there() {
+    let run = Rig::new(1)
+        .script(|ask| match (ask.operation, ask.nth) {
+            (Operation::Create, 1) => Some(Act::Spoil(FaultKind::ResetBefore)),
+            (Operation::Create, _) => Some(Act::Refuse(400, "InvalidArgumentException")),
+            _ => None,
+        })
+        .run();
+    let row = run.row(0);
+    assert_eq!(
+        (&*row.error_code, row.attempts),
+        ("InvalidArgumentException", 2)
+    );
+}
+
+#[test]
+fn a_device_whose_own_requests_never_come_back_fails_alone() {
+    let mut rig = Rig::new(300)
+        .script(|ask| (ask.name == "CAM-00007").then_some(Act::Spoil(FaultKind::HangBefore)));
+    rig.settings.max_attempts = 3;
+    rig.settings.workers = 4;
+    rig.devices
+        .extend((300..3_000).map(|number| super::rig::device(number, &super::rig::here())));
+    let run = rig.run();
+    assert_eq!((run.stop.clone(), run.count("created")), (None, 2_999));
+    // Describe hangs as well, so nobody can say.
+    assert_eq!((run.count("OutcomeUnknown"), run.row(7).attempts), (1, 3));
+    assert!(run.row(7).error_message.starts_with("Timeout"));
+    assert_eq!(run.told("Offline"), 0);
+}
+
+#[test]
+fn a_last_device_whose_creates_hang_fails_with_timeout() {
+    let mut rig = Rig::new(5).script(|ask| {
+        let hangs = ask.operation == Operation::Create && ask.name == "CAM-00004";
+        hangs.then_some(Act::Spoil(FaultKind::HangBefore))
+    });
+    rig.settings.max_attempts = 3;
+    let run = rig.run();
+    assert_eq!(
+        run.tally(),
+        [("Timeout".into(), 1), ("created".into(), 4)].into()
+    );
+    assert_eq!(run.row(4).attempts, 3);
+}

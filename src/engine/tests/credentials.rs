@@ -1,0 +1,112 @@
+//! Credentials that expire, and what is in use after them.
+
+use std::sync::Arc;
+
+use super::rig::{Rig, seconds};
+use super::world::{Act, failure, identity};
+use crate::device::AccountId;
+use crate::emulator::faults::FaultKind;
+use crate::engine::Stop;
+use crate::service::{FailureKind, Operation};
+
+#[test]
+fn each_expiry_is_one_reload_and_no_failure() {
+    let mut rig = Rig::new(500);
+    rig.nature.emulator.expire_after = Some(120);
+    let run = rig.run();
+    assert_eq!((run.stop.clone(), run.count("created")), (None, 500));
+    assert_eq!(run.world.reloads(), 4);
+    assert_eq!(run.told("Retried"), 0);
+}
+
+#[test]
+fn credentials_that_never_worked_stop_the_run_without_a_failed_row() {
+    let run = Rig::new(300)
+        .script(|ask| (ask.at > seconds(2.0)).then_some(Act::Refuse(403, "ExpiredTokenException")))
+        .run();
+    assert!(
+        matches!(run.stop, Some(Stop::Credentials { .. })),
+        "{:?}",
+        run.stop
+    );
+    assert_eq!(run.world.reloads(), 1);
+    assert_eq!(run.rows.len(), run.count("created"));
+}
+
+#[test]
+fn trouble_on_the_way_does_not_prove_credentials() {
+    // The new credentials are no better; a proxy that answers now and then does not vouch for them.
+    let run = Rig::new(300)
+        .script(|ask| match (ask.generation, ask.nth % 2) {
+            (0, _) if ask.at < seconds(1.0) => None,
+            (1.., 1) => Some(Act::Spoil(FaultKind::Html503)),
+            _ => Some(Act::Refuse(403, "ExpiredTokenException")),
+        })
+        .run();
+    assert!(
+        matches!(run.stop, Some(Stop::Credentials { .. })),
+        "{:?}",
+        run.stop
+    );
+    assert_eq!(run.world.reloads(), 1);
+}
+
+#[test]
+fn a_source_that_gives_none_stops_the_run() {
+    let mut rig = Rig::new(100);
+    rig.nature.emulator.expire_after = Some(30);
+    rig.nature.reload =
+        Arc::new(|_| Err(failure(FailureKind::Credentials, "CredentialsUnavailable")));
+    let run = rig.run();
+    let Some(Stop::Credentials { failure }) = &run.stop else {
+        panic!("{:?}", run.stop);
+    };
+    assert_eq!(&*failure.code, "CredentialsUnavailable");
+    assert_eq!(run.tally(), [("created".into(), 30)].into());
+}
+
+#[test]
+fn nothing_is_made_in_another_account_after_a_reload() {
+    let mut rig = Rig::new(300);
+    rig.nature.emulator.expire_after = Some(60);
+    rig.nature.reload = Arc::new(|_| Ok(Some(identity("111122223333"))));
+    rig.nature.reload_takes = seconds(2.0);
+    rig.settings.account = AccountId::parse(AccountId::EMULATOR).ok();
+    let run = rig.run();
+    assert!(
+        matches!(run.stop, Some(Stop::WrongAccount { .. })),
+        "{:?}",
+        run.stop
+    );
+    // The new credentials were in place for two seconds before anybody knew whose they are.
+    let with_new = run
+        .asked(Operation::Create)
+        .iter()
+        .filter(|ask| ask.generation > 0)
+        .count();
+    assert_eq!((with_new, run.count("created")), (0, 60));
+}
+
+#[test]
+fn fetching_credentials_does_not_outlast_the_grace() {
+    let mut rig = Rig::new(100);
+    rig.nature.emulator.expire_after = Some(20);
+    rig.nature.reload_takes = seconds(3_600.0);
+    rig.interrupt_at = Some(seconds(5.0));
+    let run = rig.run();
+    assert_eq!(run.stop, Some(Stop::Interrupted));
+    assert!(run.took <= seconds(15.1), "{:?}", run.took);
+}
+
+#[test]
+fn an_answer_from_another_account_stops_the_run_and_is_recorded() {
+    let mut rig = Rig::new(100);
+    rig.settings.account = AccountId::parse("111122223333").ok();
+    let run = rig.run();
+    assert!(
+        matches!(run.stop, Some(Stop::WrongAccount { .. })),
+        "{:?}",
+        run.stop
+    );
+    assert!(run.rows.len() < 20);
+}

@@ -1,0 +1,162 @@
+//! What stops a run early, and what it leaves.
+
+use super::rig::{Rig, region, seconds};
+use super::world::Act;
+use crate::emulator::faults::FaultKind;
+use crate::engine::{FailureLimit, Stop};
+use crate::service::Operation;
+
+#[test]
+fn twenty_refused_in_a_row_stop_the_run() {
+    let mut rig = Rig::new(300);
+    rig.nature.emulator.deny_outside = Some("CAM-00".to_owned());
+    rig.devices = (99_900..100_000)
+        .map(|number| super::rig::device(number, &super::rig::here()))
+        .collect();
+    let run = rig.run();
+    let Some(Stop::Denied { devices, failure }) = &run.stop else {
+        panic!("{:?}", run.stop);
+    };
+    assert_eq!((*devices, &*failure.code), (20, "AccessDeniedException"));
+    assert!((20..30).contains(&run.rows.len()), "{}", run.rows.len());
+}
+
+#[test]
+fn refusals_between_successes_are_the_devices_own() {
+    let run = Rig::new(400)
+        .script(|ask| {
+            let refused = !ask.name.ends_with('0');
+            refused.then_some(Act::Refuse(401, "AccessDeniedException"))
+        })
+        .run();
+    assert_eq!(run.stop, None);
+    assert_eq!(
+        run.tally(),
+        [
+            ("AccessDeniedException".into(), 360),
+            ("created".into(), 40)
+        ]
+        .into()
+    );
+}
+
+#[test]
+fn a_full_account_stops_its_lane_only() {
+    let mut rig = Rig::new(0);
+    rig.nature.emulator.channel_limit = 50;
+    let lanes = [
+        (region("eu-central-1"), 0..40),
+        (region("us-east-1"), 100..300),
+    ];
+    for (region, numbers) in lanes {
+        rig.devices
+            .extend(numbers.map(|number| super::rig::device(number, &region)));
+    }
+    let run = rig.run();
+    let Some(Stop::AccountFull { region, .. }) = &run.stop else {
+        panic!("{:?}", run.stop);
+    };
+    assert_eq!(region.as_str(), "us-east-1");
+    assert_eq!(run.count("created"), 90);
+    let full = run.count("AccountChannelLimitExceededException");
+    assert!((1..20).contains(&full), "{full}");
+    assert_eq!(run.rows.len(), 90 + full);
+}
+
+#[test]
+fn open_outcomes_of_a_lane_that_is_full_are_settled_in_spite_of_trouble() {
+    let mut rig = Rig::new(100).script(|ask| match ask.operation {
+        Operation::Create if ask.nth == 1 && ask.name.ends_with('7') => {
+            Some(Act::Spoil(FaultKind::Malformed))
+        }
+        Operation::Describe if ask.nth == 1 => Some(Act::Refuse(500, "InternalFailure")),
+        Operation::Describe if ask.nth == 2 => Some(Act::Spoil(FaultKind::Throttle)),
+        _ => None,
+    });
+    rig.nature.emulator.channel_limit = 48;
+    let run = rig.run();
+    assert_eq!((run.count("created"), run.count("OutcomeUnknown")), (48, 0));
+}
+
+#[test]
+fn so_many_failures_stop_the_run() {
+    let rig = |limit| {
+        let mut rig = Rig::new(1_000).script(|ask| {
+            let wrong = ask.name.ends_with('3');
+            wrong.then_some(Act::Refuse(400, "InvalidArgumentException"))
+        });
+        rig.settings.max_failures = Some(limit);
+        rig.run()
+    };
+    let run = rig(FailureLimit::Count(5));
+    assert!(
+        matches!(run.stop, Some(Stop::TooManyFailures { failed: 6, .. })),
+        "{:?}",
+        run.stop
+    );
+    let run = rig(FailureLimit::Percent(5.0));
+    assert!(
+        matches!(run.stop, Some(Stop::TooManyFailures { .. })),
+        "{:?}",
+        run.stop
+    );
+    assert!((100..120).contains(&run.rows.len()), "{}", run.rows.len());
+    let run = rig(FailureLimit::Percent(10.0));
+    assert_eq!((run.stop.clone(), run.count("created")), (None, 900));
+}
+
+#[test]
+fn a_ledger_that_fails_stops_the_run() {
+    let mut rig = Rig::new(300);
+    rig.ledger_fails_after = Some(70);
+    let run = rig.run();
+    assert_eq!(run.stop, Some(Stop::Results("the disk is full".to_owned())));
+    assert_eq!(run.rows.len(), 70);
+    assert!(run.asked(Operation::Create).len() < 90);
+}
+
+#[test]
+fn an_interrupted_run_sends_no_more_creates_and_loses_nothing() {
+    for at in [0.0, 0.01, 0.5, 1.03, 2.0, 3.71] {
+        let mut rig = Rig::new(300).faults(&["malformed=20%@create", "throttle=5%", "500=10%"]);
+        rig.interrupt_at = Some(seconds(at));
+        let run = rig.run();
+        assert_eq!(run.stop, Some(Stop::Interrupted));
+        let last = run
+            .asked(Operation::Create)
+            .last()
+            .map_or(seconds(0.0), |ask| ask.at);
+        assert!(last <= seconds(at), "a create left at {last:?}");
+        assert_eq!(run.count("OutcomeUnknown"), 0, "{:?}", run.tally());
+        assert_eq!(run.count("ClientLimitExceededException"), 0);
+        assert!(run.took <= seconds(at + 10.1), "{:?}", run.took);
+    }
+}
+
+#[test]
+fn a_throttle_is_never_an_outcome() {
+    // Open after the first attempt (which was not carried out), throttled ever after.
+    let mut rig = Rig::new(5).script(|ask| match (ask.operation, ask.nth) {
+        (Operation::Create, 1) => Some(Act::Refuse(500, "InternalFailure")),
+        (Operation::Create, _) => Some(Act::Spoil(FaultKind::Throttle)),
+        _ => None,
+    });
+    rig.interrupt_at = Some(seconds(20.0));
+    let run = rig.run();
+    assert_eq!(run.tally(), [("InternalFailure".into(), 5)].into());
+}
+
+#[test]
+fn the_grace_bounds_what_is_in_flight() {
+    let mut rig = Rig::new(300).faults(&["hang-after=1@create"]);
+    rig.nature.timeout = seconds(3_600.0);
+    rig.interrupt_at = Some(seconds(1.0));
+    let run = rig.run();
+    assert_eq!(run.stop, Some(Stop::Interrupted));
+    assert!(
+        run.took >= seconds(11.0) && run.took < seconds(11.5),
+        "{:?}",
+        run.took
+    );
+    assert!(run.count("OutcomeUnknown") > 40, "{:?}", run.tally());
+}

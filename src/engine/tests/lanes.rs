@@ -1,0 +1,87 @@
+//! Several Regions at once: each at its own quota, none at another's mercy.
+
+use super::rig::{Rig, Supply, device, region, seconds};
+use super::world::Act;
+use crate::emulator::faults::FaultKind;
+use crate::service::Operation;
+
+const REGIONS: [&str; 4] = ["eu-central-1", "eu-west-1", "us-east-1", "ap-south-1"];
+
+/// So many devices, in turn in each of the Regions.
+fn spread(devices: usize, regions: &[&str]) -> Rig {
+    let mut rig = Rig::new(0);
+    rig.devices = (0..devices)
+        .map(|number| device(number, &region(regions[number % regions.len()])))
+        .collect();
+    rig
+}
+
+#[test]
+fn four_regions_take_a_quarter_of_the_time_of_one() {
+    for supply in [Supply::Listed, Supply::Streamed] {
+        let of = |regions| {
+            let mut rig = spread(1_000, regions);
+            rig.supply = supply;
+            let run = rig.run();
+            assert_eq!((run.stop.clone(), run.count("created")), (None, 1_000));
+            run.took.as_secs_f64()
+        };
+        let ratio = of(&REGIONS[..1]) / of(&REGIONS);
+        assert!((3.8..4.2).contains(&ratio), "{supply:?}: {ratio}");
+    }
+}
+
+#[test]
+fn a_region_that_hangs_does_not_starve_the_others() {
+    let mut rig = spread(1_000, &REGIONS).script(|ask| {
+        let hangs = ask.region.as_str() == REGIONS[1] && ask.at < seconds(120.0);
+        hangs.then_some(Act::Spoil(FaultKind::HangBefore))
+    });
+    rig.settings.workers = 32;
+    let run = rig.run();
+    assert_eq!((run.stop.clone(), run.count("created")), (None, 1_000));
+    let late = |ask: &&super::world::Ask| {
+        ask.region.as_str() != REGIONS[1] && ask.at > seconds(250.0 / 50.0 * 1.05)
+    };
+    let asked = run.asked(Operation::Create);
+    assert_eq!(asked.iter().filter(late).count(), 0);
+}
+
+#[test]
+fn an_outage_of_one_region_holds_no_workers() {
+    // As a stream, where shares are not known: once it is clear that nothing answers, the others have the workers.
+    let mut rig = spread(400, &REGIONS[..2]).script(|ask| {
+        let hangs = ask.region.as_str() == REGIONS[1] && ask.at < seconds(120.0);
+        hangs.then_some(Act::Spoil(FaultKind::HangBefore))
+    });
+    rig.supply = Supply::Streamed;
+    rig.settings.workers = 8;
+    let run = rig.run();
+    assert_eq!((run.stop.clone(), run.count("created")), (None, 400));
+    let asked = run.asked(Operation::Create);
+    let last = asked
+        .iter()
+        .rfind(|ask| ask.region.as_str() == REGIONS[0])
+        .unwrap();
+    assert!(last.at < seconds(20.0), "{last:?}");
+}
+
+#[test]
+fn more_regions_than_workers_get_through() {
+    let mut rig = spread(40, &REGIONS);
+    rig.settings.workers = 2;
+    rig.census = true;
+    let run = rig.run();
+    assert_eq!((run.stop.clone(), run.count("created")), (None, 40));
+}
+
+#[test]
+fn regions_of_a_stream_stop_when_the_run_does() {
+    let mut rig = spread(1_000, &REGIONS);
+    rig.supply = Supply::Streamed;
+    rig.census = true;
+    rig.interrupt_at = Some(seconds(2.0));
+    let run = rig.run();
+    assert!(run.count("created") > 200 && run.count("created") < 500);
+    assert_eq!(run.rows.len(), run.count("created"));
+}

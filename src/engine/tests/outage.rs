@@ -1,0 +1,121 @@
+//! A service that gives no answer to anybody.
+
+use super::rig::{Rig, seconds};
+use super::world::Act;
+use crate::emulator::faults::FaultKind;
+use crate::engine::Stop;
+use crate::service::Operation;
+
+/// No answers from 2 s to `until`, as this act.
+fn outage(rig: Rig, until: f64, act: Act) -> Rig {
+    rig.script(move |ask| (2.0..until).contains(&ask.at.as_secs_f64()).then_some(act))
+}
+
+#[test]
+fn an_outage_pauses_the_run_and_counts_no_attempts() {
+    for act in [
+        Act::NoWay,
+        Act::Spoil(FaultKind::HangBefore),
+        Act::Spoil(FaultKind::ResetBefore),
+    ] {
+        let mut rig = outage(Rig::new(300), 602.0, act);
+        rig.settings.max_attempts = 2;
+        let run = rig.run();
+        assert_eq!(
+            (run.stop.clone(), run.count("created")),
+            (None, 300),
+            "{act:?}"
+        );
+        assert_eq!((run.told("Offline"), run.told("Online")), (1, 1), "{act:?}");
+        assert_eq!(run.told("Retried"), 0, "{act:?}");
+        // One prober; what was in flight when it began is the rest.
+        let asked = run.world.asked();
+        let during = asked
+            .iter()
+            .filter(|ask| (20.0..602.0).contains(&ask.at.as_secs_f64()));
+        let (probes, others): (Vec<_>, Vec<_>) =
+            during.partition(|ask| ask.operation == Operation::Describe);
+        assert!(probes.len() < 600, "{act:?}: {} probes", probes.len());
+        assert_eq!(others.len(), 0, "{act:?}");
+        assert!(run.took < seconds(602.0 + 30.0), "{act:?}: {:?}", run.took);
+    }
+}
+
+#[test]
+fn requests_that_were_carried_out_in_an_outage_end_created() {
+    let mut rig = outage(Rig::new(300), 302.0, Act::Spoil(FaultKind::HangAfter));
+    rig.settings.max_attempts = 2;
+    let run = rig.run();
+    assert_eq!((run.stop.clone(), run.count("created")), (None, 300));
+}
+
+#[test]
+fn an_outage_that_lasts_too_long_ends_the_run() {
+    let mut rig = outage(
+        Rig::new(300),
+        f64::INFINITY,
+        Act::Spoil(FaultKind::HangBefore),
+    );
+    rig.settings.max_offline = seconds(120.0);
+    let run = rig.run();
+    assert!(
+        matches!(run.stop, Some(Stop::Offline { .. })),
+        "{:?}",
+        run.stop
+    );
+    assert!(
+        run.took > seconds(120.0) && run.took < seconds(180.0),
+        "{:?}",
+        run.took
+    );
+    // Those whose request was on its way are open.
+    assert_eq!(
+        run.count("created") + run.count("OutcomeUnknown"),
+        run.rows.len()
+    );
+    assert!(run.count("created") >= 90);
+}
+
+#[test]
+fn a_service_that_was_never_reached_is_found_out_in_seconds() {
+    for census in [false, true] {
+        let mut rig = Rig::new(300).script(|_| Some(Act::NoWay));
+        rig.census = census;
+        let run = rig.run();
+        let Some(Stop::Unreachable { failure, .. }) = &run.stop else {
+            panic!("{:?}", run.stop);
+        };
+        assert_eq!(&*failure.code, "DnsFailed");
+        assert!(run.rows.is_empty(), "{:?}", run.rows);
+        assert!(
+            run.took >= seconds(5.0) && run.took < seconds(12.0),
+            "{:?}",
+            run.took
+        );
+    }
+}
+
+#[test]
+fn an_interrupted_outage_ends_within_the_grace() {
+    let mut rig = outage(
+        Rig::new(300),
+        f64::INFINITY,
+        Act::Spoil(FaultKind::HangAfter),
+    );
+    rig.interrupt_at = Some(seconds(100.0));
+    let run = rig.run();
+    assert_eq!(run.stop, Some(Stop::Interrupted));
+    assert!(run.took <= seconds(110.1), "{:?}", run.took);
+    assert!(run.count("OutcomeUnknown") > 0);
+}
+
+#[test]
+fn short_outages_again_and_again_lose_nothing() {
+    let mut rig = Rig::new(400).script(|ask| {
+        let down = ask.at.as_secs_f64() % 15.0 > 5.0;
+        down.then_some(Act::Spoil(FaultKind::ResetAfter))
+    });
+    rig.settings.max_attempts = 2;
+    let run = rig.run();
+    assert_eq!((run.stop.clone(), run.count("created")), (None, 400));
+}

@@ -1,0 +1,163 @@
+//! Random weather, by seed: `KVS_FLEET_SIM_SEEDS=first..last cargo test --lib simulated` runs others than the usual
+//! ones. Each seed draws a batch, a service and its faults; a run, a rerun after an interruption, a rerun after a kill.
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use super::rig::{Outcome, Premade, Rig, Supply, device, region, seconds};
+use super::world::Act;
+use crate::emulator::faults::{Fault, FaultKind, Often};
+use crate::engine::Stop;
+use crate::service::Operation;
+
+const REGIONS: [&str; 3] = ["eu-central-1", "us-east-1", "ap-south-1"];
+
+/// The seeds to run: `first..last` or how many.
+fn seeds() -> Range<u64> {
+    let text = std::env::var("KVS_FLEET_SIM_SEEDS").unwrap_or_else(|_| "40".to_owned());
+    match text.split_once("..") {
+        Some((first, last)) => first.parse().unwrap()..last.parse().unwrap(),
+        None => 0..text.parse().unwrap(),
+    }
+}
+
+/// Runs the test for every seed, and says how to repeat the one that fails.
+fn each_seed(name: &str, test: impl Fn(u64)) {
+    for seed in seeds() {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| test(seed))) {
+            eprintln!(
+                "seed {seed} fails; repeat with: KVS_FLEET_SIM_SEEDS={seed}..{} cargo test --lib {name}",
+                seed + 1
+            );
+            resume_unwind(panic);
+        }
+    }
+}
+
+/// A run drawn by a seed, in which every fault passes: given enough tries, all devices get their channel.
+fn drawn(seed: u64) -> Rig {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let devices = random.usize(1..150);
+    let regions = &REGIONS[..random.usize(1..=3)];
+    let mut rig = Rig::new(0);
+    rig.devices = (0..devices)
+        .map(|number| device(number, &region(random.choice(regions).unwrap())))
+        .collect();
+    rig.census = random.bool();
+    if random.u8(..4) == 0 {
+        rig.supply = Supply::Streamed;
+    }
+    rig.dawdle = seconds(random.choice([0.0, 30.0, 90.0]).unwrap());
+    rig.settings.seed = random.u64(..);
+    rig.settings.workers = random.choice([1, 2, 5, 64]).unwrap();
+    rig.settings.ceiling = random
+        .choice([Some(5.0), Some(50.0), Some(300.0), None])
+        .unwrap();
+    // So many that a fault which strikes at random never uses them up.
+    rig.settings.max_attempts = 40;
+    rig.settings.max_throttled = seconds(600.0);
+    rig.nature.ahead = seconds(random.f64() * 3.0);
+    let emulator = &mut rig.nature.emulator;
+    emulator.seed = random.u64(..);
+    emulator.rate = random.choice([3.0, 50.0, 100.0]).unwrap();
+    emulator.burst = random.choice([1, 50]).unwrap();
+    emulator.latency = seconds(random.choice([0.001, 0.08, 1.5]).unwrap());
+    emulator.deleting_for = seconds(random.f64() * 3.0);
+    if random.u8(..4) == 0 {
+        emulator.expire_after = Some(random.u64(30..200));
+    }
+    for kind in FaultKind::ALL {
+        if random.u8(..3) == 0 {
+            let often = Often::Share(random.f64() * 0.08);
+            emulator.faults.push(Fault {
+                kind,
+                often,
+                operation: None,
+            });
+        }
+    }
+    for device in &rig.devices {
+        if random.u8(..6) == 0 {
+            rig.premade.push(Premade {
+                region: device.region.clone(),
+                deleting: random.u8(..4) == 0,
+                ..Premade::new(device.id.as_ref(), 3_600.0 + random.f64())
+            });
+        }
+    }
+    if random.u8(..3) == 0 {
+        let (from, lasts) = (random.f64() * 4.0, random.f64() * 100.0);
+        let act = random
+            .choice([Act::NoWay, Act::Spoil(FaultKind::HangAfter)])
+            .unwrap();
+        // Once it has been reached: else it is a service that cannot be.
+        let from = from + 1.0;
+        rig = rig.script(move |ask| {
+            let down = (from..from + lasts).contains(&ask.at.as_secs_f64());
+            down.then_some(act)
+        });
+    }
+    rig
+}
+
+/// Whether every device has its channel.
+fn assert_complete(run: &Outcome, devices: usize) {
+    assert_eq!(run.stop, None);
+    let done = run.count("created") + run.count("exists");
+    assert_eq!(done, devices, "{:?}", run.tally());
+}
+
+#[test]
+fn simulated_runs_give_every_device_its_channel() {
+    each_seed("simulated_runs", |seed| {
+        let rig = drawn(seed);
+        assert_complete(&rig.run(), rig.devices.len());
+    });
+}
+
+#[test]
+fn simulated_runs_are_repeatable() {
+    each_seed("simulated_runs", |seed| {
+        let rig = drawn(seed);
+        let (first, second) = (rig.run(), rig.run());
+        for (one, other) in first.trace.iter().zip(&second.trace) {
+            assert_eq!(one, other);
+        }
+        assert_eq!(first.trace.len(), second.trace.len());
+    });
+}
+
+#[test]
+fn simulated_interruptions_lose_nothing() {
+    each_seed("simulated_interruptions", |seed| {
+        let mut rig = drawn(seed);
+        let at = seconds(fastrand::Rng::with_seed(seed).f64() * 10.0);
+        rig.interrupt_at = Some(at);
+        let (first, second) = rig.run_twice(|_| Rig {
+            interrupt_at: None,
+            ..rig.clone()
+        });
+        let creates = first.asked(Operation::Create);
+        if first.stop.is_some() {
+            assert_eq!(first.stop, Some(Stop::Interrupted));
+            let after = |ask: &&super::world::Ask| ask.at > at;
+            assert_eq!(creates.iter().filter(after).count(), 0);
+        }
+        let left = rig.devices.len() - first.count("created") - first.count("exists");
+        assert_complete(&second, left);
+    });
+}
+
+#[test]
+fn simulated_kills_make_no_second_channel() {
+    each_seed("simulated_kills", |seed| {
+        let mut rig = drawn(seed);
+        rig.crash_at = Some(seconds(fastrand::Rng::with_seed(seed).f64() * 10.0));
+        let (first, second) = rig.run_twice(|_| Rig {
+            crash_at: None,
+            ..rig.clone()
+        });
+        let left = rig.devices.len() - first.count("created") - first.count("exists");
+        assert_complete(&second, left);
+    });
+}

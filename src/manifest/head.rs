@@ -1,0 +1,110 @@
+//! A manifest's first bytes: what they tell of the encoding and the delimiter before the rows are read.
+
+use std::io::{self, ErrorKind, Read};
+
+use super::encoding;
+use super::error::{Damage, ManifestError};
+use super::options::Options;
+use super::records::Records;
+
+/// The delimiters that are tried when none is given. Of equals the first is taken.
+const DELIMITERS: [u8; 3] = *b",;\t";
+
+/// A reader whose first bytes can be read again until the delimiter is known.
+#[derive(Debug)]
+pub(super) struct Head<R> {
+    bytes: Vec<u8>,
+    served: usize,
+    keeps: bool,
+    reader: R,
+}
+
+impl<R: Read> Head<R> {
+    /// A reader from whose head nothing has to be found out.
+    pub(super) fn known(reader: R) -> Self {
+        Self {
+            bytes: Vec::new(),
+            served: 0,
+            keeps: false,
+            reader,
+        }
+    }
+
+    /// Looks at the encoding.
+    pub(super) fn begin(reader: R, file: &str) -> Result<Self, ManifestError> {
+        const ENOUGH: usize = 64;
+        let mut head = Self {
+            keeps: true,
+            ..Self::known(reader)
+        };
+        // A person at a terminal may take a while to write so much: one line is enough too.
+        while head.bytes.len() < ENOUGH && !head.bytes.contains(&b'\n') {
+            head.served = head.bytes.len();
+            match head.read(&mut [0; 8 * 1024]) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(ManifestError::file(file, Damage::Io(error))),
+            }
+        }
+        match encoding::alien(&head.bytes) {
+            Some(damage) => Err(ManifestError::file(file, damage)),
+            None => Ok(head),
+        }
+    }
+
+    /// Finds the delimiter and goes back to the first byte, for good. It is the one that was given, else the one that
+    /// yields the device column, else the one that parts the header into most columns.
+    pub(super) fn delimiter(&mut self, file: &str, options: &Options) -> Result<u8, ManifestError> {
+        let delimiter = match options.delimiter {
+            Some(delimiter) => delimiter,
+            None => self.find_delimiter(file, options.id_column.trim())?,
+        };
+        self.served = 0;
+        self.keeps = false;
+        Ok(delimiter)
+    }
+
+    fn find_delimiter(&mut self, file: &str, id_column: &str) -> Result<u8, ManifestError> {
+        let mut best = None;
+        let mut damage = None;
+        for delimiter in DELIMITERS {
+            self.served = 0;
+            let mut records = Records::new(&mut *self, file, delimiter);
+            match records.advance() {
+                Ok(false) => return Err(records.damaged(Damage::Empty)),
+                Ok(true) => {
+                    let header = records.record().cells;
+                    let has_id = header.iter().any(|name| name.trim() == id_column);
+                    let score = (has_id, header.len());
+                    if best.is_none_or(|(highest, _)| score > highest) {
+                        best = Some((score, delimiter));
+                    }
+                }
+                Err(error) => damage = damage.or(Some(error)),
+            }
+        }
+        match (best, damage) {
+            (Some(((false, _), _)) | None, Some(damage)) => Err(damage),
+            (Some((_, delimiter)), _) => Ok(delimiter),
+            (None, None) => Err(ManifestError::file(file, Damage::Empty)),
+        }
+    }
+}
+
+impl<R: Read> Read for Head<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut again = self.bytes.get(self.served..).unwrap_or_default();
+        if !again.is_empty() {
+            let length = again.read(buffer)?;
+            self.served += length;
+            return Ok(length);
+        }
+        let length = self.reader.read(buffer)?;
+        if self.keeps {
+            self.bytes.extend_from_slice(&buffer[..length]);
+            self.served += length;
+        }
+        Ok(length)
+    }
+}
