@@ -260,7 +260,7 @@ fn damage_elsewhere_is_refused_with_its_line() {
     );
     let far: Vec<String> = (1..=600).map(|n| row(&format!("CAM-{n:04}"))).collect();
     damaged(
-        results(&far).replacen("CAM-0002,", "CAM\0002,", 1),
+        results(&far).replacen("CAM-0002,", "CAM\x00002,", 1),
         &["line 3", "NUL"],
     );
     let mut bytes = results(&[row("CAM-0001"), row("CAM-0002")]).into_bytes();
@@ -386,9 +386,9 @@ fn invalid_rows_are_made_anew_and_never_hide_a_channel() {
         "d.csv",
         "device_id,message_ttl_seconds\nCAM-1,30\nCAM-2,30\n",
     );
-    let creates = cloud.creates();
+    let requests_before = cloud.creates();
     bench.provision(cloud.url()).run().exits(0);
-    assert_eq!(cloud.creates(), creates);
+    assert_eq!(cloud.creates(), requests_before);
     assert_eq!(bench.statuses(), ["CAM-1 created", "CAM-2 created"]);
     assert_eq!(bench.row("CAM-1"), created);
 }
