@@ -171,7 +171,7 @@ fn workers_bound_what_is_in_flight() {
 fn a_throttled_describe_does_not_hold_back_creates() {
     // One device's outcome is open and the account's Describe quota is used up by somebody else.
     let mut rig = Rig::new(400).script(|ask| match ask.operation {
-        Operation::Create if ask.name < "CAM-00008".to_owned() => {
+        Operation::Create if ask.name.as_str() < "CAM-00008" => {
             Some(Act::Spoil(FaultKind::Malformed))
         }
         Operation::Describe if ask.at < seconds(60.0) => Some(Act::Spoil(FaultKind::Throttle)),

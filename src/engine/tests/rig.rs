@@ -165,7 +165,8 @@ impl Rig {
     fn world(&self) -> Arc<World> {
         let world = World::new(self.nature.clone());
         // One after the other, no faster than the slowest quota.
-        let mut earlier = seconds(0.5).mul_f64(self.premade.len() as f64);
+        let mut earlier =
+            seconds(0.5).mul_f64(f64::from(u32::try_from(self.premade.len()).unwrap()));
         for made in &self.premade {
             earlier -= seconds(0.5);
             world.premake(&made.region, &made.name, made.ago + earlier, made.ttl);
@@ -237,7 +238,7 @@ impl Rig {
             stop: ended.ok().flatten(),
             rows: book.rows.lock().unwrap().clone(),
             trace: book.trace.lock().unwrap().clone(),
-            took: world.elapsed() - began,
+            took: world.elapsed().saturating_sub(began),
             asked: world.asked(),
             began,
             world: Arc::clone(world),
@@ -505,7 +506,7 @@ fn check_bucket(times: impl Iterator<Item = Duration>, rate: f64) {
     let burst = (rate * 0.002).ceil().max(2.0);
     let (mut level, mut last) = (0.0_f64, Duration::ZERO);
     for at in times {
-        level = (level - rate * (at - last).as_secs_f64()).max(0.0) + 1.0;
+        level = (level - rate * at.saturating_sub(last).as_secs_f64()).max(0.0) + 1.0;
         last = at;
         assert!(
             level <= burst + 1e-6,

@@ -23,7 +23,7 @@ use crate::service::{
 };
 
 /// When every simulation begins, by our clock.
-pub(super) const EPOCH: Duration = Duration::from_secs(1_800_000_000);
+pub(super) const EPOCH: Duration = Duration::from_hours(500_000);
 /// More requests than any simulation needs: a loop without end.
 const TOO_MANY: usize = 200_000;
 
