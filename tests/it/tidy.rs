@@ -158,9 +158,7 @@ fn source_files_can_be_read_at_once() {
     }
     for path in files() {
         let file = name(&path);
-        let is_source = file.starts_with("src/")
-            && std::path::Path::new(&file).extension() == Some("rs".as_ref())
-            && !file.contains("test");
+        let is_source = file.starts_with("src/") && is_rust(&file) && !file.contains("test");
         if is_source && LONG.iter().all(|(long, _)| *long != file) {
             let lines = fs::read_to_string(&path).unwrap().lines().count();
             assert!(
@@ -178,7 +176,7 @@ fn every_module_says_what_it_owns() {
         let is_source = file.starts_with("src/") || file.starts_with("tests/");
         // A module's tests stand under its own comment.
         let is_tests = file.ends_with("tests.rs");
-        if is_source && file.ends_with(".rs") && !is_tests {
+        if is_source && is_rust(&file) && !is_tests {
             let text = fs::read_to_string(&path).unwrap();
             assert!(
                 text.starts_with("//! "),
@@ -192,7 +190,7 @@ fn every_module_says_what_it_owns() {
 fn only_one_file_names_the_sdk_and_one_the_backoff_crate() {
     for path in files() {
         let file = name(&path);
-        if !file.starts_with("src/") || !file.ends_with(".rs") {
+        if !file.starts_with("src/") || !is_rust(&file) {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
@@ -205,4 +203,8 @@ fn only_one_file_names_the_sdk_and_one_the_backoff_crate() {
             "{file} names the backoff crate"
         );
     }
+}
+
+fn is_rust(file: &str) -> bool {
+    std::path::Path::new(file).extension() == Some("rs".as_ref())
 }
