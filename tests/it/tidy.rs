@@ -52,6 +52,10 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+fn is_rust(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "rs")
+}
+
 fn name(path: &Path) -> String {
     let relative = path.strip_prefix(root()).unwrap();
     relative.to_string_lossy().replace('\\', "/")
@@ -158,7 +162,7 @@ fn source_files_can_be_read_at_once() {
     }
     for path in files() {
         let file = name(&path);
-        let is_source = file.starts_with("src/") && file.ends_with(".rs") && !file.contains("test");
+        let is_source = is_rust(&path) && file.starts_with("src/") && !file.contains("test");
         if is_source && LONG.iter().all(|(long, _)| *long != file) {
             let lines = fs::read_to_string(&path).unwrap().lines().count();
             assert!(
@@ -176,7 +180,7 @@ fn every_module_says_what_it_owns() {
         let is_source = file.starts_with("src/") || file.starts_with("tests/");
         // A module's tests stand under its own comment.
         let is_tests = file.ends_with("tests.rs");
-        if is_source && file.ends_with(".rs") && !is_tests {
+        if is_source && is_rust(&path) && !is_tests {
             let text = fs::read_to_string(&path).unwrap();
             assert!(
                 text.starts_with("//! "),
@@ -190,7 +194,7 @@ fn every_module_says_what_it_owns() {
 fn only_one_file_names_the_sdk_and_one_the_backoff_crate() {
     for path in files() {
         let file = name(&path);
-        if !file.starts_with("src/") || !file.ends_with(".rs") {
+        if !file.starts_with("src/") || !is_rust(&path) {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
