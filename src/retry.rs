@@ -65,10 +65,12 @@ pub struct History {
     /// Create attempts that count: all but those that were throttled, refused for the credentials, or made while
     /// nothing at all got an answer.
     pub tries: u32,
-    /// Questions about the truth that brought no answer.
+    /// Questions about the truth in a row that brought no answer.
     pub asks: u32,
     /// Whether an attempt may have made the channel without our knowing.
     pub ambiguous: bool,
+    /// Whether the last create attempt was refused for good: another one cannot help.
+    pub refused: bool,
 }
 
 /// What to do after a failed create attempt.
@@ -109,6 +111,7 @@ pub fn after_create(kind: FailureKind, history: &mut History, max_attempts: u32)
         | FailureKind::Denied
         | FailureKind::AccountFull => {
             history.tries += 1;
+            history.refused = true;
             give_up(*history)
         }
     }
@@ -159,7 +162,11 @@ pub enum AfterSettle {
 /// Decides after the service was asked for the truth.
 pub fn after_settle(truth: Truth, history: &mut History, max_attempts: u32) -> AfterSettle {
     let more_tries = history.tries < max_attempts;
+    if !matches!(truth, Truth::Unknown(_)) {
+        history.asks = 0;
+    }
     match truth {
+        Truth::Deleting | Truth::Absent if history.refused => AfterSettle::Fail,
         Truth::Present => AfterSettle::Adopt,
         Truth::Deleting | Truth::Absent if more_tries => AfterSettle::CreateAgain,
         Truth::Deleting => AfterSettle::FailDeleting,
@@ -240,6 +247,14 @@ mod tests {
             FailureKind::AccountFull,
         ] {
             assert_eq!(after_create(kind, &mut history, 8), AfterCreate::Settle);
+            assert_eq!(
+                after_settle(Truth::Present, &mut history, 8),
+                AfterSettle::Adopt
+            );
+            assert_eq!(
+                after_settle(Truth::Absent, &mut history, 8),
+                AfterSettle::Fail
+            );
         }
         let mut fresh = History::default();
         assert_eq!(
@@ -274,6 +289,9 @@ mod tests {
             after_settle(Truth::Unknown(FailureKind::Denied), &mut history, 8),
             AfterSettle::FailUnknown
         );
+        // Those questions count that went unanswered since the last answer.
+        history.asks = 5;
+        after_settle(Truth::Absent, &mut history, 8);
         for _ in 0..7 {
             assert_eq!(
                 after_settle(Truth::Unknown(FailureKind::Lost), &mut history, 8),

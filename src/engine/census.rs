@@ -109,6 +109,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         loop {
             let generation = self.service.credentials_generation();
             let permit = tokio::select! {
+                biased;
                 permit = self.lists.acquire() => permit,
                 () = self.shared.stop.given() => return Err(NoPage::Stopped),
             };
@@ -142,8 +143,9 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 return Err(NoPage::Stopped);
             }
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                biased;
                 () = self.shared.stop.given() => return Err(NoPage::Stopped),
+                () = tokio::time::sleep(wait) => {}
             }
         }
     }

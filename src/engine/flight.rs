@@ -24,13 +24,16 @@ pub(super) const LONGEST_PROBE_WAIT: Duration = Duration::from_secs(2);
 impl<S: Service, L: Ledger> Lane<S, L> {
     /// Makes one attempt.
     pub(super) async fn fly(&self, job: Job, admission: Admission) -> Landing {
-        match (job.phase, admission.create) {
-            (Phase::Create, Some(permit)) => self.create(job, permit, admission).await,
-            _ => self.settle(job, admission).await,
+        if self.is_over() {
+            return Landing::Ready(job);
+        }
+        match job.phase {
+            Phase::Create => self.create(job, admission).await,
+            Phase::Settle => self.settle(job, admission).await,
         }
     }
 
-    async fn create(&self, mut job: Job, permit: Permit, admission: Admission) -> Landing {
+    async fn create(&self, mut job: Job, admission: Admission) -> Landing {
         job.attempts += 1;
         job.started.get_or_insert_with(|| self.shared.clock.now());
         let begun = Instant::now();
@@ -38,35 +41,38 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         let answer = self
             .ask(Operation::Create, self.service.create(&job.device))
             .await;
-        pace(&self.creates, permit, &answer);
+        pace(&self.creates, admission.permit, &answer);
+        // The worker is free: what follows is not the service's time.
+        drop(admission);
+        self.judge(&answer);
         let failure = match answer.result {
             Ok(arn) => {
-                self.create_granted();
+                self.shared.allowed();
                 // In another account than meant the run stops, but the channel exists: its row must say so.
                 self.shared.check_account(arn.parts().account);
                 let now = self.shared.clock.now();
                 let row = job.succeeded(Status::Created, arn, answer.request_id, now);
-                return self.finish(job, row, admission).await;
+                return self.finish(job, row).await;
             }
             Err(failure) => failure,
         };
-        job.failure = Some((failure.clone(), answer.request_id));
-        if failure.kind == FailureKind::Credentials {
-            return self.renew(job, generation, &failure).await;
+        match failure.kind {
+            // Neither is the device's doing, so neither can be its outcome.
+            FailureKind::Credentials => return self.renew(job, generation, &failure).await,
+            FailureKind::Throttled => {}
+            _ => job.failure = Some((failure.clone(), answer.request_id)),
         }
         if !failure.is_answered() && self.is_outage(&job, begun).await {
             // Nobody got an answer: the device is as untried as before, though perhaps not as unmade.
             job.history.ambiguous |= failure.kind.is_ambiguous();
             return Landing::Later(job, self.wait_after(1));
         }
-        self.after_create(job, failure, admission).await
+        self.after_create(job, failure).await
     }
 
-    async fn after_create(&self, mut job: Job, failure: Failure, admission: Admission) -> Landing {
-        match failure.kind {
-            FailureKind::Throttled => self.create_throttled(),
-            FailureKind::AccountFull => self.account_full(failure.clone()),
-            _ => {}
+    async fn after_create(&self, mut job: Job, failure: Failure) -> Landing {
+        if failure.kind == FailureKind::AccountFull {
+            self.account_full(failure.clone());
         }
         let most = self.shared.settings.max_attempts;
         match after_create(failure.kind, &mut job.history, most) {
@@ -74,14 +80,11 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             AfterCreate::Wait => self.later(job, &failure),
             AfterCreate::Settle => {
                 job.phase = Phase::Settle;
-                self.settle(job, admission).await
+                Landing::Ready(job)
             }
             AfterCreate::Fail => {
-                if failure.kind == FailureKind::Denied {
-                    self.shared.denied(&failure);
-                }
-                let row = job.failed_as_it_did(self.shared.clock.now());
-                self.finish(job, row, admission).await
+                let row = self.given_up(&job);
+                self.finish(job, row).await
             }
         }
     }
@@ -90,7 +93,10 @@ impl<S: Service, L: Ledger> Lane<S, L> {
     async fn settle(&self, mut job: Job, admission: Admission) -> Landing {
         let begun = Instant::now();
         let generation = self.service.credentials_generation();
-        let (truth, channel) = match self.truth(&job.device.channel_name).await {
+        let permit = admission.permit;
+        let answer = self.truth(&job.device.channel_name, permit).await;
+        drop(admission);
+        let (truth, channel) = match answer {
             Ok(Some(channel)) if channel.status == ChannelStatus::Deleting => {
                 (Truth::Deleting, None)
             }
@@ -100,20 +106,16 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 if !failure.is_answered() && self.is_outage(&job, begun).await {
                     return Landing::Later(job, self.wait_after(1));
                 }
-                let truth = Truth::Unknown(failure.kind);
-                return self
-                    .after_silence(job, truth, &failure, generation, admission)
-                    .await;
+                return self.after_silence(job, &failure, generation).await;
             }
         };
         let most = self.shared.settings.max_attempts;
-        let now = self.shared.clock.now();
         let row = match (after_settle(truth, &mut job.history, most), channel) {
             (AfterSettle::Adopt, Some(channel)) => self.adopted(&job, &channel),
             (AfterSettle::FailDeleting, _) => job.failed(
                 "ChannelDeleting",
                 "the channel of this name is still being deleted; run again in a minute".to_owned(),
-                now,
+                self.shared.clock.now(),
             ),
             (AfterSettle::CreateAgain, _) if job.attempts == 0 => {
                 // It was listed but is gone: the device is a fresh one.
@@ -125,46 +127,71 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 let wait = self.wait_after(job.history.tries);
                 return Landing::Later(job, wait);
             }
-            _ => job.failed_as_it_did(now),
+            _ => self.given_up(&job),
         };
-        self.finish(job, row, admission).await
+        self.finish(job, row).await
     }
 
     /// The truth could not be learnt this time.
-    async fn after_silence(
-        &self,
-        mut job: Job,
-        truth: Truth,
-        failure: &Failure,
-        generation: u64,
-        admission: Admission,
-    ) -> Landing {
+    async fn after_silence(&self, mut job: Job, failure: &Failure, generation: u64) -> Landing {
         let most = self.shared.settings.max_attempts;
-        match after_settle(truth, &mut job.history, most) {
+        match after_settle(Truth::Unknown(failure.kind), &mut job.history, most) {
             AfterSettle::Reload => self.renew(job, generation, failure).await,
             AfterSettle::AskAgain => Landing::Ready(job),
             AfterSettle::WaitAndAsk => self.later(job, failure),
             _ => {
                 let row = job.unknown(&failure.message, self.shared.clock.now());
-                self.finish(job, row, admission).await
+                self.finish(job, row).await
             }
         }
     }
 
-    /// The last word on a device whose lane has stopped: no create, one question where its outcome is open.
-    pub(super) async fn conclude(&self, job: Job) {
-        let worker = self.shared.workers.acquire().await;
-        let truth = self.truth(&job.device.channel_name).await;
-        drop(worker);
-        let now = self.shared.clock.now();
-        let row = match truth {
-            Ok(Some(channel)) if channel.status != ChannelStatus::Deleting => {
-                self.adopted(&job, &channel)
+    /// The last word on a device whose lane has stopped: no create, but the question whether its channel is there, as
+    /// often as it takes and the grace allows.
+    pub(super) async fn conclude(&self, mut job: Job) {
+        let row = loop {
+            let generation = self.service.credentials_generation();
+            let failure = match self.last_question(&job).await {
+                Ok(Some(channel)) if channel.status != ChannelStatus::Deleting => {
+                    break self.adopted(&job, &channel);
+                }
+                Ok(_) => break self.given_up(&job),
+                Err(failure) => failure,
+            };
+            if !self.may_ask_again(&mut job, &failure, generation).await {
+                break job.unknown(&failure.message, self.shared.clock.now());
             }
-            Ok(_) => job.failed_as_it_did(now),
-            Err(failure) => job.unknown(&failure.message, now),
         };
         self.shared.record(vec![(job.index, row)]).await;
+    }
+
+    async fn last_question(&self, job: &Job) -> Result<Option<Channel>, Failure> {
+        let _worker = self.shared.workers.acquire().await;
+        let permit = self.leave(&self.describes).await?;
+        self.truth(&job.device.channel_name, permit).await
+    }
+
+    /// Waits until the last question may be asked once more; says if it may not.
+    async fn may_ask_again(&self, job: &mut Job, failure: &Failure, generation: u64) -> bool {
+        let most = self.shared.settings.max_attempts;
+        let wait = match after_settle(Truth::Unknown(failure.kind), &mut job.history, most) {
+            AfterSettle::AskAgain => Duration::ZERO,
+            AfterSettle::WaitAndAsk => self.wait_after(job.history.asks),
+            AfterSettle::Reload => {
+                return self
+                    .shared
+                    .reload_credentials(&self.service, generation, failure)
+                    .await;
+            }
+            _ => return false,
+        };
+        let grace = self.shared.settings.timeout;
+        tokio::select! {
+            biased;
+            () = self.shared.stop.given_for(grace) => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+        !self.shared.stop.is_given_for(grace)
     }
 
     /// Fetches new credentials; the device is tried again, or the run stops and the device has no row.
@@ -186,11 +213,19 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         Landing::Later(job, wait)
     }
 
-    /// Gives the worker back, then records: the disk's time is not the service's.
-    async fn finish(&self, job: Job, row: Row, admission: Admission) -> Landing {
-        drop(admission);
+    async fn finish(&self, job: Job, row: Row) -> Landing {
         self.shared.record(vec![(job.index, row)]).await;
         Landing::Done
+    }
+
+    /// The row of a device that is given up: it failed as its last attempt did.
+    fn given_up(&self, job: &Job) -> Row {
+        if let Some((failure, _)) = &job.failure
+            && failure.kind == FailureKind::Denied
+        {
+            self.shared.denied(failure);
+        }
+        job.failed_as_it_did(self.shared.clock.now())
     }
 
     /// The row of a device whose channel is there.
@@ -231,12 +266,12 @@ impl<S: Service, L: Ledger> Lane<S, L> {
     }
 
     /// Whether the channel of this name is there: Describe says so, or the list where Describe is not allowed.
-    async fn truth(&self, name: &ChannelName) -> Result<Option<Channel>, Failure> {
-        let permit = self.leave(&self.describes).await?;
+    async fn truth(&self, name: &ChannelName, permit: Permit) -> Result<Option<Channel>, Failure> {
         let answer = self
             .ask(Operation::Describe, self.service.describe(name))
             .await;
         pace(&self.describes, permit, &answer);
+        self.judge(&answer);
         match answer.result {
             Ok(channel) => self.checked(channel).map(Some),
             Err(failure) if failure.kind == FailureKind::NotFound => Ok(None),
@@ -255,6 +290,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             let permit = self.leave(&self.lists).await?;
             let answer = self.ask(Operation::List, self.service.list(&request)).await;
             pace(&self.lists, permit, &answer);
+            self.judge(&answer);
             let page = answer.result?;
             if let Some(channel) = page
                 .channels
@@ -280,6 +316,15 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 message: format!("{} is not of the expected account", channel.arn).into(),
                 foreign: false,
             })
+        }
+    }
+
+    /// Notes whether the service grants anything to devices.
+    fn judge<T>(&self, answer: &Answer<T>) {
+        match is_granted(answer) {
+            Some(true) => self.granted(),
+            Some(false) => self.throttled(),
+            None => {}
         }
     }
 
@@ -319,7 +364,11 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         let kind = failure.map(|failure| failure.kind);
         if failure.is_none_or(Failure::is_answered) {
             self.link.answered();
-            if kind != Some(FailureKind::Credentials) {
+            // A server error may be a proxy's, which vouches for nothing.
+            if !matches!(
+                kind,
+                Some(FailureKind::Credentials | FailureKind::ServerError)
+            ) {
                 self.shared.credentials_work(generation);
             }
         }
@@ -335,29 +384,35 @@ impl<S: Service, L: Ledger> Lane<S, L> {
     /// After an attempt without an answer: whether nobody else got one either. Then the lane pauses until one comes,
     /// or until the run has been silent for too long.
     async fn is_outage(&self, job: &Job, begun: Instant) -> bool {
-        if self.link.answered_since(begun) {
+        if self.link.answers_since(begun) {
             return self.link.was_out_since(begun);
         }
         let _only_one = self.link.probing.lock().await;
-        if self.link.answered_since(begun) || self.shared.stop.is_given() {
+        if self.link.answers_since(begun) || self.shared.stop.is_given() {
             return self.link.was_out_since(begun);
         }
         self.link.pause();
         let was_out = self.probe(&job.device.channel_name).await;
+        if was_out {
+            // Time without answers is not time throttled.
+            self.granted();
+        }
         self.link.resume(was_out);
         was_out
     }
 
-    /// Asks until an answer comes; says whether the first question already got one.
+    /// Asks until an answer comes, or the run stops. Says whether there was an outage: the first question got no answer.
     async fn probe(&self, name: &ChannelName) -> bool {
         let since = Instant::now();
         for tries in 1_u32.. {
+            let worker = self.shared.workers.acquire().await;
             let Ok(permit) = self.leave(&self.describes).await else {
                 break;
             };
             let answer = self
                 .ask(Operation::Describe, self.service.describe(name))
                 .await;
+            drop(worker);
             pace(&self.describes, permit, &answer);
             let failure = match answer.result {
                 Err(failure) if !failure.is_answered() => failure,
@@ -382,8 +437,9 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             }
             let wait = self.wait_after(tries).min(LONGEST_PROBE_WAIT);
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                biased;
                 () = self.shared.stop.given() => break,
+                () = tokio::time::sleep(wait) => {}
             }
         }
         true
@@ -419,17 +475,26 @@ impl<S: Service, L: Ledger> Lane<S, L> {
     }
 }
 
-/// Tells a limiter what came of a request. Server errors and silence say nothing about the rate.
+/// Tells a limiter what came of a request.
 pub(super) fn pace<T>(limiter: &Limiter, permit: Permit, answer: &Answer<T>) {
+    match is_granted(answer) {
+        Some(true) => limiter.accepted(permit),
+        Some(false) => limiter.throttled(permit),
+        None => {}
+    }
+}
+
+/// Whether a request was granted or throttled. Server errors and silence say nothing about the rate.
+fn is_granted<T>(answer: &Answer<T>) -> Option<bool> {
     match answer.result.as_ref().err().map(|failure| failure.kind) {
-        Some(FailureKind::Throttled) => limiter.throttled(permit),
+        Some(FailureKind::Throttled) => Some(false),
         Some(
             FailureKind::ServerError
             | FailureKind::Lost
             | FailureKind::Unreachable
             | FailureKind::Credentials,
-        ) => {}
-        _ => limiter.accepted(permit),
+        ) => None,
+        _ => Some(true),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -43,7 +43,7 @@ pub(super) struct Lane<S, L> {
     pub(super) schedule: Schedule,
     pub(super) service_clock: Mutex<ServiceClock>,
     random: Mutex<fastrand::Rng>,
-    /// Since when every create has been throttled.
+    /// Since when everything has been throttled.
     throttled_since: Mutex<Option<Instant>>,
     full: AtomicBool,
 }
@@ -75,14 +75,13 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         self.schedule.wait(tries, &mut random)
     }
 
-    /// A create succeeded.
-    pub(super) fn create_granted(&self) {
+    /// A request for a device was granted, whatever else came of it.
+    pub(super) fn granted(&self) {
         *self.throttled_since() = None;
-        self.shared.allowed();
     }
 
-    /// A create was throttled. Nothing but throttles for too long stops the run.
-    pub(super) fn create_throttled(&self) {
+    /// A request for a device was throttled. Nothing but throttles for too long stops the run.
+    pub(super) fn throttled(&self) {
         let since = *self.throttled_since().get_or_insert_with(Instant::now);
         let after = since.elapsed();
         if after >= self.shared.settings.max_throttled {
@@ -103,7 +102,8 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         }
     }
 
-    fn is_over(&self) -> bool {
+    /// Whether nothing new is to be begun.
+    pub(super) fn is_over(&self) -> bool {
         self.full.load(Ordering::Relaxed) || self.shared.stop.is_given()
     }
 
@@ -113,30 +113,41 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a worker and, for a create, for leave to send it.
-    async fn admit(&self, phase: Phase) -> Option<Admission> {
-        self.link.usable().await;
-        let worker = Arc::clone(&self.shared.workers)
-            .acquire_owned()
-            .await
-            .ok()?;
-        let create = match phase {
-            Phase::Create => Some(self.creates.acquire().await),
-            Phase::Settle => None,
+    /// Waits for a worker of the lane's share and for leave to send a request.
+    async fn admit(&self, phase: Phase, share: &Arc<Semaphore>) -> Option<Admission> {
+        let limiter = match phase {
+            Phase::Create => &*self.creates,
+            Phase::Settle => &self.describes,
         };
-        Some(Admission {
-            create,
-            _worker: worker,
-        })
+        loop {
+            self.link.usable().await;
+            self.shared.credentials_settled().await;
+            let workers = [
+                Arc::clone(share).acquire_owned().await.ok()?,
+                Arc::clone(&self.shared.workers)
+                    .acquire_owned()
+                    .await
+                    .ok()?,
+            ];
+            let permit = limiter.acquire().await;
+            // Much may have happened while it waited for its turn.
+            if self.link.is_usable() && self.shared.are_credentials_settled() {
+                return Some(Admission {
+                    permit,
+                    _workers: workers,
+                });
+            }
+        }
     }
 }
 
 /// Leave to make one attempt.
 #[derive(Debug)]
 pub(super) struct Admission {
-    pub(super) create: Option<Permit>,
-    /// Goes back when this is dropped.
-    _worker: OwnedSemaphorePermit,
+    /// From the limiter of the operation that the device's phase begins with.
+    pub(super) permit: Permit,
+    /// Of the lane's share, and of all. They go back when this is dropped.
+    _workers: [OwnedSemaphorePermit; 2],
 }
 
 /// What a flight ended in.
@@ -241,7 +252,8 @@ pub(super) async fn run<S: Service, L: Ledger, W: Work>(
         waiting: Waiting::default(),
         fresh: None,
         exhausted: false,
-        workers,
+        share: Arc::new(Semaphore::new(workers.clamp(1, Semaphore::MAX_PERMITS))),
+        most_flights: workers.saturating_mul(FLIGHTS_PER_WORKER),
     };
     loop_.work_off(&mut work).await;
     loop_.wind_up().await;
@@ -258,7 +270,9 @@ struct Loop<S, L> {
     /// The next device that has not been tried.
     fresh: Option<Job>,
     exhausted: bool,
-    workers: usize,
+    /// The workers that this lane may hold at once.
+    share: Arc<Semaphore>,
+    most_flights: usize,
 }
 
 impl<S: Service, L: Ledger> Loop<S, L> {
@@ -266,39 +280,32 @@ impl<S: Service, L: Ledger> Loop<S, L> {
         let lane = Arc::clone(&self.lane);
         while !lane.is_over() {
             self.waiting.promote(Instant::now());
-            let next = self.next_phase();
-            if next.is_none()
-                && self.exhausted
-                && self.flights.is_empty()
-                && self.waiting.len() == 0
+            let wants_create = !self.waiting.creates.is_empty() || self.fresh.is_some();
+            let wants_settle = !self.waiting.settles.is_empty();
+            if !wants_create && self.exhausted && self.flights.is_empty() && self.waiting.len() == 0
             {
                 break;
             }
             let due = self.waiting.next_due();
             let wants_fresh =
                 self.fresh.is_none() && !self.exhausted && self.waiting.len() < MOST_WAITING;
-            let has_room = self.flights.len() < self.workers.saturating_mul(FLIGHTS_PER_WORKER);
+            let has_room = self.flights.len() < self.most_flights;
             tokio::select! {
                 biased;
                 () = lane.shared.stop.given() => {}
                 Some(landed) = self.flights.join_next() => self.land(landed.ok()),
                 device = work.next(), if wants_fresh => self.take_fresh(device),
                 () = until(due), if due.is_some() => {}
-                Some(admission) = lane.admit(next.unwrap_or(Phase::Create)), if next.is_some() && has_room => {
-                    self.take_off(admission);
+                // Each waits for a limiter of its own, so neither holds back the other; what is unknown goes first.
+                Some(admission) = lane.admit(Phase::Settle, &self.share), if wants_settle && has_room => {
+                    let job = self.waiting.settles.pop_front();
+                    self.take_off(job, admission);
+                }
+                Some(admission) = lane.admit(Phase::Create, &self.share), if wants_create && has_room => {
+                    let job = self.waiting.creates.pop_front().or_else(|| self.fresh.take());
+                    self.take_off(job, admission);
                 }
             }
-        }
-    }
-
-    /// What the device that goes next is to do: settling what is unknown goes before creating, tries before fresh.
-    fn next_phase(&self) -> Option<Phase> {
-        if !self.waiting.settles.is_empty() {
-            Some(Phase::Settle)
-        } else if !self.waiting.creates.is_empty() || self.fresh.is_some() {
-            Some(Phase::Create)
-        } else {
-            None
         }
     }
 
@@ -317,15 +324,7 @@ impl<S: Service, L: Ledger> Loop<S, L> {
         }
     }
 
-    fn take_off(&mut self, admission: Admission) {
-        let job = if admission.create.is_some() {
-            self.waiting
-                .creates
-                .pop_front()
-                .or_else(|| self.fresh.take())
-        } else {
-            self.waiting.settles.pop_front()
-        };
+    fn take_off(&mut self, job: Option<Job>, admission: Admission) {
         if let Some(job) = job {
             let lane = Arc::clone(&self.lane);
             self.flights

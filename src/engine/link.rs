@@ -1,7 +1,7 @@
 //! Whether the service answers at all: the difference between a device's bad luck and a network that is gone.
 //!
-//! An attempt without an answer is the device's only if somebody else got one meanwhile. Else one probe at a time
-//! asks (by Describe, which changes nothing) until an answer comes, and no attempt made in that time counts. Any
+//! An attempt without an answer is the device's only if somebody else got one meanwhile, and lately: the last ones
+//! that were answered before a network went prove nothing. Else one probe at a time asks (by Describe, which changes nothing) until an answer comes, and no attempt made in that time counts. Any
 //! answer will do: a refusal proves the network as well as a result.
 
 use std::sync::{Mutex, PoisonError};
@@ -12,6 +12,9 @@ use tokio::time::Instant;
 
 /// How long a service that was never reached is tried before the run stops.
 pub(super) const FIRST_CONTACT: Duration = Duration::from_secs(5);
+
+/// After so long without any answer nothing is known of the link any more.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// What is known of the way to the service in one Region.
 #[derive(Debug)]
@@ -50,9 +53,10 @@ impl Link {
         self.known().last_answer.is_some()
     }
 
-    /// Whether an answer has come since.
-    pub(super) fn answered_since(&self, then: Instant) -> bool {
-        self.known().last_answer.is_some_and(|last| last > then)
+    /// Whether answers come: one since then, and lately.
+    pub(super) fn answers_since(&self, then: Instant) -> bool {
+        let last = self.known().last_answer;
+        last.is_some_and(|last| last > then && last.elapsed() < SILENCE)
     }
 
     /// Whether an outage has lasted into the time since then.
@@ -71,6 +75,11 @@ impl Link {
             self.known().last_outage_end = Some(Instant::now());
         }
         self.paused.send_replace(false);
+    }
+
+    /// Whether requests may be sent.
+    pub(super) fn is_usable(&self) -> bool {
+        !*self.paused.borrow()
     }
 
     /// Waits while nothing is to be sent.

@@ -204,6 +204,7 @@ impl<S: Service, L: Ledger, W: Work> Engine<S, L, W> {
         }
         loop {
             tokio::select! {
+                biased;
                 Some(_) = running.join_next() => {}
                 arrival = next_arrival(&mut arrivals), if arrivals.is_some() => {
                     let Some(Arrival { region, service, work }) = arrival else {

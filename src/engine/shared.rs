@@ -52,8 +52,9 @@ pub(super) struct Shared<L> {
     finished: AtomicU64,
     /// Why a lane ended although the run went on.
     lane_stop: Mutex<Option<Stop>>,
-    /// Held while credentials are fetched; holds the newest generation that an answer has proved good.
+    /// Held while credentials are fetched.
     credentials: tokio::sync::Mutex<()>,
+    /// The newest generation that an answer has proved good.
     proved_generation: AtomicU64,
 }
 
@@ -176,6 +177,17 @@ impl<L: Ledger> Shared<L> {
             .or_else(|| self.lock(&self.lane_stop).clone())
     }
 
+    /// Waits while credentials are fetched. New ones are in place before it is known whose they are: what is sent
+    /// meanwhile could make channels in another account.
+    pub(super) async fn credentials_settled(&self) {
+        drop(self.credentials.lock().await);
+    }
+
+    /// Whether no credentials are being fetched.
+    pub(super) fn are_credentials_settled(&self) -> bool {
+        self.credentials.try_lock().is_ok()
+    }
+
     /// An answer that was not about credentials proves the generation it was asked with.
     pub(super) fn credentials_work(&self, generation: u64) {
         self.proved_generation
@@ -204,7 +216,12 @@ impl<L: Ledger> Shared<L> {
             });
             return false;
         }
-        match service.reload_credentials(seen).await {
+        let reloaded = tokio::select! {
+            biased;
+            reloaded = service.reload_credentials(seen) => reloaded,
+            () = self.stop.given_for(self.settings.timeout) => return false,
+        };
+        match reloaded {
             Ok(identity) => identity.is_none_or(|who| self.check_account(who.account.as_str())),
             Err(failure) => {
                 self.stop.give(Stop::Credentials { failure });

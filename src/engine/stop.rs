@@ -210,6 +210,14 @@ impl StopSignal {
         self.0.borrow().is_some()
     }
 
+    /// Whether the signal was given so long ago.
+    pub(super) fn is_given_for(&self, grace: Duration) -> bool {
+        let given = self.0.borrow();
+        given
+            .as_ref()
+            .is_some_and(|(_, since)| since.elapsed() >= grace)
+    }
+
     /// Waits until the signal is given.
     pub async fn given(&self) {
         self.since().await;

@@ -53,11 +53,11 @@ impl Limiter {
 
     /// Waits for leave to send one request. First come, first served. Dropped before it returns, it takes nothing.
     pub async fn acquire(&self) -> Permit {
-        let mut gate = self.gate.lock().await;
+        let mut turn = Turn(self.gate.lock().await);
         loop {
             let now = self.now();
-            gate.follow(self.rate());
-            match gate.try_pass(now) {
+            turn.0.follow(self.rate());
+            match turn.0.try_pass(now) {
                 Ok(waited) => {
                     self.controller().on_sent(now, waited);
                     return Permit { sent_at: now };
@@ -98,6 +98,16 @@ impl Limiter {
         self.controller
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The turn of the one at the gate.
+struct Turn<'a>(tokio::sync::MutexGuard<'a, Gate>);
+
+impl Drop for Turn<'_> {
+    /// Who gives up takes along when it was due: the next one, perhaps much later, was not held back by that.
+    fn drop(&mut self) {
+        self.0.due = None;
     }
 }
 
@@ -258,6 +268,20 @@ mod tests {
         let gap = start.elapsed();
         assert!(gap >= Duration::from_millis(4), "{gap:?}");
         assert!(gap <= Duration::from_millis(8), "{gap:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_given_up_long_ago_is_forgotten() {
+        let limiter = Limiter::new(Controller::new(Some(10.0), 1));
+        seconds_for(&limiter, 5).await;
+        let gave_up = tokio::time::timeout(Duration::from_millis(1), limiter.acquire()).await;
+        assert!(gave_up.is_err());
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let permit = limiter.acquire().await;
+        limiter.throttled(permit);
+        // The new rate goes on from the request that has just left, not from the one that nobody waited for.
+        let seconds = seconds_for(&limiter, 1).await;
+        assert!(seconds >= 0.1, "{seconds}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -101,7 +101,7 @@ fn so_many_failures_stop_the_run() {
         run.stop
     );
     assert!((100..120).contains(&run.rows.len()), "{}", run.rows.len());
-    let run = rig(FailureLimit::Percent(10.0));
+    let run = rig(FailureLimit::Percent(15.0));
     assert_eq!((run.stop.clone(), run.count("created")), (None, 900));
 }
 

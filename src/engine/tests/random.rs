@@ -81,20 +81,18 @@ fn drawn(seed: u64) -> Rig {
             rig.premade.push(Premade {
                 region: device.region.clone(),
                 deleting: random.u8(..4) == 0,
-                ..Premade::new(device.id.as_ref(), 3_600.0 + random.f64())
+                ..Premade::new(device.id.as_ref(), 3_600.0)
             });
         }
     }
     if random.u8(..3) == 0 {
-        let (from, lasts) = (random.f64() * 4.0, random.f64() * 100.0);
-        let act = random
-            .choice([Act::NoWay, Act::Spoil(FaultKind::HangAfter)])
-            .unwrap();
-        // Once it has been reached: else it is a service that cannot be.
-        let from = from + 1.0;
+        // Lost rather than unreachable, which a service that was never reached would end the run for.
+        let acts = [FaultKind::HangAfter, FaultKind::ResetBefore];
+        let act = random.choice(acts).map(Act::Spoil);
+        let (from, lasts) = (random.f64() * 5.0, random.f64() * 100.0);
         rig = rig.script(move |ask| {
             let down = (from..from + lasts).contains(&ask.at.as_secs_f64());
-            down.then_some(act)
+            act.filter(|_| down)
         });
     }
     rig

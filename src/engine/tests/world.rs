@@ -23,7 +23,7 @@ use crate::service::{
 };
 
 /// When every simulation begins, by our clock.
-pub(super) const EPOCH: Duration = Duration::from_secs(1_800_000_000);
+pub(super) const EPOCH: Duration = Duration::from_hours(500_000);
 /// More requests than any simulation needs: a loop without end.
 const TOO_MANY: usize = 200_000;
 
@@ -50,8 +50,6 @@ pub(super) enum Act {
     Refuse(u16, &'static str),
     /// The request cannot be sent.
     NoWay,
-    /// Answered so much later.
-    Slow(Duration),
 }
 
 /// Which requests go wrong, and how.
@@ -89,8 +87,8 @@ struct Core {
     asked: Vec<Ask>,
     counts: HashMap<(Operation, String), u32>,
     flying: HashMap<String, u32>,
-    in_flight: usize,
-    peak: usize,
+    in_flight: u32,
+    peak: u32,
     generation: u64,
     reloads: u32,
 }
@@ -146,7 +144,10 @@ impl World {
             ..CreateChannel::default()
         });
         let at = self.service_now().checked_sub(ago).unwrap();
-        let made = self.core().state.answer(at, &caller(region, 0), &request);
+        let made = self
+            .core()
+            .state
+            .answer(at, &caller(region, u64::MAX), &request);
         assert!(made.is_ok(), "{made:?}");
     }
 
@@ -157,7 +158,10 @@ impl World {
             current_version: None,
         });
         let now = self.service_now();
-        let deleted = self.core().state.answer(now, &caller(region, 0), &request);
+        let deleted = self
+            .core()
+            .state
+            .answer(now, &caller(region, u64::MAX), &request);
         assert!(deleted.is_ok(), "{deleted:?}");
     }
 
@@ -176,9 +180,9 @@ impl World {
         self.core().asked.clone()
     }
 
-    /// The most requests that were in flight at once.
+    /// The most requests for devices that were in flight at once.
     pub(super) fn peak(&self) -> usize {
-        self.core().peak
+        self.core().peak as usize
     }
 
     pub(super) fn reloads(&self) -> u32 {
@@ -218,12 +222,14 @@ pub(super) struct Sim {
 struct Flight<'a> {
     world: &'a World,
     name: String,
+    /// A census is nobody's, and needs no worker.
+    is_for_device: bool,
 }
 
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
         let mut core = self.world.core();
-        core.in_flight -= 1;
+        core.in_flight -= u32::from(self.is_for_device);
         *core.flying.get_mut(&self.name).unwrap() -= 1;
     }
 }
@@ -258,7 +264,8 @@ impl Sim {
         let flying = core.flying.entry(key.clone()).or_default();
         *flying += 1;
         assert_eq!(*flying, 1, "two requests in flight for one device: {ask:?}");
-        core.in_flight += 1;
+        let is_for_device = !name.is_empty();
+        core.in_flight += u32::from(is_for_device);
         core.peak = core.peak.max(core.in_flight);
         let spread = if world.nature.jitters {
             0.5 + core.random.f64()
@@ -271,7 +278,12 @@ impl Sim {
             latency: world.nature.emulator.latency.mul_f64(spread),
             generation: core.generation,
         };
-        (fate, Flight { world, name: key })
+        let flight = Flight {
+            world,
+            name: key,
+            is_for_device,
+        };
+        (fate, flight)
     }
 
     async fn call<T>(
@@ -298,7 +310,7 @@ impl Sim {
     }
 
     async fn carry(&self, fate: &Fate, request: &Request) -> Result<Response, Failure> {
-        let mut latency = fate.latency;
+        let latency = fate.latency;
         let fault = match fate.act {
             Some(Act::NoWay) => {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -307,10 +319,6 @@ impl Sim {
             Some(Act::Refuse(status, code)) => {
                 tokio::time::sleep(latency).await;
                 return Err(refusal(status, code));
-            }
-            Some(Act::Slow(by)) => {
-                latency += by;
-                None
             }
             Some(Act::Spoil(kind)) => Some(kind),
             None => None,
