@@ -181,12 +181,8 @@ fn a_torn_tail_is_cut_off_and_said() {
         b"CAM-0003,CAM-0003\0\0\0\n\0\0",
     ] {
         let (bench, cloud) = recorded(3);
-        let sound: String = bench
-            .read("d.results.csv")
-            .lines()
-            .take(3)
-            .map(|line| format!("{line}\n"))
-            .collect();
+        let text = bench.read("d.results.csv");
+        let sound: String = text.split_inclusive('\n').take(3).collect();
         bench.write("d.results.csv", &sound);
         bench.append("d.results.csv", tail);
         let creates = cloud.creates();
@@ -321,14 +317,11 @@ fn arns_of_two_accounts_are_refused() {
 fn what_a_spreadsheet_program_saves_is_read() {
     let (bench, cloud) = recorded(2);
     let text = bench.read("d.results.csv");
-    let quoted: String = text
+    let lines: Vec<String> = text
         .lines()
-        .map(|line| {
-            let cells: Vec<String> = line.split(',').map(|cell| format!("\"{cell}\"")).collect();
-            format!("{}\r\n", cells.join(","))
-        })
+        .map(|line| format!("\"{}\"\r\n", line.replace(',', "\",\"")))
         .collect();
-    bench.write("d.results.csv", format!("\u{feff}{quoted}"));
+    bench.write("d.results.csv", format!("\u{feff}{}", lines.concat()));
     bench.write("d.csv", devices(1..=3));
     let creates = cloud.creates();
     bench.provision(cloud.url()).run().exits(0);
@@ -386,9 +379,15 @@ fn invalid_rows_are_made_anew_and_never_hide_a_channel() {
         "d.csv",
         "device_id,message_ttl_seconds\nCAM-1,30\nCAM-2,30\n",
     );
+<<<<<<< HEAD
+    let before = cloud.creates();
+    bench.provision(cloud.url()).run().exits(0);
+    assert_eq!(cloud.creates(), before);
+=======
     let requests_before = cloud.creates();
     bench.provision(cloud.url()).run().exits(0);
     assert_eq!(cloud.creates(), requests_before);
+>>>>>>> main
     assert_eq!(bench.statuses(), ["CAM-1 created", "CAM-2 created"]);
     assert_eq!(bench.row("CAM-1"), created);
 }
