@@ -28,8 +28,16 @@ pub const OWN: &[(&str, &str)] = &[
         "behind a proxy that inspects TLS, point AWS_CA_BUNDLE to its certificate, then run again",
     ),
     (
+        "ProxyFailed",
+        "check HTTPS_PROXY, ALL_PROXY and NO_PROXY, then run again",
+    ),
+    (
         "UnreadableAnswer",
         "run again; if it stays, something other than the service answers (a proxy?)",
+    ),
+    (
+        "InvalidRequest",
+        "the request could not be built; mend what the message names",
     ),
     (
         "ChannelExists",
@@ -64,6 +72,14 @@ const SERVICE: &[(&str, &str)] = &[
         "mend what the message names in the manifest or the templates",
     ),
     (
+        "ValidationException",
+        "mend what the message names in the manifest or the templates",
+    ),
+    (
+        "ClientLimitExceededException",
+        "the run ended while the device was throttled; run again",
+    ),
+    (
         "TagsPerResourceExceededLimitException",
         "ask for at most 50 tags",
     ),
@@ -83,4 +99,34 @@ pub fn hint(code: &str) -> &'static str {
             "see the message in the results file; run again",
             |(_, hint)| hint,
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::classify;
+
+    #[test]
+    fn every_code_of_an_attempt_says_what_to_do() {
+        for code in [
+            classify::UNREADABLE_ANSWER,
+            classify::TIMEOUT,
+            classify::CONNECTION_LOST,
+            classify::CONNECTION_FAILED,
+            classify::DNS_FAILED,
+            classify::TLS_FAILED,
+            classify::PROXY_FAILED,
+            classify::INVALID_REQUEST,
+        ] {
+            assert!(OWN.iter().any(|(known, _)| *known == code), "{code}");
+        }
+    }
+
+    #[test]
+    fn the_readme_names_every_code() {
+        let readme = include_str!("../README.md");
+        for (code, _) in OWN.iter().chain(SERVICE) {
+            assert!(readme.contains(&format!("`{code}`")), "{code}");
+        }
+    }
 }

@@ -122,16 +122,16 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 Err(failure) => failure,
             };
             let wait = match failure.kind {
+                _ if !failure.is_answered() => {
+                    silences += 1;
+                    self.wait_after(silences).min(LONGEST_PROBE_WAIT)
+                }
                 FailureKind::Throttled => Duration::ZERO,
                 FailureKind::Credentials => {
                     self.shared
                         .reload_credentials(&self.service, generation, &failure)
                         .await;
                     Duration::ZERO
-                }
-                FailureKind::Lost | FailureKind::Unreachable => {
-                    silences += 1;
-                    self.wait_after(silences).min(LONGEST_PROBE_WAIT)
                 }
                 FailureKind::ServerError => {
                     errors += 1;
@@ -160,17 +160,8 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 });
                 Ok(true)
             }
-            FailureKind::Lost | FailureKind::Unreachable => {
-                Ok(self.silent_too_long(begun, failure))
-            }
+            _ if !failure.is_answered() => Ok(self.silent_too_long(begun, failure)),
             FailureKind::ServerError if errors >= self.shared.settings.max_attempts => {
-                if failure.foreign {
-                    self.shared.stop.give(Stop::Unreachable {
-                        region: self.region.clone(),
-                        failure: failure.clone(),
-                    });
-                    return Ok(true);
-                }
                 Err(NoPage::Without(in_words(failure)))
             }
             _ => Ok(false),

@@ -62,7 +62,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             FailureKind::Throttled => {}
             _ => job.failure = Some((failure.clone(), answer.request_id)),
         }
-        if !failure.kind.is_answered() && self.is_outage(&job, begun).await {
+        if !failure.is_answered() && self.is_outage(&job, begun).await {
             // Nobody got an answer: the device is as untried as before, though perhaps not as unmade.
             job.history.ambiguous |= failure.kind.is_ambiguous();
             return Landing::Later(job, self.wait_after(1));
@@ -103,7 +103,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             Ok(Some(channel)) => (Truth::Present, Some(channel)),
             Ok(None) => (Truth::Absent, None),
             Err(failure) => {
-                if !failure.kind.is_answered() && self.is_outage(&job, begun).await {
+                if !failure.is_answered() && self.is_outage(&job, begun).await {
                     return Landing::Later(job, self.wait_after(1));
                 }
                 return self.after_silence(job, &failure, generation).await;
@@ -360,8 +360,9 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             let received = self.shared.clock.now();
             self.service_clock().learn(date, received);
         }
-        let kind = answer.result.as_ref().err().map(|failure| failure.kind);
-        if kind.is_none_or(FailureKind::is_answered) {
+        let failure = answer.result.as_ref().err();
+        let kind = failure.map(|failure| failure.kind);
+        if failure.is_none_or(Failure::is_answered) {
             self.link.answered();
             // A server error may be a proxy's, which vouches for nothing.
             if !matches!(
@@ -414,7 +415,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             drop(worker);
             pace(&self.describes, permit, &answer);
             let failure = match answer.result {
-                Err(failure) if !failure.kind.is_answered() => failure,
+                Err(failure) if !failure.is_answered() => failure,
                 _ => {
                     if tries > 1 {
                         self.shared.tell(&Event::Online {
@@ -450,7 +451,8 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         let after = since.elapsed();
         let region = self.region.clone();
         let failure = failure.clone();
-        let never_reached = failure.kind == FailureKind::Unreachable && !self.link.ever_answered();
+        let cannot_be_reached = failure.kind == FailureKind::Unreachable || failure.foreign;
+        let never_reached = cannot_be_reached && !self.link.ever_answered();
         if never_reached && after >= FIRST_CONTACT {
             self.shared.stop.give(Stop::Unreachable { region, failure });
             return true;

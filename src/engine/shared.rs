@@ -101,13 +101,15 @@ impl<L: Ledger> Shared<L> {
 
     fn count(&self, row: &Row) {
         let finished = self.finished.fetch_add(1, Ordering::Relaxed) + 1;
-        if row.status != Status::Failed {
-            return;
-        }
-        let failed = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
+        let failed = if row.status == Status::Failed {
+            self.failed.fetch_add(1, Ordering::Relaxed) + 1
+        } else {
+            self.failed.load(Ordering::Relaxed)
+        };
         let Some(limit) = self.settings.max_failures else {
             return;
         };
+        // A share is judged with each device, not with each failure: the failures may all have come before it counts.
         #[expect(clippy::cast_precision_loss, reason = "counts of devices")]
         let over = match limit {
             FailureLimit::Count(most) => failed > most,

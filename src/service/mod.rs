@@ -98,6 +98,15 @@ pub struct Failure {
     pub foreign: bool,
 }
 
+impl Failure {
+    /// Whether the service itself answered. A page that a proxy puts in its place is silence, whatever its status.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        let is_page = self.foreign && self.kind == FailureKind::ServerError;
+        self.kind.is_answered() && !is_page
+    }
+}
+
 /// A channel's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChannelStatus {

@@ -16,3 +16,4 @@ mod signals;
 mod stops;
 mod stream;
 mod support;
+mod tidy;

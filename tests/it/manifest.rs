@@ -94,7 +94,8 @@ fn requests_are_signed_posts_to_the_services_paths() {
     bench.provision(wire.url()).run().exits(0);
     let requests = wire.requests();
     assert!(requests.iter().any(|r| r.path == "/listSignalingChannels"));
-    for request in requests {
+    // `/` is the question who we are, which goes to another service.
+    for request in requests.iter().filter(|request| request.path != "/") {
         assert!(request.head.starts_with("POST "), "{}", request.head);
         let authorization = request.header("authorization").unwrap();
         assert!(
@@ -218,7 +219,7 @@ fn each_region_gets_its_devices() {
 
 #[test]
 fn rows_that_break_the_services_limits_are_invalid() {
-    is_invalid("device_id,x", ",y", &[], "device ID is empty");
+    is_invalid("device_id,x", ",y", &[], "is empty");
     is_invalid("device_id", "CAM 1", &[], "contains ' '");
     is_invalid("device_id,channel_name", "C,Gerät", &[], "contains 'ä'");
     let long = "x".repeat(257);

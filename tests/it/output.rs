@@ -1,1 +1,408 @@
-//! (being written)
+//! What the person and the script see: data on standard output, everything else on standard error.
+
+use serde_json::{Value, json};
+
+use crate::support::{Bench, Cloud, REGION, Wire, answer, forward};
+
+/// The summary of a run with this exit code.
+#[track_caller]
+fn summary(bench: &Bench, exit_code: i32) -> Value {
+    let summary = bench.json("s.json");
+    assert_eq!(summary["schema"], 1);
+    assert_eq!(summary["exit_code"], exit_code);
+    assert!(
+        summary["reason"]
+            .as_str()
+            .is_some_and(|reason| !reason.is_empty())
+    );
+    assert!(summary["retryable"].is_boolean() && summary["remaining"].is_u64());
+    summary
+}
+
+const SUMMARY: [&str; 2] = ["--summary-json", "s.json"];
+
+#[test]
+fn each_device_is_printed_as_its_row_is_on_disk() {
+    let bench = Bench::with("device_id,message_ttl_seconds\nA,\nB,500\nC,\n");
+    let cloud = Cloud::new();
+    let done = bench
+        .provision(cloud.url())
+        .args(&["--json"])
+        .run()
+        .exits(3);
+    let lines = done.json_lines();
+    assert_eq!(lines.len(), 3);
+    let columns: Vec<&str> = crate::support::HEADER.split(',').collect();
+    for line in &lines {
+        let row = bench.row(line["device_id"].as_str().unwrap());
+        let mut names: Vec<&String> = line.as_object().unwrap().keys().collect();
+        let mut expected = columns.clone();
+        names.sort();
+        expected.sort_unstable();
+        assert_eq!(names, expected);
+        for column in &columns {
+            let said = match &line[column] {
+                Value::Null => String::new(),
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            assert_eq!(said, row[*column], "{column}");
+        }
+    }
+}
+
+#[test]
+fn without_json_nothing_is_on_standard_output() {
+    let bench = Bench::of(2);
+    let cloud = Cloud::new();
+    let done = bench.provision(cloud.url()).run().exits(0);
+    assert_eq!(done.stdout, "");
+}
+
+#[test]
+fn a_reader_that_goes_away_does_not_stop_the_run() {
+    let bench = Bench::of(40);
+    let cloud = Cloud::new();
+    let program = env!("CARGO_BIN_EXE_kvs-fleet");
+    let shell = std::process::Command::new("sh")
+        .arg("-c")
+        .arg(format!(
+            "{{ '{program}' provision d.csv --json --region {REGION} --endpoint-url {} 2>err; echo $? >code; }} | head -n 1",
+            cloud.url()
+        ))
+        .current_dir(bench.folder())
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", bench.folder())
+        .output()
+        .unwrap();
+    assert!(shell.status.success());
+    assert_eq!(bench.read("code").trim(), "0", "{}", bench.read("err"));
+    assert_eq!(bench.statuses().len(), 40);
+}
+
+#[test]
+fn the_summary_of_a_complete_run() {
+    let bench = Bench::of(3);
+    let cloud = Cloud::new();
+    cloud.make_all(["CAM-0003"]);
+    bench.provision(cloud.url()).args(&SUMMARY).run().exits(0);
+    let summary = summary(&bench, 0);
+    assert_eq!(summary["reason"], "complete");
+    assert_eq!(summary["retryable"], false);
+    assert_eq!(summary["remaining"], 0);
+    assert_eq!(summary["account"], "000000000000");
+    assert_eq!(summary["regions"], json!([REGION]));
+    assert_eq!(summary["endpoint"], cloud.url());
+    assert_eq!(summary["results"], "d.results.csv");
+    assert_eq!(summary["devices"]["listed"], 3);
+    assert_eq!(summary["devices"]["created"], 2);
+    assert_eq!(summary["devices"]["exists"], 1);
+    assert_eq!(summary["requests"]["create"]["sent"], 2);
+}
+
+#[test]
+fn the_summary_of_a_run_that_was_stopped() {
+    let bench = Bench::of(30);
+    let cloud = Cloud::new();
+    let url = cloud.url().to_owned();
+    let wire = Wire::new(move |request, before| {
+        if request.path == "/createSignalingChannel" && before > 10 {
+            return answer(403, Some("ExpiredTokenException"), "{}");
+        }
+        forward(&url, request)
+    });
+    let call = bench.provision(wire.url()).args(&["--workers", "1"]);
+    call.args(&SUMMARY).run().exits(1);
+    let summary = summary(&bench, 1);
+    assert_eq!(summary["reason"], "credentials");
+    assert_eq!(summary["retryable"], true);
+    let created = summary["devices"]["created"].as_u64().unwrap();
+    assert_eq!(created, cloud.channels().len() as u64);
+    assert_eq!(summary["remaining"], 30 - created);
+    assert!(
+        summary["resume"]
+            .as_str()
+            .unwrap()
+            .contains("provision d.csv")
+    );
+}
+
+#[test]
+fn the_summary_of_a_run_that_was_refused() {
+    let cloud = Cloud::new();
+    let bench = Bench::with("serial\nA\n");
+    bench.provision(cloud.url()).args(&SUMMARY).run().exits(2);
+    assert_eq!(summary(&bench, 2)["retryable"], false);
+    assert!(
+        summary(&bench, 2)["message"]
+            .as_str()
+            .unwrap()
+            .contains("d.csv")
+    );
+    // At every exit, also where the flags or the place are what is wrong.
+    for flags in [
+        &["--account", "123456789012"][..],
+        &["--expect", "7"],
+        &["--channel-name", "{nowhere}"],
+        &["-o", "-"],
+        &["--profile", "nobody"],
+    ] {
+        let bench = Bench::of(2);
+        let call = bench.provision(cloud.url()).args(flags);
+        call.args(&SUMMARY).run().exits(2);
+        summary(&bench, 2);
+    }
+    let bench = Bench::new();
+    bench.provision(cloud.url()).args(&SUMMARY).run().exits(2);
+    summary(&bench, 2);
+}
+
+#[test]
+fn the_summary_of_a_run_with_exceptions() {
+    let bench = Bench::with("device_id\nA\nHalle 3\nB\n");
+    let cloud = Cloud::new();
+    let url = cloud.url().to_owned();
+    let wire = Wire::new(move |request, _| {
+        if request.path == "/createSignalingChannel" && request.channel() == "B" {
+            return answer(400, Some("InvalidArgumentException"), "{}");
+        }
+        forward(&url, request)
+    });
+    let call = bench.provision(wire.url()).args(&SUMMARY);
+    call.run().exits(3);
+    let summary = summary(&bench, 3);
+    assert_eq!(summary["reason"], "complete");
+    assert_eq!(summary["retryable"], true);
+    assert_eq!(summary["remaining"], 1);
+    assert_eq!(summary["devices"]["invalid"], 1);
+    assert_eq!(summary["devices"]["failed"], 1);
+    assert_eq!(summary["failures"][0]["code"], "InvalidArgumentException");
+    assert_eq!(summary["failures"][0]["count"], 1);
+    assert!(summary["failures"][0]["hint"].is_string());
+}
+
+#[cfg(unix)]
+#[test]
+fn the_summary_of_an_interrupted_run() {
+    let bench = Bench::of(500);
+    let cloud = Cloud::new();
+    let mut running = bench
+        .call(&["provision", "d.csv", "--endpoint-url", cloud.url()])
+        .args(&["--region", REGION, "--json"])
+        .args(&SUMMARY)
+        .start();
+    running.line();
+    running.signal("INT");
+    running.wait().exits(130);
+    let summary = summary(&bench, 130);
+    assert_eq!(summary["reason"], "interrupted");
+    assert_eq!(summary["retryable"], true);
+    let created = summary["devices"]["created"].as_u64().unwrap();
+    assert_eq!(summary["remaining"], 500 - created);
+}
+
+#[test]
+fn the_end_says_what_happened_and_what_to_do() {
+    let bench = Bench::with("device_id\nA\nHalle 3\nB\n");
+    let cloud = Cloud::new();
+    cloud.make_all(["B"]);
+    bench
+        .provision(cloud.url())
+        .run()
+        .exits(3)
+        .says("1 created")
+        .says("1 existed")
+        .says("1 invalid")
+        .says("throttled")
+        .says("results: d.results.csv");
+}
+
+#[test]
+fn quiet_shows_errors_only() {
+    let bench = Bench::of(2);
+    let cloud = Cloud::new();
+    let done = bench.provision(cloud.url()).args(&["-q"]).run().exits(0);
+    assert_eq!(done.stderr, "");
+    bench.write("d.csv", "nothing\n");
+    bench
+        .provision(cloud.url())
+        .args(&["-q"])
+        .run()
+        .exits(2)
+        .says("error: ");
+}
+
+#[test]
+fn verbose_shows_each_retry() {
+    let bench = Bench::of(1);
+    let cloud = Cloud::faulty(&["500=first:1@create"]);
+    let done = bench.provision(cloud.url()).args(&["-v"]).run().exits(0);
+    done.says("'CAM-0001' will be tried again");
+    let bench = Bench::of(1);
+    let cloud = Cloud::faulty(&["500=first:1@create"]);
+    let done = bench.provision(cloud.url()).run().exits(0);
+    done.does_not_say("tried again");
+    let bench = Bench::of(1);
+    let cloud = Cloud::new();
+    let done = bench.provision(cloud.url()).args(&["-vv"]).run().exits(0);
+    done.says("'CAM-0001' created");
+}
+
+#[test]
+fn messages_can_be_json() {
+    let bench = Bench::with("device_id\nA\nHalle 3\n");
+    let cloud = Cloud::new();
+    let done = bench
+        .provision(cloud.url())
+        .args(&["--log-format", "json"])
+        .run()
+        .exits(3);
+    for line in done.stderr.lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        assert!(line["message"].is_string() && line["level"].is_string());
+    }
+    assert!(done.stderr.lines().count() > 1);
+}
+
+#[test]
+fn there_is_no_colour_and_no_bar_where_there_is_no_terminal() {
+    for flags in [&[][..], &["--progress", "plain"], &["--progress", "none"]] {
+        let bench = Bench::of(2);
+        let cloud = Cloud::new();
+        let done = bench.provision(cloud.url()).args(flags).run().exits(0);
+        assert!(
+            !done.stderr.contains('\x1b') && !done.stderr.contains('\r'),
+            "{done}"
+        );
+    }
+}
+
+#[test]
+fn flags_can_be_set_in_the_environment() {
+    let bench = Bench::of(4);
+    let cloud = Cloud::new();
+    bench
+        .call(&["provision", "d.csv"])
+        .env("KVS_FLEET_ENDPOINT_URL", cloud.url())
+        .env("KVS_FLEET_REGION", "ap-south-1")
+        .env("KVS_FLEET_RATE", "20000")
+        .env("KVS_FLEET_RESULTS", "r.csv")
+        .env("KVS_FLEET_CHANNEL_NAME", "cam-{device_id}")
+        .env("KVS_FLEET_TAG", "Site=Graz,Line=7")
+        .env("KVS_FLEET_LIMIT", "2")
+        .env("KVS_FLEET_JSON", "1")
+        .env("KVS_FLEET_SUMMARY_JSON", "s.json")
+        .run()
+        .exits(1);
+    assert_eq!(bench.rows("r.csv").len(), 2);
+    assert!(cloud.channels_in("ap-south-1").contains_key("cam-CAM-0001"));
+    assert_eq!(bench.json("s.json")["exit_code"], 1);
+    // The command line wins, and a switch can be off.
+    let done = bench
+        .call(&["provision", "d.csv", "-o", "q.csv", "--region", REGION])
+        .env("KVS_FLEET_ENDPOINT_URL", cloud.url())
+        .env("KVS_FLEET_REGION", "ap-south-1")
+        .env("KVS_FLEET_JSON", "0")
+        .env("KVS_FLEET_QUIET", "false")
+        .run()
+        .exits(0);
+    assert_eq!(done.stdout, "");
+    assert_ne!(done.stderr, "");
+    assert_eq!(cloud.channels().len(), 4);
+}
+
+#[cfg(unix)]
+#[test]
+fn every_flag_of_the_help_can_be_set_in_the_environment() {
+    let bench = Bench::of(1);
+    for command in ["provision", "emulator"] {
+        let help = bench.call(&[command, "--help"]).run().exits(0).stdout;
+        assert!(help.contains("KVS_FLEET_"), "{help}");
+        // The lines that introduce a flag: `-o, --results <FILE>`.
+        let flags: Vec<&str> = help
+            .lines()
+            .map(str::trim_start)
+            .filter(|line| line.starts_with('-'))
+            .filter_map(|line| line.split("--").nth(1)?.split([' ', '.']).next())
+            .filter(|flag| !["help", "version"].contains(flag))
+            .collect();
+        assert!(flags.len() > 8, "{flags:?}");
+        for flag in flags {
+            // Not UTF-8: refused wherever the variable is read, whatever the flag means. Paths need not be.
+            let variable = format!("KVS_FLEET_{}", flag.to_uppercase().replace('-', "_"));
+            let call = bench.call(&[command]).env_bytes(&variable, b"\xff\xfe");
+            let done = call
+                .args(if command == "emulator" {
+                    &[]
+                } else {
+                    &["nowhere.csv"]
+                })
+                .run();
+            let is_path = ["results", "summary-json"].contains(&flag);
+            if !is_path {
+                let is_read =
+                    done.stderr.contains("UTF-8") || done.stderr.contains("invalid value");
+                assert!(is_read, "{variable} is not read: {done}");
+                done.exits(2);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_help_explains_the_exit_codes_and_shows_examples() {
+    let bench = Bench::new();
+    let help = bench.call(&["--help"]).run().exits(0).stdout;
+    for code in ["0 ", "1 ", "2 ", "3 ", "130", "143"] {
+        assert!(help.contains(&format!("\n  {code}")), "{code}");
+    }
+    for later in ["plan", "verify", "rollback", "report", "completions", "man"] {
+        assert!(!help.contains(&format!("\n  {later} ")), "{later}");
+    }
+    let help = bench.call(&["provision", "--help"]).run().exits(0).stdout;
+    assert!(help.contains("kvs-fleet provision devices.csv --emulator"));
+    for later in ["--recheck", "--max-offline", "--dry-run", "--online"] {
+        assert!(!help.contains(later), "{later}");
+    }
+    let version = bench.call(&["--version"]).run().exits(0).stdout;
+    assert_eq!(
+        version,
+        format!("kvs-fleet {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn secrets_appear_nowhere() {
+    let bench = Bench::of(3);
+    let cloud = Cloud::faulty(&["500=first:2", "reset-before=first:2"]);
+    let done = bench
+        .provision(cloud.url())
+        .args(&["-vv", "--json", "--summary-json", "s.json"])
+        .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMIsecret")
+        .env("AWS_SESSION_TOKEN", "IQoJb3JpZ2luX2VjEtoken")
+        .env("RUST_LOG", "trace")
+        .run()
+        .exits(0);
+    let mut everything = format!("{}{}", done.stdout, done.stderr);
+    for bytes in bench.files().into_values() {
+        everything.push_str(&String::from_utf8(bytes).unwrap());
+    }
+    for secret in [
+        "AKIAIOSFODNN7EXAMPLE",
+        "wJalrXUtnFEMIsecret",
+        "IQoJb3JpZ2luX2VjEtoken",
+    ] {
+        assert!(!everything.contains(secret), "{secret}");
+    }
+}
+
+#[test]
+fn a_summary_that_cannot_be_written_is_said() {
+    let bench = Bench::of(1);
+    let cloud = Cloud::new();
+    let call = bench.provision(cloud.url());
+    let done = call.args(&["--summary-json", "nowhere/s.json"]).run();
+    done.says("nowhere");
+}

@@ -93,7 +93,7 @@ fn a_second_signal_leaves_at_once() {
 #[test]
 fn requests_in_flight_have_their_timeout_to_finish() {
     let bench = Bench::of(4);
-    let cloud = slow(600);
+    let cloud = slow(300);
     let running = bench.provision(cloud.url()).start();
     while cloud.creates() < 4 {
         std::thread::sleep(Duration::from_millis(10));

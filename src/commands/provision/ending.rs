@@ -35,10 +35,14 @@ pub(super) fn say_unlisted(roster: &Roster) {
         .iter()
         .filter(|index| !roster.is_listed(*index) && roster.place(*index).is_some())
         .count();
-    if unlisted > 0 {
-        warn!(
+    match unlisted {
+        0 => {}
+        1 => warn!(
+            "1 device in the results is not in the manifest; its row is kept, behind the others"
+        ),
+        _ => warn!(
             "{unlisted} devices in the results are not in the manifest; their rows are kept, behind the others"
-        );
+        ),
     }
 }
 

@@ -126,8 +126,7 @@ impl Run {
                 let manifest = Arc::clone(manifest);
                 let rules = std::mem::take(&mut ready.rules);
                 let planned = source::plan(&manifest, &mut ready.roster, rules)?;
-                say_invalid(&planned.invalid);
-                check_plan(args, &planned)?;
+                check_plan(args, &planned).inspect_err(|_| say_invalid(&planned.invalid))?;
                 self.note(&planned.counts);
                 if planned.work.is_empty() {
                     return self.nothing_to_do(ready, &planned);
@@ -202,6 +201,7 @@ impl Run {
 
     /// Everything is done: nobody is called; the file is put in the manifest's order if it is not.
     fn nothing_to_do(&mut self, mut ready: Ready, planned: &Planned) -> Result<(), Error> {
+        say_invalid(&planned.invalid);
         ending::say_unlisted(&ready.roster);
         ending::say_torn(&ready.journal);
         if ready.roster.is_empty() && planned.invalid.is_empty() {
@@ -264,6 +264,7 @@ impl Run {
         self.meet(&mut ready, regions.keys().cloned().collect())
             .await?;
         if counts.is_some() {
+            say_invalid(&invalid);
             ending::say_unlisted(&ready.roster);
         }
         ending::say_torn(&ready.journal);

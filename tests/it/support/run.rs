@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -51,6 +51,14 @@ impl Call {
         self
     }
 
+    /// A variable whose value need not be text.
+    #[cfg(unix)]
+    pub(crate) fn env_bytes(mut self, name: &str, value: &[u8]) -> Self {
+        use std::os::unix::ffi::OsStrExt;
+        self.command.env(name, std::ffi::OsStr::from_bytes(value));
+        self
+    }
+
     /// What it reads on standard input; nothing by default.
     pub(crate) fn input(mut self, text: impl Into<Vec<u8>>) -> Self {
         self.input = Some(text.into());
@@ -80,7 +88,7 @@ impl Call {
         Running {
             stdin: child.stdin.take(),
             stdout: BufReader::new(child.stdout.take().unwrap()),
-            stderr: Some(std::thread::spawn(move || read_all(stderr))),
+            stderr: Stderr::read(stderr),
             watchdog: watch(child.id()),
             seen: String::new(),
             shown,
@@ -89,10 +97,38 @@ impl Call {
     }
 }
 
-fn read_all(mut from: impl Read) -> String {
-    let mut bytes = Vec::new();
-    from.read_to_end(&mut bytes).unwrap();
-    String::from_utf8(bytes).unwrap()
+/// Standard error, read as it comes.
+struct Stderr {
+    text: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Stderr {
+    fn read(mut from: impl Read + Send + 'static) -> Self {
+        let text: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let seen = Arc::clone(&text);
+        let reader = std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = from.read(&mut bytes) {
+                seen.lock().unwrap().extend_from_slice(&bytes[..count]);
+            }
+        });
+        Self {
+            text,
+            reader: Some(reader),
+        }
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
+    }
+
+    fn whole(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        self.so_far()
+    }
 }
 
 /// Kills the process when it takes too long, unless the sender has gone by then.
@@ -119,7 +155,7 @@ pub(crate) struct Running {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
-    stderr: Option<JoinHandle<String>>,
+    stderr: Stderr,
     watchdog: mpsc::Sender<()>,
     seen: String,
     shown: String,
@@ -141,6 +177,19 @@ impl Running {
         assert!(line.ends_with('\n'), "{}: output has ended", self.shown);
         self.seen.push_str(&line);
         line.trim_end().to_owned()
+    }
+
+    /// Waits until standard error holds this.
+    pub(crate) fn until_it_says(&mut self, text: &str) {
+        while !self.stderr.so_far().contains(text) {
+            let ended = self.child.try_wait().unwrap();
+            assert!(
+                ended.is_none(),
+                "never said: {text:?}\n{}",
+                self.stderr.whole()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Writes to its standard input.
@@ -170,7 +219,7 @@ impl Running {
         Done {
             code: status.code(),
             stdout: std::mem::take(&mut self.seen),
-            stderr: self.stderr.take().unwrap().join().unwrap(),
+            stderr: self.stderr.whole(),
             shown: if hung {
                 format!("{} (killed: it hung)", self.shown)
             } else {

@@ -1,0 +1,206 @@
+//! Rules of the house, held by tests.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The files that are tracked, or would be; in a copy without git, those of the source folders.
+fn files() -> Vec<PathBuf> {
+    let listed = Command::new("git")
+        .args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ])
+        .current_dir(root())
+        .output();
+    let names: Vec<PathBuf> = match listed {
+        Ok(output) if output.status.success() => String::from_utf8(output.stdout)
+            .unwrap()
+            .split_terminator('\0')
+            .map(|name| root().join(name))
+            .collect(),
+        _ => ["src", "tests", "samples"]
+            .iter()
+            .flat_map(|folder| walk(&root().join(folder)))
+            .collect(),
+    };
+    // A file that was deleted and not yet committed is still listed.
+    let mut names: Vec<PathBuf> = names.into_iter().filter(|path| path.is_file()).collect();
+    names.sort();
+    assert!(names.len() > 50, "{names:?}");
+    names
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| {
+            if path.is_dir() {
+                walk(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
+}
+
+fn name(path: &Path) -> String {
+    let relative = path.strip_prefix(root()).unwrap();
+    relative.to_string_lossy().replace('\\', "/")
+}
+
+/// Every line of the text files, with where it stands.
+fn each_line(mut look: impl FnMut(&str, &str)) {
+    for path in files() {
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
+        for (line, number) in text.lines().zip(1..) {
+            look(&format!("{}:{number}", name(&path)), line);
+        }
+    }
+}
+
+/// Lines in which one of these stands. They are given in halves, so that this file does not hold them.
+fn holding(words: &[(&str, &str)]) -> Vec<String> {
+    let words: Vec<String> = words.iter().map(|(a, b)| format!("{a}{b}")).collect();
+    let mut found = Vec::new();
+    each_line(|place, line| {
+        if words.iter().any(|word| line.contains(word.as_str())) {
+            found.push(format!("{place}: {line}"));
+        }
+    });
+    found
+}
+
+#[test]
+fn nothing_is_left_to_do_or_to_debug() {
+    let found = holding(&[
+        ("TO", "DO"),
+        ("FIX", "ME"),
+        ("XX", "X:"),
+        ("dbg", "!("),
+        ("todo", "!("),
+        ("unimplemented", "!("),
+    ]);
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn no_file_knows_the_machine_it_was_written_on() {
+    let found = holding(&[
+        ("/wo", "rk/"),
+        ("/tm", "p/wt"),
+        ("/ho", "me/"),
+        ("/Us", "ers/"),
+        ("/roo", "t/"),
+        ("C:\\Us", "ers"),
+    ]);
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    // The lock file names the one public registry and no other source.
+    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let sources: std::collections::BTreeSet<&str> = lock
+        .lines()
+        .filter(|line| line.starts_with("source = "))
+        .collect();
+    let public = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
+    assert_eq!(sources.into_iter().collect::<Vec<_>>(), [public]);
+}
+
+#[test]
+fn lines_end_clean() {
+    let mut found = Vec::new();
+    each_line(|place, line| {
+        if line.ends_with([' ', '\t', '\r']) {
+            found.push(place.to_owned());
+        }
+    });
+    for path in files() {
+        let bytes = fs::read(&path).unwrap();
+        if !bytes.is_empty() && !bytes.ends_with(b"\n") {
+            found.push(format!("{}: no line end at the end", name(&path)));
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// Source files that may be longer than a person reads at once, and why they stay whole.
+const LONG: [(&str, &str); 5] = [
+    ("src/cli.rs", "one flag after the other, with their help"),
+    (
+        "src/commands/provision/mod.rs",
+        "the order of a run, in one place",
+    ),
+    ("src/device.rs", "half of it is tests of the limits"),
+    (
+        "src/engine/flight.rs",
+        "one attempt, from its leave to its row",
+    ),
+    ("src/roster.rs", "one table and its tests"),
+];
+
+#[test]
+fn source_files_can_be_read_at_once() {
+    const MOST: usize = 450;
+    for (file, _) in LONG {
+        assert!(
+            root().join(file).is_file(),
+            "{file} is listed as long, but is not there"
+        );
+    }
+    for path in files() {
+        let file = name(&path);
+        let is_source = file.starts_with("src/") && file.ends_with(".rs") && !file.contains("test");
+        if is_source && LONG.iter().all(|(long, _)| *long != file) {
+            let lines = fs::read_to_string(&path).unwrap().lines().count();
+            assert!(
+                lines <= MOST,
+                "{file} has {lines} lines; at most {MOST} are meant"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_module_says_what_it_owns() {
+    for path in files() {
+        let file = name(&path);
+        let is_source = file.starts_with("src/") || file.starts_with("tests/");
+        // A module's tests stand under its own comment.
+        let is_tests = file.ends_with("tests.rs");
+        if is_source && file.ends_with(".rs") && !is_tests {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(
+                text.starts_with("//! "),
+                "{file} does not begin with a comment on itself"
+            );
+        }
+    }
+}
+
+#[test]
+fn only_one_file_names_the_sdk_and_one_the_backoff_crate() {
+    for path in files() {
+        let file = name(&path);
+        if !file.starts_with("src/") || !file.ends_with(".rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let names_sdk = text.contains("aws_sdk_") || text.contains("aws_config::");
+        let may_name_sdk = file.starts_with("src/service/aws") || file.contains("sdk_tests");
+        assert!(!names_sdk || may_name_sdk, "{file} names the SDK");
+        let names_backoff = text.contains("backoff::");
+        assert!(
+            !names_backoff || file == "src/retry.rs",
+            "{file} names the backoff crate"
+        );
+    }
+}
