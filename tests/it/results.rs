@@ -379,15 +379,9 @@ fn invalid_rows_are_made_anew_and_never_hide_a_channel() {
         "d.csv",
         "device_id,message_ttl_seconds\nCAM-1,30\nCAM-2,30\n",
     );
-<<<<<<< HEAD
     let before = cloud.creates();
     bench.provision(cloud.url()).run().exits(0);
     assert_eq!(cloud.creates(), before);
-=======
-    let requests_before = cloud.creates();
-    bench.provision(cloud.url()).run().exits(0);
-    assert_eq!(cloud.creates(), requests_before);
->>>>>>> main
     assert_eq!(bench.statuses(), ["CAM-1 created", "CAM-2 created"]);
     assert_eq!(bench.row("CAM-1"), created);
 }

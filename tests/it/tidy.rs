@@ -116,7 +116,12 @@ fn no_file_knows_the_machine_it_was_written_on() {
         .filter(|line| line.starts_with("source = "))
         .collect();
     assert_eq!(sources.len(), 1, "{sources:?}");
-    assert!(sources.iter().all(|source| source.contains("crates.io-index")), "{sources:?}");
+    assert!(
+        sources
+            .iter()
+            .all(|source| source.contains("crates.io-index")),
+        "{sources:?}"
+    );
 }
 
 #[test]
@@ -222,7 +227,10 @@ fn readme_section(heading: &str) -> String {
 fn the_readme_names_every_error_code() {
     let section = readme_section("Error codes");
     for (code, _) in kvs_fleet::codes::OWN {
-        assert!(section.contains(&format!("`{code}`")), "{code} is not in the README");
+        assert!(
+            section.contains(&format!("`{code}`")),
+            "{code} is not in the README"
+        );
     }
 }
 
@@ -239,7 +247,10 @@ fn the_readme_names_every_flag_and_no_other() {
         known.extend(long_flags(&help));
     }
     for flag in &known {
-        assert!(readme.contains(flag.as_str()), "{flag} is not in the README");
+        assert!(
+            readme.contains(flag.as_str()),
+            "{flag} is not in the README"
+        );
     }
     for flag in long_flags(&readme_section("Flags")) {
         assert!(known.contains(&flag), "the README's {flag} is no flag");
@@ -249,6 +260,7 @@ fn the_readme_names_every_flag_and_no_other() {
 /// The words that begin with `--`.
 fn long_flags(text: &str) -> impl Iterator<Item = String> {
     let words = text.split(|c: char| !(c.is_ascii_lowercase() || c == '-'));
-    let flags = words.filter(|word| word.starts_with("--") && word.len() > 3 && !word.starts_with("---"));
+    let flags =
+        words.filter(|word| word.starts_with("--") && word.len() > 3 && !word.starts_with("---"));
     flags.map(str::to_owned).collect::<Vec<_>>().into_iter()
 }
