@@ -2,10 +2,6 @@
 //!
 //! They are written from what the tool promises, not from how it is built: each shows the exit code, what is said on
 //! standard error, what was sent, and what stands in the files.
-#![expect(
-    clippy::format_collect,
-    reason = "small texts, read more easily than a fold"
-)]
 
 mod emulate;
 mod faults;
