@@ -483,4 +483,14 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn the_readme_names_every_flag() {
+        let readme = include_str!("../README.md");
+        for command in Cli::command().get_subcommands() {
+            for long in command.get_arguments().filter_map(clap::Arg::get_long) {
+                assert!(readme.contains(&format!("`--{long}")), "--{long}");
+            }
+        }
+    }
 }

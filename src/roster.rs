@@ -1,6 +1,6 @@
 //! Who is known: every device of the results file and of the manifest, once, in as few bytes as it takes.
 //!
-//! A device takes an [`Entry`] of 40 bytes, its ID (and its channel's name where that differs) in one string of text,
+//! A device takes an `Entry` of 40 bytes, its ID (and its channel's name where that differs) in one string of text,
 //! and 5 to 11 bytes in a hash table: a million devices with IDs of 12 characters fit in 64 MB. Knows nothing of files;
 //! what it holds of them are offsets.
 //!

@@ -10,7 +10,7 @@ fn agree(bench: &Bench, cloud: &Cloud) {
     let rows = bench.rows("d.results.csv");
     let recorded: std::collections::BTreeMap<String, String> = rows
         .iter()
-        .filter(|row| row["channel_arn"] != "")
+        .filter(|row| !row["channel_arn"].is_empty())
         .map(|row| (row["channel_name"].clone(), row["channel_arn"].clone()))
         .collect();
     assert_eq!(recorded, cloud.channels());

@@ -239,7 +239,8 @@ fn a_device_may_have_fifty_tags_and_no_more() {
     let columns = |count: usize| {
         (1..=count)
             .map(|n| format!(",tag:T{n}"))
-            .collect::<String>()
+            .collect::<Vec<_>>()
+            .concat()
     };
     let header = format!("device_id{}", columns(51));
     let row = format!("C{}", ",x".repeat(51));
