@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::flight::{LONGEST_PROBE_WAIT, pace};
+use super::flight::pace;
 use super::job::{Job, Phase};
 use super::lane::Lane;
+use super::outage::LONGEST_PROBE_WAIT;
 use super::stop::Stop;
 use super::{Ledger, Work};
 use crate::device::ChannelName;

@@ -17,6 +17,8 @@ mod flight;
 mod job;
 mod lane;
 mod link;
+mod outage;
+mod settle;
 mod shared;
 mod stop;
 

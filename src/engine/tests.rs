@@ -2,12 +2,15 @@
 //! memory, under a paused clock. No HTTP, no disk, no waiting; the same seed gives the same trace.
 
 mod ambiguous;
+mod book;
 mod census;
 mod credentials;
 mod ends;
 mod lanes;
 mod outage;
+mod outcome;
 mod pacing;
 mod random;
 mod rig;
+mod sim;
 mod world;

@@ -4,7 +4,8 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::rig::{Outcome, Premade, Rig, Supply, device, region, seconds};
+use super::outcome::Outcome;
+use super::rig::{Premade, Rig, Supply, device, region, seconds};
 use super::world::Act;
 use crate::emulator::faults::{Fault, FaultKind, Often};
 use crate::engine::Stop;

@@ -1,20 +1,19 @@
 //! A whole run in a test: the engine between a simulated service, a ledger in memory and a listener that keeps the
-//! trace, on a runtime of its own whose clock is paused. [`Outcome::check`] holds what must be true after every run.
+//! trace, on a runtime of its own whose clock is paused. `outcome` holds what must be true after every run.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use super::world::{Act, Ask, EPOCH, Nature, World, identity};
+use super::book::{Book, Supplied};
+use super::outcome::Outcome;
+use super::sim::Sim;
+use super::world::{Act, Ask, Nature, World, identity};
 use crate::clock::WallClock;
 use crate::device::{AccountId, ChannelName, Device, Region};
 use crate::emulator;
-use crate::engine::{Arrival, Engine, Ledger, OnExists, Parts, Settings, Stop, StopSignal, Work};
-use crate::event::{Event, Listener, Listeners};
-use crate::results::record::{Row, Status};
-use crate::roster::{DeviceIndex, Roster};
-use crate::service::Operation;
+use crate::engine::{Arrival, Engine, OnExists, Parts, Settings, Stop, StopSignal};
+use crate::event::{Listener, Listeners};
+use crate::roster::Roster;
 
 /// Longer than any run takes: what is not over by then never will be.
 const FOREVER: Duration = Duration::from_hours(48);
@@ -165,10 +164,9 @@ impl Rig {
     fn world(&self) -> Arc<World> {
         let world = World::new(self.nature.clone());
         // One after the other, no faster than the slowest quota.
-        let mut earlier =
-            seconds(0.5).mul_f64(f64::from(u32::try_from(self.premade.len()).unwrap()));
-        for made in &self.premade {
-            earlier -= seconds(0.5);
+        let all = u32::try_from(self.premade.len()).unwrap();
+        for (made, number) in self.premade.iter().zip(1..) {
+            let earlier = Duration::from_millis(500) * (all - number);
             world.premake(&made.region, &made.name, made.ago + earlier, made.ttl);
             if made.deleting {
                 world.delete(&made.region, &made.name);
@@ -178,7 +176,7 @@ impl Rig {
     }
 
     /// The devices of each Region, in the order in which Regions appear.
-    fn lanes(&self) -> Vec<(Region, Supplied)> {
+    pub(super) fn lanes(&self) -> Vec<(Region, Supplied)> {
         let mut roster = Roster::new();
         let mut lanes: Vec<(Region, Supplied)> = Vec::new();
         for device in &self.devices {
@@ -251,7 +249,7 @@ impl Rig {
         let mut engine = Engine::new(parts);
         if self.supply == Supply::Listed {
             for (region, work) in self.lanes() {
-                let service = world.service(&region);
+                let service = service(world, &region);
                 engine.add_lane(region, service, work);
             }
             if self.census {
@@ -264,7 +262,7 @@ impl Rig {
         let (lanes, world) = (self.lanes(), Arc::clone(world));
         tokio::spawn(async move {
             for (region, work) in lanes {
-                let service = world.service(&region);
+                let service = service(&world, &region);
                 let arrival = Arrival {
                     region,
                     service,
@@ -279,238 +277,15 @@ impl Rig {
     }
 }
 
+fn service(world: &Arc<World>, region: &Region) -> Sim {
+    Sim {
+        world: Arc::clone(world),
+        region: region.clone(),
+    }
+}
+
 fn on_paused_clock<T>(future: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().unwrap();
     runtime.block_on(future)
-}
-
-/// A lane's devices.
-#[derive(Debug)]
-struct Supplied {
-    devices: VecDeque<(DeviceIndex, Device)>,
-    supply: Supply,
-}
-
-impl Supplied {
-    fn new(first: (DeviceIndex, Device), supply: Supply) -> Self {
-        Self {
-            devices: VecDeque::from([first]),
-            supply,
-        }
-    }
-}
-
-impl Work for Supplied {
-    async fn next(&mut self) -> Option<(DeviceIndex, Device)> {
-        if self.supply == Supply::Streamed {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        self.devices.pop_front()
-    }
-
-    fn take_if(&mut self, wanted: &dyn Fn(&str) -> bool) -> Vec<(DeviceIndex, Device)> {
-        if self.supply == Supply::Streamed {
-            return Vec::new();
-        }
-        let (taken, left) = std::mem::take(&mut self.devices)
-            .into_iter()
-            .partition(|(_, device)| wanted(device.channel_name.as_str()));
-        self.devices = left;
-        Vec::from(taken)
-    }
-
-    fn may_want(&self, name: &str) -> bool {
-        name.starts_with("CAM-")
-    }
-}
-
-/// The ledger and the listener: what was recorded, what was told.
-#[derive(Debug)]
-pub(super) struct Book {
-    world: Arc<World>,
-    takes: Duration,
-    fails_after: Option<usize>,
-    rows: Mutex<Vec<Row>>,
-    trace: Mutex<Vec<String>>,
-}
-
-impl Book {
-    fn tail(&self) -> String {
-        let trace = self.trace.lock().unwrap();
-        trace[trace.len().saturating_sub(20)..].join("\n")
-    }
-}
-
-impl Ledger for Book {
-    async fn record(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<(), String> {
-        tokio::time::sleep(self.takes).await;
-        let mut kept = self.rows.lock().unwrap();
-        if self
-            .fails_after
-            .is_some_and(|most| kept.len() + rows.len() > most)
-        {
-            return Err("the disk is full".to_owned());
-        }
-        kept.extend(rows.into_iter().map(|(_, row)| row));
-        Ok(())
-    }
-}
-
-impl Listener for Book {
-    fn tell(&self, event: &Event<'_>) {
-        if let Event::Recorded { row } = event {
-            let is_kept = self.rows.lock().unwrap().iter().any(|kept| kept == *row);
-            assert!(is_kept, "told before it is on disk: {row:?}");
-        }
-        let mut line = format!("{:>12} ", self.world.elapsed().as_micros());
-        // Writing to a string cannot fail.
-        let _ = match event {
-            Event::LaneStarted { region, .. } => write!(line, "LaneStarted {region}"),
-            other => write!(line, "{other:?}"),
-        };
-        self.trace.lock().unwrap().push(line);
-    }
-}
-
-/// What came of a run.
-pub(super) struct Outcome {
-    rig: Rig,
-    pub(super) stop: Option<Stop>,
-    /// In the order in which they were recorded.
-    pub(super) rows: Vec<Row>,
-    pub(super) trace: Vec<String>,
-    pub(super) took: Duration,
-    began: Duration,
-    asked: Vec<Ask>,
-    pub(super) world: Arc<World>,
-}
-
-impl Outcome {
-    /// The device's row.
-    pub(super) fn row(&self, number: usize) -> &Row {
-        let id = format!("CAM-{number:05}");
-        let found = self.rows.iter().find(|row| *row.device_id == *id);
-        found.unwrap_or_else(|| panic!("no row for {id}"))
-    }
-
-    /// How many rows have this status and, if they failed, which code.
-    pub(super) fn tally(&self) -> BTreeMap<String, usize> {
-        let mut tally = BTreeMap::new();
-        for row in &self.rows {
-            let key = match row.status {
-                Status::Failed => row.error_code.to_string(),
-                other => other.as_str().to_owned(),
-            };
-            *tally.entry(key).or_default() += 1;
-        }
-        tally
-    }
-
-    pub(super) fn count(&self, key: &str) -> usize {
-        self.tally().get(key).copied().unwrap_or_default()
-    }
-
-    pub(super) fn has_channel(&self, id: &str) -> bool {
-        let mut rows = self.rows.iter();
-        rows.any(|row| *row.device_id == *id && row.status.has_arn())
-    }
-
-    /// Requests of this run for an operation.
-    pub(super) fn asked(&self, operation: Operation) -> Vec<Ask> {
-        let mut asked = self.asked.clone();
-        asked.retain(|ask| ask.operation == operation && ask.at >= self.began);
-        asked
-    }
-
-    /// How many events of the trace contain this.
-    pub(super) fn told(&self, what: &str) -> usize {
-        self.trace.iter().filter(|line| line.contains(what)).count()
-    }
-
-    /// What must be true after every run, whatever happened in it.
-    fn check(&self) {
-        let ids: HashSet<_> = self.rows.iter().map(|row| &row.device_id).collect();
-        assert_eq!(ids.len(), self.rows.len(), "a device has two rows");
-        assert_eq!(self.told("Recorded"), self.rows.len());
-        self.check_rows();
-        if self.rig.crash_at.is_none() && self.rig.ledger_fails_after.is_none() {
-            self.check_nothing_is_lost();
-        }
-        self.check_pace();
-        let (peak, workers) = (self.world.peak(), self.rig.settings.workers);
-        assert!(peak <= workers, "{peak} requests at once");
-    }
-
-    /// `created` and `exists` rows tell the truth.
-    fn check_rows(&self) {
-        let born = UNIX_EPOCH + EPOCH + self.rig.nature.ahead + self.began;
-        for row in self.rows.iter().filter(|row| row.status.has_arn()) {
-            let channels = self.world.channels(&region(&row.region));
-            let arn = row.channel_arn.as_ref().unwrap();
-            assert_eq!(channels[&*row.channel_name], arn.as_str(), "{row:?}");
-            let made = UNIX_EPOCH + Duration::from_millis(arn.parts().creation_millis);
-            // The service's clock is known to a second, and an ARN cuts off what is below a millisecond.
-            let is_new = made + Duration::from_millis(1) > born;
-            let is_open = !is_new && made + seconds(1.5) > born;
-            assert!(
-                is_open || is_new == (row.status == Status::Created),
-                "{row:?}"
-            );
-        }
-    }
-
-    /// Every channel that this run made has a row that names it, or says that nobody knows.
-    fn check_nothing_is_lost(&self) {
-        for (region, _) in self.rig.lanes() {
-            for (name, arn) in self.world.channels(&region) {
-                let row = self.rows.iter().find(|row| *row.channel_name == *name);
-                let tried = self
-                    .asked(Operation::Create)
-                    .iter()
-                    .any(|ask| ask.name == name);
-                let told = row.is_some_and(|row| {
-                    row.status.has_arn()
-                        || matches!(
-                            &*row.error_code,
-                            "OutcomeUnknown" | "ChannelExists" | "ChannelDeleting"
-                        )
-                });
-                let excused = self.rig.premade.iter().any(|made| made.name == name);
-                assert!(
-                    told || !tried || excused,
-                    "{arn} was made, but its row is {row:?}"
-                );
-            }
-        }
-    }
-
-    /// No operation is asked for faster than its rate, in any stretch of time. Two may come at once.
-    fn check_pace(&self) {
-        for operation in [Operation::Create, Operation::Describe, Operation::List] {
-            let rate = match operation {
-                Operation::Create => self.rig.settings.ceiling,
-                other => Some(other.quota()),
-            };
-            let Some(rate) = rate else { continue };
-            for (region, _) in self.rig.lanes() {
-                let asked = self.asked(operation);
-                let times = asked.iter().filter(|ask| ask.region == region);
-                check_bucket(times.map(|ask| ask.at), rate);
-            }
-        }
-    }
-}
-
-fn check_bucket(times: impl Iterator<Item = Duration>, rate: f64) {
-    let burst = (rate * 0.002).ceil().max(2.0);
-    let (mut level, mut last) = (0.0_f64, Duration::ZERO);
-    for at in times {
-        level = (level - rate * at.saturating_sub(last).as_secs_f64()).max(0.0) + 1.0;
-        last = at;
-        assert!(
-            level <= burst + 1e-6,
-            "{level} at {at:?}, faster than {rate}/s"
-        );
-    }
 }

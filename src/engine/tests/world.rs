@@ -1,5 +1,5 @@
 //! The service of the simulation: the emulator's pure state behind simulated latency, faults and scripts, under
-//! tokio's clock. It notes every request, and that no device has two in flight.
+//! tokio's clock, with a note of every request. What happens to one on its way is in `sim`.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,24 +8,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use crate::device::{AccountId, ChannelArn, ChannelName, Device, MessageTtl, Region};
+use crate::device::{AccountId, Region};
 use crate::emulator;
 use crate::emulator::faults::{FaultKind, FaultPlan};
-use crate::emulator::operation::Operation as Operations;
-use crate::emulator::shapes::{
-    ChannelInfo, CreateChannel, DeleteChannel, DescribeChannel, ListChannels, NameCondition,
-    Request, Response, SingleMaster,
-};
+use crate::emulator::shapes::{CreateChannel, DeleteChannel, Request, SingleMaster};
 use crate::emulator::state::{Caller, State};
-use crate::service::classify::{self, Reply};
-use crate::service::{
-    Answer, Channel, ChannelPage, Failure, FailureKind, Identity, ListRequest, Operation, Service,
-};
+use crate::service::{Failure, FailureKind, Identity, Operation};
 
 /// When every simulation begins, by our clock.
 pub(super) const EPOCH: Duration = Duration::from_hours(500_000);
-/// More requests than any simulation needs: a loop without end.
-const TOO_MANY: usize = 200_000;
 
 /// A request, as a script sees it.
 #[derive(Debug, Clone)]
@@ -75,22 +66,23 @@ pub(super) struct Nature {
 
 /// Everything outside the engine.
 pub(super) struct World {
-    nature: Nature,
+    pub(super) nature: Nature,
     origin: Instant,
     core: Mutex<Core>,
 }
 
-struct Core {
-    state: State,
-    faults: FaultPlan,
-    random: fastrand::Rng,
-    asked: Vec<Ask>,
-    counts: HashMap<(Operation, String), u32>,
-    flying: HashMap<String, u32>,
-    in_flight: u32,
-    peak: u32,
-    generation: u64,
-    reloads: u32,
+/// What changes.
+pub(super) struct Core {
+    pub(super) state: State,
+    pub(super) faults: FaultPlan,
+    pub(super) random: fastrand::Rng,
+    pub(super) asked: Vec<Ask>,
+    pub(super) counts: HashMap<(Operation, String), u32>,
+    pub(super) flying: HashMap<String, u32>,
+    pub(super) in_flight: u32,
+    pub(super) peak: u32,
+    pub(super) generation: u64,
+    pub(super) reloads: u32,
 }
 
 impl World {
@@ -114,7 +106,7 @@ impl World {
         })
     }
 
-    fn core(&self) -> MutexGuard<'_, Core> {
+    pub(super) fn core(&self) -> MutexGuard<'_, Core> {
         self.core
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -130,7 +122,7 @@ impl World {
     }
 
     /// The service's clock, since the Unix epoch.
-    fn service_now(&self) -> Duration {
+    pub(super) fn service_now(&self) -> Duration {
         EPOCH + self.nature.ahead + self.elapsed()
     }
 
@@ -188,14 +180,6 @@ impl World {
     pub(super) fn reloads(&self) -> u32 {
         self.core().reloads
     }
-
-    /// The service in a Region.
-    pub(super) fn service(self: &Arc<Self>, region: &Region) -> Sim {
-        Sim {
-            world: Arc::clone(self),
-            region: region.clone(),
-        }
-    }
 }
 
 impl fmt::Debug for World {
@@ -204,276 +188,10 @@ impl fmt::Debug for World {
     }
 }
 
-fn caller(region: &Region, generation: u64) -> Caller {
+pub(super) fn caller(region: &Region, generation: u64) -> Caller {
     Caller {
         region: region.clone(),
         access_key: format!("KEY{generation}").into(),
-    }
-}
-
-/// The simulated service in one Region.
-#[derive(Debug)]
-pub(super) struct Sim {
-    world: Arc<World>,
-    region: Region,
-}
-
-/// A request on its way; gone when dropped, however that comes about.
-struct Flight<'a> {
-    world: &'a World,
-    name: String,
-    /// A census is nobody's, and needs no worker.
-    is_for_device: bool,
-}
-
-impl Drop for Flight<'_> {
-    fn drop(&mut self) {
-        let mut core = self.world.core();
-        core.in_flight -= u32::from(self.is_for_device);
-        *core.flying.get_mut(&self.name).unwrap() -= 1;
-    }
-}
-
-/// What has been decided about a request when it leaves.
-struct Fate {
-    act: Option<Act>,
-    latency: Duration,
-    generation: u64,
-}
-
-impl Sim {
-    fn begin(&self, operation: Operation, name: &str) -> (Fate, Flight<'_>) {
-        let world = &*self.world;
-        let mut core = world.core();
-        let nth = core
-            .counts
-            .entry((operation, format!("{}/{name}", self.region)))
-            .or_default();
-        *nth += 1;
-        let ask = Ask {
-            operation,
-            name: name.to_owned(),
-            nth: *nth,
-            at: world.elapsed(),
-            region: self.region.clone(),
-            generation: core.generation,
-        };
-        assert!(core.asked.len() < TOO_MANY, "a loop without end: {ask:?}");
-        core.asked.push(ask.clone());
-        let key = format!("{}/{name}", self.region);
-        let flying = core.flying.entry(key.clone()).or_default();
-        *flying += 1;
-        assert_eq!(*flying, 1, "two requests in flight for one device: {ask:?}");
-        let is_for_device = !name.is_empty();
-        core.in_flight += u32::from(is_for_device);
-        core.peak = core.peak.max(core.in_flight);
-        let spread = if world.nature.jitters {
-            0.5 + core.random.f64()
-        } else {
-            1.0
-        };
-        let fate = Fate {
-            act: (world.nature.script)(&ask)
-                .or_else(|| core.faults.draw(emulated(operation)).map(Act::Spoil)),
-            latency: world.nature.emulator.latency.mul_f64(spread),
-            generation: core.generation,
-        };
-        let flight = Flight {
-            world,
-            name: key,
-            is_for_device,
-        };
-        (fate, flight)
-    }
-
-    async fn call<T>(
-        &self,
-        operation: Operation,
-        name: &str,
-        request: Request,
-        read: impl Fn(Response) -> T,
-    ) -> Answer<T> {
-        let (fate, _flight) = self.begin(operation, name);
-        let limit = self.world.nature.timeout;
-        let answered = tokio::time::timeout(limit, self.carry(&fate, &request)).await;
-        let result = answered.unwrap_or_else(|_| Err(classify::timed_out(limit)));
-        let is_answered = result
-            .as_ref()
-            .err()
-            .is_none_or(|failure| failure.kind.is_answered());
-        let seconds = Duration::from_secs(self.world.service_now().as_secs());
-        Answer {
-            result: result.map(read),
-            request_id: is_answered.then(|| "request".into()),
-            date: is_answered.then(|| UNIX_EPOCH + seconds),
-        }
-    }
-
-    async fn carry(&self, fate: &Fate, request: &Request) -> Result<Response, Failure> {
-        let latency = fate.latency;
-        let fault = match fate.act {
-            Some(Act::NoWay) => {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-                return Err(no_way());
-            }
-            Some(Act::Refuse(status, code)) => {
-                tokio::time::sleep(latency).await;
-                return Err(refusal(status, code));
-            }
-            Some(Act::Spoil(kind)) => Some(kind),
-            None => None,
-        };
-        tokio::time::sleep(latency / 2).await;
-        if fault == Some(FaultKind::HangBefore) {
-            std::future::pending::<()>().await;
-        }
-        let answer = match fault {
-            Some(kind) if !kind.is_applied() => Err(broken(kind)),
-            _ => {
-                let now = self.world.service_now();
-                let caller = caller(&self.region, fate.generation);
-                let answer = self.world.core().state.answer(now, &caller, request);
-                answer.map_err(|error| refusal(error.http_status, error.code))
-            }
-        };
-        if fault == Some(FaultKind::HangAfter) {
-            std::future::pending::<()>().await;
-        }
-        tokio::time::sleep(latency / 2).await;
-        match fault {
-            Some(kind) => Err(broken(kind)),
-            None => answer,
-        }
-    }
-}
-
-fn emulated(operation: Operation) -> Operations {
-    match operation {
-        Operation::Create => Operations::Create,
-        Operation::Describe => Operations::Describe,
-        Operation::List => Operations::List,
-    }
-}
-
-fn refusal(status: u16, code: &str) -> Failure {
-    let reply = Reply {
-        status,
-        error_type: Some(code),
-        has_request_id: true,
-        body: br#"{"Message":"as scripted"}"#,
-        message: None,
-    };
-    reply.failure()
-}
-
-fn no_way() -> Failure {
-    let causes = ["client error (Connect)", "dns error"].map(str::to_owned);
-    classify::connection(&causes, Some("kinesisvideo"))
-}
-
-/// What a fault looks like from here.
-fn broken(kind: FaultKind) -> Failure {
-    let reply = |status, has_request_id, body| Reply {
-        status,
-        has_request_id,
-        body,
-        ..Reply::default()
-    };
-    match kind {
-        FaultKind::Throttle => refusal(400, "ClientLimitExceededException"),
-        FaultKind::Error500 => refusal(500, "InternalFailure"),
-        FaultKind::Error503 => refusal(503, "ServiceUnavailableException"),
-        FaultKind::Html503 => reply(503, false, b"<html>" as &[u8]).failure(),
-        FaultKind::MalformedError => reply(500, true, b"no JSON").failure(),
-        FaultKind::Malformed | FaultKind::Empty => reply(200, true, b"{}").unreadable("no result"),
-        FaultKind::ResetBefore
-        | FaultKind::HangBefore
-        | FaultKind::ResetAfter
-        | FaultKind::HangAfter
-        | FaultKind::Truncated => classify::connection(&["connection reset".to_owned()], None),
-    }
-}
-
-impl Service for Sim {
-    async fn create(&self, device: &Device) -> Answer<ChannelArn> {
-        let name = device.channel_name.as_str();
-        let request = Request::Create(CreateChannel {
-            channel_name: Some(name.to_owned()),
-            single_master_configuration: device.message_ttl.map(|ttl| SingleMaster {
-                message_ttl_seconds: Some(i32::from(ttl.as_secs())),
-            }),
-            ..CreateChannel::default()
-        });
-        self.call(
-            Operation::Create,
-            name,
-            request,
-            |response| match response {
-                Response::Create(arn) => ChannelArn::parse(&arn).unwrap(),
-                other => panic!("{other:?}"),
-            },
-        )
-        .await
-    }
-
-    async fn describe(&self, name: &ChannelName) -> Answer<Channel> {
-        let request = Request::Describe(DescribeChannel {
-            channel_name: Some(name.as_str().to_owned()),
-            channel_arn: None,
-        });
-        let read = |response| match response {
-            Response::Describe(info) => channel(&info),
-            other => panic!("{other:?}"),
-        };
-        self.call(Operation::Describe, name.as_str(), request, read)
-            .await
-    }
-
-    async fn list(&self, list: &ListRequest) -> Answer<ChannelPage> {
-        let prefix = list.name_prefix.as_deref();
-        let request = Request::List(ListChannels {
-            max_results: Some(i32::from(list.max_results)),
-            next_token: list.next_token.as_deref().map(str::to_owned),
-            channel_name_condition: prefix.map(|prefix| NameCondition {
-                comparison_operator: Some("BEGINS_WITH".to_owned()),
-                comparison_value: Some(prefix.to_owned()),
-            }),
-        });
-        let read = |response| match response {
-            Response::List(page) => ChannelPage {
-                channels: page.channels.iter().map(channel).collect(),
-                next_token: page.next_token.map(Into::into),
-            },
-            other => panic!("{other:?}"),
-        };
-        self.call(Operation::List, prefix.unwrap_or(""), request, read)
-            .await
-    }
-
-    fn credentials_generation(&self) -> u64 {
-        self.world.core().generation
-    }
-
-    async fn reload_credentials(&self, seen: u64) -> Result<Option<Identity>, Failure> {
-        {
-            // The new ones are in use before anybody has asked whose they are, as with the SDK.
-            let mut core = self.world.core();
-            core.generation += 1;
-            core.reloads += 1;
-        }
-        tokio::time::sleep(self.world.nature.reload_takes).await;
-        (self.world.nature.reload)(seen)
-    }
-}
-
-fn channel(info: &ChannelInfo) -> Channel {
-    Channel {
-        name: ChannelName::parse(&info.name).unwrap(),
-        arn: ChannelArn::parse(&info.arn).unwrap(),
-        status: info.status,
-        channel_type: "SINGLE_MASTER".into(),
-        message_ttl: MessageTtl::from_secs(i64::from(info.message_ttl)).ok(),
-        creation_millis: info.creation_millis,
     }
 }
 

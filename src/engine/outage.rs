@@ -1,0 +1,107 @@
+//! No answer: whether it is one device's bad luck, or nobody gets any and the lane pauses and probes.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Ledger;
+use super::flight::pace;
+use super::job::Job;
+use super::lane::Lane;
+use super::link::FIRST_CONTACT;
+use super::stop::Stop;
+use crate::device::ChannelName;
+use crate::event::Event;
+use crate::service::{Failure, FailureKind, Operation, Service};
+
+/// The longest wait between two probes of a service that gives no answer.
+pub(super) const LONGEST_PROBE_WAIT: Duration = Duration::from_secs(2);
+
+impl<S: Service, L: Ledger> Lane<S, L> {
+    /// After an attempt without an answer: whether nobody else got one either. Then the lane pauses until one comes,
+    /// or until the run has been silent for too long.
+    pub(super) async fn is_outage(&self, job: &Job, begun: Instant) -> bool {
+        if self.link.answers_since(begun) {
+            return self.link.was_out_since(begun);
+        }
+        let _only_one = self.link.probing.lock().await;
+        if self.link.answers_since(begun) || self.shared.stop.is_given() {
+            return self.link.was_out_since(begun);
+        }
+        self.link.pause();
+        let was_out = self.probe(&job.device.channel_name).await;
+        if was_out {
+            // Time without answers is not time throttled.
+            self.granted();
+        }
+        self.link.resume(was_out);
+        was_out
+    }
+
+    /// Asks until an answer comes, or the run stops. Says whether there was an outage: the first question got no answer.
+    async fn probe(&self, name: &ChannelName) -> bool {
+        let since = Instant::now();
+        for tries in 1_u32.. {
+            let worker = self.shared.workers.acquire().await;
+            let Ok(permit) = self.leave(&self.describes).await else {
+                break;
+            };
+            let answer = self
+                .ask(Operation::Describe, self.service.describe(name))
+                .await;
+            drop(worker);
+            pace(&self.describes, permit, &answer);
+            let failure = match answer.result {
+                Err(failure) if !failure.is_answered() => failure,
+                _ => {
+                    if tries > 1 {
+                        self.shared.tell(&Event::Online {
+                            region: &self.region,
+                            after: since.elapsed(),
+                        });
+                    }
+                    return tries > 1;
+                }
+            };
+            if tries == 1 {
+                self.shared.tell(&Event::Offline {
+                    region: &self.region,
+                    cause: &failure.message,
+                });
+            }
+            if self.silent_too_long(since, &failure) {
+                break;
+            }
+            let wait = self.wait_after(tries).min(LONGEST_PROBE_WAIT);
+            tokio::select! {
+                biased;
+                () = self.shared.stop.given() => break,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        true
+    }
+
+    /// Stops the run when there has been no answer for as long as is allowed: seconds for a service that was never
+    /// reached, else `--max-offline`.
+    pub(super) fn silent_too_long(&self, since: Instant, failure: &Failure) -> bool {
+        let after = since.elapsed();
+        let region = self.region.clone();
+        let failure = failure.clone();
+        let cannot_be_reached = failure.kind == FailureKind::Unreachable || failure.foreign;
+        let never_reached = cannot_be_reached && !self.link.ever_answered();
+        if never_reached && after >= FIRST_CONTACT {
+            self.shared.stop.give(Stop::Unreachable { region, failure });
+            return true;
+        }
+        if after >= self.shared.settings.max_offline {
+            self.shared.stop.give(Stop::Offline {
+                region,
+                after,
+                failure,
+            });
+            return true;
+        }
+        false
+    }
+}

@@ -1,0 +1,237 @@
+//! The truth about a device: whether its channel is there, whose it is, and what follows.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::flight::pace;
+use super::job::{Job, Phase};
+use super::lane::{Admission, Landing, Lane};
+use super::{Ledger, OnExists};
+use crate::device::{ChannelName, MessageTtl};
+use crate::event::Event;
+use crate::pace::limiter::Permit;
+use crate::results::record::{Row, Status};
+use crate::retry::{AfterSettle, Truth, after_settle};
+use crate::service::{
+    Channel, ChannelStatus, Failure, FailureKind, ListRequest, Operation, Service,
+};
+
+impl<S: Service, L: Ledger> Lane<S, L> {
+    /// Asks whether the device's channel is there, and decides.
+    pub(super) async fn settle(&self, mut job: Job, admission: Admission) -> Landing {
+        let begun = Instant::now();
+        let generation = self.service.credentials_generation();
+        let permit = admission.permit;
+        let answer = self.truth(&job.device.channel_name, permit).await;
+        drop(admission);
+        let (truth, channel) = match answer {
+            Ok(Some(channel)) if channel.status == ChannelStatus::Deleting => {
+                (Truth::Deleting, None)
+            }
+            Ok(Some(channel)) => (Truth::Present, Some(channel)),
+            Ok(None) => (Truth::Absent, None),
+            Err(failure) => {
+                if !failure.is_answered() && self.is_outage(&job, begun).await {
+                    return Landing::Later(job, self.wait_after(1));
+                }
+                return self.after_silence(job, &failure, generation).await;
+            }
+        };
+        let most = self.shared.settings.max_attempts;
+        let row = match (after_settle(truth, &mut job.history, most), channel) {
+            (AfterSettle::Adopt, Some(channel)) => self.adopted(&job, &channel),
+            (AfterSettle::FailDeleting, _) => job.failed(
+                "ChannelDeleting",
+                "the channel of this name is still being deleted; run again in a minute".to_owned(),
+                self.shared.clock.now(),
+            ),
+            (AfterSettle::CreateAgain, _) if job.attempts == 0 => {
+                // It was listed but is gone: the device is a fresh one.
+                job.phase = Phase::Create;
+                return Landing::Ready(job);
+            }
+            (AfterSettle::CreateAgain, _) => {
+                job.phase = Phase::Create;
+                let wait = self.wait_after(job.history.tries);
+                return Landing::Later(job, wait);
+            }
+            _ => self.given_up(&job),
+        };
+        self.finish(job, row).await
+    }
+
+    /// The truth could not be learnt this time.
+    async fn after_silence(&self, mut job: Job, failure: &Failure, generation: u64) -> Landing {
+        let most = self.shared.settings.max_attempts;
+        match after_settle(Truth::Unknown(failure.kind), &mut job.history, most) {
+            AfterSettle::Reload => self.renew(job, generation, failure).await,
+            AfterSettle::AskAgain => Landing::Ready(job),
+            AfterSettle::WaitAndAsk => self.later(job, failure),
+            _ => {
+                let row = job.unknown(&failure.message, self.shared.clock.now());
+                self.finish(job, row).await
+            }
+        }
+    }
+
+    /// The last word on a device whose lane has stopped: no create, but the question whether its channel is there, as
+    /// often as it takes and the grace allows.
+    pub(super) async fn conclude(&self, mut job: Job) {
+        let row = loop {
+            let generation = self.service.credentials_generation();
+            let failure = match self.last_question(&job).await {
+                Ok(Some(channel)) if channel.status != ChannelStatus::Deleting => {
+                    break self.adopted(&job, &channel);
+                }
+                Ok(_) => break self.given_up(&job),
+                Err(failure) => failure,
+            };
+            if !self.may_ask_again(&mut job, &failure, generation).await {
+                break job.unknown(&failure.message, self.shared.clock.now());
+            }
+        };
+        self.shared.record(vec![(job.index, row)]).await;
+    }
+
+    async fn last_question(&self, job: &Job) -> Result<Option<Channel>, Failure> {
+        let _worker = self.shared.workers.acquire().await;
+        let permit = self.leave(&self.describes).await?;
+        self.truth(&job.device.channel_name, permit).await
+    }
+
+    /// Waits until the last question may be asked once more; says if it may not.
+    async fn may_ask_again(&self, job: &mut Job, failure: &Failure, generation: u64) -> bool {
+        let most = self.shared.settings.max_attempts;
+        let wait = match after_settle(Truth::Unknown(failure.kind), &mut job.history, most) {
+            AfterSettle::AskAgain => Duration::ZERO,
+            AfterSettle::WaitAndAsk => self.wait_after(job.history.asks),
+            AfterSettle::Reload => {
+                return self
+                    .shared
+                    .reload_credentials(&self.service, generation, failure)
+                    .await;
+            }
+            _ => return false,
+        };
+        let grace = self.shared.settings.timeout;
+        tokio::select! {
+            biased;
+            () = self.shared.stop.given_for(grace) => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+        !self.shared.stop.is_given_for(grace)
+    }
+
+    /// The row of a device whose channel is there.
+    pub(super) fn adopted(&self, job: &Job, channel: &Channel) -> Row {
+        let now = self.shared.clock.now();
+        self.shared.allowed();
+        let request_id = job
+            .failure
+            .as_ref()
+            .and_then(|(_, request_id)| request_id.clone());
+        if job.history.ambiguous && self.is_ours(job, channel) {
+            return job.succeeded(Status::Created, channel.arn.clone(), request_id, now);
+        }
+        if self.shared.settings.on_exists == OnExists::Fail {
+            return job.failed(
+                "ChannelExists",
+                format!("the channel exists already: {}", channel.arn),
+                now,
+            );
+        }
+        if let Some(difference) = difference(job.device.message_ttl, channel) {
+            self.shared.tell(&Event::Differs {
+                device_id: &job.device.id,
+                difference: &difference,
+            });
+        }
+        job.succeeded(Status::Exists, channel.arn.clone(), request_id, now)
+    }
+
+    /// Whether a channel that appeared after an attempt of unknown outcome is that attempt's: made not before the
+    /// device's first attempt, by the service's own clock.
+    fn is_ours(&self, job: &Job, channel: &Channel) -> bool {
+        let Some(started) = job.started else {
+            return false;
+        };
+        let first_attempt = self.service_clock().service_millis(started);
+        i64::try_from(channel.creation_millis).is_ok_and(|made| made >= first_attempt)
+    }
+
+    /// Whether the channel of this name is there: Describe says so, or the list where Describe is not allowed.
+    async fn truth(&self, name: &ChannelName, permit: Permit) -> Result<Option<Channel>, Failure> {
+        let answer = self
+            .ask(Operation::Describe, self.service.describe(name))
+            .await;
+        pace(&self.describes, permit, &answer);
+        self.judge(&answer);
+        match answer.result {
+            Ok(channel) => self.checked(channel).map(Some),
+            Err(failure) if failure.kind == FailureKind::NotFound => Ok(None),
+            Err(failure) if failure.kind == FailureKind::Denied => self.truth_by_list(name).await,
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn truth_by_list(&self, name: &ChannelName) -> Result<Option<Channel>, Failure> {
+        let mut request = ListRequest {
+            name_prefix: Some(name.as_str().into()),
+            next_token: None,
+            max_results: 1_000,
+        };
+        loop {
+            let permit = self.leave(&self.lists).await?;
+            let answer = self.ask(Operation::List, self.service.list(&request)).await;
+            pace(&self.lists, permit, &answer);
+            self.judge(&answer);
+            let page = answer.result?;
+            if let Some(channel) = page
+                .channels
+                .into_iter()
+                .find(|channel| channel.name == *name)
+            {
+                return self.checked(channel).map(Some);
+            }
+            match page.next_token {
+                Some(token) => request.next_token = Some(token),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    fn checked(&self, channel: Channel) -> Result<Channel, Failure> {
+        if self.shared.check_account(channel.arn.parts().account) {
+            Ok(channel)
+        } else {
+            Err(Failure {
+                kind: FailureKind::Rejected,
+                code: "WrongAccount".into(),
+                message: format!("{} is not of the expected account", channel.arn).into(),
+                foreign: false,
+            })
+        }
+    }
+}
+
+/// How a channel that is there differs from what is asked, in words.
+fn difference(asked_ttl: Option<MessageTtl>, channel: &Channel) -> Option<String> {
+    let mut differences = Vec::new();
+    if &*channel.channel_type != "SINGLE_MASTER" {
+        differences.push(format!(
+            "type {} instead of SINGLE_MASTER",
+            channel.channel_type
+        ));
+    }
+    if let (Some(asked), Some(has)) = (asked_ttl, channel.message_ttl)
+        && asked != has
+    {
+        differences.push(format!(
+            "message TTL {} s instead of {} s",
+            has.as_secs(),
+            asked.as_secs()
+        ));
+    }
+    (!differences.is_empty()).then(|| differences.join(", "))
+}

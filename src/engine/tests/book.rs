@@ -1,0 +1,108 @@
+//! What stands around the engine besides the service: its work, and the ledger that is its listener as well.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::rig::Supply;
+use super::world::World;
+use crate::device::Device;
+use crate::engine::{Ledger, Work};
+use crate::event::{Event, Listener};
+use crate::results::record::Row;
+use crate::roster::DeviceIndex;
+
+/// A lane's devices.
+#[derive(Debug)]
+pub(super) struct Supplied {
+    pub(super) devices: VecDeque<(DeviceIndex, Device)>,
+    supply: Supply,
+}
+
+impl Supplied {
+    pub(super) fn new(first: (DeviceIndex, Device), supply: Supply) -> Self {
+        Self {
+            devices: VecDeque::from([first]),
+            supply,
+        }
+    }
+}
+
+impl Work for Supplied {
+    async fn next(&mut self) -> Option<(DeviceIndex, Device)> {
+        if self.supply == Supply::Streamed {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.devices.pop_front()
+    }
+
+    fn take_if(&mut self, wanted: &dyn Fn(&str) -> bool) -> Vec<(DeviceIndex, Device)> {
+        if self.supply == Supply::Streamed {
+            return Vec::new();
+        }
+        let (taken, left) = std::mem::take(&mut self.devices)
+            .into_iter()
+            .partition(|(_, device)| wanted(device.channel_name.as_str()));
+        self.devices = left;
+        Vec::from(taken)
+    }
+
+    fn may_want(&self, name: &str) -> bool {
+        name.starts_with("CAM-")
+    }
+}
+
+/// The ledger and the listener: what was recorded, what was told.
+#[derive(Debug)]
+pub(super) struct Book {
+    pub(super) world: Arc<World>,
+    pub(super) takes: Duration,
+    pub(super) fails_after: Option<usize>,
+    pub(super) rows: Mutex<Vec<Row>>,
+    pub(super) trace: Mutex<Vec<String>>,
+}
+
+impl Book {
+    pub(super) fn tail(&self) -> String {
+        let trace = self.trace.lock().unwrap();
+        trace[trace.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+impl Ledger for Book {
+    async fn record(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<(), String> {
+        tokio::time::sleep(self.takes).await;
+        let mut kept = self.rows.lock().unwrap();
+        if self
+            .fails_after
+            .is_some_and(|most| kept.len() + rows.len() > most)
+        {
+            return Err("the disk is full".to_owned());
+        }
+        kept.extend(rows.into_iter().map(|(_, row)| row));
+        Ok(())
+    }
+}
+
+impl Listener for Book {
+    fn tell(&self, event: &Event<'_>) {
+        if let Event::Recorded { row } = event {
+            let is_kept = self
+                .rows
+                .lock()
+                .unwrap()
+                .iter()
+                .rev()
+                .any(|kept| kept == *row);
+            assert!(is_kept, "told before it is on disk: {row:?}");
+        }
+        let mut line = format!("{:>12} ", self.world.elapsed().as_micros());
+        // Writing to a string cannot fail.
+        let _ = match event {
+            Event::LaneStarted { region, .. } => write!(line, "LaneStarted {region}"),
+            other => write!(line, "{other:?}"),
+        };
+        self.trace.lock().unwrap().push(line);
+    }
+}

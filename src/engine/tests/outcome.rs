@@ -1,0 +1,160 @@
+//! What came of a run, and what must be true of it whatever happened.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::rig::{Rig, region, seconds};
+use super::world::{Ask, EPOCH, World};
+use crate::engine::Stop;
+use crate::results::record::{Row, Status};
+use crate::service::Operation;
+
+/// What came of a run.
+pub(super) struct Outcome {
+    pub(super) rig: Rig,
+    pub(super) stop: Option<Stop>,
+    /// In the order in which they were recorded.
+    pub(super) rows: Vec<Row>,
+    pub(super) trace: Vec<String>,
+    pub(super) took: Duration,
+    pub(super) began: Duration,
+    pub(super) asked: Vec<Ask>,
+    pub(super) world: Arc<World>,
+}
+
+impl Outcome {
+    /// The device's row.
+    pub(super) fn row(&self, number: usize) -> &Row {
+        let id = format!("CAM-{number:05}");
+        let found = self.rows.iter().find(|row| *row.device_id == *id);
+        found.unwrap_or_else(|| panic!("no row for {id}"))
+    }
+
+    /// How many rows have this status and, if they failed, which code.
+    pub(super) fn tally(&self) -> BTreeMap<String, usize> {
+        let mut tally = BTreeMap::new();
+        for row in &self.rows {
+            let key = match row.status {
+                Status::Failed => row.error_code.to_string(),
+                other => other.as_str().to_owned(),
+            };
+            *tally.entry(key).or_default() += 1;
+        }
+        tally
+    }
+
+    pub(super) fn count(&self, key: &str) -> usize {
+        self.tally().get(key).copied().unwrap_or_default()
+    }
+
+    pub(super) fn has_channel(&self, id: &str) -> bool {
+        let mut rows = self.rows.iter();
+        rows.any(|row| *row.device_id == *id && row.status.has_arn())
+    }
+
+    /// Requests of this run for an operation.
+    pub(super) fn asked(&self, operation: Operation) -> Vec<Ask> {
+        let mut asked = self.asked.clone();
+        asked.retain(|ask| ask.operation == operation && ask.at >= self.began);
+        asked
+    }
+
+    /// How many events of the trace contain this.
+    pub(super) fn told(&self, what: &str) -> usize {
+        self.trace.iter().filter(|line| line.contains(what)).count()
+    }
+
+    /// What must be true after every run, whatever happened in it.
+    pub(super) fn check(&self) {
+        let ids: HashSet<_> = self.rows.iter().map(|row| &row.device_id).collect();
+        assert_eq!(ids.len(), self.rows.len(), "a device has two rows");
+        assert_eq!(self.told("Recorded"), self.rows.len());
+        self.check_rows();
+        if self.rig.crash_at.is_none() && self.rig.ledger_fails_after.is_none() {
+            self.check_nothing_is_lost();
+        }
+        self.check_pace();
+        let (peak, workers) = (self.world.peak(), self.rig.settings.workers);
+        assert!(peak <= workers, "{peak} requests at once");
+    }
+
+    /// `created` and `exists` rows tell the truth.
+    fn check_rows(&self) {
+        let born = UNIX_EPOCH + EPOCH + self.rig.nature.ahead + self.began;
+        let mut regions = HashMap::new();
+        for row in self.rows.iter().filter(|row| row.status.has_arn()) {
+            let channels = regions
+                .entry(&row.region)
+                .or_insert_with(|| self.world.channels(&region(&row.region)));
+            let arn = row.channel_arn.as_ref().unwrap();
+            assert_eq!(channels[&*row.channel_name], arn.as_str(), "{row:?}");
+            let made = UNIX_EPOCH + Duration::from_millis(arn.parts().creation_millis);
+            // The service's clock is known to a second, and an ARN cuts off what is below a millisecond.
+            let is_new = made + Duration::from_millis(1) > born;
+            let is_open = !is_new && made + seconds(1.5) > born;
+            assert!(
+                is_open || is_new == (row.status == Status::Created),
+                "{row:?}"
+            );
+        }
+    }
+
+    /// Every channel that this run made has a row that names it, or says that nobody knows.
+    fn check_nothing_is_lost(&self) {
+        let tried: HashSet<String> = self
+            .asked(Operation::Create)
+            .into_iter()
+            .map(|ask| ask.name)
+            .collect();
+        let told = |row: &&Row| {
+            let codes = ["OutcomeUnknown", "ChannelExists", "ChannelDeleting"];
+            row.status.has_arn() || codes.contains(&&*row.error_code)
+        };
+        let told: HashSet<&str> = self
+            .rows
+            .iter()
+            .filter(told)
+            .map(|row| &*row.channel_name)
+            .collect();
+        for (region, _) in self.rig.lanes() {
+            for (name, arn) in self.world.channels(&region) {
+                let is_ours =
+                    tried.contains(&name) && !self.rig.premade.iter().any(|made| made.name == name);
+                assert!(
+                    !is_ours || told.contains(&*name),
+                    "{arn} was made, but no row says so"
+                );
+            }
+        }
+    }
+
+    /// No operation is asked for faster than its rate, in any stretch of time. Two may come at once.
+    fn check_pace(&self) {
+        for operation in [Operation::Create, Operation::Describe, Operation::List] {
+            let rate = match operation {
+                Operation::Create => self.rig.settings.ceiling,
+                other => Some(other.quota()),
+            };
+            let Some(rate) = rate else { continue };
+            for (region, _) in self.rig.lanes() {
+                let asked = self.asked(operation);
+                let times = asked.iter().filter(|ask| ask.region == region);
+                check_bucket(times.map(|ask| ask.at), rate);
+            }
+        }
+    }
+}
+
+fn check_bucket(times: impl Iterator<Item = Duration>, rate: f64) {
+    let burst = (rate * 0.002).ceil().max(2.0);
+    let (mut level, mut last) = (0.0_f64, Duration::ZERO);
+    for at in times {
+        level = (level - rate * at.saturating_sub(last).as_secs_f64()).max(0.0) + 1.0;
+        last = at;
+        assert!(
+            level <= burst + 1e-6,
+            "{level} at {at:?}, faster than {rate}/s"
+        );
+    }
+}

@@ -1,0 +1,286 @@
+//! One request at the simulated service: its latency, its fate, its answer; and that no device has two in flight.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::world::{Act, Ask, World, caller};
+use crate::device::{ChannelArn, ChannelName, Device, MessageTtl, Region};
+use crate::emulator::faults::FaultKind;
+use crate::emulator::operation::Operation as Operations;
+use crate::emulator::shapes::{
+    ChannelInfo, CreateChannel, DescribeChannel, ListChannels, NameCondition, Request, Response,
+    SingleMaster,
+};
+use crate::service::classify::{self, Reply};
+use crate::service::{
+    Answer, Channel, ChannelPage, Failure, Identity, ListRequest, Operation, Service,
+};
+
+/// More requests than any simulation needs: a loop without end.
+const TOO_MANY: usize = 200_000;
+
+/// The simulated service in one Region.
+#[derive(Debug)]
+pub(super) struct Sim {
+    pub(super) world: Arc<World>,
+    pub(super) region: Region,
+}
+
+/// A request on its way; gone when dropped, however that comes about.
+struct Flight<'a> {
+    world: &'a World,
+    name: String,
+    /// A census is nobody's, and needs no worker.
+    is_for_device: bool,
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        let mut core = self.world.core();
+        core.in_flight -= u32::from(self.is_for_device);
+        *core.flying.get_mut(&self.name).unwrap() -= 1;
+    }
+}
+
+/// What has been decided about a request when it leaves.
+struct Fate {
+    act: Option<Act>,
+    latency: Duration,
+    generation: u64,
+}
+
+impl Sim {
+    fn begin(&self, operation: Operation, name: &str) -> (Fate, Flight<'_>) {
+        let world = &*self.world;
+        let mut core = world.core();
+        let nth = core
+            .counts
+            .entry((operation, format!("{}/{name}", self.region)))
+            .or_default();
+        *nth += 1;
+        let ask = Ask {
+            operation,
+            name: name.to_owned(),
+            nth: *nth,
+            at: world.elapsed(),
+            region: self.region.clone(),
+            generation: core.generation,
+        };
+        assert!(core.asked.len() < TOO_MANY, "a loop without end: {ask:?}");
+        core.asked.push(ask.clone());
+        let key = format!("{}/{name}", self.region);
+        let flying = core.flying.entry(key.clone()).or_default();
+        *flying += 1;
+        assert_eq!(*flying, 1, "two requests in flight for one device: {ask:?}");
+        let is_for_device = !name.is_empty();
+        core.in_flight += u32::from(is_for_device);
+        core.peak = core.peak.max(core.in_flight);
+        let spread = if world.nature.jitters {
+            0.5 + core.random.f64()
+        } else {
+            1.0
+        };
+        let fate = Fate {
+            act: (world.nature.script)(&ask)
+                .or_else(|| core.faults.draw(emulated(operation)).map(Act::Spoil)),
+            latency: world.nature.emulator.latency.mul_f64(spread),
+            generation: core.generation,
+        };
+        let flight = Flight {
+            world,
+            name: key,
+            is_for_device,
+        };
+        (fate, flight)
+    }
+
+    async fn call<T>(
+        &self,
+        operation: Operation,
+        name: &str,
+        request: Request,
+        read: impl Fn(Response) -> T,
+    ) -> Answer<T> {
+        let (fate, _flight) = self.begin(operation, name);
+        let limit = self.world.nature.timeout;
+        let answered = tokio::time::timeout(limit, self.carry(&fate, &request)).await;
+        let result = answered.unwrap_or_else(|_| Err(classify::timed_out(limit)));
+        let is_answered = result
+            .as_ref()
+            .err()
+            .is_none_or(|failure| failure.kind.is_answered());
+        let seconds = Duration::from_secs(self.world.service_now().as_secs());
+        Answer {
+            result: result.map(read),
+            request_id: is_answered.then(|| "request".into()),
+            date: is_answered.then(|| UNIX_EPOCH + seconds),
+        }
+    }
+
+    async fn carry(&self, fate: &Fate, request: &Request) -> Result<Response, Failure> {
+        let latency = fate.latency;
+        let fault = match fate.act {
+            Some(Act::NoWay) => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                return Err(no_way());
+            }
+            Some(Act::Refuse(status, code)) => {
+                tokio::time::sleep(latency).await;
+                return Err(refusal(status, code));
+            }
+            Some(Act::Spoil(kind)) => Some(kind),
+            None => None,
+        };
+        tokio::time::sleep(latency / 2).await;
+        if fault == Some(FaultKind::HangBefore) {
+            std::future::pending::<()>().await;
+        }
+        let answer = match fault {
+            Some(kind) if !kind.is_applied() => Err(broken(kind)),
+            _ => {
+                let now = self.world.service_now();
+                let caller = caller(&self.region, fate.generation);
+                let answer = self.world.core().state.answer(now, &caller, request);
+                answer.map_err(|error| refusal(error.http_status, error.code))
+            }
+        };
+        if fault == Some(FaultKind::HangAfter) {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(latency / 2).await;
+        match fault {
+            Some(kind) => Err(broken(kind)),
+            None => answer,
+        }
+    }
+}
+
+fn emulated(operation: Operation) -> Operations {
+    match operation {
+        Operation::Create => Operations::Create,
+        Operation::Describe => Operations::Describe,
+        Operation::List => Operations::List,
+    }
+}
+
+fn refusal(status: u16, code: &str) -> Failure {
+    let reply = Reply {
+        status,
+        error_type: Some(code),
+        has_request_id: true,
+        body: br#"{"Message":"as scripted"}"#,
+        message: None,
+    };
+    reply.failure()
+}
+
+fn no_way() -> Failure {
+    let causes = ["client error (Connect)", "dns error"].map(str::to_owned);
+    classify::connection(&causes, Some("kinesisvideo"))
+}
+
+/// What a fault looks like from here.
+fn broken(kind: FaultKind) -> Failure {
+    let reply = |status, has_request_id, body| Reply {
+        status,
+        has_request_id,
+        body,
+        ..Reply::default()
+    };
+    match kind {
+        FaultKind::Throttle => refusal(400, "ClientLimitExceededException"),
+        FaultKind::Error500 => refusal(500, "InternalFailure"),
+        FaultKind::Error503 => refusal(503, "ServiceUnavailableException"),
+        FaultKind::Html503 => reply(503, false, b"<html>" as &[u8]).failure(),
+        FaultKind::MalformedError => reply(500, true, b"no JSON").failure(),
+        FaultKind::Malformed | FaultKind::Empty => reply(200, true, b"{}").unreadable("no result"),
+        FaultKind::ResetBefore
+        | FaultKind::HangBefore
+        | FaultKind::ResetAfter
+        | FaultKind::HangAfter
+        | FaultKind::Truncated => classify::connection(&["connection reset".to_owned()], None),
+    }
+}
+
+impl Service for Sim {
+    async fn create(&self, device: &Device) -> Answer<ChannelArn> {
+        let name = device.channel_name.as_str();
+        let request = Request::Create(CreateChannel {
+            channel_name: Some(name.to_owned()),
+            single_master_configuration: device.message_ttl.map(|ttl| SingleMaster {
+                message_ttl_seconds: Some(i32::from(ttl.as_secs())),
+            }),
+            ..CreateChannel::default()
+        });
+        self.call(
+            Operation::Create,
+            name,
+            request,
+            |response| match response {
+                Response::Create(arn) => ChannelArn::parse(&arn).unwrap(),
+                other => panic!("{other:?}"),
+            },
+        )
+        .await
+    }
+
+    async fn describe(&self, name: &ChannelName) -> Answer<Channel> {
+        let request = Request::Describe(DescribeChannel {
+            channel_name: Some(name.as_str().to_owned()),
+            channel_arn: None,
+        });
+        let read = |response| match response {
+            Response::Describe(info) => channel(&info),
+            other => panic!("{other:?}"),
+        };
+        self.call(Operation::Describe, name.as_str(), request, read)
+            .await
+    }
+
+    async fn list(&self, list: &ListRequest) -> Answer<ChannelPage> {
+        let prefix = list.name_prefix.as_deref();
+        let request = Request::List(ListChannels {
+            max_results: Some(i32::from(list.max_results)),
+            next_token: list.next_token.as_deref().map(str::to_owned),
+            channel_name_condition: prefix.map(|prefix| NameCondition {
+                comparison_operator: Some("BEGINS_WITH".to_owned()),
+                comparison_value: Some(prefix.to_owned()),
+            }),
+        });
+        let read = |response| match response {
+            Response::List(page) => ChannelPage {
+                channels: page.channels.iter().map(channel).collect(),
+                next_token: page.next_token.map(Into::into),
+            },
+            other => panic!("{other:?}"),
+        };
+        self.call(Operation::List, prefix.unwrap_or(""), request, read)
+            .await
+    }
+
+    fn credentials_generation(&self) -> u64 {
+        self.world.core().generation
+    }
+
+    async fn reload_credentials(&self, seen: u64) -> Result<Option<Identity>, Failure> {
+        {
+            // The new ones are in use before anybody has asked whose they are, as with the SDK.
+            let mut core = self.world.core();
+            core.generation += 1;
+            core.reloads += 1;
+        }
+        tokio::time::sleep(self.world.nature.reload_takes).await;
+        (self.world.nature.reload)(seen)
+    }
+}
+
+fn channel(info: &ChannelInfo) -> Channel {
+    Channel {
+        name: ChannelName::parse(&info.name).unwrap(),
+        arn: ChannelArn::parse(&info.arn).unwrap(),
+        status: info.status,
+        channel_type: "SINGLE_MASTER".into(),
+        message_ttl: MessageTtl::from_secs(i64::from(info.message_ttl)).ok(),
+        creation_millis: info.creation_millis,
+    }
+}
