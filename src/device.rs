@@ -403,10 +403,8 @@ impl<'a> ArnParts<'a> {
                 .all(|b| b.is_ascii_lowercase() || b == b'-')
             && is_region(region)
             && AccountId::is_number(account)
-            && !creation.is_empty()
-            && creation.bytes().all(|b| b.is_ascii_digit())
             && ChannelName::check(channel_name).is_ok();
-        let creation_millis = creation.parse().ok()?;
+        let creation_millis = decimal(creation)?;
         sound.then_some(Self {
             partition,
             region,
@@ -415,6 +413,17 @@ impl<'a> ArnParts<'a> {
             creation_millis,
         })
     }
+}
+
+/// A number of up to 19 digits, which always fit. A results file of a million rows has as many of them.
+fn decimal(text: &str) -> Option<u64> {
+    if !(1..=19).contains(&text.len()) {
+        return None;
+    }
+    text.bytes().try_fold(0, |number, byte| {
+        byte.is_ascii_digit()
+            .then(|| number * 10 + u64::from(byte - b'0'))
+    })
 }
 
 impl ChannelArn {

@@ -106,7 +106,10 @@ impl Roster {
 
     /// Makes room for so many more devices.
     pub fn reserve(&mut self, devices: usize) {
+        /// A device ID of a usual length.
+        const ID_BYTES: usize = 16;
         self.entries.reserve(devices);
+        self.text.reserve(devices.saturating_mul(ID_BYTES));
     }
 
     /// Takes a row of the results file in, whether or not its device is known: [`Self::index`] finds that out, for all

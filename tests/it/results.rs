@@ -455,3 +455,37 @@ fn results_that_were_moved_away_during_the_run_are_saved_beside() {
     assert_eq!(rows.len(), 2);
     assert!(rows.iter().all(|row| row["status"] == "created"));
 }
+
+#[test]
+fn a_journal_that_cannot_be_put_in_order_stays_valid_for_resume() {
+    let bench = Bench::new();
+    let cloud = Cloud::new();
+    // A row that another supersedes: the finished file is not the journal as it stands.
+    let failed = finished("CAM-0002", "failed", EMULATOR).replace(&arn("CAM-0002", EMULATOR), "");
+    bench.write("d.results.csv", results(&[failed]));
+    let mut running = bench
+        .provision_file("-", cloud.url())
+        .args(&["-o", "d.results.csv", "--json"])
+        .start();
+    running.say("device_id\nCAM-0001\n");
+    running.line();
+    // Where the finished file would be written, something else stands.
+    let in_the_way = "d.results.csv.kvs-fleet-tmp";
+    std::fs::create_dir(bench.path(in_the_way)).unwrap();
+    running.say("Halle 3\nCAM-0002\n");
+    running.wait().exits(1).says("d.results.csv");
+    let journal = bench.read("d.results.csv");
+    assert!(
+        journal.contains("CAM-0001") && journal.contains("CAM-0002"),
+        "{journal}"
+    );
+    std::fs::remove_dir(bench.path(in_the_way)).unwrap();
+    bench.write("d.csv", devices(1..=3));
+    let creates = cloud.creates();
+    bench.provision(cloud.url()).run().exits(0);
+    assert_eq!(cloud.creates() - creates, 1);
+    assert_eq!(
+        bench.statuses(),
+        ["CAM-0001 created", "CAM-0002 created", "CAM-0003 created"]
+    );
+}

@@ -10,6 +10,9 @@ use crate::results::read::{Entry, ReadError};
 use crate::results::record::Status;
 use crate::roster::Roster;
 
+/// A short row of a device with its channel.
+const SHORT_ROW_BYTES: u64 = 200;
+
 /// An opened results file.
 #[derive(Debug)]
 pub(super) struct History {
@@ -22,8 +25,12 @@ pub(super) struct History {
 impl History {
     /// Reads a results file, or begins one. Changes nothing.
     pub(super) fn read(results: &Path) -> Result<Self, Error> {
+        let mut roster = Roster::new();
+        // A guess that is seldom too low saves growing, and room that is not used is never touched.
+        let length = std::fs::metadata(results).map_or(0, |file| file.len());
+        roster.reserve(usize::try_from(length / SHORT_ROW_BYTES).unwrap_or_default());
         let mut reader = Reader {
-            roster: Roster::new(),
+            roster,
             account: None,
             region: None,
         };

@@ -141,10 +141,19 @@ impl Cloud {
         self.ask("/deleteSignalingChannel", REGION, &body);
     }
 
+    /// Asks, in spite of faults: they meet this test's own questions as well.
     fn ask(&self, path: &str, region: &str, body: &str) -> serde_json::Value {
-        let (status, answer) = post(&self.url, path, region, body);
-        assert_eq!(status, 200, "{path}: {answer}");
-        serde_json::from_str(if answer.is_empty() { "{}" } else { &answer }).unwrap()
+        for _ in 0..100 {
+            let answer = post(&self.url, path, region, body);
+            let Some((200, answer)) = answer else {
+                continue;
+            };
+            let answer = if answer.is_empty() { "{}" } else { &answer };
+            if let Ok(answer) = serde_json::from_str(answer) {
+                return answer;
+            }
+        }
+        panic!("{path} {body} is not answered");
     }
 }
 
