@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::rig::{Rig, region, seconds};
 use super::world::{Ask, EPOCH, World};
+use crate::device::ArnParts;
 use crate::engine::Stop;
 use crate::results::record::{Row, Status};
 use crate::service::Operation;
@@ -65,6 +66,17 @@ impl Outcome {
         self.trace.iter().filter(|line| line.contains(what)).count()
     }
 
+    /// What was told of a device, and the last of everything.
+    fn trace_of(&self, name: &str) -> String {
+        let last = self.trace.len().saturating_sub(5);
+        let lines = self.trace.iter().enumerate();
+        let lines = lines.filter(|(number, line)| *number >= last || line.contains(name));
+        lines
+            .map(|(_, line)| line.as_str())
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
     /// What must be true after every run, whatever happened in it.
     pub(super) fn check(&self) {
         let ids: HashSet<_> = self.rows.iter().map(|row| &row.device_id).collect();
@@ -81,23 +93,30 @@ impl Outcome {
 
     /// `created` and `exists` rows tell the truth.
     fn check_rows(&self) {
-        let born = UNIX_EPOCH + EPOCH + self.rig.nature.ahead + self.began;
         let mut regions = HashMap::new();
         for row in self.rows.iter().filter(|row| row.status.has_arn()) {
             let channels = regions
                 .entry(&row.region)
                 .or_insert_with(|| self.world.channels(&region(&row.region)));
-            let arn = row.channel_arn.as_ref().unwrap();
-            assert_eq!(channels[&*row.channel_name], arn.as_str(), "{row:?}");
-            let made = UNIX_EPOCH + Duration::from_millis(arn.parts().creation_millis);
-            // The service's clock is known to a second, and an ARN cuts off what is below a millisecond.
-            let is_new = made + Duration::from_millis(1) > born;
-            let is_open = !is_new && made + seconds(1.5) > born;
-            assert!(
-                is_open || is_new == (row.status == Status::Created),
-                "{row:?}"
-            );
+            let arn = row.channel_arn.as_ref().unwrap().as_str();
+            assert_eq!(channels[&*row.channel_name], arn, "{row:?}");
+            // The service's clock is known to a second: nearer than that, nobody can say who made it.
+            let is_open = !self.is_new(arn) && self.is_newer(arn, seconds(1.5));
+            let is_created = row.status == Status::Created;
+            assert!(is_open || self.is_new(arn) == is_created, "{row:?}");
         }
+    }
+
+    /// Whether a channel was made in this run.
+    fn is_new(&self, arn: &str) -> bool {
+        // An ARN cuts off what is below a millisecond.
+        self.is_newer(arn, Duration::from_millis(1))
+    }
+
+    fn is_newer(&self, arn: &str, by: Duration) -> bool {
+        let made = ArnParts::parse(arn).unwrap().creation_millis;
+        let born = EPOCH + self.rig.nature.ahead + self.began;
+        Duration::from_millis(made) + by > born
     }
 
     /// Every channel that this run made has a row that names it, or says that nobody knows.
@@ -119,11 +138,11 @@ impl Outcome {
             .collect();
         for (region, _) in self.rig.lanes() {
             for (name, arn) in self.world.channels(&region) {
-                let is_ours =
-                    tried.contains(&name) && !self.rig.premade.iter().any(|made| made.name == name);
+                let is_ours = tried.contains(&name) && self.is_new(&arn);
                 assert!(
                     !is_ours || told.contains(&*name),
-                    "{arn} was made, but no row says so"
+                    "{arn} was made, but no row says so; its device:\n{}",
+                    self.trace_of(&name)
                 );
             }
         }

@@ -8,6 +8,7 @@ use super::outcome::Outcome;
 use super::rig::{Premade, Rig, Supply, device, region, seconds};
 use super::world::Act;
 use crate::emulator::faults::{Fault, FaultKind, Often};
+use crate::emulator::operation::Operation as Operations;
 use crate::engine::Stop;
 use crate::service::Operation;
 
@@ -15,7 +16,7 @@ const REGIONS: [&str; 3] = ["eu-central-1", "us-east-1", "ap-south-1"];
 
 /// The seeds to run: `first..last` or how many.
 fn seeds() -> Range<u64> {
-    let text = std::env::var("KVS_FLEET_SIM_SEEDS").unwrap_or_else(|_| "40".to_owned());
+    let text = std::env::var("KVS_FLEET_SIM_SEEDS").unwrap_or_else(|_| "100".to_owned());
     match text.split_once("..") {
         Some((first, last)) => first.parse().unwrap()..last.parse().unwrap(),
         None => 0..text.parse().unwrap(),
@@ -65,7 +66,8 @@ fn drawn(seed: u64) -> Rig {
     emulator.latency = seconds(random.choice([0.001, 0.08, 1.5]).unwrap());
     emulator.deleting_for = seconds(random.f64() * 3.0);
     if random.u8(..4) == 0 {
-        emulator.expire_after = Some(random.u64(30..200));
+        // More than can be in flight: else new ones are used up before the first answer proves them.
+        emulator.expire_after = Some(random.u64(100..300));
     }
     for kind in FaultKind::ALL {
         if random.u8(..3) == 0 {
@@ -73,7 +75,8 @@ fn drawn(seed: u64) -> Rig {
             emulator.faults.push(Fault {
                 kind,
                 often,
-                operation: None,
+                // A page in the service's place may end the run of one that was never reached: a create's never does.
+                operation: (kind == FaultKind::Html503).then_some(Operations::Create),
             });
         }
     }
@@ -87,7 +90,9 @@ fn drawn(seed: u64) -> Rig {
         }
     }
     if random.u8(..3) == 0 {
-        // Lost rather than unreachable, which a service that was never reached would end the run for.
+        // Lost rather than unreachable, which may end the run of a service that was never reached. And no credentials
+        // that are used up while nothing they bring arrives.
+        rig.nature.emulator.expire_after = None;
         let acts = [FaultKind::HangAfter, FaultKind::ResetBefore];
         let act = random.choice(acts).map(Act::Spoil);
         let (from, lasts) = (random.f64() * 5.0, random.f64() * 100.0);

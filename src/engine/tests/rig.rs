@@ -154,6 +154,7 @@ impl Rig {
             let world = self.world();
             let first = self.run_in(&world).await;
             tokio::time::sleep(seconds(180.0)).await;
+            world.restart();
             let mut rig = again(&first);
             rig.devices.retain(|device| !first.has_channel(&device.id));
             let second = rig.run_in(&world).await;

@@ -46,7 +46,7 @@ impl Drop for Flight<'_> {
 struct Fate {
     act: Option<Act>,
     latency: Duration,
-    generation: u64,
+    key: u64,
 }
 
 impl Sim {
@@ -84,7 +84,7 @@ impl Sim {
             act: (world.nature.script)(&ask)
                 .or_else(|| core.faults.draw(emulated(operation)).map(Act::Spoil)),
             latency: world.nature.emulator.latency.mul_f64(spread),
-            generation: core.generation,
+            key: core.first_key + core.generation,
         };
         let flight = Flight {
             world,
@@ -139,7 +139,7 @@ impl Sim {
             Some(kind) if !kind.is_applied() => Err(broken(kind)),
             _ => {
                 let now = self.world.service_now();
-                let caller = caller(&self.region, fate.generation);
+                let caller = caller(&self.region, fate.key);
                 let answer = self.world.core().state.answer(now, &caller, request);
                 answer.map_err(|error| refusal(error.http_status, error.code))
             }

@@ -83,6 +83,9 @@ pub(super) struct Core {
     pub(super) peak: u32,
     pub(super) generation: u64,
     pub(super) reloads: u32,
+    pub(super) prepared: u64,
+    /// The access key that the process began with; each reload brings the next one.
+    pub(super) first_key: u64,
 }
 
 impl World {
@@ -101,6 +104,8 @@ impl World {
                 peak: 0,
                 generation: 0,
                 reloads: 0,
+                prepared: 0,
+                first_key: 0,
             }),
             nature,
         })
@@ -126,6 +131,13 @@ impl World {
         EPOCH + self.nature.ahead + self.elapsed()
     }
 
+    /// Another process begins, with credentials of its own.
+    pub(super) fn restart(&self) {
+        let mut core = self.core();
+        core.first_key += core.generation + 1;
+        core.generation = 0;
+    }
+
     /// Makes a channel before the run begins, so long ago by the service's clock.
     pub(super) fn premake(&self, region: &Region, name: &str, ago: Duration, ttl: Option<i32>) {
         let request = Request::Create(CreateChannel {
@@ -136,11 +148,7 @@ impl World {
             ..CreateChannel::default()
         });
         let at = self.service_now().checked_sub(ago).unwrap();
-        let made = self
-            .core()
-            .state
-            .answer(at, &caller(region, u64::MAX), &request);
-        assert!(made.is_ok(), "{made:?}");
+        self.prepare(at, region, &request);
     }
 
     /// Begins to delete a channel.
@@ -149,12 +157,16 @@ impl World {
             channel_arn: Some(self.channels(region)[name].clone()),
             current_version: None,
         });
-        let now = self.service_now();
-        let deleted = self
-            .core()
-            .state
-            .answer(now, &caller(region, u64::MAX), &request);
-        assert!(deleted.is_ok(), "{deleted:?}");
+        self.prepare(self.service_now(), region, &request);
+    }
+
+    /// Each request with credentials of its own, which nobody else uses up.
+    fn prepare(&self, at: Duration, region: &Region, request: &Request) {
+        let mut core = self.core();
+        core.prepared += 1;
+        let caller = caller(region, u64::MAX - core.prepared);
+        let done = core.state.answer(at, &caller, request);
+        assert!(done.is_ok(), "{done:?}");
     }
 
     /// The truth: channels and their ARNs by name.
@@ -188,10 +200,10 @@ impl fmt::Debug for World {
     }
 }
 
-pub(super) fn caller(region: &Region, generation: u64) -> Caller {
+pub(super) fn caller(region: &Region, key: u64) -> Caller {
     Caller {
         region: region.clone(),
-        access_key: format!("KEY{generation}").into(),
+        access_key: format!("KEY{key}").into(),
     }
 }
 
