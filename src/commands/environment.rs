@@ -52,7 +52,8 @@ fn variable_of(flag: &str) -> String {
 
 /// What to say about variables that look like flags, but that no flag reads: they would be ignored in silence.
 pub(super) fn unread() -> Vec<String> {
-    let set: Vec<OsString> = std::env::vars_os().map(|(name, _)| name).collect();
+    let mut set: Vec<OsString> = std::env::vars_os().map(|(name, _)| name).collect();
+    set.sort_unstable();
     warnings(set.iter().map(OsString::as_os_str))
 }
 

@@ -133,7 +133,7 @@ pub struct End {
     pub throttles: u64,
     /// From the first create request to the last, or to the last channel, in milliseconds.
     pub creating_ms: u64,
-    /// Channels created a second in that time; none where it was less than a second.
+    /// Channels created a second in that time; none for a burst of less than a second or fewer than 20 channels.
     pub achieved_per_second: Option<f64>,
     /// Throttled create requests as a share of all, from 0 to 1.
     pub throttled_share: f64,
@@ -157,7 +157,8 @@ pub struct Lane {
     pub throttles: u64,
     /// These as a share of all, from 0 to 1.
     pub throttled_share: f64,
-    /// Channels created a second, from the first create to the last; none where that took less than a second.
+    /// Channels created a second, from the first create to the last; none for a burst of less than a second or fewer
+    /// than 20 channels.
     pub achieved_per_second: Option<f64>,
     /// The rate in force at the end.
     pub in_force_per_second: f64,

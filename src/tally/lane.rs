@@ -19,8 +19,10 @@ const SHORTEST_WINDOW: Duration = Duration::from_millis(500);
 const SLICE: Duration = Duration::from_millis(100);
 /// Before a Region has created for so long, how fast it goes says little: answers are still on their way.
 const WARM_UP: Duration = Duration::from_secs(2);
-/// A burst that is over sooner has no rate worth the name.
+/// A burst that is over sooner has no rate worth the name,
 const SHORTEST_PHASE: Duration = Duration::from_secs(1);
+/// nor have so few channels: the first ones do not wait for the pace.
+const FEWEST: u64 = 20;
 
 /// The time in which creates were sent or came to something.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,11 +46,12 @@ impl Phase {
     }
 }
 
-/// Channels created a second over a phase; none where it was too short to tell.
+/// Channels created a second over a phase; none for a burst: less than a second, or fewer than 20 channels.
 pub(super) fn achieved(created: u64, phase: Duration) -> Option<f64> {
+    let is_burst = phase < SHORTEST_PHASE || created < FEWEST;
     #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
     let created = created as f64;
-    (phase >= SHORTEST_PHASE).then(|| created / phase.as_secs_f64())
+    (!is_burst).then(|| created / phase.as_secs_f64())
 }
 
 /// A Region's creates.
@@ -340,7 +343,8 @@ mod tests {
 
     #[test]
     fn a_burst_has_no_rate() {
-        assert_eq!(achieved(12, Duration::from_millis(300)), None);
+        assert_eq!(achieved(200, Duration::from_millis(300)), None);
+        assert_eq!(achieved(12, Duration::from_secs(3)), None);
         assert_eq!(achieved(0, Duration::ZERO), None);
         assert_eq!(achieved(998, Duration::from_secs(20)), Some(49.9));
     }

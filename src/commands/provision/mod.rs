@@ -93,8 +93,8 @@ pub async fn run(args: ProvisionArgs) -> u8 {
         .add(Arc::clone(&run.tally) as Arc<dyn Listener>);
     run.listeners.add(Arc::new(narrator::Narrator));
     if args.results.json {
-        run.listeners
-            .add(Arc::new(json_stream::JsonStream::default()));
+        let stream = json_stream::JsonStream::new(run.console.clone());
+        run.listeners.add(Arc::new(stream));
     }
     let ended = run.provision(&args).await;
     run.conclude(&args, &ended)
