@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::device::ChannelName;
 use crate::emulator::faults::Fault;
+use crate::emulator::latency::Latency;
 use crate::emulator::quota::Quota;
-use crate::emulator::{Emulator, Settings, StartError};
+use crate::emulator::{Emulator, RateChange, Settings, StartError};
 
 /// `kvs-fleet emulator`.
 #[derive(Debug, Clone, clap::Args)]
@@ -28,6 +29,14 @@ pub struct EmulatorArgs {
     #[arg(long, value_name = "N", env = "KVS_FLEET_BURST", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub burst: u32,
 
+    /// Change the quota while running, such as 5m=200: AFTER the first create, to TPS; repeatable
+    #[arg(long, value_name = "AFTER=TPS", env = "KVS_FLEET_RATE_CHANGE", value_delimiter = ',', value_parser = parse_rate_change)]
+    pub rate_change: Vec<RateChange>,
+
+    /// Count creates in fixed windows of a second, not in a token bucket
+    #[arg(long, env = "KVS_FLEET_WINDOW", conflicts_with = "burst")]
+    pub window: bool,
+
     /// The most channels in a Region
     #[arg(long, value_name = "N", env = "KVS_FLEET_CHANNEL_LIMIT", default_value = "10000", value_parser = parse_channel_limit)]
     pub channel_limit: usize,
@@ -37,6 +46,13 @@ pub struct EmulatorArgs {
     /// A duration such as 80ms, 1s or 0ms, at most 10m. A request counts against the quota and takes effect on arrival.
     #[arg(long, value_name = "DURATION", env = "KVS_FLEET_LATENCY", default_value = "80ms", value_parser = parse_latency)]
     pub latency: Duration,
+
+    /// How much latencies vary: the standard deviation of their logarithm, 0 to 3
+    ///
+    /// Latencies are drawn from a log-normal distribution around the median that --latency gives. 0 makes all of them equal,
+    /// 0.25 is a calm network, 0.8 a restless one.
+    #[arg(long, value_name = "SIGMA", env = "KVS_FLEET_LATENCY_SIGMA", default_value = "0", value_parser = parse_sigma)]
+    pub latency_sigma: f64,
 
     /// How long a new channel is CREATING before it is ACTIVE
     ///
@@ -93,8 +109,13 @@ impl EmulatorArgs {
         Settings {
             rate: self.rate,
             burst: self.burst,
+            window: self.window,
+            rate_changes: self.rate_change.clone(),
             channel_limit: self.channel_limit,
-            latency: self.latency,
+            latency: Latency {
+                median: self.latency,
+                sigma: self.latency_sigma,
+            },
             active_after: self.active_after,
             deleting_for: Duration::ZERO,
             faults: self.fault.clone(),
@@ -145,17 +166,31 @@ fn guide(url: &str, args: &EmulatorArgs, seed: u64) -> String {
     format!(
         "This is an EMULATOR of the Kinesis Video Streams control plane, not AWS. It listens on loopback only, keeps its\n\
          channels in memory only, and checks no signatures: any access key will do.\n\
-         Creates: {}/s in each Region, burst {}; latency {}; faults: {faults}; seed {seed}.\n\
+         Creates: {}; latency {}; faults: {faults}; seed {seed}.\n\
          \n\
          kvs-fleet  kvs-fleet provision MANIFEST --endpoint-url {url}\n\
          AWS CLI    aws kinesisvideo list-signaling-channels --endpoint-url {url}\n\
          boto3      boto3.client('kinesisvideo', endpoint_url='{url}')\n\
          \n\
          Ctrl-C ends it.\n",
-        args.rate,
-        args.burst,
+        quota(args),
         humantime::format_duration(args.latency),
     )
+}
+
+/// The create quota in words.
+fn quota(args: &EmulatorArgs) -> String {
+    let counted = if args.window {
+        "in windows of a second".to_owned()
+    } else {
+        format!("burst {}", args.burst)
+    };
+    let changes = args.rate_change.iter().map(|change| {
+        let after = humantime::format_duration(change.after);
+        format!(", {}/s {after} after the first", change.rate)
+    });
+    let changes: String = changes.collect();
+    format!("{}/s in each Region, {counted}{changes}", args.rate)
 }
 
 /// What asks the process to end.
@@ -220,6 +255,25 @@ fn parse_rate(text: &str) -> Result<f64, String> {
     }
 }
 
+fn parse_rate_change(text: &str) -> Result<RateChange, String> {
+    let expected = || {
+        "expected a duration and a number of requests a second (0.1 to 1000000), such as 5m=200"
+            .to_owned()
+    };
+    let (after, rate) = text.split_once('=').ok_or_else(expected)?;
+    Ok(RateChange {
+        after: humantime::parse_duration(after).map_err(|_| expected())?,
+        rate: parse_rate(rate).map_err(|_| expected())?,
+    })
+}
+
+fn parse_sigma(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(sigma) if (0.0..=Latency::WIDEST).contains(&sigma) => Ok(sigma),
+        _ => Err("expected a number from 0 to 3, such as 0.25".to_owned()),
+    }
+}
+
 fn parse_channel_limit(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(limit @ 0..=10_000_000) => Ok(limit),
@@ -281,10 +335,18 @@ mod tests {
     }
 
     #[test]
+    fn a_window_has_no_burst() {
+        assert!(parse(&["--window"]).unwrap().settings(0).window);
+        assert!(parse(&["--window", "--burst=3"]).is_err());
+    }
+
+    #[test]
     fn every_setting_arrives() {
         let args = parse(&[
             "--rate=0.5",
             "--burst=7",
+            "--rate-change=5m=200,90s=0.5",
+            "--latency-sigma=0.25",
             "--channel-limit=12",
             "--latency=1s 5ms",
             "--active-after=2m",
@@ -302,8 +364,18 @@ mod tests {
             Settings {
                 rate: 0.5,
                 burst: 7,
+                window: false,
+                rate_changes: [(300, 200.0), (90, 0.5)]
+                    .map(|(after, rate)| RateChange {
+                        after: Duration::from_secs(after),
+                        rate,
+                    })
+                    .to_vec(),
                 channel_limit: 12,
-                latency: Duration::from_millis(1005),
+                latency: Latency {
+                    median: Duration::from_millis(1005),
+                    sigma: 0.25,
+                },
                 active_after: Duration::from_mins(2),
                 deleting_for: Duration::ZERO,
                 faults: ["500=1%@list", "empty=first:2", "throttle=1"]
@@ -322,6 +394,9 @@ mod tests {
             ("--rate=0", "0.1 to 1000000"),
             ("--rate=NaN", "0.1 to 1000000"),
             ("--rate=1000001", "0.1 to 1000000"),
+            ("--rate-change=200", "such as 5m=200"),
+            ("--rate-change=5m=0", "0.1 to 1000000"),
+            ("--latency-sigma=-1", "0 to 3"),
             ("--burst=0", "1..=1000000"),
             ("--channel-limit=-1", "0 to 10000000"),
             ("--latency=11m", "0ms to 10m"),
@@ -338,13 +413,14 @@ mod tests {
 
     #[test]
     fn the_guide_says_where_and_what_it_is() {
-        let args = parse(&["--fault=500=0.5"]).unwrap();
+        let args = parse(&["--fault=500=0.5", "--rate-change=90s=7"]).unwrap();
         let guide = guide("http://127.0.0.1:9", &args, 77);
         for part in [
             "EMULATOR",
             "not AWS",
             "--endpoint-url http://127.0.0.1:9",
             "seed 77",
+            "50/s in each Region, burst 50, 7/s 1m 30s after the first;",
             "500=0.5",
         ] {
             assert!(guide.contains(part), "{part}: {guide}");

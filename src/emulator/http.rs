@@ -16,6 +16,7 @@ use super::Settings;
 use super::connection::Ending;
 use super::error::ApiError;
 use super::faults::{FaultKind, FaultPlan};
+use super::latency::Latency;
 use super::operation::Operation;
 use super::shapes::Response;
 use super::state::State;
@@ -33,7 +34,7 @@ const HTML: &str = "text/html";
 pub(super) struct Desk {
     core: Mutex<Core>,
     clock: Clock,
-    latency: Duration,
+    latency: Latency,
     /// True, or without a sender, when the emulator ends.
     closing: watch::Receiver<bool>,
 }
@@ -43,6 +44,7 @@ struct Core {
     state: State,
     faults: FaultPlan,
     request_ids: fastrand::Rng,
+    latencies: fastrand::Rng,
     tally: Tally,
 }
 
@@ -99,9 +101,10 @@ pub(super) async fn handle(
     if reply.delivery == Delivery::Hang {
         // An error means that the emulator is gone, which is as good.
         let _ = closing.wait_for(|closing| *closing).await;
-    } else if !desk.latency.is_zero() {
+    } else if !desk.latency.median.is_zero() {
+        let latency = desk.draw_latency();
         tokio::select! {
-            () = tokio::time::sleep(desk.latency) => {}
+            () = tokio::time::sleep(latency) => {}
             _ = closing.wait_for(|closing| *closing) => {}
         }
     }
@@ -122,6 +125,7 @@ impl Desk {
                 faults: FaultPlan::new(settings.faults, settings.seed),
                 // Another stream than the faults', so that IDs do not repeat their draws.
                 request_ids: fastrand::Rng::with_seed(!settings.seed),
+                latencies: fastrand::Rng::with_seed(settings.seed.rotate_left(32)),
                 tally: Tally::default(),
             }),
             clock: Clock {
@@ -135,6 +139,10 @@ impl Desk {
 
     pub(super) fn tally(&self) -> Tally {
         self.lock().tally.clone()
+    }
+
+    fn draw_latency(&self) -> Duration {
+        self.latency.draw(&mut self.lock().latencies)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Core> {

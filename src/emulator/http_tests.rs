@@ -30,7 +30,7 @@ impl Raw {
 
 fn quick() -> Settings {
     Settings {
-        latency: std::time::Duration::ZERO,
+        latency: super::Latency::steady(std::time::Duration::ZERO),
         ..Settings::default()
     }
 }
@@ -363,7 +363,7 @@ async fn the_same_seed_gives_the_same_faults_and_request_ids() {
 #[tokio::test]
 async fn a_request_counts_on_arrival_though_its_answer_is_late() {
     let emulator = start(Settings {
-        latency: std::time::Duration::from_mins(10),
+        latency: super::Latency::steady(std::time::Duration::from_mins(10)),
         ..Settings::default()
     })
     .await;

@@ -12,7 +12,7 @@
 //! | --- | --- |
 //! | [`operation`] | names, paths and quotas of the operations |
 //! | [`shapes`], [`error`] | what they take, give and refuse |
-//! | [`quota`], [`faults`] | token buckets; what goes wrong, drawn by seed |
+//! | [`quota`], [`latency`], [`faults`] | token buckets; how long an answer takes; what goes wrong; drawn by seed |
 //! | [`store`], `validate` | what exists; what is a valid request |
 //! | [`state`], `work` | request, now → answer: the front that checks, and what the operations do |
 //! | `wire`, `connection`, `http`, [`tally`] | bytes, connections, requests and their counts |
@@ -23,6 +23,7 @@ mod connection;
 pub mod error;
 pub mod faults;
 mod http;
+pub mod latency;
 pub mod operation;
 pub mod quota;
 pub mod shapes;
@@ -46,6 +47,7 @@ use tokio::task::JoinHandle;
 use self::connection::{Door, Ending};
 use self::faults::Fault;
 use self::http::Desk;
+use self::latency::Latency;
 use self::tally::Tally;
 
 /// How the emulated account behaves.
@@ -54,12 +56,16 @@ pub struct Settings {
     /// The quota of `CreateSignalingChannel` for each Region, in requests a second, 0.1 to 1,000,000. The other
     /// operations keep the quotas of the service.
     pub rate: f64,
-    /// How many creates may come at once, at least 1.
+    /// How many creates may come at once, at least 1. Without meaning where creates are counted in windows.
     pub burst: u32,
+    /// Whether creates are counted in fixed windows of a second instead of a token bucket.
+    pub window: bool,
+    /// How the quota of `CreateSignalingChannel` changes.
+    pub rate_changes: Vec<RateChange>,
     /// The most channels in a Region.
     pub channel_limit: usize,
     /// How long after its arrival a request is answered.
-    pub latency: Duration,
+    pub latency: Latency,
     /// How long a channel is CREATING.
     pub active_after: Duration,
     /// How long a channel is DELETING.
@@ -80,8 +86,10 @@ impl Default for Settings {
         Self {
             rate: 50.0,
             burst: 50,
+            window: false,
+            rate_changes: Vec::new(),
             channel_limit: 10_000,
-            latency: Duration::from_millis(80),
+            latency: Latency::steady(Duration::from_millis(80)),
             active_after: Duration::ZERO,
             deleting_for: Duration::ZERO,
             faults: Vec::new(),
@@ -90,6 +98,15 @@ impl Default for Settings {
             seed: 0,
         }
     }
+}
+
+/// A change of the quota while the emulator runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RateChange {
+    /// How long after the first create.
+    pub after: Duration,
+    /// The quota from then on, in requests a second in each Region.
+    pub rate: f64,
 }
 
 /// Why the emulator did not start.

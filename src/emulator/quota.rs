@@ -1,17 +1,26 @@
-//! Token buckets, in the arithmetic of GCRA: a bucket is one number, the instant at which it will be full again.
+//! Token buckets, in the arithmetic of GCRA: a bucket is one number, the instant at which it will be full again. With the
+//! same number fixed windows are counted: there it is the instant up to which the window's tokens have been handed out.
 //! Pure: time comes as an argument, and whole nanoseconds keep the sums exact.
 
 use std::time::Duration;
 
-const NANOS_PER_SECOND: f64 = 1e9;
+const SECOND: u64 = 1_000_000_000;
 
 /// A rate and how much of it may come at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
     /// Nanoseconds in which one token grows.
     interval: u64,
-    /// How far before its time a token may be had: `(burst - 1) × interval`.
-    lead: u64,
+    refill: Refill,
+}
+
+/// When tokens come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refill {
+    /// One by one. A token may be had so many nanoseconds before its time: `(burst - 1) × interval`.
+    Steady { lead: u64 },
+    /// All at once, whenever a window of so many nanoseconds begins.
+    Window { length: u64 },
 }
 
 impl Quota {
@@ -24,20 +33,25 @@ impl Quota {
     /// [`Self::FASTEST`] counts as the nearest of them, no number as the slowest, a burst of 0 as 1.
     #[must_use]
     pub fn per_second(rate: f64, burst: u32) -> Self {
-        let rate = if rate.is_nan() {
-            Self::SLOWEST
-        } else {
-            rate.clamp(Self::SLOWEST, Self::FASTEST)
-        };
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "the rate's bounds keep it between 1e3 and 1e10"
-        )]
-        let interval = (NANOS_PER_SECOND / rate).round() as u64;
+        let interval = interval(rate);
         Self {
             interval,
-            lead: u64::from(burst.saturating_sub(1)) * interval,
+            refill: Refill::Steady {
+                lead: u64::from(burst.saturating_sub(1)) * interval,
+            },
+        }
+    }
+
+    /// A quota that is counted in fixed windows of a second (or, below one request a second, of one request's time):
+    /// all tokens come at a window's beginning, and what is left of them is lost at its end.
+    #[must_use]
+    pub fn per_window(rate: f64) -> Self {
+        let interval = interval(rate);
+        Self {
+            interval,
+            refill: Refill::Window {
+                length: SECOND.max(interval),
+            },
         }
     }
 
@@ -53,6 +67,22 @@ impl Quota {
     }
 }
 
+/// Rounded down, so that a window of a second holds the whole rate.
+fn interval(rate: f64) -> u64 {
+    let rate = if rate.is_nan() {
+        Quota::SLOWEST
+    } else {
+        rate.clamp(Quota::SLOWEST, Quota::FASTEST)
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the rate's bounds keep it between 1e3 and 1e10"
+    )]
+    let interval = (1e9 / rate) as u64;
+    interval
+}
+
 /// A bucket, full at first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bucket {
@@ -64,12 +94,33 @@ impl Bucket {
     /// Whether there is a token at `now` (since the Unix epoch).
     #[must_use]
     pub fn has_token(self, quota: Quota, now: Duration) -> bool {
-        self.full_at <= nanos(now).saturating_add(quota.lead)
+        let now = nanos(now);
+        match quota.refill {
+            Refill::Steady { lead } => self.full_at <= now.saturating_add(lead),
+            Refill::Window { length } => {
+                let begin = now - now % length;
+                let used = self.full_at.saturating_sub(begin);
+                used.saturating_add(quota.interval) <= length
+            }
+        }
     }
 
     /// Takes a token; to be asked for first with [`Self::has_token`].
     pub fn take(&mut self, quota: Quota, now: Duration) {
-        self.full_at = self.full_at.max(nanos(now)).saturating_add(quota.interval);
+        let now = nanos(now);
+        let empty_until = match quota.refill {
+            Refill::Steady { .. } => now,
+            Refill::Window { length } => now - now % length,
+        };
+        self.full_at = self.full_at.max(empty_until).saturating_add(quota.interval);
+    }
+
+    /// The quota has changed at `now`: as many tokens are missing as before, and grow at the new rate.
+    pub fn change(&mut self, from: Quota, to: Quota, now: Duration) {
+        let now = nanos(now);
+        let missing = u128::from(self.full_at.saturating_sub(now));
+        let missing = missing * u128::from(to.interval) / u128::from(from.interval.max(1));
+        self.full_at = now.saturating_add(u64::try_from(missing).unwrap_or(u64::MAX));
     }
 }
 
@@ -144,6 +195,36 @@ mod tests {
         assert_eq!(
             taken(&mut bucket, quota, START + Duration::from_hours(1), 99),
             5
+        );
+    }
+
+    #[test]
+    fn a_window_brings_all_its_tokens_at_its_beginning_and_keeps_none() {
+        let quota = Quota::per_window(7.0);
+        let mut bucket = Bucket::default();
+        let at = |millis| START + Duration::from_millis(millis);
+        assert_eq!(taken(&mut bucket, quota, at(0), 99), 7);
+        assert_eq!(taken(&mut bucket, quota, at(999), 99), 0);
+        assert_eq!(taken(&mut bucket, quota, at(1_900), 3), 3);
+        assert_eq!(taken(&mut bucket, quota, at(1_999), 99), 4);
+        assert_eq!(taken(&mut bucket, quota, at(9_500), 99), 7);
+        let slow = Quota::per_window(0.1);
+        let mut bucket = Bucket::default();
+        assert_eq!(taken(&mut bucket, slow, at(0), 99), 1);
+        assert_eq!(taken(&mut bucket, slow, at(9_999), 99), 0);
+        assert_eq!(taken(&mut bucket, slow, at(10_000), 99), 1);
+    }
+
+    #[test]
+    fn a_changed_quota_goes_on_from_the_tokens_that_are_there() {
+        let (slow, fast) = (Quota::per_second(50.0, 50), Quota::per_second(200.0, 50));
+        let mut bucket = Bucket::default();
+        assert_eq!(taken(&mut bucket, slow, START, 20), 20);
+        bucket.change(slow, fast, START);
+        assert_eq!(taken(&mut bucket, fast, START, 99), 30);
+        assert_eq!(
+            taken(&mut bucket, fast, START + Duration::from_millis(50), 99),
+            10
         );
     }
 

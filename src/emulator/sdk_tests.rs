@@ -24,7 +24,7 @@ fn client(emulator: &Emulator) -> Client {
 #[tokio::test]
 async fn the_sdk_creates_describes_lists_and_deletes() {
     let settings = Settings {
-        latency: std::time::Duration::ZERO,
+        latency: crate::emulator::latency::Latency::steady(std::time::Duration::ZERO),
         ..Settings::default()
     };
     let any_port = "127.0.0.1:0".parse().unwrap();

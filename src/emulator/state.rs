@@ -2,16 +2,16 @@
 //! give the same answers. This is its front, which checks credentials, authorization and quotas; what is a valid request
 //! is known to `validate`, what is then done to `work`, what exists to [`super::store`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use super::Settings;
 use super::error::ApiError;
 use super::operation::Operation;
 use super::quota::{Bucket, Quota};
 use super::shapes::{Request, Response};
 use super::store::{Channel, Store};
 use super::validate;
+use super::{RateChange, Settings};
 use crate::device::{AccountId, Region};
 
 /// Who asks, and where: what the Authorization header says.
@@ -32,6 +32,11 @@ const MOST_ACCESS_KEYS: usize = 10_000;
 #[derive(Debug)]
 pub struct State {
     quotas: [Option<Quota>; Operation::ALL.len()],
+    burst: u32,
+    window: bool,
+    /// Those that are still to come, in order of time.
+    rate_changes: VecDeque<RateChange>,
+    first_create: Option<Duration>,
     per_channel: Quota,
     pub(super) channel_limit: usize,
     pub(super) active_after: Duration,
@@ -49,11 +54,18 @@ impl State {
     #[must_use]
     pub fn new(settings: &Settings, authority: &str) -> Self {
         let quotas = Operation::ALL.map(|operation| match operation {
+            Operation::Create if settings.window => Some(Quota::per_window(settings.rate)),
             Operation::Create => Some(Quota::per_second(settings.rate, settings.burst)),
             other => other.quota().map(Quota::with_burst_of_a_second),
         });
+        let mut rate_changes = settings.rate_changes.clone();
+        rate_changes.sort_by_key(|change| change.after);
         Self {
             quotas,
+            burst: settings.burst,
+            window: settings.window,
+            rate_changes: rate_changes.into(),
+            first_create: None,
             per_channel: Quota::with_burst_of_a_second(Operation::PER_CHANNEL),
             channel_limit: settings.channel_limit,
             active_after: settings.active_after,
@@ -92,6 +104,9 @@ impl State {
         }
         self.authorize(caller, request)?;
         self.store(&caller.region)?.settle(now);
+        if request.operation() == Operation::Create {
+            self.change_rate(now);
+        }
         self.take_tokens(now, caller, request)?;
         validate::check(request)?;
         self.work(now, &caller.region, request)
@@ -129,6 +144,31 @@ impl State {
                 AccountId::EMULATOR
             ),
         ))
+    }
+
+    /// Makes the changes of the create quota that are due.
+    fn change_rate(&mut self, now: Duration) {
+        let since_first = now.saturating_sub(*self.first_create.get_or_insert(now));
+        let index = Operation::Create.index();
+        while let Some(change) = self
+            .rate_changes
+            .pop_front_if(|next| next.after <= since_first)
+        {
+            let new = if self.window {
+                Quota::per_window(change.rate)
+            } else {
+                Quota::per_second(change.rate, self.burst)
+            };
+            let old = self
+                .quotas
+                .get_mut(index)
+                .and_then(|quota| quota.replace(new));
+            for store in self.regions.values_mut() {
+                if let (Some(old), Some(bucket)) = (old, store.buckets.get_mut(index)) {
+                    bucket.change(old, new, now);
+                }
+            }
+        }
     }
 
     /// Takes one token of the operation's bucket and one of the channel's, or none of either.

@@ -243,6 +243,49 @@ fn a_channel_made_again_in_the_same_millisecond_has_another_arn() {
 }
 
 #[test]
+fn the_quota_changes_so_long_after_the_first_create() {
+    let changes = [(2, 200.0), (1, 100.0)].map(|(after, rate)| RateChange {
+        after: Duration::from_secs(after),
+        rate,
+    });
+    let mut desk = Desk::new(Settings {
+        burst: 1,
+        rate_changes: changes.to_vec(),
+        ..Settings::default()
+    });
+    // Time before the first create does not count.
+    desk.wait(10_000);
+    let mut granted = [0; 3];
+    for step in 0..3_000_usize {
+        if desk.ask(create(&format!("c{step}"))).is_ok() {
+            granted[step / 1_000] += 1;
+        }
+        desk.wait(1);
+    }
+    assert_eq!(granted, [50, 100, 200]);
+}
+
+#[test]
+fn windows_are_counted_where_asked_for() {
+    let mut desk = Desk::new(Settings {
+        rate: 5.0,
+        window: true,
+        ..Settings::default()
+    });
+    let granted = |desk: &mut Desk| {
+        let names = (0..9).map(|number| format!("c{number}-{}", desk.now.as_millis()));
+        let names: Vec<_> = names.collect();
+        let answers = names.iter().map(|name| desk.ask(create(name)));
+        answers.flatten().count()
+    };
+    assert_eq!(granted(&mut desk), 5);
+    desk.wait(1_000);
+    assert_eq!(granted(&mut desk), 5);
+    desk.wait(900);
+    assert_eq!(granted(&mut desk), 0);
+}
+
+#[test]
 fn a_channel_is_creating_before_it_is_active() {
     let mut desk = Desk::new(Settings {
         active_after: Duration::from_secs(2),

@@ -7,7 +7,7 @@ use crate::support::{Bench, Call, Cloud};
 
 /// A service slow enough to be interrupted.
 fn slow(latency: u64) -> Cloud {
-    Cloud::with(|settings| settings.latency = Duration::from_millis(latency))
+    Cloud::with(|settings| settings.latency.median = Duration::from_millis(latency))
 }
 
 fn paced(bench: &Bench, cloud: &Cloud) -> Call {

@@ -63,7 +63,7 @@ fn drawn(seed: u64) -> Rig {
     emulator.seed = random.u64(..);
     emulator.rate = random.choice([3.0, 50.0, 100.0]).unwrap();
     emulator.burst = random.choice([1, 50]).unwrap();
-    emulator.latency = seconds(random.choice([0.001, 0.08, 1.5]).unwrap());
+    emulator.latency.median = seconds(random.choice([0.001, 0.08, 1.5]).unwrap());
     emulator.deleting_for = seconds(random.f64() * 3.0);
     if random.u8(..4) == 0 {
         // More than can be in flight: else new ones are used up before the first answer proves them.

@@ -83,7 +83,7 @@ impl Sim {
         let fate = Fate {
             act: (world.nature.script)(&ask)
                 .or_else(|| core.faults.draw(emulated(operation)).map(Act::Spoil)),
-            latency: world.nature.emulator.latency.mul_f64(spread),
+            latency: world.nature.emulator.latency.median.mul_f64(spread),
             key: core.first_key + core.generation,
         };
         let flight = Flight {

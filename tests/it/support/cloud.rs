@@ -41,7 +41,7 @@ impl Cloud {
         let mut settings = Settings {
             rate: 1_000_000.0,
             burst: 1_000_000,
-            latency: Duration::ZERO,
+            latency: kvs_fleet::emulator::latency::Latency::steady(Duration::ZERO),
             ..Settings::default()
         };
         change(&mut settings);
