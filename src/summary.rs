@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use crate::codes;
+use crate::figures;
 use crate::tally::{Counts, Requests, Totals};
 use pace::Pace;
 
@@ -126,12 +127,13 @@ impl Summary {
             parts.push(format!("{open} to go"));
         }
         let lead = match (self.exit_code, self.reason) {
-            (0, _) => "done",
-            (3, _) => "complete, with exceptions",
-            (_, "limit") => "stopped at --limit",
-            _ => "stopped",
+            (0, _) => "done in",
+            (3, _) => "complete, with exceptions, in",
+            (_, "limit") => "stopped at --limit after",
+            _ => "stopped after",
         };
-        format!("{lead}: {}", parts.join(", "))
+        let took = figures::took(self.duration);
+        format!("{lead} {took}: {}", parts.join(", "))
     }
 
     fn pace(&self) -> Pace<'_> {
@@ -140,7 +142,6 @@ impl Summary {
             creates: self.counts.creates,
             totals: &self.totals,
             ceiling: self.ceiling,
-            duration: self.duration,
         }
     }
 
@@ -284,11 +285,11 @@ mod tests {
         };
         assert_eq!(
             summary.lines().join("\n"),
-            "complete, with exceptions: 998 created, 0 existed, 2 failed, 3 invalid\n  \
+            "complete, with exceptions, in 20.4 s: 998 created, 0 existed, 2 failed, 3 invalid\n  \
              2 failed with OutcomeUnknown: run again: the next run asks the service whether the channel exists\n  \
              3 invalid: their rows in the results file say why\n  \
              49.9 channels a second, 48.5/s in force at the end, 50.0/s granted, at most 50; 0.50 % of creates \
-             throttled; 20.4 s in all\n  \
+             throttled\n  \
              results: devices.results.csv"
         );
         let json = summary.to_json();

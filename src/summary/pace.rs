@@ -1,8 +1,6 @@
 //! The pace of a run that has ended, in lines for the person: what was achieved, what was in force, what the service
 //! granted, and what follows from that.
 
-use std::time::Duration;
-
 use crate::figures;
 use crate::tally::{LaneTotals, Requests, Totals};
 
@@ -16,8 +14,6 @@ pub(super) struct Pace<'a> {
     pub(super) creates: Requests,
     pub(super) totals: &'a Totals,
     pub(super) ceiling: Option<f64>,
-    /// How long the run took, listing and all.
-    pub(super) duration: Duration,
 }
 
 impl Pace<'_> {
@@ -38,12 +34,7 @@ impl Pace<'_> {
                 );
             }
         }
-        let all = format!(
-            "  {}; {}; {} in all",
-            parts.join(", "),
-            throttled(&self.creates),
-            figures::took(self.duration)
-        );
+        let all = format!("  {}; {}", parts.join(", "), throttled(&self.creates));
         let each = lanes.iter().filter(|_| lanes.len() > 1);
         let hint = self.hint().map(|hint| format!("  {hint}"));
         std::iter::once(all)
@@ -139,6 +130,8 @@ fn throttled(creates: &Requests) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::device::Region;
 
@@ -169,7 +162,6 @@ mod tests {
             },
             totals: &totals,
             ceiling,
-            duration: Duration::from_millis(20_400),
         };
         pace.lines().join("\n")
     }
@@ -179,13 +171,11 @@ mod tests {
         let region = |rate, grant| vec![lane("eu-central-1", Some(49.87), rate, grant)];
         assert_eq!(
             lines(Some(50.0), region(50.0, None)),
-            "  49.9 channels a second, 50.0/s in force at the end, at most 50; 0.50 % of creates throttled; 20.4 s in \
-             all"
+            "  49.9 channels a second, 50.0/s in force at the end, at most 50; 0.50 % of creates throttled"
         );
         assert_eq!(
             lines(None, region(198.0, Some(201.2))),
-            "  49.9 channels a second, 198/s in force at the end, 201/s granted; 0.50 % of creates throttled; 20.4 s \
-             in all"
+            "  49.9 channels a second, 198/s in force at the end, 201/s granted; 0.50 % of creates throttled"
         );
     }
 
@@ -197,7 +187,7 @@ mod tests {
         ];
         assert_eq!(
             lines(Some(50.0), lanes),
-            "  86.7 channels a second, in 2 Regions, at most 50 in each; 0.50 % of creates throttled; 20.4 s in all\n    \
+            "  86.7 channels a second, in 2 Regions, at most 50 in each; 0.50 % of creates throttled\n    \
              eu-central-1: 49.9/s achieved, 50.0/s in force at the end; 0 % of creates throttled\n    \
              us-east-1: 36.8/s achieved, 36.1/s in force at the end, 37.2/s granted; 0.50 % of creates throttled\n  \
              the service granted about 37/s in us-east-1 of the 50/s allowed: others share this quota, or it is lower"
