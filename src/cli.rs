@@ -77,14 +77,23 @@ pub enum Command {
     ///
     /// The results file is the journal as well: run the same command again to resume. Finished devices are skipped,
     /// failed ones are tried again.
-    #[command(after_help = PROVISION_EXAMPLES, mut_args(|arg| arg.hide_env(true)))]
+    #[command(
+        after_help = PROVISION_EXAMPLES,
+        // -1 is a value out of range, not a flag that nobody knows.
+        allow_negative_numbers = true,
+        mut_args(|arg| arg.hide_env(true))
+    )]
     Provision(Box<ProvisionArgs>),
     /// Serve an emulation of the KVS control plane on loopback, for rehearsals and tests
     ///
     /// Answers what can be asked about signaling channels, and who the caller is, as AWS does: with its validation,
     /// error codes and quotas, and with faults on request. Channels live in memory and end with it. The URL goes to
     /// standard output, everything else to standard error. Ctrl-C ends it with exit code 0.
-    #[command(after_help = EMULATOR_EXAMPLES, mut_args(|arg| arg.hide_env(true)))]
+    #[command(
+        after_help = EMULATOR_EXAMPLES,
+        allow_negative_numbers = true,
+        mut_args(|arg| arg.hide_env(true))
+    )]
     Emulator(EmulatorArgs),
 }
 

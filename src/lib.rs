@@ -13,12 +13,14 @@
 //! | [`roster`] | who is known, by device ID and by channel name, and where each one's row is |
 //! | [`plan`] | the manifest minus what is done → the work |
 //! | [`clock`] | what time it is, here and at the service |
+//! | [`figures`] | how rates, shares and durations are written for people |
 //! | [`pace`] | how fast requests may leave: the limiter and its controller |
 //! | [`retry`] | this failure, this attempt → done, wait, give up, stop the run |
 //! | [`service`] | the KVS control plane as a trait, and the AWS SDK behind it |
 //! | [`event`] | what the engine tells |
 //! | [`engine`] | the pipeline: the only module that spawns, sleeps and selects |
 //! | [`results`] | one row, the journal, the atomic finish, the runs log |
+//! | [`tally`] | what has happened so far, in numbers |
 //! | [`progress`], [`summary`] | what the person and the script see |
 //! | [`emulator`] | the service, in process |
 //! | [`cli`], [`commands`] | arguments → validated configuration → the parts wired together |
@@ -49,6 +51,7 @@ pub mod emulator;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod figures;
 pub mod logging;
 pub mod manifest;
 pub mod pace;

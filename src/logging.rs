@@ -67,9 +67,34 @@ impl Console {
         self.lock().bar = Some(bar);
     }
 
-    /// No bar any more.
-    pub fn detach(&self) {
-        self.lock().bar = None;
+    /// No bar any more: it leaves nothing behind.
+    pub fn clear(&self) {
+        let bar = self.lock().bar.take();
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Lets the bar step aside while something is written to its terminal.
+    pub fn aside<R>(&self, write: impl FnOnce() -> R) -> R {
+        let bar = self.lock().bar.clone();
+        match bar {
+            Some(bar) => {
+                let written = bar.suspend(write);
+                self.home();
+                written
+            }
+            None => write(),
+        }
+    }
+
+    /// Puts the cursor in front of the bar's last row. A bar leaves it behind a row that fills the terminal, where the
+    /// `^C` that a terminal shows would begin a row of its own, and the bar be cleared a row too low.
+    pub fn home(&self) {
+        let is_shown = |bar: &ProgressBar| !bar.is_hidden();
+        if self.lock().bar.as_ref().is_some_and(is_shown) {
+            drop(io::stderr().lock().write_all(b"\r"));
+        }
     }
 
     /// Whether a library's message is to be written: the first time.
@@ -128,12 +153,8 @@ impl Drop for Message<'_> {
             return;
         }
         // Nobody may be reading standard error any more; the work goes on all the same.
-        let write = || drop(io::stderr().lock().write_all(&self.text));
-        let bar = self.console.lock().bar.clone();
-        match bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        }
+        self.console
+            .aside(|| drop(io::stderr().lock().write_all(&self.text)));
     }
 }
 

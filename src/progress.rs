@@ -1,5 +1,13 @@
 //! What a person sees while the run goes on: a bar on a terminal, else a plain line every few seconds.
+//!
+//! The bar has two rows, so that all of it fits a terminal of 40 columns:
+//!
+//! ```text
+//! 434/1000 [=====>       ] ETA 12s, 0 failed
+//! 49.9 of 50.0/s, grant 51, 0.1% throttled
+//! ```
 
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +16,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing::info;
 
 use crate::cli::ProgressMode;
+use crate::figures;
 use crate::logging::Console;
 use crate::tally::{Counts, Pace, Tally};
 
@@ -20,7 +29,6 @@ const PLAIN_EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Progress {
     task: Option<tokio::task::JoinHandle<()>>,
-    bar: Option<ProgressBar>,
     console: Console,
 }
 
@@ -34,47 +42,16 @@ impl Progress {
         tally: Arc<Tally>,
         console: Console,
     ) -> Self {
-        match (quiet, resolve(mode)) {
-            (true, _) | (_, ProgressMode::None) => Self {
-                task: None,
-                bar: None,
-                console,
-            },
-            (_, ProgressMode::Bar) => Self::bar(total, tally, console),
-            _ => Self {
-                task: Some(tokio::spawn(plain_lines(total, tally))),
-                bar: None,
-                console,
-            },
-        }
-    }
-
-    fn bar(total: Option<u64>, tally: Arc<Tally>, console: Console) -> Self {
-        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
-        let template = match total {
-            Some(_) => "[{bar:24}] {wide_msg}",
-            None => "{spinner} {wide_msg}",
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("=> "));
-        }
-        console.attach(bar.clone());
-        let task = tokio::spawn({
-            let bar = bar.clone();
-            async move {
-                loop {
-                    let counts = tally.counts();
-                    bar.set_position(counts.finished());
-                    bar.set_message(line(total, &counts, tally.pace(), tally.offline_for()));
-                    tokio::time::sleep(BAR_EVERY).await;
-                }
+        let task = match (quiet, resolve(mode)) {
+            (true, _) | (_, ProgressMode::None) => None,
+            (_, ProgressMode::Bar) => {
+                let bar = bar(total);
+                console.attach(bar.clone());
+                Some(tokio::spawn(draw(bar, total, tally, console.clone())))
             }
-        });
-        Self {
-            task: Some(task),
-            bar: Some(bar),
-            console,
-        }
+            _ => Some(tokio::spawn(plain_lines(total, tally))),
+        };
+        Self { task, console }
     }
 }
 
@@ -83,10 +60,39 @@ impl Drop for Progress {
         if let Some(task) = self.task.take() {
             task.abort();
         }
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-        self.console.detach();
+        self.console.clear();
+    }
+}
+
+fn bar(total: Option<u64>) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+    let template = match total {
+        Some(_) => "{pos}/{len} [{wide_bar}] {prefix}\n{wide_msg}",
+        None => "{spinner} {pos} devices, {prefix}\n{wide_msg}",
+    };
+    // What is wrong with a template a test finds out; indicatif's own bar is one as well.
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style.progress_chars("=> ")),
+        Err(_) => bar,
+    }
+}
+
+async fn draw(bar: ProgressBar, total: Option<u64>, tally: Arc<Tally>, console: Console) {
+    loop {
+        let now = Shown::new(total, &tally);
+        bar.set_prefix(now.outcomes());
+        bar.set_message(now.pace());
+        bar.set_position(now.counts.finished());
+        bar.tick();
+        console.home();
+        tokio::time::sleep(BAR_EVERY).await;
+    }
+}
+
+async fn plain_lines(total: Option<u64>, tally: Arc<Tally>) {
+    loop {
+        tokio::time::sleep(PLAIN_EVERY).await;
+        info!("{}", Shown::new(total, &tally).line());
     }
 }
 
@@ -103,67 +109,244 @@ fn resolve(mode: ProgressMode) -> ProgressMode {
     }
 }
 
-async fn plain_lines(total: Option<u64>, tally: Arc<Tally>) {
-    loop {
-        tokio::time::sleep(PLAIN_EVERY).await;
-        let text = line(total, &tally.counts(), tally.pace(), tally.offline_for());
-        info!("{text}");
+/// The state of the run, to be put into words.
+#[derive(Debug, Default)]
+struct Shown {
+    total: Option<u64>,
+    counts: Counts,
+    pace: Pace,
+    /// For how long there has been no answer.
+    silence: Option<Duration>,
+}
+
+impl Shown {
+    fn new(total: Option<u64>, tally: &Tally) -> Self {
+        Self {
+            total,
+            counts: tally.counts(),
+            pace: tally.pace(),
+            silence: tally.offline_for(),
+        }
+    }
+
+    /// All of it, for a plain line.
+    fn line(&self) -> String {
+        let done = self.counts.finished();
+        let done = match self.total {
+            Some(total) => format!("{done}/{total}"),
+            None => format!("{done} devices"),
+        };
+        format!("{done}, {}; {}", self.outcomes(), self.pace())
+    }
+
+    /// What is to come, and what has gone wrong: `ETA 12s, 0 failed`.
+    fn outcomes(&self) -> String {
+        let failed = format!("{} failed", self.counts.failures());
+        match self.ahead() {
+            Some(ahead) => format!("ETA {}, {failed}", figures::ahead(ahead)),
+            None => failed,
+        }
+    }
+
+    fn ahead(&self) -> Option<Duration> {
+        let ahead = self.pace.ahead.filter(|ahead| !ahead.is_zero());
+        ahead.filter(|_| self.silence.is_none() && self.total.is_some())
+    }
+
+    /// How fast it goes: `49.9 of 50.0/s, grant 51, 0.1% throttled`. At most 40 columns up to 999 a second.
+    fn pace(&self) -> String {
+        let mut text = match self.silence {
+            Some(silence) => format!("no answer for {} s, waiting", silence.as_secs()),
+            None => format!(
+                "{} of {}/s",
+                figures::rate(self.pace.now),
+                figures::rate(self.pace.rate)
+            ),
+        };
+        if let Some(grant) = self.pace.grant {
+            let more = if grant.is_least { "+" } else { "" };
+            let _ = write!(text, ", grant {}{more}", figures::about(grant.per_second));
+        }
+        let share = self.counts.creates.throttled_share();
+        let _ = write!(text, ", {} throttled", short_percent(share));
+        text
     }
 }
 
-/// The state of the run in one line, the most wanted first: a narrow terminal cuts off the rest.
-fn line(total: Option<u64>, counts: &Counts, pace: Pace, offline: Option<Duration>) -> String {
-    let done = counts.finished();
-    let mut parts = vec![match total {
-        Some(total) => format!("{done}/{total}"),
-        None => format!("{done} devices"),
-    }];
-    if let Some(silence) = offline {
-        parts.push(format!("no answer for {} s, waiting", silence.as_secs()));
+/// A percentage in few columns. Rounded up below ten, so that one throttle shows.
+fn short_percent(share: f64) -> String {
+    let tenths = (share * 1_000.0).ceil();
+    if tenths <= 0.0 {
+        "0%".to_owned()
+    } else if tenths < 100.0 {
+        format!("{:.1}%", tenths / 10.0)
     } else {
-        parts.push(format!("{:.1}/s of {:.1}/s", pace.now, pace.limit));
-        if let Some(left) = total.map(|total| total.saturating_sub(done))
-            && pace.now > 0.0
-            && left > 0
-        {
-            #[expect(clippy::cast_precision_loss, reason = "an estimate in seconds")]
-            let seconds = Duration::try_from_secs_f64((left as f64 / pace.now).ceil());
-            parts.push(format!(
-                "ETA {}",
-                humantime::format_duration(seconds.unwrap_or(Duration::MAX))
-            ));
-        }
+        format!("{:.0}%", share * 100.0)
     }
-    parts.push(format!("{} failed", counts.failures()));
-    parts.push(format!("{} throttled", counts.creates.throttled));
-    parts.join("  ")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::Mutex;
+
+    use indicatif::TermLike;
+
     use super::*;
+    use crate::tally::{Grant, Requests};
+
+    /// A run in the middle, throttled now and then.
+    fn shown(total: u64, done: u64, rate: f64) -> Shown {
+        Shown {
+            total: Some(total),
+            counts: Counts {
+                created: done,
+                creates: Requests {
+                    sent: 1_000,
+                    throttled: 1,
+                },
+                ..Counts::default()
+            },
+            pace: Pace {
+                now: rate,
+                rate: rate * 0.98,
+                grant: Some(Grant {
+                    per_second: rate * 1.01,
+                    is_least: false,
+                }),
+                ahead: Some(Duration::from_secs(372)),
+            },
+            silence: None,
+        }
+    }
 
     #[test]
-    fn the_line_says_what_matters_first() {
-        let counts = Counts {
-            created: 412,
-            ..Counts::default()
-        };
-        let pace = Pace {
-            now: 49.84,
-            limit: 50.0,
-        };
+    fn the_line_says_it_all() {
+        let mut now = shown(1_000, 412, 36.84);
         assert_eq!(
-            line(Some(1_000), &counts, pace, None),
-            "412/1000  49.8/s of 50.0/s  ETA 12s  0 failed  0 throttled"
+            now.line(),
+            "412/1000, ETA 6m 12s, 0 failed; 36.8 of 36.1/s, grant 37, 0.1% throttled"
         );
+        now.counts.failed.insert("OutcomeUnknown".into(), 3);
+        now.pace.grant = now.pace.grant.map(|grant| Grant {
+            is_least: true,
+            ..grant
+        });
         assert_eq!(
-            line(Some(1_000), &counts, pace, Some(Duration::from_secs(7))),
-            "412/1000  no answer for 7 s, waiting  0 failed  0 throttled"
+            now.line(),
+            "415/1000, ETA 6m 12s, 3 failed; 36.8 of 36.1/s, grant 37+, 0.1% throttled"
         );
+        now.silence = Some(Duration::from_secs(7));
         assert_eq!(
-            line(None, &counts, Pace::default(), None),
-            "412 devices  0.0/s of 0.0/s  0 failed  0 throttled"
+            now.line(),
+            "415/1000, 3 failed; no answer for 7 s, waiting, grant 37+, 0.1% throttled"
+        );
+        let stream = Shown {
+            counts: Counts {
+                created: 412,
+                ..Counts::default()
+            },
+            ..Shown::default()
+        };
+        assert_eq!(
+            stream.line(),
+            "412 devices, 0 failed; 0 of 0/s, 0% throttled"
+        );
+    }
+
+    #[test]
+    fn one_throttle_shows() {
+        let shown = [0.0, 0.000_001, 0.002, 0.099, 0.0994, 0.5, 1.0].map(short_percent);
+        assert_eq!(shown, ["0%", "0.1%", "0.2%", "9.9%", "10%", "50%", "100%"]);
+    }
+
+    /// A terminal that keeps what is written to it.
+    #[derive(Debug, Clone)]
+    struct Paper {
+        columns: u16,
+        text: Arc<Mutex<String>>,
+    }
+
+    impl TermLike for Paper {
+        fn width(&self) -> u16 {
+            self.columns
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, line: &str) -> io::Result<()> {
+            self.write_str(line)?;
+            self.write_str("\n")
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.text.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The rows of the bar on a terminal of so many columns.
+    fn drawn(now: &Shown, columns: u16) -> Vec<String> {
+        let text = Arc::default();
+        let paper = Paper {
+            columns,
+            text: Arc::clone(&text),
+        };
+        let bar = bar(now.total);
+        bar.set_position(now.counts.finished());
+        bar.set_prefix(now.outcomes());
+        bar.set_message(now.pace());
+        bar.set_draw_target(ProgressDrawTarget::term_like(Box::new(paper)));
+        bar.force_draw();
+        // Each row is filled to the edge, and the next one begins without a line end.
+        let text: Vec<char> = text.lock().unwrap().chars().collect();
+        text.chunks(columns.into())
+            .map(|row| row.iter().collect::<String>().trim_end().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn the_bar_fits_forty_columns_and_eighty() {
+        let now = shown(1_000, 434, 36.84);
+        let pace = "36.8 of 36.1/s, grant 37, 0.1% throttled";
+        let bar = format!(
+            "434/1000 [{}>{}] ETA 6m 12s, 0 failed",
+            "=".repeat(3),
+            " ".repeat(4)
+        );
+        assert_eq!(drawn(&now, 40), [bar.as_str(), pace]);
+        let bar = format!(
+            "434/1000 [{}>{}] ETA 6m 12s, 0 failed",
+            "=".repeat(20),
+            " ".repeat(27)
+        );
+        assert_eq!(drawn(&now, 80), [bar.as_str(), pace]);
+        // A large batch in trouble.
+        let mut now = shown(20_000, 12_345, 0.5);
+        now.counts.failed.insert("Timeout".into(), 12);
+        assert_eq!(drawn(&now, 40).len(), 2);
+        // A stream.
+        now.total = None;
+        assert_eq!(
+            drawn(&now, 40),
+            [
+                "\u{2801} 12357 devices, 12 failed",
+                "0.50 of 0.49/s, grant 0.51, 0.1% throttl"
+            ]
         );
     }
 }

@@ -1,5 +1,7 @@
 //! What a run came to: for the person as text, for scripts as JSON, both from the same values.
 
+mod pace;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -7,7 +9,9 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use crate::codes;
-use crate::tally::{Counts, CreatePhase, Requests};
+use crate::figures;
+use crate::tally::{Counts, Requests, Totals};
+use pace::Pace;
 
 /// The version of the JSON's form. Fields may be added without a new one.
 pub const SCHEMA: u32 = 1;
@@ -44,7 +48,7 @@ pub struct Summary {
     /// What this run did.
     pub counts: Counts,
     /// What creating came to.
-    pub creating: CreatePhase,
+    pub totals: Totals,
     /// The ceiling for creates; none for `--rate auto`.
     pub ceiling: Option<f64>,
     /// When it began.
@@ -56,28 +60,6 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Channels created a second while channels were created.
-    #[must_use]
-    pub fn achieved_rate(&self) -> f64 {
-        let seconds = self.creating.duration.as_secs_f64();
-        if seconds > 0.0 {
-            #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
-            let created = self.counts.created as f64;
-            created / seconds
-        } else {
-            0.0
-        }
-    }
-
-    /// Throttled creates as a share of all creates sent.
-    #[must_use]
-    pub fn throttled_share(&self) -> f64 {
-        let Requests { sent, throttled } = self.counts.creates;
-        #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
-        let share = throttled as f64 / sent.max(1) as f64;
-        share
-    }
-
     /// Whether running the same command again may get further.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
@@ -117,7 +99,7 @@ impl Summary {
             ));
         }
         if self.counts.creates.sent > 0 {
-            lines.push(self.pace_line());
+            lines.extend(self.pace().lines());
         }
         if let Some(results) = &self.results {
             lines.push(format!("  results: {}", results.display()));
@@ -145,25 +127,22 @@ impl Summary {
             parts.push(format!("{open} to go"));
         }
         let lead = match (self.exit_code, self.reason) {
-            (0, _) => "done",
-            (3, _) => "complete, with exceptions",
-            (_, "limit") => "stopped at --limit",
-            _ => "stopped",
+            (0, _) => "done in",
+            (3, _) => "complete, with exceptions, in",
+            (_, "limit") => "stopped at --limit after",
+            _ => "stopped after",
         };
-        format!("{lead}: {}", parts.join(", "))
+        let took = figures::took(self.duration);
+        format!("{lead} {took}: {}", parts.join(", "))
     }
 
-    fn pace_line(&self) -> String {
-        let mut parts = vec![format!("{:.1} channels a second", self.achieved_rate())];
-        if let Some(ceiling) = self.ceiling {
-            parts.push(format!("at most {ceiling} in each Region"));
+    fn pace(&self) -> Pace<'_> {
+        Pace {
+            created: self.counts.created,
+            creates: self.counts.creates,
+            totals: &self.totals,
+            ceiling: self.ceiling,
         }
-        if let Some(grant) = self.creating.grant {
-            parts.push(format!("{grant:.1} granted"));
-        }
-        let throttled = self.throttled_share() * 100.0;
-        parts.push(format!("{throttled:.2} % of creates throttled"));
-        format!("  {}; {} in all", parts.join(", "), tenths(self.duration))
     }
 
     /// The summary as JSON.
@@ -207,15 +186,35 @@ impl Summary {
                 "describe": Sent::from(self.counts.describes),
                 "list": Sent::from(self.counts.lists),
             },
-            "rate": {
-                "achieved": self.achieved_rate(),
-                "ceiling": self.ceiling,
-                "granted": self.creating.grant,
-                "throttled_share": self.throttled_share(),
-            },
+            "rate": self.rate_json(),
             "started_at": self.started_at.map(|at| humantime::format_rfc3339_millis(at).to_string()),
             "duration_seconds": self.duration.as_secs_f64(),
             "resume": self.resume,
+        })
+    }
+
+    fn rate_json(&self) -> serde_json::Value {
+        let lanes = &self.totals.lanes;
+        let regions: Vec<_> = lanes
+            .iter()
+            .map(|lane| {
+                serde_json::json!({
+                    "region": lane.region.as_str(),
+                    "achieved": lane.achieved,
+                    "in_force": lane.rate,
+                    "granted": lane.grant,
+                    "throttled_share": lane.creates.throttled_share(),
+                })
+            })
+            .collect();
+        serde_json::json!({
+            "achieved": self.totals.achieved,
+            "creating_seconds": self.totals.creating.as_secs_f64(),
+            "ceiling": self.ceiling,
+            "in_force": lanes.iter().map(|lane| lane.rate).reduce(|sum, rate| sum + rate),
+            "granted": lanes.iter().filter_map(|lane| lane.grant).reduce(f64::max),
+            "throttled_share": self.counts.creates.throttled_share(),
+            "regions": regions,
         })
     }
 
@@ -246,18 +245,11 @@ fn path(path: Option<&Path>) -> Option<String> {
     path.map(|path| path.to_string_lossy().into_owned())
 }
 
-/// A duration in words, to the tenth of a second while that matters.
-fn tenths(duration: Duration) -> String {
-    if duration < Duration::from_mins(1) {
-        format!("{:.1} s", duration.as_secs_f64())
-    } else {
-        humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::Region;
+    use crate::tally::LaneTotals;
 
     #[test]
     fn says_what_happened_and_what_to_do() {
@@ -265,9 +257,19 @@ mod tests {
             exit_code: 3,
             reason: "complete",
             listed: 1_003,
-            creating: CreatePhase {
-                duration: Duration::from_secs(20),
-                grant: Some(49.97),
+            totals: Totals {
+                creating: Duration::from_secs(20),
+                achieved: Some(49.9),
+                lanes: vec![LaneTotals {
+                    region: Region::parse("eu-central-1").unwrap(),
+                    creates: Requests {
+                        sent: 1_000,
+                        throttled: 5,
+                    },
+                    achieved: Some(49.9),
+                    rate: 48.47,
+                    grant: Some(49.97),
+                }],
             },
             ceiling: Some(50.0),
             duration: Duration::from_millis(20_400),
@@ -283,15 +285,34 @@ mod tests {
         };
         assert_eq!(
             summary.lines().join("\n"),
-            "complete, with exceptions: 998 created, 0 existed, 2 failed, 3 invalid\n  \
+            "complete, with exceptions, in 20.4 s: 998 created, 0 existed, 2 failed, 3 invalid\n  \
              2 failed with OutcomeUnknown: run again: the next run asks the service whether the channel exists\n  \
              3 invalid: their rows in the results file say why\n  \
-             49.9 channels a second, at most 50 in each Region, 50.0 granted, 0.50 % of creates throttled; 20.4 s in all\n  \
+             49.9 channels a second, 48.5/s in force at the end, 50.0/s granted, at most 50; 0.50 % of creates \
+             throttled\n  \
              results: devices.results.csv"
         );
         let json = summary.to_json();
         assert_eq!(json["retryable"], true);
         assert_eq!(json["devices"]["created"], 998);
         assert_eq!(json["requests"]["create"]["throttled"], 5);
+        assert_eq!(
+            json["rate"],
+            serde_json::json!({
+                "achieved": 49.9,
+                "creating_seconds": 20.0,
+                "ceiling": 50.0,
+                "in_force": 48.47,
+                "granted": 49.97,
+                "throttled_share": 0.005,
+                "regions": [{
+                    "region": "eu-central-1",
+                    "achieved": 49.9,
+                    "in_force": 48.47,
+                    "granted": 49.97,
+                    "throttled_share": 0.005,
+                }],
+            })
+        );
     }
 }

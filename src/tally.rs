@@ -1,6 +1,8 @@
 //! What has happened so far, in numbers: a listener that counts. Shows nothing.
 
-use std::collections::{BTreeMap, VecDeque};
+mod lane;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,12 +10,9 @@ use tokio::time::Instant;
 
 use crate::device::Region;
 use crate::event::{Event, Listener};
-use crate::pace::limiter::Limiter;
 use crate::results::record::{Row, Status};
 use crate::service::Operation;
-
-/// The rate "now" is taken over this long.
-const WINDOW: Duration = Duration::from_secs(5);
+use lane::{Lane, Phase, achieved};
 
 /// Requests of one operation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,6 +21,16 @@ pub struct Requests {
     pub sent: u64,
     /// Throttled.
     pub throttled: u64,
+}
+
+impl Requests {
+    /// The throttled ones as a share of all, from 0 to 1.
+    #[must_use]
+    pub fn throttled_share(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
+        let share = self.throttled as f64 / self.sent.max(1) as f64;
+        share
+    }
 }
 
 /// The numbers at one instant.
@@ -59,22 +68,53 @@ impl Counts {
     }
 }
 
-/// How fast it goes at one instant.
-#[derive(Debug, Clone, Copy, Default)]
+/// How fast it goes at one instant, in all Regions together.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Pace {
-    /// Channels created a second over the last seconds.
+    /// Channels created a second over the last seconds, in the Regions that still create.
     pub now: f64,
-    /// The rate in force, of all Regions that still create.
-    pub limit: f64,
+    /// The rate in force in these.
+    pub rate: f64,
+    /// What the service grants in these, where a throttle has measured it.
+    pub grant: Option<Grant>,
+    /// How long the rest will take, where there is any telling.
+    pub ahead: Option<Duration>,
 }
 
-/// What creating came to over the whole run.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct CreatePhase {
-    /// From the first create request to the last outcome.
-    pub duration: Duration,
-    /// The highest grant measured in a Region, in requests a second; none where nothing was throttled.
+/// What the service grants several Regions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Grant {
+    /// Requests a second, in all Regions together.
+    pub per_second: f64,
+    /// A Region that was never throttled is in it with the rate in force, and may be granted more.
+    pub is_least: bool,
+}
+
+/// What creating came to in one Region.
+#[derive(Debug, Clone)]
+pub struct LaneTotals {
+    /// The Region.
+    pub region: Region,
+    /// Create requests.
+    pub creates: Requests,
+    /// Channels created a second, from the first create to the last; none for a burst of less than a second or fewer
+    /// than 20 channels.
+    pub achieved: Option<f64>,
+    /// The rate in force at the end, in requests a second.
+    pub rate: f64,
+    /// The grant last measured, in requests a second; none where nothing was throttled.
     pub grant: Option<f64>,
+}
+
+/// What creating came to.
+#[derive(Debug, Clone, Default)]
+pub struct Totals {
+    /// From the first create request to the last, or to the last channel: the listing before it is not in it.
+    pub creating: Duration,
+    /// Channels created a second in that time; none for a burst of less than a second or fewer than 20 channels.
+    pub achieved: Option<f64>,
+    /// Each Region's part.
+    pub lanes: Vec<LaneTotals>,
 }
 
 /// Counts events.
@@ -87,35 +127,9 @@ pub struct Tally {
 #[derive(Debug, Default)]
 struct Inner {
     counts: Counts,
-    recent: VecDeque<(Instant, u64)>,
-    lanes: Vec<LaneView>,
+    lanes: Vec<Lane>,
+    phase: Phase,
     offline_since: Option<Instant>,
-    first_create: Option<Instant>,
-    last_create: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct LaneView {
-    region: Region,
-    limiter: Arc<Limiter>,
-    working: bool,
-    creates: Requests,
-    created: u64,
-    first_create: Option<Instant>,
-    last_create: Option<Instant>,
-}
-
-/// What creating came to in one Region.
-#[derive(Debug, Clone)]
-pub struct LaneTotals {
-    /// The Region.
-    pub region: Region,
-    /// Create requests.
-    pub creates: Requests,
-    /// Channels created a second, from the first request to the last channel.
-    pub achieved: f64,
-    /// The grant last measured, in requests a second; none where nothing was throttled.
-    pub grant: Option<f64>,
 }
 
 impl Tally {
@@ -140,31 +154,23 @@ impl Tally {
         self.lock().counts.clone()
     }
 
+    /// So many devices are to be done in a Region: with that it can be said how long they will take.
+    pub fn plan(&self, region: &Region, devices: u64) {
+        let lane = Lane::new(region.clone(), Some(devices));
+        self.lock().lanes.push(lane);
+    }
+
     /// How fast channels are being made now.
     #[must_use]
     pub fn pace(&self) -> Pace {
-        let mut inner = self.lock();
         let now = Instant::now();
-        while inner
-            .recent
-            .front()
-            .is_some_and(|(at, _)| now.duration_since(*at) > WINDOW)
-        {
-            inner.recent.pop_front();
-        }
-        let made: u64 = inner.recent.iter().map(|(_, made)| made).sum();
-        let since_first = inner
-            .first_create
-            .map_or(Duration::ZERO, |first| now.duration_since(first));
-        let window = since_first.min(WINDOW).as_secs_f64().max(0.5);
-        let working = inner.lanes.iter().filter(|lane| lane.working);
+        let mut inner = self.lock();
+        let working = inner.lanes.iter_mut().filter(|lane| lane.is_working());
         Pace {
-            #[expect(clippy::cast_precision_loss, reason = "a count of a few seconds")]
-            now: made as f64 / window,
-            // An empty sum of floats is -0.
-            limit: working
-                .map(|lane| lane.limiter.rate())
-                .fold(0.0, |sum, rate| sum + rate),
+            now: sum(working.map(|lane| lane.achieved_lately(now))),
+            rate: sum(inner.working().map(Lane::rate)),
+            grant: inner.grant(),
+            ahead: inner.ahead(now),
         }
     }
 
@@ -176,30 +182,15 @@ impl Tally {
 
     /// What creating came to.
     #[must_use]
-    pub fn create_phase(&self) -> CreatePhase {
+    pub fn totals(&self) -> Totals {
         let inner = self.lock();
-        let duration = inner
-            .first_create
-            .zip(inner.last_create)
-            .map_or(Duration::ZERO, |(first, last)| last.duration_since(first));
-        let grants = inner.lanes.iter().filter_map(|lane| lane.limiter.grant());
-        CreatePhase {
-            duration,
-            grant: grants.reduce(f64::max),
+        let creating = inner.phase.duration();
+        let begun = inner.lanes.iter().filter(|lane| lane.has_begun());
+        Totals {
+            creating,
+            achieved: achieved(inner.counts.created, creating),
+            lanes: begun.map(Lane::totals).collect(),
         }
-    }
-
-    /// What creating came to in each Region.
-    #[must_use]
-    pub fn lanes(&self) -> Vec<LaneTotals> {
-        let inner = self.lock();
-        let lanes = inner.lanes.iter().map(|lane| LaneTotals {
-            region: lane.region.clone(),
-            creates: lane.creates,
-            achieved: per_second(lane.created, lane.first_create, lane.last_create),
-            grant: lane.limiter.grant(),
-        });
-        lanes.collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -207,16 +198,9 @@ impl Tally {
     }
 }
 
-fn per_second(count: u64, first: Option<Instant>, last: Option<Instant>) -> f64 {
-    let time = first
-        .zip(last)
-        .map_or(Duration::ZERO, |(first, last)| last.duration_since(first));
-    if time.is_zero() {
-        return 0.0;
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
-    let count = count as f64;
-    count / time.as_secs_f64()
+/// An empty sum of floats is -0, which shows.
+fn sum(rates: impl Iterator<Item = f64>) -> f64 {
+    rates.fold(0.0, |sum, rate| sum + rate)
 }
 
 impl Default for Tally {
@@ -234,36 +218,63 @@ impl Inner {
         }
     }
 
-    fn lane(&mut self, region: &str) -> Option<&mut LaneView> {
+    fn lane(&mut self, region: &str) -> Option<&mut Lane> {
         self.lanes
             .iter_mut()
             .find(|lane| lane.region.as_str() == region)
     }
 
-    fn created(&mut self, region: &str, now: Instant) {
-        self.counts.created += 1;
-        if let Some(lane) = self.lane(region) {
-            lane.created += 1;
-            lane.last_create = Some(now);
-        }
-        self.last_create = Some(now);
-        // Tenths of a second are fine enough to show, and bound what is kept at any rate.
-        match self.recent.back_mut() {
-            Some((at, made)) if now.duration_since(*at) < Duration::from_millis(100) => *made += 1,
-            _ => self.recent.push_back((now, 1)),
+    /// Something became of a create request.
+    fn create(&mut self, region: &Region, of_lane: fn(&mut Lane, Instant)) {
+        let now = Instant::now();
+        self.phase.note(now);
+        if let Some(lane) = self.lane(region.as_str()) {
+            of_lane(lane, now);
         }
     }
 
+    /// The Regions that create.
+    fn working(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().filter(|lane| lane.is_working())
+    }
+
+    fn grant(&self) -> Option<Grant> {
+        self.working().find_map(Lane::grant)?;
+        Some(Grant {
+            per_second: sum(self
+                .working()
+                .map(|lane| lane.grant().unwrap_or(lane.rate()))),
+            is_least: self.working().any(|lane| lane.grant().is_none()),
+        })
+    }
+
+    /// The Regions go on side by side: all is done when the last one is.
+    fn ahead(&self, now: Instant) -> Option<Duration> {
+        let each: Option<Vec<Duration>> = self.lanes.iter().map(|lane| lane.ahead(now)).collect();
+        each?.into_iter().max()
+    }
+
     fn recorded(&mut self, row: &Row) {
+        let now = Instant::now();
         match row.status {
-            Status::Created => self.created(&row.region, Instant::now()),
+            Status::Created => self.counts.created += 1,
             Status::Exists => self.counts.exists += 1,
             Status::Failed => {
                 let code = row.error_code.clone();
                 *self.counts.failed.entry(code).or_default() += 1;
             }
-            Status::Invalid => self.counts.invalid += 1,
-            Status::Deleted => {}
+            Status::Invalid => {
+                self.counts.invalid += 1;
+                return;
+            }
+            Status::Deleted => return,
+        }
+        let is_created = row.status == Status::Created;
+        if is_created {
+            self.phase.note(now);
+        }
+        if let Some(lane) = self.lane(&row.region) {
+            lane.finish(is_created, now);
         }
     }
 }
@@ -272,37 +283,29 @@ impl Listener for Tally {
     fn tell(&self, event: &Event<'_>) {
         let mut inner = self.lock();
         match event {
-            Event::LaneStarted { region, limiter } => inner.lanes.push(LaneView {
-                region: (*region).clone(),
-                limiter: Arc::clone(limiter),
-                working: true,
-                creates: Requests::default(),
-                created: 0,
-                first_create: None,
-                last_create: None,
-            }),
+            Event::LaneStarted { region, limiter } => {
+                if inner.lane(region.as_str()).is_none() {
+                    inner.lanes.push(Lane::new((*region).clone(), None));
+                }
+                if let Some(lane) = inner.lane(region.as_str()) {
+                    lane.begin(Arc::clone(limiter));
+                }
+            }
             Event::LaneEnded { region } => {
-                for lane in &mut inner.lanes {
-                    lane.working &= lane.region != **region;
+                if let Some(lane) = inner.lane(region.as_str()) {
+                    lane.end();
                 }
             }
             Event::Sent { region, operation } => {
                 inner.requests(*operation).sent += 1;
                 if *operation == Operation::Create {
-                    let now = Instant::now();
-                    inner.first_create.get_or_insert(now);
-                    if let Some(lane) = inner.lane(region.as_str()) {
-                        lane.creates.sent += 1;
-                        lane.first_create.get_or_insert(now);
-                    }
+                    inner.create(region, Lane::send);
                 }
             }
             Event::Throttled { region, operation } => {
                 inner.requests(*operation).throttled += 1;
-                if *operation == Operation::Create
-                    && let Some(lane) = inner.lane(region.as_str())
-                {
-                    lane.creates.throttled += 1;
+                if *operation == Operation::Create {
+                    inner.create(region, Lane::throttle);
                 }
             }
             Event::Offline { .. } => inner.offline_since = Some(Instant::now()),
@@ -311,5 +314,132 @@ impl Listener for Tally {
             Event::Recorded { row } => inner.recorded(row),
             Event::Listed { .. } | Event::Retried { .. } | Event::Warning { .. } => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pace::controller::Controller;
+    use crate::pace::limiter::Limiter;
+
+    fn region(name: &str) -> Region {
+        Region::parse(name).unwrap()
+    }
+
+    /// A limiter that has measured this grant, or none.
+    async fn limiter(ceiling: f64, grant: Option<u32>) -> Arc<Limiter> {
+        let limiter = Limiter::new(Controller::new(Some(ceiling), 1));
+        if let Some(grant) = grant {
+            let first = limiter.acquire().await;
+            for _ in 0..grant {
+                limiter.accepted(first);
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            limiter.throttled(limiter.acquire().await);
+        }
+        Arc::new(limiter)
+    }
+
+    fn begin(tally: &Tally, name: &str, limiter: Arc<Limiter>) {
+        let region = &region(name);
+        tally.tell(&Event::LaneStarted { region, limiter });
+    }
+
+    fn sent(tally: &Tally, name: &str) {
+        tally.tell(&Event::Sent {
+            region: &region(name),
+            operation: Operation::Create,
+        });
+    }
+
+    fn recorded(tally: &Tally, name: &str, status: Status) {
+        let row = Row {
+            device_id: "CAM-1".into(),
+            channel_name: "CAM-1".into(),
+            region: name.into(),
+            status,
+            channel_arn: None,
+            attempts: 1,
+            started_at: None,
+            finished_at: None,
+            error_code: "Timeout".into(),
+            error_message: Box::default(),
+            request_id: Box::default(),
+        };
+        tally.tell(&Event::Recorded { row: &row });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn regions_that_create_are_summed_and_the_slowest_is_waited_for() {
+        let tally = Tally::new();
+        tally.plan(&region("eu-central-1"), 900);
+        tally.plan(&region("us-east-1"), 100);
+        assert_eq!(tally.pace(), Pace::default());
+        begin(&tally, "eu-central-1", limiter(50.0, None).await);
+        begin(&tally, "us-east-1", limiter(50.0, None).await);
+        let pace = tally.pace();
+        assert!((pace.rate - 100.0).abs() < 1e-9, "{pace:?}");
+        assert_eq!(pace.ahead, Some(Duration::from_secs(18)));
+        let region = &region("eu-central-1");
+        tally.tell(&Event::LaneEnded { region });
+        let pace = tally.pace();
+        assert!((pace.rate - 50.0).abs() < 1e-9, "{pace:?}");
+        assert_eq!(pace.ahead, Some(Duration::from_secs(2)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_region_that_was_never_throttled_makes_the_grant_a_least_one() {
+        let tally = Tally::new();
+        begin(&tally, "eu-central-1", limiter(50.0, None).await);
+        assert_eq!(tally.pace().grant, None);
+        begin(&tally, "us-east-1", limiter(50.0, Some(30)).await);
+        let Grant {
+            per_second,
+            is_least,
+        } = tally.pace().grant.unwrap();
+        assert!((79.0..81.0).contains(&per_second), "{per_second}");
+        assert!(is_least);
+        let region = &region("eu-central-1");
+        tally.tell(&Event::LaneEnded { region });
+        let grant = tally.pace().grant.unwrap();
+        assert!((29.0..31.0).contains(&grant.per_second) && !grant.is_least);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rate_achieved_is_of_the_creates_alone() {
+        let tally = Tally::new();
+        begin(&tally, "eu-central-1", limiter(50.0, None).await);
+        // Listing and adopting are no creates, however long they take.
+        recorded(&tally, "eu-central-1", Status::Exists);
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        for _ in 0..100 {
+            sent(&tally, "eu-central-1");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            recorded(&tally, "eu-central-1", Status::Created);
+        }
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        recorded(&tally, "eu-central-1", Status::Failed);
+        let totals = tally.totals();
+        assert_eq!(totals.creating, Duration::from_secs(2));
+        assert_eq!(totals.achieved, Some(50.0));
+        assert_eq!(totals.lanes[0].achieved, Some(50.0));
+        assert_eq!(tally.counts().finished(), 102);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_creates_were_only_throttled_is_time_of_creating() {
+        let tally = Tally::new();
+        begin(&tally, "eu-central-1", limiter(50.0, None).await);
+        for _ in 0..20 {
+            sent(&tally, "eu-central-1");
+            recorded(&tally, "eu-central-1", Status::Created);
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        tally.tell(&Event::Throttled {
+            region: &region("eu-central-1"),
+            operation: Operation::Create,
+        });
+        assert_eq!(tally.totals().achieved, Some(2.0));
     }
 }

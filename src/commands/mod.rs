@@ -1,6 +1,7 @@
 //! One file a subcommand: arguments → validated configuration → the parts wired together.
 
 pub mod emulator;
+mod environment;
 pub mod provision;
 
 use std::ffi::OsString;
@@ -24,20 +25,25 @@ pub fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            report(&format!("cannot start: {error}"));
+            say("error", &format!("cannot start: {error}"));
             return ExitCode::from(1);
         }
     };
     let code = runtime.block_on(async {
         match cli.command {
             Command::Provision(args) => provision::run(*args).await,
-            Command::Emulator(args) => match emulator::run(args).await {
-                Ok(()) => 0,
-                Err(error) => {
-                    report(&error.to_string());
-                    2
+            Command::Emulator(args) => {
+                for warning in environment::unread() {
+                    say("warning", &warning);
                 }
-            },
+                match emulator::run(args).await {
+                    Ok(()) => 0,
+                    Err(error) => {
+                        say("error", &error.to_string());
+                        2
+                    }
+                }
+            }
         }
     });
     // A thread may still be waiting for standard input; nobody waits for it.
@@ -49,21 +55,28 @@ pub fn main() -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     // Standard error may be closed; the exit code still tells.
     let _ = error.print();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let notes = environment::behind(error, &arguments);
+    for note in &notes {
+        say("note", note);
+    }
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     if code != 0
-        && let Some(file) = summary_file(std::env::args_os())
+        && let Some(file) = summary_file(arguments.into_iter())
     {
+        let message = std::iter::once(error.to_string()).chain(notes);
         let summary = Summary {
             exit_code: code,
             reason: "usage",
-            message: Some(error.to_string()),
+            message: Some(message.collect::<Vec<_>>().join("\n")),
             ..Summary::default()
         };
         if let Err(error) = summary.write_json(&file) {
-            report(&format!(
-                "the summary could not be written to {}: {error}",
-                file.display()
-            ));
+            let file = file.display();
+            say(
+                "error",
+                &format!("the summary could not be written to {file}: {error}"),
+            );
         }
     }
     ExitCode::from(code)
@@ -86,10 +99,10 @@ fn summary_file(mut arguments: impl Iterator<Item = OsString>) -> Option<PathBuf
     std::env::var_os("KVS_FLEET_SUMMARY_JSON").map(PathBuf::from)
 }
 
-/// An error before there is a log to write it to.
-fn report(message: &str) {
+/// A message where there is no log to write it to.
+fn say(severity: &str, message: &str) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "error: {message}");
+    let _ = writeln!(std::io::stderr(), "{severity}: {message}");
 }
 
 #[cfg(test)]

@@ -7,9 +7,8 @@ use tokio::time::Instant;
 
 use super::flight::pace;
 use super::job::{Job, Phase};
-use super::lane::Lane;
+use super::lane::{Drought, Lane};
 use super::outage::LONGEST_PROBE_WAIT;
-use super::stop::Stop;
 use super::{Ledger, Work};
 use crate::device::ChannelName;
 use crate::event::Event;
@@ -104,7 +103,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
 
     /// One page, however many attempts it takes.
     async fn page(&self, request: &ListRequest) -> Result<ChannelPage, NoPage> {
-        let begun = Instant::now();
+        let mut asked = Drought::new();
         let mut errors = 0_u32;
         let mut silences = 0_u32;
         loop {
@@ -122,6 +121,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 Ok(page) => return Ok(page),
                 Err(failure) => failure,
             };
+            asked.requests += u64::from(failure.kind == FailureKind::Throttled);
             let wait = match failure.kind {
                 _ if !failure.is_answered() => {
                     silences += 1;
@@ -140,7 +140,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 }
                 _ => return Err(NoPage::Without(in_words(&failure))),
             };
-            if self.shared.stop.is_given() || self.is_hopeless(begun, &failure, errors)? {
+            if self.shared.stop.is_given() || self.is_hopeless(asked, &failure, errors)? {
                 return Err(NoPage::Stopped);
             }
             tokio::select! {
@@ -152,16 +152,15 @@ impl<S: Service, L: Ledger> Lane<S, L> {
     }
 
     /// Whether to stop asking for a page: the run is stopped, or the lane goes on without.
-    fn is_hopeless(&self, begun: Instant, failure: &Failure, errors: u32) -> Result<bool, NoPage> {
+    fn is_hopeless(&self, asked: Drought, failure: &Failure, errors: u32) -> Result<bool, NoPage> {
         match failure.kind {
-            FailureKind::Throttled if begun.elapsed() >= self.shared.settings.max_throttled => {
-                self.shared.stop.give(Stop::Throttled {
-                    region: self.region.clone(),
-                    after: begun.elapsed(),
-                });
+            FailureKind::Throttled
+                if asked.since.elapsed() >= self.shared.settings.max_throttled =>
+            {
+                self.dried_up(asked, &self.lists);
                 Ok(true)
             }
-            _ if !failure.is_answered() => Ok(self.silent_too_long(begun, failure)),
+            _ if !failure.is_answered() => Ok(self.silent_too_long(asked.since, failure)),
             FailureKind::ServerError if errors >= self.shared.settings.max_attempts => {
                 Err(NoPage::Without(in_words(failure)))
             }

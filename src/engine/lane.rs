@@ -19,6 +19,7 @@ use super::{Ledger, Work};
 use crate::clock::ServiceClock;
 use crate::device::{Device, Region};
 use crate::event::Event;
+use crate::figures;
 use crate::pace::controller::{Controller, RateRange};
 use crate::pace::limiter::{Limiter, Permit};
 use crate::retry::Schedule;
@@ -44,7 +45,7 @@ pub(super) struct Lane<S, L> {
     pub(super) service_clock: Mutex<ServiceClock>,
     random: Mutex<fastrand::Rng>,
     /// Since when everything has been throttled.
-    throttled_since: Mutex<Option<Instant>>,
+    drought: Mutex<Option<Drought>>,
     full: AtomicBool,
 }
 
@@ -63,7 +64,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             schedule: Schedule::default(),
             service_clock: Mutex::default(),
             random: Mutex::new(random),
-            throttled_since: Mutex::new(None),
+            drought: Mutex::new(None),
             full: AtomicBool::new(false),
         }
     }
@@ -76,19 +77,32 @@ impl<S: Service, L: Ledger> Lane<S, L> {
 
     /// A request for a device was granted, whatever else came of it.
     pub(super) fn granted(&self) {
-        *self.throttled_since() = None;
+        *self.drought() = None;
     }
 
     /// A request for a device was throttled. Nothing but throttles for too long stops the run.
     pub(super) fn throttled(&self) {
-        let since = *self.throttled_since().get_or_insert_with(Instant::now);
-        let after = since.elapsed();
-        if after >= self.shared.settings.max_throttled {
-            self.shared.stop.give(Stop::Throttled {
-                region: self.region.clone(),
-                after,
-            });
+        let drought = {
+            let mut drought = self.drought();
+            let now = drought.get_or_insert_with(Drought::new);
+            now.requests += 1;
+            *now
+        };
+        if drought.since.elapsed() >= self.shared.settings.max_throttled {
+            self.dried_up(drought, &self.creates);
         }
+    }
+
+    /// This limiter's operation has been throttled for too long.
+    pub(super) fn dried_up(&self, drought: Drought, limiter: &Limiter) {
+        let (now, after) = (self.shared.clock.now(), drought.since.elapsed());
+        self.shared.stop.give(Stop::Throttled {
+            region: self.region.clone(),
+            since: now.checked_sub(after).unwrap_or(now),
+            after,
+            requests: drought.requests,
+            rate: figures::rate(limiter.rate()),
+        });
     }
 
     /// The account has no room in this Region: no new creates here; the other lanes go on.
@@ -106,10 +120,8 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         self.full.load(Ordering::Relaxed) || self.shared.stop.is_given()
     }
 
-    fn throttled_since(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
-        self.throttled_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn drought(&self) -> std::sync::MutexGuard<'_, Option<Drought>> {
+        self.drought.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a worker of the lane's share and for leave to send a request.
@@ -136,6 +148,23 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                     _workers: workers,
                 });
             }
+        }
+    }
+}
+
+/// A time in which everything is throttled.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Drought {
+    pub(super) since: Instant,
+    pub(super) requests: u64,
+}
+
+impl Drought {
+    /// One that begins now.
+    pub(super) fn new() -> Self {
+        Self {
+            since: Instant::now(),
+            requests: 0,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -40,8 +40,14 @@ pub enum Stop {
     Throttled {
         /// The Region.
         region: Region,
+        /// Since when.
+        since: SystemTime,
         /// For how long.
         after: Duration,
+        /// How many requests were throttled in that time.
+        requests: u64,
+        /// The rate in force at last, in requests a second, as it is shown.
+        rate: String,
     },
     /// So many devices in a row were refused by an authorization code.
     Denied {
@@ -133,10 +139,18 @@ impl fmt::Display for Stop {
                 humantime::format_duration(whole_seconds(*after)),
                 failure.message
             ),
-            Self::Throttled { region, after } => write!(
+            Self::Throttled {
+                region,
+                since,
+                after,
+                requests,
+                rate,
+            } => write!(
                 f,
-                "the service in {region} throttled every create for {}; somebody else may be using the account's quota. \
-                 Run again later, or ask AWS support for a higher quota",
+                "the service in {region} has granted nothing since {} ({}): it throttled {requests} requests in a row, \
+                 although the pace went down to {rate} a second. Somebody else may be using the account's quota; run \
+                 again later, or ask AWS support for a higher one",
+                humantime::format_rfc3339_seconds(*since),
                 humantime::format_duration(whole_seconds(*after))
             ),
             Self::Denied { devices, failure } => write!(

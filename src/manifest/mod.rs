@@ -19,7 +19,7 @@ mod encoding;
 mod error;
 mod head;
 mod layout;
-mod near;
+pub(crate) mod near;
 mod options;
 mod quotes;
 mod records;

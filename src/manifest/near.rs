@@ -1,4 +1,4 @@
-//! Columns that look like ones meant otherwise: pure guesses about names, for people to act on.
+//! Names that look like ones meant otherwise, columns above all: pure guesses, for people to act on.
 
 use crate::device::shown;
 
@@ -72,6 +72,24 @@ pub(super) fn unused_column(name: &str) -> Option<String> {
         shown(name),
         shown(&meant)
     ))
+}
+
+/// The one of these names that is perhaps meant by a name that is none of them, whose first `known` characters are right
+/// and no part of the guess.
+pub(crate) fn nearest<'a>(
+    wanted: &str,
+    known: usize,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let rest = |name: &str| plain(name.get(known..).unwrap_or_default());
+    let wanted = rest(wanted);
+    // Among short names everything is near to everything.
+    let most = if wanted.chars().count() < 4 { 1 } else { 2 };
+    let near = names
+        .into_iter()
+        .map(|name| (distance(&rest(name), &wanted), name));
+    let (away, name) = near.min_by_key(|(away, _)| *away)?;
+    (away <= most).then_some(name)
 }
 
 /// A name without case and punctuation.
@@ -159,6 +177,24 @@ mod tests {
         for name in ["serial", "line", "tagged", "note: x", ""] {
             assert_eq!(unused_column(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn the_nearest_name_is_found_unless_none_is_near() {
+        let names = ["KVS_RATE", "KVS_REGION", "KVS_TAG", "KVS_MAX_ATTEMPTS"];
+        for (wanted, found) in [
+            ("KVS_REGOIN", Some("KVS_REGION")),
+            ("KVS_MAXATTEMPTS", Some("KVS_MAX_ATTEMPTS")),
+            ("kvs_rate", Some("KVS_RATE")),
+            ("KVS_TAGS", Some("KVS_TAG")),
+            ("KVS_LOG", None),
+            ("KVS_COLOUR", None),
+            ("KVS_", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(wanted, 4, names), found, "{wanted}");
+        }
+        assert_eq!(nearest("KVS_RATE", 4, []), None);
     }
 
     #[test]

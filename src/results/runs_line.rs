@@ -131,6 +131,12 @@ pub struct End {
     pub requests: u64,
     /// Of these, throttled.
     pub throttles: u64,
+    /// From the first create request to the last, or to the last channel, in milliseconds.
+    pub creating_ms: u64,
+    /// Channels created a second in that time; none for a burst of less than a second or fewer than 20 channels.
+    pub achieved_per_second: Option<f64>,
+    /// Throttled create requests as a share of all, from 0 to 1.
+    pub throttled_share: f64,
     /// Each Region's creates.
     pub lanes: Vec<Lane>,
     /// Why it ended: `complete`, `interrupted`, or what stopped it.
@@ -149,8 +155,13 @@ pub struct Lane {
     pub creates: u64,
     /// Of these, throttled.
     pub throttles: u64,
-    /// Creates that the service accepted a second, over the time in which there were any to send.
-    pub achieved_per_second: f64,
+    /// These as a share of all, from 0 to 1.
+    pub throttled_share: f64,
+    /// Channels created a second, from the first create to the last; none for a burst of less than a second or fewer
+    /// than 20 channels.
+    pub achieved_per_second: Option<f64>,
+    /// The rate in force at the end.
+    pub in_force_per_second: f64,
     /// The rate that the service was last found to grant; none where it never throttled.
     pub granted_per_second: Option<f64>,
 }

@@ -1,8 +1,9 @@
 //! The runs log beside the results file: the lock, and the audit trail of the runs.
 //!
 //! The file is opened or made, locked, read and appended to; it is never renamed and never cut but after a failed
-//! write, since whoever holds its lock owns the results file. A log that is lost or damaged costs history, not
-//! devices: the CSV alone is enough to resume. Lines that cannot be read are skipped.
+//! write, since whoever holds its lock owns the results file. One that was made for a run which then wrote nothing is
+//! removed again; who takes a lock therefore looks whether the file still has its name. A log that is lost or damaged
+//! costs history, not devices: the CSV alone is enough to resume. Lines that cannot be read are skipped.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,9 @@ use std::path::{Path, PathBuf};
 use super::asks::Asked;
 use super::disk::{Access, Disk, DiskFile};
 use super::runs_line::{RunsLine, Start};
+
+/// A log may be made or removed under the one who opens it, but hardly so often in a row.
+const MOST_OPENED: usize = 10;
 
 /// The longest line that is read; this tool writes none of a tenth of it.
 const LONGEST_LINE: usize = 1 << 20;
@@ -58,12 +62,15 @@ pub fn runs_log_path(results: &Path) -> PathBuf {
 /// The locked log. The lock is held until this is dropped.
 #[derive(Debug)]
 pub struct RunsLog<D: Disk> {
+    disk: D,
     path: PathBuf,
     file: D::File,
     /// The next line goes here.
     end: u64,
     lacks_line_end: bool,
     last_start: Option<Box<Start>>,
+    /// This one made the file.
+    is_new: bool,
 }
 
 impl<D: Disk> RunsLog<D> {
@@ -82,11 +89,11 @@ impl<D: Disk> RunsLog<D> {
             }
         };
         resolved.map_err(failed("opened"))?;
-        let mut file = open_or_create(disk, &path).map_err(failed("opened"))?;
-        if !file.try_lock().map_err(failed("locked"))? {
+        let locked = open_and_lock(disk, &path).map_err(failed("opened and locked"))?;
+        let Some((file, is_new)) = locked else {
             let results = results.into();
             return Err(RunsLogError::Held { results });
-        }
+        };
         disk.sync_folder_of(&path).map_err(failed("synced"))?;
         let mut last_start = None;
         let read = for_each_line(&file, |line| {
@@ -99,10 +106,12 @@ impl<D: Disk> RunsLog<D> {
         let lacks_line_end = read.map_err(failed("read"))?;
         Ok(Self {
             end: file.length().map_err(failed("read"))?,
+            disk: disk.clone(),
             path,
             file,
             lacks_line_end,
             last_start,
+            is_new,
         })
     }
 
@@ -175,6 +184,18 @@ impl<D: Disk> RunsLog<D> {
     }
 }
 
+impl<D: Disk> Drop for RunsLog<D> {
+    /// A run that wrote no line leaves no log where there was none. The file goes while it is locked; who opened it
+    /// before and has the lock after it finds the name gone, or another file by it: the byte tells the two apart even
+    /// where files are known by their length and age alone.
+    fn drop(&mut self) {
+        if self.is_new && self.end == 0 && self.file.write_at(0, b"\n").is_ok() {
+            // An empty line in a log that could not be removed harms nobody.
+            let _kept = self.disk.remove(&self.path);
+        }
+    }
+}
+
 /// Reads the log of a results file for `report`, without the lock. False where there is no log.
 pub fn read_runs<D: Disk>(
     disk: &D,
@@ -199,16 +220,33 @@ pub fn read_runs<D: Disk>(
     })
 }
 
-fn open_or_create<D: Disk>(disk: &D, path: &Path) -> io::Result<D::File> {
+/// The log, locked, and whether it was made for that; none where another process has the lock.
+fn open_and_lock<D: Disk>(disk: &D, path: &Path) -> io::Result<Option<(D::File, bool)>> {
+    for _ in 0..MOST_OPENED {
+        let Some((mut file, is_new)) = open_or_create(disk, path)? else {
+            continue;
+        };
+        if !file.try_lock()? {
+            return Ok(None);
+        }
+        // Whoever had it locked may have removed it meanwhile: then it guards nothing any more.
+        if disk.names(path, &file)? {
+            return Ok(Some((file, is_new)));
+        }
+    }
+    Err(io::Error::other(
+        "other processes make and remove it again and again",
+    ))
+}
+
+/// The log, and whether it was made; none where another process made it at the same moment.
+fn open_or_create<D: Disk>(disk: &D, path: &Path) -> io::Result<Option<(D::File, bool)>> {
     if let Some(file) = disk.open(path, Access::Write)? {
-        return Ok(file);
+        return Ok(Some((file, false)));
     }
     match disk.create_new(path) {
-        // Another process was quicker; it has the lock, or had it.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => disk
-            .open(path, Access::Write)?
-            .ok_or_else(|| io::ErrorKind::NotFound.into()),
-        created => created,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        made => Ok(Some((made?, true))),
     }
 }
 

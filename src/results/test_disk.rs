@@ -36,8 +36,17 @@ struct Content {
     is_locked: bool,
 }
 
-#[derive(Debug, Clone, Default)]
-pub(crate) struct TestDisk(Arc<Mutex<State>>);
+#[derive(Clone, Default)]
+pub(crate) struct TestDisk(Arc<Mutex<State>>, BeforeLock);
+
+/// What another process does just before the next lock is taken.
+type BeforeLock = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
+
+impl std::fmt::Debug for TestDisk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("TestDisk").finish_non_exhaustive()
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct TestFile {
@@ -54,6 +63,11 @@ impl TestDisk {
     /// Makes the next operation of this name fail once.
     pub(crate) fn fail(&self, operation: &'static str, kind: io::ErrorKind) {
         self.state().fail = Some((operation, kind));
+    }
+
+    /// Does this once, when a file is open and about to be locked.
+    pub(crate) fn before_lock(&self, act: impl FnOnce() + Send + 'static) {
+        *self.1.lock().unwrap() = Some(Box::new(act));
     }
 
     pub(crate) fn crash_after(&self, operations: u64) {
@@ -117,12 +131,15 @@ impl TestDisk {
                 }
             })
             .collect();
-        Self(Arc::new(Mutex::new(State {
-            names_since_sync: vec![names.clone()],
-            names,
-            files,
-            ..State::default()
-        })))
+        Self(
+            Arc::new(Mutex::new(State {
+                names_since_sync: vec![names.clone()],
+                names,
+                files,
+                ..State::default()
+            })),
+            BeforeLock::default(),
+        )
     }
 
     fn operate(&self, name: &'static str, path: &Path) -> io::Result<MutexGuard<'_, State>> {
@@ -284,6 +301,10 @@ impl DiskFile for TestFile {
     }
 
     fn try_lock(&mut self) -> io::Result<bool> {
+        let act = self.disk.1.lock().unwrap().take();
+        if let Some(act) = act {
+            act();
+        }
         let mut state = self.disk.operate("lock", Path::new(""))?;
         let content = &mut state.files[self.file];
         self.has_lock = !content.is_locked;

@@ -182,6 +182,86 @@ fn the_summary_of_a_run_with_exceptions() {
     assert!(summary["failures"][0]["hint"].is_string());
 }
 
+#[test]
+fn the_pace_stands_in_the_summary_and_in_the_runs_log() {
+    let bench = Bench::of(160);
+    let cloud = Cloud::with(|settings| {
+        settings.rate = 50.0;
+        settings.burst = 1;
+    });
+    let call = bench.call(&["provision", "d.csv", "--endpoint-url", cloud.url()]);
+    let done = call
+        .args(&["--region", REGION, "--rate", "100"])
+        .args(&SUMMARY)
+        .run()
+        .exits(0)
+        .says("/s in force at the end")
+        .says("/s granted, at most 100")
+        .says("of the 100/s allowed: others share this quota, or it is lower");
+    let summary = summary(&bench, 0);
+    let rate = &summary["rate"];
+    for field in ["achieved", "creating_seconds", "in_force", "granted"] {
+        assert!(
+            rate[field].as_f64().is_some_and(|value| value > 0.0),
+            "{field}: {rate}"
+        );
+    }
+    // A share of what was sent, not of what was made.
+    let share = &rate["throttled_share"];
+    let [throttled, sent] = [cloud.throttled(), cloud.creates()].map(|count| count.to_string());
+    let expected = throttled.parse::<f64>().unwrap() / sent.parse::<f64>().unwrap();
+    assert_eq!(*share, expected);
+    let region = &rate["regions"][0];
+    assert_eq!(region["region"], REGION);
+    let end = bench.json_lines("d.results.runs.jsonl").pop().unwrap();
+    assert_eq!(end["achieved_per_second"], rate["achieved"]);
+    assert_eq!(end["throttled_share"], *share);
+    let lane = &end["lanes"][0];
+    for (in_log, in_summary) in [
+        ("achieved_per_second", "achieved"),
+        ("in_force_per_second", "in_force"),
+        ("granted_per_second", "granted"),
+        ("throttled_share", "throttled_share"),
+    ] {
+        assert_eq!(lane[in_log], region[in_summary], "{in_log}\n{done}");
+        assert_eq!(rate[in_summary], region[in_summary], "{in_summary}\n{done}");
+    }
+}
+
+#[test]
+fn a_burst_has_no_rate_and_where_nothing_is_throttled_there_is_no_hint() {
+    let bench = Bench::of(3);
+    let cloud = Cloud::new();
+    let call = bench.provision(cloud.url()).args(&SUMMARY);
+    call.run()
+        .exits(0)
+        .says("3 created in ")
+        .says("20000/s in force at the end")
+        .does_not_say("a second")
+        .does_not_say("granted")
+        .does_not_say("allowed");
+    let rate = &summary(&bench, 0)["rate"];
+    assert_eq!(
+        (&rate["achieved"], &rate["granted"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(rate["in_force"], 20_000.0);
+}
+
+#[test]
+fn each_region_has_its_pace() {
+    let bench = Bench::with("device_id,region\nA,eu-central-1\nB,us-east-1\nC,us-east-1\n");
+    let cloud = Cloud::new();
+    let call = bench.provision(cloud.url()).args(&SUMMARY);
+    call.run()
+        .exits(0)
+        .says("in 2 Regions, at most 20000 in each")
+        .says("    eu-central-1: 20000/s in force at the end; 0 % of creates throttled")
+        .says("    us-east-1: 20000/s");
+    let regions = summary(&bench, 0)["rate"]["regions"].clone();
+    assert_eq!(regions.as_array().map(Vec::len), Some(2));
+}
+
 #[cfg(unix)]
 #[test]
 fn the_summary_of_an_interrupted_run() {

@@ -147,6 +147,131 @@ fn flags_out_of_range_are_refused_with_the_range() {
     }
 }
 
+/// Rates and numbers of workers that cannot be, and what the refusal says is allowed.
+const NO_PACE: [(&str, &str, &str); 10] = [
+    ("rate", "0", "0.1 to 1000000"),
+    ("rate", "-1", "0.1 to 1000000"),
+    ("rate", "nan", "0.1 to 1000000"),
+    ("rate", "inf", "0.1 to 1000000"),
+    ("rate", "1e9", "0.1 to 1000000"),
+    ("rate", "fast", "0.1 to 1000000"),
+    ("rate", "", "0.1 to 1000000"),
+    ("workers", "0", "1 to 10000"),
+    ("workers", "-3", "1 to 10000"),
+    ("workers", "1e99", "1 to 10000"),
+];
+
+#[test]
+fn an_impossible_pace_is_refused_with_what_was_given_and_what_is_possible() {
+    for (flag, value, range) in NO_PACE {
+        let bench = Bench::of(1);
+        let cloud = Cloud::new();
+        let call = || bench.call(&["provision", "d.csv", "--endpoint-url", cloud.url()]);
+        let (flag, given) = (format!("--{flag}"), format!("'{value}'"));
+        refused(
+            &bench,
+            &cloud,
+            call().args(&[&flag, value]),
+            &[&flag, &given, range],
+        );
+        refused(
+            &bench,
+            &cloud,
+            call().args(&[&format!("{flag}={value}")]),
+            &[&flag, &given, range],
+        );
+    }
+}
+
+#[test]
+fn an_impossible_pace_of_the_environment_is_refused_naming_the_variable() {
+    for (flag, value, range) in NO_PACE {
+        let bench = Bench::of(1);
+        let cloud = Cloud::new();
+        let variable = format!("KVS_FLEET_{}", flag.to_uppercase());
+        let call = bench
+            .call(&["provision", "d.csv", "--endpoint-url", cloud.url()])
+            .env(&variable, value);
+        let (flag, given) = (format!("--{flag}"), format!("'{value}'"));
+        refused(&bench, &cloud, call, &[&flag, &given, range, &variable]);
+    }
+    // What the command line says wins, and is what the refusal is about.
+    let bench = Bench::of(1);
+    let call = bench.call(&["provision", "d.csv", "--emulator", "--rate", "0"]);
+    let done = call.env("KVS_FLEET_RATE", "50").run().exits(2);
+    done.says("'0'").does_not_say("KVS_FLEET_RATE");
+}
+
+#[test]
+fn flags_of_the_environment_that_do_not_go_together_are_named_with_their_variables() {
+    let bench = Bench::of(1);
+    bench
+        .call(&["provision", "d.csv", "--emulator"])
+        .args(&["--summary-json", "s.json"])
+        .env("KVS_FLEET_PROFILE", "factory")
+        .env("KVS_FLEET_ENDPOINT_URL", "http://127.0.0.1:1")
+        .run()
+        .exits(2)
+        .says("--emulator")
+        .says("--profile is set by KVS_FLEET_PROFILE in the environment")
+        .says("--endpoint-url is set by KVS_FLEET_ENDPOINT_URL in the environment");
+    let message = bench.json("s.json")["message"].to_string();
+    assert!(message.contains("KVS_FLEET_PROFILE"), "{message}");
+    bench
+        .call(&["provision", "d.csv", "--profile", "factory"])
+        .env("KVS_FLEET_EMULATOR", "1")
+        .run()
+        .exits(2)
+        .says("--emulator is set by KVS_FLEET_EMULATOR")
+        .does_not_say("KVS_FLEET_PROFILE");
+    bench
+        .call(&["provision", "d.csv", "--profile", "x", "--emulator"])
+        .run()
+        .exits(2)
+        .does_not_say("environment");
+}
+
+#[test]
+fn a_misspelt_variable_is_said() {
+    let bench = Bench::of(1);
+    let cloud = Cloud::new();
+    bench
+        .provision(cloud.url())
+        .env("KVS_FLEET_MAX_ATEMPTS", "3")
+        .env("KVS_FLEET_MOOD", "good")
+        .env("KVS_FLEET_LISTEN", "127.0.0.1:0")
+        .run()
+        .exits(0)
+        .says("'KVS_FLEET_MAX_ATEMPTS' is not used; if KVS_FLEET_MAX_ATTEMPTS is meant")
+        .says("'KVS_FLEET_MOOD' is not used")
+        .does_not_say("good")
+        .does_not_say("KVS_FLEET_LISTEN");
+    bench
+        .call(&["emulator", "--listen", "192.0.2.1:1"])
+        .env("KVS_FLEET_LATENCI", "1ms")
+        .run()
+        .exits(2)
+        .says("if KVS_FLEET_LATENCY is meant");
+}
+
+#[test]
+fn a_refused_run_leaves_no_runs_log() {
+    let bench = Bench::of(2);
+    let cloud = Cloud::new();
+    // Found out when the results are locked already.
+    let call = || bench.provision(cloud.url()).args(&["--expect", "7"]);
+    call().run().exits(2).says("--expect 7");
+    assert!(!bench.has("d.results.runs.jsonl"));
+    // One that was there stays.
+    bench.write("d.results.runs.jsonl", "");
+    call().run().exits(2);
+    assert_eq!(bench.read("d.results.runs.jsonl"), "");
+    bench.provision(cloud.url()).run().exits(0);
+    let log = bench.read("d.results.runs.jsonl");
+    call().run().exits(2);
+    assert_eq!(bench.read("d.results.runs.jsonl"), log);
+}
+
 #[test]
 fn http_is_for_loopback_only() {
     for url in [

@@ -425,7 +425,8 @@ fn the_runs_log_tells_of_each_run() {
     assert_eq!(end["throttles"], 0);
     assert_eq!(end["reason"], "complete");
     assert_eq!(end["exit_code"], 0);
-    assert!(end["duration_ms"].is_u64() && end["lanes"][0]["achieved_per_second"].is_f64());
+    assert!(end["duration_ms"].is_u64() && end["creating_ms"].is_u64());
+    assert_eq!(end["lanes"][0]["creates"], 1);
 }
 
 #[test]

@@ -230,15 +230,54 @@ fn nothing_but_throttles_end_the_run_and_no_device_has_failed() {
     let bench = Bench::of(5);
     let cloud = Cloud::new();
     let throttling = Cloud::faulty(&["throttle=1@create"]);
-    bench
+    let done = bench
         .provision(throttling.url())
+        .args(&["--max-throttled", "1s", "--summary-json", "s.json"])
+        .run()
+        .exits(1)
+        .says("the service in eu-central-1 has granted nothing since 20")
+        .says("quota")
+        .says("5 to go")
+        .says("100.00 % of creates throttled")
+        .says("to go on: ");
+    assert_eq!(bench.statuses(), [] as [&str; 0]);
+    // What was learnt: how much was tried, and how slowly at last.
+    let summary = bench.json("s.json");
+    assert_eq!(summary["reason"], "throttled");
+    assert_eq!(summary["retryable"], true);
+    assert_eq!(summary["remaining"], 5);
+    let requests = &summary["requests"]["create"];
+    assert_eq!(requests["sent"], requests["throttled"]);
+    let in_force = summary["rate"]["in_force"].as_f64().unwrap();
+    assert!((0.5..20_000.0).contains(&in_force), "{in_force}");
+    assert_eq!(summary["rate"]["granted"], serde_json::Value::Null);
+    assert_eq!(summary["rate"]["throttled_share"], 1.0);
+    assert_eq!(
+        summary["message"]
+            .as_str()
+            .map(|message| done.stderr.contains(message)),
+        Some(true)
+    );
+    let end = bench.json_lines("d.results.runs.jsonl").pop().unwrap();
+    assert_eq!(
+        (&end["reason"], &end["throttled_share"]),
+        (&"throttled".into(), &1.0.into())
+    );
+    rerun_completes(&bench, &cloud, 5);
+}
+
+#[test]
+fn nothing_but_throttled_listings_end_the_run_before_any_create() {
+    let bench = Bench::of(5);
+    let cloud = Cloud::faulty(&["throttle=1@list"]);
+    bench
+        .provision(cloud.url())
         .args(&["--max-throttled", "1s"])
         .run()
         .exits(1)
-        .says("throttled")
-        .says("quota");
-    assert_eq!(bench.statuses(), [] as [&str; 0]);
-    rerun_completes(&bench, &cloud, 5);
+        .says("has granted nothing since 20");
+    assert_eq!(cloud.creates(), 0);
+    assert!(!bench.has("d.results.csv") && !bench.has("d.results.runs.jsonl"));
 }
 
 /// The service cannot be reached: found out before any device is attempted.

@@ -141,7 +141,7 @@ impl Run {
 
     fn end_line(&self) -> End {
         let summary = &self.summary;
-        let counts = &summary.counts;
+        let (counts, totals) = (&summary.counts, &summary.totals);
         let by_status = [
             (Status::Created, counts.created),
             (Status::Exists, counts.exists),
@@ -159,7 +159,10 @@ impl Run {
             remaining: summary.remaining,
             requests: requests.iter().map(|requests| requests.sent).sum(),
             throttles: requests.iter().map(|requests| requests.throttled).sum(),
-            lanes: self.tally.lanes().iter().map(lane_line).collect(),
+            creating_ms: u64::try_from(totals.creating.as_millis()).unwrap_or(u64::MAX),
+            achieved_per_second: totals.achieved,
+            throttled_share: counts.creates.throttled_share(),
+            lanes: totals.lanes.iter().map(lane_line).collect(),
             reason: summary.reason.to_owned(),
             exit_code: summary.exit_code,
         }
@@ -169,7 +172,7 @@ impl Run {
     fn note_end(&mut self, ended: &Result<(), Error>) {
         let summary = &mut self.summary;
         summary.counts = self.tally.counts();
-        summary.creating = self.tally.create_phase();
+        summary.totals = self.tally.totals();
         summary.duration = self.tally.elapsed();
         let with_channel = summary.done_before + summary.counts.created + summary.counts.exists;
         summary.remaining = summary
@@ -223,7 +226,9 @@ fn lane_line(lane: &LaneTotals) -> Lane {
         region: lane.region.to_string(),
         creates: lane.creates.sent,
         throttles: lane.creates.throttled,
+        throttled_share: lane.creates.throttled_share(),
         achieved_per_second: lane.achieved,
+        in_force_per_second: lane.rate,
         granted_per_second: lane.grant,
     }
 }

@@ -1,6 +1,6 @@
 //! `--json`: an object a device on standard output, as soon as its row is on disk.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
@@ -8,11 +8,14 @@ use tracing::warn;
 
 use crate::device::ChannelArn;
 use crate::event::{Event, Listener};
+use crate::logging::Console;
 use crate::results::record::Row;
 
 /// Prints each recorded row.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct JsonStream {
+    /// Where a progress bar may be in the way; none where standard output is no terminal.
+    console: Option<Console>,
     /// Nobody reads any more; the run goes on all the same.
     is_closed: AtomicBool,
 }
@@ -53,6 +56,22 @@ impl<'a> From<&'a Row> for Line<'a> {
     }
 }
 
+impl JsonStream {
+    pub(super) fn new(console: Console) -> Self {
+        Self {
+            console: io::stdout().is_terminal().then_some(console),
+            is_closed: AtomicBool::new(false),
+        }
+    }
+
+    fn print(&self, row: &Row) -> io::Result<()> {
+        match &self.console {
+            Some(console) => console.aside(|| print(row)),
+            None => print(row),
+        }
+    }
+}
+
 impl Listener for JsonStream {
     fn tell(&self, event: &Event<'_>) {
         let Event::Recorded { row } = event else {
@@ -61,7 +80,7 @@ impl Listener for JsonStream {
         if self.is_closed.load(Ordering::Relaxed) {
             return;
         }
-        if let Err(error) = print(row)
+        if let Err(error) = self.print(row)
             && !self.is_closed.swap(true, Ordering::Relaxed)
         {
             warn!("standard output is closed ({error}); the run goes on without --json");

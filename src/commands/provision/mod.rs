@@ -28,6 +28,7 @@ use tracing::{info, warn};
 
 use crate::cli::ProvisionArgs;
 use crate::clock::WallClock;
+use crate::commands::environment;
 use crate::device::{AccountId, Region};
 use crate::engine::{self, Engine, Parts, Stop, StopSignal};
 use crate::error::Error;
@@ -73,6 +74,9 @@ pub async fn run(args: ProvisionArgs) -> u8 {
     let colour = std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let console = logging::start(output.log_format, output.quiet, output.verbose, colour);
+    for warning in environment::unread() {
+        warn!("{warning}");
+    }
     let mut run = Run {
         tally: Arc::new(Tally::new()),
         stop: StopSignal::new(),
@@ -84,13 +88,13 @@ pub async fn run(args: ProvisionArgs) -> u8 {
             ..Summary::default()
         },
     };
-    signals::listen(run.stop.clone());
+    signals::listen(run.stop.clone(), run.console.clone());
     run.listeners
         .add(Arc::clone(&run.tally) as Arc<dyn Listener>);
     run.listeners.add(Arc::new(narrator::Narrator));
     if args.results.json {
-        run.listeners
-            .add(Arc::new(json_stream::JsonStream::default()));
+        let stream = json_stream::JsonStream::new(run.console.clone());
+        run.listeners.add(Arc::new(stream));
     }
     let ended = run.provision(&args).await;
     run.conclude(&args, &ended)
@@ -261,6 +265,9 @@ impl Run {
         }
         let total = counts.is_some().then(|| work.len());
         let regions = work.into_regions();
+        for (region, devices) in &regions {
+            self.tally.plan(region, devices.len() as u64);
+        }
         self.meet(&mut ready, regions.keys().cloned().collect())
             .await?;
         if counts.is_some() {

@@ -3,9 +3,10 @@
 use tracing::warn;
 
 use crate::engine::{Stop, StopSignal};
+use crate::logging::Console;
 
 /// Listens for the rest of the process's life.
-pub(super) fn listen(stop: StopSignal) {
+pub(super) fn listen(stop: StopSignal, console: Console) {
     tokio::spawn(async move {
         let cause = first_signal().await;
         let code = cause.exit_code();
@@ -14,6 +15,7 @@ pub(super) fn listen(stop: StopSignal) {
         );
         stop.give(cause);
         first_signal().await;
+        console.clear();
         std::process::exit(i32::from(code));
     });
 }

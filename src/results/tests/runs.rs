@@ -163,6 +163,54 @@ fn a_line_that_could_not_be_written_leaves_no_trace() {
 }
 
 #[test]
+fn a_log_made_for_nothing_goes_again() {
+    let disk = TestDisk::default();
+    drop(RunsLog::lock(&disk, &path()).unwrap());
+    assert!(disk.file_names().is_empty(), "{:?}", disk.file_names());
+    // One that was there stays, though it is empty, and so does one with a line.
+    disk.write_file(&runs_log_path(&path()), b"");
+    drop(RunsLog::lock(&disk, &path()).unwrap());
+    assert_eq!(log_text(&disk), "");
+    let disk = TestDisk::default();
+    let mut log = RunsLog::lock(&disk, &path()).unwrap();
+    log.append([start("1")]).unwrap();
+    drop(log);
+    assert_eq!(log_text(&disk).lines().count(), 1);
+}
+
+#[test]
+fn a_log_that_cannot_be_removed_is_as_good_as_empty() {
+    let disk = TestDisk::default();
+    let log = RunsLog::lock(&disk, &path()).unwrap();
+    disk.fail("remove", std::io::ErrorKind::PermissionDenied);
+    drop(log);
+    let mut log = RunsLog::lock(&disk, &path()).unwrap();
+    assert!(log.last_start().is_none());
+    log.append([start("1")]).unwrap();
+    drop(log);
+    let mut lines = Vec::new();
+    assert!(read_runs(&disk, &path(), |line| lines.push(line)).unwrap());
+    assert_eq!(lines, [start("1")]);
+}
+
+#[test]
+fn a_lock_on_a_log_that_was_removed_is_none() {
+    let disk = TestDisk::default();
+    let log = runs_log_path(&path());
+    let removed = RunsLog::lock(&disk, &path()).unwrap();
+    // Between opening the file and locking it, its owner goes.
+    disk.before_lock(move || drop(removed));
+    let held = RunsLog::lock(&disk, &path()).unwrap();
+    assert_eq!(disk.read_file(&log).unwrap(), b"");
+    assert!(matches!(
+        RunsLog::lock(&disk, &path()),
+        Err(RunsLogError::Held { .. })
+    ));
+    drop(held);
+    assert!(disk.read_file(&log).is_none());
+}
+
+#[test]
 fn no_log_is_no_error_for_a_report() {
     assert!(!read_runs(&TestDisk::default(), &path(), |_| ()).unwrap());
 }

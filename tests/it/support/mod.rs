@@ -112,7 +112,7 @@ impl Bench {
         rows.remove(0)
     }
 
-    /// Every file but the runs logs that hold nothing: an empty one is only the lock.
+    /// Every file.
     pub(crate) fn files(&self) -> Files {
         fs::read_dir(self.folder())
             .unwrap()
@@ -122,7 +122,6 @@ impl Bench {
                 let name = path.file_name().unwrap().to_string_lossy().into_owned();
                 (name, fs::read(path).unwrap())
             })
-            .filter(|(name, bytes)| !(name.ends_with(".runs.jsonl") && bytes.is_empty()))
             .collect()
     }
 

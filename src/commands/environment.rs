@@ -1,0 +1,139 @@
+//! Flags that come from the environment: which of them a usage error is about, and variables that no flag reads.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+
+use clap::error::{ContextKind, ContextValue};
+use clap::{Command, CommandFactory};
+
+use crate::cli::Cli;
+use crate::device::shown;
+use crate::manifest::near;
+
+/// What the variables of all flags begin with.
+const PREFIX: &str = "KVS_FLEET_";
+
+/// A usage error names flags. Those that were not given on the command line, but by a variable, are said here, a line
+/// each: who sees only the flag looks for it in the wrong place.
+pub(super) fn behind(error: &clap::Error, arguments: &[OsString]) -> Vec<String> {
+    let about = [ContextKind::InvalidArg, ContextKind::PriorArg];
+    let flags: BTreeSet<&str> = error
+        .context()
+        .filter(|(kind, _)| about.contains(kind))
+        .flat_map(|(_, value)| match value {
+            ContextValue::String(flag) => std::slice::from_ref(flag),
+            ContextValue::Strings(flags) => flags.as_slice(),
+            _ => &[],
+        })
+        .filter_map(|flag| flag.split([' ', '=']).next())
+        .filter(|flag| flag.starts_with("--"))
+        .collect();
+    let is_given = |flag: &str| {
+        arguments.iter().any(|argument| {
+            let text = argument.to_string_lossy();
+            text.split('=').next() == Some(flag)
+        })
+    };
+    flags
+        .into_iter()
+        .filter(|flag| !is_given(flag))
+        .filter_map(|flag| {
+            let variable = variable_of(flag);
+            std::env::var_os(&variable)?;
+            Some(format!("{flag} is set by {variable} in the environment"))
+        })
+        .collect()
+}
+
+fn variable_of(flag: &str) -> String {
+    let name = flag.trim_start_matches('-').replace('-', "_");
+    format!("{PREFIX}{}", name.to_uppercase())
+}
+
+/// What to say about variables that look like flags, but that no flag reads: they would be ignored in silence.
+pub(super) fn unread() -> Vec<String> {
+    let mut set: Vec<OsString> = std::env::vars_os().map(|(name, _)| name).collect();
+    set.sort_unstable();
+    warnings(set.iter().map(OsString::as_os_str))
+}
+
+fn warnings<'a>(set: impl Iterator<Item = &'a OsStr>) -> Vec<String> {
+    let ours: Vec<&str> = set
+        .filter_map(OsStr::to_str)
+        .filter(|name| {
+            let start = name.get(..PREFIX.len()).unwrap_or_default();
+            start.eq_ignore_ascii_case(PREFIX)
+        })
+        .collect();
+    if ours.is_empty() {
+        return Vec::new();
+    }
+    let command = Cli::command();
+    let known = variables(&command);
+    let unread = ours
+        .into_iter()
+        .filter(|name| !known.iter().any(|known| is_read_as(name, known)));
+    unread
+        .map(|name| {
+            let name_shown = shown(name);
+            match near::nearest(name, PREFIX.len(), known.iter().copied()) {
+                Some(meant) => format!(
+                    "the environment variable {name_shown} is not used; if {meant} is meant, rename it to that"
+                ),
+                None => format!(
+                    "the environment variable {name_shown} is not used; no flag is called so"
+                ),
+            }
+        })
+        .collect()
+}
+
+/// The variables of all flags of all subcommands.
+fn variables(command: &Command) -> BTreeSet<&str> {
+    command
+        .get_subcommands()
+        .flat_map(Command::get_arguments)
+        .filter_map(|argument| argument.get_env()?.to_str())
+        .collect()
+}
+
+/// Windows knows no case in the names of variables.
+fn is_read_as(name: &str, known: &str) -> bool {
+    if cfg!(windows) {
+        name.eq_ignore_ascii_case(known)
+    } else {
+        name == known
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_that_no_flag_reads_are_said() {
+        let set = [
+            "PATH",
+            "KVS_FLEET",
+            "KVS_FLEET_RATE",
+            "KVS_FLEET_LISTEN",
+            "KVS_FLEET_REGOIN",
+            "KVS_FLEET_MOOD",
+            "KVS_FL\u{00c9}ET_X",
+        ];
+        assert_eq!(
+            warnings(set.iter().map(OsStr::new)),
+            [
+                "the environment variable 'KVS_FLEET_REGOIN' is not used; if KVS_FLEET_REGION is meant, rename it to that",
+                "the environment variable 'KVS_FLEET_MOOD' is not used; no flag is called so",
+            ]
+        );
+    }
+
+    #[cfg(not(windows))]
+    #[test]
+    fn a_variable_in_small_letters_is_not_read() {
+        let warnings = warnings([OsStr::new("kvs_fleet_rate")].into_iter());
+        assert!(warnings[0].contains("KVS_FLEET_RATE"), "{warnings:?}");
+    }
+}
