@@ -61,6 +61,28 @@ fn an_interrupted_run_loses_nothing() {
 }
 
 #[test]
+fn a_stopped_run_says_where_its_results_are() {
+    let bench = Bench::of(60);
+    let cloud = slow(50);
+    let mut running = paced(&bench, &cloud).start();
+    for _ in 0..5 {
+        running.line();
+    }
+    std::fs::rename(bench.path("d.results.csv"), bench.path("moved.csv")).unwrap();
+    running.signal("INT");
+    running
+        .wait()
+        .exits(1)
+        .says("interrupted")
+        .says("d.results.saved-1.csv")
+        .says("to go on: ");
+    assert_eq!(
+        bench.rows("d.results.saved-1.csv").len(),
+        cloud.channels().len()
+    );
+}
+
+#[test]
 fn a_terminated_run_loses_nothing() {
     interrupted("TERM", 143);
 }

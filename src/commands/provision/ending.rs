@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use tracing::{error, info, warn};
 
 use super::Run;
-use super::ledger::unsaved;
+use super::ledger::{not_written, unsaved};
 use super::work::SharedRoster;
 use crate::cli::ProvisionArgs;
 use crate::engine::Stop;
@@ -27,6 +27,20 @@ pub(super) struct Books {
     pub(super) roster: SharedRoster,
     /// The rows of invalid lines, by their place in the manifest.
     pub(super) invalid: Vec<(u64, FinishRow)>,
+}
+
+/// How a run ended that was perhaps stopped, and whose results were kept or not. What became of the results decides,
+/// since it may ask the person to do something before the next run; what stopped the run is then said here.
+fn ending(stop: Option<Stop>, kept: Result<(), Error>) -> Result<(), Error> {
+    match (stop, kept) {
+        (None | Some(Stop::Results(_)), Err(lost)) => Err(lost),
+        (Some(stop), Err(lost)) => {
+            error!("{stop}");
+            Err(lost)
+        }
+        (Some(stop), Ok(())) => Err(Error::Stopped(stop)),
+        (None, Ok(())) => Ok(()),
+    }
 }
 
 /// Says how many devices the results hold that the manifest does not list.
@@ -111,7 +125,6 @@ impl Run {
         for line in unsaved(&closed) {
             error!("{line}");
         }
-        let unwritten = closed.failure.is_some();
         let mut roster =
             std::mem::take(&mut *books.roster.lock().unwrap_or_else(PoisonError::into_inner));
         // On disk, though nobody waited to hear of it.
@@ -120,15 +133,15 @@ impl Run {
                 roster.record(index, row.status, *place);
             }
         }
-        let mut ended = match stop {
-            Some(stop) => Err(Error::Stopped(stop)),
-            None => Ok(()),
-        };
         // After a failed write the journal is left as it is: it is sound up to the last row that counted.
-        if !unwritten {
-            let finished = finish(closed.journal, &roster, books.invalid);
-            ended = ended.and(finished);
-        }
+        let kept = match closed.failure {
+            Some(failure) => {
+                let message = not_written(&failure, closed.journal.path());
+                Err(Error::Stopped(Stop::Results(message)))
+            }
+            None => finish(closed.journal, &roster, books.invalid),
+        };
+        let ended = ending(stop, kept);
         self.note_end(&ended);
         let lines = asks(&roster).map(RunsLine::Asks);
         let end = RunsLine::End(Box::new(self.end_line()));

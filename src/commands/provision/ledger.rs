@@ -10,7 +10,7 @@ use crate::event::{Event, Listener, Listeners};
 use crate::results::disk::RealDisk;
 use crate::results::finish::FinishRow;
 use crate::results::record::{Place, Row};
-use crate::results::writer::{Closed, RecordError, Recorder};
+use crate::results::writer::{Closed, Recorder};
 use crate::roster::DeviceIndex;
 
 /// Most rows that a message lists when they could not be saved.
@@ -48,7 +48,7 @@ impl FileLedger {
             .record_all(rows.iter().map(|(_, row)| row.clone()))
             .await;
         for ((at, row), outcome) in rows.iter().zip(outcomes) {
-            let place = outcome.map_err(|error| self.not_written(&error))?;
+            let place = outcome.map_err(|error| not_written(&error, &self.results))?;
             locked(&self.invalid).push((*at, place));
             listeners.tell(&Event::Recorded { row });
         }
@@ -69,14 +69,15 @@ impl FileLedger {
             .clone()
             .ok_or_else(|| "the run has ended".to_owned())
     }
+}
 
-    fn not_written(&self, error: &RecordError) -> String {
-        format!(
-            "{error}. What is in {} is sound, and the run resumes from it; make room or close the program that \
-             holds the file, then repeat the command",
-            self.results.display()
-        )
-    }
+/// Says that rows could not be written, and what to do.
+pub(super) fn not_written(error: &impl std::fmt::Display, results: &Path) -> String {
+    format!(
+        "{error}. What is in {} is sound, and the run resumes from it; make room or close the program that holds the \
+         file, then repeat the command",
+        results.display()
+    )
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -99,7 +100,7 @@ impl Ledger for FileLedger {
             }
         }
         drop(roster);
-        failed.map_or(Ok(()), |error| Err(self.not_written(&error)))
+        failed.map_or(Ok(()), |error| Err(not_written(&error, &self.results)))
     }
 }
 
