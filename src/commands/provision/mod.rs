@@ -543,13 +543,8 @@ async fn open_files(
 fn open_results(paths: &Paths) -> Result<(RunsLog<RealDisk>, History), Error> {
     let log = RunsLog::lock(&RealDisk, &paths.results)
         .map_err(|error| Error::refused("results", error.to_string()))?;
-    remove_leftover(&RealDisk, &paths.results).map_err(|error| {
-        let message = format!(
-            "what a killed run left beside {} cannot be removed: {error}",
-            paths.results.display()
-        );
-        Error::refused("results", message)
-    })?;
+    remove_leftover(&RealDisk, &paths.results)
+        .map_err(|error| Error::refused("results", error.to_string()))?;
     Ok((log, History::read(&paths.results)?))
 }
 
