@@ -99,11 +99,11 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Whether the service itself answered. A page that a proxy puts in its place is silence, whatever its status.
+    /// Whether the service itself answered. What a proxy says in its place is silence, whatever its status.
     #[must_use]
     pub fn is_answered(&self) -> bool {
-        let is_page = self.foreign && self.kind == FailureKind::ServerError;
-        self.kind.is_answered() && !is_page
+        let is_a_proxys = self.foreign && self.kind == FailureKind::ServerError;
+        self.kind.is_answered() && !is_a_proxys
     }
 }
 

@@ -363,6 +363,12 @@ fn a_page_of_a_proxy_in_the_middle_of_a_run_is_waited_out() {
 }
 
 #[test]
+fn a_gateways_plain_refusal_in_the_middle_of_a_run_is_waited_out() {
+    let refusal = bare(400, "Content-Type: text/plain\r\n", "Bad Request");
+    is_waited_out(refusal, "proxy");
+}
+
+#[test]
 fn listing_is_paced_as_well() {
     let bench = Bench::of(1);
     let cloud = Cloud::faulty(&["throttle=first:3@list"]);
