@@ -207,7 +207,7 @@ impl<S: Service, L: Ledger, W: Work> Engine<S, L, W> {
         loop {
             tokio::select! {
                 biased;
-                Some(_) = running.join_next() => {}
+                Some(ended) = running.join_next() => self.shared.survive(ended).unwrap_or_default(),
                 arrival = next_arrival(&mut arrivals), if arrivals.is_some() => {
                     let Some(Arrival { region, service, work }) = arrival else {
                         arrivals = None;

@@ -1,9 +1,11 @@
 //! What the lanes of a run share: workers, journal, listeners, credentials, the account, and the rules that stop all.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 
 use super::stop::{Stop, StopSignal};
 use super::{Ledger, Parts, Settings};
@@ -36,6 +38,13 @@ impl std::fmt::Display for FailureLimit {
             Self::Percent(percent) => write!(f, "{percent}%"),
         }
     }
+}
+
+/// What a panic said.
+fn in_words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without words").to_owned()
 }
 
 #[derive(Debug)]
@@ -163,6 +172,21 @@ impl<L: Ledger> Shared<L> {
             }
             (_, Err(_)) => false,
         }
+    }
+
+
+    /// What a task brought; none where it broke, which stops the run: its device has no row, and a rerun settles it.
+    pub(super) fn survive<T>(&self, ended: Result<T, JoinError>) -> Option<T> {
+        let error = match ended {
+            Ok(value) => return Some(value),
+            Err(error) => error,
+        };
+        let what = match error.try_into_panic() {
+            Ok(panic) => in_words(&*panic),
+            Err(cancelled) => cancelled.to_string(),
+        };
+        self.stop.give(Stop::Internal(what));
+        None
     }
 
     /// A lane ends for a reason that does not concern the others.
