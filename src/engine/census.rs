@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::flight::pace;
 use super::job::{Job, Phase};
 use super::lane::Lane;
-use super::outage::LONGEST_PROBE_WAIT;
+use super::outage::{LONGEST_PROBE_WAIT, Silence};
 use super::stop::Stop;
 use super::{Ledger, Work};
 use crate::device::ChannelName;
@@ -106,7 +106,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
     async fn page(&self, request: &ListRequest) -> Result<ChannelPage, NoPage> {
         let begun = Instant::now();
         let mut errors = 0_u32;
-        let mut silences = 0_u32;
+        let mut silence = Silence::new();
         loop {
             let generation = self.service.credentials_generation();
             let permit = tokio::select! {
@@ -119,19 +119,24 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 .await;
             pace(&self.lists, permit, &answer);
             let failure = match answer.result {
-                Ok(page) => return Ok(page),
+                Ok(page) => {
+                    self.heard(&mut silence);
+                    return Ok(page);
+                }
                 Err(failure) => failure,
             };
+            if failure.is_answered() {
+                self.heard(&mut silence);
+            } else if self.unheard(&mut silence, &failure) {
+                return Err(NoPage::Stopped);
+            }
             let wait = match failure.kind {
                 _ if !failure.is_answered() => {
-                    silences += 1;
-                    self.wait_after(silences).min(LONGEST_PROBE_WAIT)
+                    self.wait_after(silence.questions()).min(LONGEST_PROBE_WAIT)
                 }
                 FailureKind::Throttled => Duration::ZERO,
                 FailureKind::Credentials => {
-                    self.shared
-                        .reload_credentials(&self.service, generation, &failure)
-                        .await;
+                    self.reload_credentials(generation, &failure).await;
                     Duration::ZERO
                 }
                 FailureKind::ServerError => {
@@ -161,7 +166,6 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 });
                 Ok(true)
             }
-            _ if !failure.is_answered() => Ok(self.silent_too_long(begun, failure)),
             FailureKind::ServerError if errors >= self.shared.settings.max_attempts => {
                 Err(NoPage::Without(in_words(failure)))
             }

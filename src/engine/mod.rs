@@ -13,6 +13,7 @@
 //! The engine does not know the manifest, the command line or the terminal.
 
 mod census;
+mod credentials;
 mod flight;
 mod job;
 mod lane;
@@ -30,6 +31,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub use census::Census;
+pub use link::FIRST_CONTACT;
 pub use shared::FailureLimit;
 pub use stop::{Stop, StopSignal};
 

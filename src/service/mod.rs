@@ -78,6 +78,15 @@ impl FailureKind {
         !matches!(self, Self::Lost | Self::Unreachable)
     }
 
+    /// Whether the same request may succeed a little later.
+    #[must_use]
+    pub fn is_passing(self) -> bool {
+        matches!(
+            self,
+            Self::Throttled | Self::ServerError | Self::Lost | Self::Unreachable
+        )
+    }
+
     /// Whether the request may have been carried out although it failed.
     #[must_use]
     pub fn is_ambiguous(self) -> bool {
