@@ -190,8 +190,9 @@ pub trait Service: Send + Sync + 'static {
     /// [`Service::reload_credentials`] which ones failed.
     fn credentials_generation(&self) -> u64;
 
-    /// Fetches the credentials anew from where they came from, and asks again who they belong to, where that can be
-    /// asked. Later attempts use the new ones; attempts under way keep the old.
+    /// Fetches the credentials anew from where they came from, asks again who they belong to, where that can be asked,
+    /// and only then puts them in place. Later attempts use the new ones; attempts under way, and all where this fails,
+    /// keep the old.
     ///
     /// `seen` is the generation whose credentials failed: of many callers that saw the same ones fail, one reloads and
     /// the others get its result.
