@@ -31,15 +31,14 @@ pub(super) struct Books {
 
 /// How a run ended that was perhaps stopped, and whose results were kept or not. What became of the results decides,
 /// since it may ask the person to do something before the next run; what stopped the run is then said here.
-fn ending(stop: Option<Stop>, kept: Result<(), Error>) -> Result<(), Error> {
-    match (stop, kept) {
-        (None | Some(Stop::Results(_)), Err(lost)) => Err(lost),
-        (Some(stop), Err(lost)) => {
-            error!("{stop}");
-            Err(lost)
+fn ending(ended: Result<(), Error>, kept: Result<(), Error>) -> Result<(), Error> {
+    match (ended, kept) {
+        (ended, Ok(())) => ended,
+        (Ok(()) | Err(Error::Stopped(Stop::Results(_))), lost) => lost,
+        (Err(error), lost) => {
+            error!("{error}");
+            lost
         }
-        (Some(stop), Ok(())) => Err(Error::Stopped(stop)),
-        (None, Ok(())) => Ok(()),
     }
 }
 
@@ -119,7 +118,7 @@ impl Run {
     pub(super) fn settle(
         &mut self,
         closed: Closed<RealDisk>,
-        stop: Option<Stop>,
+        ended: Result<(), Error>,
         mut books: Books,
     ) -> Result<(), Error> {
         for line in unsaved(&closed) {
@@ -141,7 +140,7 @@ impl Run {
             }
             None => finish(closed.journal, &roster, books.invalid),
         };
-        let ended = ending(stop, kept);
+        let ended = ending(ended, kept);
         self.note_end(&ended);
         let lines = asks(&roster).map(RunsLine::Asks);
         let end = RunsLine::End(Box::new(self.end_line()));
@@ -189,10 +188,9 @@ impl Run {
             .listed
             .saturating_sub(with_channel)
             .saturating_sub(summary.deleted);
-        let open = summary.remaining.saturating_sub(summary.counts.failures());
         (summary.exit_code, summary.reason) = match ended {
             Err(error) => (error.exit_code(), error.reason()),
-            Ok(()) if open > 0 => (1, "limit"),
+            Ok(()) if self.limit_is_reached => (1, "limit"),
             Ok(()) if summary.counts.failures() + summary.counts.invalid + summary.deleted > 0 => {
                 (3, "complete")
             }
