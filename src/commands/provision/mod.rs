@@ -47,6 +47,7 @@ use crate::service::aws::AwsService;
 use crate::summary::Summary;
 use crate::tally::Tally;
 use history::History;
+use json_stream::JsonStream;
 use ledger::FileLedger;
 use paths::Paths;
 use source::{InvalidLine, Planned, Source, StreamReader, Streamed};
@@ -84,17 +85,17 @@ pub async fn run(args: ProvisionArgs) -> u8 {
             started_at: Some(SystemTime::now()),
             ..Summary::default()
         },
+        json: None,
         limit_is_reached: false,
     };
     signals::listen(run.stop.clone());
     run.listeners
         .add(Arc::clone(&run.tally) as Arc<dyn Listener>);
     run.listeners.add(Arc::new(narrator::Narrator));
-    if args.results.json {
-        run.listeners
-            .add(Arc::new(json_stream::JsonStream::default()));
-    }
     let ended = run.provision(&args).await;
+    if let Some(json) = &run.json {
+        json.close().await;
+    }
     run.conclude(&args, &ended)
 }
 
@@ -105,6 +106,8 @@ struct Run {
     listeners: Listeners,
     console: Console,
     summary: Summary,
+    /// Where rows are printed for a script that asked for them.
+    json: Option<Arc<JsonStream>>,
     /// Whether `--limit` left devices to another run.
     limit_is_reached: bool,
 }
@@ -124,6 +127,13 @@ struct Ready {
 
 impl Run {
     async fn provision(&mut self, args: &ProvisionArgs) -> Result<(), Error> {
+        if args.results.json {
+            let json = JsonStream::start(self.stop.clone(), args.pace.timeout);
+            let json = json.map_err(|error| {
+                Error::refused("usage", format!("--json cannot be written: {error}"))
+            })?;
+            self.json = Some(Arc::new(json));
+        }
         let mut ready = self.prepare(args).await?;
         match &ready.source {
             Source::File(manifest) => {
@@ -133,7 +143,7 @@ impl Run {
                 check_plan(args, &planned).inspect_err(|_| say_invalid(&planned.invalid))?;
                 self.note(&planned.counts);
                 if planned.work.is_empty() {
-                    return self.nothing_to_do(ready, &planned);
+                    return self.nothing_to_do(ready, &planned).await;
                 }
                 self.work_off(args, ready, Some(planned)).await
             }
@@ -204,7 +214,7 @@ impl Run {
     }
 
     /// Everything is done: nobody is called; the file is put in the manifest's order if it is not.
-    fn nothing_to_do(&mut self, mut ready: Ready, planned: &Planned) -> Result<(), Error> {
+    async fn nothing_to_do(&mut self, mut ready: Ready, planned: &Planned) -> Result<(), Error> {
         say_invalid(&planned.invalid);
         ending::say_unlisted(&ready.roster);
         ending::say_torn(&ready.journal);
@@ -221,8 +231,11 @@ impl Run {
             .map(|line| (line.at, FinishRow::New(Box::new(line.row()))))
             .collect();
         ending::finish(ready.journal, &ready.roster, rows)?;
-        for line in &planned.invalid {
-            self.listeners.tell(&Event::Recorded { row: &line.row() });
+        for row in planned.invalid.iter().map(InvalidLine::row) {
+            if let Some(json) = &self.json {
+                json.print([json_stream::line(&row)]).await;
+            }
+            self.listeners.tell(&Event::Recorded { row: &row });
         }
         let Counts {
             listed,
@@ -277,7 +290,8 @@ impl Run {
 
         let roster: SharedRoster = Arc::new(Mutex::new(ready.roster));
         let (recorder, mut writer) = writer::recorder(&RealDisk, ready.journal);
-        let ledger = FileLedger::new(recorder, Arc::clone(&roster), &ready.paths.results);
+        let results = &ready.paths.results;
+        let ledger = FileLedger::new(recorder, Arc::clone(&roster), results, self.json.clone());
         let parts = Parts {
             settings: engine_settings(args, ready.expected.clone()),
             ledger: Arc::clone(&ledger),
