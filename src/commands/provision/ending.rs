@@ -7,7 +7,6 @@ use tracing::{error, info, warn};
 use super::Run;
 use super::ledger::{not_written, unsaved};
 use super::work::SharedRoster;
-use crate::cli::ProvisionArgs;
 use crate::engine::Stop;
 use crate::error::Error;
 use crate::results::asks::Asks;
@@ -200,7 +199,7 @@ impl Run {
     }
 
     /// Shows how the run ended, writes the summary, and gives the exit code.
-    pub(super) fn conclude(mut self, args: &ProvisionArgs, ended: &Result<(), Error>) -> u8 {
+    pub(super) fn conclude(mut self, ended: &Result<(), Error>) -> u8 {
         self.note_end(ended);
         let refused = self.summary.exit_code == 2;
         if self.summary.is_retryable() && !refused {
@@ -217,7 +216,7 @@ impl Run {
                 info!("{line}");
             }
         }
-        if let Some(file) = &args.results.summary_json
+        if let Some(file) = &self.summary_file
             && let Err(error) = self.summary.write_json(file)
         {
             error!(

@@ -19,6 +19,7 @@ mod work;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::io::Stdin;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -85,6 +86,7 @@ pub async fn run(args: ProvisionArgs) -> u8 {
             started_at: Some(SystemTime::now()),
             ..Summary::default()
         },
+        summary_file: args.results.summary_json.clone(),
         json: None,
         limit_is_reached: false,
     };
@@ -96,7 +98,7 @@ pub async fn run(args: ProvisionArgs) -> u8 {
     if let Some(json) = &run.json {
         json.close().await;
     }
-    run.conclude(&args, &ended)
+    run.conclude(&ended)
 }
 
 /// What a run is made of before it knows its files.
@@ -106,6 +108,8 @@ struct Run {
     listeners: Listeners,
     console: Console,
     summary: Summary,
+    /// Where the summary is written.
+    summary_file: Option<PathBuf>,
     /// Where rows are printed for a script that asked for them.
     json: Option<Arc<JsonStream>>,
     /// Whether `--limit` left devices to another run.
@@ -154,12 +158,13 @@ impl Run {
     /// Finds and opens everything, and checks what can be checked without a plan.
     async fn prepare(&mut self, args: &ProvisionArgs) -> Result<Ready, Error> {
         let emulator = args.service.emulator;
-        let paths = Paths::new(&args.manifest, args.results.file.as_deref(), emulator)?;
-        if paths.manifest.is_none() && args.input.strict {
-            let message = "--strict looks at all rows before it starts, which standard input does not allow; give a \
-                           file, or leave --strict out";
-            return Err(Error::refused("usage", message));
+        let results = args.results.file.as_deref();
+        if let Some(summary) = self.summary_file.take() {
+            // A summary that is refused is not written even now.
+            paths::check_summary(&summary, &args.manifest, results, emulator)?;
+            self.summary_file = Some(summary);
         }
+        let paths = Paths::new(&args.manifest, results, emulator)?;
         self.summary.manifest = Some(args.manifest.clone());
         self.summary.results = Some(paths.results.clone());
         if args.input.strict && paths.manifest.is_none() {
