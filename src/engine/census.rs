@@ -11,7 +11,6 @@ use super::lane::Lane;
 use super::outage::{LONGEST_PROBE_WAIT, Silence};
 use super::stop::Stop;
 use super::{Ledger, Work};
-use crate::device::ChannelName;
 use crate::event::Event;
 use crate::service::{
     Channel, ChannelPage, ChannelStatus, Failure, FailureKind, ListRequest, Service,
@@ -34,14 +33,9 @@ pub struct Census {
 }
 
 impl Census {
-    /// Channels that devices of the work may be waiting for.
-    pub fn wanted(&self) -> usize {
-        self.channels.len()
-    }
-
-    /// Whether a channel of this name was listed.
-    pub(super) fn claims(&self, name: &ChannelName) -> bool {
-        self.channels.contains_key(name.as_str())
+    /// Whether a channel of this name, which the work may ask for, was listed.
+    pub fn has(&self, name: &str) -> bool {
+        self.channels.contains_key(name)
     }
 
     fn add(&mut self, page: Vec<Channel>, seen: Instant, wanted: impl Fn(&str) -> bool) {

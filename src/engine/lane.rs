@@ -315,7 +315,7 @@ impl<S: Service, L: Ledger> Loop<S, L> {
             return;
         };
         let mut job = Job::new(index, device);
-        if self.census.claims(&job.device.channel_name) {
+        if self.census.has(job.device.channel_name.as_str()) {
             // It was listed when the run began; only Describe says whether it is still there.
             job.phase = Phase::Settle;
             self.waiting.ready(job);

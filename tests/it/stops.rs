@@ -160,6 +160,22 @@ fn a_full_account_is_foretold() {
 }
 
 #[test]
+fn a_full_account_is_foretold_to_a_rerun_as_well() {
+    let bench = Bench::of(3);
+    let cloud = Cloud::new();
+    bench.provision(cloud.url()).run().exits(0);
+    bench.write("d.csv", devices(1..=5));
+    bench
+        .provision(cloud.url())
+        .args(&["--channel-quota", "4"])
+        .run()
+        .exits(0)
+        .says("--channel-quota")
+        .says("3 channels")
+        .says("2 are to be created");
+}
+
+#[test]
 fn too_many_failures_stop_the_run() {
     let bench = Bench::of(100);
     let cloud = Cloud::new();

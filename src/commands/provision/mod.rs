@@ -427,7 +427,7 @@ impl Run {
         for (region, census, work) in engine.censuses() {
             let Some(census) = census else { continue };
             let quota = args.service.channel_quota.unwrap_or(channel_quota(region));
-            let fresh = work.len().saturating_sub(census.wanted());
+            let fresh = work.missing_from(census);
             let there = census.total;
             if (there + fresh) as u64 > quota {
                 warn!(
