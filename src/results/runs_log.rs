@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::asks::Asked;
 use super::disk::{Access, Disk, DiskFile};
-use super::runs_line::{RunsLine, Start};
+use super::runs_line::{End, RunsLine, Start};
 
 /// The longest line that is read; this tool writes none of a tenth of it.
 const LONGEST_LINE: usize = 1 << 20;
@@ -64,6 +64,7 @@ pub struct RunsLog<D: Disk> {
     end: u64,
     lacks_line_end: bool,
     last_start: Option<Box<Start>>,
+    last_end: Option<Box<End>>,
 }
 
 impl<D: Disk> RunsLog<D> {
@@ -88,12 +89,16 @@ impl<D: Disk> RunsLog<D> {
             return Err(RunsLogError::Held { results });
         }
         disk.sync_folder_of(&path).map_err(failed("synced"))?;
-        let mut last_start = None;
+        let (mut last_start, mut last_end) = (None, None);
         let read = for_each_line(&file, |line| {
             if line.starts_with(br#"{"event":"start""#)
                 && let Ok(RunsLine::Start(start)) = serde_json::from_slice(line)
             {
-                last_start = Some(start);
+                (last_start, last_end) = (Some(start), None);
+            } else if line.starts_with(br#"{"event":"end""#)
+                && let Ok(RunsLine::End(end)) = serde_json::from_slice(line)
+            {
+                last_end = Some(end);
             }
         });
         let lacks_line_end = read.map_err(failed("read"))?;
@@ -103,6 +108,7 @@ impl<D: Disk> RunsLog<D> {
             file,
             lacks_line_end,
             last_start,
+            last_end,
         })
     }
 
@@ -116,6 +122,12 @@ impl<D: Disk> RunsLog<D> {
     #[must_use]
     pub fn last_start(&self) -> Option<&Start> {
         self.last_start.as_deref()
+    }
+
+    /// How that run ended; none where it was killed.
+    #[must_use]
+    pub fn last_end(&self) -> Option<&End> {
+        self.last_end.as_deref()
     }
 
     /// What was asked for each device that a run has finished. Reads the log again: 24 bytes a device and run.

@@ -168,6 +168,7 @@ impl Run {
                 .map(|(status, count)| (status.as_str().to_owned(), count))
                 .collect(),
             remaining: summary.remaining,
+            changed: Some(self.changed),
             requests: requests.iter().map(|requests| requests.sent).sum(),
             throttles: requests.iter().map(|requests| requests.throttled).sum(),
             lanes: self.tally.lanes().iter().map(lane_line).collect(),

@@ -88,6 +88,7 @@ pub async fn run(args: ProvisionArgs) -> u8 {
         },
         summary_file: args.results.summary_json.clone(),
         json: None,
+        changed: 0,
         limit_is_reached: false,
     };
     signals::listen(run.stop.clone());
@@ -112,6 +113,8 @@ struct Run {
     summary_file: Option<PathBuf>,
     /// Where rows are printed for a script that asked for them.
     json: Option<Arc<JsonStream>>,
+    /// Finished devices that now ask for another TTL or other tags.
+    changed: u64,
     /// Whether `--limit` left devices to another run.
     limit_is_reached: bool,
 }
@@ -210,6 +213,7 @@ impl Run {
         self.summary.listed = counts.listed;
         self.summary.done_before = counts.done;
         self.summary.deleted = counts.deleted;
+        self.changed = counts.changed;
         if counts.changed > 0 {
             warn!(
                 "{} finished devices now ask for another TTL or other tags; their channels are left as they are",
