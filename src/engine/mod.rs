@@ -45,7 +45,7 @@ use lane::Lane;
 use shared::Shared;
 
 /// What to do with a channel that is there already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnExists {
     /// Take it as the device's channel, and say where its type or TTL differs.
     #[default]
