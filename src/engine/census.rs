@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::flight::pace;
-use super::job::{Job, Phase};
+use super::job::Job;
 use super::lane::Lane;
 use super::outage::{LONGEST_PROBE_WAIT, Silence};
 use super::stop::Stop;
@@ -189,21 +189,6 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             });
             self.shared.record(rows.collect()).await;
         }
-    }
-}
-
-impl Job {
-    /// Whether an attempt was made for this device whose outcome is its own, or unknown.
-    pub(super) fn was_tried(&self) -> bool {
-        self.history.ambiguous
-            || (self.attempts > 0 && self.phase == Phase::Settle)
-            || self.history.tries > 0 && !self.was_never_sent()
-    }
-
-    fn was_never_sent(&self) -> bool {
-        self.failure
-            .as_ref()
-            .is_none_or(|(failure, _)| failure.kind == FailureKind::Unreachable)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The pipeline: devices in, rows out. The only module that spawns, sleeps and selects.
+//! The pipeline: devices in, rows out. The only module that decides what is sent and when.
 //!
 //! Each Region of the batch is a *lane* with its own client, limiters and link; lanes share the workers (the most
 //! requests in flight), the journal, the credentials and the stop signal.

@@ -159,7 +159,7 @@ fn rows_that_went_away_are_counted_and_kept() {
         .provision(cloud.url())
         .run()
         .exits(0)
-        .says("3 devices in the results are not in the manifest");
+        .says("3 devices in the results have no valid row in the manifest");
     assert_eq!(
         bench.statuses(),
         [

@@ -41,7 +41,7 @@ fn ending(ended: Result<(), Error>, kept: Result<(), Error>) -> Result<(), Error
     }
 }
 
-/// Says how many devices the results hold that the manifest does not list.
+/// Says how many devices the results hold of which the manifest has no valid row.
 pub(super) fn say_unlisted(roster: &Roster) {
     let unlisted = roster
         .iter()
@@ -50,10 +50,10 @@ pub(super) fn say_unlisted(roster: &Roster) {
     match unlisted {
         0 => {}
         1 => warn!(
-            "1 device in the results is not in the manifest; its row is kept, behind the others"
+            "1 device in the results has no valid row in the manifest; its row is kept, behind the others"
         ),
         _ => warn!(
-            "{unlisted} devices in the results are not in the manifest; their rows are kept, behind the others"
+            "{unlisted} devices in the results have no valid row in the manifest; their rows are kept, behind the others"
         ),
     }
 }
