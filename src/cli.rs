@@ -5,11 +5,14 @@
     reason = "these comments are the help's text, where backticks would show"
 )]
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::FalseyValueParser;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{FalseyValueParser, PossibleValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands::emulator::EmulatorArgs;
 use crate::device::{AccountId, MessageTtl, Region};
@@ -65,6 +68,87 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// The process's arguments and environment.
+    pub fn from_process() -> Result<Self, clap::Error> {
+        Self::from_arguments(std::env::args_os())
+    }
+
+    fn from_arguments<T: Into<OsString> + Clone>(
+        arguments: impl IntoIterator<Item = T>,
+    ) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        if let Command::Provision(args) = &mut cli.command
+            && let Some(matches) = matches.subcommand_matches("provision")
+            && matches.value_source("tags") == Some(ValueSource::EnvVariable)
+        {
+            let tags = std::mem::take(&mut args.input.tags);
+            args.input.tags = several_tags(&tags).map_err(|error| {
+                command.error(
+                    ErrorKind::ValueValidation,
+                    format!("KVS_FLEET_TAG: {error}"),
+                )
+            })?;
+        }
+        match cli.command.conflict() {
+            Some((flag, other)) => Err(conflict(&command, flag, other)),
+            None => Ok(cli),
+        }
+    }
+}
+
+/// A variable holds one text; the tags in it are separated by commas, which on the command line stand for themselves.
+fn several_tags(tags: &[(String, String)]) -> Result<Vec<(String, String)>, String> {
+    let texts = tags.iter().map(|(key, value)| format!("{key}={value}"));
+    let pieces: Vec<String> = texts
+        .flat_map(|text| text.split(',').map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    pieces.iter().map(|piece| tag(piece)).collect()
+}
+
+/// clap's own error about two flags that exclude each other.
+fn conflict(command: &clap::Command, flag: &str, other: &str) -> clap::Error {
+    let mut error = clap::Error::new(ErrorKind::ArgumentConflict).with_cmd(command);
+    let text = |flag: &str| ContextValue::String(flag.to_owned());
+    error.insert(ContextKind::InvalidArg, text(flag));
+    error.insert(ContextKind::PriorArg, text(other));
+    error
+}
+
+impl Command {
+    /// Two flags that exclude each other. By what they say, not by whether they are given: a switch that the environment
+    /// sets to `0` is off, and contradicts nothing.
+    fn conflict(&self) -> Option<(&'static str, &'static str)> {
+        let conflicts = match self {
+            Self::Provision(args) => {
+                let (service, output) = (&args.service, &args.output);
+                let endpoint = service.endpoint_url.is_some();
+                vec![
+                    (
+                        service.emulator && endpoint,
+                        "--emulator",
+                        "--endpoint-url <URL>",
+                    ),
+                    (
+                        service.emulator && service.profile.is_some(),
+                        "--emulator",
+                        "--profile <NAME>",
+                    ),
+                    (output.quiet && output.verbose > 0, "--quiet", "--verbose"),
+                ]
+            }
+            Self::Emulator(args) => {
+                let burst = args.burst.is_some();
+                vec![(args.window && burst, "--window", "--burst <N>")]
+            }
+        };
+        let found = conflicts.into_iter().find(|(conflicts, ..)| *conflicts);
+        found.map(|(_, flag, other)| (flag, other))
+    }
 }
 
 /// The subcommands.
@@ -149,7 +233,6 @@ pub struct InputArgs {
         long = "tag",
         value_name = "KEY=TEMPLATE",
         value_parser = tag,
-        value_delimiter = ',',
         env = "KVS_FLEET_TAG"
     )]
     pub tags: Vec<(String, String)>,
@@ -228,7 +311,6 @@ pub struct ServiceArgs {
         long,
         value_parser = FalseyValueParser::new(),
         action = ArgAction::SetTrue,
-        conflicts_with_all = ["endpoint_url", "profile"],
         env = "KVS_FLEET_EMULATOR"
     )]
     pub emulator: bool,
@@ -315,7 +397,6 @@ pub struct OutputArgs {
         long,
         value_parser = FalseyValueParser::new(),
         action = ArgAction::SetTrue,
-        conflicts_with = "verbose",
         env = "KVS_FLEET_QUIET"
     )]
     pub quiet: bool,
@@ -383,6 +464,20 @@ impl Rate {
             Self::Auto => RateRange::unknown(),
             Self::AtMost(rate) => RateRange::upto(rate),
         }
+    }
+}
+
+impl ValueEnum for OnExists {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Adopt, Self::Fail]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Adopt => PossibleValue::new("adopt")
+                .help("Take it as the device's channel, and say where its type or TTL differs"),
+            Self::Fail => PossibleValue::new("fail").help("Record the device as failed"),
+        })
     }
 }
 
@@ -458,9 +553,57 @@ fn account(text: &str) -> Result<AccountId, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Cli, String> {
+        let arguments = std::iter::once("kvs-fleet").chain(arguments.iter().copied());
+        Cli::from_arguments(arguments).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn flags_that_exclude_each_other_are_refused() {
+        for (arguments, flags) in [
+            (
+                &["provision", "d.csv", "--emulator", "--profile", "x"][..],
+                ["'--emulator'", "'--profile <NAME>'"],
+            ),
+            (
+                &["provision", "d.csv", "--emulator", "--endpoint-url", "x"],
+                ["'--emulator'", "'--endpoint-url <URL>'"],
+            ),
+            (&["provision", "d.csv", "-qv"], ["'--quiet'", "'--verbose'"]),
+            (
+                &["emulator", "--window", "--burst", "3"],
+                ["'--window'", "'--burst <N>'"],
+            ),
+        ] {
+            let error = parse(arguments).unwrap_err();
+            for flag in flags {
+                assert!(error.contains(flag), "{error}");
+            }
+            assert!(error.contains("cannot be used with"), "{error}");
+        }
+        assert!(parse(&["emulator", "--window"]).is_ok());
+    }
+
+    #[test]
+    fn a_comma_separates_tags_in_the_environment_only() {
+        let Command::Provision(args) =
+            parse(&["provision", "d.csv", "--tag", "Hall={hall}, {line}"])
+                .unwrap()
+                .command
+        else {
+            panic!("another command");
+        };
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(args.input.tags, [pair("Hall", "{hall}, {line}")]);
+        let tags = several_tags(&[pair("Hall", "{hall},Line={line}")]);
+        assert_eq!(
+            tags,
+            Ok(vec![pair("Hall", "{hall}"), pair("Line", "{line}")])
+        );
+        assert!(several_tags(&[pair("Hall", "{hall},{line}")]).is_err());
+    }
 
     #[test]
     fn the_definition_is_sound() {
@@ -499,16 +642,6 @@ mod tests {
                 let expected = format!("KVS_FLEET_{}", long.replace('-', "_").to_uppercase());
                 let variable = argument.get_env().and_then(|name| name.to_str());
                 assert_eq!(variable, Some(expected.as_str()), "--{long}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_readme_names_every_flag() {
-        let readme = include_str!("../README.md");
-        for command in Cli::command().get_subcommands() {
-            for long in command.get_arguments().filter_map(clap::Arg::get_long) {
-                assert!(readme.contains(&format!("`--{long}")), "--{long}");
             }
         }
     }

@@ -76,10 +76,6 @@ const SERVICE: &[(&str, &str)] = &[
         "mend what the message names in the manifest or the templates",
     ),
     (
-        "ClientLimitExceededException",
-        "the run ended while the device was throttled; run again",
-    ),
-    (
         "TagsPerResourceExceededLimitException",
         "ask for at most 50 tags",
     ),

@@ -1,4 +1,4 @@
-//! What the engine tells while it works. Listeners (progress, summary, the `--json` stream) only listen: nothing that
+//! What the engine tells while it works. Listeners (progress, summary) only listen: nothing that
 //! they do or fail to do changes the run.
 
 use std::sync::Arc;

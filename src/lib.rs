@@ -2,28 +2,31 @@
 //!
 //! # The map
 //!
-//! Data comes in at the manifest and leaves at the results file. A module uses only those that stand before it:
+//! Data comes in at the manifest and leaves at the results file. A module uses only those that stand before it (but
+//! [`cli`] names the arguments that the emulator's command defines):
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | [`error`] | the one error type at the top, which knows its exit code |
 //! | [`device`] | validated types: what cannot be wrong later |
 //! | [`template`] | `{column}` templates |
 //! | [`manifest`] | CSV → devices and numbered row errors, streaming |
+//! | [`results`] | one row, the journal, the atomic finish, the runs log |
 //! | [`roster`] | who is known, by device ID and by channel name, and where each one's row is |
 //! | [`plan`] | the manifest minus what is done → the work |
 //! | [`clock`] | what time it is, here and at the service |
 //! | [`figures`] | how rates, shares and durations are written for people |
-//! | [`pace`] | how fast requests may leave: the limiter and its controller |
-//! | [`retry`] | this failure, this attempt → done, wait, give up, stop the run |
 //! | [`service`] | the KVS control plane as a trait, and the AWS SDK behind it |
+//! | [`retry`] | this failure, this attempt → done, wait, give up, stop the run |
+//! | [`pace`] | how fast requests may leave: the limiter and its controller |
 //! | [`event`] | what the engine tells |
-//! | [`engine`] | the pipeline: the only module that spawns, sleeps and selects |
-//! | [`results`] | one row, the journal, the atomic finish, the runs log |
-//! | [`tally`] | what has happened so far, in numbers |
-//! | [`progress`], [`summary`] | what the person and the script see |
+//! | [`engine`] | the pipeline: the only module that decides what is sent and when |
+//! | [`error`] | the one error type at the top, which knows its exit code |
 //! | [`emulator`] | the service, in process |
-//! | [`cli`], [`commands`] | arguments → validated configuration → the parts wired together |
+//! | [`codes`] | what to do about each error code |
+//! | [`tally`], [`summary`] | what has happened, in numbers; what the person and the script see at the end |
+//! | [`cli`] | the command line |
+//! | [`logging`], [`progress`] | what the person sees meanwhile |
+//! | [`commands`] | arguments → validated configuration → the parts wired together |
 //!
 //! # Invariants
 //!

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::codes;
 use crate::figures;
+use crate::results::record::timestamp;
 use crate::tally::{Counts, Requests, Totals};
 use pace::Pace;
 
@@ -187,7 +188,7 @@ impl Summary {
                 "list": Sent::from(self.counts.lists),
             },
             "rate": self.rate_json(),
-            "started_at": self.started_at.map(|at| humantime::format_rfc3339_millis(at).to_string()),
+            "started_at": self.started_at.map(timestamp),
             "duration_seconds": self.duration.as_secs_f64(),
             "resume": self.resume,
         })
@@ -218,11 +219,28 @@ impl Summary {
         })
     }
 
-    /// Writes the JSON to a file, which is replaced.
+    /// Writes the JSON to a file, which is replaced as a whole: who reads it meanwhile finds the old one or the new one.
+    /// What is no ordinary file, such as a pipe, is written to.
     pub fn write_json(&self, file: &Path) -> std::io::Result<()> {
         let mut text = serde_json::to_vec_pretty(&self.to_json())?;
         text.push(b'\n');
-        std::fs::File::create(file)?.write_all(&text)
+        if file.metadata().is_ok_and(|there| !there.is_file()) {
+            return std::fs::OpenOptions::new()
+                .write(true)
+                .open(file)?
+                .write_all(&text);
+        }
+        // A link stays one.
+        let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        let mut name = file.file_name().unwrap_or_default().to_owned();
+        name.push(".kvs-fleet-tmp");
+        let temporary = file.with_file_name(name);
+        std::fs::write(&temporary, text)
+            .and_then(|()| std::fs::rename(&temporary, &file))
+            .inspect_err(|_| {
+                // What is left of it is of no use, and may not even be there.
+                let _ = std::fs::remove_file(&temporary);
+            })
     }
 }
 
@@ -250,6 +268,23 @@ mod tests {
     use super::*;
     use crate::device::Region;
     use crate::tally::LaneTotals;
+
+    #[test]
+    fn a_summary_replaces_a_file_whole_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("s.json");
+        std::fs::write(&file, "x".repeat(100_000)).unwrap();
+        let before = std::fs::File::open(&file).unwrap();
+        Summary::default().write_json(&file).unwrap();
+        let text = std::fs::read(&file).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(json["schema"], SCHEMA);
+        // Who had it open goes on reading what was there.
+        assert_eq!(before.metadata().unwrap().len(), 100_000);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        let nowhere = folder.path().join("nowhere").join("s.json");
+        assert!(Summary::default().write_json(&nowhere).is_err());
+    }
 
     #[test]
     fn says_what_happened_and_what_to_do() {

@@ -320,7 +320,7 @@ impl Listener for Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pace::controller::Controller;
+    use crate::pace::controller::{Controller, RateRange};
     use crate::pace::limiter::Limiter;
 
     fn region(name: &str) -> Region {
@@ -329,9 +329,11 @@ mod tests {
 
     /// A limiter that has measured this grant, or none.
     async fn limiter(ceiling: f64, grant: Option<u32>) -> Arc<Limiter> {
-        let limiter = Limiter::new(Controller::new(Some(ceiling), 1));
+        let limiter = Limiter::new(Controller::new(RateRange::upto(ceiling), 1));
         if let Some(grant) = grant {
             let first = limiter.acquire().await;
+            // From this throttle to the next it is measured.
+            limiter.throttled(first);
             for _ in 0..grant {
                 limiter.accepted(first);
             }

@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::ArgAction;
+use clap::builder::FalseyValueParser;
+
 use crate::device::ChannelName;
 use crate::emulator::faults::Fault;
 use crate::emulator::latency::Latency;
@@ -25,16 +28,16 @@ pub struct EmulatorArgs {
     #[arg(long, value_name = "TPS", env = "KVS_FLEET_RATE", default_value = "50", value_parser = parse_rate)]
     pub rate: f64,
 
-    /// Creates granted at once after a rest
-    #[arg(long, value_name = "N", env = "KVS_FLEET_BURST", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub burst: u32,
+    /// Creates granted at once after a rest [default: 50]
+    #[arg(long, value_name = "N", env = "KVS_FLEET_BURST", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub burst: Option<u32>,
 
     /// Change the quota while running, such as 5m=200: AFTER the first create, to TPS; repeatable
     #[arg(long, value_name = "AFTER=TPS", env = "KVS_FLEET_RATE_CHANGE", value_delimiter = ',', value_parser = parse_rate_change)]
     pub rate_change: Vec<RateChange>,
 
     /// Count creates in fixed windows of a second, not in a token bucket
-    #[arg(long, env = "KVS_FLEET_WINDOW", conflicts_with = "burst")]
+    #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_WINDOW")]
     pub window: bool,
 
     /// The most channels in a Region
@@ -105,10 +108,14 @@ pub enum EmulatorError {
 }
 
 impl EmulatorArgs {
+    fn burst(&self) -> u32 {
+        self.burst.unwrap_or(Settings::default().burst)
+    }
+
     fn settings(&self, seed: u64) -> Settings {
         Settings {
             rate: self.rate,
-            burst: self.burst,
+            burst: self.burst(),
             window: self.window,
             rate_changes: self.rate_change.clone(),
             channel_limit: self.channel_limit,
@@ -183,7 +190,7 @@ fn quota(args: &EmulatorArgs) -> String {
     let counted = if args.window {
         "in windows of a second".to_owned()
     } else {
-        format!("burst {}", args.burst)
+        format!("burst {}", args.burst())
     };
     let changes = args.rate_change.iter().map(|change| {
         let after = humantime::format_duration(change.after);
@@ -335,9 +342,9 @@ mod tests {
     }
 
     #[test]
-    fn a_window_has_no_burst() {
+    fn windows_are_counted_where_asked_for() {
         assert!(parse(&["--window"]).unwrap().settings(0).window);
-        assert!(parse(&["--window", "--burst=3"]).is_err());
+        assert!(!parse(&[]).unwrap().settings(0).window);
     }
 
     #[test]

@@ -5,17 +5,15 @@ mod environment;
 pub mod provision;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-use clap::Parser;
 
 use crate::cli::{Cli, Command};
 use crate::summary::Summary;
 
 /// The program: parses the process's arguments, runs the subcommand, and says how it ended.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::from_process() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -82,21 +80,38 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// The file of `--summary-json` in arguments that could not be parsed.
+/// The file of `--summary-json` in arguments that could not be parsed, unless another argument names it too: that may
+/// be the manifest or the results.
 fn summary_file(mut arguments: impl Iterator<Item = OsString>) -> Option<PathBuf> {
     const FLAG: &str = "--summary-json";
+    let mut file = std::env::var_os("KVS_FLEET_SUMMARY_JSON").map(PathBuf::from);
+    let mut others = Vec::new();
     while let Some(argument) = arguments.next() {
+        let joined = |text: &str| Some(text.strip_prefix(FLAG)?.strip_prefix('=')?.into());
         if argument == FLAG {
-            return arguments.next().map(PathBuf::from);
-        }
-        if let Some(file) = argument
-            .to_str()
-            .and_then(|text| text.strip_prefix(FLAG)?.strip_prefix('='))
-        {
-            return Some(file.into());
+            file = arguments.next().map(PathBuf::from);
+        } else if let Some(joined) = argument.to_str().and_then(joined) {
+            file = Some(joined);
+        } else {
+            others.push(PathBuf::from(argument));
         }
     }
-    std::env::var_os("KVS_FLEET_SUMMARY_JSON").map(PathBuf::from)
+    file.filter(|file| !others.iter().any(|other| is_same_file(other, file)))
+}
+
+/// Whether two paths lead to one file, which need not exist.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let resolved = |path: &Path| {
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let name = path.file_name().unwrap_or_default();
+        path.canonicalize()
+            .or_else(|_| folder.canonicalize().map(|folder| folder.join(name)))
+            .unwrap_or_else(|_| path.to_owned())
+    };
+    resolved(one) == resolved(other)
 }
 
 /// A message where there is no log to write it to.
@@ -126,5 +141,7 @@ mod tests {
             assert_eq!(find(arguments), Some(PathBuf::from("s.json")));
         }
         assert_eq!(find(&["kvs-fleet", "--summary-json"]), None);
+        let manifest = ["kvs-fleet", "d.csv", "--oops", "--summary-json", "./d.csv"];
+        assert_eq!(find(&manifest), None);
     }
 }

@@ -6,11 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::flight::pace;
-use super::job::{Job, Phase};
+use super::job::Job;
 use super::lane::{Drought, Lane};
-use super::outage::LONGEST_PROBE_WAIT;
+use super::outage::{LONGEST_PROBE_WAIT, Silence};
 use super::{Ledger, Work};
-use crate::device::ChannelName;
 use crate::event::Event;
 use crate::service::{
     Channel, ChannelPage, ChannelStatus, Failure, FailureKind, ListRequest, Service,
@@ -33,14 +32,9 @@ pub struct Census {
 }
 
 impl Census {
-    /// Channels that devices of the work may be waiting for.
-    pub fn wanted(&self) -> usize {
-        self.channels.len()
-    }
-
-    /// Whether a channel of this name was listed.
-    pub(super) fn claims(&self, name: &ChannelName) -> bool {
-        self.channels.contains_key(name.as_str())
+    /// Whether a channel of this name, which the work may ask for, was listed.
+    pub fn has(&self, name: &str) -> bool {
+        self.channels.contains_key(name)
     }
 
     fn add(&mut self, page: Vec<Channel>, seen: Instant, wanted: impl Fn(&str) -> bool) {
@@ -105,7 +99,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
     async fn page(&self, request: &ListRequest) -> Result<ChannelPage, NoPage> {
         let mut asked = Drought::new();
         let mut errors = 0_u32;
-        let mut silences = 0_u32;
+        let mut silence = Silence::new();
         loop {
             let generation = self.service.credentials_generation();
             let permit = tokio::select! {
@@ -118,20 +112,25 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 .await;
             pace(&self.lists, permit, &answer);
             let failure = match answer.result {
-                Ok(page) => return Ok(page),
+                Ok(page) => {
+                    self.heard(&mut silence);
+                    return Ok(page);
+                }
                 Err(failure) => failure,
             };
             asked.requests += u64::from(failure.kind == FailureKind::Throttled);
+            if failure.is_answered() {
+                self.heard(&mut silence);
+            } else if self.unheard(&mut silence, &failure) {
+                return Err(NoPage::Stopped);
+            }
             let wait = match failure.kind {
                 _ if !failure.is_answered() => {
-                    silences += 1;
-                    self.wait_after(silences).min(LONGEST_PROBE_WAIT)
+                    self.wait_after(silence.questions()).min(LONGEST_PROBE_WAIT)
                 }
                 FailureKind::Throttled => Duration::ZERO,
                 FailureKind::Credentials => {
-                    self.shared
-                        .reload_credentials(&self.service, generation, &failure)
-                        .await;
+                    self.reload_credentials(generation, &failure).await;
                     Duration::ZERO
                 }
                 FailureKind::ServerError => {
@@ -160,7 +159,6 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 self.dried_up(asked, &self.lists);
                 Ok(true)
             }
-            _ if !failure.is_answered() => Ok(self.silent_too_long(asked.since, failure)),
             FailureKind::ServerError if errors >= self.shared.settings.max_attempts => {
                 Err(NoPage::Without(in_words(failure)))
             }
@@ -190,21 +188,6 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             });
             self.shared.record(rows.collect()).await;
         }
-    }
-}
-
-impl Job {
-    /// Whether an attempt was made for this device whose outcome is its own, or unknown.
-    pub(super) fn was_tried(&self) -> bool {
-        self.history.ambiguous
-            || (self.attempts > 0 && self.phase == Phase::Settle)
-            || self.history.tries > 0 && !self.was_never_sent()
-    }
-
-    fn was_never_sent(&self) -> bool {
-        self.failure
-            .as_ref()
-            .is_none_or(|(failure, _)| failure.kind == FailureKind::Unreachable)
     }
 }
 

@@ -82,9 +82,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
 
     /// Fetches new credentials; the device is tried again, or the run stops and the device has no row.
     pub(super) async fn renew(&self, job: Job, generation: u64, failure: &Failure) -> Landing {
-        self.shared
-            .reload_credentials(&self.service, generation, failure)
-            .await;
+        self.reload_credentials(generation, failure).await;
         Landing::Ready(job)
     }
 
@@ -159,6 +157,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         let kind = failure.map(|failure| failure.kind);
         if failure.is_none_or(Failure::is_answered) {
             self.link.answered();
+            self.shared.answered();
             // A server error may be a proxy's, which vouches for nothing.
             if !matches!(
                 kind,

@@ -6,7 +6,7 @@ use crate::device::{ChannelArn, Device};
 use crate::results::record::{Row, Status};
 use crate::retry::History;
 use crate::roster::DeviceIndex;
-use crate::service::Failure;
+use crate::service::{Failure, FailureKind};
 
 /// What a device's next request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,19 @@ impl Job {
             started: None,
             failure: None,
         }
+    }
+
+    /// Whether an attempt was made for this device whose outcome is its own, or unknown.
+    pub(super) fn was_tried(&self) -> bool {
+        self.history.ambiguous
+            || (self.attempts > 0 && self.phase == Phase::Settle)
+            || self.history.tries > 0 && !self.was_never_sent()
+    }
+
+    fn was_never_sent(&self) -> bool {
+        self.failure
+            .as_ref()
+            .is_none_or(|(failure, _)| failure.kind == FailureKind::Unreachable)
     }
 
     /// The row of a device that has its channel.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::census::Census;
@@ -321,7 +321,7 @@ impl<S: Service, L: Ledger> Loop<S, L> {
             tokio::select! {
                 biased;
                 () = lane.shared.stop.given() => {}
-                Some(landed) = self.flights.join_next() => self.land(landed.ok()),
+                Some(landed) = self.flights.join_next() => self.land(landed),
                 device = work.next(), if wants_fresh => self.take_fresh(device),
                 () = until(due), if due.is_some() => {}
                 // Each waits for a limiter of its own, so neither holds back the other; what is unknown goes first.
@@ -343,7 +343,7 @@ impl<S: Service, L: Ledger> Loop<S, L> {
             return;
         };
         let mut job = Job::new(index, device);
-        if self.census.claims(&job.device.channel_name) {
+        if self.census.has(job.device.channel_name.as_str()) {
             // It was listed when the run began; only Describe says whether it is still there.
             job.phase = Phase::Settle;
             self.waiting.ready(job);
@@ -360,8 +360,8 @@ impl<S: Service, L: Ledger> Loop<S, L> {
         }
     }
 
-    fn land(&mut self, landing: Option<Landing>) {
-        match landing {
+    fn land(&mut self, landed: Result<Landing, JoinError>) {
+        match self.lane.shared.survive(landed) {
             Some(Landing::Ready(job)) => self.waiting.ready(job),
             Some(Landing::Later(job, wait)) => self.waiting.later(job, wait),
             Some(Landing::Done) | None => {}
@@ -371,7 +371,7 @@ impl<S: Service, L: Ledger> Loop<S, L> {
     /// The lane makes no new creates: what is in flight finishes, and devices whose outcome is open are settled.
     async fn wind_up(&mut self) {
         while let Some(landed) = self.flights.join_next().await {
-            self.land(landed.ok());
+            self.land(landed);
         }
         let waiting = std::mem::take(&mut self.waiting);
         for job in waiting.into_jobs().filter(Job::was_tried) {
@@ -381,7 +381,9 @@ impl<S: Service, L: Ledger> Loop<S, L> {
                 Landing::Done
             });
         }
-        while self.flights.join_next().await.is_some() {}
+        while let Some(landed) = self.flights.join_next().await {
+            self.land(landed);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// How long a service that was never reached is tried before the run stops.
-pub(super) const FIRST_CONTACT: Duration = Duration::from_secs(5);
+pub const FIRST_CONTACT: Duration = Duration::from_secs(5);
 
 /// After so long without any answer nothing is known of the link any more.
 const SILENCE: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! The pipeline: devices in, rows out. The only module that spawns, sleeps and selects.
+//! The pipeline: devices in, rows out. The only module that decides what is sent and when.
 //!
 //! Each Region of the batch is a *lane* with its own client, limiters and link; lanes share the workers (the most
 //! requests in flight), the journal, the credentials and the stop signal.
@@ -13,6 +13,7 @@
 //! The engine does not know the manifest, the command line or the terminal.
 
 mod census;
+mod credentials;
 mod flight;
 mod job;
 mod lane;
@@ -30,6 +31,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub use census::Census;
+pub use link::FIRST_CONTACT;
 pub use shared::FailureLimit;
 pub use stop::{Stop, StopSignal};
 
@@ -44,7 +46,7 @@ use lane::Lane;
 use shared::Shared;
 
 /// What to do with a channel that is there already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnExists {
     /// Take it as the device's channel, and say where its type or TTL differs.
     #[default]
@@ -208,7 +210,7 @@ impl<S: Service, L: Ledger, W: Work> Engine<S, L, W> {
         loop {
             tokio::select! {
                 biased;
-                Some(_) = running.join_next() => {}
+                Some(ended) = running.join_next() => self.shared.survive(ended).unwrap_or_default(),
                 arrival = next_arrival(&mut arrivals), if arrivals.is_some() => {
                     let Some(Arrival { region, service, work }) = arrival else {
                         arrivals = None;

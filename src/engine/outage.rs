@@ -17,6 +17,33 @@ use crate::service::{Failure, FailureKind, Operation, Service};
 /// The longest wait between two probes of a service that gives no answer.
 pub(super) const LONGEST_PROBE_WAIT: Duration = Duration::from_secs(2);
 
+/// Where no Region ever answered, one counts as not to be reached after so many questions, whatever became of them: a
+/// firewall that swallows everything looks like a slow service.
+const FEW_QUESTIONS: u32 = 3;
+
+/// A time without answers, perhaps.
+#[derive(Debug)]
+pub(super) struct Silence {
+    since: Instant,
+    /// Asked in vain.
+    questions: u32,
+}
+
+impl Silence {
+    /// From now on nothing has been heard.
+    pub(super) fn new() -> Self {
+        Self {
+            since: Instant::now(),
+            questions: 0,
+        }
+    }
+
+    /// How many questions were asked in vain.
+    pub(super) fn questions(&self) -> u32 {
+        self.questions
+    }
+}
+
 impl<S: Service, L: Ledger> Lane<S, L> {
     /// After an attempt without an answer: whether nobody else got one either. Then the lane pauses until one comes,
     /// or until the run has been silent for too long.
@@ -40,8 +67,8 @@ impl<S: Service, L: Ledger> Lane<S, L> {
 
     /// Asks until an answer comes, or the run stops. Says whether there was an outage: the first question got no answer.
     async fn probe(&self, name: &ChannelName) -> bool {
-        let since = Instant::now();
-        for tries in 1_u32.. {
+        let mut silence = Silence::new();
+        loop {
             let worker = self.shared.workers.acquire().await;
             let Ok(permit) = self.leave(&self.describes).await else {
                 break;
@@ -53,26 +80,12 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             pace(&self.describes, permit, &answer);
             let failure = match answer.result {
                 Err(failure) if !failure.is_answered() => failure,
-                _ => {
-                    if tries > 1 {
-                        self.shared.tell(&Event::Online {
-                            region: &self.region,
-                            after: since.elapsed(),
-                        });
-                    }
-                    return tries > 1;
-                }
+                _ => return self.heard(&mut silence),
             };
-            if tries == 1 {
-                self.shared.tell(&Event::Offline {
-                    region: &self.region,
-                    cause: &failure.message,
-                });
-            }
-            if self.silent_too_long(since, &failure) {
+            if self.unheard(&mut silence, &failure) {
                 break;
             }
-            let wait = self.wait_after(tries).min(LONGEST_PROBE_WAIT);
+            let wait = self.wait_after(silence.questions).min(LONGEST_PROBE_WAIT);
             tokio::select! {
                 biased;
                 () = self.shared.stop.given() => break,
@@ -82,13 +95,22 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         true
     }
 
-    /// Stops the run when there has been no answer for as long as is allowed: seconds for a service that was never
-    /// reached, else `--max-offline`.
-    pub(super) fn silent_too_long(&self, since: Instant, failure: &Failure) -> bool {
-        let after = since.elapsed();
+    /// A question got no answer; the first such is told. Says whether that has lasted for too long, which stops the run:
+    /// seconds for a service that was never reached, else `--max-offline`.
+    pub(super) fn unheard(&self, silence: &mut Silence, failure: &Failure) -> bool {
+        silence.questions += 1;
+        if silence.questions == 1 {
+            self.shared.tell(&Event::Offline {
+                region: &self.region,
+                cause: &failure.message,
+            });
+        }
+        let after = silence.since.elapsed();
         let region = self.region.clone();
         let failure = failure.clone();
-        let cannot_be_reached = failure.kind == FailureKind::Unreachable || failure.foreign;
+        let cannot_be_reached = failure.kind == FailureKind::Unreachable
+            || failure.foreign
+            || (silence.questions >= FEW_QUESTIONS && !self.shared.ever_answered());
         let never_reached = cannot_be_reached && !self.link.ever_answered();
         if never_reached && after >= FIRST_CONTACT {
             self.shared.stop.give(Stop::Unreachable { region, failure });
@@ -103,5 +125,18 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             return true;
         }
         false
+    }
+
+    /// An answer came, which ends a silence and is told if there was one. Says whether there was.
+    pub(super) fn heard(&self, silence: &mut Silence) -> bool {
+        let was_silent = silence.questions > 0;
+        if was_silent {
+            self.shared.tell(&Event::Online {
+                region: &self.region,
+                after: silence.since.elapsed(),
+            });
+        }
+        *silence = Silence::new();
+        was_silent
     }
 }

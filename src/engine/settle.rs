@@ -107,10 +107,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             AfterSettle::AskAgain => Duration::ZERO,
             AfterSettle::WaitAndAsk => self.wait_after(job.history.asks),
             AfterSettle::Reload => {
-                return self
-                    .shared
-                    .reload_credentials(&self.service, generation, failure)
-                    .await;
+                return self.reload_credentials(generation, failure).await;
             }
             _ => return false,
         };

@@ -1,9 +1,11 @@
 //! What the lanes of a run share: workers, journal, listeners, credentials, the account, and the rules that stop all.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::any::Any;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 
 use super::stop::{Stop, StopSignal};
 use super::{Ledger, Parts, Settings};
@@ -12,7 +14,7 @@ use crate::device::AccountId;
 use crate::event::{Event, Listener, Listeners};
 use crate::results::record::{Row, Status};
 use crate::roster::DeviceIndex;
-use crate::service::{Failure, Service};
+use crate::service::Failure;
 
 /// So many devices in a row refused by an authorization code, with none succeeding in between, are not the devices'
 /// fault.
@@ -38,6 +40,13 @@ impl std::fmt::Display for FailureLimit {
     }
 }
 
+/// What a panic said.
+fn in_words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without words").to_owned()
+}
+
 #[derive(Debug)]
 pub(super) struct Shared<L> {
     pub(super) settings: Settings,
@@ -50,12 +59,14 @@ pub(super) struct Shared<L> {
     denied: AtomicU32,
     failed: AtomicU64,
     finished: AtomicU64,
+    /// Whether any Region ever answered.
+    answered: AtomicBool,
     /// Why a lane ended although the run went on.
     lane_stop: Mutex<Option<Stop>>,
     /// Held while credentials are fetched.
-    credentials: tokio::sync::Mutex<()>,
+    pub(super) credentials: tokio::sync::Mutex<()>,
     /// The newest generation that an answer has proved good.
-    proved_generation: AtomicU64,
+    pub(super) proved_generation: AtomicU64,
 }
 
 impl<L: Ledger> Shared<L> {
@@ -73,6 +84,7 @@ impl<L: Ledger> Shared<L> {
             denied: AtomicU32::new(0),
             failed: AtomicU64::new(0),
             finished: AtomicU64::new(0),
+            answered: AtomicBool::new(false),
             lane_stop: Mutex::new(None),
             credentials: tokio::sync::Mutex::new(()),
             proved_generation: AtomicU64::new(0),
@@ -165,6 +177,33 @@ impl<L: Ledger> Shared<L> {
         }
     }
 
+    /// An answer came, in whichever Region.
+    pub(super) fn answered(&self) {
+        // Written once, and only read ever after.
+        if !self.ever_answered() {
+            self.answered.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether any answer ever came, in whichever Region.
+    pub(super) fn ever_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// What a task brought; none where it broke, which stops the run: its device has no row, and a rerun settles it.
+    pub(super) fn survive<T>(&self, ended: Result<T, JoinError>) -> Option<T> {
+        let error = match ended {
+            Ok(value) => return Some(value),
+            Err(error) => error,
+        };
+        let what = match error.try_into_panic() {
+            Ok(panic) => in_words(&*panic),
+            Err(cancelled) => cancelled.to_string(),
+        };
+        self.stop.give(Stop::Internal(what));
+        None
+    }
+
     /// A lane ends for a reason that does not concern the others.
     pub(super) fn lane_stopped(&self, cause: Stop) {
         self.lock(&self.lane_stop).get_or_insert(cause);
@@ -192,42 +231,6 @@ impl<L: Ledger> Shared<L> {
     pub(super) fn credentials_work(&self, generation: u64) {
         self.proved_generation
             .fetch_max(generation, Ordering::Relaxed);
-    }
-
-    /// The credentials of this generation were refused. Fetches new ones, once for each expiry; if those that were
-    /// fetched last are refused before they ever worked, the run stops. Says whether to go on.
-    pub(super) async fn reload_credentials<S: Service>(
-        &self,
-        service: &S,
-        seen: u64,
-        failure: &Failure,
-    ) -> bool {
-        let _only_one = self.credentials.lock().await;
-        if self.stop.is_given() {
-            return false;
-        }
-        if service.credentials_generation() > seen {
-            return true;
-        }
-        let never_worked = seen > 0 && self.proved_generation.load(Ordering::Relaxed) < seen;
-        if never_worked {
-            self.stop.give(Stop::Credentials {
-                failure: failure.clone(),
-            });
-            return false;
-        }
-        let reloaded = tokio::select! {
-            biased;
-            reloaded = service.reload_credentials(seen) => reloaded,
-            () = self.stop.given_for(self.settings.timeout) => return false,
-        };
-        match reloaded {
-            Ok(identity) => identity.is_none_or(|who| self.check_account(who.account.as_str())),
-            Err(failure) => {
-                self.stop.give(Stop::Credentials { failure });
-                false
-            }
-        }
     }
 
     #[expect(

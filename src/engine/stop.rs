@@ -86,6 +86,8 @@ pub enum Stop {
     Results(String),
     /// The manifest's stream broke.
     Manifest(String),
+    /// Something in this program broke: what it said.
+    Internal(String),
 }
 
 impl Stop {
@@ -105,6 +107,7 @@ impl Stop {
             Self::WrongAccount { .. } => "wrong-account",
             Self::Results(_) => "results-not-written",
             Self::Manifest(_) => "manifest-damaged",
+            Self::Internal(_) => "internal",
         }
     }
 
@@ -179,6 +182,11 @@ impl fmt::Display for Stop {
                 "the service answered from account {found}, but the account expected is {expected}; use the \
                  credentials (--profile) of {expected}, or other results"
             ),
+            Self::Internal(what) => write!(
+                f,
+                "a defect of this program ended the run: {what}. What is recorded is sound, and a rerun goes on from \
+                 it; please report the defect"
+            ),
             Self::NoIdentity(message) | Self::Results(message) | Self::Manifest(message) => {
                 f.write_str(message)
             }
@@ -216,6 +224,13 @@ impl StopSignal {
     #[must_use]
     pub fn cause(&self) -> Option<Stop> {
         self.0.borrow().as_ref().map(|(cause, _)| cause.clone())
+    }
+
+    /// Waits until the signal is given, and says why.
+    pub async fn ended(&self) -> Stop {
+        self.given().await;
+        // A signal that was given keeps its cause.
+        self.cause().unwrap_or(Stop::Interrupted)
     }
 
     /// Whether the run is to end.

@@ -32,10 +32,10 @@ pub enum Finished {
     SavedBeside(PathBuf),
 }
 
-/// Why there is no finished file. The journal is as it was, and the next run resumes from it.
+/// Why there is no finished file.
 #[derive(Debug, thiserror::Error)]
 pub enum FinishError {
-    /// The disk refused.
+    /// The disk refused. The journal is as it was, and the next run resumes from it.
     #[error(
         "the results could not be put in the manifest's order: {} cannot be {doing}: {source}. The results file {} \
          holds every row and resumes as it is",
@@ -48,6 +48,21 @@ pub enum FinishError {
         file: PathBuf,
         /// What was tried.
         doing: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The results' name is perhaps no longer the journal's, and the finished file could not be given another. What is
+    /// written of it may be the only complete copy, so it is kept.
+    #[error(
+        "the results file {} seems to have been renamed, replaced or deleted by another program during the run, and the \
+         complete results cannot be saved beside it: {source}. They are in {}: put that file in its place before you run again",
+        .results.display(), .kept.display()
+    )]
+    Unplaced {
+        /// The results file.
+        results: PathBuf,
+        /// Where the finished file is.
+        kept: PathBuf,
         /// What the system says.
         source: io::Error,
     },
@@ -69,13 +84,49 @@ fn temporary_path(results: &Path) -> PathBuf {
     results.with_file_name(name)
 }
 
-/// Removes what a killed run left of its finish. To be called with the runs log locked.
-pub fn remove_leftover<D: Disk>(disk: &D, results: &Path) -> io::Result<()> {
-    let results = disk.resolve(results)?;
-    match disk.remove(&temporary_path(&results)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+/// Why what an earlier run left beside the results cannot be removed.
+#[derive(Debug, thiserror::Error)]
+pub enum LeftoverError {
+    /// The results file is gone, so this may be the only copy of its rows.
+    #[error(
+        "there is no results file {}, but an earlier run left {}, which may be the only copy of its rows. Look at it: \
+         give it the results file's name to go on from it, or delete it to begin anew",
+        .results.display(), .leftover.display()
+    )]
+    Orphan {
+        /// The results file.
+        results: PathBuf,
+        /// What was left.
+        leftover: PathBuf,
+    },
+    /// The disk refused.
+    #[error("what a killed run left beside {} cannot be removed: {source}", .results.display())]
+    Io {
+        /// The results file.
+        results: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Removes what a killed run left of its finish, since the journal holds all of it. To be called with the runs log
+/// locked.
+pub fn remove_leftover<D: Disk>(disk: &D, results: &Path) -> Result<(), LeftoverError> {
+    let failed = |source| {
+        let results = results.into();
+        LeftoverError::Io { results, source }
+    };
+    let resolved = disk.resolve(results).map_err(failed)?;
+    let leftover = temporary_path(&resolved);
+    let is_there = |path| disk.open(path, Access::Read).map(|file| file.is_some());
+    if !is_there(&leftover).map_err(failed)? {
+        return Ok(());
     }
+    if !is_there(&resolved).map_err(failed)? {
+        let results = results.into();
+        return Err(LeftoverError::Orphan { results, leftover });
+    }
+    disk.remove(&leftover).map_err(failed)
 }
 
 /// Writes these rows, and no others, in this order, in the journal's place. May block.
@@ -92,7 +143,7 @@ pub fn finish<D: Disk>(
     let temporary = temporary_path(&journal.path);
     let finished = write_finished(&journal, &temporary, agreement, rows)
         .and_then(|()| put_in_place(&mut journal, &temporary));
-    if finished.is_err() {
+    if finished.is_err() && !matches!(finished, Err(FinishError::Unplaced { .. })) {
         // After a rename there is none; what cannot be removed now, the next run removes.
         let _leftover = journal.disk.remove(&temporary);
     }
@@ -122,7 +173,7 @@ fn agree<D: Disk>(
     };
     let length = file.length();
     let length = length.map_err(|source| journal.error(&journal.path, "read", source))?;
-    if length < journal.end {
+    if length != journal.length {
         return Err(journal.changed());
     }
     if !journal.is_canonical || journal.end == 0 {
@@ -217,23 +268,41 @@ fn put_in_place<D: Disk>(
             .open(&results, Access::Read)
             .map(|file| file.is_none()),
     };
-    let is_ours = is_ours.map_err(|source| journal.error(&results, "looked up", source))?;
-    let (target, finished) = if is_ours {
-        (results.clone(), Finished::Replaced)
-    } else {
-        let beside = name_beside(&journal.disk, &results);
-        let beside = beside.map_err(|source| journal.error(temporary, "saved", source))?;
-        (beside.clone(), Finished::SavedBeside(beside))
-    };
     // Windows replaces no file that is open.
     journal.file = None;
     let disk = &journal.disk;
-    disk.rename(temporary, &target)
-        .and_then(|()| disk.sync_folder_of(&target))
-        .map_err(|source| {
-            journal.error(&target, "replaced (is it open in another program?)", source)
-        })?;
-    Ok(finished)
+    if is_ours.as_ref().is_ok_and(|is_ours| *is_ours) {
+        disk.rename(temporary, &results)
+            .and_then(|()| disk.sync_folder_of(&results))
+            .map_err(|source| {
+                journal.error(
+                    &results,
+                    "replaced (is it open in another program?)",
+                    source,
+                )
+            })?;
+        return Ok(Finished::Replaced);
+    }
+    let beside = is_ours.and_then(|_| save_beside(disk, temporary, &results));
+    let (beside, synced) = beside.map_err(|source| journal.unplaced(temporary, source))?;
+    synced.map_err(|source| journal.unplaced(&beside, source))?;
+    Ok(Finished::SavedBeside(beside))
+}
+
+/// Gives the temporary file a free name beside the results: that name, and whether the disk is known to have it.
+fn save_beside<D: Disk>(
+    disk: &D,
+    temporary: &Path,
+    results: &Path,
+) -> io::Result<(PathBuf, io::Result<()>)> {
+    let beside = name_beside(disk, results)?;
+    if let Err(error) = disk.rename(temporary, &beside) {
+        // It only held the name.
+        let _empty = disk.remove(&beside);
+        return Err(error);
+    }
+    let synced = disk.sync_folder_of(&beside);
+    Ok((beside, synced))
 }
 
 /// Takes a free name beside the results, so that nothing is overwritten: `NAME.saved-1.csv` and so on.
@@ -259,6 +328,14 @@ impl<D: Disk> JournalParts<D> {
             results: self.path.clone(),
             file: file.into(),
             doing,
+            source,
+        }
+    }
+
+    fn unplaced(&self, kept: &Path, source: io::Error) -> FinishError {
+        FinishError::Unplaced {
+            results: self.path.clone(),
+            kept: kept.into(),
             source,
         }
     }

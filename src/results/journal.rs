@@ -227,6 +227,11 @@ impl<D: Disk> Journal<D> {
     pub(crate) fn into_parts(self) -> JournalParts<D> {
         JournalParts {
             is_canonical: self.reading.is_canonical && !self.reading.lacks_line_end,
+            length: if self.is_prepared {
+                self.end
+            } else {
+                self.reading.length
+            },
             disk: self.disk,
             path: self.path,
             file: self.file,
@@ -243,6 +248,8 @@ pub(crate) struct JournalParts<D: Disk> {
     pub(crate) file: Option<D::File>,
     /// Bytes that are sound.
     pub(crate) end: u64,
+    /// Bytes that the file had when this tool last touched it: those, and what has not been repaired.
+    pub(crate) length: u64,
     /// Whether all of them are as this tool writes them.
     pub(crate) is_canonical: bool,
 }

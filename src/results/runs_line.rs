@@ -127,6 +127,9 @@ pub struct End {
     pub counts: BTreeMap<String, u64>,
     /// Devices of the manifest that are still to do.
     pub remaining: u64,
+    /// Finished devices whose row asked for another TTL or other tags than their channel was made with; none where that
+    /// is not known.
+    pub changed: Option<u64>,
     /// Requests sent.
     pub requests: u64,
     /// Of these, throttled.

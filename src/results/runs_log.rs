@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::asks::Asked;
 use super::disk::{Access, Disk, DiskFile};
-use super::runs_line::{RunsLine, Start};
+use super::runs_line::{End, RunsLine, Start};
 
 /// A log may be made or removed under the one who opens it, but hardly so often in a row.
 const MOST_OPENED: usize = 10;
@@ -71,6 +71,7 @@ pub struct RunsLog<D: Disk> {
     last_start: Option<Box<Start>>,
     /// This one made the file.
     is_new: bool,
+    last_end: Option<Box<End>>,
 }
 
 impl<D: Disk> RunsLog<D> {
@@ -95,12 +96,16 @@ impl<D: Disk> RunsLog<D> {
             return Err(RunsLogError::Held { results });
         };
         disk.sync_folder_of(&path).map_err(failed("synced"))?;
-        let mut last_start = None;
+        let (mut last_start, mut last_end) = (None, None);
         let read = for_each_line(&file, |line| {
             if line.starts_with(br#"{"event":"start""#)
                 && let Ok(RunsLine::Start(start)) = serde_json::from_slice(line)
             {
-                last_start = Some(start);
+                (last_start, last_end) = (Some(start), None);
+            } else if line.starts_with(br#"{"event":"end""#)
+                && let Ok(RunsLine::End(end)) = serde_json::from_slice(line)
+            {
+                last_end = Some(end);
             }
         });
         let lacks_line_end = read.map_err(failed("read"))?;
@@ -112,6 +117,7 @@ impl<D: Disk> RunsLog<D> {
             lacks_line_end,
             last_start,
             is_new,
+            last_end,
         })
     }
 
@@ -125,6 +131,12 @@ impl<D: Disk> RunsLog<D> {
     #[must_use]
     pub fn last_start(&self) -> Option<&Start> {
         self.last_start.as_deref()
+    }
+
+    /// How that run ended; none where it was killed.
+    #[must_use]
+    pub fn last_end(&self) -> Option<&End> {
+        self.last_end.as_deref()
     }
 
     /// What was asked for each device that a run has finished. Reads the log again: 24 bytes a device and run.

@@ -59,8 +59,10 @@ impl Reply<'_> {
     pub fn failure(&self) -> Failure {
         let body = ErrorBody::parse(self.body);
         let code = self.error_type.and_then(bare_code).or(body.code);
-        if code.is_none() && self.status != 429 && self.is_a_page() {
-            return self.unreadable("the answer is a web page, not one of the service's");
+        if code.is_none() && self.status != 429 && !self.is_the_services() {
+            let said = body.message.as_deref().or(self.message);
+            let said = said.map_or(String::new(), |said| format!(": {}", message_text(said)));
+            return self.unreadable(&format!("the answer is not one of the service's{said}"));
         }
         let kind = match code.as_deref().and_then(kind_of_code) {
             Some(kind) => kind,
@@ -105,17 +107,11 @@ impl Reply<'_> {
         ))
     }
 
-    /// Whether the body is HTML (or XML that no AWS request ID vouches for) rather than JSON.
-    fn is_a_page(&self) -> bool {
-        let start = self.body.iter().find(|byte| !byte.is_ascii_whitespace());
-        start == Some(&b'<') && !self.has_request_id
-            || self
-                .body
-                .get(..256.min(self.body.len()))
-                .is_some_and(|start| {
-                    let start = String::from_utf8_lossy(start).to_ascii_lowercase();
-                    start.contains("<html") || start.contains("<!doctype html")
-                })
+    /// Whether an answer without an error code may be the service's own: it has a request ID, and is no web page.
+    fn is_the_services(&self) -> bool {
+        let start = self.body.get(..256.min(self.body.len()));
+        let start = String::from_utf8_lossy(start.unwrap_or_default()).to_ascii_lowercase();
+        self.has_request_id && !start.contains("<html") && !start.contains("<!doctype html")
     }
 }
 

@@ -78,6 +78,15 @@ impl FailureKind {
         !matches!(self, Self::Lost | Self::Unreachable)
     }
 
+    /// Whether the same request may succeed a little later.
+    #[must_use]
+    pub fn is_passing(self) -> bool {
+        matches!(
+            self,
+            Self::Throttled | Self::ServerError | Self::Lost | Self::Unreachable
+        )
+    }
+
     /// Whether the request may have been carried out although it failed.
     #[must_use]
     pub fn is_ambiguous(self) -> bool {
@@ -99,11 +108,11 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Whether the service itself answered. A page that a proxy puts in its place is silence, whatever its status.
+    /// Whether the service itself answered. What a proxy says in its place is silence, whatever its status.
     #[must_use]
     pub fn is_answered(&self) -> bool {
-        let is_page = self.foreign && self.kind == FailureKind::ServerError;
-        self.kind.is_answered() && !is_page
+        let is_a_proxys = self.foreign && self.kind == FailureKind::ServerError;
+        self.kind.is_answered() && !is_a_proxys
     }
 }
 
@@ -181,8 +190,9 @@ pub trait Service: Send + Sync + 'static {
     /// [`Service::reload_credentials`] which ones failed.
     fn credentials_generation(&self) -> u64;
 
-    /// Fetches the credentials anew from where they came from, and asks again who they belong to, where that can be
-    /// asked. Later attempts use the new ones; attempts under way keep the old.
+    /// Fetches the credentials anew from where they came from, asks again who they belong to, where that can be asked,
+    /// and only then puts them in place. Later attempts use the new ones; attempts under way, and all where this fails,
+    /// keep the old.
     ///
     /// `seen` is the generation whose credentials failed: of many callers that saw the same ones fail, one reloads and
     /// the others get its result.

@@ -245,12 +245,15 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pace::controller::Controller;
+    use crate::pace::controller::{Controller, RateRange};
 
     fn lane(planned: u64, rate: f64) -> Lane {
         let region = Region::parse("eu-central-1").unwrap();
         let mut lane = Lane::new(region, Some(planned));
-        lane.begin(Arc::new(Limiter::new(Controller::new(Some(rate), 1))));
+        lane.begin(Arc::new(Limiter::new(Controller::new(
+            RateRange::upto(rate),
+            1,
+        ))));
         lane
     }
 

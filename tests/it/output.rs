@@ -486,3 +486,18 @@ fn a_summary_that_cannot_be_written_is_said() {
     let done = call.args(&["--summary-json", "nowhere/s.json"]).run();
     done.says("nowhere");
 }
+
+#[test]
+fn a_switch_that_the_environment_turns_off_contradicts_nothing() {
+    let bench = Bench::of(1);
+    let cloud = Cloud::new();
+    bench
+        .provision(cloud.url())
+        .args(&["-v"])
+        .env("KVS_FLEET_EMULATOR", "0")
+        .env("KVS_FLEET_QUIET", "false")
+        .env("KVS_FLEET_TAG", "Line=7,Hall=3")
+        .run()
+        .exits(0);
+    assert_eq!(cloud.tags("CAM-0001").len(), 2);
+}

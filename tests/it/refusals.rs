@@ -366,3 +366,13 @@ fn an_unknown_flag_or_command_is_refused() {
         bench.call(&[later, "d.csv"]).run().exits(2);
     }
 }
+
+#[test]
+fn a_summary_does_not_replace_what_the_run_lives_on() {
+    let reason = &["--summary-json names"][..];
+    refuses_flags(&["--summary-json", "d.csv"], reason);
+    refuses_flags(&["--summary-json", "./d.results.csv"], reason);
+    refuses_flags(&["--summary-json", "d.results.runs.jsonl"], reason);
+    refuses_flags(&["--summary-json", "d.csv", "-o", "d.csv"], reason);
+    refuses_flags(&["--summary-json", "d.csv", "--oops"], &["--oops"]);
+}

@@ -159,7 +159,7 @@ fn rows_that_went_away_are_counted_and_kept() {
         .provision(cloud.url())
         .run()
         .exits(0)
-        .says("3 devices in the results are not in the manifest");
+        .says("3 devices in the results have no valid row in the manifest");
     assert_eq!(
         bench.statuses(),
         [
@@ -202,6 +202,27 @@ fn other_templates_tags_or_ttl_are_refused_unless_allowed() {
             .exits(0);
         assert_eq!(bench.statuses().len(), 2);
     }
+}
+
+#[test]
+fn what_finished_devices_ask_for_now_is_said_by_every_run() {
+    let bench = Bench::with("device_id,message_ttl_seconds\nA,30\n");
+    let cloud = Cloud::new();
+    bench.provision(cloud.url()).run().exits(0);
+    bench.write("d.csv", "device_id,message_ttl_seconds\nA,60\nB,60\nC,60\n");
+    // The manifest stays the same from here on; only the first of these runs finds it changed.
+    for code in [1, 0, 0] {
+        bench
+            .provision(cloud.url())
+            .args(&["--limit", "1"])
+            .run()
+            .exits(code)
+            .says("1 finished devices now ask");
+    }
+    assert_eq!(
+        bench.json_lines("d.results.runs.jsonl").last().unwrap()["changed"],
+        1
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Bench, Call, Cloud};
+use crate::support::{Bench, Call, Cloud, Unread};
 
 /// A service slow enough to be interrupted.
 fn slow(latency: u64) -> Cloud {
@@ -61,6 +61,28 @@ fn an_interrupted_run_loses_nothing() {
 }
 
 #[test]
+fn a_stopped_run_says_where_its_results_are() {
+    let bench = Bench::of(60);
+    let cloud = slow(50);
+    let mut running = paced(&bench, &cloud).start();
+    for _ in 0..5 {
+        running.line();
+    }
+    std::fs::rename(bench.path("d.results.csv"), bench.path("moved.csv")).unwrap();
+    running.signal("INT");
+    running
+        .wait()
+        .exits(1)
+        .says("interrupted")
+        .says("d.results.saved-1.csv")
+        .says("to go on: ");
+    assert_eq!(
+        bench.rows("d.results.saved-1.csv").len(),
+        cloud.channels().len()
+    );
+}
+
+#[test]
 fn a_terminated_run_loses_nothing() {
     interrupted("TERM", 143);
 }
@@ -88,6 +110,68 @@ fn a_second_signal_leaves_at_once() {
         bench.provision(well.url()).run().exits(0);
         assert_eq!(bench.statuses().len(), 10);
     }
+}
+
+/// A run of many devices that writes more than a pipe holds to somebody who does not read it; once it has come to a
+/// halt for that.
+fn unread(bench: &Bench, cloud: &Cloud, arguments: &[&str]) -> Unread {
+    let running = bench.provision(cloud.url()).args(arguments).start_unread();
+    let mut before = 0;
+    // It makes a thousand in the time in which this looks once.
+    while before == 0 || cloud.creates() > before {
+        before = cloud.creates();
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    running
+}
+
+#[test]
+fn a_reader_that_stalls_does_not_keep_a_run_from_ending() {
+    let bench = Bench::of(8_000);
+    let cloud = Cloud::new();
+    let mut running = unread(&bench, &cloud, &["--json", "--timeout", "1s"]);
+    let creates = cloud.creates();
+    assert!((1_000..8_000).contains(&creates), "{creates}");
+    running.signal("INT");
+    assert_eq!(running.wait(), Some(130));
+    // Whatever was made is in the results.
+    assert_eq!(bench.statuses().len(), cloud.channels().len());
+}
+
+#[test]
+fn a_second_signal_leaves_at_once_whoever_does_not_read() {
+    for arguments in [&["--json"][..], &["-vv", "--log-format", "json"]] {
+        let bench = Bench::of(8_000);
+        let cloud = Cloud::new();
+        let arguments = [arguments, &["--timeout", "1h"]].concat();
+        let mut running = unread(&bench, &cloud, &arguments);
+        assert!(cloud.creates() < 8_000, "{arguments:?}");
+        running.signal("TERM");
+        std::thread::sleep(Duration::from_millis(300));
+        running.signal("TERM");
+        assert_eq!(running.wait(), Some(143), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_run_that_waits_for_its_manifest_ends_and_is_alone() {
+    let bench = Bench::new();
+    let cloud = Cloud::new();
+    let stream = || {
+        bench
+            .provision_file("-", cloud.url())
+            .args(&["-o", "d.results.csv"])
+    };
+    let running = stream().start();
+    while !bench.has("d.results.runs.jsonl") {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // Until the lock is there, which is taken a moment after the file is made.
+    std::thread::sleep(Duration::from_millis(300));
+    stream().run().exits(2).says("being written by another");
+    running.signal("INT");
+    running.wait_open().exits(130);
+    assert!(!bench.has("d.results.csv"));
 }
 
 #[test]

@@ -160,6 +160,22 @@ fn a_full_account_is_foretold() {
 }
 
 #[test]
+fn a_full_account_is_foretold_to_a_rerun_as_well() {
+    let bench = Bench::of(3);
+    let cloud = Cloud::new();
+    bench.provision(cloud.url()).run().exits(0);
+    bench.write("d.csv", devices(1..=5));
+    bench
+        .provision(cloud.url())
+        .args(&["--channel-quota", "4"])
+        .run()
+        .exits(0)
+        .says("--channel-quota")
+        .says("3 channels")
+        .says("2 are to be created");
+}
+
+#[test]
 fn too_many_failures_stop_the_run() {
     let bench = Bench::of(100);
     let cloud = Cloud::new();
@@ -399,6 +415,12 @@ fn a_service_that_goes_away_for_a_while_costs_no_attempt() {
 fn a_page_of_a_proxy_in_the_middle_of_a_run_is_waited_out() {
     let page = bare(200, "Content-Type: text/html\r\n", "<html>Sign in</html>");
     is_waited_out(page, "proxy");
+}
+
+#[test]
+fn a_gateways_plain_refusal_in_the_middle_of_a_run_is_waited_out() {
+    let refusal = bare(400, "Content-Type: text/plain\r\n", "Bad Request");
+    is_waited_out(refusal, "proxy");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The manifest on standard input.
 
-use crate::support::{Bench, Cloud, devices};
+use crate::support::{Bench, Cloud, Wire, answer, devices};
 
 #[test]
 fn a_stream_is_provisioned_in_order_of_arrival() {
@@ -130,15 +130,48 @@ fn a_stream_with_fewer_devices_than_expected_says_so() {
 }
 
 #[test]
-fn a_limit_ends_a_stream() {
-    let bench = Bench::new();
+fn a_limit_ends_a_stream_as_it_ends_a_file() {
+    let bench = Bench::of(5);
     let cloud = Cloud::new();
+    for (manifest, results) in [("-", "stream.csv"), ("d.csv", "file.csv")] {
+        bench
+            .provision_file(manifest, cloud.url())
+            .args(&["-o", results, "--limit", "2", "--expect", "5"])
+            .args(&["--summary-json", "s.json"])
+            .input(devices(1..=5))
+            .run()
+            .exits(1)
+            .says("--limit");
+        let rows = bench.rows(results);
+        let ids: Vec<&String> = rows.iter().map(|row| &row["device_id"]).collect();
+        assert_eq!(ids, ["CAM-0001", "CAM-0002"]);
+        let summary = bench.json("s.json");
+        assert_eq!(summary["reason"], "limit", "{manifest}");
+        assert_eq!(summary["retryable"], true, "{manifest}");
+    }
+}
+
+#[test]
+fn the_account_is_known_before_a_stream_without_a_region_makes_anything() {
+    let identity = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::222222222222:user/u</Arn>\
+                    <Account>222222222222</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
+    let sts = Wire::new(move |_, _| answer(200, None, identity));
+    let bench = Bench::new();
     bench
-        .provision_file("-", cloud.url())
-        .args(&["-o", "d.results.csv", "--limit", "2"])
-        .input(devices(1..=5))
-        .run();
-    assert_eq!(bench.statuses(), ["CAM-0001 created", "CAM-0002 created"]);
+        .call(&["provision", "-", "-o", "d.results.csv"])
+        .args(&["--account", "111111111111", "--no-reconcile"])
+        .env("AWS_ACCESS_KEY_ID", "AKIDSOMEBODY")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .env("AWS_ENDPOINT_URL_STS", sts.url())
+        // AWS itself is out of reach.
+        .env("HTTPS_PROXY", "http://127.0.0.1:1")
+        .input("device_id,region\nA,eu-central-1\n")
+        .run()
+        .exits(2)
+        .says("222222222222")
+        .says("111111111111");
+    assert_eq!(sts.requests().len(), 1);
+    assert_eq!(bench.statuses(), [] as [&str; 0]);
 }
 
 #[test]

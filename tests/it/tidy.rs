@@ -178,6 +178,54 @@ fn source_files_can_be_read_at_once() {
     }
 }
 
+/// The modules in the order of the map in `src/lib.rs`, each with its row.
+fn map() -> Vec<(String, usize)> {
+    let text = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("//! | [`"));
+    rows.enumerate()
+        .flat_map(|(number, line)| {
+            let cell = line.split('|').nth(1).unwrap();
+            let names = cell.split('`').skip(1).step_by(2);
+            names
+                .map(|name| (name.to_owned(), number))
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+#[test]
+fn a_module_uses_only_those_before_it_on_the_map() {
+    let map = map();
+    let row = |module: &str| {
+        let found = map.iter().find(|(name, _)| name == module);
+        found
+            .unwrap_or_else(|| panic!("{module} is not on the map"))
+            .1
+    };
+    let mut found = Vec::new();
+    for path in files() {
+        let file = name(&path);
+        let Some(inside) = file.strip_prefix("src/").filter(|_| is_rust(&path)) else {
+            continue;
+        };
+        let module = inside.split(['/', '.']).next().unwrap();
+        if ["lib", "main"].contains(&module) || file.contains("test") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        for used in code.split("crate::").skip(1) {
+            let end = used.find(|c: char| !(c.is_ascii_lowercase() || c == '_'));
+            let used = &used[..end.unwrap_or(used.len())];
+            let is_known = module == "cli" && used == "commands";
+            if used != module && row(used) > row(module) && !is_known {
+                found.push(format!("{file} uses {used}"));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
 #[test]
 fn every_module_says_what_it_owns() {
     for path in files() {
@@ -221,17 +269,6 @@ fn readme_section(heading: &str) -> String {
         .split_once(&format!("\n## {heading}\n"))
         .unwrap_or_else(|| panic!("README.md has no section {heading}"));
     section.split("\n## ").next().unwrap().to_owned()
-}
-
-#[test]
-fn the_readme_names_every_error_code() {
-    let section = readme_section("Error codes");
-    for (code, _) in kvs_fleet::codes::OWN {
-        assert!(
-            section.contains(&format!("`{code}`")),
-            "{code} is not in the README"
-        );
-    }
 }
 
 #[test]

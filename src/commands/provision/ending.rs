@@ -5,9 +5,8 @@ use std::sync::PoisonError;
 use tracing::{error, info, warn};
 
 use super::Run;
-use super::ledger::unsaved;
+use super::ledger::{not_written, unsaved};
 use super::work::SharedRoster;
-use crate::cli::ProvisionArgs;
 use crate::engine::Stop;
 use crate::error::Error;
 use crate::results::asks::Asks;
@@ -29,7 +28,20 @@ pub(super) struct Books {
     pub(super) invalid: Vec<(u64, FinishRow)>,
 }
 
-/// Says how many devices the results hold that the manifest does not list.
+/// How a run ended that was perhaps stopped, and whose results were kept or not. What became of the results decides,
+/// since it may ask the person to do something before the next run; what stopped the run is then said here.
+fn ending(ended: Result<(), Error>, kept: Result<(), Error>) -> Result<(), Error> {
+    match (ended, kept) {
+        (ended, Ok(())) => ended,
+        (Ok(()) | Err(Error::Stopped(Stop::Results(_))), lost) => lost,
+        (Err(error), lost) => {
+            error!("{error}");
+            lost
+        }
+    }
+}
+
+/// Says how many devices the results hold of which the manifest has no valid row.
 pub(super) fn say_unlisted(roster: &Roster) {
     let unlisted = roster
         .iter()
@@ -38,10 +50,10 @@ pub(super) fn say_unlisted(roster: &Roster) {
     match unlisted {
         0 => {}
         1 => warn!(
-            "1 device in the results is not in the manifest; its row is kept, behind the others"
+            "1 device in the results has no valid row in the manifest; its row is kept, behind the others"
         ),
         _ => warn!(
-            "{unlisted} devices in the results are not in the manifest; their rows are kept, behind the others"
+            "{unlisted} devices in the results have no valid row in the manifest; their rows are kept, behind the others"
         ),
     }
 }
@@ -105,13 +117,12 @@ impl Run {
     pub(super) fn settle(
         &mut self,
         closed: Closed<RealDisk>,
-        stop: Option<Stop>,
+        ended: Result<(), Error>,
         mut books: Books,
     ) -> Result<(), Error> {
         for line in unsaved(&closed) {
             error!("{line}");
         }
-        let unwritten = closed.failure.is_some();
         let mut roster =
             std::mem::take(&mut *books.roster.lock().unwrap_or_else(PoisonError::into_inner));
         // On disk, though nobody waited to hear of it.
@@ -120,15 +131,15 @@ impl Run {
                 roster.record(index, row.status, *place);
             }
         }
-        let mut ended = match stop {
-            Some(stop) => Err(Error::Stopped(stop)),
-            None => Ok(()),
-        };
         // After a failed write the journal is left as it is: it is sound up to the last row that counted.
-        if !unwritten {
-            let finished = finish(closed.journal, &roster, books.invalid);
-            ended = ended.and(finished);
-        }
+        let kept = match closed.failure {
+            Some(failure) => {
+                let message = not_written(&failure, closed.journal.path());
+                Err(Error::Stopped(Stop::Results(message)))
+            }
+            None => finish(closed.journal, &roster, books.invalid),
+        };
+        let ended = ending(ended, kept);
         self.note_end(&ended);
         let lines = asks(&roster).map(RunsLine::Asks);
         let end = RunsLine::End(Box::new(self.end_line()));
@@ -157,6 +168,7 @@ impl Run {
                 .map(|(status, count)| (status.as_str().to_owned(), count))
                 .collect(),
             remaining: summary.remaining,
+            changed: Some(self.changed),
             requests: requests.iter().map(|requests| requests.sent).sum(),
             throttles: requests.iter().map(|requests| requests.throttled).sum(),
             creating_ms: u64::try_from(totals.creating.as_millis()).unwrap_or(u64::MAX),
@@ -179,10 +191,9 @@ impl Run {
             .listed
             .saturating_sub(with_channel)
             .saturating_sub(summary.deleted);
-        let open = summary.remaining.saturating_sub(summary.counts.failures());
         (summary.exit_code, summary.reason) = match ended {
             Err(error) => (error.exit_code(), error.reason()),
-            Ok(()) if open > 0 => (1, "limit"),
+            Ok(()) if self.limit_is_reached => (1, "limit"),
             Ok(()) if summary.counts.failures() + summary.counts.invalid + summary.deleted > 0 => {
                 (3, "complete")
             }
@@ -192,7 +203,7 @@ impl Run {
     }
 
     /// Shows how the run ended, writes the summary, and gives the exit code.
-    pub(super) fn conclude(mut self, args: &ProvisionArgs, ended: &Result<(), Error>) -> u8 {
+    pub(super) fn conclude(mut self, ended: &Result<(), Error>) -> u8 {
         self.note_end(ended);
         let refused = self.summary.exit_code == 2;
         if self.summary.is_retryable() && !refused {
@@ -209,7 +220,7 @@ impl Run {
                 info!("{line}");
             }
         }
-        if let Some(file) = &args.results.summary_json
+        if let Some(file) = &self.summary_file
             && let Err(error) = self.summary.write_json(file)
         {
             error!(

@@ -1,23 +1,142 @@
 //! `--json`: an object a device on standard output, as soon as its row is on disk.
+//!
+//! A thread of its own writes, behind a bounded queue. Whoever reads slowly holds back what waits to be told, and so
+//! new requests, but never the threads that hear signals. Once the run is to stop, a reader that stalls has the same
+//! grace as a request, and the run ends without it.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
 use crate::device::ChannelArn;
-use crate::event::{Event, Listener};
+use crate::engine::StopSignal;
 use crate::logging::Console;
-use crate::results::record::Row;
+use crate::results::record::{Row, timestamp};
 
-/// Prints each recorded row.
+/// Lines that may wait before those who bring more must wait themselves.
+const WAITING_LINES: usize = 1_000;
+
+/// Bytes that are written in one call, about.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Prints recorded rows.
 #[derive(Debug)]
 pub(super) struct JsonStream {
-    /// Where a progress bar may be in the way; none where standard output is no terminal.
-    console: Option<Console>,
-    /// Nobody reads any more; the run goes on all the same.
-    is_closed: AtomicBool,
+    queue: mpsc::Sender<Message>,
+    stop: StopSignal,
+    /// How long a reader that stalls may hold up the end of a run that is to stop.
+    grace: Duration,
+    /// Lines that were given up.
+    dropped: AtomicU64,
+}
+
+#[derive(Debug)]
+enum Message {
+    Line(Vec<u8>),
+    /// Everything before it has been written: to be acknowledged.
+    Flush(oneshot::Sender<()>),
+}
+
+impl JsonStream {
+    /// Starts the thread that writes to standard output.
+    pub(super) fn start(stop: StopSignal, grace: Duration, console: Console) -> io::Result<Self> {
+        let (queue, messages) = mpsc::channel(WAITING_LINES);
+        let thread = std::thread::Builder::new().name("json".to_owned());
+        // A progress bar is in the way only where both are on a terminal.
+        let console = io::stdout().is_terminal().then_some(console);
+        thread.spawn(move || write(messages, console.as_ref()))?;
+        Ok(Self {
+            queue,
+            stop,
+            grace,
+            dropped: AtomicU64::new(0),
+        })
+    }
+
+    /// Hands lines over, in this order.
+    pub(super) async fn print(&self, lines: impl IntoIterator<Item = Vec<u8>>) {
+        for line in lines {
+            if !self.hand_over(Message::Line(line)).await {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Waits until all lines are written, as long as the grace allows.
+    pub(super) async fn close(&self) {
+        let (written, all_written) = oneshot::channel();
+        let is_done = self.hand_over(Message::Flush(written)).await
+            && tokio::select! {
+                biased;
+                // The thread has gone where nobody reads any more, which it has said.
+                _ = all_written => true,
+                () = self.stop.given_for(self.grace) => false,
+            };
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        if !is_done || dropped > 0 {
+            warn!(
+                "standard output was not read to the end, so the last rows are missing there; the results file has them"
+            );
+        }
+    }
+
+    /// Whether it was taken, or nobody wants it any more.
+    async fn hand_over(&self, message: Message) -> bool {
+        tokio::select! {
+            biased;
+            _gone = self.queue.send(message) => true,
+            () = self.stop.given_for(self.grace) => false,
+        }
+    }
+}
+
+/// A row as a line of JSON.
+pub(super) fn line(row: &Row) -> Vec<u8> {
+    // Nothing in a row can fail to be written as JSON.
+    let mut line = serde_json::to_vec(&Line::from(row)).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+/// Writes what has gathered, until nobody is left to bring or to read anything.
+fn write(mut messages: mpsc::Receiver<Message>, console: Option<&Console>) {
+    let mut chunk = Vec::new();
+    let mut flushed = Vec::new();
+    while let Some(first) = messages.blocking_recv() {
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Line(line) => chunk.extend_from_slice(&line),
+                Message::Flush(written) => flushed.push(written),
+            }
+            next = (chunk.len() < CHUNK_BYTES)
+                .then(|| messages.try_recv().ok())
+                .flatten();
+        }
+        let written = match console {
+            Some(console) => console.aside(|| write_out(&chunk)),
+            None => write_out(&chunk),
+        };
+        if let Err(error) = written {
+            warn!("standard output is closed ({error}); the run goes on without --json");
+            return;
+        }
+        chunk.clear();
+        for written in flushed.drain(..) {
+            // Whoever asked may have lost patience.
+            let _ = written.send(());
+        }
+    }
+}
+
+fn write_out(chunk: &[u8]) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    output.write_all(chunk)?;
+    output.flush()
 }
 
 /// A row as JSON. The names are the results file's columns.
@@ -39,7 +158,6 @@ struct Line<'a> {
 impl<'a> From<&'a Row> for Line<'a> {
     fn from(row: &'a Row) -> Self {
         let text = |text: &'a str| (!text.is_empty()).then_some(text);
-        let time = |time| humantime::format_rfc3339_millis(time).to_string();
         Self {
             device_id: &row.device_id,
             channel_name: &row.channel_name,
@@ -47,51 +165,11 @@ impl<'a> From<&'a Row> for Line<'a> {
             status: row.status.as_str(),
             channel_arn: row.channel_arn.as_ref().map(ChannelArn::as_str),
             attempts: row.attempts,
-            started_at: row.started_at.map(time),
-            finished_at: row.finished_at.map(time),
+            started_at: row.started_at.map(timestamp),
+            finished_at: row.finished_at.map(timestamp),
             error_code: text(&row.error_code),
             error_message: text(&row.error_message),
             request_id: text(&row.request_id),
         }
     }
-}
-
-impl JsonStream {
-    pub(super) fn new(console: Console) -> Self {
-        Self {
-            console: io::stdout().is_terminal().then_some(console),
-            is_closed: AtomicBool::new(false),
-        }
-    }
-
-    fn print(&self, row: &Row) -> io::Result<()> {
-        match &self.console {
-            Some(console) => console.aside(|| print(row)),
-            None => print(row),
-        }
-    }
-}
-
-impl Listener for JsonStream {
-    fn tell(&self, event: &Event<'_>) {
-        let Event::Recorded { row } = event else {
-            return;
-        };
-        if self.is_closed.load(Ordering::Relaxed) {
-            return;
-        }
-        if let Err(error) = self.print(row)
-            && !self.is_closed.swap(true, Ordering::Relaxed)
-        {
-            warn!("standard output is closed ({error}); the run goes on without --json");
-        }
-    }
-}
-
-fn print(row: &Row) -> io::Result<()> {
-    let mut line = serde_json::to_vec(&Line::from(row))?;
-    line.push(b'\n');
-    let mut output = io::stdout().lock();
-    output.write_all(&line)?;
-    output.flush()
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::json_stream::{self, JsonStream};
 use super::work::{SharedRoster, lock};
 use crate::device::ChannelArn;
 use crate::engine::Ledger;
@@ -10,11 +11,8 @@ use crate::event::{Event, Listener, Listeners};
 use crate::results::disk::RealDisk;
 use crate::results::finish::FinishRow;
 use crate::results::record::{Place, Row};
-use crate::results::writer::{Closed, RecordError, Recorder};
+use crate::results::writer::{Closed, Recorder};
 use crate::roster::DeviceIndex;
-
-/// Most rows that a message lists when they could not be saved.
-const SHOWN_UNSAVED: usize = 100;
 
 /// The journal's front.
 #[derive(Debug)]
@@ -23,16 +21,24 @@ pub(super) struct FileLedger {
     recorder: Mutex<Option<Recorder>>,
     roster: SharedRoster,
     results: PathBuf,
+    /// Where rows are printed once they are on disk.
+    json: Option<Arc<JsonStream>>,
     /// Where the rows of invalid lines are: their place in the manifest, and in the journal.
     invalid: Mutex<Vec<(u64, Place)>>,
 }
 
 impl FileLedger {
-    pub(super) fn new(recorder: Recorder, roster: SharedRoster, results: &Path) -> Arc<Self> {
+    pub(super) fn new(
+        recorder: Recorder,
+        roster: SharedRoster,
+        results: &Path,
+        json: Option<Arc<JsonStream>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             recorder: Mutex::new(Some(recorder)),
             roster,
             results: results.to_owned(),
+            json,
             invalid: Mutex::default(),
         })
     }
@@ -48,8 +54,11 @@ impl FileLedger {
             .record_all(rows.iter().map(|(_, row)| row.clone()))
             .await;
         for ((at, row), outcome) in rows.iter().zip(outcomes) {
-            let place = outcome.map_err(|error| self.not_written(&error))?;
+            let place = outcome.map_err(|error| not_written(&error, &self.results))?;
             locked(&self.invalid).push((*at, place));
+            if let Some(json) = &self.json {
+                json.print([json_stream::line(row)]).await;
+            }
             listeners.tell(&Event::Recorded { row });
         }
         Ok(())
@@ -69,14 +78,15 @@ impl FileLedger {
             .clone()
             .ok_or_else(|| "the run has ended".to_owned())
     }
+}
 
-    fn not_written(&self, error: &RecordError) -> String {
-        format!(
-            "{error}. What is in {} is sound, and the run resumes from it; make room or close the program that \
-             holds the file, then repeat the command",
-            self.results.display()
-        )
-    }
+/// Says that rows could not be written, and what to do.
+pub(super) fn not_written(error: &impl std::fmt::Display, results: &Path) -> String {
+    format!(
+        "{error}. What is in {} is sound, and the run resumes from it; make room or close the program that holds the \
+         file, then repeat the command",
+        results.display()
+    )
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -89,43 +99,45 @@ impl Ledger for FileLedger {
             .into_iter()
             .map(|(index, row)| ((index, row.status), row))
             .unzip();
+        let mut lines: Vec<_> = match &self.json {
+            Some(_) => rows.iter().map(json_stream::line).map(Some).collect(),
+            None => Vec::new(),
+        };
         let outcomes = self.recorder()?.record_all(rows).await;
         let mut failed = None;
-        let mut roster = lock(&self.roster);
-        for ((index, status), outcome) in indices.into_iter().zip(outcomes) {
-            match outcome {
-                Ok(place) => roster.record(index, status, place),
-                Err(error) => failed = Some(error),
+        {
+            let mut roster = lock(&self.roster);
+            for (number, ((index, status), outcome)) in
+                indices.into_iter().zip(outcomes).enumerate()
+            {
+                match outcome {
+                    Ok(place) => roster.record(index, status, place),
+                    Err(error) => {
+                        failed = Some(error);
+                        lines.get_mut(number).and_then(Option::take);
+                    }
+                }
             }
         }
-        drop(roster);
-        failed.map_or(Ok(()), |error| Err(self.not_written(&error)))
+        if let Some(json) = &self.json {
+            json.print(lines.into_iter().flatten()).await;
+        }
+        failed.map_or(Ok(()), |error| Err(not_written(&error, &self.results)))
     }
 }
 
 /// What the person must know when rows could not be saved: which devices have a channel that the file does not show.
-pub(super) fn unsaved(closed: &Closed<RealDisk>) -> Vec<String> {
-    let mut lines: Vec<String> = closed
-        .unsaved
-        .iter()
-        .take(SHOWN_UNSAVED)
-        .map(|row| {
-            let arn = row
-                .channel_arn
-                .as_ref()
-                .map_or("no ARN", ChannelArn::as_str);
-            format!(
-                "not saved: {} {} {arn}",
-                crate::device::shown(&row.device_id),
-                row.status.as_str()
-            )
-        })
-        .collect();
-    let more = closed.unsaved.len().saturating_sub(SHOWN_UNSAVED);
-    if more > 0 {
-        lines.push(format!(
-            "not saved: {more} more; the next run finds their channels by listing"
-        ));
-    }
-    lines
+/// All of them, since nothing else holds their ARNs; they are those that waited for the disk at once.
+pub(super) fn unsaved(closed: &Closed<RealDisk>) -> impl Iterator<Item = String> {
+    closed.unsaved.iter().map(|row| {
+        let arn = row
+            .channel_arn
+            .as_ref()
+            .map_or("no ARN", ChannelArn::as_str);
+        format!(
+            "not saved: {} {} {arn}",
+            crate::device::shown(&row.device_id),
+            row.status.as_str()
+        )
+    })
 }

@@ -19,11 +19,13 @@ mod work;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::io::Stdin;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::cli::ProvisionArgs;
@@ -47,6 +49,7 @@ use crate::service::aws::AwsService;
 use crate::summary::Summary;
 use crate::tally::Tally;
 use history::History;
+use json_stream::JsonStream;
 use ledger::FileLedger;
 use paths::Paths;
 use source::{InvalidLine, Planned, Source, StreamReader, Streamed};
@@ -87,17 +90,20 @@ pub async fn run(args: ProvisionArgs) -> u8 {
             started_at: Some(SystemTime::now()),
             ..Summary::default()
         },
+        summary_file: args.results.summary_json.clone(),
+        json: None,
+        changed: 0,
+        limit_is_reached: false,
     };
     signals::listen(run.stop.clone(), run.console.clone());
     run.listeners
         .add(Arc::clone(&run.tally) as Arc<dyn Listener>);
     run.listeners.add(Arc::new(narrator::Narrator));
-    if args.results.json {
-        let stream = json_stream::JsonStream::new(run.console.clone());
-        run.listeners.add(Arc::new(stream));
-    }
     let ended = run.provision(&args).await;
-    run.conclude(&args, &ended)
+    if let Some(json) = &run.json {
+        json.close().await;
+    }
+    run.conclude(&ended)
 }
 
 /// What a run is made of before it knows its files.
@@ -107,12 +113,20 @@ struct Run {
     listeners: Listeners,
     console: Console,
     summary: Summary,
+    /// Where the summary is written.
+    summary_file: Option<PathBuf>,
+    /// Where rows are printed for a script that asked for them.
+    json: Option<Arc<JsonStream>>,
+    /// Finished devices that now ask for another TTL or other tags.
+    changed: u64,
+    /// Whether `--limit` left devices to another run.
+    limit_is_reached: bool,
 }
 
 /// Everything that is known when nothing has been sent or written yet.
 struct Ready {
     paths: Paths,
-    target: Target,
+    target: Arc<Target>,
     source: Source,
     log: RunsLog<RealDisk>,
     journal: Journal<RealDisk>,
@@ -124,6 +138,14 @@ struct Ready {
 
 impl Run {
     async fn provision(&mut self, args: &ProvisionArgs) -> Result<(), Error> {
+        if args.results.json {
+            let json =
+                JsonStream::start(self.stop.clone(), args.pace.timeout, self.console.clone());
+            let json = json.map_err(|error| {
+                Error::refused("usage", format!("--json cannot be written: {error}"))
+            })?;
+            self.json = Some(Arc::new(json));
+        }
         let mut ready = self.prepare(args).await?;
         match &ready.source {
             Source::File(manifest) => {
@@ -133,7 +155,7 @@ impl Run {
                 check_plan(args, &planned).inspect_err(|_| say_invalid(&planned.invalid))?;
                 self.note(&planned.counts);
                 if planned.work.is_empty() {
-                    return self.nothing_to_do(ready, &planned);
+                    return self.nothing_to_do(ready, &planned).await;
                 }
                 self.work_off(args, ready, Some(planned)).await
             }
@@ -144,12 +166,13 @@ impl Run {
     /// Finds and opens everything, and checks what can be checked without a plan.
     async fn prepare(&mut self, args: &ProvisionArgs) -> Result<Ready, Error> {
         let emulator = args.service.emulator;
-        let paths = Paths::new(&args.manifest, args.results.file.as_deref(), emulator)?;
-        if paths.manifest.is_none() && args.input.strict {
-            let message = "--strict looks at all rows before it starts, which standard input does not allow; give a \
-                           file, or leave --strict out";
-            return Err(Error::refused("usage", message));
+        let results = args.results.file.as_deref();
+        if let Some(summary) = self.summary_file.take() {
+            // A summary that is refused is not written even now.
+            paths::check_summary(&summary, &args.manifest, results, emulator)?;
+            self.summary_file = Some(summary);
         }
+        let paths = Paths::new(&args.manifest, results, emulator)?;
         self.summary.manifest = Some(args.manifest.clone());
         self.summary.results = Some(paths.results.clone());
         if args.input.strict && paths.manifest.is_none() {
@@ -166,7 +189,7 @@ impl Run {
         self.summary.emulator = target.is_emulator();
         self.summary.endpoint = target.url().map(str::to_owned);
         let options = source::options(&args.input, target.default_region())?;
-        let (source, (log, history)) = open_files(&paths, options).await?;
+        let (source, (log, history)) = open_files(&paths, options, &self.stop).await?;
         for warning in source.warnings() {
             warn!("{warning}");
         }
@@ -181,7 +204,7 @@ impl Run {
         let rules = settings::rules(args, &source, &log);
         Ok(Ready {
             paths,
-            target,
+            target: Arc::new(target),
             source,
             log,
             journal,
@@ -195,6 +218,7 @@ impl Run {
         self.summary.listed = counts.listed;
         self.summary.done_before = counts.done;
         self.summary.deleted = counts.deleted;
+        self.changed = counts.changed;
         if counts.changed > 0 {
             warn!(
                 "{} finished devices now ask for another TTL or other tags; their channels are left as they are",
@@ -204,7 +228,7 @@ impl Run {
     }
 
     /// Everything is done: nobody is called; the file is put in the manifest's order if it is not.
-    fn nothing_to_do(&mut self, mut ready: Ready, planned: &Planned) -> Result<(), Error> {
+    async fn nothing_to_do(&mut self, mut ready: Ready, planned: &Planned) -> Result<(), Error> {
         say_invalid(&planned.invalid);
         ending::say_unlisted(&ready.roster);
         ending::say_torn(&ready.journal);
@@ -221,8 +245,11 @@ impl Run {
             .map(|line| (line.at, FinishRow::New(Box::new(line.row()))))
             .collect();
         ending::finish(ready.journal, &ready.roster, rows)?;
-        for line in &planned.invalid {
-            self.listeners.tell(&Event::Recorded { row: &line.row() });
+        for row in planned.invalid.iter().map(InvalidLine::row) {
+            if let Some(json) = &self.json {
+                json.print([json_stream::line(&row)]).await;
+            }
+            self.listeners.tell(&Event::Recorded { row: &row });
         }
         let Counts {
             listed,
@@ -261,7 +288,9 @@ impl Run {
             None => Default::default(),
         };
         if let Some(limit) = args.input.limit {
+            let all = work.len();
             work.limit(&ready.roster, limit);
+            self.limit_is_reached = work.len() < all;
         }
         let total = counts.is_some().then(|| work.len());
         let regions = work.into_regions();
@@ -278,7 +307,8 @@ impl Run {
 
         let roster: SharedRoster = Arc::new(Mutex::new(ready.roster));
         let (recorder, mut writer) = writer::recorder(&RealDisk, ready.journal);
-        let ledger = FileLedger::new(recorder, Arc::clone(&roster), &ready.paths.results);
+        let results = &ready.paths.results;
+        let ledger = FileLedger::new(recorder, Arc::clone(&roster), results, self.json.clone());
         let parts = Parts {
             settings: engine_settings(args, ready.expected.clone()),
             ledger: Arc::clone(&ledger),
@@ -290,8 +320,7 @@ impl Run {
         if let Source::File(manifest) = &ready.source {
             add_lanes(&mut engine, regions, manifest, &ready.target, &roster);
         }
-        let reconcile = !args.service.no_reconcile;
-        if reconcile {
+        if !args.service.no_reconcile {
             engine.take_census().await;
             self.check_census(args, &engine)?;
         }
@@ -309,9 +338,11 @@ impl Run {
         let logged = ready.log.append([start]);
         logged.map_err(|error| Error::refused("results", error.to_string()))?;
         let writer = tokio::spawn(writer.run());
-        let mut journey = Journey {
+        let journey = Journey {
             ledger,
             roster,
+            target: Arc::clone(&ready.target),
+            account: ready.expected.clone(),
             stop: self.stop.clone(),
             listeners: self.listeners.clone(),
         };
@@ -323,24 +354,10 @@ impl Run {
             self.console.clone(),
         );
         journey.record_invalid(&invalid).await;
-        let (stop, streamed) = match ready.source {
-            Source::File(_) => (engine.run(None, reconcile).await, None),
-            Source::Stream(rows) => {
-                let target = Arc::new(ready.target);
-                let streamed = journey
-                    .stream(args, rows, ready.rules, engine, target)
-                    .await;
-                (streamed.0, Some(streamed.1))
-            }
-        };
+        let ended = self
+            .work_through(args, ready.source, ready.rules, engine, &journey)
+            .await;
         drop(progress);
-        if let Some(counts) = streamed
-            .as_ref()
-            .map(|streamed| &streamed.counts)
-            .or(counts.as_ref())
-        {
-            self.note(counts);
-        }
         let invalid = journey.ledger.close();
         let closed = writer.await.map_err(|error| {
             Error::Stopped(Stop::Results(format!(
@@ -349,13 +366,38 @@ impl Run {
         })?;
         self.settle(
             closed,
-            stop,
+            ended,
             ending::Books {
                 log: ready.log,
                 roster: journey.roster,
                 invalid,
             },
         )
+    }
+
+    /// Works until everything is done or the run is stopped, and says how that ended.
+    async fn work_through(
+        &mut self,
+        args: &ProvisionArgs,
+        source: Source,
+        rules: Rules,
+        engine: ProvisionEngine,
+        journey: &Journey,
+    ) -> Result<(), Error> {
+        let rows = match source {
+            Source::Stream(rows) => rows,
+            Source::File(_) => {
+                let stop = engine.run(None, !args.service.no_reconcile).await;
+                return stop.map_or(Ok(()), |stop| Err(Error::Stopped(stop)));
+            }
+        };
+        let (ended, streamed) = journey.stream(args, rows, rules, engine).await;
+        self.note(&streamed.counts);
+        self.limit_is_reached = streamed.limit_is_reached;
+        if let Some(account) = journey.target.account() {
+            self.summary.account = Some(account.to_string());
+        }
+        ended
     }
 
     /// Asks who we are, compares the accounts, and prints the first line.
@@ -365,41 +407,18 @@ impl Run {
             .cloned()
             .or_else(|| ready.target.default_region());
         if let Some(region) = region {
-            ready.target.identify(&region).await?;
+            ready.target.identify(&region, &self.stop).await?;
             if regions.is_empty() {
                 regions.push(region);
             }
         }
+        ready.target.check_account(ready.expected.as_ref())?;
         if let Some(found) = ready.target.account() {
-            if let Some(expected) = ready
-                .expected
-                .as_ref()
-                .filter(|expected| *expected != found)
-            {
-                let message = if ready.target.is_emulator() {
-                    format!(
-                        "--account is {expected}, but the emulator's account is always {found}; leave --account out \
-                         of a rehearsal"
-                    )
-                } else {
-                    let stop = Stop::WrongAccount {
-                        expected: expected.clone(),
-                        found: found.clone(),
-                    };
-                    stop.to_string()
-                };
-                return Err(Error::refused("wrong-account", message));
-            }
             ready.expected = Some(found.clone());
         }
         self.summary.account = ready.target.account().map(ToString::to_string);
         self.summary.regions = regions.iter().map(ToString::to_string).collect();
-        let line = ready.target.first_line(&regions);
-        if ready.target.is_aws() {
-            info!("{line}");
-        } else {
-            warn!("{line}");
-        }
+        target::introduce(&ready.target, &regions);
         Ok(())
     }
 
@@ -420,7 +439,7 @@ impl Run {
         for (region, census, work) in engine.censuses() {
             let Some(census) = census else { continue };
             let quota = args.service.channel_quota.unwrap_or(channel_quota(region));
-            let fresh = work.len().saturating_sub(census.wanted());
+            let fresh = work.missing_from(census);
             let there = census.total;
             if (there + fresh) as u64 > quota {
                 warn!(
@@ -437,12 +456,15 @@ impl Run {
 struct Journey {
     ledger: Arc<FileLedger>,
     roster: SharedRoster,
+    target: Arc<Target>,
+    /// The account that this run must be of, where one was expected or found.
+    account: Option<AccountId>,
     stop: StopSignal,
     listeners: Listeners,
 }
 
 impl Journey {
-    async fn record_invalid(&mut self, lines: &[InvalidLine]) {
+    async fn record_invalid(&self, lines: &[InvalidLine]) {
         for batch in lines.chunks(INVALID_BATCH) {
             let rows = batch.iter().map(|line| (line.at, line.row())).collect();
             if let Err(message) = self.ledger.record_invalid(rows, &self.listeners).await {
@@ -452,15 +474,14 @@ impl Journey {
         }
     }
 
-    /// Runs the engine on what standard input brings.
+    /// Runs the engine on what standard input brings, and says how that ended.
     async fn stream(
-        &mut self,
+        &self,
         args: &ProvisionArgs,
         rows: Box<Rows<Stdin>>,
         rules: Rules,
         engine: ProvisionEngine,
-        target: Arc<Target>,
-    ) -> (Option<Stop>, Streamed) {
+    ) -> (Result<(), Error>, Streamed) {
         let (arrivals, arriving) = mpsc::channel(ARRIVALS_WAITING);
         let progress = Arc::new(Mutex::new(Streamed::default()));
         let reader = StreamReader {
@@ -469,12 +490,13 @@ impl Journey {
             roster: Arc::clone(&self.roster),
             limit: args.input.limit,
             expect: args.input.expect,
+            account: self.account.clone(),
             ledger: Arc::clone(&self.ledger),
             listeners: self.listeners.clone(),
             stop: self.stop.clone(),
             arrivals,
             // Shared, not given away: with it the reader would end the emulator as soon as it has read all.
-            target: Arc::clone(&target),
+            target: Arc::clone(&self.target),
             runtime: Handle::current(),
             progress: Arc::clone(&progress),
         };
@@ -490,7 +512,15 @@ impl Journey {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        (stop, streamed)
+        let ended = match (stop, streamed.ended.clone()) {
+            (Some(stop), _) => Err(Error::Stopped(stop)),
+            (None, Some(ended)) => ended,
+            // Nothing else ends the arrivals.
+            (None, None) => Err(Error::Stopped(Stop::Internal(
+                "reading standard input ended without a word".to_owned(),
+            ))),
+        };
+        (ended, streamed)
     }
 }
 
@@ -525,38 +555,55 @@ fn say_invalid(lines: &[InvalidLine]) {
     }
 }
 
-/// Opens the manifest, and locks and reads the results: side by side where there are results, since both may be large;
-/// else one after the other, so that a manifest that cannot be read leaves nothing behind.
+/// Opens the manifest, and locks and reads the results: side by side where there are results, since both may be large.
+/// Else one after the other: a file that cannot be read leaves nothing behind, and standard input is not touched before
+/// it is known that nobody else works on these results.
 async fn open_files(
     paths: &Paths,
     options: Options,
+    stop: &StopSignal,
 ) -> Result<(Source, (RunsLog<RealDisk>, History)), Error> {
-    let manifest = paths.manifest.clone();
-    if manifest.is_none() || !paths.results.exists() {
-        let source = Source::open(manifest.as_deref(), &options)?;
-        return Ok((source, open_results(paths)?));
+    match &paths.manifest {
+        None => {
+            let results = open_results(paths)?;
+            Ok((opened(open(paths, options), stop).await?, results))
+        }
+        Some(_) if paths.results.exists() => {
+            let opening = open(paths, options);
+            let results = open_results(paths);
+            Ok((opened(opening, stop).await?, results?))
+        }
+        Some(_) => {
+            let source = opened(open(paths, options), stop).await?;
+            Ok((source, open_results(paths)?))
+        }
     }
-    let opening = tokio::task::spawn_blocking(move || Source::open(manifest.as_deref(), &options));
-    let results = open_results(paths);
-    let source = opening.await.map_err(|error| {
-        Error::refused(
-            "manifest",
-            format!("the manifest could not be read: {error}"),
-        )
-    })?;
-    Ok((source?, results?))
+}
+
+/// Begins to open the manifest, on a thread that may wait for it.
+fn open(paths: &Paths, options: Options) -> JoinHandle<Result<Source, Error>> {
+    let manifest = paths.manifest.clone();
+    tokio::task::spawn_blocking(move || Source::open(manifest.as_deref(), &options))
+}
+
+/// The opened manifest, unless the run is stopped while it waits.
+async fn opened(
+    opening: JoinHandle<Result<Source, Error>>,
+    stop: &StopSignal,
+) -> Result<Source, Error> {
+    tokio::select! {
+        source = opening => source.map_err(|error| {
+            Error::refused("manifest", format!("the manifest could not be read: {error}"))
+        })?,
+        stopped = stop.ended() => Err(stopped.into()),
+    }
 }
 
 fn open_results(paths: &Paths) -> Result<(RunsLog<RealDisk>, History), Error> {
     let log = RunsLog::lock(&RealDisk, &paths.results)
         .map_err(|error| Error::refused("results", error.to_string()))?;
-    remove_leftover(&RealDisk, &paths.results).map_err(|error| {
-        let message = format!(
-            "what a killed run left beside {} cannot be removed: {error}",
-            paths.results.display()
-        );
-        Error::refused("results", message)
-    })?;
+    remove_leftover(&RealDisk, &paths.results)
+        .map_err(|error| Error::refused("results", error.to_string()))?;
     Ok((log, History::read(&paths.results)?))
 }
 

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::commands::is_same_file;
 use crate::error::Error;
+use crate::results::runs_log::runs_log_path;
 
 /// The name that means standard input.
 const STANDARD_INPUT: &str = "-";
@@ -77,6 +79,30 @@ impl Paths {
     }
 }
 
+/// Refuses a summary that would be written over the manifest, the results or their runs log.
+pub(super) fn check_summary(
+    summary: &Path,
+    manifest: &Path,
+    results: Option<&Path>,
+    emulator: bool,
+) -> Result<(), Error> {
+    let results = results.map_or_else(|| beside(manifest, emulator), Path::to_owned);
+    let results = results.canonicalize().unwrap_or(results);
+    let own = [
+        (manifest.to_owned(), "the manifest"),
+        (runs_log_path(&results), "the runs log of the results"),
+        (results, "the results file"),
+    ];
+    let named = own.iter().find(|(file, _)| is_same_file(file, summary));
+    named.map_or(Ok(()), |(_, what)| {
+        let message = format!(
+            "--summary-json names {what} ({}), which it would replace; give another file",
+            summary.display()
+        );
+        Err(Error::refused("usage", message))
+    })
+}
+
 /// `devices.csv` → `devices.results.csv`, or `devices.emulator.results.csv`.
 fn beside(manifest: &Path, emulator: bool) -> PathBuf {
     manifest.with_extension(if emulator {
@@ -131,6 +157,33 @@ mod tests {
                 .contains("the manifest itself")
         );
         assert_eq!(paths("-", Some("r.csv"), false).unwrap().manifest, None);
+    }
+
+    #[test]
+    fn a_summary_is_a_file_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("d.csv"), "device_id\n").unwrap();
+        std::fs::create_dir(at("x")).unwrap();
+        let check = |summary: &str, results: Option<&str>| {
+            let results = results.map(at);
+            check_summary(&at(summary), &at("d.csv"), results.as_deref(), false)
+        };
+        for (summary, what) in [
+            ("d.csv", "the manifest"),
+            ("x/../d.csv", "the manifest"),
+            ("r.csv", "the results file"),
+            ("x/../r.csv", "the results file"),
+            ("r.runs.jsonl", "the runs log"),
+        ] {
+            let refused = check(summary, Some("r.csv")).unwrap_err();
+            assert_eq!(refused.exit_code(), 2);
+            assert!(refused.to_string().contains(what), "{refused}");
+        }
+        assert!(check("d.results.csv", None).is_err());
+        for other in ["s.json", "nowhere/s.json", "d.results.csv"] {
+            assert_eq!(check(other, Some("r.csv")), Ok(()));
+        }
     }
 
     #[test]

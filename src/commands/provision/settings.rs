@@ -63,13 +63,15 @@ pub(super) fn check(
     ))
 }
 
-/// The planner's rules. What devices were asked with is only looked up where the manifest or the flags have changed.
+/// The planner's rules. What devices were asked with need not be looked up where the last run found nothing changed and
+/// neither manifest nor flags are others since.
 pub(super) fn rules(args: &ProvisionArgs, source: &Source, log: &RunsLog<RealDisk>) -> Rules {
     let last_manifest = log
         .last_start()
         .and_then(|start| start.manifest_sha256.as_deref());
     let same_manifest = source.sha256().is_some() && source.sha256() == last_manifest;
-    let asked_before = if same_manifest && differences(args, log).is_empty() {
+    let was_unchanged = log.last_end().is_some_and(|end| end.changed == Some(0));
+    let asked_before = if was_unchanged && same_manifest && differences(args, log).is_empty() {
         Asked::default()
     } else {
         log.asked().unwrap_or_else(|error| {

@@ -1,53 +1,122 @@
 //! SIGINT, SIGTERM, Ctrl-C, a closed window: the first asks the run to stop, the second leaves at once.
 
+use std::io;
+use std::sync::mpsc;
+use std::time::Duration;
+
 use tracing::warn;
 
 use crate::engine::{Stop, StopSignal};
 use crate::logging::Console;
 
-/// Listens for the rest of the process's life.
-pub(super) fn listen(stop: StopSignal, console: Console) {
-    tokio::spawn(async move {
-        let cause = first_signal().await;
-        let code = cause.exit_code();
-        warn!(
-            "{cause}: requests in flight are being finished and recorded; a second signal leaves at once"
-        );
-        stop.give(cause);
-        first_signal().await;
-        console.clear();
-        std::process::exit(i32::from(code));
-    });
-}
+/// How long the end may wait for a terminal.
+const LONGEST_CLEARING: Duration = Duration::from_millis(100);
 
-#[cfg(unix)]
-async fn first_signal() -> Stop {
-    use tokio::signal::unix::{SignalKind, signal};
-    // A process that cannot have a handler keeps the system's default, which ends it.
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => Stop::Interrupted,
-        _ = terminate.recv() => Stop::Terminated,
+/// Listens for the rest of the process's life, on a thread of its own: whatever the others wait for, such as somebody
+/// who reads standard error, a signal is heard. A process that cannot have that keeps the system's default, which ends
+/// it.
+pub(super) fn listen(stop: StopSignal, console: Console) {
+    let (heard, to_say) = tokio::sync::oneshot::channel::<Stop>();
+    tokio::spawn(async move {
+        if let Ok(cause) = to_say.await {
+            warn!(
+                "{cause}: requests in flight are being finished and recorded; a second signal leaves at once"
+            );
+        }
+    });
+    let (listening, is_listening) = mpsc::channel();
+    let thread = std::thread::Builder::new().name("signals".to_owned());
+    let thread = thread.spawn(move || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let Ok(runtime) = builder.enable_all().build() else {
+            return;
+        };
+        runtime.block_on(async {
+            let Ok(mut signals) = Signals::new() else {
+                return;
+            };
+            // Nobody waits any more where the process is about to end.
+            let _ = listening.send(());
+            let cause = signals.next().await;
+            let code = cause.exit_code();
+            stop.give(cause.clone());
+            let _ = heard.send(cause);
+            signals.next().await;
+            clear(console);
+            std::process::exit(i32::from(code));
+        });
+    });
+    if thread.is_ok() {
+        // A signal that comes from here on is heard.
+        let _ = is_listening.recv();
     }
 }
 
+/// Takes the progress bar away, unless the terminal takes nothing more.
+fn clear(console: Console) {
+    let (cleared, is_cleared) = mpsc::channel();
+    let thread = std::thread::Builder::new().spawn(move || {
+        console.clear();
+        // Nobody waits any more where the process is about to end.
+        let _ = cleared.send(());
+    });
+    if thread.is_ok() {
+        let _ = is_cleared.recv_timeout(LONGEST_CLEARING);
+    }
+}
+
+/// The signals, awaited from the beginning to the end: one that comes between two waits is not lost.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> Stop {
+        tokio::select! {
+            _ = self.interrupt.recv() => Stop::Interrupted,
+            _ = self.terminate.recv() => Stop::Terminated,
+        }
+    }
+}
+
+/// The signals, awaited from the beginning to the end: one that comes between two waits is not lost.
 #[cfg(windows)]
-async fn first_signal() -> Stop {
-    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
-    let (Ok(mut interrupt), Ok(mut break_), Ok(mut close), Ok(mut shutdown)) =
-        (ctrl_c(), ctrl_break(), ctrl_close(), ctrl_shutdown())
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => Stop::Interrupted,
-        _ = break_.recv() => Stop::Interrupted,
-        _ = close.recv() => Stop::Terminated,
-        _ = shutdown.recv() => Stop::Terminated,
+struct Signals {
+    interrupt: tokio::signal::windows::CtrlC,
+    interrupt_too: tokio::signal::windows::CtrlBreak,
+    close: tokio::signal::windows::CtrlClose,
+    shutdown: tokio::signal::windows::CtrlShutdown,
+}
+
+#[cfg(windows)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
+        Ok(Self {
+            interrupt: ctrl_c()?,
+            interrupt_too: ctrl_break()?,
+            close: ctrl_close()?,
+            shutdown: ctrl_shutdown()?,
+        })
+    }
+
+    async fn next(&mut self) -> Stop {
+        tokio::select! {
+            _ = self.interrupt.recv() => Stop::Interrupted,
+            _ = self.interrupt_too.recv() => Stop::Interrupted,
+            _ = self.close.recv() => Stop::Terminated,
+            _ = self.shutdown.recv() => Stop::Terminated,
+        }
     }
 }

@@ -1,19 +1,20 @@
 //! The manifest, planned: a file whole before anything is called, a stream row by row while the run goes on.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{self, Stdin};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tracing::info;
 
 use super::ledger::FileLedger;
-use super::target::Target;
+use super::target::{self, Target};
 use super::work::{LaneWork, SharedRoster, lock};
 use crate::cli::InputArgs;
-use crate::device::{Device, LONGEST_DEVICE_ID, Region, shown};
+use crate::device::{AccountId, Device, LONGEST_DEVICE_ID, Region, shown};
 use crate::engine::{Arrival, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::Listeners;
@@ -187,6 +188,8 @@ pub(super) struct StreamReader {
     pub(super) roster: SharedRoster,
     pub(super) limit: Option<u64>,
     pub(super) expect: Option<u64>,
+    /// The account that this run must be of, where one was expected or found.
+    pub(super) account: Option<AccountId>,
     pub(super) ledger: Arc<FileLedger>,
     pub(super) listeners: Listeners,
     pub(super) stop: StopSignal,
@@ -200,82 +203,112 @@ pub(super) struct StreamReader {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Streamed {
     pub(super) counts: Counts,
+    /// Whether `--limit` ended it: what follows was not read.
+    pub(super) limit_is_reached: bool,
+    /// How reading it ended; none before it has.
+    pub(super) ended: Option<Result<(), Error>>,
 }
 
 impl StreamReader {
-    /// Reads to the end, to damage, or until the run stops.
+    /// Reads to the end, to damage, to the limit, or until the run stops.
     pub(super) fn read(mut self) {
         let mut planner = Planner::new(std::mem::take(&mut self.rules));
-        if let Err(message) = self.read_rows(&mut planner) {
-            self.stop.give(Stop::Manifest(message));
-            return;
+        let read = self.read_rows(&mut planner);
+        let ended = read.and_then(|()| self.check_count(planner.counts().listed));
+        if let Err(Error::Stopped(stop)) = &ended {
+            self.stop.give(stop.clone());
         }
-        let listed = planner.counts().listed;
-        let expected = self.expect.filter(|expected| *expected != listed);
-        if let Some(expected) = expected.filter(|_| !self.stop.is_given()) {
-            self.stop.give(Stop::Manifest(format!(
+        // Before the engine learns that no more arrives: this is dropped last.
+        self.progress().ended = Some(ended);
+    }
+
+    fn check_count(&self, listed: u64) -> Result<(), Error> {
+        let is_whole = !self.stop.is_given() && !self.progress().limit_is_reached;
+        match self.expect.filter(|expected| *expected != listed) {
+            Some(expected) if is_whole => Err(damaged(&format!(
                 "standard input listed {listed} devices, but --expect {expected} was given"
-            )));
+            ))),
+            _ => Ok(()),
         }
     }
 
-    fn read_rows(&mut self, planner: &mut Planner) -> Result<(), String> {
+    fn read_rows(&mut self, planner: &mut Planner) -> Result<(), Error> {
         let mut lanes: HashMap<Region, mpsc::Sender<(DeviceIndex, Device)>> = HashMap::new();
         let mut left = self.limit.unwrap_or(u64::MAX);
-        while !self.stop.is_given() && left > 0 {
-            let Some(row) = self.rows.next().map_err(|error| error.to_string())? else {
+        while !self.stop.is_given() {
+            let Some(row) = self.rows.next().map_err(|error| damaged(&error))? else {
                 return Ok(());
             };
-            let verdict = planner
-                .judge(&mut lock(&self.roster), &row)
-                .map_err(|moved| moved.to_string())?;
-            self.progress
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .counts = planner.counts().clone();
+            let verdict = planner.judge(&mut lock(&self.roster), &row);
+            let verdict = verdict.map_err(|error| damaged(&error))?;
+            locked(&self.progress).counts = planner.counts().clone();
             match verdict {
                 Verdict::Fresh(index) | Verdict::Again(index) => {
                     let Ok(ask) = &row.ask else { continue };
                     let device = ask.to_device();
+                    let region = device.region.clone();
+                    let lane = match lanes.entry(region) {
+                        Entry::Occupied(lane) => lane.into_mut(),
+                        Entry::Vacant(place) => {
+                            let Some(lane) = self.open_lane(place.key())? else {
+                                return Ok(());
+                            };
+                            place.insert(lane)
+                        }
+                    };
+                    // A lane that is gone has stopped; its devices have no row.
+                    let _ = lane.blocking_send((index, device));
                     left -= 1;
-                    if !lanes.contains_key(&device.region) {
-                        let lane = open_lane(&self.target, &self.arrivals, &device.region)?;
-                        lanes.insert(device.region.clone(), lane);
-                    }
-                    if let Some(lane) = lanes.get(&device.region) {
-                        // A lane that is gone has stopped; its devices have no row.
-                        let _ = lane.blocking_send((index, device));
+                    if left == 0 {
+                        info!("--limit is reached; what follows on standard input is not read");
+                        self.progress().limit_is_reached = true;
+                        return Ok(());
                     }
                 }
                 Verdict::Invalid(flaw) => {
                     let line = InvalidLine::new(row.at, row.device_id, flaw);
                     let rows = vec![(line.at, line.row())];
-                    self.runtime
-                        .block_on(self.ledger.record_invalid(rows, &self.listeners))?;
+                    let recorded = self.ledger.record_invalid(rows, &self.listeners);
+                    let recorded = self.runtime.block_on(recorded);
+                    recorded.map_err(|message| Error::Stopped(Stop::Results(message)))?;
                 }
                 Verdict::Done(_) | Verdict::Deleted | Verdict::Repeated => {}
             }
         }
-        if left == 0 {
-            info!("--limit is reached; what follows on standard input is not read");
-        }
         Ok(())
+    }
+
+    /// Begins a Region; none where the run has ended meanwhile. Before the first one it is made sure whose account
+    /// this is, where that could not be asked for want of a Region.
+    fn open_lane(
+        &self,
+        region: &Region,
+    ) -> Result<Option<mpsc::Sender<(DeviceIndex, Device)>>, Error> {
+        if !self.target.is_identified() {
+            let identified = self.target.identify(region, &self.stop);
+            self.runtime.block_on(identified)?;
+            self.target.check_account(self.account.as_ref())?;
+            target::introduce(&self.target, std::slice::from_ref(region));
+        }
+        let (sender, receiver) = mpsc::channel(STREAM_WAITING);
+        let arrival = Arrival {
+            region: region.clone(),
+            service: self.target.service(region),
+            work: LaneWork::Streamed(receiver),
+        };
+        let begun = self.arrivals.blocking_send(arrival);
+        Ok(begun.ok().map(|()| sender))
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Streamed> {
+        locked(&self.progress)
     }
 }
 
-fn open_lane(
-    target: &Target,
-    arrivals: &mpsc::Sender<Arrival<AwsService, LaneWork>>,
-    region: &Region,
-) -> Result<mpsc::Sender<(DeviceIndex, Device)>, String> {
-    let (sender, receiver) = mpsc::channel(STREAM_WAITING);
-    let arrival = Arrival {
-        region: region.clone(),
-        service: target.service(region),
-        work: LaneWork::Streamed(receiver),
-    };
-    arrivals
-        .blocking_send(arrival)
-        .map_err(|_| "the run has ended".to_owned())?;
-    Ok(sender)
+fn locked(progress: &Mutex<Streamed>) -> MutexGuard<'_, Streamed> {
+    progress.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn damaged(what: &impl ToString) -> Error {
+    Error::Stopped(Stop::Manifest(what.to_string()))
 }

@@ -2,12 +2,17 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::OnceLock;
+
+use tokio::time::Instant;
+use tracing::{info, warn};
 
 use crate::cli::{PaceArgs, ServiceArgs};
 use crate::device::{AccountId, Region};
 use crate::emulator::{self, Emulator};
-use crate::engine::Stop;
+use crate::engine::{FIRST_CONTACT, Stop, StopSignal};
 use crate::error::Error;
+use crate::retry::Schedule;
 use crate::service::Identity;
 use crate::service::aws::{
     AwsService, ConfigError, ConfigErrorKind, Connection, Network, Settings,
@@ -17,7 +22,8 @@ use crate::service::aws::{
 #[derive(Debug)]
 pub(super) struct Target {
     connection: Connection,
-    identity: Option<Identity>,
+    /// Empty before it was asked; then none where a server in AWS's place does not know.
+    identity: OnceLock<Option<Identity>>,
     emulator: Option<Emulator>,
 }
 
@@ -44,7 +50,7 @@ impl Target {
         };
         Ok(Self {
             connection: Connection::load(settings).await?,
-            identity: None,
+            identity: OnceLock::new(),
             emulator,
         })
     }
@@ -71,12 +77,44 @@ impl Target {
 
     /// The account, where it is known.
     pub(super) fn account(&self) -> Option<&AccountId> {
-        self.identity.as_ref().map(|who| &who.account)
+        self.identity().map(|who| &who.account)
     }
 
     /// The caller's ARN, where it is known.
     pub(super) fn caller(&self) -> Option<&str> {
-        self.identity.as_ref().map(|who| &*who.caller)
+        self.identity().map(|who| &*who.caller)
+    }
+
+    fn identity(&self) -> Option<&Identity> {
+        self.identity.get().and_then(Option::as_ref)
+    }
+
+    /// Whether it was asked who we are.
+    pub(super) fn is_identified(&self) -> bool {
+        self.identity.get().is_some()
+    }
+
+    /// Refuses another account than the one expected.
+    pub(super) fn check_account(&self, expected: Option<&AccountId>) -> Result<(), Error> {
+        let (Some(found), Some(expected)) = (self.account(), expected) else {
+            return Ok(());
+        };
+        if found == expected {
+            return Ok(());
+        }
+        let message = if self.is_emulator() {
+            format!(
+                "--account is {expected}, but the emulator's account is always {found}; leave --account out of a \
+                 rehearsal"
+            )
+        } else {
+            let stop = Stop::WrongAccount {
+                expected: expected.clone(),
+                found: found.clone(),
+            };
+            stop.to_string()
+        };
+        Err(Error::refused("wrong-account", message))
     }
 
     /// Refuses the emulator's results at AWS, and AWS's at the emulator.
@@ -104,10 +142,30 @@ impl Target {
         Err(Error::refused("wrong-account", message))
     }
 
-    /// Asks who we are. AWS must answer; a server in its place may not know.
-    pub(super) async fn identify(&mut self, region: &Region) -> Result<(), Error> {
-        if self.identity.is_none() {
-            self.identity = self.connection.identity(region).await?;
+    /// Asks who we are, for a few seconds where there is no answer, or until the run stops. AWS must answer; a server
+    /// in its place may not know.
+    pub(super) async fn identify(&self, region: &Region, stop: &StopSignal) -> Result<(), Error> {
+        let (begun, schedule) = (Instant::now(), Schedule::default());
+        let mut tries = 0;
+        while !self.is_identified() {
+            tries += 1;
+            let wait = tokio::select! {
+                asked = self.connection.identity(region) => match asked {
+                    Ok(identity) => {
+                        let _first = self.identity.set(identity);
+                        continue;
+                    }
+                    Err(error) if error.is_passing() && begun.elapsed() < FIRST_CONTACT => {
+                        schedule.wait(tries, &mut fastrand::Rng::new())
+                    }
+                    Err(error) => return Err(error.into()),
+                },
+                stopped = stop.ended() => return Err(stopped.into()),
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                stopped = stop.ended() => return Err(stopped.into()),
+            }
         }
         Ok(())
     }
@@ -140,6 +198,16 @@ impl Target {
             (_, None) => ("", "endpoint AWS".to_owned()),
         };
         format!("{lead}account {account}{caller}, {regions}, {endpoint}")
+    }
+}
+
+/// Prints the first line of a run: loudly where it is not AWS that answers.
+pub(super) fn introduce(target: &Target, regions: &[Region]) {
+    let line = target.first_line(regions);
+    if target.is_aws() {
+        info!("{line}");
+    } else {
+        warn!("{line}");
     }
 }
 

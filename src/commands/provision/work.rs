@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 use crate::device::{Device, Region};
-use crate::engine::Work;
+use crate::engine::{Census, Work};
 use crate::manifest::Cursor;
+use crate::results::record::Status;
 use crate::roster::{DeviceIndex, Roster};
 
 /// The roster, shared by those who plan and those who record.
@@ -43,12 +44,14 @@ impl ListedWork {
 }
 
 impl LaneWork {
-    /// Devices left, as far as they are known in advance.
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Listed(work) => work.devices.len(),
-            Self::Streamed(_) => 0,
-        }
+    /// Devices whose channel a listing has not shown, as far as they are known in advance.
+    pub(super) fn missing_from(&self, census: &Census) -> usize {
+        let Self::Listed(work) = self else { return 0 };
+        let roster = lock(&work.roster);
+        let devices = work.devices.as_slice().iter();
+        devices
+            .filter(|index| !census.has(roster.channel_name(**index)))
+            .count()
     }
 }
 
@@ -85,10 +88,14 @@ impl Work for LaneWork {
     fn may_want(&self, name: &str) -> bool {
         match self {
             Self::Streamed(_) => true,
-            Self::Listed(work) => lock(&work.roster)
-                .holders(&work.region, name)
-                .next()
-                .is_some(),
+            Self::Listed(work) => {
+                let roster = lock(&work.roster);
+                // Who has its channel is not among the work.
+                let is_open = |status| !matches!(status, Some(Status::Created | Status::Exists));
+                roster
+                    .holders(&work.region, name)
+                    .any(|index| is_open(roster.status(index)))
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Credentials that expire, and what is in use after them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::rig::{Rig, seconds};
 use super::world::{Act, failure, identity};
@@ -66,6 +67,54 @@ fn a_source_that_gives_none_stops_the_run() {
 }
 
 #[test]
+fn a_source_in_trouble_is_asked_again() {
+    for kind in [
+        FailureKind::Lost,
+        FailureKind::Unreachable,
+        FailureKind::ServerError,
+        FailureKind::Throttled,
+    ] {
+        let mut rig = Rig::new(100);
+        rig.nature.emulator.expire_after = Some(60);
+        let left = Arc::new(std::sync::atomic::AtomicU32::new(5));
+        rig.nature.reload = Arc::new(move |_| {
+            let is_well = left
+                .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1))
+                .is_err();
+            if is_well {
+                Ok(Some(identity(AccountId::EMULATOR)))
+            } else {
+                Err(failure(kind, "InTrouble"))
+            }
+        });
+        let run = rig.run();
+        assert_eq!((run.stop.clone(), run.count("created")), (None, 100));
+        assert_eq!(
+            (run.told("Offline"), run.told("Online")),
+            (1, 1),
+            "{kind:?}"
+        );
+        assert_eq!(run.world.reloads(), 6);
+    }
+}
+
+#[test]
+fn a_source_that_stays_in_trouble_ends_the_run_for_that() {
+    let mut rig = Rig::new(100);
+    rig.nature.emulator.expire_after = Some(30);
+    rig.nature.reload = Arc::new(|_| Err(failure(FailureKind::Lost, "Timeout")));
+    rig.settings.max_offline = seconds(60.0);
+    let run = rig.run();
+    assert!(
+        matches!(run.stop, Some(Stop::Offline { .. })),
+        "{:?}",
+        run.stop
+    );
+    assert_eq!(run.tally(), [("created".into(), 30)].into());
+    assert!(run.took > seconds(60.0) && run.took < seconds(80.0));
+}
+
+#[test]
 fn nothing_is_made_in_another_account_after_a_reload() {
     let mut rig = Rig::new(300);
     rig.nature.emulator.expire_after = Some(60);
@@ -78,7 +127,7 @@ fn nothing_is_made_in_another_account_after_a_reload() {
         "{:?}",
         run.stop
     );
-    // The new credentials were in place for two seconds before anybody knew whose they are.
+    // The new credentials are in place before anybody has compared whose they are.
     let with_new = run
         .asked(Operation::Create)
         .iter()

@@ -106,6 +106,18 @@ fn so_many_failures_stop_the_run() {
 }
 
 #[test]
+fn a_defect_stops_the_run_and_is_said() {
+    let run = Rig::new(300)
+        .script(|ask| {
+            assert!(ask.name != "CAM-00100", "a defect");
+            None
+        })
+        .run();
+    assert_eq!(run.stop, Some(Stop::Internal("a defect".to_owned())));
+    assert!((90..250).contains(&run.rows.len()), "{}", run.rows.len());
+}
+
+#[test]
 fn a_ledger_that_fails_stops_the_run() {
     let mut rig = Rig::new(300);
     rig.ledger_fails_after = Some(70);

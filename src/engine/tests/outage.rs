@@ -102,6 +102,22 @@ fn a_service_that_was_never_reached_is_found_out_in_seconds() {
 }
 
 #[test]
+fn a_service_that_swallows_everything_is_found_out_after_a_few_timeouts() {
+    for census in [false, true] {
+        let mut rig = Rig::new(300).script(|_| Some(Act::Spoil(FaultKind::HangBefore)));
+        rig.census = census;
+        let run = rig.run();
+        assert!(
+            matches!(run.stop, Some(Stop::Unreachable { .. })),
+            "{:?}",
+            run.stop
+        );
+        assert_eq!(run.told("Offline"), 1);
+        assert!(run.took < seconds(60.0), "{:?}", run.took);
+    }
+}
+
+#[test]
 fn an_interrupted_outage_ends_within_the_grace() {
     let mut rig = outage(
         Rig::new(300),

@@ -92,12 +92,12 @@ fn drawn(seed: u64) -> Rig {
         }
     }
     if random.u8(..3) == 0 {
-        // Lost rather than unreachable, which may end the run of a service that was never reached. And no credentials
-        // that are used up while nothing they bring arrives.
+        // Not before the first answer has come: a service that was never reached ends the run. And no credentials that
+        // are used up while nothing they bring arrives.
         rig.nature.emulator.expire_after = None;
         let acts = [FaultKind::HangAfter, FaultKind::ResetBefore];
         let act = random.choice(acts).map(Act::Spoil);
-        let (from, lasts) = (random.f64() * 5.0, random.f64() * 100.0);
+        let (from, lasts) = (2.5 + random.f64() * 5.0, random.f64() * 100.0);
         rig = rig.script(move |ask| {
             let down = (from..from + lasts).contains(&ask.at.as_secs_f64());
             act.filter(|_| down)

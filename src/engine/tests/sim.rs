@@ -263,14 +263,11 @@ impl Service for Sim {
     }
 
     async fn reload_credentials(&self, seen: u64) -> Result<Option<Identity>, Failure> {
-        {
-            // The new ones are in use before anybody has asked whose they are, as with the SDK.
-            let mut core = self.world.core();
-            core.generation += 1;
-            core.reloads += 1;
-        }
+        self.world.core().reloads += 1;
         tokio::time::sleep(self.world.nature.reload_takes).await;
-        (self.world.nature.reload)(seen)
+        let identity = (self.world.nature.reload)(seen)?;
+        self.world.core().generation += 1;
+        Ok(identity)
     }
 }
 

@@ -165,7 +165,7 @@ fn a_run_without_a_journal_writes_what_it_has() {
 
 #[test]
 fn a_disk_that_refuses_leaves_the_journal_and_nothing_else() {
-    for operation in ["create", "mode", "write", "sync", "names", "rename"] {
+    for operation in ["create", "mode", "write", "sync", "rename"] {
         let rows = batch(2);
         let disk = with(&rows);
         let (journal, read) = open(&disk).unwrap();
@@ -203,6 +203,51 @@ fn results_that_were_renamed_deleted_or_replaced_are_saved_beside() {
             theirs.map(|text| text.as_bytes().to_vec())
         );
     }
+}
+
+#[test]
+fn a_copy_that_may_be_the_only_one_is_kept_whatever_fails() {
+    const TEMPORARY: &str = "batch.results.csv.kvs-fleet-tmp";
+    let rows = batch(2);
+    let whole = file(&[rows[1].clone(), rows[0].clone()]);
+    for (operation, left) in [
+        ("names", TEMPORARY),
+        ("rename", TEMPORARY),
+        ("sync folder", "batch.results.saved-1.csv"),
+    ] {
+        let disk = with(&rows);
+        let (journal, read) = open(&disk).unwrap();
+        disk.remove(&path()).unwrap();
+        disk.fail(operation, io::ErrorKind::StorageFull);
+        let error = finish(journal, kept(&read, &[1, 0])).unwrap_err();
+        assert!(error.to_string().contains(left), "{operation}: {error}");
+        // Nor is there an empty file whose name says that something was saved.
+        assert_eq!(disk.file_names(), [left], "{operation}");
+        let copy = disk.read_file(Path::new(left)).unwrap();
+        assert_eq!(String::from_utf8(copy).unwrap(), whole, "{operation}");
+        if left == TEMPORARY {
+            let error = remove_leftover(&disk, &path()).unwrap_err().to_string();
+            assert!(error.contains("only copy"), "{error}");
+            assert_eq!(disk.file_names(), [left], "{operation}");
+        }
+    }
+}
+
+#[test]
+fn what_another_program_appends_is_not_lost() {
+    let rows = batch(2);
+    let disk = with(&rows);
+    let (journal, read) = open(&disk).unwrap();
+    let theirs = line(&row("D9", Status::Created));
+    let mut file_there = disk
+        .open(&path(), crate::results::disk::Access::Write)
+        .unwrap()
+        .unwrap();
+    let end = file_there.length().unwrap();
+    file_there.write_at(end, theirs.as_bytes()).unwrap();
+    let error = finish(journal, kept(&read, &[1, 0])).unwrap_err();
+    assert!(matches!(error, FinishError::Changed { .. }), "{error}");
+    assert_eq!(text(&disk), file(&rows) + &theirs);
 }
 
 #[test]

@@ -138,6 +138,12 @@ impl ConfigError {
         }
     }
 
+    /// Whether asking again may help: nobody answered, or somebody who was in trouble.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreachable(failure) if failure.kind.is_passing())
+    }
+
     /// The same as the failure of an attempt, for what happens in the middle of a run.
     #[must_use]
     pub fn into_failure(self) -> Failure {

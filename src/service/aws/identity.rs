@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_sts::config::Builder;
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
 
-use super::Connection;
 use super::attempt::{Capture, Seen};
 use super::error::ConfigError;
+use super::{Connection, Source};
 use crate::device::{AccountId, Region};
 use crate::service::classify;
 use crate::service::{Failure, FailureKind, Identity};
@@ -31,16 +31,29 @@ impl Connection {
     /// AWS itself is asked through STS in this Region, and must answer. A server in AWS's place is asked itself, and
     /// need not: none where it gives no sensible answer.
     pub async fn identity(&self, region: &Region) -> Result<Option<Identity>, ConfigError> {
+        self.identity_of(&self.source(), region).await
+    }
+
+    /// The same for these credentials.
+    pub(super) async fn identity_of(
+        &self,
+        source: &Source,
+        region: &Region,
+    ) -> Result<Option<Identity>, ConfigError> {
         if self.endpoint().is_aws() {
-            self.identity_at_aws(region).await.map(Some)
+            self.identity_at_aws(source, region).await.map(Some)
         } else {
-            Ok(self.identity_at_endpoint(region).await)
+            Ok(self.identity_at_endpoint(source, region).await)
         }
     }
 
-    async fn identity_at_aws(&self, region: &Region) -> Result<Identity, ConfigError> {
+    async fn identity_at_aws(
+        &self,
+        source: &Source,
+        region: &Region,
+    ) -> Result<Identity, ConfigError> {
         let capture = Capture::default();
-        let sent = aws_sdk_sts::Client::from_conf(self.sts(region).build())
+        let sent = aws_sdk_sts::Client::from_conf(source.sts(region).build())
             .get_caller_identity()
             .customize()
             .interceptor(capture.clone())
@@ -51,14 +64,14 @@ impl Connection {
             Ok(output) => read(&output)
                 .map_err(|reason| ConfigError::Unreachable(seen.reply(b"").unreadable(&reason))),
             Err(error) => Err(match seen.failure(&error, self.timeout()) {
-                Ok(failure) => self.not_accepted(failure, &seen),
-                Err(causes) => self.not_sent(&causes),
+                Ok(failure) => source.not_accepted(failure, &seen),
+                Err(causes) => source.not_sent(&causes),
             }),
         }
     }
 
-    async fn identity_at_endpoint(&self, region: &Region) -> Option<Identity> {
-        let mut builder = self.sts(region);
+    async fn identity_at_endpoint(&self, source: &Source, region: &Region) -> Option<Identity> {
+        let mut builder = source.sts(region);
         builder.set_endpoint_url(self.endpoint().url().map(str::to_owned));
         let client = aws_sdk_sts::Client::from_conf(builder.build());
         let asked = client.get_caller_identity().send();
@@ -69,16 +82,22 @@ impl Connection {
         read(&output).ok()
     }
 
+    /// Why a request never left.
+    pub(super) fn not_sent(&self, causes: &[String]) -> ConfigError {
+        self.source().not_sent(causes)
+    }
+}
+
+impl Source {
     fn sts(&self, region: &Region) -> Builder {
-        self.read(|current| Builder::from(&current.config))
-            .region(aws_config::Region::new(region.as_str().to_owned()))
+        Builder::from(&self.config).region(aws_config::Region::new(region.as_str().to_owned()))
     }
 
     /// STS answered, or somebody did, or nobody.
     fn not_accepted(&self, failure: Failure, seen: &Seen) -> ConfigError {
         match failure.kind {
             FailureKind::Credentials | FailureKind::Denied | FailureKind::Rejected => {
-                let login = self.read(|current| current.profiles.login_command());
+                let login = self.profiles.login_command();
                 ConfigError::refused(&failure, seen.date, SystemTime::now(), login.as_deref())
             }
             _ => ConfigError::Unreachable(failure),
@@ -86,13 +105,13 @@ impl Connection {
     }
 
     /// Why a request never left: there are no credentials to sign it with, or nobody to fetch them from.
-    pub(super) fn not_sent(&self, causes: &[String]) -> ConfigError {
+    fn not_sent(&self, causes: &[String]) -> ConfigError {
         let is_credentials =
             |cause: &String| CREDENTIAL_ERRORS.iter().any(|text| cause.starts_with(text));
         let from = causes.iter().position(is_credentials).unwrap_or(0);
         let causes = causes.get(from..).unwrap_or_default();
         let reason = classify::message_text(&causes.join(": ")).into_string();
-        let profiles = self.read(|current| current.profiles.clone());
+        let profiles = &self.profiles;
         let profile = profiles.selected().to_owned();
         if causes.first().is_some_and(|cause| cause == NOT_FOUND) && !reason.contains("profile `") {
             return ConfigError::CredentialsMissing {

@@ -89,14 +89,20 @@ struct Shared {
 /// What a reload replaces.
 struct Current {
     generation: u64,
+    source: Source,
+    clients: HashMap<Region, Client>,
+}
+
+/// Where credentials come from.
+#[derive(Clone)]
+struct Source {
     config: SdkConfig,
     profiles: Arc<Profiles>,
-    clients: HashMap<Region, Client>,
 }
 
 struct Reload {
     generation: u64,
-    result: Result<Option<Identity>, Failure>,
+    identity: Option<Identity>,
 }
 
 impl Connection {
@@ -126,8 +132,10 @@ impl Connection {
             http,
             current: RwLock::new(Current {
                 generation: 0,
-                config,
-                profiles: Arc::new(profiles),
+                source: Source {
+                    config,
+                    profiles: Arc::new(profiles),
+                },
                 clients: HashMap::new(),
             }),
             reloaded: tokio::sync::Mutex::new(None),
@@ -164,18 +172,30 @@ impl Connection {
         self.read(|current| current.generation)
     }
 
-    /// Fetches the credentials anew and asks who they belong to, through STS in this Region.
+    /// Fetches the credentials anew, asks who they belong to, through STS in this Region, and only then puts them in
+    /// place: until then, and where that fails, the old ones stay.
     ///
     /// `seen` is the generation that failed. When it has been replaced already, or is being replaced, that reload's
-    /// result is returned instead of making another. A reload that fails counts as well: its error is every waiter's.
+    /// result is returned instead of making another.
     pub async fn reload(&self, seen: u64, region: &Region) -> Result<Option<Identity>, Failure> {
         let mut reloaded = self.0.reloaded.lock().await;
         if let Some(last) = reloaded.as_ref().filter(|last| last.generation > seen) {
-            return last.result.clone();
+            return Ok(last.identity.clone());
         }
+        let fetched = self.fetch(region).await;
+        let (source, identity) = fetched.map_err(ConfigError::into_failure)?;
+        *reloaded = Some(Reload {
+            generation: self.replace(source),
+            identity: identity.clone(),
+        });
+        Ok(identity)
+    }
+
+    /// Credentials as they are configured now, and whose they are.
+    async fn fetch(&self, region: &Region) -> Result<(Source, Option<Identity>), ConfigError> {
         let shared = &*self.0;
         let profiles = Profiles::load(shared.settings.profile.as_deref()).await;
-        let checked = profiles.check(!shared.endpoint.is_loopback());
+        profiles.check(!shared.endpoint.is_loopback())?;
         let config = chain::load(
             &shared.settings,
             &shared.endpoint,
@@ -184,30 +204,26 @@ impl Connection {
             &shared.http,
         )
         .await;
-        let generation = self.replace(config, profiles);
-        let result = match checked {
-            Ok(()) => self.identity(region).await,
-            Err(error) => Err(error),
-        };
-        let result = result.map_err(ConfigError::into_failure);
-        *reloaded = Some(Reload {
-            generation,
-            result: result.clone(),
-        });
-        result
+        let profiles = Arc::new(profiles);
+        let source = Source { config, profiles };
+        let identity = self.identity_of(&source, region).await?;
+        Ok((source, identity))
     }
 
-    fn replace(&self, config: SdkConfig, profiles: Profiles) -> u64 {
+    fn replace(&self, source: Source) -> u64 {
         let mut current = self
             .0
             .current
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         current.generation += 1;
-        current.config = config;
-        current.profiles = Arc::new(profiles);
+        current.source = source;
         current.clients.clear();
         current.generation
+    }
+
+    fn source(&self) -> Source {
+        self.read(|current| current.source.clone())
     }
 
     fn client(&self, region: &Region) -> Client {
@@ -219,7 +235,7 @@ impl Connection {
             .current
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        let mut builder = aws_sdk_kinesisvideo::config::Builder::from(&current.config)
+        let mut builder = aws_sdk_kinesisvideo::config::Builder::from(&current.source.config)
             .region(aws_config::Region::new(region.as_str().to_owned()));
         builder.set_endpoint_url(self.0.endpoint.url().map(str::to_owned));
         current

@@ -144,12 +144,16 @@ fn a_status_decides_where_no_known_code_does() {
 }
 
 #[test]
-fn a_page_is_foreign_and_ambiguous_whatever_its_status() {
+fn what_is_not_the_services_is_ambiguous_whatever_its_status() {
     for status in [200, 302, 400, 403, 404, 407, 503] {
         for body in [
             "<html><body>Access denied by policy</body></html>",
             "\n <!DOCTYPE html><title>x</title>",
             "<h1>Sign in</h1>",
+            "Bad Request",
+            "{}",
+            r#"{"message":"no healthy upstream"}"#,
+            "",
         ] {
             let failure = foreign(status, body);
             assert_eq!(failure.kind, FailureKind::ServerError, "{status} {body}");
@@ -159,6 +163,8 @@ fn a_page_is_foreign_and_ambiguous_whatever_its_status() {
         }
     }
     assert_eq!(foreign(429, "<html>").kind, FailureKind::Throttled);
+    let explained = foreign(400, r#"{"message":"no healthy upstream"}"#);
+    assert!(explained.message.contains("no healthy upstream"));
     let aws_own = reply(503, "", "<html>Service Unavailable</html>");
     assert!(!aws_own.foreign);
     assert_eq!(aws_own.kind, FailureKind::ServerError);

@@ -72,6 +72,7 @@ async fn report() {
                 failure.kind, failure.code, failure.message
             ),
         }
+        println!("generation {}", connection.generation());
     }
 }
 
@@ -491,15 +492,19 @@ async fn a_loopback_endpoint_needs_nothing_and_asks_nobody() {
 #[tokio::test]
 async fn reloading_reads_the_files_again_and_asks_again() {
     let text = |key: &str| format!("[default]\naws_access_key_id={key}\naws_secret_access_key=b\n");
+    // What is not known to be anybody's is not put in place.
     for (second, expected) in [
-        (identity(), "reloaded 123456789012"),
+        (identity(), ["reloaded 123456789012", "generation 1"]),
         (
             refusal("ExpiredToken"),
-            "failure Credentials ExpiredToken AWS refused the credentials",
+            [
+                "failure Credentials ExpiredToken AWS refused the credentials",
+                "generation 0",
+            ],
         ),
         (
             answer("503 Service Unavailable", "", ""),
-            "failure ServerError Http503",
+            ["failure ServerError Http503", "generation 0"],
         ),
     ] {
         let script = Script::new(vec![identity(), second]);
@@ -511,7 +516,7 @@ async fn reloading_reads_the_files_again_and_asks_again() {
         let file = case.path("credentials");
         let file: &Path = &file;
         case.with(RELOAD_FILE, file.to_str().unwrap())
-            .says(&[expected])
+            .says(&expected)
             .await;
         assert_eq!(
             (key_of(&script, 0).as_str(), key_of(&script, 1).as_str()),

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub(crate) use cloud::Cloud;
-pub(crate) use run::{Call, Done, Running};
+pub(crate) use run::{Call, Done, Running, Unread};
 pub(crate) use wire::{Act, Request, Wire, answer, bare, count_channels, forward};
 
 /// The Region of runs that are not about Regions.

@@ -74,6 +74,21 @@ impl Call {
         running.wait()
     }
 
+    /// Starts it, and reads nothing of what it writes.
+    pub(crate) fn start_unread(mut self) -> Unread {
+        let child = self
+            .command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Unread {
+            watchdog: watch(child.id()),
+            child,
+        }
+    }
+
     /// Starts it; standard input stays open.
     pub(crate) fn start(mut self) -> Running {
         let shown = format!("{:?} in {}", self.command, self.folder.display());
@@ -226,6 +241,34 @@ impl Running {
                 self.shown.clone()
             },
         }
+    }
+}
+
+/// The binary at work while nobody reads what it writes.
+pub(crate) struct Unread {
+    child: Child,
+    watchdog: mpsc::Sender<()>,
+}
+
+impl Unread {
+    pub(crate) fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
+    }
+
+    /// Waits for its end: the exit code; none where it hung and was killed.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        let status = self.child.wait().unwrap();
+        // Who has gone has killed the process, and its status says so.
+        let _ = self.watchdog.send(());
+        status.code()
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        // Nothing to kill where it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

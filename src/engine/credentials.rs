@@ -1,0 +1,71 @@
+//! Credentials that end in the middle of a run: one fetches new ones, and everybody else waits.
+
+use std::sync::atomic::Ordering;
+
+use super::Ledger;
+use super::lane::Lane;
+use super::outage::{LONGEST_PROBE_WAIT, Silence};
+use super::stop::Stop;
+use crate::service::{Failure, Identity, Service};
+
+impl<S: Service, L: Ledger> Lane<S, L> {
+    /// The credentials of this generation were refused. Fetches new ones, once for each expiry; if those that were
+    /// fetched last are refused before they ever worked, the run stops. Says whether to go on.
+    pub(super) async fn reload_credentials(&self, seen: u64, failure: &Failure) -> bool {
+        let shared = &*self.shared;
+        let _only_one = shared.credentials.lock().await;
+        if shared.stop.is_given() {
+            return false;
+        }
+        if self.service.credentials_generation() > seen {
+            return true;
+        }
+        let never_worked = seen > 0 && shared.proved_generation.load(Ordering::Relaxed) < seen;
+        if never_worked {
+            shared.stop.give(Stop::Credentials {
+                failure: failure.clone(),
+            });
+            return false;
+        }
+        match self.new_credentials(seen).await {
+            Some(Some(who)) => shared.check_account(who.account.as_str()),
+            Some(None) => true,
+            None => false,
+        }
+    }
+
+    /// Fetches credentials, however often it takes while nobody answers, and says whose they are. None when the run
+    /// stops.
+    async fn new_credentials(&self, seen: u64) -> Option<Option<Identity>> {
+        let shared = &*self.shared;
+        let mut silence = Silence::new();
+        for tries in 1_u32.. {
+            let reloaded = tokio::select! {
+                biased;
+                reloaded = self.service.reload_credentials(seen) => reloaded,
+                () = shared.stop.given_for(shared.settings.timeout) => return None,
+            };
+            let failure = match reloaded {
+                Ok(identity) => {
+                    self.heard(&mut silence);
+                    return Some(identity);
+                }
+                Err(failure) => failure,
+            };
+            if !failure.kind.is_passing() {
+                shared.stop.give(Stop::Credentials { failure });
+                return None;
+            }
+            if self.unheard(&mut silence, &failure) {
+                return None;
+            }
+            let wait = self.wait_after(tries).min(LONGEST_PROBE_WAIT);
+            tokio::select! {
+                biased;
+                () = shared.stop.given() => return None,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        None
+    }
+}
