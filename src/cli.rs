@@ -95,7 +95,7 @@ impl Cli {
             })?;
         }
         match cli.command.conflict() {
-            Some((flag, other)) => Err(conflict(&command, flag, other)),
+            Some((flag, others)) => Err(conflict(&command, flag, &others)),
             None => Ok(cli),
         }
     }
@@ -110,19 +110,25 @@ fn several_tags(tags: &[(String, String)]) -> Result<Vec<(String, String)>, Stri
     pieces.iter().map(|piece| tag(piece)).collect()
 }
 
-/// clap's own error about two flags that exclude each other.
-fn conflict(command: &clap::Command, flag: &str, other: &str) -> clap::Error {
+/// clap's own error about a flag that excludes others.
+fn conflict(command: &clap::Command, flag: &str, others: &[&str]) -> clap::Error {
     let mut error = clap::Error::new(ErrorKind::ArgumentConflict).with_cmd(command);
-    let text = |flag: &str| ContextValue::String(flag.to_owned());
-    error.insert(ContextKind::InvalidArg, text(flag));
-    error.insert(ContextKind::PriorArg, text(other));
+    let others = match others {
+        [other] => ContextValue::String((*other).to_owned()),
+        several => ContextValue::Strings(several.iter().map(|&other| other.to_owned()).collect()),
+    };
+    error.insert(
+        ContextKind::InvalidArg,
+        ContextValue::String(flag.to_owned()),
+    );
+    error.insert(ContextKind::PriorArg, others);
     error
 }
 
 impl Command {
-    /// Two flags that exclude each other. By what they say, not by whether they are given: a switch that the environment
+    /// A flag and those that it excludes. By what they say, not by whether they are given: a switch that the environment
     /// sets to `0` is off, and contradicts nothing.
-    fn conflict(&self) -> Option<(&'static str, &'static str)> {
+    fn conflict(&self) -> Option<(&'static str, Vec<&'static str>)> {
         let conflicts = match self {
             Self::Provision(args) => {
                 let (service, output) = (&args.service, &args.output);
@@ -146,8 +152,11 @@ impl Command {
                 vec![(args.window && burst, "--window", "--burst <N>")]
             }
         };
-        let found = conflicts.into_iter().find(|(conflicts, ..)| *conflicts);
-        found.map(|(_, flag, other)| (flag, other))
+        let mut found = conflicts.into_iter().filter(|(conflicts, ..)| *conflicts);
+        let (_, flag, first) = found.next()?;
+        let others = found.filter(|&(_, next, _)| next == flag);
+        let others = std::iter::once(first).chain(others.map(|(_, _, other)| other));
+        Some((flag, others.collect()))
     }
 }
 
