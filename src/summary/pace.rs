@@ -60,31 +60,22 @@ impl Pace<'_> {
         }
     }
 
-    /// What follows from a grant that is not what `--rate` allows. Where nothing was throttled nothing is known.
+    /// What follows from a grant below what `--rate` allows. Where nothing was throttled nothing is known; and a service
+    /// that throttles at the ceiling cannot have granted more.
     fn hint(&self) -> Option<String> {
         let ceiling = self.ceiling?;
-        let granted = |is_off: &dyn Fn(&LaneTotals, f64) -> bool| {
-            let lanes = self.with_creates().filter_map(|lane| {
-                let grant = lane.grant.filter(|grant| is_off(lane, *grant))?;
-                Some((lane.region.as_str(), figures::about(grant)))
-            });
-            lanes.collect::<Vec<_>>()
-        };
-        // A rate that has climbed back to the ceiling since has shown that there is more.
         let low = ceiling * (1.0 - SAME_RATE);
-        let less = granted(&|lane, grant| grant < low && lane.rate < low);
-        let more = granted(&|_, grant| grant > ceiling * (1.0 + SAME_RATE));
+        // A rate that has climbed back to the ceiling since has shown that there is more.
+        let less = self.with_creates().filter_map(|lane| {
+            let grant = lane.grant.filter(|grant| *grant < low && lane.rate < low)?;
+            Some((lane.region.as_str(), figures::about(grant)))
+        });
+        let less: Vec<_> = less.collect();
         let one_region = self.with_creates().nth(1).is_none();
-        if !less.is_empty() {
-            return Some(format!(
+        (!less.is_empty()).then(|| {
+            format!(
                 "the service granted {} of the {ceiling}/s allowed: others share this quota, or it is lower",
                 listed(&less, one_region)
-            ));
-        }
-        (!more.is_empty()).then(|| {
-            format!(
-                "the service granted {}, more than the {ceiling}/s allowed: a higher --rate would be faster",
-                listed(&more, one_region)
             )
         })
     }
@@ -204,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_is_given_where_the_grant_is_not_the_ceiling() {
+    fn a_hint_is_given_where_the_grant_is_below_the_ceiling() {
         let hint = |ceiling, rate, grant| {
             let lanes = vec![lane("eu-central-1", Some(30.0), rate, grant)];
             lines(ceiling, lanes).lines().nth(1).map(str::to_owned)
@@ -213,12 +204,6 @@ mod tests {
             hint(Some(50.0), 36.1, Some(37.2)).as_deref(),
             Some(
                 "  the service granted about 37/s of the 50/s allowed: others share this quota, or it is lower"
-            )
-        );
-        assert_eq!(
-            hint(Some(0.5), 0.6, Some(0.6)).as_deref(),
-            Some(
-                "  the service granted about 0.60/s, more than the 0.5/s allowed: a higher --rate would be faster"
             )
         );
         for (ceiling, rate, grant) in [
