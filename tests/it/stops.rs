@@ -1,7 +1,8 @@
 //! What no device can help: the run stops, nothing is lost, the message says what to do, and a rerun goes on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use kvs_fleet::emulator::operation::Operation;
 
@@ -314,6 +315,36 @@ fn a_port_where_nobody_listens_is_found_out_by_the_first_call() {
     unreachable(&bench, done, "refused");
 }
 
+#[test]
+fn who_we_are_is_asked_again_for_a_few_seconds() {
+    let identity = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::222222222222:user/u</Arn>\
+                    <Account>222222222222</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
+    let sts = Wire::new(move |_, before| match before {
+        0 => Act::Close,
+        1 => answer(503, None, ""),
+        2 => answer(400, Some("Throttling"), ""),
+        _ => answer(200, None, identity),
+    });
+    let bench = Bench::of(1);
+    let call = || {
+        bench
+            .call(&["provision", "d.csv", "--region", "eu-central-1"])
+            .env("AWS_ACCESS_KEY_ID", "AKIDSOMEBODY")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+    };
+    call()
+        .args(&["--account", "111111111111"])
+        .env("AWS_ENDPOINT_URL_STS", sts.url())
+        .run()
+        .exits(2)
+        .says("222222222222");
+    assert_eq!(sts.requests().len(), 4);
+    // What is refused is not asked again.
+    let sts = Wire::new(|_, _| answer(403, Some("ExpiredToken"), "{}"));
+    call().env("AWS_ENDPOINT_URL_STS", sts.url()).run().exits(2);
+    assert_eq!(sts.requests().len(), 1);
+}
+
 /// Something that answers every request with a page, in the service's place.
 fn portal(status: u16) -> Wire {
     Wire::new(move |_, _| {
@@ -385,10 +416,18 @@ fn is_waited_out(trouble: Act, reason: &str) {
     let url = cloud.url().to_owned();
     let is_well_again = Arc::new(AtomicBool::new(false));
     let is_well = Arc::clone(&is_well_again);
+    let good = AtomicUsize::new(0);
     let wire = Wire::new(move |request, before| {
         if before < 12 || is_well.load(Ordering::SeqCst) {
-            return forward(&url, request);
+            let answer = forward(&url, request);
+            good.fetch_add(1, Ordering::SeqCst);
+            return answer;
         }
+        // The trouble begins for all at once: not while good answers still come, which would make it a device's own.
+        while good.load(Ordering::SeqCst) < 12 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(Duration::from_millis(100));
         trouble.clone()
     });
     let mut running = bench
@@ -449,7 +488,7 @@ fn each_region_stops_and_goes_by_itself() {
                 .iter()
                 .any(|region| crate::support::count_channels(&url, region) == 0)
             {
-                std::thread::sleep(std::time::Duration::from_millis(20));
+                std::thread::sleep(Duration::from_millis(20));
             }
         }
         forward(&url, request)
