@@ -5,10 +5,15 @@
 //! what it holds of them are offsets.
 //!
 //! The rows of a results file are taken in without a look-up each ([`Roster::push_row`]) and made findable all at once
-//! ([`Roster::index`]): one table of the right size instead of one that grows costs half the time.
+//! ([`Roster::index`]): one table of the right size instead of one that grows costs half the time. Rows whose IDs
+//! ascend, as serial numbers do, need no table to be known as different devices; it is made when one is looked for out
+//! of the order, and so never in a rerun with nothing to do.
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use std::cell::OnceCell;
 use std::hash::BuildHasher;
+
+use hashbrown::hash_table::Entry as TableEntry;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::device::Region;
 use crate::results::record::{Place, Status};
@@ -76,7 +81,10 @@ pub struct Roster {
     entries: Vec<Entry>,
     regions: Vec<Region>,
     hasher: DefaultHashBuilder,
-    by_id: HashTable<u32>,
+    /// Made when it is needed: see [`Self::table`].
+    by_id: OnceCell<HashTable<u32>>,
+    /// Whether a row was taken whose ID is not above that of the row before.
+    has_descent: bool,
     /// By Region and channel name, those whose name is not their ID: the others are found by their ID.
     by_name: HashTable<u32>,
 }
@@ -122,6 +130,8 @@ impl Roster {
         status: Status,
         place: Place,
     ) -> Result<(), Full> {
+        let before = self.entries.last();
+        self.has_descent |= before.is_some_and(|before| self.id_of(before) >= id);
         let entry = self.entry(id, channel_name, region)?;
         self.entries.push(Entry {
             status: Some(status),
@@ -135,27 +145,10 @@ impl Roster {
     /// Makes the devices of all rows taken in findable. Of several rows of a device the last one counts, in the place of
     /// the first.
     pub fn index(&mut self) {
-        let mut by_id = HashTable::with_capacity(self.entries.len());
-        for slot in 0..self.entries.len() {
-            let entry = self.entries[slot];
-            let id = span(&self.text, entry.id_start, entry.id_length);
-            let hash = self.hasher.hash_one(id);
-            let known = by_id.find(hash, |&known: &u32| {
-                self.id_of(&self.entries[known as usize]) == id
-            });
-            if let Some(&known) = known {
-                self.entries[known as usize] = entry;
-                self.entries[slot].mark = Mark::Superseded;
-                self.entries[slot].row_length = 0;
-                self.entries[slot].status = None;
-            } else if let Ok(number) = u32::try_from(slot) {
-                by_id.insert_unique(hash, number, |&other| {
-                    self.hasher
-                        .hash_one(self.id_of(&self.entries[other as usize]))
-                });
-            }
+        self.by_id = OnceCell::new();
+        if self.has_descent {
+            self.by_id = OnceCell::from(self.supersede());
         }
-        self.by_id = by_id;
         self.by_name.clear();
         for index in self.iter() {
             if self.entries[index.slot()].mark != Mark::Superseded {
@@ -164,11 +157,45 @@ impl Roster {
         }
     }
 
+    /// Leaves one entry of each device, and gives the table of them.
+    fn supersede(&mut self) -> HashTable<u32> {
+        let mut by_id = HashTable::with_capacity(self.entries.len());
+        for index in self.iter() {
+            let entry = self.entries[index.slot()];
+            let known = by_id.entry(
+                self.id_hash(index.0),
+                |&known| self.device_id(DeviceIndex(known)) == self.id_of(&entry),
+                |&other| self.id_hash(other),
+            );
+            match known {
+                TableEntry::Vacant(place) => drop(place.insert(index.0)),
+                TableEntry::Occupied(known) => {
+                    self.entries[*known.get() as usize] = entry;
+                    let superseded = &mut self.entries[index.slot()];
+                    superseded.mark = Mark::Superseded;
+                    superseded.row_length = 0;
+                    superseded.status = None;
+                }
+            }
+        }
+        by_id
+    }
+
+    /// The table of entries that are all of different devices.
+    fn table(&self) -> HashTable<u32> {
+        let mut by_id = HashTable::with_capacity(self.entries.len());
+        for index in self.iter() {
+            by_id.insert_unique(self.id_hash(index.0), index.0, |&other| self.id_hash(other));
+        }
+        by_id
+    }
+
     /// The device of this ID.
     pub fn find(&self, id: &str) -> Option<DeviceIndex> {
         let hash = self.hasher.hash_one(id);
         self.by_id
-            .find(hash, |&slot| self.id_of(&self.entries[slot as usize]) == id)
+            .get_or_init(|| self.table())
+            .find(hash, |&slot| self.device_id(DeviceIndex(slot)) == id)
             .map(|&slot| DeviceIndex(slot))
     }
 
@@ -211,13 +238,10 @@ impl Roster {
     ) -> Result<DeviceIndex, Full> {
         let slot = u32::try_from(self.entries.len()).map_err(|_| Full)?;
         let entry = self.entry(id, channel_name, region)?;
+        let mut by_id = self.by_id.take().unwrap_or_else(|| self.table());
         self.entries.push(entry);
-        let hash = self.hasher.hash_one(id);
-        let (hasher, entries, text) = (&self.hasher, &self.entries, &self.text);
-        self.by_id.insert_unique(hash, slot, |&slot| {
-            let entry = &entries[slot as usize];
-            hasher.hash_one(span(text, entry.id_start, entry.id_length))
-        });
+        by_id.insert_unique(self.id_hash(slot), slot, |&other| self.id_hash(other));
+        self.by_id = OnceCell::from(by_id);
         self.add_name(DeviceIndex(slot));
         Ok(DeviceIndex(slot))
     }
@@ -342,6 +366,10 @@ impl Roster {
     /// Whether its row was written in this run.
     pub fn was_recorded_now(&self, index: DeviceIndex) -> bool {
         self.entries[index.slot()].mark == Mark::RecordedNow
+    }
+
+    fn id_hash(&self, slot: u32) -> u64 {
+        self.hasher.hash_one(self.device_id(DeviceIndex(slot)))
     }
 
     fn id_of(&self, entry: &Entry) -> &str {
@@ -474,5 +502,46 @@ mod tests {
         assert_eq!(roster.find_next("a", Some(b)), Some(a));
         let with_row = roster.iter().filter(|index| roster.place(*index).is_some());
         assert_eq!(with_row.collect::<Vec<_>>(), [a, b]);
+    }
+
+    #[test]
+    fn rows_in_ascending_order_need_no_table_until_one_is_looked_up() {
+        let here = region("eu-west-1");
+        let place = |offset| Place { offset, length: 10 };
+        let ids = ["a", "b", "c"];
+        let mut roster = Roster::new();
+        for id in ids {
+            roster
+                .push_row(id, id, &here, Status::Created, place(0))
+                .unwrap();
+        }
+        roster.index();
+        let mut last = None;
+        for id in ids {
+            last = roster.find_next(id, last);
+            assert_eq!(roster.device_id(last.unwrap()), id);
+        }
+        assert!(roster.by_id.get().is_none());
+        assert_eq!(roster.find_next("d", last), None);
+        let d = roster.insert("d", "d", &here).unwrap();
+        assert_eq!(roster.find("d"), Some(d));
+        assert_eq!(roster.find("b").map(|b| roster.device_id(b)), Some("b"));
+        assert_eq!(roster.holders(&here, "c").next(), roster.find("c"));
+    }
+
+    #[test]
+    fn the_same_id_twice_does_not_ascend() {
+        let here = region("eu-west-1");
+        let mut roster = Roster::new();
+        for (offset, status) in [(0, Status::Failed), (10, Status::Created)] {
+            let place = Place { offset, length: 10 };
+            roster.push_row("a", "a", &here, status, place).unwrap();
+        }
+        roster.index();
+        let a = roster.find_next("a", None).unwrap();
+        assert_eq!(roster.status(a), Some(Status::Created));
+        assert_eq!(roster.find_next("a", Some(a)), Some(a));
+        let with_row = roster.iter().filter(|index| roster.place(*index).is_some());
+        assert_eq!(with_row.count(), 1);
     }
 }

@@ -59,6 +59,7 @@ pub struct Manifest {
     text: Vec<u8>,
     sha256: String,
     layout: Arc<Layout>,
+    is_plain: bool,
 }
 
 impl Manifest {
@@ -77,13 +78,14 @@ impl Manifest {
             .map_err(|(lines, damage)| ManifestError::line(&file, lines + 1, damage))?;
         let mut rows = Rows::begin(&*text, &file, options)?;
         let layout = Arc::clone(rows.layout());
-        let at_risk = may_swallow_lines(&text);
-        while rows.next()?.is_some() && at_risk {}
+        let is_plain = is_plain(&text);
+        while rows.next()?.is_some() && !is_plain {}
         Ok(Self {
             sha256: hex(&Sha256::digest(&text)),
             file,
             text,
             layout,
+            is_plain,
         })
     }
 
@@ -102,7 +104,12 @@ impl Manifest {
     /// The rows from the first on.
     #[must_use]
     pub fn rows(&self) -> Rows<&[u8]> {
-        Rows::again(&self.text, &self.file, Arc::clone(&self.layout))
+        Rows::again(
+            &self.text,
+            &self.file,
+            Arc::clone(&self.layout),
+            self.is_plain,
+        )
     }
 
     /// Gives devices by the place of their rows.
@@ -112,11 +119,11 @@ impl Manifest {
     }
 }
 
-/// Whether a row may be damaged in ways that the rest of the text does not show: quotes, endless lines. Most files
-/// have neither, and need no pass of their own to know it.
-fn may_swallow_lines(bytes: &[u8]) -> bool {
+/// Whether no row can be damaged in ways that the rest of the text does not show: quotes, endless lines. Most files have
+/// neither, and need no pass of their own to know it.
+fn is_plain(bytes: &[u8]) -> bool {
     let mut lines = bytes.split(|&byte| byte == b'\n');
-    bytes.contains(&b'"') || lines.any(|line| line.len() >= LONGEST_ROW)
+    !bytes.contains(&b'"') && lines.all(|line| line.len() < LONGEST_ROW)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Damage> {

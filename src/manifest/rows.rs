@@ -54,8 +54,13 @@ impl<R: Read> Rows<R> {
     }
 
     /// Begins again with a manifest whose header is known.
-    pub(super) fn again(reader: R, file: &str, layout: Arc<Layout>) -> Self {
-        let mut records = Records::new(Head::known(reader), file, layout.delimiter);
+    pub(super) fn again(reader: R, file: &str, layout: Arc<Layout>, is_plain: bool) -> Self {
+        let head = Head::known(reader);
+        let mut records = if is_plain {
+            Records::plain(head, file, layout.delimiter)
+        } else {
+            Records::new(head, file, layout.delimiter)
+        };
         // The header, which was sound when the layout was made of it.
         let _ = records.advance();
         Self::new(records, layout)

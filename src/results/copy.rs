@@ -133,7 +133,7 @@ impl<'a, D: Disk> Copy<'a, D> {
         {
             let row = rest.get(..length).unwrap_or_default();
             let fields = self.splitter.fields(row);
-            match (RecordView::check(&fields), fields.text()) {
+            match (RecordView::check(fields), fields.text()) {
                 (Ok(Some(_)), Ok(_)) if self.journal.is_canonical => {
                     self.chunk.extend_from_slice(row);
                 }

@@ -178,7 +178,7 @@ pub(crate) fn read<F: DiskFile, E: From<ReadError>>(
             damage,
         };
         let fields = reader.scanner.fields();
-        let record = RecordView::check(&fields).map_err(damaged)?;
+        let record = RecordView::check(fields).map_err(damaged)?;
         let is_plain = record.is_some() && !fields.has_surplus();
         if let Some(record) = record {
             reader.regions.check(&record).map_err(damaged)?;
@@ -311,7 +311,7 @@ impl<'f, F: DiskFile> Reader<'f, F> {
     fn is_whole_row(&mut self) -> bool {
         let regions = &mut self.regions;
         with_line_end(self.scanner.rest(), |fields| {
-            RecordView::check(&fields)
+            RecordView::check(fields)
                 .ok()
                 .flatten()
                 .is_some_and(|record| regions.check(&record).is_ok())
@@ -326,7 +326,7 @@ fn visit_last<E: From<ReadError>>(
     line: u64,
     visit: &mut impl FnMut(Entry<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    with_line_end(rest, |fields| match RecordView::check(&fields) {
+    with_line_end(rest, |fields| match RecordView::check(fields) {
         Ok(Some(record)) => visit(Entry {
             place,
             line,
@@ -357,7 +357,7 @@ fn hides_a_row(rest: &[u8]) -> bool {
         .any(|line| {
             matches!(splitter.split(line), Split::Record { .. })
                 && matches!(
-                    RecordView::check(&splitter.fields(line)),
+                    RecordView::check(splitter.fields(line)),
                     Ok(Some(_)) | Err(Damage::SecondHeader)
                 )
         })

@@ -56,7 +56,15 @@ impl<'a> Fields<'a> {
             && self.bytes.iter().all(|&byte| byte == b',')
     }
 
-    /// All of them as one text, which [`Self::ranges`] takes apart.
+    /// Where one of the first eleven is in [`Self::text`].
+    pub(crate) fn range(&self, index: usize) -> Range<usize> {
+        let ends = &self.layout.ends;
+        let before = index.checked_sub(1).and_then(|before| ends.get(before));
+        let end = ends.get(index).copied().unwrap_or_default();
+        before.map_or(0, |end| end + 1)..end
+    }
+
+    /// All of them as one text, which [`Self::range`] takes apart.
     pub(crate) fn text(&self) -> Result<&'a str, Utf8Error> {
         std::str::from_utf8(self.bytes)
     }
@@ -104,25 +112,48 @@ impl Splitter {
         self.layout.count = 0;
         self.is_unquoted = false;
         self.line_ends = 1;
-        let mut at = 0;
-        while let Some(found) = next_low(bytes, at) {
-            at = found;
-            match bytes.get(at) {
-                Some(b',') => self.layout.push(at),
-                Some(b'\n') => {
-                    self.has_carriage_return =
-                        at.checked_sub(1).and_then(|before| bytes.get(before)) == Some(&b'\r');
-                    self.content_end = at - usize::from(self.has_carriage_return);
-                    self.layout.push(self.content_end);
-                    return Split::Record { length: at + 1 };
+        let (chunks, rest) = bytes.as_chunks();
+        for (number, chunk) in chunks.iter().enumerate() {
+            let mut low = low_places(chunk);
+            while low != 0 {
+                let at = number * CHUNK + low.trailing_zeros() as usize;
+                if let Some(split) = self.pass(bytes, at) {
+                    return split;
                 }
-                Some(b'"') => return self.split_quoted(bytes),
-                Some(0) => return Split::Nul,
-                _ => {}
+                low &= low - 1;
             }
-            at += 1;
         }
-        Split::Unfinished { in_quotes: false }
+        (bytes.len() - rest.len()..bytes.len())
+            .find_map(|at| self.pass(bytes, at))
+            .unwrap_or(Split::Unfinished { in_quotes: false })
+    }
+
+    /// Passes the byte at this place; says how, where it ends the search.
+    #[inline]
+    fn pass(&mut self, bytes: &[u8], at: usize) -> Option<Split> {
+        match bytes.get(at)? {
+            b',' => {
+                self.layout.push(at);
+                None
+            }
+            _ => self.end(bytes, at),
+        }
+    }
+
+    /// Where the byte at this place ends the search: how.
+    fn end(&mut self, bytes: &[u8], at: usize) -> Option<Split> {
+        match bytes.get(at)? {
+            b'\n' => {
+                let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+                self.has_carriage_return = before == Some(&b'\r');
+                self.content_end = at - usize::from(self.has_carriage_return);
+                self.layout.push(self.content_end);
+                Some(Split::Record { length: at + 1 })
+            }
+            b'"' => Some(self.split_quoted(bytes)),
+            0 => Some(Split::Nul),
+            _ => None,
+        }
     }
 
     /// The same for a record that has a quote somewhere: its fields are copied without their quotes.
@@ -193,25 +224,22 @@ impl Splitter {
     }
 }
 
-/// The next byte from `start` on that is not above the comma, as all are that mean something. Eight at a time: most of a
-/// row is none of them.
-fn next_low(bytes: &[u8], start: usize) -> Option<usize> {
+/// Bytes that are looked at together.
+const CHUNK: usize = 64;
+
+/// A bit for each byte, the first one lowest: whether it is not above the comma, as all are that mean something. A hyphen
+/// behind such a byte may have its bit, too. Without branches, which would be guessed wrongly at most fields.
+fn low_places(chunk: &[u8; CHUNK]) -> u64 {
     const LOW: u64 = u64::from_le_bytes([b',' + 1; 8]);
     const HIGH_BITS: u64 = u64::from_le_bytes([0x80; 8]);
-    let mut at = start;
-    while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+    /// Moves the lowest bit of each byte into the highest byte.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let (words, _) = chunk.as_chunks();
+    words.iter().rev().fold(0, |places, word| {
         let word = u64::from_le_bytes(*word);
-        // Borrows go upwards only, so the lowest bit that is set is right.
         let low = word.wrapping_sub(LOW) & !word & HIGH_BITS;
-        if low != 0 {
-            return Some(at + low.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    let rest = bytes.get(at..)?;
-    rest.iter()
-        .position(|&byte| byte <= b',')
-        .map(|found| at + found)
+        (places << 8) | ((low >> 7).wrapping_mul(GATHER) >> 56)
+    })
 }
 
 #[cfg(test)]

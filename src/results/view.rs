@@ -83,97 +83,167 @@ pub enum Damage {
 
 /// One row, borrowed. Its ARN, where it has one, is that of its channel's name and Region. Times are not checked: a
 /// spreadsheet program may have rewritten them, and nothing depends on them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// Small, since it is handed on a million times: most columns are looked up only where somebody asks for them.
+#[derive(Debug, Clone, Copy)]
 pub struct RecordView<'a> {
-    /// The device's ID; empty only in an `invalid` row.
-    pub device_id: &'a str,
-    /// The channel's name; in an `invalid` row any text.
-    pub channel_name: &'a str,
-    /// The Region; in an `invalid` row any text.
-    pub region: &'a str,
-    /// What became of the device.
-    pub status: Status,
-    /// The channel's ARN as text; empty where there is none.
-    pub channel_arn: &'a str,
-    /// The ARN's parts; always there for `created`, `exists` and `deleted`.
-    pub arn: Option<ArnParts<'a>>,
-    /// Create requests sent for the device.
-    pub attempts: u32,
-    /// When its first attempt began.
-    pub started_at: &'a str,
-    /// When its outcome was known.
-    pub finished_at: &'a str,
-    /// The error's code.
-    pub error_code: &'a str,
-    /// The error in words.
-    pub error_message: &'a str,
-    /// The service's request ID.
-    pub request_id: &'a str,
+    fields: Fields<'a>,
+    text: &'a str,
+    status: Status,
+    attempts: u32,
+    account: Option<&'a str>,
 }
 
 impl<'a> RecordView<'a> {
     /// Checks a record. A blank one (an empty line, or commas only) is none.
-    pub(crate) fn check(fields: &Fields<'a>) -> Result<Option<Self>, Damage> {
+    pub(crate) fn check(fields: Fields<'a>) -> Result<Option<Self>, Damage> {
         if fields.is_blank() {
             return Ok(None);
         }
-        let text = match fields.text() {
-            Ok(text) if fields.count() == COLUMNS.len() => text,
-            Ok(_) => {
-                let found = fields.count();
-                return Err(Damage::FieldCount { found });
-            }
-            Err(_) => return Err(Damage::NotUtf8),
+        let Ok(text) = fields.text() else {
+            return Err(Damage::NotUtf8);
         };
-        let mut column = [""; COLUMNS.len()];
-        for (cell, range) in column.iter_mut().zip(fields.ranges()) {
-            *cell = text.get(range).ok_or(Damage::NotUtf8)?;
+        let found = fields.count();
+        if found != COLUMNS.len() {
+            return Err(Damage::FieldCount { found });
         }
-        Self::from_columns(column).map(Some)
+        let mut view = Self {
+            fields,
+            text,
+            status: Status::Invalid,
+            attempts: 0,
+            account: None,
+        };
+        view.status = view.check_status()?;
+        view.account = view.check_arn()?;
+        let attempts = view.column(ATTEMPTS);
+        view.attempts = attempts
+            .parse()
+            .map_err(|_| Damage::Attempts(attempts.into()))?;
+        Ok(Some(view))
     }
 
-    fn from_columns(column: [&'a str; COLUMNS.len()]) -> Result<Self, Damage> {
-        let [
-            device_id,
-            channel_name,
-            region,
-            status,
-            channel_arn,
-            attempts,
-            started_at,
-            finished_at,
-            error_code,
-            error_message,
-            request_id,
-        ] = column;
-        let Some(status) = Status::parse(status) else {
-            return Err(if column == COLUMNS {
+    fn check_status(&self) -> Result<Status, Damage> {
+        let text = self.column(STATUS);
+        let Some(status) = Status::parse(text) else {
+            let columns = (0..COLUMNS.len()).map(|index| self.column(index));
+            return Err(if columns.eq(COLUMNS) {
                 Damage::SecondHeader
             } else {
-                Damage::UnknownStatus(status.into())
+                Damage::UnknownStatus(text.into())
             });
         };
-        if device_id.is_empty() && status != Status::Invalid {
+        if self.device_id().is_empty() && status != Status::Invalid {
             return Err(Damage::NoDeviceId);
         }
-        Ok(Self {
-            device_id,
-            channel_name,
-            region,
-            status,
-            channel_arn,
-            arn: check_arn(device_id, channel_name, region, status, channel_arn)?,
-            attempts: attempts
-                .parse()
-                .map_err(|_| Damage::Attempts(attempts.into()))?,
-            started_at,
-            finished_at,
-            error_code,
-            error_message,
-            request_id,
-        })
+        Ok(status)
+    }
+
+    /// Checks the ARN against the row; gives its account.
+    fn check_arn(&self) -> Result<Option<&'a str>, Damage> {
+        let arn = self.channel_arn();
+        if arn.is_empty() {
+            return if self.status.has_arn() {
+                let device_id = self.device_id().into();
+                Err(Damage::NoArn {
+                    device_id,
+                    status: self.status,
+                })
+            } else {
+                Ok(None)
+            };
+        }
+        let (region, channel_name) = (self.region(), self.channel_name());
+        if let Some(account) = account_if_expected(arn, region, channel_name) {
+            return Ok(Some(account));
+        }
+        let parts = ArnParts::parse(arn).map_err(|invalid| Damage::BadArn {
+            device_id: self.device_id().into(),
+            reason: invalid.to_string(),
+        })?;
+        for (column, row, arn) in [
+            ("channel_name", channel_name, parts.channel_name),
+            ("region", region, parts.region),
+        ] {
+            if row != arn {
+                return Err(Damage::Contradiction {
+                    device_id: self.device_id().into(),
+                    column,
+                    row: row.into(),
+                    arn: arn.into(),
+                });
+            }
+        }
+        Ok(Some(parts.account))
+    }
+
+    fn column(&self, index: usize) -> &'a str {
+        self.text.get(self.fields.range(index)).unwrap_or_default()
+    }
+
+    /// The device's ID; empty only in an `invalid` row.
+    pub fn device_id(&self) -> &'a str {
+        self.column(0)
+    }
+
+    /// The channel's name; in an `invalid` row any text.
+    pub fn channel_name(&self) -> &'a str {
+        self.column(1)
+    }
+
+    /// The Region; in an `invalid` row any text.
+    pub fn region(&self) -> &'a str {
+        self.column(2)
+    }
+
+    /// What became of the device.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The channel's ARN as text; empty where there is none.
+    pub fn channel_arn(&self) -> &'a str {
+        self.column(4)
+    }
+
+    /// The account of the ARN; always there for `created`, `exists` and `deleted`.
+    pub fn account(&self) -> Option<&'a str> {
+        self.account
+    }
+
+    /// Create requests sent for the device.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// When its first attempt began.
+    pub fn started_at(&self) -> &'a str {
+        self.column(6)
+    }
+
+    /// When its outcome was known.
+    pub fn finished_at(&self) -> &'a str {
+        self.column(7)
+    }
+
+    /// The error's code.
+    pub fn error_code(&self) -> &'a str {
+        self.column(8)
+    }
+
+    /// The error in words.
+    pub fn error_message(&self) -> &'a str {
+        self.column(9)
+    }
+
+    /// The service's request ID.
+    pub fn request_id(&self) -> &'a str {
+        self.column(10)
     }
 }
+
+const STATUS: usize = 3;
+const ATTEMPTS: usize = 5;
 
 /// Checks the form of a Region, which costs an allocation, only where it differs from the row's before.
 #[derive(Debug, Default)]
@@ -183,88 +253,33 @@ pub(crate) struct RegionCheck {
 
 impl RegionCheck {
     pub(crate) fn check(&mut self, record: &RecordView<'_>) -> Result<(), Damage> {
-        if record.status == Status::Invalid || record.region == self.last {
+        if record.status == Status::Invalid || record.region() == self.last {
             return Ok(());
         }
-        Region::parse(record.region).map_err(|invalid| Damage::Region(invalid.to_string()))?;
+        Region::parse(record.region()).map_err(|invalid| Damage::Region(invalid.to_string()))?;
         self.last.clear();
-        self.last.push_str(record.region);
+        self.last.push_str(record.region());
         Ok(())
     }
 }
 
-fn check_arn<'a>(
-    device_id: &str,
-    channel_name: &str,
-    region: &str,
-    status: Status,
-    arn: &'a str,
-) -> Result<Option<ArnParts<'a>>, Damage> {
-    if arn.is_empty() {
-        return if status.has_arn() {
-            let device_id = device_id.into();
-            Err(Damage::NoArn { device_id, status })
-        } else {
-            Ok(None)
-        };
-    }
-    if let Some(parts) = expected_arn(arn, region, channel_name) {
-        return Ok(Some(parts));
-    }
-    let parts = ArnParts::parse(arn).map_err(|invalid| Damage::BadArn {
-        device_id: device_id.into(),
-        reason: invalid.to_string(),
-    })?;
-    for (column, row, arn) in [
-        ("channel_name", channel_name, parts.channel_name),
-        ("region", region, parts.region),
-    ] {
-        if row != arn {
-            return Err(Damage::Contradiction {
-                device_id: device_id.into(),
-                column,
-                row: row.into(),
-                arn: arn.into(),
-            });
-        }
-    }
-    Ok(Some(parts))
-}
-
-/// The parts of an ARN that is the one expected for this Region and name: the case of nearly every row, and several
+/// The account of an ARN that is the one expected for this Region and name: the case of nearly every row, and several
 /// times faster than taking apart an ARN of which nothing is known.
-fn expected_arn<'a>(arn: &'a str, region: &str, name: &str) -> Option<ArnParts<'a>> {
-    const PARTITION_START: usize = "arn:".len();
-    let rest = arn.strip_prefix("arn:")?;
-    let partition = rest.get(..rest.bytes().position(|byte| byte == b':')?)?;
-    let rest = rest
-        .get(partition.len()..)?
-        .strip_prefix(":kinesisvideo:")?;
-    let region_start = PARTITION_START + partition.len() + ":kinesisvideo:".len();
-    let (account, rest) = rest
+fn account_if_expected<'a>(arn: &'a str, region: &str, name: &str) -> Option<&'a str> {
+    let (account, rest) = arn
+        .strip_prefix("arn:aws:kinesisvideo:")?
         .strip_prefix(region)?
         .strip_prefix(':')?
         .split_at_checked(12)?;
-    let rest = rest.strip_prefix(":channel/")?;
-    let name_start = arn.len() - rest.len();
-    let creation = rest.strip_prefix(name)?.strip_prefix('/')?;
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let sound = !partition.is_empty()
-        && !region.is_empty()
+    let creation = rest
+        .strip_prefix(":channel/")?
+        .strip_prefix(name)?
+        .strip_prefix('/')?;
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let sound = !region.is_empty()
         && digits(account)
-        && creation.starts_with(|first: char| first.is_ascii_digit())
-        && (1..=ChannelName::LONGEST).contains(&name.len())
-        && name.bytes().all(is_name_byte);
-    sound.then_some(())?;
-    Some(ArnParts {
-        partition,
-        region: arn.get(region_start..region_start + region.len())?,
-        account,
-        channel_name: arn.get(name_start..name_start + name.len())?,
-        creation_millis: creation.parse().ok()?,
-    })
-}
-
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
+        && (1..=19).contains(&creation.len())
+        && digits(creation)
+        && ChannelName::check(name).is_ok();
+    sound.then_some(account)
 }

@@ -75,19 +75,10 @@ pub(super) fn finish(
     roster: &Roster,
     invalid: Vec<(u64, FinishRow)>,
 ) -> Result<(), Error> {
-    let with_row = |index: &DeviceIndex| roster.place(*index).is_some();
-    let (mut listed, unlisted): (Vec<_>, Vec<_>) = roster
-        .iter()
-        .filter(with_row)
-        .partition(|index| roster.is_listed(*index));
-    if !listed.is_sorted_by_key(|index| roster.manifest_at(*index)) {
-        listed.sort_unstable_by_key(|index| roster.manifest_at(*index));
-    }
-    let mut listed = listed.into_iter().peekable();
+    let mut devices = in_manifest_order(roster).peekable();
     let mut invalid = invalid.into_iter().peekable();
-    let kept = |index| roster.place(index).map(FinishRow::Kept);
-    let in_order = std::iter::from_fn(|| {
-        let device_at = listed.peek().and_then(|index| roster.manifest_at(*index));
+    let rows = std::iter::from_fn(|| {
+        let device_at = devices.peek().and_then(|index| roster.manifest_at(*index));
         let line_comes_first = match (invalid.peek(), device_at) {
             (Some((line_at, _)), Some(device_at)) => *line_at < device_at,
             (line, _) => line.is_some(),
@@ -95,13 +86,11 @@ pub(super) fn finish(
         if line_comes_first {
             invalid.next().map(|(_, row)| row)
         } else {
-            listed.next().and_then(kept)
+            let place = roster.place(devices.next()?)?;
+            Some(FinishRow::Kept(place))
         }
     });
-    match put_in_order(
-        journal,
-        in_order.chain(unlisted.into_iter().filter_map(kept)),
-    ) {
+    match put_in_order(journal, rows) {
         Ok(Finished::Unchanged | Finished::Replaced) => Ok(()),
         Ok(Finished::SavedBeside(path)) => Err(Error::Stopped(Stop::Results(format!(
             "the results file was renamed, replaced or deleted by another program during the run; the complete \
@@ -110,6 +99,22 @@ pub(super) fn finish(
         )))),
         Err(error) => Err(Error::Stopped(Stop::Results(error.to_string()))),
     }
+}
+
+/// The devices that have a row: those that the manifest lists in its order, the others behind them in the roster's.
+fn in_manifest_order(roster: &Roster) -> Box<dyn Iterator<Item = DeviceIndex> + '_> {
+    let devices = || {
+        let all = roster.iter();
+        all.filter(|index| roster.place(*index).is_some())
+    };
+    let rank = |index| (roster.manifest_at(index).unwrap_or(u64::MAX), index);
+    // The order of most reruns, in which a list of the devices would take memory for nothing.
+    if devices().is_sorted_by_key(rank) {
+        return Box::new(devices());
+    }
+    let mut devices: Vec<_> = devices().collect();
+    devices.sort_unstable_by_key(|index| rank(*index));
+    Box::new(devices.into_iter())
 }
 
 impl Run {

@@ -75,10 +75,10 @@ struct Reader {
 impl Reader {
     fn visit(&mut self, entry: &Entry<'_>) -> Result<(), Unusable> {
         let row = &entry.record;
-        if let Some(arn) = &row.arn {
-            self.check_account(entry.line, arn.account)?;
+        if let Some(account) = row.account() {
+            self.check_account(entry.line, account)?;
         }
-        if row.status == Status::Invalid {
+        if row.status() == Status::Invalid {
             // Made anew from the manifest by each run.
             return Ok(());
         }
@@ -87,16 +87,16 @@ impl Reader {
             problem,
         };
         let region = match self.region.take() {
-            Some(region) if region.as_str() == row.region => region,
-            _ => Region::parse(row.region).map_err(|invalid| unusable(invalid.to_string()))?,
+            Some(region) if region.as_str() == row.region() => region,
+            _ => Region::parse(row.region()).map_err(|invalid| unusable(invalid.to_string()))?,
         };
         let region = self.region.insert(region);
         self.roster
             .push_row(
-                row.device_id,
-                row.channel_name,
+                row.device_id(),
+                row.channel_name(),
                 region,
-                row.status,
+                row.status(),
                 entry.place,
             )
             .map_err(|full| unusable(full.to_string()))

@@ -72,7 +72,7 @@ fn open_at<D: Disk>(disk: &D, path: &Path) -> Result<(Journal<D>, Rows), ReadErr
     let mut rows = Vec::new();
     let journal = Journal::open(disk, path, |entry: Entry<'_>| {
         let record = entry.record;
-        rows.push((record.device_id.to_owned(), record.status, entry.place));
+        rows.push((record.device_id().to_owned(), record.status(), entry.place));
         Ok::<(), ReadError>(())
     })?;
     Ok((journal, rows))

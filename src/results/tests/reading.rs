@@ -68,8 +68,11 @@ fn any_text_comes_back_as_it_was_written() {
         let mut read = Vec::new();
         read_results(&disk, &path(), |entry: Entry<'_>| {
             let record = entry.record;
-            read.push((record.device_id.to_owned(), record.error_message.to_owned()));
-            assert_eq!(record.started_at, "2023-11-14T22:13:20.123Z");
+            read.push((
+                record.device_id().to_owned(),
+                record.error_message().to_owned(),
+            ));
+            assert_eq!(record.started_at(), "2023-11-14T22:13:20.123Z");
             Ok::<(), ReadError>(())
         })
         .unwrap();
