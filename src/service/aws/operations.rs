@@ -44,7 +44,9 @@ impl AwsService {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let capture = Capture::default();
-        let outcome = send(self.connection.client(&self.region), capture.clone()).await;
+        // The SDK's future has many kilobytes, which would be copied with the caller's from hand to hand.
+        let sent = Box::pin(send(self.connection.client(&self.region), capture.clone()));
+        let outcome = sent.await;
         let seen = capture.take();
         let result = match outcome {
             Ok(output) => read(output).map_err(|reason| seen.reply(b"").unreadable(&reason)),
@@ -127,7 +129,8 @@ impl Service for AwsService {
     }
 
     async fn reload_credentials(&self, seen: u64) -> Result<Option<Identity>, Failure> {
-        self.connection.reload(seen, &self.region).await
+        // Rare, and many kilobytes: see above.
+        Box::pin(self.connection.reload(seen, &self.region)).await
     }
 }
 
@@ -160,5 +163,47 @@ fn never_sent<T>(error: &BuildError) -> Answer<T> {
         }),
         request_id: None,
         date: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Region;
+    use crate::service::aws::Settings;
+
+    /// Of the most bytes that every device's flight is made of, and that are copied when it takes off.
+    const MOST_BYTES: usize = 1_024;
+
+    #[tokio::test]
+    async fn no_future_is_large() {
+        let region = Region::parse("eu-central-1").unwrap();
+        let settings = Settings {
+            region: Some(region.clone()),
+            endpoint_url: Some("http://127.0.0.1:1".to_owned()),
+            ..Settings::default()
+        };
+        let service = Connection::load(settings).await.unwrap().region(&region);
+        let name = ChannelName::parse("DEVICE_1").unwrap();
+        let device = Device {
+            id: "DEVICE_1".into(),
+            channel_name: name.clone(),
+            region,
+            message_ttl: None,
+            tags: Vec::new(),
+        };
+        let request = ListRequest {
+            name_prefix: None,
+            next_token: None,
+            max_results: 1,
+        };
+        for (what, bytes) in [
+            ("create", size_of_val(&service.create(&device))),
+            ("describe", size_of_val(&service.describe(&name))),
+            ("list", size_of_val(&service.list(&request))),
+            ("reload", size_of_val(&service.reload_credentials(0))),
+        ] {
+            assert!(bytes <= MOST_BYTES, "{what}: {bytes}");
+        }
     }
 }
