@@ -14,6 +14,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use crate::commands::emulator::EmulatorArgs;
 use crate::device::{AccountId, MessageTtl, Region};
 use crate::engine::{FailureLimit, OnExists};
+use crate::pace::controller::RateRange;
 
 /// What a person needs who reads only the help.
 const AFTER_HELP: &str = "\
@@ -363,6 +364,15 @@ impl Rate {
         match self {
             Self::Auto => None,
             Self::AtMost(rate) => Some(rate),
+        }
+    }
+
+    /// Where the pace begins and how far it may go.
+    #[must_use]
+    pub fn range(self) -> RateRange {
+        match self {
+            Self::Auto => RateRange::unknown(),
+            Self::AtMost(rate) => RateRange::upto(rate),
         }
     }
 }

@@ -19,7 +19,7 @@ use super::{Ledger, Work};
 use crate::clock::ServiceClock;
 use crate::device::{Device, Region};
 use crate::event::Event;
-use crate::pace::controller::Controller;
+use crate::pace::controller::{Controller, RateRange};
 use crate::pace::limiter::{Limiter, Permit};
 use crate::retry::Schedule;
 use crate::roster::DeviceIndex;
@@ -51,12 +51,11 @@ pub(super) struct Lane<S, L> {
 impl<S: Service, L: Ledger> Lane<S, L> {
     pub(super) fn new(region: Region, service: S, shared: Arc<Shared<L>>, number: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(shared.settings.seed.wrapping_add(number));
-        let mut limiter =
-            |ceiling: Option<f64>| Limiter::new(Controller::new(ceiling, random.u64(..)));
+        let mut limiter = |range: RateRange| Limiter::new(Controller::new(range, random.u64(..)));
         Self {
-            creates: Arc::new(limiter(shared.settings.ceiling)),
-            describes: limiter(Some(Operation::Describe.quota())),
-            lists: limiter(Some(Operation::List.quota())),
+            creates: Arc::new(limiter(shared.settings.rate)),
+            describes: limiter(RateRange::upto(Operation::Describe.quota())),
+            lists: limiter(RateRange::upto(Operation::List.quota())),
             region,
             service,
             shared,

@@ -36,6 +36,7 @@ pub use stop::{Stop, StopSignal};
 use crate::clock::WallClock;
 use crate::device::{AccountId, Device, Region};
 use crate::event::Listeners;
+use crate::pace::controller::RateRange;
 use crate::results::record::Row;
 use crate::roster::DeviceIndex;
 use crate::service::Service;
@@ -57,8 +58,8 @@ pub enum OnExists {
 pub struct Settings {
     /// The most requests in flight.
     pub workers: usize,
-    /// The most creates a second in each Region; none finds the rate alone.
-    pub ceiling: Option<f64>,
+    /// The rate of creates in each Region.
+    pub rate: RateRange,
     /// Create attempts a device.
     pub max_attempts: u32,
     /// How long a Region may throttle everything.

@@ -1,38 +1,82 @@
 //! Which rate next? Pure: time is an argument, the rate a return value. Knows nothing of requests, tasks or sleep.
 //!
-//! The rule is "throttle to throttle". The service keeps a token bucket, and that bucket is empty whenever it says no.
-//! So between two throttles it has handed out exactly what it grants: *accepted ÷ elapsed since the last throttle* is
-//! the quota, measured, and no blind halving is needed. After a throttle the rate goes a little below that (so that
-//! the bucket fills a little) and climbs slowly to a little above (so that a raised quota is found):
+//! # Why it works
+//!
+//! The service keeps a token bucket: a token grows with every 1/quota seconds, each request takes one, and the bucket
+//! holds only so many. It throttles when there is none. So at every throttle the bucket is known to be empty, and
+//! between two throttles the service has handed out exactly what grew: *granted ÷ elapsed, from one throttle to the
+//! next, is the quota*. It is measured to about one request in all that were counted, whatever the latency, and nothing
+//! has to be guessed or halved.
+//!
+//! Knowing the quota, the rate goes a little below it after a throttle, so that the bucket fills a little, and climbs
+//! slowly to a little above, so that a raised quota is found. Tokens that were saved below the line are spent above it,
+//! and the mean is the quota itself:
 //!
 //! ```text
-//!  1.03 ┤        ╱│        ╱│        ╱          past 1.5 L without a throttle the climb
-//!  base ┤- - - ╱- │- - - ╱- │- - - ╱- -          accelerates: the grant has been raised
-//!  0.97 ┤    ╱    │    ╱    │    ╱
-//!       └──────────────────────────────▶ time
-//!            ←─ L ─→
+//!    rate                       throttle: the bucket is empty again
+//!  1.025 ┤          ╱│          ╱│          ╱│      ╱ no throttle where one was due: the quota
+//!        │       ╱   │       ╱   │       ╱   │     ╱   has grown, and the climb accelerates
+//!  quota ┤- - ╱- - - │- - ╱- - - │- - ╱- - - │- -╱- - - - - - - -
+//!        │ ╱         │ ╱         │ ╱         │╱
+//!  0.97  ┤           ╵           ╵           ╵
+//!        └──────────────────────────────────────────────▶ time
+//!         ←─ period ─→
 //! ```
 //!
-//! - One event is one event: only a throttle of a request that was *sent* after the last cut counts.
-//! - With a ceiling, the rate starts there and never passes it. Without one it starts low and doubles every second.
-//! - Growth is measured in requests that had to wait at the gate. While the client itself is the bottleneck nothing
-//!   waits, nothing is learnt, and nothing grows.
-//! - Server errors and timeouts say nothing about the quota; they are never reported here.
+//! One throttle in [`CYCLE`] requests is the price of following the quota. The period is that many requests long, so
+//! hosts that share a quota together pay no more than one alone.
+//!
+//! What else it must cope with:
+//!
+//! - **One event is one event.** When the bucket runs dry, all that is in flight may be throttled. Only a throttle of a
+//!   request that was *sent* after the last cut says that the cut was not enough.
+//! - **Nothing is known yet** (the first throttle, or one far beyond the last quota): that throttle becomes the anchor
+//!   to measure from, and the rate is cut. Until enough has been granted since, further throttles cut by the estimate
+//!   that there is, within bounds. From such a search the rate climbs back quickly: the cuts may have gone too far.
+//! - **The quota has grown**, or a neighbour has left: the throttle that is due does not come. After a fifth of a
+//!   period more the climb begins to double, and doubles faster where the period is short.
+//! - **A ceiling** is where the rate starts, and it never goes beyond. Without one it starts low and doubles every
+//!   second until the first throttle.
+//! - **The client is the bottleneck**: growth is measured in requests that had to wait at the gate. When none waits,
+//!   nothing is learnt, and nothing grows.
+//! - **Other hosts** share the quota: each finds what is left, and the jitter of the periods keeps them out of step.
+//! - **Server errors and timeouts** say nothing about the quota; they are never reported here.
+//!
+//! The figures were chosen, and are held, in simulation: `cargo bench --bench pacing`.
 
 use std::time::Duration;
 
-/// Fewer accepted requests than this since the last cut do not make a measurement.
+/// Fewer granted requests than this do not make a measurement.
 const SAMPLE: u64 = 20;
-/// Where the rate goes after a cut, as a share of the measured grant.
+/// Where the rate goes after a measurement, as a share of the quota.
 const BELOW: f64 = 0.97;
-/// How far it climbs in one period, as a share of the grant: from 0.97 to 1.03.
-const CLIMB: f64 = 0.06;
-/// The cut when there is no measurement.
-const BLIND_CUT: f64 = 0.9;
+/// Where the next throttle is expected, as a share of the quota.
+const ABOVE: f64 = 1.025;
+/// The requests of a period.
+const CYCLE: f64 = 500.0;
+/// The period's bounds, in seconds: a fast one must still be longer than an answer takes, a slow one must not outlast
+/// the operator's patience when the quota grows.
+const PERIOD: (f64, f64) = (6.0, 60.0);
+/// How much a period varies, as a share of it.
+const JITTER: f64 = 0.3;
+/// A throttle is overdue after so many periods.
+const OVERDUE: f64 = 1.2;
+/// Overdue growth doubles in this share of the period, but not faster than in [`QUICKEST_DOUBLING`].
+const DOUBLING: f64 = 0.078;
+/// In seconds.
+const QUICKEST_DOUBLING: f64 = 0.7;
 /// The fastest growth, as a share of the rate a second.
-const FASTEST_GROWTH: f64 = 0.5;
-/// How long the accelerated growth takes to double, in seconds.
-const GROWTH_DOUBLES: f64 = 1.5;
+const FASTEST_GROWTH: f64 = 0.4;
+/// So far above the expected throttle, what was granted since the last one tells of the old quota and the new.
+const BEYOND: f64 = 1.1;
+/// The cut when nothing is known.
+const FIRST_CUT: f64 = 0.85;
+/// The bounds of a cut by an estimate from few requests: while searching...
+const SEARCHING_CUT: (f64, f64) = (0.2, 0.85);
+/// ... and soon after a measurement, when the throttle is an echo more often than news.
+const MEASURED_CUT: (f64, f64) = (0.9, 0.97);
+/// How long the climb back from a search takes, at most, in seconds.
+const SEARCH: f64 = 8.0;
 /// The slowest rate, in requests a second, unless the ceiling is lower.
 const FLOOR: f64 = 0.5;
 /// The rate that a run without a ceiling starts with, in requests a second.
@@ -40,53 +84,109 @@ const START: f64 = 10.0;
 /// The fastest rate there is, in requests a second.
 pub const FASTEST: f64 = 1_000_000.0;
 
+/// Where a controller begins and how far it may go.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RateRange {
+    /// The first rate, in requests a second.
+    pub start: f64,
+    /// The fastest rate, in requests a second; none but [`FASTEST`] where it is to be found.
+    pub ceiling: Option<f64>,
+}
+
+impl RateRange {
+    /// Up to a known quota: starts there.
+    #[must_use]
+    pub fn upto(ceiling: f64) -> Self {
+        Self {
+            start: ceiling,
+            ceiling: Some(ceiling),
+        }
+    }
+
+    /// Nothing is known: starts at 10 requests a second.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self {
+            start: START,
+            ceiling: None,
+        }
+    }
+}
+
 /// Finds the rate that the service grants, and follows it.
 #[derive(Debug)]
 pub struct Controller {
     ceiling: f64,
     floor: f64,
     rate: f64,
-    /// The last measured grant; before the first measurement, none.
-    base: Option<f64>,
-    phase: Phase,
+    /// The quota last measured.
+    grant: Option<f64>,
+    growth: Growth,
+    anchor: Option<Anchor>,
     last_cut: Option<Duration>,
-    /// When the count of accepted requests began: the last cut, or the first request.
-    since: Option<Duration>,
-    accepted: u64,
-    last_sent: Duration,
+    last_sent: Option<Duration>,
     jitter: fastrand::Rng,
 }
 
+/// How the rate grows.
 #[derive(Debug, Clone, Copy)]
-enum Phase {
-    /// At the ceiling since the start.
-    Ceiling,
-    /// Doubling every second, no throttle yet.
+enum Growth {
+    /// Not: it is at the ceiling since the start.
+    Not,
+    /// It doubles every second; no throttle yet.
     Ramp,
-    /// The sawtooth: how long it has been climbing, and the length of its period.
-    Climb { climbed: f64, period: f64 },
+    /// It climbs by `slope` requests a second each second, since `climbed` seconds, towards `top`, where a throttle is
+    /// expected. `period` is in seconds.
+    Climb {
+        slope: f64,
+        climbed: f64,
+        period: f64,
+        top: f64,
+    },
+}
+
+/// A throttle, at which the bucket was empty.
+#[derive(Debug, Clone, Copy)]
+struct Anchor {
+    at: Duration,
+    /// Granted since.
+    granted: u64,
+    /// Whether the quota was measured then.
+    measured: bool,
+}
+
+/// What a throttle says, together with what was granted since the anchor. Rates are in requests a second.
+#[derive(Debug, Clone, Copy)]
+enum Evidence {
+    /// This is the quota.
+    Measured(f64),
+    /// The quota may be about this, but little was counted since it was measured.
+    Echo(f64),
+    /// The quota may be about this, but little was counted and it was not measured.
+    Searching(f64),
+    /// There is nothing to go by.
+    Nothing,
 }
 
 impl Controller {
-    /// A controller that starts at the ceiling, or without one at 10 requests a second. `seed` draws the jitter that
-    /// keeps several hosts from climbing in step.
+    /// A controller at its start. `seed` draws the jitter that keeps several hosts from climbing in step.
     #[must_use]
-    pub fn new(ceiling: Option<f64>, seed: u64) -> Self {
+    pub fn new(range: RateRange, seed: u64) -> Self {
+        let RateRange { start, ceiling } = range;
         let limit = ceiling.unwrap_or(FASTEST);
         Self {
             ceiling: limit,
             floor: FLOOR.min(limit),
-            rate: ceiling.unwrap_or(START),
-            base: None,
-            phase: if ceiling.is_some() {
-                Phase::Ceiling
+            rate: start.min(limit),
+            grant: None,
+            growth: if start < limit {
+                Growth::Ramp
             } else {
-                Phase::Ramp
+                Growth::Not
             },
+            anchor: None,
             last_cut: None,
-            since: None,
-            accepted: 0,
-            last_sent: Duration::ZERO,
+            last_sent: None,
             jitter: fastrand::Rng::with_seed(seed),
         }
     }
@@ -97,27 +197,27 @@ impl Controller {
         self.rate
     }
 
-    /// The grant last measured, in requests a second; none before the first throttle.
+    /// The quota last measured, in requests a second; none before the first measurement.
     #[must_use]
     pub fn grant(&self) -> Option<f64> {
-        self.base
+        self.grant
     }
 
     /// A request leaves. `waited` says that it had to wait at the gate: the rate, not the client, held it back.
     pub fn on_sent(&mut self, now: Duration, waited: bool) {
-        let elapsed = now.saturating_sub(self.last_sent).as_secs_f64();
-        self.last_sent = now;
-        if self.since.is_none() {
-            self.since = Some(now);
-        } else if waited {
+        let last = self.last_sent.replace(now);
+        if let (Some(last), true) = (last, waited) {
             // Time in which nothing waited, as a pause between two requests, is not time spent at this rate.
+            let elapsed = now.saturating_sub(last).as_secs_f64();
             self.grow(elapsed.min(4.0 / self.rate));
         }
     }
 
-    /// A request was accepted, or refused for a reason other than the rate.
-    pub fn on_accepted(&mut self) {
-        self.accepted += 1;
+    /// A request was granted: accepted, or refused for a reason other than the rate.
+    pub fn on_granted(&mut self) {
+        if let Some(anchor) = &mut self.anchor {
+            anchor.granted += 1;
+        }
     }
 
     /// A request that was sent at `sent_at` was throttled.
@@ -125,66 +225,122 @@ impl Controller {
         if self.last_cut.is_some_and(|cut| sent_at <= cut) {
             return;
         }
-        let elapsed = now
-            .saturating_sub(self.since.unwrap_or(sent_at))
-            .as_secs_f64();
-        let rate = self.rate;
-        if self.accepted >= SAMPLE && elapsed > 0.0 {
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "a count of requests between two throttles"
-            )]
-            let measured = (self.accepted as f64 / elapsed).min(rate);
-            let base = if self.is_accelerated() {
-                // The measurement spans a climb from the old grant to beyond the new one.
-                (self.base.unwrap_or(measured) * rate).sqrt()
-            } else {
-                measured
-            };
-            self.base = Some(base);
-            self.rate = base * BELOW;
-        } else {
-            self.rate = rate * BLIND_CUT;
-        }
-        self.rate = self.rate.clamp(self.floor, self.ceiling);
+        let before = self.rate;
+        let evidence = self.evidence(now);
+        let (rate, top) = match evidence {
+            Evidence::Measured(grant) => (grant * BELOW, grant * ABOVE),
+            Evidence::Echo(estimate) => {
+                let top = self.grant.map_or(before, |grant| grant.max(before)) * ABOVE;
+                (bounded(estimate, before, MEASURED_CUT), top)
+            }
+            Evidence::Searching(estimate) => {
+                (bounded(estimate, before, SEARCHING_CUT), before * ABOVE)
+            }
+            Evidence::Nothing => (before * FIRST_CUT, before * ABOVE),
+        };
+        self.rate = rate.clamp(self.floor, self.ceiling);
         self.last_cut = Some(now);
-        self.since = Some(now);
-        self.accepted = 0;
-        self.phase = Phase::Climb {
+        self.learn(evidence, now);
+        self.climb_to(top, evidence.is_search());
+    }
+
+    /// What was granted since the anchor, and how far it can be trusted.
+    fn evidence(&self, now: Duration) -> Evidence {
+        let Some(anchor) = self.anchor.filter(|_| !self.is_beyond()) else {
+            return Evidence::Nothing;
+        };
+        let elapsed = now.saturating_sub(anchor.at).as_secs_f64();
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a count of requests between two throttles"
+        )]
+        let granted = anchor.granted as f64;
+        if anchor.granted >= SAMPLE && elapsed > 0.0 {
+            return Evidence::Measured(granted / elapsed);
+        }
+        // The half is for the token that had half grown.
+        let estimate = (granted + 0.5) / elapsed.max(f64::MIN_POSITIVE);
+        if anchor.measured {
+            Evidence::Echo(estimate)
+        } else {
+            Evidence::Searching(estimate)
+        }
+    }
+
+    /// A measurement, or a throttle out of the blue, is what the next measurement starts from.
+    fn learn(&mut self, evidence: Evidence, now: Duration) {
+        let measured = match evidence {
+            Evidence::Measured(grant) => {
+                self.grant = Some(grant);
+                true
+            }
+            Evidence::Nothing => false,
+            Evidence::Echo(_) | Evidence::Searching(_) => return,
+        };
+        self.anchor = Some(Anchor {
+            at: now,
+            granted: 0,
+            measured,
+        });
+    }
+
+    fn climb_to(&mut self, top: f64, is_search: bool) {
+        let jitter = 1.0 + JITTER * (self.jitter.f64() - 0.5);
+        let period = (CYCLE / self.rate).clamp(PERIOD.0, PERIOD.1) * jitter;
+        let seconds = if is_search {
+            period.min(SEARCH)
+        } else {
+            period
+        };
+        // The floor may be above what was granted: from there, too, the way is up.
+        let top = top.max(self.rate * ABOVE);
+        self.growth = Growth::Climb {
+            slope: (top - self.rate) / seconds,
             climbed: 0.0,
-            period: self.period(),
+            period,
+            top,
         };
     }
 
-    fn is_accelerated(&self) -> bool {
-        matches!(self.phase, Phase::Climb { climbed, period } if climbed > 1.5 * period)
-    }
-
-    /// The length of the next climb, in seconds: long where requests are rare, so that each holds enough of them.
-    fn period(&mut self) -> f64 {
-        let base = self.base.unwrap_or(self.rate);
-        (450.0 / base).clamp(3.0, 30.0) * (0.85 + 0.3 * self.jitter.f64())
+    /// Whether the rate has left the last quota behind.
+    fn is_beyond(&self) -> bool {
+        matches!(self.growth, Growth::Climb { top, .. } if self.rate > BEYOND * top)
     }
 
     fn grow(&mut self, seconds: f64) {
-        let base = self.base.unwrap_or(self.rate);
-        match &mut self.phase {
-            Phase::Ceiling => {}
-            Phase::Ramp => self.rate *= 2f64.powf(seconds),
-            Phase::Climb { climbed, period } => {
-                let linear = CLIMB * base / *period;
-                let late = *climbed - 1.5 * *period;
+        match &mut self.growth {
+            Growth::Not => {}
+            Growth::Ramp => self.rate *= 2f64.powf(seconds),
+            Growth::Climb {
+                slope,
+                climbed,
+                period,
+                ..
+            } => {
+                let overdue = *climbed - OVERDUE * *period;
                 *climbed += seconds;
-                if late <= 0.0 {
-                    self.rate += linear * seconds;
+                if overdue <= 0.0 {
+                    self.rate += *slope * seconds;
                 } else {
-                    let share = (linear / base) * 2f64.powf(late / GROWTH_DOUBLES);
+                    let doubling = (DOUBLING * *period).max(QUICKEST_DOUBLING);
+                    let share = *slope / self.rate * 2f64.powf(overdue / doubling);
                     self.rate *= 1.0 + share.min(FASTEST_GROWTH) * seconds;
                 }
             }
         }
         self.rate = self.rate.min(self.ceiling);
     }
+}
+
+impl Evidence {
+    fn is_search(self) -> bool {
+        matches!(self, Self::Searching(_) | Self::Nothing)
+    }
+}
+
+/// An estimate, but no less and no more of the rate than these shares.
+fn bounded(estimate: f64, rate: f64, (least, most): (f64, f64)) -> f64 {
+    estimate.clamp(rate * least, rate * most)
 }
 
 #[cfg(test)]
@@ -197,31 +353,121 @@ mod tests {
 
     #[test]
     fn holds_the_ceiling_until_throttled() {
-        let mut controller = Controller::new(Some(50.0), 1);
+        let mut controller = Controller::new(RateRange::upto(50.0), 1);
         for request in 0..1_000_u32 {
             controller.on_sent(at(f64::from(request) * 0.02), true);
-            controller.on_accepted();
+            controller.on_granted();
         }
         assert!((controller.rate() - 50.0).abs() < 1e-9);
         assert_eq!(controller.grant(), None);
     }
 
+    /// A throttle that anchors the measurement, and as many grants and seconds later another.
+    fn measured(granted: u32, seconds: f64) -> Controller {
+        let mut controller = Controller::new(RateRange::upto(100.0), 1);
+        controller.on_throttled(at(1.0), at(1.1));
+        for _ in 0..granted {
+            controller.on_granted();
+        }
+        let now = 1.1 + seconds;
+        controller.on_throttled(at(now - 0.05), at(now));
+        controller
+    }
+
     #[test]
     fn measures_the_grant_from_throttle_to_throttle() {
-        let mut controller = Controller::new(Some(100.0), 1);
-        controller.on_sent(at(0.0), false);
-        for _ in 0..100 {
-            controller.on_accepted();
+        // What was granted before the first throttle came from a full bucket, and is not counted.
+        let mut fresh = Controller::new(RateRange::upto(100.0), 1);
+        (0..1_000).for_each(|_| fresh.on_granted());
+        fresh.on_throttled(at(1.0), at(1.1));
+        assert_eq!(fresh.grant(), None);
+
+        let controller = measured(100, 2.0);
+        let grant = controller.grant().unwrap();
+        assert!((grant - 50.0).abs() < 1e-6, "{grant}");
+        assert!((controller.rate() - 48.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn too_few_grants_are_an_estimate_within_bounds() {
+        for (granted, expected) in [(0, 0.2 * 85.0), (5, 55.0), (19, 0.85 * 85.0)] {
+            let controller = measured(granted, 0.1);
+            assert_eq!(controller.grant(), None);
+            let rate = controller.rate();
+            assert!((rate - expected).abs() < 1e-6, "{granted}: {rate}");
         }
-        // 100 accepted in 2 s: the service grants 50 a second.
-        controller.on_throttled(at(1.9), at(2.0));
-        assert_eq!(controller.grant(), Some(50.0));
-        assert!((controller.rate() - 48.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn an_echo_of_a_measured_throttle_cuts_little() {
+        for (granted, expected) in [(0, 0.9), (19, 0.97)] {
+            let mut controller = measured(100, 2.0);
+            let before = controller.rate();
+            (0..granted).for_each(|_| controller.on_granted());
+            controller.on_throttled(at(3.15), at(3.2));
+            let share = controller.rate() / before;
+            assert!((share - expected).abs() < 1e-6, "{granted}: {share}");
+        }
+    }
+
+    /// Sends at the controller's rate for so many seconds, all granted, and tells how long it took to reach `rate`.
+    fn climb(controller: &mut Controller, from: f64, seconds: f64, rate: f64) -> Option<f64> {
+        let mut now = from;
+        let mut reached = None;
+        while now < from + seconds {
+            controller.on_sent(at(now), true);
+            controller.on_granted();
+            if controller.rate() >= rate {
+                reached.get_or_insert(now - from);
+            }
+            now += 1.0 / controller.rate();
+        }
+        reached
+    }
+
+    #[test]
+    fn climbs_past_the_grant_within_a_period_and_then_ever_faster() {
+        let mut controller = Controller::new(
+            RateRange {
+                start: 100.0,
+                ceiling: None,
+            },
+            1,
+        );
+        controller.on_throttled(at(1.0), at(1.1));
+        (0..100).for_each(|_| controller.on_granted());
+        controller.on_throttled(at(3.0), at(3.1));
+        // A period at 50/s is 10 s, give or take a seventh.
+        let top = climb(&mut controller, 3.1, 60.0, 50.0 * ABOVE).unwrap();
+        assert!((8.5..11.7).contains(&top), "{top}");
+        let mut again = measured(100, 2.0);
+        let ceiling = climb(&mut again, 3.1, 60.0, 100.0).unwrap();
+        assert!((13.0..22.0).contains(&ceiling), "{ceiling}");
+    }
+
+    #[test]
+    fn a_throttle_far_beyond_the_grant_is_measured_from_anew() {
+        let mut controller = measured(100, 2.0);
+        climb(&mut controller, 3.1, 60.0, 100.0);
+        let before = controller.rate();
+        assert!(before > 90.0);
+        // 50/s then and 95/s lately are on average neither.
+        controller.on_throttled(at(63.2), at(63.3));
+        assert!((controller.rate() - before * FIRST_CUT).abs() < 1e-6);
+        assert!(
+            controller
+                .grant()
+                .is_some_and(|grant| (grant - 50.0).abs() < 0.1)
+        );
+        (0..80).for_each(|_| controller.on_granted());
+        controller.on_throttled(at(64.2), at(64.3));
+        let grant = controller.grant().unwrap();
+        assert!((grant - 80.0).abs() < 1e-6, "{grant}");
     }
 
     #[test]
     fn many_throttles_of_one_event_cut_once() {
-        let mut controller = Controller::new(Some(100.0), 1);
+        let mut controller = Controller::new(RateRange::upto(100.0), 1);
         controller.on_sent(at(0.0), false);
         controller.on_throttled(at(0.5), at(1.0));
         let rate = controller.rate();
@@ -239,7 +485,7 @@ mod tests {
 
     #[test]
     fn climbs_only_while_requests_wait_for_it() {
-        let mut controller = Controller::new(None, 1);
+        let mut controller = Controller::new(RateRange::unknown(), 1);
         controller.on_sent(at(0.0), false);
         for request in 1..=100_u32 {
             controller.on_sent(at(f64::from(request)), false);
@@ -259,9 +505,24 @@ mod tests {
     }
 
     #[test]
+    fn stays_sound_where_almost_nothing_is_granted() {
+        let mut controller = Controller::new(RateRange::upto(50.0), 1);
+        for event in 1..2_000_u32 {
+            let now = f64::from(event) * 2.0;
+            controller.on_sent(at(now), true);
+            if event % 5 == 0 {
+                controller.on_granted();
+            } else {
+                controller.on_throttled(at(now + 0.1), at(now + 0.2));
+            }
+            assert!((0.5..=50.0).contains(&controller.rate()));
+        }
+    }
+
+    #[test]
     fn never_falls_below_the_floor_nor_a_lower_ceiling() {
         for (ceiling, floor) in [(50.0, 0.5), (0.1, 0.1)] {
-            let mut controller = Controller::new(Some(ceiling), 1);
+            let mut controller = Controller::new(RateRange::upto(ceiling), 1);
             for event in 1..200_u32 {
                 let now = f64::from(event);
                 controller.on_sent(at(now), true);

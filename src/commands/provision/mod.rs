@@ -576,7 +576,7 @@ fn add_lanes(
 fn engine_settings(args: &ProvisionArgs, account: Option<AccountId>) -> engine::Settings {
     engine::Settings {
         workers: args.pace.workers,
-        ceiling: args.pace.rate.ceiling(),
+        rate: args.pace.rate.range(),
         max_attempts: args.pace.max_attempts,
         max_throttled: args.pace.max_throttled,
         max_offline: MAX_OFFLINE,

@@ -152,7 +152,7 @@ impl Outcome {
     fn check_pace(&self) {
         for operation in [Operation::Create, Operation::Describe, Operation::List] {
             let rate = match operation {
-                Operation::Create => self.rig.settings.ceiling,
+                Operation::Create => self.rig.settings.rate.ceiling,
                 other => Some(other.quota()),
             };
             let Some(rate) = rate else { continue };

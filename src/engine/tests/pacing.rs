@@ -4,6 +4,7 @@ use super::rig::{Rig, seconds};
 use super::world::Act;
 use crate::emulator::faults::FaultKind;
 use crate::engine::Stop;
+use crate::pace::controller::RateRange;
 use crate::service::Operation;
 
 #[test]
@@ -19,7 +20,7 @@ fn creates_at_the_quota_and_not_faster() {
 #[test]
 fn a_rate_far_above_the_quota_loses_none_and_counts_no_failure() {
     let mut rig = Rig::new(1_500);
-    rig.settings.ceiling = Some(250.0);
+    rig.settings.rate = RateRange::upto(250.0);
     rig.settings.max_attempts = 1;
     let run = rig.run();
     assert_eq!((run.stop.clone(), run.count("created")), (None, 1_500));
@@ -84,7 +85,7 @@ fn adopting_devices_is_no_standstill() {
         .map(|device| super::rig::Premade::new(device.channel_name.as_str(), 3_600.0))
         .collect();
     rig.nature.emulator.burst = 1;
-    rig.settings.ceiling = Some(100.0);
+    rig.settings.rate = RateRange::upto(100.0);
     rig.settings.max_throttled = seconds(3.0);
     let run = rig.run();
     assert!(run.told("Throttled") > 5);
@@ -161,7 +162,7 @@ fn a_device_that_waits_holds_no_worker() {
 fn workers_bound_what_is_in_flight() {
     let mut rig = Rig::new(300).faults(&["500=10%", "reset-after=10%", "hang-before=2%"]);
     rig.settings.workers = 3;
-    rig.settings.ceiling = None;
+    rig.settings.rate = RateRange::unknown();
     let run = rig.run();
     assert_eq!(run.world.peak(), 3);
     assert_eq!(run.count("created"), 300);

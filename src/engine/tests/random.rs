@@ -10,6 +10,7 @@ use super::world::Act;
 use crate::emulator::faults::{Fault, FaultKind, Often};
 use crate::emulator::operation::Operation as Operations;
 use crate::engine::Stop;
+use crate::pace::controller::RateRange;
 use crate::service::Operation;
 
 const REGIONS: [&str; 3] = ["eu-central-1", "us-east-1", "ap-south-1"];
@@ -52,9 +53,10 @@ fn drawn(seed: u64) -> Rig {
     rig.dawdle = seconds(random.choice([0.0, 30.0, 90.0]).unwrap());
     rig.settings.seed = random.u64(..);
     rig.settings.workers = random.choice([1, 2, 5, 64]).unwrap();
-    rig.settings.ceiling = random
+    rig.settings.rate = random
         .choice([Some(5.0), Some(50.0), Some(300.0), None])
-        .unwrap();
+        .unwrap()
+        .map_or(RateRange::unknown(), RateRange::upto);
     // So many that a fault which strikes at random never uses them up.
     rig.settings.max_attempts = 40;
     rig.settings.max_throttled = seconds(600.0);

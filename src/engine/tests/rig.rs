@@ -13,6 +13,7 @@ use crate::device::{AccountId, ChannelName, Device, Region};
 use crate::emulator;
 use crate::engine::{Arrival, Engine, OnExists, Parts, Settings, Stop, StopSignal};
 use crate::event::{Listener, Listeners};
+use crate::pace::controller::RateRange;
 use crate::roster::Roster;
 
 /// Longer than any run takes: what is not over by then never will be.
@@ -96,7 +97,7 @@ impl Rig {
             devices: (0..devices).map(|number| device(number, &here())).collect(),
             settings: Settings {
                 workers: 64,
-                ceiling: Some(50.0),
+                rate: RateRange::upto(50.0),
                 max_attempts: 8,
                 max_throttled: Duration::from_mins(5),
                 max_offline: Duration::from_mins(15),
