@@ -10,8 +10,9 @@
 //!    second and answers after 80 ms. They run at the same time: at 50 a second none is short of a processor.
 //! 3. *Memory*: the real binary, and the emulator in another process, for a batch and one ten times as large.
 //!
-//! `-- only engine 20000` (or `bare`) runs that many devices through one of the two of the first table, on one thread,
-//! and prints nothing: for a profiler, whose counts of instructions can be repeated where times cannot.
+//! `-- only engine 20000` (or `bare`) runs that many devices through one of the two of the first table, on one thread
+//! or with `threads` behind it on several, and prints nothing: for a profiler, whose counts of instructions can be
+//! repeated where times cannot.
 
 mod figures;
 mod memory;
@@ -71,8 +72,8 @@ const SHORT: Extent = Extent {
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    if let ["only", who, devices, ..] = words.as_slice() {
-        return only(who, devices.parse()?);
+    if let ["only", who, devices, rest @ ..] = words.as_slice() {
+        return only(who, devices.parse()?, rest.contains(&"threads"));
     }
     let extent = if words.contains(&"short") {
         SHORT
@@ -86,17 +87,22 @@ fn main() -> Outcome<()> {
     memory::table(extent.batch)
 }
 
-/// One of the two, on one thread, for a profiler.
-fn only(who: &str, devices: usize) -> Outcome<()> {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_all().build()?.block_on(async {
+/// One of the two, for a profiler.
+fn only(who: &str, devices: usize, on_threads: bool) -> Outcome<()> {
+    let mut runtime = if on_threads {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    let work = async {
         let emulator = emulator(NO_QUOTA).await?;
         match who {
             "engine" => ours::run(&emulator.url(), devices, NO_QUOTA).await,
             "bare" => sdk::bare_loop(&emulator.url(), devices).await,
             _ => Err(format!("'{who}' is neither 'engine' nor 'bare'").into()),
         }
-    })
+    };
+    runtime.enable_all().build()?.block_on(work)
 }
 
 async fn without_quota(extent: &Extent) -> Outcome<()> {

@@ -8,6 +8,7 @@ use kvs_fleet::clock::WallClock;
 use kvs_fleet::device::{ChannelName, Device, Region};
 use kvs_fleet::engine::{Engine, Ledger, OnExists, Parts, Settings, StopSignal, Work};
 use kvs_fleet::event::{Listener, Listeners};
+use kvs_fleet::pace::controller::RateRange;
 use kvs_fleet::results::disk::RealDisk;
 use kvs_fleet::results::journal::Journal;
 use kvs_fleet::results::read::ReadError;
@@ -71,7 +72,7 @@ pub(crate) async fn run(url: &str, devices: usize, ceiling: f64) -> Outcome<()> 
 fn settings(ceiling: f64) -> Settings {
     Settings {
         workers: IN_FLIGHT,
-        ceiling: Some(ceiling),
+        rate: RateRange::upto(ceiling),
         max_attempts: 8,
         max_throttled: Duration::from_mins(5),
         max_offline: Duration::from_mins(15),
@@ -120,17 +121,16 @@ struct Book {
 }
 
 impl Ledger for Book {
-    async fn record(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<(), String> {
-        let (indices, rows): (Vec<_>, Vec<_>) = rows
-            .into_iter()
-            .map(|(index, row)| ((index, row.status), row))
-            .unzip();
+    async fn record(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<Vec<Row>, String> {
+        let (devices, rows): (Vec<DeviceIndex>, Vec<Row>) = rows.into_iter().unzip();
         let outcomes = self.recorder.record_all(rows).await;
-        for ((index, status), outcome) in indices.into_iter().zip(outcomes) {
-            let place = outcome.map_err(|error| error.to_string())?;
-            locked(&self.roster).record(index, status, place);
+        let mut recorded = Vec::with_capacity(outcomes.len());
+        for (index, outcome) in devices.into_iter().zip(outcomes) {
+            let (row, place) = outcome.map_err(|error| error.to_string())?;
+            locked(&self.roster).record(index, row.status, place);
+            recorded.push(row);
         }
-        Ok(())
+        Ok(recorded)
     }
 }
 

@@ -10,10 +10,11 @@ use aws_sdk_kinesisvideo::config::retry::{
 };
 use aws_sdk_kinesisvideo::config::timeout::TimeoutConfig;
 use aws_sdk_kinesisvideo::config::{
-    BehaviorVersion, Builder, Credentials, Region, StalledStreamProtectionConfig,
+    AppName, BehaviorVersion, Builder, Credentials, Region, StalledStreamProtectionConfig,
 };
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{
     HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
@@ -109,21 +110,27 @@ fn config(url: &str) -> Outcome<Builder> {
         .endpoint_url(url)
         .region(Region::new(region()?.as_str().to_owned()))
         .credentials_provider(Credentials::new("BENCH", "BENCH", None, None, "bench"))
-        .http_client(http_client())
+        .app_name(AppName::new("kvs-fleet")?)
+        .http_client(http_client()?)
         .timeout_config(timeouts)
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled()))
 }
 
-fn http_client() -> SharedHttpClient {
+fn http_client() -> Outcome<SharedHttpClient> {
+    let tls = TlsContext::builder()
+        .with_trust_store(TrustStore::empty())
+        .build()?;
     let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT);
     let connector = Connector::builder()
         .connector_settings(settings.build())
         .enable_tcp_nodelay(true)
         .pool_idle_timeout(IDLE_CONNECTION)
         .proxy_config(ProxyConfig::disabled())
-        .build_http();
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .tls_context(tls)
+        .build();
     let connector = SharedHttpConnector::new(connector);
-    http_client_fn(move |_, _| connector.clone())
+    Ok(http_client_fn(move |_, _| connector.clone()))
 }
 
 /// Adds the error that no list of the SDK's holds.

@@ -43,14 +43,12 @@ impl FileLedger {
         rows: Vec<(u64, Row)>,
         listeners: &Listeners,
     ) -> Result<(), String> {
-        let recorder = self.recorder()?;
-        let outcomes = recorder
-            .record_all(rows.iter().map(|(_, row)| row.clone()))
-            .await;
-        for ((at, row), outcome) in rows.iter().zip(outcomes) {
-            let place = outcome.map_err(|error| self.not_written(&error))?;
-            locked(&self.invalid).push((*at, place));
-            listeners.tell(&Event::Recorded { row });
+        let (lines, rows): (Vec<u64>, Vec<Row>) = rows.into_iter().unzip();
+        let outcomes = self.recorder()?.record_all(rows).await;
+        for (at, outcome) in lines.into_iter().zip(outcomes) {
+            let (row, place) = outcome.map_err(|error| self.not_written(&error))?;
+            locked(&self.invalid).push((at, place));
+            listeners.tell(&Event::Recorded { row: &row });
         }
         Ok(())
     }
@@ -84,22 +82,23 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Ledger for FileLedger {
-    async fn record(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<(), String> {
-        let (indices, rows): (Vec<_>, Vec<_>) = rows
-            .into_iter()
-            .map(|(index, row)| ((index, row.status), row))
-            .unzip();
+    async fn record(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<Vec<Row>, String> {
+        let (devices, rows): (Vec<DeviceIndex>, Vec<Row>) = rows.into_iter().unzip();
         let outcomes = self.recorder()?.record_all(rows).await;
+        let mut recorded = Vec::with_capacity(outcomes.len());
         let mut failed = None;
         let mut roster = lock(&self.roster);
-        for ((index, status), outcome) in indices.into_iter().zip(outcomes) {
+        for (index, outcome) in devices.into_iter().zip(outcomes) {
             match outcome {
-                Ok(place) => roster.record(index, status, place),
+                Ok((row, place)) => {
+                    roster.record(index, row.status, place);
+                    recorded.push(row);
+                }
                 Err(error) => failed = Some(error),
             }
         }
         drop(roster);
-        failed.map_or(Ok(()), |error| Err(self.not_written(&error)))
+        failed.map_or(Ok(recorded), |error| Err(self.not_written(&error)))
     }
 }
 
