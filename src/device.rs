@@ -381,7 +381,7 @@ pub struct ArnParts<'a> {
 impl<'a> ArnParts<'a> {
     /// Takes an ARN apart without keeping it.
     pub fn parse(text: &'a str) -> Result<Self, Invalid> {
-        Self::split(text).ok_or_else(|| {
+        Self::split(text).filter(Self::is_sound).ok_or_else(|| {
             Invalid::new(format!(
                 "{} is not the ARN of a signaling channel",
                 shown(text)
@@ -389,6 +389,7 @@ impl<'a> ArnParts<'a> {
         })
     }
 
+    /// The parts as they stand between the colons and slashes, whatever they are.
     fn split(text: &'a str) -> Option<Self> {
         let rest = text.strip_prefix("arn:")?;
         let (partition, rest) = rest.split_once(':')?;
@@ -397,21 +398,24 @@ impl<'a> ArnParts<'a> {
         let (account, rest) = rest.split_once(':')?;
         let rest = rest.strip_prefix("channel/")?;
         let (channel_name, creation) = rest.split_once('/')?;
-        let sound = partition.starts_with("aws")
-            && partition
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b == b'-')
-            && is_region(region)
-            && AccountId::is_number(account)
-            && ChannelName::check(channel_name).is_ok();
-        let creation_millis = decimal(creation)?;
-        sound.then_some(Self {
+        Some(Self {
             partition,
             region,
             account,
             channel_name,
-            creation_millis,
+            creation_millis: decimal(creation)?,
         })
+    }
+
+    fn is_sound(&self) -> bool {
+        self.partition.starts_with("aws")
+            && self
+                .partition
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b == b'-')
+            && is_region(self.region)
+            && AccountId::is_number(self.account)
+            && ChannelName::check(self.channel_name).is_ok()
     }
 }
 

@@ -24,8 +24,8 @@ use crate::world::{Host, World, region};
 struct Nowhere;
 
 impl Ledger for Nowhere {
-    async fn record(&self, _: Vec<(DeviceIndex, Row)>) -> Result<(), String> {
-        Ok(())
+    async fn record(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<Vec<Row>, String> {
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
     }
 }
 

@@ -306,6 +306,7 @@ struct Loop<S, L> {
 impl<S: Service, L: Ledger> Loop<S, L> {
     async fn work_off<W: Work>(&mut self, work: &mut W) {
         let lane = Arc::clone(&self.lane);
+        let mut stopped = std::pin::pin!(lane.shared.stop.given());
         while !lane.is_over() {
             self.waiting.promote(Instant::now());
             let wants_create = !self.waiting.creates.is_empty() || self.fresh.is_some();
@@ -320,7 +321,8 @@ impl<S: Service, L: Ledger> Loop<S, L> {
             let has_room = self.flights.len() < self.most_flights;
             tokio::select! {
                 biased;
-                () = lane.shared.stop.given() => {}
+                // Ends the loop, so it is not asked again.
+                () = &mut stopped => {}
                 Some(landed) = self.flights.join_next() => self.land(landed),
                 device = work.next(), if wants_fresh => self.take_fresh(device),
                 () = until(due), if due.is_some() => {}

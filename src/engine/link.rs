@@ -84,6 +84,10 @@ impl Link {
 
     /// Waits while nothing is to be sent.
     pub(super) async fn usable(&self) {
+        // Nearly always it is, and each attempt asks.
+        if self.is_usable() {
+            return;
+        }
         let mut receiver = self.paused.subscribe();
         // The sender lives as long as this link does, so the wait ends only when the pause does.
         let _ = receiver.wait_for(|paused| !paused).await;

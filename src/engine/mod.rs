@@ -80,13 +80,14 @@ pub struct Settings {
     pub seed: u64,
 }
 
-/// Where rows go. Returns once they are on disk.
+/// Where rows go.
 pub trait Ledger: Send + Sync + 'static {
-    /// Writes rows, each a device's last one. The error is the message for the person; the run stops with it.
+    /// Writes rows, each a device's last one, and gives them back once they are on disk. The error is the message for
+    /// the person; the run stops with it.
     fn record(
         &self,
         rows: Vec<(DeviceIndex, Row)>,
-    ) -> impl Future<Output = Result<(), String>> + Send;
+    ) -> impl Future<Output = Result<Vec<Row>, String>> + Send;
 }
 
 /// Where a lane's devices come from.

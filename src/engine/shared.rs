@@ -97,10 +97,9 @@ impl<L: Ledger> Shared<L> {
 
     /// Puts rows on disk, then counts and shows them. If they cannot be written the run stops.
     pub(super) async fn record(&self, rows: Vec<(DeviceIndex, Row)>) {
-        let told: Vec<Row> = rows.iter().map(|(_, row)| row.clone()).collect();
         match self.ledger.record(rows).await {
-            Ok(()) => {
-                for row in &told {
+            Ok(rows) => {
+                for row in &rows {
                     self.count(row);
                     self.tell(&Event::Recorded { row });
                 }
@@ -160,8 +159,13 @@ impl<L: Ledger> Shared<L> {
     /// Compares an ARN's account with the one expected, or learns it. A difference stops the run.
     pub(super) fn check_account(&self, found: &str) -> bool {
         let mut account = self.lock(&self.account);
+        if account
+            .as_ref()
+            .is_some_and(|expected| expected.as_str() == found)
+        {
+            return true;
+        }
         match (account.as_ref(), AccountId::parse(found)) {
-            (Some(expected), _) if expected.as_str() == found => true,
             (Some(expected), Ok(found)) => {
                 self.stop.give(Stop::WrongAccount {
                     expected: expected.clone(),
@@ -219,7 +223,10 @@ impl<L: Ledger> Shared<L> {
     /// Waits while credentials are fetched. New ones are in place before it is known whose they are: what is sent
     /// meanwhile could make channels in another account.
     pub(super) async fn credentials_settled(&self) {
-        drop(self.credentials.lock().await);
+        // Nearly always they are, and each attempt asks.
+        if !self.are_credentials_settled() {
+            drop(self.credentials.lock().await);
+        }
     }
 
     /// Whether no credentials are being fetched.

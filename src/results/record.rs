@@ -1,5 +1,8 @@
 //! One row of the results file: its columns, and its text form. Pure: no file, no clock.
 
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::io::Write;
 use std::time::{Duration, SystemTime};
 
 use crate::device::ChannelArn;
@@ -135,11 +138,12 @@ pub fn encode(row: &Row, line: &mut Vec<u8>) {
     let arn = row.channel_arn.as_ref().map_or("", ChannelArn::as_str);
     push_field(line, arn);
     line.push(b',');
-    line.extend_from_slice(row.attempts.to_string().as_bytes());
+    // Writing to memory cannot fail.
+    let _ = write!(line, "{}", row.attempts);
     for time in [row.started_at, row.finished_at] {
         line.push(b',');
         if let Some(time) = time {
-            line.extend_from_slice(timestamp(time).as_bytes());
+            let _ = write!(line, "{}", spelt(time));
         }
     }
     for (text, longest) in [
@@ -166,6 +170,13 @@ pub(crate) fn encode_fields<'a>(fields: impl Iterator<Item = &'a str>, line: &mu
 
 /// A NUL byte marks a torn tail, so none may be written; no ID that the manifest lets through holds one.
 fn push_field(line: &mut Vec<u8>, text: &str) {
+    if !text
+        .bytes()
+        .any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r' | 0))
+    {
+        line.extend_from_slice(text.as_bytes());
+        return;
+    }
     let quoted = text
         .bytes()
         .any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
@@ -185,7 +196,12 @@ fn push_field(line: &mut Vec<u8>, text: &str) {
 }
 
 /// Text that somebody else chose: on one line, of bounded length, and no formula to a spreadsheet program.
-fn foreign_text(text: &str, longest: usize) -> String {
+fn foreign_text(text: &str, longest: usize) -> Cow<'_, str> {
+    // Nearly all of it is nothing, a word, or a request ID.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if text.len() <= longest && !text.starts_with('-') && text.bytes().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
     let spaced: String = text
         .chars()
         .map(|c| match c {
@@ -206,18 +222,22 @@ fn foreign_text(text: &str, longest: usize) -> String {
     } else {
         safe.push_str(trimmed);
     }
-    safe
+    Cow::Owned(safe)
 }
 
 /// A time as every file of this tool spells it: RFC 3339, UTC, milliseconds. A clock that stands before 1970 or behind
 /// the year 9999 gives the nearest time that can be spelt.
 #[must_use]
 pub fn timestamp(time: SystemTime) -> String {
+    spelt(time).to_string()
+}
+
+fn spelt(time: SystemTime) -> impl Display {
     const LAST_MILLIS: u64 = 253_402_300_799_999;
     let latest = SystemTime::UNIX_EPOCH
         .checked_add(Duration::from_millis(LAST_MILLIS))
         .unwrap_or(SystemTime::UNIX_EPOCH);
-    humantime::format_rfc3339_millis(time.clamp(SystemTime::UNIX_EPOCH, latest)).to_string()
+    humantime::format_rfc3339_millis(time.clamp(SystemTime::UNIX_EPOCH, latest))
 }
 
 #[cfg(test)]

@@ -30,8 +30,11 @@ pub enum RecordError {
 #[derive(Debug)]
 struct Job {
     row: Row,
-    placed: oneshot::Sender<Result<Place, RecordError>>,
+    placed: oneshot::Sender<Placed>,
 }
+
+/// A row that is on disk, given back, and where it is.
+type Placed = Result<(Row, Place), RecordError>;
 
 /// Hands rows over to the [`Writer`]. Cheap to clone; the writer ends when the last clone is dropped.
 #[derive(Debug, Clone)]
@@ -40,11 +43,11 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Puts the row on disk and says where it is. When this returns, the row survives a crash.
+    /// Puts the row on disk, gives it back and says where it is. When this returns, the row survives a crash.
     ///
     /// A row that was handed over is written even when nobody waits any more; its place is then among
     /// [`Closed::unclaimed`]. It is handed over once the writer has room for it.
-    pub async fn record(&self, row: Row) -> Result<Place, RecordError> {
+    pub async fn record(&self, row: Row) -> Result<(Row, Place), RecordError> {
         self.hand_over(row).await?.await.map_err(ended)?
     }
 
@@ -52,7 +55,7 @@ impl Recorder {
     pub async fn record_all(
         &self,
         rows: impl IntoIterator<Item = Row>,
-    ) -> Vec<Result<Place, RecordError>> {
+    ) -> Vec<Result<(Row, Place), RecordError>> {
         let mut waiting = Vec::new();
         for row in rows {
             waiting.push(self.hand_over(row).await);
@@ -67,10 +70,7 @@ impl Recorder {
         outcomes
     }
 
-    async fn hand_over(
-        &self,
-        row: Row,
-    ) -> Result<oneshot::Receiver<Result<Place, RecordError>>, RecordError> {
+    async fn hand_over(&self, row: Row) -> Result<oneshot::Receiver<Placed>, RecordError> {
         let (placed, outcome) = oneshot::channel();
         let job = Job { row, placed };
         self.jobs.send(job).await.map_err(|_| RecordError::Ended)?;
@@ -235,8 +235,8 @@ struct Outcome {
 impl Outcome {
     fn acknowledge(&mut self, batch: Batch, offset: u64) {
         for (job, place) in batch.places(offset) {
-            if job.placed.send(Ok(place)).is_err() {
-                self.unclaimed.push((job.row, place));
+            if let Err(Ok(unclaimed)) = job.placed.send(Ok((job.row, place))) {
+                self.unclaimed.push(unclaimed);
             }
         }
     }

@@ -49,17 +49,15 @@ impl FileLedger {
         rows: Vec<(u64, Row)>,
         listeners: &Listeners,
     ) -> Result<(), String> {
-        let recorder = self.recorder()?;
-        let outcomes = recorder
-            .record_all(rows.iter().map(|(_, row)| row.clone()))
-            .await;
-        for ((at, row), outcome) in rows.iter().zip(outcomes) {
-            let place = outcome.map_err(|error| not_written(&error, &self.results))?;
-            locked(&self.invalid).push((*at, place));
+        let (lines, rows): (Vec<u64>, Vec<Row>) = rows.into_iter().unzip();
+        let outcomes = self.recorder()?.record_all(rows).await;
+        for (at, outcome) in lines.into_iter().zip(outcomes) {
+            let (row, place) = outcome.map_err(|error| not_written(&error, &self.results))?;
+            locked(&self.invalid).push((at, place));
             if let Some(json) = &self.json {
-                json.print([json_stream::line(row)]).await;
+                json.print([json_stream::line(&row)]).await;
             }
-            listeners.tell(&Event::Recorded { row });
+            listeners.tell(&Event::Recorded { row: &row });
         }
         Ok(())
     }
@@ -94,35 +92,29 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Ledger for FileLedger {
-    async fn record(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<(), String> {
-        let (indices, rows): (Vec<_>, Vec<_>) = rows
-            .into_iter()
-            .map(|(index, row)| ((index, row.status), row))
-            .unzip();
-        let mut lines: Vec<_> = match &self.json {
-            Some(_) => rows.iter().map(json_stream::line).map(Some).collect(),
-            None => Vec::new(),
-        };
+    async fn record(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<Vec<Row>, String> {
+        let (devices, rows): (Vec<DeviceIndex>, Vec<Row>) = rows.into_iter().unzip();
         let outcomes = self.recorder()?.record_all(rows).await;
+        let mut recorded = Vec::with_capacity(outcomes.len());
         let mut failed = None;
         {
             let mut roster = lock(&self.roster);
-            for (number, ((index, status), outcome)) in
-                indices.into_iter().zip(outcomes).enumerate()
-            {
+            for (index, outcome) in devices.into_iter().zip(outcomes) {
                 match outcome {
-                    Ok(place) => roster.record(index, status, place),
-                    Err(error) => {
-                        failed = Some(error);
-                        lines.get_mut(number).and_then(Option::take);
+                    Ok((row, place)) => {
+                        roster.record(index, row.status, place);
+                        recorded.push(row);
                     }
+                    Err(error) => failed = Some(error),
                 }
             }
         }
         if let Some(json) = &self.json {
-            json.print(lines.into_iter().flatten()).await;
+            json.print(recorded.iter().map(json_stream::line)).await;
         }
-        failed.map_or(Ok(()), |error| Err(not_written(&error, &self.results)))
+        failed.map_or(Ok(recorded), |error| {
+            Err(not_written(&error, &self.results))
+        })
     }
 }
 

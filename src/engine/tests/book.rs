@@ -71,7 +71,7 @@ impl Book {
 }
 
 impl Ledger for Book {
-    async fn record(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<(), String> {
+    async fn record(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<Vec<Row>, String> {
         tokio::time::sleep(self.takes).await;
         let mut kept = self.rows.lock().unwrap();
         if self
@@ -80,8 +80,9 @@ impl Ledger for Book {
         {
             return Err("the disk is full".to_owned());
         }
-        kept.extend(rows.into_iter().map(|(_, row)| row));
-        Ok(())
+        let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
+        kept.extend_from_slice(&rows);
+        Ok(rows)
     }
 }
 

@@ -64,10 +64,11 @@ fn a_repair_is_on_disk_before_anything_is_appended() {
 #[tokio::test]
 async fn a_single_row_is_written_and_synced_at_once() {
     let disk = TestDisk::default();
-    let (place, closed) = commit(&disk, |recorder| async move {
+    let ((given_back, place), closed) = commit(&disk, |recorder| async move {
         recorder.record(row("D1", Status::Created)).await.unwrap()
     })
     .await;
+    assert_eq!(given_back, row("D1", Status::Created));
     assert_eq!(place.offset, HEADER.len() as u64);
     assert_eq!(text(&disk), file(&[row("D1", Status::Created)]));
     assert!(closed.failure.is_none() && closed.unsaved.is_empty() && closed.unclaimed.is_empty());
@@ -85,7 +86,8 @@ async fn rows_that_have_gathered_share_a_sync() {
     let content = text(&disk);
     assert_eq!(content, file(&rows));
     for (place, row) in places.iter().zip(&rows) {
-        let place = place.as_ref().unwrap();
+        let (given_back, place) = place.as_ref().unwrap();
+        assert_eq!(given_back, row);
         assert_eq!(
             content[place.offset as usize..place.end() as usize],
             line(row)
@@ -102,7 +104,7 @@ async fn rows_that_have_gathered_share_a_sync() {
 async fn recorder_all(
     recorder: crate::results::writer::Recorder,
     rows: Vec<Row>,
-) -> Vec<Result<Place, RecordError>> {
+) -> Vec<Result<(Row, Place), RecordError>> {
     recorder.record_all(rows).await
 }
 

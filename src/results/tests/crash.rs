@@ -47,7 +47,7 @@ async fn run(
                 .record_all(group.iter().map(|id| row(id, Status::Created)))
                 .await;
             for (id, outcome) in group.into_iter().zip(outcomes) {
-                if let Ok(place) = outcome {
+                if let Ok((_, place)) = outcome {
                     placed.push((id, Status::Created, place));
                 }
             }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_sts::config::Builder;
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
 
-use super::attempt::{Capture, Seen};
+use super::attempt::{Seen, Watched, watched};
 use super::error::ConfigError;
 use super::{Connection, Source};
 use crate::device::{AccountId, Region};
@@ -52,14 +52,9 @@ impl Connection {
         source: &Source,
         region: &Region,
     ) -> Result<Identity, ConfigError> {
-        let capture = Capture::default();
-        let sent = aws_sdk_sts::Client::from_conf(source.sts(region).build())
-            .get_caller_identity()
-            .customize()
-            .interceptor(capture.clone())
-            .send()
-            .await;
-        let seen = capture.take();
+        let config = source.sts(region).http_client(Watched(self.0.http.clone()));
+        let client = aws_sdk_sts::Client::from_conf(config.build());
+        let (sent, seen) = watched(client.get_caller_identity().send()).await;
         match sent {
             Ok(output) => read(&output)
                 .map_err(|reason| ConfigError::Unreachable(seen.reply(b"").unreadable(&reason))),

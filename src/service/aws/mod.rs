@@ -7,7 +7,7 @@
 //! | `probe` | the endpoint that environment and profile configure |
 //! | `profiles`, `chain` | profile files, and the standard chain of Region and credentials |
 //! | `http`, `trust` | connection pools, proxy, certificate authorities |
-//! | `attempt` | one attempt: headers, and what a failure means |
+//! | `attempt` | one attempt: what is seen of it on its way, and what a failure means |
 //! | `operations`, `convert` | the trait's operations, and the service's shapes |
 //! | `error` | why there is no connection to work with |
 //!
@@ -41,6 +41,7 @@ pub use operations::AwsService;
 
 use crate::device::Region;
 use crate::service::{Failure, Identity};
+use attempt::Watched;
 use profiles::Profiles;
 
 /// How to reach the service: what flags say over the standard chain, and what the environment says of the network.
@@ -236,7 +237,8 @@ impl Connection {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         let mut builder = aws_sdk_kinesisvideo::config::Builder::from(&current.source.config)
-            .region(aws_config::Region::new(region.as_str().to_owned()));
+            .region(aws_config::Region::new(region.as_str().to_owned()))
+            .http_client(Watched(self.0.http.clone()));
         builder.set_endpoint_url(self.0.endpoint.url().map(str::to_owned));
         current
             .clients

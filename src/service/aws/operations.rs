@@ -8,7 +8,7 @@ use aws_sdk_kinesisvideo::config::http::HttpResponse;
 use aws_sdk_kinesisvideo::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesisvideo::types::ChannelType;
 
-use super::attempt::Capture;
+use super::attempt::watched;
 use super::{Connection, convert};
 use crate::device::{ChannelArn, ChannelName, Device, Region};
 use crate::service::{
@@ -36,16 +36,14 @@ impl AwsService {
     /// Sends one request and reads its answer. `read` says why it cannot where it cannot.
     async fn attempt<T, O, E, F>(
         &self,
-        send: impl FnOnce(Client, Capture) -> F,
+        send: impl FnOnce(Client) -> F,
         read: impl FnOnce(O) -> Result<T, String>,
     ) -> Answer<T>
     where
         F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let capture = Capture::default();
-        let outcome = send(self.connection.client(&self.region), capture.clone()).await;
-        let seen = capture.take();
+        let (outcome, seen) = watched(send(self.connection.client(&self.region))).await;
         let result = match outcome {
             Ok(output) => read(output).map_err(|reason| seen.reply(b"").unreadable(&reason)),
             Err(error) => Err(seen
@@ -67,15 +65,13 @@ impl Service for AwsService {
             Err(error) => return never_sent(&error),
         };
         self.attempt(
-            |client, capture| {
+            |client| {
                 client
                     .create_signaling_channel()
                     .channel_name(device.channel_name.as_str())
                     .channel_type(ChannelType::SingleMaster)
                     .set_single_master_configuration(convert::configuration(device.message_ttl))
                     .set_tags(tags)
-                    .customize()
-                    .interceptor(capture)
                     .send()
             },
             |output| convert::arn(output.channel_arn(), &device.channel_name, &self.region),
@@ -85,12 +81,10 @@ impl Service for AwsService {
 
     async fn describe(&self, name: &ChannelName) -> Answer<Channel> {
         self.attempt(
-            |client, capture| {
+            |client| {
                 client
                     .describe_signaling_channel()
                     .channel_name(name.as_str())
-                    .customize()
-                    .interceptor(capture)
                     .send()
             },
             |output| convert::described(output.channel_info(), name, &self.region),
@@ -101,14 +95,12 @@ impl Service for AwsService {
     async fn list(&self, request: &ListRequest) -> Answer<ChannelPage> {
         let prefix = request.name_prefix.as_deref();
         self.attempt(
-            |client, capture| {
+            |client| {
                 client
                     .list_signaling_channels()
                     .max_results(i32::from(request.max_results))
                     .set_next_token(request.next_token.as_deref().map(str::to_owned))
                     .set_channel_name_condition(prefix.map(convert::begins_with))
-                    .customize()
-                    .interceptor(capture)
                     .send()
             },
             |output| {
@@ -127,7 +119,8 @@ impl Service for AwsService {
     }
 
     async fn reload_credentials(&self, seen: u64) -> Result<Option<Identity>, Failure> {
-        self.connection.reload(seen, &self.region).await
+        // Seldom wanted, and as large as the requests that it makes.
+        Box::pin(self.connection.reload(seen, &self.region)).await
     }
 }
 
@@ -160,5 +153,47 @@ fn never_sent<T>(error: &BuildError) -> Answer<T> {
         }),
         request_id: None,
         date: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Region;
+    use crate::service::aws::Settings;
+
+    /// Of the most bytes that every device's flight is made of, and that are copied when it takes off.
+    const MOST_BYTES: usize = 1_024;
+
+    #[tokio::test]
+    async fn no_future_is_large() {
+        let region = Region::parse("eu-central-1").unwrap();
+        let settings = Settings {
+            region: Some(region.clone()),
+            endpoint_url: Some("http://127.0.0.1:1".to_owned()),
+            ..Settings::default()
+        };
+        let service = Connection::load(settings).await.unwrap().region(&region);
+        let name = ChannelName::parse("DEVICE_1").unwrap();
+        let device = Device {
+            id: "DEVICE_1".into(),
+            channel_name: name.clone(),
+            region,
+            message_ttl: None,
+            tags: Vec::new(),
+        };
+        let request = ListRequest {
+            name_prefix: None,
+            next_token: None,
+            max_results: 1,
+        };
+        for (what, bytes) in [
+            ("create", size_of_val(&service.create(&device))),
+            ("describe", size_of_val(&service.describe(&name))),
+            ("list", size_of_val(&service.list(&request))),
+            ("reload", size_of_val(&service.reload_credentials(0))),
+        ] {
+            assert!(bytes <= MOST_BYTES, "{what}: {bytes}");
+        }
     }
 }

@@ -1,0 +1,139 @@
+//! The engine as `provision` wires it: its limiter, the SDK's client, the journal on a real disk. Only the manifest is
+//! missing: devices are made up as they are asked for.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kvs_fleet::clock::WallClock;
+use kvs_fleet::device::{ChannelName, Device, Region};
+use kvs_fleet::engine::{Engine, Ledger, OnExists, Parts, Settings, StopSignal, Work};
+use kvs_fleet::event::{Listener, Listeners};
+use kvs_fleet::pace::controller::RateRange;
+use kvs_fleet::results::disk::RealDisk;
+use kvs_fleet::results::journal::Journal;
+use kvs_fleet::results::read::ReadError;
+use kvs_fleet::results::record::Row;
+use kvs_fleet::results::writer::{self, Recorder};
+use kvs_fleet::roster::{DeviceIndex, Roster};
+use kvs_fleet::service::aws::{Connection, Settings as ConnectionSettings};
+use kvs_fleet::tally::Tally;
+
+use super::{IN_FLIGHT, Outcome, name, region};
+
+/// Creates the channels of so many devices at the endpoint, at most so many a second.
+pub(crate) async fn run(url: &str, devices: usize, ceiling: f64) -> Outcome<()> {
+    let region = region()?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("devices.results.csv");
+    let journal = Journal::open(&RealDisk, &path, |_| Ok::<_, ReadError>(()))?;
+    let (recorder, mut writer) = writer::recorder(&RealDisk, journal);
+    writer.prepare()?;
+    let writer = tokio::spawn(writer.run());
+    let roster = Arc::new(Mutex::new(Roster::new()));
+    let connection = Connection::load(ConnectionSettings {
+        region: Some(region.clone()),
+        endpoint_url: Some(url.to_owned()),
+        ..ConnectionSettings::default()
+    });
+    let service = connection.await?.region(&region);
+
+    let mut listeners = Listeners::default();
+    let tally = Arc::new(Tally::new());
+    listeners.add(Arc::clone(&tally) as Arc<dyn Listener>);
+    let mut engine = Engine::new(Parts {
+        settings: settings(ceiling),
+        ledger: Arc::new(Book {
+            recorder,
+            roster: Arc::clone(&roster),
+        }),
+        listeners,
+        stop: StopSignal::new(),
+        clock: WallClock::system(),
+    });
+    let batch = Batch {
+        left: 0..devices,
+        region: region.clone(),
+        roster,
+    };
+    engine.add_lane(region, service, batch);
+    let stop = engine.run(None, false).await;
+    let closed = writer.await?;
+    let created = tally.counts().created;
+    match (stop, closed.failure) {
+        (None, None) if created == devices as u64 => Ok(()),
+        (stop, failure) => Err(format!(
+            "{created} of {devices} devices have their channel; stopped: {stop:?}, journal: {failure:?}"
+        )
+        .into()),
+    }
+}
+
+/// The defaults of `provision`.
+fn settings(ceiling: f64) -> Settings {
+    Settings {
+        workers: IN_FLIGHT,
+        rate: RateRange::upto(ceiling),
+        max_attempts: 8,
+        max_throttled: Duration::from_mins(5),
+        max_offline: Duration::from_mins(15),
+        timeout: Duration::from_secs(10),
+        max_failures: None,
+        on_exists: OnExists::Adopt,
+        account: None,
+        seed: 1,
+    }
+}
+
+/// Devices that are made up.
+struct Batch {
+    left: std::ops::Range<usize>,
+    region: Region,
+    roster: Arc<Mutex<Roster>>,
+}
+
+impl Work for Batch {
+    async fn next(&mut self) -> Option<(DeviceIndex, Device)> {
+        let name = name(self.left.next()?);
+        let index = locked(&self.roster).insert(&name, &name, &self.region);
+        let device = Device {
+            channel_name: ChannelName::parse(&name).ok()?,
+            id: name.into(),
+            region: self.region.clone(),
+            message_ttl: None,
+            tags: Vec::new(),
+        };
+        Some((index.ok()?, device))
+    }
+
+    fn take_if(&mut self, _: &dyn Fn(&str) -> bool) -> Vec<(DeviceIndex, Device)> {
+        Vec::new()
+    }
+
+    fn may_want(&self, _: &str) -> bool {
+        true
+    }
+}
+
+/// The journal's front, as `provision` has it.
+struct Book {
+    recorder: Recorder,
+    roster: Arc<Mutex<Roster>>,
+}
+
+impl Ledger for Book {
+    async fn record(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<Vec<Row>, String> {
+        let (devices, rows): (Vec<DeviceIndex>, Vec<Row>) = rows.into_iter().unzip();
+        let outcomes = self.recorder.record_all(rows).await;
+        let mut recorded = Vec::with_capacity(outcomes.len());
+        for (index, outcome) in devices.into_iter().zip(outcomes) {
+            let (row, place) = outcome.map_err(|error| error.to_string())?;
+            locked(&self.roster).record(index, row.status, place);
+            recorded.push(row);
+        }
+        Ok(recorded)
+    }
+}
+
+fn locked(roster: &Mutex<Roster>) -> std::sync::MutexGuard<'_, Roster> {
+    roster.lock().unwrap_or_else(PoisonError::into_inner)
+}
