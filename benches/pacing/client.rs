@@ -24,7 +24,11 @@ use crate::world::{Host, World, region};
 struct Nowhere;
 
 impl Ledger for Nowhere {
-    async fn record(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<Vec<Row>, String> {
+    async fn record(&self, _: DeviceIndex, row: Row) -> Result<Row, String> {
+        Ok(row)
+    }
+
+    async fn record_all(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<Vec<Row>, String> {
         Ok(rows.into_iter().map(|(_, row)| row).collect())
     }
 }

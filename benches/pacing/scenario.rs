@@ -250,6 +250,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         new("b-120", "as b, a job of 120 s", 50.0)
             .from(10.0)
             .short(),
+        new("c-120", "as c, a job of 120 s", 500.0).short(),
         new("d-120", "as d, a job of 120 s", 50.0)
             .upto(50.0)
             .short()

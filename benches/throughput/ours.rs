@@ -121,14 +121,17 @@ struct Book {
 }
 
 impl Ledger for Book {
-    async fn record(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<Vec<Row>, String> {
-        let (devices, rows): (Vec<DeviceIndex>, Vec<Row>) = rows.into_iter().unzip();
-        let outcomes = self.recorder.record_all(rows).await;
-        let mut recorded = Vec::with_capacity(outcomes.len());
-        for (index, outcome) in devices.into_iter().zip(outcomes) {
-            let (row, place) = outcome.map_err(|error| error.to_string())?;
-            locked(&self.roster).record(index, row.status, place);
-            recorded.push(row);
+    async fn record(&self, device: DeviceIndex, row: Row) -> Result<Row, String> {
+        let recorded = self.recorder.record(row).await;
+        let (row, place) = recorded.map_err(|error| error.to_string())?;
+        locked(&self.roster).record(device, row.status, place);
+        Ok(row)
+    }
+
+    async fn record_all(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<Vec<Row>, String> {
+        let mut recorded = Vec::with_capacity(rows.len());
+        for (device, row) in rows {
+            recorded.push(self.record(device, row).await?);
         }
         Ok(recorded)
     }

@@ -1,6 +1,7 @@
 //! The channels that exist before a run creates any: listed once, believed for a minute.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -108,7 +109,10 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 () = self.shared.stop.given() => return Err(NoPage::Stopped),
             };
             let answer = self
-                .ask(crate::service::Operation::List, self.service.list(request))
+                .ask(
+                    crate::service::Operation::List,
+                    pin!(self.service.list(request)),
+                )
                 .await;
             pace(&self.lists, permit, &answer);
             let failure = match answer.result {
@@ -186,7 +190,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 let job = Job::new(*index, device.clone());
                 Some((*index, self.adopted(&job, channel)))
             });
-            self.shared.record(rows.collect()).await;
+            self.shared.record_all(rows.collect()).await;
         }
     }
 }

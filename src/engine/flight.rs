@@ -1,6 +1,8 @@
 //! One attempt for one device, from leave to send it to what follows from its answer. What is asked when an outcome is
 //! open is in `settle`, what follows from silence in `outage`.
 
+use std::pin::{Pin, pin};
+
 use tokio::time::Instant;
 
 use super::Ledger;
@@ -14,7 +16,7 @@ use crate::service::{Answer, Failure, FailureKind, Operation, Service};
 
 impl<S: Service, L: Ledger> Lane<S, L> {
     /// Makes one attempt.
-    pub(super) async fn fly(&self, job: Job, admission: Admission) -> Landing {
+    pub(super) async fn fly(&self, job: Box<Job>, admission: Admission) -> Landing {
         if self.is_over() {
             return Landing::Ready(job);
         }
@@ -24,13 +26,13 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         }
     }
 
-    async fn create(&self, mut job: Job, admission: Admission) -> Landing {
+    async fn create(&self, mut job: Box<Job>, admission: Admission) -> Landing {
         job.attempts += 1;
         job.started.get_or_insert_with(|| self.shared.clock.now());
         let begun = Instant::now();
         let generation = self.service.credentials_generation();
         let answer = self
-            .ask(Operation::Create, self.service.create(&job.device))
+            .ask(Operation::Create, pin!(self.service.create(&job.device)))
             .await;
         pace(&self.creates, admission.permit, &answer);
         // The worker is free: what follows is not the service's time.
@@ -43,7 +45,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 self.shared.check_account(arn.parts().account);
                 let now = self.shared.clock.now();
                 let row = job.succeeded(Status::Created, arn, answer.request_id, now);
-                return self.finish(job, row).await;
+                return self.finish(&job, row).await;
             }
             Err(failure) => failure,
         };
@@ -61,7 +63,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         self.after_create(job, failure).await
     }
 
-    async fn after_create(&self, mut job: Job, failure: Failure) -> Landing {
+    async fn after_create(&self, mut job: Box<Job>, failure: Failure) -> Landing {
         if failure.kind == FailureKind::AccountFull {
             self.account_full(failure.clone());
         }
@@ -75,18 +77,18 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             }
             AfterCreate::Fail => {
                 let row = self.given_up(&job);
-                self.finish(job, row).await
+                self.finish(&job, row).await
             }
         }
     }
 
     /// Fetches new credentials; the device is tried again, or the run stops and the device has no row.
-    pub(super) async fn renew(&self, job: Job, generation: u64, failure: &Failure) -> Landing {
+    pub(super) async fn renew(&self, job: Box<Job>, generation: u64, failure: &Failure) -> Landing {
         self.reload_credentials(generation, failure).await;
         Landing::Ready(job)
     }
 
-    pub(super) fn later(&self, job: Job, failure: &Failure) -> Landing {
+    pub(super) fn later(&self, job: Box<Job>, failure: &Failure) -> Landing {
         let wait = self.wait_after(job.history.tries.max(job.history.asks));
         self.shared.tell(&Event::Retried {
             device_id: &job.device.id,
@@ -97,8 +99,8 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         Landing::Later(job, wait)
     }
 
-    pub(super) async fn finish(&self, job: Job, row: Row) -> Landing {
-        self.shared.record(vec![(job.index, row)]).await;
+    pub(super) async fn finish(&self, job: &Job, row: Row) -> Landing {
+        self.shared.record(job.index, row).await;
         Landing::Done
     }
 
@@ -130,11 +132,12 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         }
     }
 
-    /// Makes one request and learns what its answer says of the link, the clock and the credentials.
+    /// Makes one request and learns what its answer says of the link, the clock and the credentials. It is pinned where
+    /// it is made: the SDK's futures are many kilobytes, too many to hand on.
     pub(super) async fn ask<T>(
         &self,
         operation: Operation,
-        request: impl Future<Output = Answer<T>>,
+        request: Pin<&mut impl Future<Output = Answer<T>>>,
     ) -> Answer<T> {
         let generation = self.service.credentials_generation();
         let sent = Event::Sent {

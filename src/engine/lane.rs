@@ -11,6 +11,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::census::Census;
+use super::crew::Crew;
 use super::job::{Job, Phase};
 use super::link::Link;
 use super::shared::Shared;
@@ -184,16 +185,16 @@ pub(super) enum Landing {
     /// The device has its row.
     Done,
     /// Another attempt, as soon as it is admitted.
-    Ready(Job),
+    Ready(Box<Job>),
     /// Another attempt after a wait.
-    Later(Job, Duration),
+    Later(Box<Job>, Duration),
 }
 
 /// The devices that have been tried and are to be tried again.
 #[derive(Debug, Default)]
 struct Waiting {
-    creates: VecDeque<Job>,
-    settles: VecDeque<Job>,
+    creates: VecDeque<Box<Job>>,
+    settles: VecDeque<Box<Job>>,
     later: BinaryHeap<Reverse<Later>>,
     sequence: u64,
 }
@@ -227,19 +228,19 @@ impl Waiting {
         self.creates.len() + self.settles.len() + self.later.len()
     }
 
-    fn ready(&mut self, job: Job) {
+    fn ready(&mut self, job: Box<Job>) {
         match job.phase {
             Phase::Create => self.creates.push_back(job),
             Phase::Settle => self.settles.push_back(job),
         }
     }
 
-    fn later(&mut self, job: Job, wait: Duration) {
+    fn later(&mut self, job: Box<Job>, wait: Duration) {
         self.sequence += 1;
         self.later.push(Reverse(Later {
             due: Instant::now() + wait,
             sequence: self.sequence,
-            job: Box::new(job),
+            job,
         }));
     }
 
@@ -250,13 +251,13 @@ impl Waiting {
     fn promote(&mut self, now: Instant) {
         while self.next_due().is_some_and(|due| due <= now) {
             if let Some(Reverse(later)) = self.later.pop() {
-                self.ready(*later.job);
+                self.ready(later.job);
             }
         }
     }
 
-    fn into_jobs(self) -> impl Iterator<Item = Job> {
-        let later = self.later.into_iter().map(|Reverse(later)| *later.job);
+    fn into_jobs(self) -> impl Iterator<Item = Box<Job>> {
+        let later = self.later.into_iter().map(|Reverse(later)| later.job);
         self.creates.into_iter().chain(self.settles).chain(later)
     }
 }
@@ -276,7 +277,7 @@ pub(super) async fn run<S: Service, L: Ledger, W: Work>(
     let mut loop_ = Loop {
         lane: Arc::clone(&lane),
         census,
-        flights: JoinSet::new(),
+        crew: Crew::new(Arc::clone(&lane)),
         waiting: Waiting::default(),
         fresh: None,
         exhausted: false,
@@ -293,10 +294,10 @@ pub(super) async fn run<S: Service, L: Ledger, W: Work>(
 struct Loop<S, L> {
     lane: Arc<Lane<S, L>>,
     census: Census,
-    flights: JoinSet<Landing>,
+    crew: Crew<S, L>,
     waiting: Waiting,
     /// The next device that has not been tried.
-    fresh: Option<Job>,
+    fresh: Option<Box<Job>>,
     exhausted: bool,
     /// The workers that this lane may hold at once.
     share: Arc<Semaphore>,
@@ -311,19 +312,19 @@ impl<S: Service, L: Ledger> Loop<S, L> {
             self.waiting.promote(Instant::now());
             let wants_create = !self.waiting.creates.is_empty() || self.fresh.is_some();
             let wants_settle = !self.waiting.settles.is_empty();
-            if !wants_create && self.exhausted && self.flights.is_empty() && self.waiting.len() == 0
+            if !wants_create && self.exhausted && self.crew.flying() == 0 && self.waiting.len() == 0
             {
                 break;
             }
             let due = self.waiting.next_due();
             let wants_fresh =
                 self.fresh.is_none() && !self.exhausted && self.waiting.len() < MOST_WAITING;
-            let has_room = self.flights.len() < self.most_flights;
+            let has_room = self.crew.flying() < self.most_flights;
             tokio::select! {
                 biased;
                 // Ends the loop, so it is not asked again.
                 () = &mut stopped => {}
-                Some(landed) = self.flights.join_next() => self.land(landed),
+                Some(landed) = self.crew.landed() => self.land(landed),
                 device = work.next(), if wants_fresh => self.take_fresh(device),
                 () = until(due), if due.is_some() => {}
                 // Each waits for a limiter of its own, so neither holds back the other; what is unknown goes first.
@@ -344,7 +345,7 @@ impl<S: Service, L: Ledger> Loop<S, L> {
             self.exhausted = true;
             return;
         };
-        let mut job = Job::new(index, device);
+        let mut job = Box::new(Job::new(index, device));
         if self.census.has(job.device.channel_name.as_str()) {
             // It was listed when the run began; only Describe says whether it is still there.
             job.phase = Phase::Settle;
@@ -354,11 +355,9 @@ impl<S: Service, L: Ledger> Loop<S, L> {
         }
     }
 
-    fn take_off(&mut self, job: Option<Job>, admission: Admission) {
+    fn take_off(&mut self, job: Option<Box<Job>>, admission: Admission) {
         if let Some(job) = job {
-            let lane = Arc::clone(&self.lane);
-            self.flights
-                .spawn(async move { lane.fly(job, admission).await });
+            self.crew.take_off(job, admission);
         }
     }
 
@@ -372,19 +371,17 @@ impl<S: Service, L: Ledger> Loop<S, L> {
 
     /// The lane makes no new creates: what is in flight finishes, and devices whose outcome is open are settled.
     async fn wind_up(&mut self) {
-        while let Some(landed) = self.flights.join_next().await {
+        while let Some(landed) = self.crew.landed().await {
             self.land(landed);
         }
         let waiting = std::mem::take(&mut self.waiting);
-        for job in waiting.into_jobs().filter(Job::was_tried) {
+        let mut conclusions = JoinSet::new();
+        for job in waiting.into_jobs().filter(|job| job.was_tried()) {
             let lane = Arc::clone(&self.lane);
-            self.flights.spawn(async move {
-                lane.conclude(job).await;
-                Landing::Done
-            });
+            conclusions.spawn(async move { lane.conclude(job).await });
         }
-        while let Some(landed) = self.flights.join_next().await {
-            self.land(landed);
+        while let Some(concluded) = conclusions.join_next().await {
+            self.lane.shared.survive(concluded);
         }
     }
 }

@@ -14,6 +14,7 @@
 
 mod census;
 mod credentials;
+mod crew;
 mod flight;
 mod job;
 mod lane;
@@ -82,9 +83,16 @@ pub struct Settings {
 
 /// Where rows go.
 pub trait Ledger: Send + Sync + 'static {
-    /// Writes rows, each a device's last one, and gives them back once they are on disk. The error is the message for
-    /// the person; the run stops with it.
+    /// Writes a device's last row and gives it back once it is on disk. The error is the message for the person; the
+    /// run stops with it.
     fn record(
+        &self,
+        device: DeviceIndex,
+        row: Row,
+    ) -> impl Future<Output = Result<Row, String>> + Send;
+
+    /// The same for many devices.
+    fn record_all(
         &self,
         rows: Vec<(DeviceIndex, Row)>,
     ) -> impl Future<Output = Result<Vec<Row>, String>> + Send;

@@ -1,5 +1,6 @@
 //! No answer: whether it is one device's bad luck, or nobody gets any and the lane pauses and probes.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -74,7 +75,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 break;
             };
             let answer = self
-                .ask(Operation::Describe, self.service.describe(name))
+                .ask(Operation::Describe, pin!(self.service.describe(name)))
                 .await;
             drop(worker);
             pace(&self.describes, permit, &answer);

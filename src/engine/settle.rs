@@ -1,5 +1,6 @@
 //! The truth about a device: whether its channel is there, whose it is, and what follows.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -19,7 +20,7 @@ use crate::service::{
 
 impl<S: Service, L: Ledger> Lane<S, L> {
     /// Asks whether the device's channel is there, and decides.
-    pub(super) async fn settle(&self, mut job: Job, admission: Admission) -> Landing {
+    pub(super) async fn settle(&self, mut job: Box<Job>, admission: Admission) -> Landing {
         let begun = Instant::now();
         let generation = self.service.credentials_generation();
         let permit = admission.permit;
@@ -58,11 +59,16 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             }
             _ => self.given_up(&job),
         };
-        self.finish(job, row).await
+        self.finish(&job, row).await
     }
 
     /// The truth could not be learnt this time.
-    async fn after_silence(&self, mut job: Job, failure: &Failure, generation: u64) -> Landing {
+    async fn after_silence(
+        &self,
+        mut job: Box<Job>,
+        failure: &Failure,
+        generation: u64,
+    ) -> Landing {
         let most = self.shared.settings.max_attempts;
         match after_settle(Truth::Unknown(failure.kind), &mut job.history, most) {
             AfterSettle::Reload => self.renew(job, generation, failure).await,
@@ -70,14 +76,14 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             AfterSettle::WaitAndAsk => self.later(job, failure),
             _ => {
                 let row = job.unknown(&failure.message, self.shared.clock.now());
-                self.finish(job, row).await
+                self.finish(&job, row).await
             }
         }
     }
 
     /// The last word on a device whose lane has stopped: no create, but the question whether its channel is there, as
     /// often as it takes and the grace allows.
-    pub(super) async fn conclude(&self, mut job: Job) {
+    pub(super) async fn conclude(&self, mut job: Box<Job>) {
         let row = loop {
             let generation = self.service.credentials_generation();
             let failure = match self.last_question(&job).await {
@@ -91,7 +97,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 break job.unknown(&failure.message, self.shared.clock.now());
             }
         };
-        self.shared.record(vec![(job.index, row)]).await;
+        self.shared.record(job.index, row).await;
     }
 
     async fn last_question(&self, job: &Job) -> Result<Option<Channel>, Failure> {
@@ -160,7 +166,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
     /// Whether the channel of this name is there: Describe says so, or the list where Describe is not allowed.
     async fn truth(&self, name: &ChannelName, permit: Permit) -> Result<Option<Channel>, Failure> {
         let answer = self
-            .ask(Operation::Describe, self.service.describe(name))
+            .ask(Operation::Describe, pin!(self.service.describe(name)))
             .await;
         pace(&self.describes, permit, &answer);
         self.judge(&answer);
@@ -180,7 +186,9 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         };
         loop {
             let permit = self.leave(&self.lists).await?;
-            let answer = self.ask(Operation::List, self.service.list(&request)).await;
+            let answer = self
+                .ask(Operation::List, pin!(self.service.list(&request)))
+                .await;
             pace(&self.lists, permit, &answer);
             self.judge(&answer);
             let page = answer.result?;

@@ -95,17 +95,28 @@ impl<L: Ledger> Shared<L> {
         self.listeners.tell(event);
     }
 
-    /// Puts rows on disk, then counts and shows them. If they cannot be written the run stops.
-    pub(super) async fn record(&self, rows: Vec<(DeviceIndex, Row)>) {
-        match self.ledger.record(rows).await {
+    /// Puts a row on disk, then counts and shows it. If it cannot be written the run stops.
+    pub(super) async fn record(&self, index: DeviceIndex, row: Row) {
+        let recorded = self.ledger.record(index, row).await;
+        self.recorded(recorded.as_ref().map(std::slice::from_ref));
+    }
+
+    /// The same for many rows.
+    pub(super) async fn record_all(&self, rows: Vec<(DeviceIndex, Row)>) {
+        let recorded = self.ledger.record_all(rows).await;
+        self.recorded(recorded.as_deref());
+    }
+
+    fn recorded(&self, recorded: Result<&[Row], &String>) {
+        match recorded {
             Ok(rows) => {
-                for row in &rows {
+                for row in rows {
                     self.count(row);
                     self.tell(&Event::Recorded { row });
                 }
             }
             Err(message) => {
-                self.stop.give(Stop::Results(message));
+                self.stop.give(Stop::Results(message.clone()));
             }
         }
     }

@@ -92,7 +92,17 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Ledger for FileLedger {
-    async fn record(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<Vec<Row>, String> {
+    async fn record(&self, device: DeviceIndex, row: Row) -> Result<Row, String> {
+        let recorded = self.recorder()?.record(row).await;
+        let (row, place) = recorded.map_err(|error| not_written(&error, &self.results))?;
+        lock(&self.roster).record(device, row.status, place);
+        if let Some(json) = &self.json {
+            json.print([json_stream::line(&row)]).await;
+        }
+        Ok(row)
+    }
+
+    async fn record_all(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<Vec<Row>, String> {
         let (devices, rows): (Vec<DeviceIndex>, Vec<Row>) = rows.into_iter().unzip();
         let outcomes = self.recorder()?.record_all(rows).await;
         let mut recorded = Vec::with_capacity(outcomes.len());

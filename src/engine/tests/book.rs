@@ -71,7 +71,12 @@ impl Book {
 }
 
 impl Ledger for Book {
-    async fn record(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<Vec<Row>, String> {
+    async fn record(&self, device: DeviceIndex, row: Row) -> Result<Row, String> {
+        let mut rows = self.record_all(vec![(device, row)]).await?;
+        Ok(rows.remove(0))
+    }
+
+    async fn record_all(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<Vec<Row>, String> {
         tokio::time::sleep(self.takes).await;
         let mut kept = self.rows.lock().unwrap();
         if self

@@ -1,6 +1,9 @@
 //! Appending: what is synced before what, group commit, and disks that refuse.
 
 use std::io;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::*;
 use crate::results::journal::JournalError;
@@ -61,7 +64,7 @@ fn a_repair_is_on_disk_before_anything_is_appended() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_single_row_is_written_and_synced_at_once() {
     let disk = TestDisk::default();
     let ((given_back, place), closed) = commit(&disk, |recorder| async move {
@@ -76,7 +79,7 @@ async fn a_single_row_is_written_and_synced_at_once() {
     assert_eq!(log[log.len() - 3..], ["length ", "write ", "sync "]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn rows_that_have_gathered_share_a_sync() {
     let disk = TestDisk::default();
     let rows: Vec<Row> = (0..100)
@@ -101,6 +104,40 @@ async fn rows_that_have_gathered_share_a_sync() {
     assert_eq!(syncs, 2, "one for the header, one for all rows");
 }
 
+#[tokio::test(start_paused = true)]
+async fn rows_that_come_in_quick_succession_share_a_sync() {
+    let disk = TestDisk::default();
+    let (_, closed) = commit(&disk, |recorder| async move {
+        let mut waiting = tokio::task::JoinSet::new();
+        for millis in [0, 1, 2, 4, 20, 21] {
+            let recorder = recorder.clone();
+            waiting.spawn(async move {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                let row = row(&format!("D{millis}"), Status::Created);
+                recorder.record(row).await.unwrap();
+                Instant::now()
+            });
+        }
+        drop(recorder);
+        let begun = Instant::now();
+        let mut took = Vec::new();
+        while let Some(at) = waiting.join_next().await {
+            took.push((at.unwrap() - begun).as_millis());
+        }
+        // The first of each burst is not kept waiting; those right behind it are, for up to five milliseconds.
+        assert_eq!(took, [0, 5, 5, 5, 20, 25]);
+    })
+    .await;
+    assert!(closed.failure.is_none());
+    let log = disk.take_log();
+    assert_eq!(
+        log.iter()
+            .filter(|operation| *operation == "write ")
+            .count(),
+        1 + 4
+    );
+}
+
 async fn recorder_all(
     recorder: crate::results::writer::Recorder,
     rows: Vec<Row>,
@@ -108,7 +145,7 @@ async fn recorder_all(
     recorder.record_all(rows).await
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_batch_outgrows_what_repair_may_cut_off() {
     let disk = TestDisk::default();
     let rows: Vec<Row> = (0..1_000)
@@ -131,7 +168,7 @@ async fn no_batch_outgrows_what_repair_may_cut_off() {
     assert!(largest > TORN_TAIL_BYTES / 2, "rows are committed together");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_row_that_nobody_waits_for_is_written_all_the_same() {
     let disk = TestDisk::default();
     let ((), closed) = commit(&disk, |recorder| async move {
@@ -147,7 +184,7 @@ async fn a_row_that_nobody_waits_for_is_written_all_the_same() {
     assert_eq!(closed.unclaimed[0].1.offset, HEADER.len() as u64);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_disk_that_refuses_costs_only_what_it_refused_and_that_is_told() {
     for operation in ["write", "sync"] {
         let disk = TestDisk::default();

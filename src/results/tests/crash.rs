@@ -68,7 +68,7 @@ async fn run(
     .is_ok()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_was_acknowledged_survives_a_crash_at_any_operation() {
     let mut crashes = 0;
     let mut repairs = 0;

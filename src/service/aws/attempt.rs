@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::error::Error;
 use std::future::Future;
+use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_kinesisvideo::config::RuntimeComponents;
@@ -42,15 +43,14 @@ tokio::task_local! {
 }
 
 /// Makes a request of a client whose HTTP client is [`Watched`], and says what was seen of it.
-pub(super) fn watched<T>(request: impl Future<Output = T>) -> impl Future<Output = (T, Seen)> {
-    // The SDK's future has many kilobytes, which as a part of the caller's would be copied from hand to hand. (As an
-    // argument of an async function it would be a part of that one's.)
-    let request = Box::pin(request);
-    let noting = async move {
+///
+/// The SDK's futures have many kilobytes: pin one where it is made, and hand over the pin.
+pub(super) async fn watched<T>(request: Pin<&mut impl Future<Output = T>>) -> (T, Seen) {
+    let noting = async {
         let outcome = request.await;
         (outcome, SEEN.with(RefCell::take))
     };
-    SEEN.scope(RefCell::default(), noting)
+    SEEN.scope(RefCell::default(), noting).await
 }
 
 /// Notes something of the request under way; of others, as those of the credential providers, nobody wants to know.

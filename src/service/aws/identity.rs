@@ -1,5 +1,6 @@
 //! Who the credentials say we are, and why they may not.
 
+use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_sts::config::Builder;
@@ -54,7 +55,7 @@ impl Connection {
     ) -> Result<Identity, ConfigError> {
         let config = source.sts(region).http_client(Watched(self.0.http.clone()));
         let client = aws_sdk_sts::Client::from_conf(config.build());
-        let (sent, seen) = watched(client.get_caller_identity().send()).await;
+        let (sent, seen) = watched(pin!(client.get_caller_identity().send())).await;
         match sent {
             Ok(output) => read(&output)
                 .map_err(|reason| ConfigError::Unreachable(seen.reply(b"").unreadable(&reason))),

@@ -1,0 +1,91 @@
+//! The tasks that make attempts: each flies one job after another. Knows which of them are free, not what a job needs.
+//!
+//! A task for each attempt would be shorter. But an attempt's future holds the SDK's, of many kilobytes, and to allocate
+//! that anew for each device costs more than all else the engine does for it.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+
+use super::Ledger;
+use super::job::Job;
+use super::lane::{Admission, Landing, Lane};
+use crate::service::Service;
+
+/// A job that may go.
+type Assignment = (Box<Job>, Admission);
+/// Where a task takes its jobs from, one at a time.
+type Inbox = mpsc::Sender<Assignment>;
+
+/// As many tasks as were ever busy at once. They end with this.
+#[derive(Debug)]
+pub(super) struct Crew<S, L> {
+    lane: Arc<Lane<S, L>>,
+    tasks: JoinSet<()>,
+    /// The tasks without a job: the last that landed goes first, since its memory is the warmest.
+    free: Vec<Inbox>,
+    landings: mpsc::UnboundedReceiver<(Landing, Inbox)>,
+    report: mpsc::UnboundedSender<(Landing, Inbox)>,
+    flying: usize,
+}
+
+impl<S: Service, L: Ledger> Crew<S, L> {
+    pub(super) fn new(lane: Arc<Lane<S, L>>) -> Self {
+        let (report, landings) = mpsc::unbounded_channel();
+        Self {
+            lane,
+            tasks: JoinSet::new(),
+            free: Vec::new(),
+            landings,
+            report,
+            flying: 0,
+        }
+    }
+
+    /// Jobs that are under way.
+    pub(super) fn flying(&self) -> usize {
+        self.flying
+    }
+
+    /// Sends a job off.
+    pub(super) fn take_off(&mut self, job: Box<Job>, admission: Admission) {
+        self.flying += 1;
+        let inbox = self.free.pop().unwrap_or_else(|| self.engage());
+        // A free task waits at an empty inbox for as long as this crew is there.
+        let _taken = inbox.try_send((job, admission));
+    }
+
+    fn engage(&mut self) -> Inbox {
+        let (inbox, mut jobs) = mpsc::channel::<Assignment>(1);
+        let (lane, report) = (Arc::clone(&self.lane), self.report.clone());
+        let own = inbox.clone();
+        self.tasks.spawn(async move {
+            while let Some((job, admission)) = jobs.recv().await {
+                let landing = lane.fly(job, admission).await;
+                let _heard = report.send((landing, own.clone()));
+            }
+        });
+        inbox
+    }
+
+    /// What the next job to land ended in, or how its task broke; none where none is under way. Dropped before it
+    /// returns, it takes nothing.
+    pub(super) async fn landed(&mut self) -> Option<Result<Landing, JoinError>> {
+        if self.flying == 0 {
+            return None;
+        }
+        let landed = tokio::select! {
+            biased;
+            Some((landing, inbox)) = self.landings.recv() => {
+                self.free.push(inbox);
+                Ok(landing)
+            }
+            // A task ends by itself only where it breaks, and its job with it.
+            Some(Err(broken)) = self.tasks.join_next() => Err(broken),
+            else => return None,
+        };
+        self.flying -= 1;
+        Some(landed)
+    }
+}
