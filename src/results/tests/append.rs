@@ -107,7 +107,7 @@ async fn rows_that_have_gathered_share_a_sync() {
 #[tokio::test(start_paused = true)]
 async fn rows_that_come_in_quick_succession_share_a_sync() {
     let disk = TestDisk::default();
-    let (_, closed) = commit(&disk, |recorder| async move {
+    let ((), closed) = commit(&disk, |recorder| async move {
         let mut waiting = tokio::task::JoinSet::new();
         for millis in [0, 1, 2, 4, 20, 21] {
             let recorder = recorder.clone();
