@@ -5,7 +5,7 @@
 
 The simulation's table comes in at standard input; each scenario is run for two minutes (a: until its 1,500 devices are
 done) and its figures stand beside the simulation's. With FOLDER, what was granted and throttled in each second is left
-there as CSV, and b's rate over time as a chart, pace.svg. Needs Python 3.9 or later, nothing else; takes about 8 minutes.
+there as CSV, and e's rate over time as a chart, pace.svg. Needs Python 3.9 or later, nothing else; takes about 8 minutes.
 """
 
 import concurrent.futures
@@ -157,7 +157,7 @@ def simulated():
 def chart(run, path):
     """Granted in each second, and the quota, as an SVG that needs nothing else."""
     width, height, left, bottom = 720, 260, 46, 34
-    most = 1.15 * max(run["possible"])
+    most = 1.08 * max(run["possible"] + run["granted"])
     x = lambda second: left + second * (width - left - 8) / len(run["granted"])
     y = lambda rate: height - bottom - rate * (height - bottom - 8) / most
     points = lambda rates: " ".join(f"{x(second + 0.5):.1f},{y(rate):.1f}" for second, rate in enumerate(rates))
@@ -165,7 +165,7 @@ def chart(run, path):
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
     ]
-    for rate in range(0, int(most) + 1, 10):
+    for rate in range(0, int(most) + 1, 50 if most > 100 else 10):
         lines.append(f'<line x1="{left}" x2="{width - 8}" y1="{y(rate):.1f}" y2="{y(rate):.1f}" stroke="#dddddd"/>')
         lines.append(f'<text x="{left - 6}" y="{y(rate) + 4:.1f}" text-anchor="end" fill="#444444">{rate}</text>')
     for second in range(0, len(run["granted"]) + 1, 20):
@@ -173,7 +173,7 @@ def chart(run, path):
     lines += [
         f'<polyline points="{points(run["possible"])}" fill="none" stroke="#d55e00" stroke-dasharray="6 4"/>',
         f'<polyline points="{points(run["granted"])}" fill="none" stroke="#0072b2" stroke-width="1.6"/>',
-        f'<text x="{left + 8}" y="{y(max(run["possible"])) - 6:.1f}" fill="#d55e00">the quota, which the run does not know</text>',
+        f'<text x="{x(12):.1f}" y="{y(run["possible"][0]) - 12:.1f}" fill="#d55e00">the quota, which the run does not know</text>',
         f'<text x="{width - 14}" y="{height - bottom - 8}" text-anchor="end" fill="#0072b2">channels created a second</text>',
         "</svg>",
     ]
@@ -206,8 +206,9 @@ def main():
                 rows = csv.writer(file)
                 rows.writerow(["second", "possible", "granted"])
                 rows.writerows(zip(range(len(got["granted"])), got["possible"], got["granted"]))
-    if keep and "b" in measured:
-        chart(measured["b"], keep / "pace.svg")
+    if keep and "e" in measured:
+        chart(measured["e"], keep / "pace.svg")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,8 @@
 //! How well the pace is found and kept: the real engine, limiter and controller against the emulator's state, under a paused
 //! clock, beside a fixed rate and AIMD in the same simulation and beside the figures that the design was chosen by.
 //!
-//! `cargo bench --bench pacing [-- [short] [SEEDS] [SCENARIO …]]`: 20 seeds of every scenario; `short` is 2 seeds of a to f.
-//! `-- trace SCENARIO` prints one run second by second.
+//! `cargo bench --bench pacing [-- [short] [SEEDS] [SCENARIO …]]`: 20 seeds of every scenario; `short` is 2 seeds of a to f,
+//! `ours` leaves the others out. `-- trace SCENARIO` prints one run second by second.
 
 mod client;
 mod measure;
@@ -10,6 +10,7 @@ mod policy;
 mod scenario;
 mod world;
 
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -39,14 +40,21 @@ struct Asked {
     trace: bool,
 }
 
-fn main() {
-    let asked = asked();
-    if asked.trace {
-        asked.scenarios.iter().for_each(trace);
-        return;
+fn main() -> ExitCode {
+    match asked() {
+        Ok(asked) if asked.trace => asked.scenarios.iter().for_each(trace),
+        Ok(asked) => table(&asked),
+        Err(message) => {
+            eprintln!("error: {message}");
+            return ExitCode::from(2);
+        }
     }
+    ExitCode::SUCCESS
+}
+
+fn table(asked: &Asked) {
     let began = Instant::now();
-    let measured = run_all(&asked);
+    let measured = run_all(asked);
     println!(
         "Pace in simulation, {} seeds (1 to {0}) of each; median of the seeds, and how far they spread.",
         asked.seeds
@@ -67,7 +75,7 @@ fn main() {
     println!("\n{:.0} s", began.elapsed().as_secs_f64());
 }
 
-fn asked() -> Asked {
+fn asked() -> Result<Asked, String> {
     let mut asked = Asked {
         seeds: SEEDS,
         scenarios: Vec::new(),
@@ -83,20 +91,25 @@ fn asked() -> Asked {
             }
             "trace" => asked.trace = true,
             "ours" => asked.contenders = vec![Contender::Ours],
+            // Cargo's own.
+            "--bench" => {}
             word => {
                 if let Ok(seeds) = word.parse() {
                     asked.seeds = seeds;
+                } else if let Some(scenario) = all.iter().find(|s| s.key == word) {
+                    asked.scenarios.push(scenario.clone());
+                } else {
+                    return Err(format!(
+                        "'{word}' is neither a scenario's key, a number of seeds, 'short', 'ours' nor 'trace'"
+                    ));
                 }
-                asked
-                    .scenarios
-                    .extend(all.iter().filter(|s| s.key == word).cloned());
             }
         }
     }
     if asked.scenarios.is_empty() {
         asked.scenarios = all;
     }
-    asked
+    Ok(asked)
 }
 
 /// The figures of each scenario, contender and seed. Seeds are independent, so every core works through some.
@@ -168,6 +181,9 @@ fn print_row(scenario: &Scenario, measured: &[(Contender, Measured)]) {
     };
     let ours = |figure| of(Contender::Ours, figure);
     let others = |contender| {
+        if !measured.iter().any(|(who, _)| *who == contender) {
+            return "-".to_owned();
+        }
         format!(
             "{:.1} / {:.2} / {}",
             of(contender, |m| m.utilisation).median,

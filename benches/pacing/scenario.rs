@@ -250,12 +250,15 @@ pub(crate) fn all() -> Vec<Scenario> {
         new("b-120", "as b, a job of 120 s", 50.0)
             .from(10.0)
             .short(),
-        new("c-120", "as c, a job of 120 s", 500.0).short(),
+        new("c-120", "as c, from 10, a job of 120 s", 500.0)
+            .from(10.0)
+            .short(),
         new("d-120", "as d, a job of 120 s", 50.0)
             .upto(50.0)
             .short()
             .neighbour(),
-        new("e-120", "as e, a job of 120 s", 50.0)
+        new("e-120", "as e, from 10, a job of 120 s", 50.0)
+            .from(10.0)
             .short()
             .changed_to(200.0),
         new("f-120", "as f, a job of 120 s", 50.0)
