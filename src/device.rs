@@ -69,6 +69,12 @@ fn is_invisible(character: char) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelName(Box<str>);
 
+impl From<ChannelName> for Box<str> {
+    fn from(name: ChannelName) -> Self {
+        name.0
+    }
+}
+
 impl ChannelName {
     /// The longest name, in characters.
     pub const LONGEST: usize = 256;
@@ -273,6 +279,12 @@ fn check_tag_text(part: &str, text: &str) -> Result<(), Invalid> {
 /// An AWS Region's name, such as `eu-central-1`. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Region(Arc<str>);
+
+impl From<Region> for Arc<str> {
+    fn from(region: Region) -> Self {
+        region.0
+    }
+}
 
 impl Region {
     /// Validates the form of a Region's name (whether it exists is for the service to say).

@@ -10,8 +10,9 @@ use super::job::{Job, Phase};
 use super::lane::{Admission, Landing, Lane};
 use crate::event::Event;
 use crate::pace::limiter::{Limiter, Permit};
-use crate::results::record::{Row, Status};
+use crate::results::record::Row;
 use crate::retry::{AfterCreate, after_create};
+use crate::roster::DeviceIndex;
 use crate::service::{Answer, Failure, FailureKind, Operation, Service};
 
 impl<S: Service, L: Ledger> Lane<S, L> {
@@ -44,8 +45,9 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 // In another account than meant the run stops, but the channel exists: its row must say so.
                 self.shared.check_account(arn.parts().account);
                 let now = self.shared.clock.now();
-                let row = job.succeeded(Status::Created, arn, answer.request_id, now);
-                return self.finish(&job, row).await;
+                let index = job.index;
+                let row = job.created(arn, answer.request_id, now);
+                return self.finish(index, row).await;
             }
             Err(failure) => failure,
         };
@@ -77,7 +79,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             }
             AfterCreate::Fail => {
                 let row = self.given_up(&job);
-                self.finish(&job, row).await
+                self.finish(job.index, row).await
             }
         }
     }
@@ -99,8 +101,8 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         Landing::Later(job, wait)
     }
 
-    pub(super) async fn finish(&self, job: &Job, row: Row) -> Landing {
-        self.shared.record(job.index, row).await;
+    pub(super) async fn finish(&self, index: DeviceIndex, row: Row) -> Landing {
+        self.shared.record(index, row).await;
         Landing::Done
     }
 

@@ -58,6 +58,29 @@ impl Job {
             .is_none_or(|(failure, _)| failure.kind == FailureKind::Unreachable)
     }
 
+    /// The row of a device whose channel has just been made, which it becomes: thousands wait for their sync at a time, and
+    /// what they are made of is not copied.
+    pub(super) fn created(
+        self,
+        arn: ChannelArn,
+        request_id: Option<Box<str>>,
+        now: SystemTime,
+    ) -> Row {
+        Row {
+            device_id: self.device.id,
+            channel_name: self.device.channel_name.into(),
+            region: self.device.region.into(),
+            status: Status::Created,
+            channel_arn: Some(arn),
+            attempts: self.attempts,
+            started_at: Some(self.started.unwrap_or(now)),
+            finished_at: Some(now),
+            error_code: Box::default(),
+            error_message: Box::default(),
+            request_id: request_id.unwrap_or_default(),
+        }
+    }
+
     /// The row of a device that has its channel.
     pub(super) fn succeeded(
         &self,
@@ -120,7 +143,7 @@ impl Job {
         Row {
             device_id: self.device.id.clone(),
             channel_name: self.device.channel_name.as_str().into(),
-            region: self.device.region.as_str().into(),
+            region: self.device.region.clone().into(),
             status,
             channel_arn: None,
             attempts: self.attempts,

@@ -59,7 +59,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             }
             _ => self.given_up(&job),
         };
-        self.finish(&job, row).await
+        self.finish(job.index, row).await
     }
 
     /// The truth could not be learnt this time.
@@ -76,7 +76,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             AfterSettle::WaitAndAsk => self.later(job, failure),
             _ => {
                 let row = job.unknown(&failure.message, self.shared.clock.now());
-                self.finish(&job, row).await
+                self.finish(job.index, row).await
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::Write;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::device::ChannelArn;
@@ -78,7 +79,7 @@ pub struct Row {
     /// The channel's name.
     pub channel_name: Box<str>,
     /// The Region.
-    pub region: Box<str>,
+    pub region: Arc<str>,
     /// What became of the device.
     pub status: Status,
     /// The channel's ARN: always with `created` and `exists`.

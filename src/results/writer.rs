@@ -1,8 +1,8 @@
 //! Group commit: many tasks hand rows over, one writer puts them on disk.
 //!
 //! The writer takes what has gathered, writes it in one call, syncs, then acknowledges. A single row is committed at once;
-//! where rows come fast they gather for a few milliseconds, and on a slow disk for as long as it takes. It knows rows and the journal, not devices, and
-//! it spawns nothing: whoever owns the tasks runs [`Writer::run`].
+//! where rows come fast they gather for a few milliseconds, and on a slow disk for as long as it takes. It knows rows and
+//! the journal, not devices, and it spawns nothing: whoever owns the tasks runs [`Writer::run`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +18,8 @@ use super::record::{Place, Row, encode};
 /// Rows that may wait for the writer before those who hand over more must wait themselves.
 const WAITING_ROWS: usize = 1024;
 /// From the start of one commit to that of the next, at least. A sync costs a fast disk a tenth of a millisecond of
-/// processor time, as much as a whole request; at 200 rows a second and below nobody waits.
-const COMMIT_INTERVAL: Duration = Duration::from_millis(5);
+/// processor time, as much as a whole request; at 100 rows a second and below nobody waits.
+const COMMIT_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Why a row is not on disk. The row is among [`Closed::unsaved`].
 #[derive(Debug, Clone, thiserror::Error)]

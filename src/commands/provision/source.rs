@@ -131,7 +131,7 @@ impl InvalidLine {
         record::Row {
             device_id: self.device_id.clone(),
             channel_name: Box::default(),
-            region: Box::default(),
+            region: "".into(),
             status: Status::Invalid,
             channel_arn: None,
             attempts: 0,
