@@ -1,5 +1,6 @@
 //! The end of a run: what could not be saved, the results in order, the runs log's last line, the summary.
 
+use std::path::Path;
 use std::sync::PoisonError;
 
 use tracing::{error, info, warn};
@@ -7,6 +8,7 @@ use tracing::{error, info, warn};
 use super::Run;
 use super::ledger::{not_written, unsaved};
 use super::work::SharedRoster;
+use crate::device::AccountId;
 use crate::engine::Stop;
 use crate::error::Error;
 use crate::results::asks::Asks;
@@ -128,6 +130,7 @@ impl Run {
         for line in unsaved(&closed) {
             error!("{line}");
         }
+        let results = closed.journal.path().to_owned();
         let mut roster =
             std::mem::take(&mut *books.roster.lock().unwrap_or_else(PoisonError::into_inner));
         // On disk, though nobody waited to hear of it.
@@ -144,6 +147,11 @@ impl Run {
             }
             None => finish(closed.journal, &roster, books.invalid),
         };
+        if let Err(Error::Stopped(Stop::WrongAccount { expected, found })) = &ended
+            && self.tally.counts().created > 0
+        {
+            error!("{}", made_elsewhere(&results, expected, found));
+        }
         let ended = ending(ended, kept);
         self.note_end(&ended);
         let lines = asks(&roster).map(RunsLine::Asks);
@@ -235,6 +243,16 @@ impl Run {
         }
         self.summary.exit_code
     }
+}
+
+/// What to do about channels that were made in another account before an answer showed whose it is.
+fn made_elsewhere(results: &Path, expected: &AccountId, found: &AccountId) -> String {
+    let file = results.display();
+    format!(
+        "{file} has rows of this run whose channel_arn names the account {found}: those channels exist there. Delete \
+         them in {found}, and delete their rows from {file} (a rerun is refused while they are in it); then the same \
+         command makes them in {expected}"
+    )
 }
 
 fn lane_line(lane: &LaneTotals) -> Lane {

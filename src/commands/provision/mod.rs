@@ -32,7 +32,7 @@ use crate::cli::ProvisionArgs;
 use crate::clock::WallClock;
 use crate::commands::environment;
 use crate::device::{AccountId, Region};
-use crate::engine::{self, Engine, Parts, Stop, StopSignal};
+use crate::engine::{self, Census, Engine, Parts, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::{Event, Listener, Listeners};
 use crate::logging::{self, Console};
@@ -324,6 +324,15 @@ impl Run {
             engine.take_census().await;
             self.check_census(args, &engine)?;
         }
+        if ready.target.is_identified() {
+            let flag = args.service.account.as_ref();
+            ready.target.check_guard(flag, engine.account_is_shown())?;
+        }
+        let was_listed = |census: Option<&Census>| census.is_some_and(|census| census.total > 0);
+        if !engine.censuses().any(|(_, census, _)| was_listed(census)) {
+            // Neither an identity nor an ARN has said whose account this is, or the Region will say it later.
+            ready.target.check_guard(args.service.account.as_ref())?;
+        }
 
         // From here on the files are written.
         let prepared = writer.prepare();
@@ -491,6 +500,7 @@ impl Journey {
             limit: args.input.limit,
             expect: args.input.expect,
             account: self.account.clone(),
+            guard: args.service.account.clone(),
             ledger: Arc::clone(&self.ledger),
             listeners: self.listeners.clone(),
             stop: self.stop.clone(),

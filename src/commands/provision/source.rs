@@ -190,6 +190,8 @@ pub(super) struct StreamReader {
     pub(super) expect: Option<u64>,
     /// The account that this run must be of, where one was expected or found.
     pub(super) account: Option<AccountId>,
+    /// `--account`.
+    pub(super) guard: Option<AccountId>,
     pub(super) ledger: Arc<FileLedger>,
     pub(super) listeners: Listeners,
     pub(super) stop: StopSignal,
@@ -288,6 +290,7 @@ impl StreamReader {
             let identified = self.target.identify(region, &self.stop);
             self.runtime.block_on(identified)?;
             self.target.check_account(self.account.as_ref())?;
+            self.target.check_guard(self.guard.as_ref())?;
             target::introduce(&self.target, std::slice::from_ref(region));
         }
         let (sender, receiver) = mpsc::channel(STREAM_WAITING);
