@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::device::{AccountId, Region};
 use crate::service::Failure;
+use crate::service::classify::{CREDENTIALS_UNAVAILABLE, blames_the_clock};
 
 /// Why the run, or one Region's lane, stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,10 +163,16 @@ impl fmt::Display for Stop {
                  policy, for these channel names, and run again",
                 failure.code, failure.message
             ),
+            // Says by itself what to do.
+            Self::Credentials { failure } if &*failure.code == CREDENTIALS_UNAVAILABLE => {
+                f.write_str(&failure.message)
+            }
             Self::Credentials { failure } => write!(
                 f,
-                "the credentials were refused with {}: {}. Sign in again and repeat the command",
-                failure.code, failure.message
+                "the credentials were refused with {}: {}. {}",
+                failure.code,
+                failure.message.trim_end_matches('.'),
+                after_refusal(failure)
             ),
             Self::AccountFull { region, failure } => write!(
                 f,
@@ -190,6 +197,26 @@ impl fmt::Display for Stop {
             Self::NoIdentity(message) | Self::Results(message) | Self::Manifest(message) => {
                 f.write_str(message)
             }
+        }
+    }
+}
+
+/// What to do about refused credentials, wherever they come from.
+fn after_refusal(failure: &Failure) -> &'static str {
+    if blames_the_clock(failure) {
+        return "Check this computer's clock: AWS takes no signature that is more than five minutes off. Set it right \
+                and repeat the command";
+    }
+    match &*failure.code {
+        "SignatureDoesNotMatch" | "InvalidSignatureException" => {
+            "Check the secret access key and this computer's clock, then repeat the command"
+        }
+        "ExpiredToken" | "ExpiredTokenException" => {
+            "They have expired: get new ones where these came from (keys in the environment, or for SSO aws sso login), \
+             then repeat the command"
+        }
+        _ => {
+            "Check the credentials where they come from (environment, profile, SSO or role), then repeat the command"
         }
     }
 }
@@ -272,5 +299,48 @@ impl StopSignal {
 impl Default for StopSignal {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::FailureKind;
+
+    fn refused(code: &str, message: &str) -> String {
+        let failure = Failure {
+            kind: FailureKind::Credentials,
+            code: code.into(),
+            message: message.into(),
+            foreign: false,
+        };
+        Stop::Credentials { failure }.to_string()
+    }
+
+    #[test]
+    fn a_wrong_clock_is_not_taken_for_wrong_credentials() {
+        for (code, message) in [
+            ("RequestTimeTooSkewed", "The difference is too large."),
+            ("RequestExpired", "Request has expired."),
+            ("SignatureDoesNotMatch", "Signature not yet current: 2025"),
+            ("InvalidSignatureException", "Signature expired: 2025"),
+        ] {
+            let text = refused(code, message);
+            assert!(text.contains("Check this computer's clock"), "{text}");
+            assert!(!text.contains("sso"), "{text}");
+        }
+        let text = refused("SignatureDoesNotMatch", "It does not match.");
+        assert!(text.contains("does not match. Check the secret access key and"));
+        let text = refused("ExpiredTokenException", "Expired.");
+        assert!(
+            text.contains("get new ones where these came from"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_says_what_to_do_is_left_alone() {
+        let text = "the AWS sign-in has expired. Run: aws sso login";
+        assert_eq!(refused(CREDENTIALS_UNAVAILABLE, text), text);
     }
 }

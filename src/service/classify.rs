@@ -151,6 +151,16 @@ pub fn kind_of_code(code: &str) -> Option<FailureKind> {
     })
 }
 
+/// Whether a refusal is the clock's fault for certain: the signature is good, but from another time. (`SignatureDoesNotMatch`
+/// and `InvalidSignatureException` alone may as well mean a wrong key.)
+#[must_use]
+pub fn blames_the_clock(failure: &Failure) -> bool {
+    matches!(&*failure.code, "RequestTimeTooSkewed" | "RequestExpired")
+        || ["Signature expired", "Signature not yet current"]
+            .iter()
+            .any(|text| failure.message.contains(text))
+}
+
 /// What a status means when no known code says more.
 fn kind_of_status(status: u16) -> FailureKind {
     match status {
