@@ -198,11 +198,6 @@ impl<S: Service, L: Ledger, W: Work> Engine<S, L, W> {
         self.shared.account()
     }
 
-    /// Whether an answer has shown that the account is the one expected, or which it is.
-    pub fn account_is_shown(&self) -> bool {
-        self.shared.account_is_shown()
-    }
-
     /// Works until everything is done or the run is stopped, and every request in flight is finished and recorded.
     /// Regions may arrive while it runs; with `reconcile` each is listed first. Says why it ended early, if it did.
     pub async fn run(

@@ -56,8 +56,6 @@ pub(super) struct Shared<L> {
     ledger: Arc<L>,
     listeners: Listeners,
     account: Mutex<Option<AccountId>>,
-    /// Whether an answer has shown that this is the account.
-    account_is_shown: AtomicBool,
     denied: AtomicU32,
     failed: AtomicU64,
     finished: AtomicU64,
@@ -78,7 +76,6 @@ impl<L: Ledger> Shared<L> {
                 parts.settings.workers.clamp(1, Semaphore::MAX_PERMITS),
             )),
             account: Mutex::new(parts.settings.account.clone()),
-            account_is_shown: AtomicBool::new(false),
             settings: parts.settings,
             stop: parts.stop,
             clock: parts.clock,
@@ -170,22 +167,8 @@ impl<L: Ledger> Shared<L> {
         self.lock(&self.account).clone()
     }
 
-    /// Whether an answer has shown that the account is the one expected, or which it is.
-    pub(super) fn account_is_shown(&self) -> bool {
-        self.account_is_shown.load(Ordering::Relaxed)
-    }
-
     /// Compares an ARN's account with the one expected, or learns it. A difference stops the run.
     pub(super) fn check_account(&self, found: &str) -> bool {
-        let is_right = self.is_right_account(found);
-        // Written once, and only read ever after.
-        if is_right && !self.account_is_shown() {
-            self.account_is_shown.store(true, Ordering::Relaxed);
-        }
-        is_right
-    }
-
-    fn is_right_account(&self, found: &str) -> bool {
         let mut account = self.lock(&self.account);
         if account
             .as_ref()

@@ -324,10 +324,6 @@ impl Run {
             engine.take_census().await;
             self.check_census(args, &engine)?;
         }
-        if ready.target.is_identified() {
-            let flag = args.service.account.as_ref();
-            ready.target.check_guard(flag, engine.account_is_shown())?;
-        }
         let was_listed = |census: Option<&Census>| census.is_some_and(|census| census.total > 0);
         if !engine.censuses().any(|(_, census, _)| was_listed(census)) {
             // Neither an identity nor an ARN has said whose account this is, or the Region will say it later.

@@ -132,25 +132,6 @@ impl Target {
         Err(Error::refused("wrong-account", message))
     }
 
-    /// Refuses `--account` where nothing has shown whose account it is: neither who we are, nor a channel that was
-    /// listed. The first create would be the first to show it, and would have made its channel.
-    pub(super) fn check_guard(
-        &self,
-        flag: Option<&AccountId>,
-        is_shown: bool,
-    ) -> Result<(), Error> {
-        let Some(expected) = flag.filter(|_| !is_shown && self.account().is_none()) else {
-            return Ok(());
-        };
-        let endpoint = self.url().unwrap_or("AWS");
-        let message = format!(
-            "--account {expected} cannot be checked: {endpoint} does not say who the caller is (GetCallerIdentity), and \
-             no channel was listed whose ARN shows the account; nothing was created. Check the endpoint, or leave \
-             --account out where any account that answers there is meant"
-        );
-        Err(Error::refused("wrong-account", message))
-    }
-
     /// Refuses the emulator's results at AWS, and AWS's at the emulator.
     pub(super) fn check_kind(
         &self,
