@@ -30,6 +30,8 @@ pub struct Summary {
     pub manifest: Option<PathBuf>,
     /// The results file.
     pub results: Option<PathBuf>,
+    /// Whether there is one by now.
+    pub has_results: bool,
     /// The account, where it is known.
     pub account: Option<String>,
     /// The Regions of the batch.
@@ -102,7 +104,7 @@ impl Summary {
         if self.counts.creates.sent > 0 {
             lines.extend(self.pace().lines());
         }
-        if let Some(results) = &self.results {
+        if let Some(results) = self.results.as_ref().filter(|_| self.has_results) {
             lines.push(format!("  results: {}", results.display()));
         }
         if let Some(resume) = &self.resume {
@@ -309,6 +311,7 @@ mod tests {
             ceiling: Some(50.0),
             duration: Duration::from_millis(20_400),
             results: Some("devices.results.csv".into()),
+            has_results: true,
             ..Summary::default()
         };
         summary.counts.created = 998;

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::device::{AccountId, Region};
+use crate::figures;
 use crate::service::Failure;
 use crate::service::classify::{CREDENTIALS_UNAVAILABLE, blames_the_clock};
 
@@ -69,6 +70,13 @@ pub enum Stop {
         /// What the service said.
         failure: Failure,
     },
+    /// The same in several Regions.
+    RegionsFull {
+        /// The Regions.
+        regions: Vec<Region>,
+        /// What the service said in the first.
+        failure: Failure,
+    },
     /// More devices failed than `--max-failures` allows.
     TooManyFailures {
         /// How many failed.
@@ -103,12 +111,28 @@ impl Stop {
             Self::Throttled { .. } => "throttled",
             Self::Denied { .. } => "access-denied",
             Self::Credentials { .. } => "credentials",
-            Self::AccountFull { .. } => "account-full",
+            Self::AccountFull { .. } | Self::RegionsFull { .. } => "account-full",
             Self::TooManyFailures { .. } => "too-many-failures",
             Self::WrongAccount { .. } => "wrong-account",
             Self::Results(_) => "results-not-written",
             Self::Manifest(_) => "manifest-damaged",
             Self::Internal(_) => "internal",
+        }
+    }
+
+    /// This cause, and that of another Region where both can be said at once.
+    pub(super) fn with(self, other: Self) -> Self {
+        let (mut regions, failure) = match self {
+            Self::AccountFull { region, failure } => (vec![region], failure),
+            Self::RegionsFull { regions, failure } => (regions, failure),
+            first => return first,
+        };
+        match other {
+            Self::AccountFull { region, .. } => {
+                regions.push(region);
+                Self::RegionsFull { regions, failure }
+            }
+            _ => Self::RegionsFull { regions, failure },
         }
     }
 
@@ -174,15 +198,16 @@ impl fmt::Display for Stop {
                 failure.message.trim_end_matches('.'),
                 after_refusal(failure)
             ),
-            Self::AccountFull { region, failure } => write!(
-                f,
-                "the account has reached its channel limit in {region} ({}: {}). Delete unused channels or ask AWS \
-                 support for a higher limit, and run again",
-                failure.code, failure.message
-            ),
+            Self::AccountFull { region, failure } => full(f, region.as_str(), failure),
+            Self::RegionsFull { regions, failure } => {
+                let mut names: Vec<&str> = regions.iter().map(Region::as_str).collect();
+                names.sort_unstable();
+                full(f, &names.join(", "), failure)
+            }
             Self::TooManyFailures { failed, limit } => write!(
                 f,
-                "{failed} devices failed, more than --max-failures {limit} allows"
+                "{} failed, more than --max-failures {limit} allows",
+                figures::count(*failed, "device")
             ),
             Self::WrongAccount { expected, found } => write!(
                 f,
@@ -199,6 +224,15 @@ impl fmt::Display for Stop {
             }
         }
     }
+}
+
+fn full(f: &mut fmt::Formatter<'_>, regions: &str, failure: &Failure) -> fmt::Result {
+    write!(
+        f,
+        "the account has reached its channel limit in {regions} ({}: {}). Delete unused channels or ask AWS support for \
+         a higher limit, and run again",
+        failure.code, failure.message
+    )
 }
 
 /// What to do about refused credentials, wherever they come from.

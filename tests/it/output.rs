@@ -326,7 +326,7 @@ fn verbose_shows_each_retry() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     let done = bench.provision(cloud.url()).args(&["-vv"]).run().exits(0);
-    done.says("'CAM-0001' created");
+    done.says("'CAM-0001' created arn:aws:kinesisvideo:");
 }
 
 #[test]

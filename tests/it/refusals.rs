@@ -342,6 +342,21 @@ fn standard_input_needs_a_results_file_and_is_none() {
     refused(&bench, &cloud, call, &["--strict"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_manifest_that_is_a_pipe_needs_a_results_file() {
+    let bench = Bench::new();
+    let cloud = Cloud::new();
+    let pipe = || {
+        bench
+            .provision_file("/dev/stdin", cloud.url())
+            .input("device_id\nA\n")
+    };
+    refused(&bench, &cloud, pipe(), &["/dev/stdin", "--results FILE"]);
+    pipe().args(&["-o", "d.results.csv"]).run().exits(0);
+    assert_eq!(bench.statuses(), ["A created"]);
+}
+
 #[test]
 fn results_are_never_written_over_the_manifest() {
     let bench = Bench::of(1);

@@ -217,7 +217,7 @@ fn what_finished_devices_ask_for_now_is_said_by_every_run() {
             .args(&["--limit", "1"])
             .run()
             .exits(code)
-            .says("1 finished devices now ask");
+            .says("1 finished device now asks");
     }
     assert_eq!(
         bench.json_lines("d.results.runs.jsonl").last().unwrap()["changed"],

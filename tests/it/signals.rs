@@ -87,6 +87,26 @@ fn a_terminated_run_loses_nothing() {
     interrupted("TERM", 143);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_whose_terminal_is_gone_loses_nothing() {
+    interrupted("HUP", 143);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_that_nohup_started_outlasts_its_terminal() {
+    let bench = Bench::of(40);
+    let cloud = slow(50);
+    let mut running = paced(&bench, &cloud).ignoring_hangup().start();
+    for _ in 0..3 {
+        running.line();
+    }
+    running.signal("HUP");
+    running.wait().exits(0);
+    assert_eq!(bench.statuses().len(), 40);
+}
+
 #[test]
 fn a_second_signal_leaves_at_once() {
     for (first, second, code) in [("INT", "INT", 130), ("TERM", "INT", 143)] {

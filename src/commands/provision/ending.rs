@@ -219,6 +219,8 @@ impl Run {
     pub(super) fn conclude(mut self, ended: &Result<(), Error>) -> u8 {
         self.note_end(ended);
         let refused = self.summary.exit_code == 2;
+        let results = self.summary.results.as_deref();
+        self.summary.has_results = results.is_some_and(Path::exists);
         if self.summary.is_retryable() && !refused {
             self.summary.resume = Some(command_line());
         }

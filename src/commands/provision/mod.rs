@@ -35,6 +35,7 @@ use crate::device::{AccountId, Region};
 use crate::engine::{self, Census, Engine, Parts, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::{Event, Listener, Listeners};
+use crate::figures;
 use crate::logging::{self, Console};
 use crate::manifest::{Manifest, Options, Rows};
 use crate::plan::{Counts, Rules};
@@ -220,9 +221,12 @@ impl Run {
         self.summary.deleted = counts.deleted;
         self.changed = counts.changed;
         if counts.changed > 0 {
+            let (devices, ask) = match counts.changed {
+                1 => ("1 finished device".to_owned(), "asks"),
+                several => (format!("{several} finished devices"), "ask"),
+            };
             warn!(
-                "{} finished devices now ask for another TTL or other tags; their channels are left as they are",
-                counts.changed
+                "{devices} now {ask} for another TTL or other tags; finished channels are left as they are"
             );
         }
     }
@@ -537,13 +541,15 @@ fn check_plan(args: &ProvisionArgs, planned: &Planned) -> Result<(), Error> {
     } = planned.counts;
     if let Some(expected) = args.input.expect.filter(|expected| *expected != listed) {
         let message = format!(
-            "the manifest lists {listed} devices, but --expect {expected} was given; nothing was attempted"
+            "the manifest lists {}, but --expect {expected} was given; nothing was attempted",
+            figures::count(listed, "device")
         );
         return Err(Error::refused("unexpected-count", message));
     }
     if args.input.strict && invalid > 0 {
         let message = format!(
-            "{invalid} rows of the manifest are invalid and --strict was given; nothing was attempted"
+            "the manifest has {} and --strict was given; nothing was attempted",
+            figures::count(invalid, "invalid row")
         );
         return Err(Error::refused("invalid-rows", message));
     }

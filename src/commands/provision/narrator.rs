@@ -39,12 +39,17 @@ impl Listener for Narrator {
                 "the channel of {} was adopted with {difference}",
                 crate::device::shown(device_id)
             ),
-            Event::Recorded { row } => trace!(
-                "{} {} {}",
-                crate::device::shown(&row.device_id),
-                row.status.as_str(),
-                row.error_code
-            ),
+            Event::Recorded { row } => {
+                let device = crate::device::shown(&row.device_id);
+                let status = row.status.as_str();
+                match &row.channel_arn {
+                    Some(arn) => trace!("{device} {status} {arn}"),
+                    None => trace!(
+                        "{device} {status} {}: {}",
+                        row.error_code, row.error_message
+                    ),
+                }
+            }
             Event::LaneStarted { .. }
             | Event::LaneEnded { .. }
             | Event::Sent { .. }

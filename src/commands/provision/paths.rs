@@ -28,6 +28,13 @@ impl Paths {
         let manifest = (manifest.as_os_str() != STANDARD_INPUT).then(|| manifest.to_owned());
         let results = match (results, &manifest) {
             (Some(results), _) => results.to_owned(),
+            (None, Some(manifest)) if is_pipe(manifest) => {
+                let message = format!(
+                    "the manifest {} is a pipe or a device, so no results file can stand beside it: give --results FILE",
+                    manifest.display()
+                );
+                return Err(Error::refused("usage", message));
+            }
             (None, Some(manifest)) => beside(manifest, emulator),
             (None, None) => {
                 return Err(Error::refused(
@@ -77,6 +84,12 @@ impl Paths {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether this is there, and neither a file nor a folder: such as what a shell makes of `<(command)`.
+fn is_pipe(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|there| !there.is_file() && !there.is_dir())
 }
 
 /// Refuses a summary that would be written over the manifest, the results or their runs log.

@@ -1,4 +1,4 @@
-//! SIGINT, SIGTERM, Ctrl-C, a closed window: the first asks the run to stop, the second leaves at once.
+//! SIGINT, SIGTERM, SIGHUP, Ctrl-C, a closed window: the first asks the run to stop, the second leaves at once.
 
 use std::io;
 use std::sync::mpsc;
@@ -70,6 +70,8 @@ fn clear(console: Console) {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// The terminal is gone, such as that of a connection that broke.
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
@@ -79,15 +81,39 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: match is_hangup_ignored() {
+                Some(false) => Some(signal(SignalKind::hangup())?),
+                // To listen would undo what `nohup` has set.
+                Some(true) | None => None,
+            },
         })
     }
 
     async fn next(&mut self) -> Stop {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => Stop::Interrupted,
             _ = self.terminate.recv() => Stop::Terminated,
+            _ = hangup => Stop::Terminated,
         }
     }
+}
+
+/// Whether this process was started with SIGHUP ignored, as `nohup` does; none where the system does not say.
+#[cfg(unix)]
+fn is_hangup_ignored() -> Option<bool> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))?;
+    let ignored = u64::from_str_radix(ignored.trim(), 16).ok()?;
+    // SIGHUP is signal 1, the lowest bit.
+    Some(ignored & 1 == 1)
 }
 
 /// The signals, awaited from the beginning to the end: one that comes between two waits is not lost.

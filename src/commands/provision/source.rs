@@ -18,6 +18,7 @@ use crate::device::{AccountId, Device, LONGEST_DEVICE_ID, Region, shown};
 use crate::engine::{Arrival, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::Listeners;
+use crate::figures;
 use crate::manifest::{self, IdPattern, Layout, Manifest, ManifestError, Options, Row, Rows};
 use crate::plan::{Counts, Flaw, Planner, Rules, Verdict, WorkLists};
 use crate::results::record::{self, Status};
@@ -228,7 +229,8 @@ impl StreamReader {
         let is_whole = !self.stop.is_given() && !self.progress().limit_is_reached;
         match self.expect.filter(|expected| *expected != listed) {
             Some(expected) if is_whole => Err(damaged(&format!(
-                "standard input listed {listed} devices, but --expect {expected} was given"
+                "standard input listed {}, but --expect {expected} was given",
+                figures::count(listed, "device")
             ))),
             _ => Ok(()),
         }
