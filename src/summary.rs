@@ -232,11 +232,7 @@ impl Summary {
                 .open(file)?
                 .write_all(&text);
         }
-        // A link stays one.
-        let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-        let mut name = file.file_name().unwrap_or_default().to_owned();
-        name.push(".kvs-fleet-tmp");
-        let temporary = file.with_file_name(name);
+        let (file, temporary) = places(file);
         std::fs::write(&temporary, text)
             .and_then(|()| std::fs::rename(&temporary, &file))
             .inspect_err(|_| {
@@ -244,6 +240,29 @@ impl Summary {
                 let _ = std::fs::remove_file(&temporary);
             })
     }
+}
+
+/// Whether a summary can be written there, as far as that can be known before it is. Changes nothing.
+pub fn try_place(file: &Path) -> std::io::Result<()> {
+    match file.metadata() {
+        Ok(there) if there.is_dir() => Err(std::io::ErrorKind::IsADirectory.into()),
+        // To open a pipe is to wait for its reader.
+        Ok(there) if !there.is_file() => Ok(()),
+        _ => {
+            let (_, temporary) = places(file);
+            std::fs::write(&temporary, b"").and_then(|()| std::fs::remove_file(&temporary))
+        }
+    }
+}
+
+/// Where the summary stands in the end, and where it is written before that.
+fn places(file: &Path) -> (PathBuf, PathBuf) {
+    // A link stays one.
+    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".kvs-fleet-tmp");
+    let temporary = file.with_file_name(name);
+    (file, temporary)
 }
 
 #[derive(Serialize)]

@@ -246,7 +246,7 @@ fn after_refusal(failure: &Failure) -> &'static str {
             "Check the secret access key and this computer's clock, then repeat the command"
         }
         "ExpiredToken" | "ExpiredTokenException" => {
-            "They have expired: get new ones where these came from (keys in the environment, or for SSO aws sso login), \
+            "Get new ones where these came from (keys in the environment, or for SSO aws sso login), \
              then repeat the command"
         }
         _ => {
@@ -367,7 +367,7 @@ mod tests {
         assert!(text.contains("does not match. Check the secret access key and"));
         let text = refused("ExpiredTokenException", "Expired.");
         assert!(
-            text.contains("get new ones where these came from"),
+            text.contains("Get new ones where these came from"),
             "{text}"
         );
     }
