@@ -30,7 +30,6 @@ use tracing::{info, warn};
 
 use crate::cli::ProvisionArgs;
 use crate::clock::WallClock;
-use crate::commands::environment;
 use crate::device::{AccountId, Region};
 use crate::engine::{self, Census, Engine, Parts, Stop, StopSignal};
 use crate::error::Error;
@@ -72,13 +71,13 @@ const MAX_OFFLINE: std::time::Duration = std::time::Duration::from_mins(15);
 /// The engine over the AWS SDK and the results file.
 type ProvisionEngine = Engine<AwsService, FileLedger, LaneWork>;
 
-/// Runs the subcommand and says with which exit code it ended.
-pub async fn run(args: ProvisionArgs) -> u8 {
+/// Runs the subcommand and says with which exit code it ended. `warnings` are about the environment.
+pub async fn run(args: ProvisionArgs, warnings: &[String]) -> u8 {
     let output = &args.output;
     let colour = std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let console = logging::start(output.log_format, output.quiet, output.verbose, colour);
-    for warning in environment::unread() {
+    for warning in warnings {
         warn!("{warning}");
     }
     let mut run = Run {
