@@ -18,7 +18,7 @@ use crate::results::journal::Journal;
 use crate::results::record::{Status, timestamp};
 use crate::results::runs_line::{End, Lane, RunsLine};
 use crate::results::runs_log::RunsLog;
-use crate::results::writer::Closed;
+use crate::results::writer::{Closed, RecordError};
 use crate::roster::{DeviceIndex, Roster};
 use crate::tally::LaneTotals;
 
@@ -142,7 +142,7 @@ impl Run {
         // After a failed write the journal is left as it is: it is sound up to the last row that counted.
         let kept = match closed.failure {
             Some(failure) => {
-                let message = not_written(&failure, closed.journal.path());
+                let message = not_written(&RecordError::Journal(failure), closed.journal.path());
                 Err(Error::Stopped(Stop::Results(message)))
             }
             None => finish(closed.journal, &roster, books.invalid),
