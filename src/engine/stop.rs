@@ -95,6 +95,8 @@ pub enum Stop {
     Results(String),
     /// The manifest's stream broke.
     Manifest(String),
+    /// A stream did not list as many devices as were expected.
+    UnexpectedCount(String),
     /// Something in this program broke: what it said.
     Internal(String),
 }
@@ -116,6 +118,7 @@ impl Stop {
             Self::WrongAccount { .. } => "wrong-account",
             Self::Results(_) => "results-not-written",
             Self::Manifest(_) => "manifest-damaged",
+            Self::UnexpectedCount(_) => "unexpected-count",
             Self::Internal(_) => "internal",
         }
     }
@@ -219,9 +222,10 @@ impl fmt::Display for Stop {
                 "a defect of this program ended the run: {what}. What is recorded is sound, and a rerun goes on from \
                  it; please report the defect"
             ),
-            Self::NoIdentity(message) | Self::Results(message) | Self::Manifest(message) => {
-                f.write_str(message)
-            }
+            Self::NoIdentity(message)
+            | Self::Results(message)
+            | Self::Manifest(message)
+            | Self::UnexpectedCount(message) => f.write_str(message),
         }
     }
 }

@@ -24,6 +24,8 @@ use crate::tally::LaneTotals;
 
 /// What a run has besides its journal when it ends.
 pub(super) struct Books {
+    /// Whether there was a results file before the run.
+    pub(super) had_results: bool,
     pub(super) log: RunsLog<RealDisk>,
     pub(super) roster: SharedRoster,
     /// The rows of invalid lines, by their place in the manifest.
@@ -139,6 +141,15 @@ impl Run {
                 roster.record(index, row.status, *place);
             }
         }
+        let has_row = roster.iter().any(|index| roster.was_recorded_now(index));
+        if let Err(Error::Refused { .. }) = &ended
+            && !has_row
+        {
+            // Known only after the journal was made ready, as of a stream without a row.
+            drop(closed.journal);
+            let made = (!books.had_results).then_some(&*results);
+            return withdraw(made, &mut books.log).and(ended);
+        }
         // After a failed write the journal is left as it is: it is sound up to the last row that counted.
         let kept = match closed.failure {
             Some(failure) => {
@@ -245,6 +256,21 @@ impl Run {
         }
         self.summary.exit_code
     }
+}
+
+/// Leaves nothing of a run that had nothing to attempt: no results that it made, and no line in the log.
+fn withdraw(made: Option<&Path>, log: &mut RunsLog<RealDisk>) -> Result<(), Error> {
+    if let Some(results) = made {
+        std::fs::remove_file(results).map_err(|error| {
+            let file = results.display();
+            Error::refused(
+                "results",
+                format!("the empty results file {file} cannot be removed: {error}"),
+            )
+        })?;
+    }
+    log.take_back()
+        .map_err(|error| Error::refused("results", error.to_string()))
 }
 
 /// What to do about channels that were made in another account before an answer showed whose it is.

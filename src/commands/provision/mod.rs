@@ -131,6 +131,8 @@ struct Ready {
     log: RunsLog<RealDisk>,
     journal: Journal<RealDisk>,
     roster: Roster,
+    /// Whether there was a results file before.
+    had_results: bool,
     rules: Rules,
     /// The account of the results' ARNs, or `--account`.
     expected: Option<AccountId>,
@@ -189,6 +191,7 @@ impl Run {
         self.summary.emulator = target.is_emulator();
         self.summary.endpoint = target.url().map(str::to_owned);
         let options = source::options(&args.input, target.default_region())?;
+        let had_results = paths.results.exists();
         let (source, (log, history)) = open_files(&paths, options, &self.stop).await?;
         for warning in source.warnings() {
             warn!("{warning}");
@@ -209,6 +212,7 @@ impl Run {
             log,
             journal,
             roster,
+            had_results,
             rules,
             expected,
         })
@@ -376,6 +380,7 @@ impl Run {
             closed,
             ended,
             ending::Books {
+                had_results: ready.had_results,
                 log: ready.log,
                 roster: journey.roster,
                 invalid,

@@ -228,10 +228,10 @@ impl StreamReader {
     fn check_count(&self, listed: u64) -> Result<(), Error> {
         let is_whole = !self.stop.is_given() && !self.progress().limit_is_reached;
         match self.expect.filter(|expected| *expected != listed) {
-            Some(expected) if is_whole => Err(damaged(&format!(
-                "standard input listed {}, but --expect {expected} was given",
+            Some(expected) if is_whole => Err(Error::Stopped(Stop::UnexpectedCount(format!(
+                "standard input listed {}, but --expect {expected} was given; they have been worked on",
                 figures::count(listed, "device")
-            ))),
+            )))),
             _ => Ok(()),
         }
     }
@@ -240,7 +240,11 @@ impl StreamReader {
         let mut lanes: HashMap<Region, mpsc::Sender<(DeviceIndex, Device)>> = HashMap::new();
         let mut left = self.limit.unwrap_or(u64::MAX);
         while !self.stop.is_given() {
-            let Some(row) = self.rows.next().map_err(|error| damaged(&error))? else {
+            let row = self.rows.next().map_err(|error| match error {
+                error if error.is_without_rows() => error.into(),
+                error => damaged(&error),
+            })?;
+            let Some(row) = row else {
                 return Ok(());
             };
             let verdict = planner.judge(&mut lock(&self.roster), &row);
