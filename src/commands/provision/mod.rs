@@ -52,6 +52,7 @@ use history::History;
 use json_stream::JsonStream;
 use ledger::FileLedger;
 use paths::Paths;
+use signals::LastWords;
 use source::{InvalidLine, Planned, Source, StreamReader, Streamed};
 use target::Target;
 use work::{LaneWork, ListedWork, SharedRoster};
@@ -94,8 +95,13 @@ pub async fn run(args: ProvisionArgs, warnings: &[String]) -> u8 {
         json: None,
         changed: 0,
         limit_is_reached: false,
+        last_words: LastWords::default(),
     };
-    signals::listen(run.stop.clone(), run.console.clone());
+    signals::listen(
+        run.stop.clone(),
+        run.console.clone(),
+        run.last_words.clone(),
+    );
     run.listeners
         .add(Arc::clone(&run.tally) as Arc<dyn Listener>);
     run.listeners.add(Arc::new(narrator::Narrator));
@@ -121,6 +127,7 @@ struct Run {
     changed: u64,
     /// Whether `--limit` left devices to another run.
     limit_is_reached: bool,
+    last_words: LastWords,
 }
 
 /// Everything that is known when nothing has been sent or written yet.
@@ -177,6 +184,7 @@ impl Run {
         let paths = Paths::new(&args.manifest, results, emulator)?;
         self.summary.manifest = Some(args.manifest.clone());
         self.summary.results = Some(paths.results.clone());
+        self.leave_words(None);
         if args.input.strict && paths.manifest.is_none() {
             let message = "--strict needs the whole manifest before the first call, but standard input is read as it \
                            comes; give a file, or leave --strict out";
@@ -349,6 +357,8 @@ impl Run {
         );
         let logged = ready.log.append([start]);
         logged.map_err(|error| Error::refused("results", error.to_string()))?;
+        let log = Arc::new(Mutex::new(ready.log));
+        self.leave_words(Some(Arc::clone(&log)));
         let writer = tokio::spawn(writer.run());
         let journey = Journey {
             ledger,
@@ -381,7 +391,7 @@ impl Run {
             ended,
             ending::Books {
                 had_results: ready.had_results,
-                log: ready.log,
+                log,
                 roster: journey.roster,
                 invalid,
             },
