@@ -67,8 +67,6 @@ impl Summary {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self.exit_code {
-            // All that the stream listed has been worked on.
-            1 if self.reason == "unexpected-count" => self.remaining > 0,
             1 | 130 | 143 => true,
             3 => self.counts.failures() > 0,
             _ => false,

@@ -165,9 +165,6 @@ fn a_stream_with_fewer_devices_than_expected_says_so() {
         .says("listed 2 devices, but --expect 3");
     let summary = bench.json("s.json");
     assert_eq!(summary["reason"], "unexpected-count");
-    // They have their channels, and the same stream would say the same.
-    assert_eq!(summary["retryable"], false);
-    assert_eq!(bench.statuses().len(), 2);
 }
 
 #[test]
@@ -212,7 +209,8 @@ fn the_account_is_known_before_a_stream_without_a_region_makes_anything() {
         .says("222222222222")
         .says("111111111111");
     assert_eq!(sts.requests().len(), 1);
-    assert_eq!(bench.statuses(), [] as [&str; 0]);
+    assert!(!bench.has("d.results.csv"));
+    assert!(!bench.has("d.results.runs.jsonl"));
 }
 
 #[test]

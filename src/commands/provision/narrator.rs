@@ -3,6 +3,7 @@
 use tracing::{debug, info, trace, warn};
 
 use crate::event::{Event, Listener};
+use crate::results::record::Row;
 
 /// Tells the person what happens, as far as `-v` asks for it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,21 +40,24 @@ impl Listener for Narrator {
                 "the channel of {} was adopted with {difference}",
                 crate::device::shown(device_id)
             ),
-            Event::Recorded { row } => {
-                let device = crate::device::shown(&row.device_id);
-                let status = row.status.as_str();
-                match &row.channel_arn {
-                    Some(arn) => trace!("{device} {status} {arn}"),
-                    None => trace!(
-                        "{device} {status} {}: {}",
-                        row.error_code, row.error_message
-                    ),
-                }
-            }
+            Event::Recorded { row } => trace!(
+                "{} {} {}",
+                crate::device::shown(&row.device_id),
+                row.status.as_str(),
+                outcome(row)
+            ),
             Event::LaneStarted { .. }
             | Event::LaneEnded { .. }
             | Event::Sent { .. }
             | Event::Throttled { .. } => {}
         }
     }
+}
+
+/// What a row is there for: the ARN, or why there is none.
+fn outcome(row: &Row) -> String {
+    row.channel_arn.as_ref().map_or_else(
+        || format!("{}: {}", row.error_code, row.error_message),
+        ToString::to_string,
+    )
 }

@@ -229,7 +229,7 @@ impl StreamReader {
         let is_whole = !self.stop.is_given() && !self.progress().limit_is_reached;
         match self.expect.filter(|expected| *expected != listed) {
             Some(expected) if is_whole => Err(Error::Stopped(Stop::UnexpectedCount(format!(
-                "standard input listed {}, but --expect {expected} was given; they have been worked on",
+                "standard input listed {}, but --expect {expected} was given",
                 figures::count(listed, "device")
             )))),
             _ => Ok(()),
