@@ -65,10 +65,9 @@ impl Reply<'_> {
             return self.unreadable(&format!("the answer is not one of the service's{said}"));
         }
         let kind = match code.as_deref().and_then(kind_of_code) {
+            Some(kind @ (FailureKind::Throttled | FailureKind::Credentials)) => kind,
             // Whatever it blames, the server had trouble: what it says of the request is not final.
-            Some(kind) if self.status >= 500 && !kind.is_passing_refusal() => {
-                FailureKind::ServerError
-            }
+            Some(_) if self.status >= 500 => FailureKind::ServerError,
             Some(kind) => kind,
             None if (200..400).contains(&self.status) => {
                 return self.unreadable("the answer holds no result that can be read");

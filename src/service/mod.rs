@@ -87,12 +87,6 @@ impl FailureKind {
         )
     }
 
-    /// Whether the request was refused for a reason that is not its own, and that no other try of it cures.
-    #[must_use]
-    pub(crate) fn is_passing_refusal(self) -> bool {
-        matches!(self, Self::Throttled | Self::Credentials)
-    }
-
     /// Whether the request may have been carried out although it failed.
     #[must_use]
     pub fn is_ambiguous(self) -> bool {
