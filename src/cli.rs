@@ -9,10 +9,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{FalseyValueParser, PossibleValue};
+use clap::builder::{FalseyValueParser, PossibleValue, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{
+    Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+};
 
 use crate::commands::emulator::EmulatorArgs;
 use crate::device::{AccountId, MessageTtl, Region};
@@ -68,6 +70,9 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// What a person should know of variables that the command line overrules.
+    #[arg(skip)]
+    pub warnings: Vec<String>,
 }
 
 impl Cli {
@@ -79,9 +84,12 @@ impl Cli {
     fn from_arguments<T: Into<OsString> + Clone>(
         arguments: impl IntoIterator<Item = T>,
     ) -> Result<Self, clap::Error> {
-        let mut command = Self::command();
+        let mut command = Self::command().mut_subcommands(|command| command.mut_args(unless_empty));
         let matches = command.try_get_matches_from_mut(arguments)?;
         let mut cli = Self::from_arg_matches(&matches)?;
+        if let Some((_, matches)) = matches.subcommand() {
+            cli.warnings = cli.command.overrule(matches);
+        }
         if let Command::Provision(args) = &mut cli.command
             && let Some(matches) = matches.subcommand_matches("provision")
             && matches.value_source("tags") == Some(ValueSource::EnvVariable)
@@ -98,6 +106,16 @@ impl Cli {
             Some((flag, others)) => Err(conflict(&command, flag, &others)),
             None => Ok(cli),
         }
+    }
+}
+
+/// A variable that is empty is as good as none: who wants to be rid of one cannot always unset it.
+fn unless_empty(argument: Arg) -> Arg {
+    let variable = argument.get_env().and_then(std::env::var_os);
+    if variable.is_some_and(|value| value.is_empty()) {
+        argument.env(Resettable::Reset)
+    } else {
+        argument
     }
 }
 
@@ -126,6 +144,51 @@ fn conflict(command: &clap::Command, flag: &str, others: &[&str]) -> clap::Error
 }
 
 impl Command {
+    /// What the command line says wins over a variable that contradicts it: the flag that comes from there is taken as
+    /// not given. But what a variable keeps from AWS, no flag takes there. Says what was overruled.
+    fn overrule(&mut self, matches: &ArgMatches) -> Vec<String> {
+        let given = |flag: &str| matches.value_source(flag) == Some(ValueSource::CommandLine);
+        let set = |flag: &str| matches.value_source(flag) == Some(ValueSource::EnvVariable);
+        let mut overruled = Vec::new();
+        match self {
+            Self::Provision(args) => {
+                let (service, output) = (&mut args.service, &mut args.output);
+                if service.emulator && given("emulator") {
+                    if set("endpoint_url") && service.endpoint_url.take().is_some() {
+                        overruled.push(("KVS_FLEET_ENDPOINT_URL", "--emulator"));
+                    }
+                    if set("profile") && service.profile.take().is_some() {
+                        overruled.push(("KVS_FLEET_PROFILE", "--emulator"));
+                    }
+                }
+                if output.quiet && output.verbose > 0 {
+                    if given("verbose") && set("quiet") {
+                        output.quiet = false;
+                        overruled.push(("KVS_FLEET_QUIET", "--verbose"));
+                    } else if given("quiet") && set("verbose") {
+                        output.verbose = 0;
+                        overruled.push(("KVS_FLEET_VERBOSE", "--quiet"));
+                    }
+                }
+            }
+            Self::Emulator(args) => {
+                if args.window && args.burst.is_some() {
+                    if given("window") && set("burst") {
+                        args.burst = None;
+                        overruled.push(("KVS_FLEET_BURST", "--window"));
+                    } else if given("burst") && set("window") {
+                        args.window = false;
+                        overruled.push(("KVS_FLEET_WINDOW", "--burst"));
+                    }
+                }
+            }
+        }
+        let said = overruled.into_iter().map(|(variable, flag)| {
+            format!("{variable} in the environment is not used, since {flag} was given")
+        });
+        said.collect()
+    }
+
     /// A flag and those that it excludes. By what they say, not by whether they are given: a switch that the environment
     /// sets to `0` is off, and contradicts nothing.
     fn conflict(&self) -> Option<(&'static str, Vec<&'static str>)> {

@@ -41,7 +41,8 @@ pub const OWN: &[(&str, &str)] = &[
     ),
     (
         "ChannelExists",
-        "the channel was there already and --on-exists fail was given",
+        "the channel was there already and --on-exists fail was given; --on-exists adopt takes it, for example after a \
+         run that was killed",
     ),
     (
         "ChannelDeleting",

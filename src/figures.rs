@@ -26,6 +26,13 @@ pub fn about(per_second: f64) -> String {
     }
 }
 
+/// So many of something: `1 device`, `2 devices`.
+#[must_use]
+pub fn count(many: u64, one: &str) -> String {
+    let plural = if many == 1 { "" } else { "s" };
+    format!("{many} {one}{plural}")
+}
+
 /// A share from 0 to 1 as a percentage, to the hundredth. None at all is `0 %`, and hardly any is not none.
 #[must_use]
 pub fn percent(share: f64) -> String {

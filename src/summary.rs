@@ -30,6 +30,8 @@ pub struct Summary {
     pub manifest: Option<PathBuf>,
     /// The results file.
     pub results: Option<PathBuf>,
+    /// Whether there is one by now.
+    pub has_results: bool,
     /// The account, where it is known.
     pub account: Option<String>,
     /// The Regions of the batch.
@@ -102,7 +104,7 @@ impl Summary {
         if self.counts.creates.sent > 0 {
             lines.extend(self.pace().lines());
         }
-        if let Some(results) = &self.results {
+        if let Some(results) = self.results.as_ref().filter(|_| self.has_results) {
             lines.push(format!("  results: {}", results.display()));
         }
         if let Some(resume) = &self.resume {
@@ -230,11 +232,7 @@ impl Summary {
                 .open(file)?
                 .write_all(&text);
         }
-        // A link stays one.
-        let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-        let mut name = file.file_name().unwrap_or_default().to_owned();
-        name.push(".kvs-fleet-tmp");
-        let temporary = file.with_file_name(name);
+        let (file, temporary) = places(file);
         std::fs::write(&temporary, text)
             .and_then(|()| std::fs::rename(&temporary, &file))
             .inspect_err(|_| {
@@ -242,6 +240,29 @@ impl Summary {
                 let _ = std::fs::remove_file(&temporary);
             })
     }
+}
+
+/// Whether a summary can be written there, as far as that can be known before it is. Changes nothing.
+pub fn try_place(file: &Path) -> std::io::Result<()> {
+    match file.metadata() {
+        Ok(there) if there.is_dir() => Err(std::io::ErrorKind::IsADirectory.into()),
+        // To open a pipe is to wait for its reader.
+        Ok(there) if !there.is_file() => Ok(()),
+        _ => {
+            let (_, temporary) = places(file);
+            std::fs::write(&temporary, b"").and_then(|()| std::fs::remove_file(&temporary))
+        }
+    }
+}
+
+/// Where the summary stands in the end, and where it is written before that.
+fn places(file: &Path) -> (PathBuf, PathBuf) {
+    // A link stays one.
+    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".kvs-fleet-tmp");
+    let temporary = file.with_file_name(name);
+    (file, temporary)
 }
 
 #[derive(Serialize)]
@@ -309,6 +330,7 @@ mod tests {
             ceiling: Some(50.0),
             duration: Duration::from_millis(20_400),
             results: Some("devices.results.csv".into()),
+            has_results: true,
             ..Summary::default()
         };
         summary.counts.created = 998;

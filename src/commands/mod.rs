@@ -27,12 +27,13 @@ pub fn main() -> ExitCode {
             return ExitCode::from(1);
         }
     };
+    let warnings = [cli.warnings, environment::unread()].concat();
     let code = runtime.block_on(async {
         match cli.command {
-            Command::Provision(args) => provision::run(*args).await,
+            Command::Provision(args) => provision::run(*args, &warnings).await,
             Command::Emulator(args) => {
-                for warning in environment::unread() {
-                    say("warning", &warning);
+                for warning in &warnings {
+                    say("warning", warning);
                 }
                 match emulator::run(args).await {
                     Ok(()) => 0,
@@ -84,7 +85,8 @@ fn usage(error: &clap::Error) -> ExitCode {
 /// be the manifest or the results.
 fn summary_file(mut arguments: impl Iterator<Item = OsString>) -> Option<PathBuf> {
     const FLAG: &str = "--summary-json";
-    let mut file = std::env::var_os("KVS_FLEET_SUMMARY_JSON").map(PathBuf::from);
+    let variable = std::env::var_os("KVS_FLEET_SUMMARY_JSON");
+    let mut file = variable.filter(|file| !file.is_empty()).map(PathBuf::from);
     let mut others = Vec::new();
     while let Some(argument) = arguments.next() {
         let joined = |text: &str| Some(text.strip_prefix(FLAG)?.strip_prefix('=')?.into());

@@ -140,7 +140,11 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         if self.shared.settings.on_exists == OnExists::Fail {
             return job.failed(
                 "ChannelExists",
-                format!("the channel exists already: {}", channel.arn),
+                format!(
+                    "the channel exists already: {}; if a run of these results that was killed made it, --on-exists \
+                     adopt takes it",
+                    channel.arn
+                ),
                 now,
             );
         }

@@ -219,9 +219,13 @@ impl<L: Ledger> Shared<L> {
         None
     }
 
-    /// A lane ends for a reason that does not concern the others.
+    /// A lane ends for a reason that does not concern the others. Of several, those that are full are all kept.
     pub(super) fn lane_stopped(&self, cause: Stop) {
-        self.lock(&self.lane_stop).get_or_insert(cause);
+        let mut known = self.lock(&self.lane_stop);
+        *known = Some(match known.take() {
+            Some(known) => known.with(cause),
+            None => cause,
+        });
     }
 
     /// Why the run ended early, if it did.

@@ -9,7 +9,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::device::{AccountId, Region};
+use crate::figures;
 use crate::service::Failure;
+use crate::service::classify::{CREDENTIALS_UNAVAILABLE, blames_the_clock};
 
 /// Why the run, or one Region's lane, stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +70,13 @@ pub enum Stop {
         /// What the service said.
         failure: Failure,
     },
+    /// The same in several Regions.
+    RegionsFull {
+        /// The Regions.
+        regions: Vec<Region>,
+        /// What the service said in the first.
+        failure: Failure,
+    },
     /// More devices failed than `--max-failures` allows.
     TooManyFailures {
         /// How many failed.
@@ -86,6 +95,8 @@ pub enum Stop {
     Results(String),
     /// The manifest's stream broke.
     Manifest(String),
+    /// A stream did not list as many devices as were expected.
+    UnexpectedCount(String),
     /// Something in this program broke: what it said.
     Internal(String),
 }
@@ -102,12 +113,29 @@ impl Stop {
             Self::Throttled { .. } => "throttled",
             Self::Denied { .. } => "access-denied",
             Self::Credentials { .. } => "credentials",
-            Self::AccountFull { .. } => "account-full",
+            Self::AccountFull { .. } | Self::RegionsFull { .. } => "account-full",
             Self::TooManyFailures { .. } => "too-many-failures",
             Self::WrongAccount { .. } => "wrong-account",
             Self::Results(_) => "results-not-written",
             Self::Manifest(_) => "manifest-damaged",
+            Self::UnexpectedCount(_) => "unexpected-count",
             Self::Internal(_) => "internal",
+        }
+    }
+
+    /// This cause, and that of another Region where both can be said at once.
+    pub(super) fn with(self, other: Self) -> Self {
+        let (mut regions, failure) = match self {
+            Self::AccountFull { region, failure } => (vec![region], failure),
+            Self::RegionsFull { regions, failure } => (regions, failure),
+            first => return first,
+        };
+        match other {
+            Self::AccountFull { region, .. } => {
+                regions.push(region);
+                Self::RegionsFull { regions, failure }
+            }
+            _ => Self::RegionsFull { regions, failure },
         }
     }
 
@@ -162,20 +190,27 @@ impl fmt::Display for Stop {
                  policy, for these channel names, and run again",
                 failure.code, failure.message
             ),
+            // Says by itself what to do.
+            Self::Credentials { failure } if &*failure.code == CREDENTIALS_UNAVAILABLE => {
+                f.write_str(&failure.message)
+            }
             Self::Credentials { failure } => write!(
                 f,
-                "the credentials were refused with {}: {}. Sign in again and repeat the command",
-                failure.code, failure.message
+                "the credentials were refused with {}: {}. {}",
+                failure.code,
+                failure.message.trim_end_matches('.'),
+                after_refusal(failure)
             ),
-            Self::AccountFull { region, failure } => write!(
-                f,
-                "the account has reached its channel limit in {region} ({}: {}). Delete unused channels or ask AWS \
-                 support for a higher limit, and run again",
-                failure.code, failure.message
-            ),
+            Self::AccountFull { region, failure } => full(f, region.as_str(), failure),
+            Self::RegionsFull { regions, failure } => {
+                let mut names: Vec<&str> = regions.iter().map(Region::as_str).collect();
+                names.sort_unstable();
+                full(f, &names.join(", "), failure)
+            }
             Self::TooManyFailures { failed, limit } => write!(
                 f,
-                "{failed} devices failed, more than --max-failures {limit} allows"
+                "{} failed, more than --max-failures {limit} allows",
+                figures::count(*failed, "device")
             ),
             Self::WrongAccount { expected, found } => write!(
                 f,
@@ -187,9 +222,39 @@ impl fmt::Display for Stop {
                 "a defect of this program ended the run: {what}. What is recorded is sound, and a rerun goes on from \
                  it; please report the defect"
             ),
-            Self::NoIdentity(message) | Self::Results(message) | Self::Manifest(message) => {
-                f.write_str(message)
-            }
+            Self::NoIdentity(message)
+            | Self::Results(message)
+            | Self::Manifest(message)
+            | Self::UnexpectedCount(message) => f.write_str(message),
+        }
+    }
+}
+
+fn full(f: &mut fmt::Formatter<'_>, regions: &str, failure: &Failure) -> fmt::Result {
+    write!(
+        f,
+        "the account has reached its channel limit in {regions} ({}: {}). Delete unused channels or ask AWS support for \
+         a higher limit, and run again",
+        failure.code, failure.message
+    )
+}
+
+/// What to do about refused credentials, wherever they come from.
+fn after_refusal(failure: &Failure) -> &'static str {
+    if blames_the_clock(failure) {
+        return "Check this computer's clock: AWS takes no signature that is more than five minutes off. Set it right \
+                and repeat the command";
+    }
+    match &*failure.code {
+        "SignatureDoesNotMatch" | "InvalidSignatureException" => {
+            "Check the secret access key and this computer's clock, then repeat the command"
+        }
+        "ExpiredToken" | "ExpiredTokenException" => {
+            "Get new ones where these came from (keys in the environment, or for SSO aws sso login), \
+             then repeat the command"
+        }
+        _ => {
+            "Check the credentials where they come from (environment, profile, SSO or role), then repeat the command"
         }
     }
 }
@@ -272,5 +337,48 @@ impl StopSignal {
 impl Default for StopSignal {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::FailureKind;
+
+    fn refused(code: &str, message: &str) -> String {
+        let failure = Failure {
+            kind: FailureKind::Credentials,
+            code: code.into(),
+            message: message.into(),
+            foreign: false,
+        };
+        Stop::Credentials { failure }.to_string()
+    }
+
+    #[test]
+    fn a_wrong_clock_is_not_taken_for_wrong_credentials() {
+        for (code, message) in [
+            ("RequestTimeTooSkewed", "The difference is too large."),
+            ("RequestExpired", "Request has expired."),
+            ("SignatureDoesNotMatch", "Signature not yet current: 2025"),
+            ("InvalidSignatureException", "Signature expired: 2025"),
+        ] {
+            let text = refused(code, message);
+            assert!(text.contains("Check this computer's clock"), "{text}");
+            assert!(!text.contains("sso"), "{text}");
+        }
+        let text = refused("SignatureDoesNotMatch", "It does not match.");
+        assert!(text.contains("does not match. Check the secret access key and"));
+        let text = refused("ExpiredTokenException", "Expired.");
+        assert!(
+            text.contains("Get new ones where these came from"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_says_what_to_do_is_left_alone() {
+        let text = "the AWS sign-in has expired. Run: aws sso login";
+        assert_eq!(refused(CREDENTIALS_UNAVAILABLE, text), text);
     }
 }

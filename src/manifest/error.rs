@@ -37,6 +37,15 @@ pub enum ManifestError {
 }
 
 impl ManifestError {
+    /// Whether the manifest is sound but has no row.
+    #[must_use]
+    pub fn is_without_rows(&self) -> bool {
+        let (Self::File { damage, .. } | Self::Line { damage, .. }) = self else {
+            return false;
+        };
+        matches!(damage, Damage::NoRow)
+    }
+
     pub(super) fn flag(flag: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Flag {
             flag: flag.into(),

@@ -1,7 +1,7 @@
 //! The runs log beside the results file: the lock, and the audit trail of the runs.
 //!
-//! The file is opened or made, locked, read and appended to; it is never renamed and never cut but after a failed
-//! write, since whoever holds its lock owns the results file. One that was made for a run which then wrote nothing is
+//! The file is opened or made, locked, read and appended to; it is never renamed, and never cut but after a failed
+//! write or by a run that attempted nothing, since whoever holds its lock owns the results file. One that was made for a run which then wrote nothing is
 //! removed again; who takes a lock therefore looks whether the file still has its name. A log that is lost or damaged
 //! costs history, not devices: the CSV alone is enough to resume. Lines that cannot be read are skipped.
 
@@ -67,6 +67,8 @@ pub struct RunsLog<D: Disk> {
     file: D::File,
     /// The next line goes here.
     end: u64,
+    /// What was there when the log was locked.
+    before: (u64, bool),
     lacks_line_end: bool,
     last_start: Option<Box<Start>>,
     /// This one made the file.
@@ -109,8 +111,10 @@ impl<D: Disk> RunsLog<D> {
             }
         });
         let lacks_line_end = read.map_err(failed("read"))?;
+        let end = file.length().map_err(failed("read"))?;
         Ok(Self {
-            end: file.length().map_err(failed("read"))?,
+            end,
+            before: (end, lacks_line_end),
             disk: disk.clone(),
             path,
             file,
@@ -165,6 +169,15 @@ impl<D: Disk> RunsLog<D> {
             let _unknown = self.file.set_length(self.end);
             self.error("written", source)
         })
+    }
+
+    /// Takes back what was appended since the log was locked: the run turned out to have had nothing to attempt.
+    pub fn take_back(&mut self) -> Result<(), RunsLogError> {
+        let (end, lacks_line_end) = self.before;
+        let cut = self.file.set_length(end).and_then(|()| self.file.sync());
+        cut.map_err(|source| self.error("cut back", source))?;
+        (self.end, self.lacks_line_end) = (end, lacks_line_end);
+        Ok(())
     }
 
     fn write(&mut self, lines: impl IntoIterator<Item = RunsLine>) -> io::Result<()> {

@@ -65,6 +65,9 @@ impl Reply<'_> {
             return self.unreadable(&format!("the answer is not one of the service's{said}"));
         }
         let kind = match code.as_deref().and_then(kind_of_code) {
+            Some(kind @ (FailureKind::Throttled | FailureKind::Credentials)) => kind,
+            // Whatever it blames, the server had trouble: what it says of the request is not final.
+            Some(_) if self.status >= 500 => FailureKind::ServerError,
             Some(kind) => kind,
             None if (200..400).contains(&self.status) => {
                 return self.unreadable("the answer holds no result that can be read");
@@ -149,6 +152,16 @@ pub fn kind_of_code(code: &str) -> Option<FailureKind> {
         _ if code.starts_with("MissingAuthenticationToken") => FailureKind::Credentials,
         _ => return None,
     })
+}
+
+/// Whether a refusal is the clock's fault for certain: the signature is good, but from another time. (`SignatureDoesNotMatch`
+/// and `InvalidSignatureException` alone may as well mean a wrong key.)
+#[must_use]
+pub fn blames_the_clock(failure: &Failure) -> bool {
+    matches!(&*failure.code, "RequestTimeTooSkewed" | "RequestExpired")
+        || ["Signature expired", "Signature not yet current"]
+            .iter()
+            .any(|text| failure.message.contains(text))
 }
 
 /// What a status means when no known code says more.

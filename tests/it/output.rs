@@ -326,7 +326,7 @@ fn verbose_shows_each_retry() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     let done = bench.provision(cloud.url()).args(&["-vv"]).run().exits(0);
-    done.says("'CAM-0001' created");
+    done.says("'CAM-0001' created arn:aws:kinesisvideo:");
 }
 
 #[test]
@@ -479,12 +479,35 @@ fn secrets_appear_nowhere() {
 }
 
 #[test]
-fn a_summary_that_cannot_be_written_is_said() {
+fn a_summary_that_cannot_be_written_is_found_out_before_anything_is_made() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
-    let call = bench.provision(cloud.url());
-    let done = call.args(&["--summary-json", "nowhere/s.json"]).run();
-    done.says("nowhere");
+    std::fs::create_dir(bench.path("folder")).unwrap();
+    let before = bench.files();
+    for place in ["nowhere/s.json", "folder", "d.csv/s.json"] {
+        let call = bench.provision(cloud.url());
+        let done = call.args(&["--summary-json", place]).run().exits(2);
+        done.says(place).says("--summary-json");
+    }
+    assert_eq!(cloud.all_requests(), 0);
+    assert_eq!(bench.files(), before);
+}
+
+#[test]
+fn a_summary_that_can_no_longer_be_written_is_said_at_the_end() {
+    let bench = Bench::new();
+    let cloud = Cloud::new();
+    std::fs::create_dir(bench.path("folder")).unwrap();
+    let mut running = bench
+        .provision_file("-", cloud.url())
+        .args(&["-o", "d.results.csv", "--json"])
+        .args(&["--summary-json", "folder/s.json"])
+        .start();
+    running.say("device_id\nA\n");
+    running.line();
+    std::fs::remove_dir(bench.path("folder")).unwrap();
+    running.wait().says("folder/s.json");
+    assert_eq!(bench.statuses(), ["A created"]);
 }
 
 #[test]

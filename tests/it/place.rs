@@ -88,6 +88,15 @@ fn results_of_aws_against_the_emulator() {
     refused(&bench, &cloud, call, &[SOMEBODY, EMULATOR]);
 }
 
+/// The service behind an endpoint that does not say whose account it works for.
+fn nameless(cloud: &Cloud) -> Wire {
+    let url = cloud.url().to_owned();
+    Wire::new(move |request, _| match request.path.as_str() {
+        "/" => answer(404, Some("UnknownOperationException"), "{}"),
+        _ => crate::support::forward(&url, request),
+    })
+}
+
 #[test]
 fn an_endpoint_that_does_not_say_who_it_is_is_known_by_its_first_arn() {
     let bench = Bench::of(2);
@@ -97,11 +106,7 @@ fn an_endpoint_that_does_not_say_who_it_is_is_known_by_its_first_arn() {
     );
     let cloud = Cloud::new();
     cloud.make_all(["OTHER"]);
-    let url = cloud.url().to_owned();
-    let wire = Wire::new(move |request, _| match request.path.as_str() {
-        "/" => answer(404, Some("UnknownOperationException"), "{}"),
-        _ => crate::support::forward(&url, request),
-    });
+    let wire = nameless(&cloud);
     let before = bench.files();
     bench
         .provision(wire.url())
@@ -111,6 +116,59 @@ fn an_endpoint_that_does_not_say_who_it_is_is_known_by_its_first_arn() {
         .says(EMULATOR);
     assert!(wire.creates().is_empty());
     assert_eq!(bench.files(), before);
+}
+
+#[test]
+fn a_guard_that_cannot_be_checked_refuses() {
+    let bench = Bench::of(2);
+    let cloud = Cloud::new();
+    let wire = nameless(&cloud);
+    for account in [SOMEBODY, EMULATOR] {
+        let guarded = |call: Call| call.args(&["--account", account]);
+        let file = bench.provision(wire.url());
+        let stream = || {
+            bench
+                .call(&["provision", "-", "-o", "d.results.csv"])
+                .args(&["--endpoint-url", wire.url()])
+                .input("device_id,region\nA,eu-central-1\n")
+        };
+        for call in [
+            file,
+            bench.provision(wire.url()).args(&["--no-reconcile"]),
+            stream().args(&["--region", REGION]),
+            stream(),
+        ] {
+            let done = guarded(call).run().exits(2);
+            done.says("--account").says("cannot be checked");
+        }
+    }
+    assert_eq!(cloud.creates(), 0);
+    // What is listed tells.
+    cloud.make_all(["OTHER"]);
+    let call = || bench.provision(wire.url());
+    call().args(&["--account", SOMEBODY]).run().exits(2);
+    assert_eq!(cloud.creates(), 1);
+    call().args(&["--account", EMULATOR]).run().exits(0);
+}
+
+#[test]
+fn channels_made_in_another_account_are_said_with_what_to_do() {
+    let bench = Bench::of(4);
+    bench.write(
+        "d.results.csv",
+        results(&[finished("CAM-0001", "created", SOMEBODY)]),
+    );
+    let cloud = Cloud::new();
+    let wire = nameless(&cloud);
+    bench
+        .provision(wire.url())
+        .args(&["--workers", "1"])
+        .run()
+        .exits(1)
+        .says("rows of this run whose channel_arn names the account 000000000000")
+        .says("delete their rows");
+    assert!(cloud.creates() > 0);
+    bench.provision(wire.url()).run().exits(2);
 }
 
 #[test]

@@ -185,7 +185,9 @@ fn an_impossible_pace_is_refused_with_what_was_given_and_what_is_possible() {
 
 #[test]
 fn an_impossible_pace_of_the_environment_is_refused_naming_the_variable() {
-    for (flag, value, range) in NO_PACE {
+    // An empty variable is none.
+    let not_empty = |(_, value, _): &(&str, &str, &str)| !value.is_empty();
+    for (flag, value, range) in NO_PACE.into_iter().filter(not_empty) {
         let bench = Bench::of(1);
         let cloud = Cloud::new();
         let variable = format!("KVS_FLEET_{}", flag.to_uppercase());
@@ -206,8 +208,9 @@ fn an_impossible_pace_of_the_environment_is_refused_naming_the_variable() {
 fn flags_of_the_environment_that_do_not_go_together_are_named_with_their_variables() {
     let bench = Bench::of(1);
     bench
-        .call(&["provision", "d.csv", "--emulator"])
+        .call(&["provision", "d.csv"])
         .args(&["--summary-json", "s.json"])
+        .env("KVS_FLEET_EMULATOR", "1")
         .env("KVS_FLEET_PROFILE", "factory")
         .env("KVS_FLEET_ENDPOINT_URL", "http://127.0.0.1:1")
         .run()
@@ -217,6 +220,7 @@ fn flags_of_the_environment_that_do_not_go_together_are_named_with_their_variabl
         .says("--endpoint-url is set by KVS_FLEET_ENDPOINT_URL in the environment");
     let message = bench.json("s.json")["message"].to_string();
     assert!(message.contains("KVS_FLEET_PROFILE"), "{message}");
+    // What is a rehearsal by the environment does not become real by a flag that contradicts it.
     bench
         .call(&["provision", "d.csv", "--profile", "factory"])
         .env("KVS_FLEET_EMULATOR", "1")
@@ -229,6 +233,64 @@ fn flags_of_the_environment_that_do_not_go_together_are_named_with_their_variabl
         .run()
         .exits(2)
         .does_not_say("environment");
+}
+
+#[test]
+fn the_command_line_wins_over_variables_that_contradict_it() {
+    let bench = Bench::of(1);
+    bench
+        .call(&["provision", "d.csv", "--emulator"])
+        .env("KVS_FLEET_PROFILE", "factory")
+        .env("KVS_FLEET_ENDPOINT_URL", "http://127.0.0.1:1")
+        .run()
+        .exits(0)
+        .says("KVS_FLEET_PROFILE in the environment is not used, since --emulator was given")
+        .says("KVS_FLEET_ENDPOINT_URL in the environment is not used");
+    let cloud = Cloud::new();
+    let call = || bench.provision(cloud.url());
+    let done = call().args(&["-vv"]).env("KVS_FLEET_QUIET", "1").run();
+    done.exits(0)
+        .says("KVS_FLEET_QUIET in the environment is not used")
+        .says("'CAM-0001' created");
+    let done = call().args(&["-q"]).env("KVS_FLEET_VERBOSE", "2").run();
+    assert_eq!(done.exits(0).stderr, "");
+    bench
+        .call(&["emulator", "--listen", "192.0.2.1:1", "--window"])
+        .env("KVS_FLEET_BURST", "3")
+        .run()
+        .exits(2)
+        .says("KVS_FLEET_BURST in the environment is not used")
+        .does_not_say("cannot be used with");
+}
+
+#[test]
+fn an_empty_variable_is_none() {
+    let bench = Bench::of(1);
+    let cloud = Cloud::new();
+    let variables = [
+        "REGION",
+        "LIMIT",
+        "ID_PATTERN",
+        "CHANNEL_NAME",
+        "TAG",
+        "RATE",
+        "EMULATOR",
+        "PROFILE",
+        "ACCOUNT",
+        "RESULTS",
+        "SUMMARY_JSON",
+        "VERBOSE",
+        "ON_EXISTS",
+        "TIMEOUT",
+    ];
+    let call = bench.call(&["provision", "d.csv", "--endpoint-url", cloud.url()]);
+    let call = variables.iter().fold(call, |call, name| {
+        call.env(&format!("KVS_FLEET_{name}"), "")
+    });
+    call.env("AWS_REGION", REGION).run().exits(0);
+    assert_eq!(bench.statuses(), ["CAM-0001 created"]);
+    // On the command line it is a mistake.
+    refuses_flags(&["--limit", ""], &["--limit"]);
 }
 
 #[test]
@@ -340,6 +402,21 @@ fn standard_input_needs_a_results_file_and_is_none() {
         .args(&["-o", "r.csv", "--strict"])
         .input("device_id\nA\n");
     refused(&bench, &cloud, call, &["--strict"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_manifest_that_is_a_pipe_needs_a_results_file() {
+    let bench = Bench::new();
+    let cloud = Cloud::new();
+    let pipe = || {
+        bench
+            .provision_file("/dev/stdin", cloud.url())
+            .input("device_id\nA\n")
+    };
+    refused(&bench, &cloud, pipe(), &["/dev/stdin", "--results FILE"]);
+    pipe().args(&["-o", "d.results.csv"]).run().exits(0);
+    assert_eq!(bench.statuses(), ["A created"]);
 }
 
 #[test]

@@ -217,7 +217,7 @@ fn what_finished_devices_ask_for_now_is_said_by_every_run() {
             .args(&["--limit", "1"])
             .run()
             .exits(code)
-            .says("1 finished devices now ask");
+            .says("1 finished device now asks");
     }
     assert_eq!(
         bench.json_lines("d.results.runs.jsonl").last().unwrap()["changed"],
@@ -375,8 +375,14 @@ fn a_channel_that_exists_fails_where_that_is_asked() {
         let bench = Bench::of(2);
         let cloud = Cloud::new();
         cloud.make_all(["CAM-0001"]);
-        bench.provision(cloud.url()).args(flags).run().exits(3);
+        let done = bench.provision(cloud.url()).args(flags).run().exits(3);
         assert_eq!(bench.statuses(), ["CAM-0001 failed", "CAM-0002 created"]);
-        assert_eq!(bench.row("CAM-0001")["error_code"], "ChannelExists");
+        let row = bench.row("CAM-0001");
+        assert_eq!(row["error_code"], "ChannelExists");
+        // The way out, should a run that was killed have made it.
+        assert!(row["error_message"].contains("--on-exists adopt"));
+        done.says("--on-exists adopt");
+        bench.provision(cloud.url()).run().exits(0);
+        assert_eq!(bench.statuses(), ["CAM-0001 exists", "CAM-0002 created"]);
     }
 }

@@ -458,6 +458,35 @@ fn results_that_were_moved_away_during_the_run_are_saved_beside() {
 }
 
 #[test]
+fn results_that_another_program_wrote_to_are_not_said_to_be_sound() {
+    let bench = Bench::new();
+    let cloud = Cloud::new();
+    let stream = || {
+        bench
+            .provision_file("-", cloud.url())
+            .args(&["-o", "d.results.csv", "--json"])
+    };
+    let mut running = stream().start();
+    running.say("device_id\nA\n");
+    running.line();
+    bench.append("d.results.csv", "junk\n");
+    running.say("B\n");
+    running
+        .wait()
+        .exits(1)
+        .says("changed by another program")
+        .says("take out what that program added")
+        .does_not_say("is sound");
+    let rerun = || stream().input("device_id\nA\nB\n").run();
+    rerun().exits(2).says("line 3");
+    // That helps.
+    let text = bench.read("d.results.csv");
+    bench.write("d.results.csv", text.replace("junk\n", ""));
+    rerun().exits(0);
+    assert_eq!(bench.statuses(), ["A created", "B exists"]);
+}
+
+#[test]
 fn a_journal_that_cannot_be_put_in_order_stays_valid_for_resume() {
     let bench = Bench::new();
     let cloud = Cloud::new();

@@ -87,6 +87,57 @@ fn a_terminated_run_loses_nothing() {
     interrupted("TERM", 143);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_whose_terminal_is_gone_loses_nothing() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    if ignored
+        .unwrap()
+        .trim()
+        .ends_with(['1', '3', '5', '7', '9', 'b', 'd', 'f'])
+    {
+        // These tests themselves were started by `nohup`, and what they start inherits that.
+        return;
+    }
+    interrupted("HUP", 143);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_that_nohup_started_outlasts_its_terminal() {
+    let bench = Bench::of(40);
+    let cloud = slow(50);
+    let mut running = paced(&bench, &cloud).ignoring_hangup().start();
+    for _ in 0..3 {
+        running.line();
+    }
+    running.signal("HUP");
+    running.wait().exits(0);
+    assert_eq!(bench.statuses().len(), 40);
+}
+
+#[test]
+fn a_signal_that_comes_twice_at_once_is_one() {
+    let bench = Bench::of(30);
+    let cloud = slow(300);
+    let running = paced(&bench, &cloud).start();
+    while cloud.creates() < 5 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // As `timeout` does it: to the process, and to its group.
+    let pid = running.pid();
+    let both = format!("kill -TERM {pid}; kill -INT {pid}; kill -TERM {pid}");
+    let sent = std::process::Command::new("sh")
+        .args(["-c", &both])
+        .status();
+    assert!(sent.unwrap().success());
+    let done = running.wait().says("to go on: ");
+    assert!(matches!(done.code, Some(130 | 143)), "{done}");
+    // What was in flight is recorded.
+    assert_eq!(bench.statuses().len(), cloud.channels().len());
+}
+
 #[test]
 fn a_second_signal_leaves_at_once() {
     for (first, second, code) in [("INT", "INT", 130), ("TERM", "INT", 143)] {
@@ -95,7 +146,7 @@ fn a_second_signal_leaves_at_once() {
         let cloud = Cloud::faulty(&["hang-before=1@create"]);
         let running = bench
             .provision(cloud.url())
-            .args(&["--timeout", "1h"])
+            .args(&["--timeout", "1h", "--summary-json", "s.json"])
             .start();
         while cloud.creates() == 0 {
             std::thread::sleep(Duration::from_millis(10));
@@ -105,6 +156,16 @@ fn a_second_signal_leaves_at_once() {
         std::thread::sleep(Duration::from_millis(300));
         running.signal(second);
         running.wait().exits(code);
+        // Its last words.
+        let summary = bench.json("s.json");
+        assert_eq!(summary["exit_code"], code);
+        assert_eq!(summary["remaining"], 10);
+        assert!(summary["resume"].is_string());
+        let end = bench.json_lines("d.results.runs.jsonl").pop().unwrap();
+        assert_eq!(
+            (&end["event"], &end["exit_code"]),
+            (&"end".into(), &code.into())
+        );
         // Whatever it left can be resumed from.
         let well = Cloud::new();
         bench.provision(well.url()).run().exits(0);

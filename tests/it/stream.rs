@@ -117,16 +117,54 @@ fn a_stream_without_a_header_attempts_nothing() {
 }
 
 #[test]
+fn a_stream_without_a_row_attempts_nothing_and_leaves_nothing() {
+    let bench = Bench::new();
+    let cloud = Cloud::new();
+    let run = |input: &str| {
+        bench
+            .provision_file("-", cloud.url())
+            .args(&["-o", "d.results.csv", "--summary-json", "s.json"])
+            .input(input)
+            .run()
+    };
+    run("device_id
+")
+    .exits(2)
+    .says("no row");
+    let summary = bench.json("s.json");
+    assert_eq!(summary["reason"], "manifest");
+    assert_eq!(summary["retryable"], false);
+    assert!(!bench.has("d.results.csv"));
+    assert!(!bench.has("d.results.runs.jsonl"));
+    // What there was stays as it was.
+    run("device_id
+A
+")
+    .exits(0);
+    bench.remove("s.json");
+    let before = bench.files();
+    run("device_id
+")
+    .exits(2);
+    bench.remove("s.json");
+    assert_eq!(bench.files(), before);
+    assert_eq!(cloud.creates(), 1);
+}
+
+#[test]
 fn a_stream_with_fewer_devices_than_expected_says_so() {
     let bench = Bench::new();
     let cloud = Cloud::new();
     bench
         .provision_file("-", cloud.url())
         .args(&["-o", "d.results.csv", "--expect", "3"])
+        .args(&["--summary-json", "s.json"])
         .input(devices(1..=2))
         .run()
         .exits(1)
-        .says("--expect 3");
+        .says("listed 2 devices, but --expect 3");
+    let summary = bench.json("s.json");
+    assert_eq!(summary["reason"], "unexpected-count");
 }
 
 #[test]
@@ -171,7 +209,8 @@ fn the_account_is_known_before_a_stream_without_a_region_makes_anything() {
         .says("222222222222")
         .says("111111111111");
     assert_eq!(sts.requests().len(), 1);
-    assert_eq!(bench.statuses(), [] as [&str; 0]);
+    assert!(!bench.has("d.results.csv"));
+    assert!(!bench.has("d.results.runs.jsonl"));
 }
 
 #[test]

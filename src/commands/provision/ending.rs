@@ -1,12 +1,14 @@
 //! The end of a run: what could not be saved, the results in order, the runs log's last line, the summary.
 
-use std::sync::PoisonError;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::{error, info, warn};
 
 use super::Run;
 use super::ledger::{not_written, unsaved};
 use super::work::SharedRoster;
+use crate::device::AccountId;
 use crate::engine::Stop;
 use crate::error::Error;
 use crate::results::asks::Asks;
@@ -16,13 +18,19 @@ use crate::results::journal::Journal;
 use crate::results::record::{Status, timestamp};
 use crate::results::runs_line::{End, Lane, RunsLine};
 use crate::results::runs_log::RunsLog;
-use crate::results::writer::Closed;
+use crate::results::writer::{Closed, RecordError};
 use crate::roster::{DeviceIndex, Roster};
-use crate::tally::LaneTotals;
+use crate::summary::Summary;
+use crate::tally::{LaneTotals, Tally};
+
+/// The runs log, which has a last line also where the run leaves at once.
+pub(super) type SharedLog = Arc<Mutex<RunsLog<RealDisk>>>;
 
 /// What a run has besides its journal when it ends.
 pub(super) struct Books {
-    pub(super) log: RunsLog<RealDisk>,
+    /// Whether there was a results file before the run.
+    pub(super) had_results: bool,
+    pub(super) log: SharedLog,
     pub(super) roster: SharedRoster,
     /// The rows of invalid lines, by their place in the manifest.
     pub(super) invalid: Vec<(u64, FinishRow)>,
@@ -123,11 +131,12 @@ impl Run {
         &mut self,
         closed: Closed<RealDisk>,
         ended: Result<(), Error>,
-        mut books: Books,
+        books: Books,
     ) -> Result<(), Error> {
         for line in unsaved(&closed) {
             error!("{line}");
         }
+        let results = closed.journal.path().to_owned();
         let mut roster =
             std::mem::take(&mut *books.roster.lock().unwrap_or_else(PoisonError::into_inner));
         // On disk, though nobody waited to hear of it.
@@ -136,81 +145,74 @@ impl Run {
                 roster.record(index, row.status, *place);
             }
         }
+        let has_row = roster.iter().any(|index| roster.was_recorded_now(index));
+        if let Err(Error::Refused { .. }) = &ended
+            && !has_row
+        {
+            // Known only after the journal was made ready, as of a stream without a row.
+            drop(closed.journal);
+            let made = (!books.had_results).then_some(&*results);
+            drop(self.last_words.take());
+            return withdraw(made, &books.log).and(ended);
+        }
         // After a failed write the journal is left as it is: it is sound up to the last row that counted.
         let kept = match closed.failure {
             Some(failure) => {
-                let message = not_written(&failure, closed.journal.path());
+                let message = not_written(&RecordError::Journal(failure), closed.journal.path());
                 Err(Error::Stopped(Stop::Results(message)))
             }
             None => finish(closed.journal, &roster, books.invalid),
         };
+        if let Err(Error::Stopped(Stop::WrongAccount { expected, found })) = &ended
+            && self.tally.counts().created > 0
+        {
+            error!("{}", made_elsewhere(&results, expected, found));
+        }
         let ended = ending(ended, kept);
         self.note_end(&ended);
         let lines = asks(&roster).map(RunsLine::Asks);
-        let end = RunsLine::End(Box::new(self.end_line()));
-        let logged = books.log.append(lines.chain([end]));
+        let end = RunsLine::End(Box::new(end_line(&self.summary, self.changed)));
+        // Were a second signal to come now, the line would stand there twice.
+        drop(self.last_words.take());
+        let logged = locked(&books.log).append(lines.chain([end]));
         if let Err(error) = logged {
             warn!("{error}");
         }
         ended
     }
 
-    fn end_line(&self) -> End {
-        let summary = &self.summary;
-        let (counts, totals) = (&summary.counts, &summary.totals);
-        let by_status = [
-            (Status::Created, counts.created),
-            (Status::Exists, counts.exists),
-            (Status::Failed, counts.failures()),
-            (Status::Invalid, counts.invalid),
-        ];
-        let requests = [counts.creates, counts.describes, counts.lists];
-        End {
-            at: timestamp(std::time::SystemTime::now()),
-            duration_ms: u64::try_from(summary.duration.as_millis()).unwrap_or(u64::MAX),
-            counts: by_status
-                .into_iter()
-                .map(|(status, count)| (status.as_str().to_owned(), count))
-                .collect(),
-            remaining: summary.remaining,
-            changed: Some(self.changed),
-            requests: requests.iter().map(|requests| requests.sent).sum(),
-            throttles: requests.iter().map(|requests| requests.throttled).sum(),
-            creating_ms: u64::try_from(totals.creating.as_millis()).unwrap_or(u64::MAX),
-            achieved_per_second: totals.achieved,
-            throttled_share: counts.creates.throttled_share(),
-            lanes: totals.lanes.iter().map(lane_line).collect(),
-            reason: summary.reason.to_owned(),
-            exit_code: summary.exit_code,
+    /// Notes in the summary how the run ended.
+    fn note_end(&mut self, ended: &Result<(), Error>) {
+        note_end(&mut self.summary, &self.tally, ended);
+        if ended.is_ok() && self.limit_is_reached {
+            (self.summary.exit_code, self.summary.reason) = (1, "limit");
         }
     }
 
-    /// Notes in the summary how the run ended.
-    fn note_end(&mut self, ended: &Result<(), Error>) {
-        let summary = &mut self.summary;
-        summary.counts = self.tally.counts();
-        summary.totals = self.tally.totals();
-        summary.duration = self.tally.elapsed();
-        let with_channel = summary.done_before + summary.counts.created + summary.counts.exists;
-        summary.remaining = summary
-            .listed
-            .saturating_sub(with_channel)
-            .saturating_sub(summary.deleted);
-        (summary.exit_code, summary.reason) = match ended {
-            Err(error) => (error.exit_code(), error.reason()),
-            Ok(()) if self.limit_is_reached => (1, "limit"),
-            Ok(()) if summary.counts.failures() + summary.counts.invalid + summary.deleted > 0 => {
-                (3, "complete")
+    /// Should the run have to leave at once, this is what it leaves in writing: the summary, and the log's last line.
+    pub(super) fn leave_words(&self, log: Option<SharedLog>) {
+        let (mut summary, file) = (self.summary.clone(), self.summary_file.clone());
+        let (tally, changed) = (Arc::clone(&self.tally), self.changed);
+        self.last_words.set(move |cause| {
+            note_end(&mut summary, &tally, &Err(Error::Stopped(cause.clone())));
+            summary.resume = Some(command_line());
+            // Nobody is told any more what cannot be written.
+            if let Some(log) = log {
+                let end = RunsLine::End(Box::new(end_line(&summary, changed)));
+                let _ = locked(&log).append([end]);
             }
-            Ok(()) => (0, "complete"),
-        };
-        summary.message = ended.as_ref().err().map(ToString::to_string);
+            if let Some(file) = file {
+                let _ = summary.write_json(&file);
+            }
+        });
     }
 
     /// Shows how the run ended, writes the summary, and gives the exit code.
     pub(super) fn conclude(mut self, ended: &Result<(), Error>) -> u8 {
         self.note_end(ended);
         let refused = self.summary.exit_code == 2;
+        let results = self.summary.results.as_deref();
+        self.summary.has_results = results.is_some_and(Path::exists);
         if self.summary.is_retryable() && !refused {
             self.summary.resume = Some(command_line());
         }
@@ -237,6 +239,81 @@ impl Run {
     }
 }
 
+/// Leaves nothing of a run that had nothing to attempt: no results that it made, and no line in the log.
+fn withdraw(made: Option<&Path>, log: &SharedLog) -> Result<(), Error> {
+    if let Some(results) = made {
+        std::fs::remove_file(results).map_err(|error| {
+            let file = results.display();
+            Error::refused(
+                "results",
+                format!("the empty results file {file} cannot be removed: {error}"),
+            )
+        })?;
+    }
+    locked(log)
+        .take_back()
+        .map_err(|error| Error::refused("results", error.to_string()))
+}
+
+/// What to do about channels that were made in another account before an answer showed whose it is.
+fn made_elsewhere(results: &Path, expected: &AccountId, found: &AccountId) -> String {
+    let file = results.display();
+    format!(
+        "{file} has rows of this run whose channel_arn names the account {found}: those channels exist there. Delete \
+         them in {found}, and delete their rows from {file} (a rerun is refused while they are in it); then the same \
+         command makes them in {expected}"
+    )
+}
+
+fn end_line(summary: &Summary, changed: u64) -> End {
+    let (counts, totals) = (&summary.counts, &summary.totals);
+    let by_status = [
+        (Status::Created, counts.created),
+        (Status::Exists, counts.exists),
+        (Status::Failed, counts.failures()),
+        (Status::Invalid, counts.invalid),
+    ];
+    let requests = [counts.creates, counts.describes, counts.lists];
+    End {
+        at: timestamp(std::time::SystemTime::now()),
+        duration_ms: u64::try_from(summary.duration.as_millis()).unwrap_or(u64::MAX),
+        counts: by_status
+            .into_iter()
+            .map(|(status, count)| (status.as_str().to_owned(), count))
+            .collect(),
+        remaining: summary.remaining,
+        changed: Some(changed),
+        requests: requests.iter().map(|requests| requests.sent).sum(),
+        throttles: requests.iter().map(|requests| requests.throttled).sum(),
+        creating_ms: u64::try_from(totals.creating.as_millis()).unwrap_or(u64::MAX),
+        achieved_per_second: totals.achieved,
+        throttled_share: counts.creates.throttled_share(),
+        lanes: totals.lanes.iter().map(lane_line).collect(),
+        reason: summary.reason.to_owned(),
+        exit_code: summary.exit_code,
+    }
+}
+
+/// Notes in the summary what was done, and how that ended.
+fn note_end(summary: &mut Summary, tally: &Tally, ended: &Result<(), Error>) {
+    summary.counts = tally.counts();
+    summary.totals = tally.totals();
+    summary.duration = tally.elapsed();
+    let with_channel = summary.done_before + summary.counts.created + summary.counts.exists;
+    summary.remaining = summary
+        .listed
+        .saturating_sub(with_channel)
+        .saturating_sub(summary.deleted);
+    (summary.exit_code, summary.reason) = match ended {
+        Err(error) => (error.exit_code(), error.reason()),
+        Ok(()) if summary.counts.failures() + summary.counts.invalid + summary.deleted > 0 => {
+            (3, "complete")
+        }
+        Ok(()) => (0, "complete"),
+    };
+    summary.message = ended.as_ref().err().map(ToString::to_string);
+}
+
 fn lane_line(lane: &LaneTotals) -> Lane {
     Lane {
         region: lane.region.to_string(),
@@ -247,6 +324,10 @@ fn lane_line(lane: &LaneTotals) -> Lane {
         in_force_per_second: lane.rate,
         granted_per_second: lane.grant,
     }
+}
+
+fn locked(log: &SharedLog) -> MutexGuard<'_, RunsLog<RealDisk>> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What was asked for each device that has its channel since this run.

@@ -10,8 +10,9 @@ use crate::engine::Ledger;
 use crate::event::{Event, Listener, Listeners};
 use crate::results::disk::RealDisk;
 use crate::results::finish::FinishRow;
+use crate::results::journal::JournalError;
 use crate::results::record::{Place, Row};
-use crate::results::writer::{Closed, Recorder};
+use crate::results::writer::{Closed, RecordError, Recorder};
 use crate::roster::DeviceIndex;
 
 /// The journal's front.
@@ -78,8 +79,17 @@ impl FileLedger {
     }
 }
 
-/// Says that rows could not be written, and what to do.
-pub(super) fn not_written(error: &impl std::fmt::Display, results: &Path) -> String {
+/// Says that rows could not be written, and what to do. What another program has written to is not vouched for.
+pub(super) fn not_written(error: &RecordError, results: &Path) -> String {
+    if let RecordError::Journal(cause) = error
+        && matches!(**cause, JournalError::Changed { .. })
+    {
+        return format!(
+            "{error}. Look at {} before you go on: take out what that program added (a rerun names a line that it \
+             cannot read), then repeat the command; what this run could not record is asked of the service again",
+            results.display()
+        );
+    }
     format!(
         "{error}. What is in {} is sound, and the run resumes from it; make room or close the program that holds the \
          file, then repeat the command",

@@ -30,11 +30,11 @@ use tracing::{info, warn};
 
 use crate::cli::ProvisionArgs;
 use crate::clock::WallClock;
-use crate::commands::environment;
 use crate::device::{AccountId, Region};
-use crate::engine::{self, Engine, Parts, Stop, StopSignal};
+use crate::engine::{self, Census, Engine, Parts, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::{Event, Listener, Listeners};
+use crate::figures;
 use crate::logging::{self, Console};
 use crate::manifest::{Manifest, Options, Rows};
 use crate::plan::{Counts, Rules};
@@ -52,6 +52,7 @@ use history::History;
 use json_stream::JsonStream;
 use ledger::FileLedger;
 use paths::Paths;
+use signals::LastWords;
 use source::{InvalidLine, Planned, Source, StreamReader, Streamed};
 use target::Target;
 use work::{LaneWork, ListedWork, SharedRoster};
@@ -71,13 +72,13 @@ const MAX_OFFLINE: std::time::Duration = std::time::Duration::from_mins(15);
 /// The engine over the AWS SDK and the results file.
 type ProvisionEngine = Engine<AwsService, FileLedger, LaneWork>;
 
-/// Runs the subcommand and says with which exit code it ended.
-pub async fn run(args: ProvisionArgs) -> u8 {
+/// Runs the subcommand and says with which exit code it ended. `warnings` are about the environment.
+pub async fn run(args: ProvisionArgs, warnings: &[String]) -> u8 {
     let output = &args.output;
     let colour = std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let console = logging::start(output.log_format, output.quiet, output.verbose, colour);
-    for warning in environment::unread() {
+    for warning in warnings {
         warn!("{warning}");
     }
     let mut run = Run {
@@ -94,8 +95,13 @@ pub async fn run(args: ProvisionArgs) -> u8 {
         json: None,
         changed: 0,
         limit_is_reached: false,
+        last_words: LastWords::default(),
     };
-    signals::listen(run.stop.clone(), run.console.clone());
+    signals::listen(
+        run.stop.clone(),
+        run.console.clone(),
+        run.last_words.clone(),
+    );
     run.listeners
         .add(Arc::clone(&run.tally) as Arc<dyn Listener>);
     run.listeners.add(Arc::new(narrator::Narrator));
@@ -121,6 +127,7 @@ struct Run {
     changed: u64,
     /// Whether `--limit` left devices to another run.
     limit_is_reached: bool,
+    last_words: LastWords,
 }
 
 /// Everything that is known when nothing has been sent or written yet.
@@ -131,6 +138,8 @@ struct Ready {
     log: RunsLog<RealDisk>,
     journal: Journal<RealDisk>,
     roster: Roster,
+    /// Whether there was a results file before.
+    had_results: bool,
     rules: Rules,
     /// The account of the results' ARNs, or `--account`.
     expected: Option<AccountId>,
@@ -175,6 +184,7 @@ impl Run {
         let paths = Paths::new(&args.manifest, results, emulator)?;
         self.summary.manifest = Some(args.manifest.clone());
         self.summary.results = Some(paths.results.clone());
+        self.leave_words(None);
         if args.input.strict && paths.manifest.is_none() {
             let message = "--strict needs the whole manifest before the first call, but standard input is read as it \
                            comes; give a file, or leave --strict out";
@@ -189,6 +199,7 @@ impl Run {
         self.summary.emulator = target.is_emulator();
         self.summary.endpoint = target.url().map(str::to_owned);
         let options = source::options(&args.input, target.default_region())?;
+        let had_results = paths.results.exists();
         let (source, (log, history)) = open_files(&paths, options, &self.stop).await?;
         for warning in source.warnings() {
             warn!("{warning}");
@@ -209,6 +220,7 @@ impl Run {
             log,
             journal,
             roster,
+            had_results,
             rules,
             expected,
         })
@@ -220,9 +232,12 @@ impl Run {
         self.summary.deleted = counts.deleted;
         self.changed = counts.changed;
         if counts.changed > 0 {
+            let (devices, ask) = match counts.changed {
+                1 => ("1 finished device".to_owned(), "asks"),
+                several => (format!("{several} finished devices"), "ask"),
+            };
             warn!(
-                "{} finished devices now ask for another TTL or other tags; their channels are left as they are",
-                counts.changed
+                "{devices} now {ask} for another TTL or other tags; finished channels are left as they are"
             );
         }
     }
@@ -324,6 +339,11 @@ impl Run {
             engine.take_census().await;
             self.check_census(args, &engine)?;
         }
+        let was_listed = |census: Option<&Census>| census.is_some_and(|census| census.total > 0);
+        if !engine.censuses().any(|(_, census, _)| was_listed(census)) {
+            // Neither an identity nor an ARN has said whose account this is, or the Region will say it later.
+            ready.target.check_guard(args.service.account.as_ref())?;
+        }
 
         // From here on the files are written.
         let prepared = writer.prepare();
@@ -337,6 +357,8 @@ impl Run {
         );
         let logged = ready.log.append([start]);
         logged.map_err(|error| Error::refused("results", error.to_string()))?;
+        let log = Arc::new(Mutex::new(ready.log));
+        self.leave_words(Some(Arc::clone(&log)));
         let writer = tokio::spawn(writer.run());
         let journey = Journey {
             ledger,
@@ -368,7 +390,8 @@ impl Run {
             closed,
             ended,
             ending::Books {
-                log: ready.log,
+                had_results: ready.had_results,
+                log,
                 roster: journey.roster,
                 invalid,
             },
@@ -491,6 +514,7 @@ impl Journey {
             limit: args.input.limit,
             expect: args.input.expect,
             account: self.account.clone(),
+            guard: args.service.account.clone(),
             ledger: Arc::clone(&self.ledger),
             listeners: self.listeners.clone(),
             stop: self.stop.clone(),
@@ -531,13 +555,15 @@ fn check_plan(args: &ProvisionArgs, planned: &Planned) -> Result<(), Error> {
     } = planned.counts;
     if let Some(expected) = args.input.expect.filter(|expected| *expected != listed) {
         let message = format!(
-            "the manifest lists {listed} devices, but --expect {expected} was given; nothing was attempted"
+            "the manifest lists {}, but --expect {expected} was given; nothing was attempted",
+            figures::count(listed, "device")
         );
         return Err(Error::refused("unexpected-count", message));
     }
     if args.input.strict && invalid > 0 {
         let message = format!(
-            "{invalid} rows of the manifest are invalid and --strict was given; nothing was attempted"
+            "the manifest has {} and --strict was given; nothing was attempted",
+            figures::count(invalid, "invalid row")
         );
         return Err(Error::refused("invalid-rows", message));
     }

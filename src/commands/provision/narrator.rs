@@ -3,6 +3,7 @@
 use tracing::{debug, info, trace, warn};
 
 use crate::event::{Event, Listener};
+use crate::results::record::Row;
 
 /// Tells the person what happens, as far as `-v` asks for it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,7 +44,7 @@ impl Listener for Narrator {
                 "{} {} {}",
                 crate::device::shown(&row.device_id),
                 row.status.as_str(),
-                row.error_code
+                outcome(row)
             ),
             Event::LaneStarted { .. }
             | Event::LaneEnded { .. }
@@ -51,4 +52,12 @@ impl Listener for Narrator {
             | Event::Throttled { .. } => {}
         }
     }
+}
+
+/// What a row is there for: the ARN, or why there is none.
+fn outcome(row: &Row) -> String {
+    row.channel_arn.as_ref().map_or_else(
+        || format!("{}: {}", row.error_code, row.error_message),
+        ToString::to_string,
+    )
 }

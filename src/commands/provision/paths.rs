@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::commands::is_same_file;
 use crate::error::Error;
 use crate::results::runs_log::runs_log_path;
+use crate::summary::try_place;
 
 /// The name that means standard input.
 const STANDARD_INPUT: &str = "-";
@@ -28,6 +29,13 @@ impl Paths {
         let manifest = (manifest.as_os_str() != STANDARD_INPUT).then(|| manifest.to_owned());
         let results = match (results, &manifest) {
             (Some(results), _) => results.to_owned(),
+            (None, Some(manifest)) if is_pipe(manifest) => {
+                let message = format!(
+                    "the manifest {} is a pipe or a device, so no results file can stand beside it: give --results FILE",
+                    manifest.display()
+                );
+                return Err(Error::refused("usage", message));
+            }
             (None, Some(manifest)) => beside(manifest, emulator),
             (None, None) => {
                 return Err(Error::refused(
@@ -79,7 +87,13 @@ impl Paths {
     }
 }
 
-/// Refuses a summary that would be written over the manifest, the results or their runs log.
+/// Whether this is there, and neither a file nor a folder: such as what a shell makes of `<(command)`.
+fn is_pipe(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|there| !there.is_file() && !there.is_dir())
+}
+
+/// Refuses a summary that would be written over the manifest, the results or their runs log, or that cannot be written.
 pub(super) fn check_summary(
     summary: &Path,
     manifest: &Path,
@@ -93,13 +107,19 @@ pub(super) fn check_summary(
         (runs_log_path(&results), "the runs log of the results"),
         (results, "the results file"),
     ];
-    let named = own.iter().find(|(file, _)| is_same_file(file, summary));
-    named.map_or(Ok(()), |(_, what)| {
+    let file = summary.display();
+    if let Some((_, what)) = own.iter().find(|(own, _)| is_same_file(own, summary)) {
         let message = format!(
-            "--summary-json names {what} ({}), which it would replace; give another file",
-            summary.display()
+            "--summary-json names {what} ({file}), which it would replace; give another file"
         );
-        Err(Error::refused("usage", message))
+        return Err(Error::refused("usage", message));
+    }
+    try_place(summary).map_err(|error| {
+        let message = format!(
+            "the summary cannot be written to {file} (--summary-json): {error}; give a file in a folder that exists \
+             and may be written to"
+        );
+        Error::refused("usage", message)
     })
 }
 
@@ -181,8 +201,15 @@ mod tests {
             assert!(refused.to_string().contains(what), "{refused}");
         }
         assert!(check("d.results.csv", None).is_err());
-        for other in ["s.json", "nowhere/s.json", "d.results.csv"] {
+        for other in ["s.json", "x/s.json", "d.results.csv"] {
             assert_eq!(check(other, Some("r.csv")), Ok(()));
+            // Nothing is left of the trial.
+            assert!(!at(other).exists());
+        }
+        for nowhere in ["nowhere/s.json", "x", "d.csv/s.json"] {
+            let refused = check(nowhere, Some("r.csv")).unwrap_err();
+            assert_eq!(refused.exit_code(), 2);
+            assert!(refused.to_string().contains(nowhere), "{refused}");
         }
     }
 

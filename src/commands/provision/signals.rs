@@ -1,21 +1,47 @@
-//! SIGINT, SIGTERM, Ctrl-C, a closed window: the first asks the run to stop, the second leaves at once.
+//! SIGINT, SIGTERM, SIGHUP, Ctrl-C, a closed window: the first asks the run to stop, the second leaves at once.
 
 use std::io;
-use std::sync::mpsc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 use tracing::warn;
 
 use crate::engine::{Stop, StopSignal};
 use crate::logging::Console;
 
-/// How long the end may wait for a terminal.
-const LONGEST_CLEARING: Duration = Duration::from_millis(100);
+/// How long the end at once may take: for the last words on the disk, and for a terminal.
+const LONGEST_LEAVING: Duration = Duration::from_millis(200);
+
+/// Signals so close to the first are the same one: `timeout` and others send theirs to the process and to its group.
+const SAME_SIGNAL: Duration = Duration::from_millis(100);
+
+/// What is to be written where the process leaves at once.
+type Words = Box<dyn FnOnce(&Stop) + Send>;
+
+/// What the run leaves in writing should it have to leave at once. Cheap to clone; clones share it.
+#[derive(Clone, Default)]
+pub(super) struct LastWords(Arc<Mutex<Option<Words>>>);
+
+impl LastWords {
+    /// From now on these.
+    pub(super) fn set(&self, words: impl FnOnce(&Stop) + Send + 'static) {
+        *self.lock() = Some(Box::new(words));
+    }
+
+    /// None any more: the run ends in good order, or somebody writes them now.
+    pub(super) fn take(&self) -> Option<Words> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Words>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Listens for the rest of the process's life, on a thread of its own: whatever the others wait for, such as somebody
 /// who reads standard error, a signal is heard. A process that cannot have that keeps the system's default, which ends
 /// it.
-pub(super) fn listen(stop: StopSignal, console: Console) {
+pub(super) fn listen(stop: StopSignal, console: Console, last_words: LastWords) {
     let (heard, to_say) = tokio::sync::oneshot::channel::<Stop>();
     tokio::spawn(async move {
         if let Ok(cause) = to_say.await {
@@ -40,9 +66,12 @@ pub(super) fn listen(stop: StopSignal, console: Console) {
             let cause = signals.next().await;
             let code = cause.exit_code();
             stop.give(cause.clone());
-            let _ = heard.send(cause);
-            signals.next().await;
-            clear(console);
+            let _ = heard.send(cause.clone());
+            let first = Instant::now();
+            while first.elapsed() < SAME_SIGNAL {
+                signals.next().await;
+            }
+            leave(cause, console, last_words);
             std::process::exit(i32::from(code));
         });
     });
@@ -52,16 +81,19 @@ pub(super) fn listen(stop: StopSignal, console: Console) {
     }
 }
 
-/// Takes the progress bar away, unless the terminal takes nothing more.
-fn clear(console: Console) {
-    let (cleared, is_cleared) = mpsc::channel();
+/// Writes the last words and takes the progress bar away, as far as disk and terminal let it.
+fn leave(cause: Stop, console: Console, last_words: LastWords) {
+    let (left, has_left) = mpsc::channel();
     let thread = std::thread::Builder::new().spawn(move || {
+        if let Some(words) = last_words.take() {
+            words(&cause);
+        }
         console.clear();
         // Nobody waits any more where the process is about to end.
-        let _ = cleared.send(());
+        let _ = left.send(());
     });
     if thread.is_ok() {
-        let _ = is_cleared.recv_timeout(LONGEST_CLEARING);
+        let _ = has_left.recv_timeout(LONGEST_LEAVING);
     }
 }
 
@@ -70,6 +102,8 @@ fn clear(console: Console) {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// The terminal is gone, such as that of a connection that broke.
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
@@ -79,15 +113,39 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: match is_hangup_ignored() {
+                Some(false) => Some(signal(SignalKind::hangup())?),
+                // To listen would undo what `nohup` has set.
+                Some(true) | None => None,
+            },
         })
     }
 
     async fn next(&mut self) -> Stop {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => Stop::Interrupted,
             _ = self.terminate.recv() => Stop::Terminated,
+            _ = hangup => Stop::Terminated,
         }
     }
+}
+
+/// Whether this process was started with SIGHUP ignored, as `nohup` does; none where the system does not say.
+#[cfg(unix)]
+fn is_hangup_ignored() -> Option<bool> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))?;
+    let ignored = u64::from_str_radix(ignored.trim(), 16).ok()?;
+    // SIGHUP is signal 1, the lowest bit.
+    Some(ignored & 1 == 1)
 }
 
 /// The signals, awaited from the beginning to the end: one that comes between two waits is not lost.

@@ -18,6 +18,7 @@ use crate::device::{AccountId, Device, LONGEST_DEVICE_ID, Region, shown};
 use crate::engine::{Arrival, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::Listeners;
+use crate::figures;
 use crate::manifest::{self, IdPattern, Layout, Manifest, ManifestError, Options, Row, Rows};
 use crate::plan::{Counts, Flaw, Planner, Rules, Verdict, WorkLists};
 use crate::results::record::{self, Status};
@@ -190,6 +191,8 @@ pub(super) struct StreamReader {
     pub(super) expect: Option<u64>,
     /// The account that this run must be of, where one was expected or found.
     pub(super) account: Option<AccountId>,
+    /// `--account`.
+    pub(super) guard: Option<AccountId>,
     pub(super) ledger: Arc<FileLedger>,
     pub(super) listeners: Listeners,
     pub(super) stop: StopSignal,
@@ -225,9 +228,10 @@ impl StreamReader {
     fn check_count(&self, listed: u64) -> Result<(), Error> {
         let is_whole = !self.stop.is_given() && !self.progress().limit_is_reached;
         match self.expect.filter(|expected| *expected != listed) {
-            Some(expected) if is_whole => Err(damaged(&format!(
-                "standard input listed {listed} devices, but --expect {expected} was given"
-            ))),
+            Some(expected) if is_whole => Err(Error::Stopped(Stop::UnexpectedCount(format!(
+                "standard input listed {}, but --expect {expected} was given",
+                figures::count(listed, "device")
+            )))),
             _ => Ok(()),
         }
     }
@@ -236,7 +240,11 @@ impl StreamReader {
         let mut lanes: HashMap<Region, mpsc::Sender<(DeviceIndex, Device)>> = HashMap::new();
         let mut left = self.limit.unwrap_or(u64::MAX);
         while !self.stop.is_given() {
-            let Some(row) = self.rows.next().map_err(|error| damaged(&error))? else {
+            let row = self.rows.next().map_err(|error| match error {
+                error if error.is_without_rows() => error.into(),
+                error => damaged(&error),
+            })?;
+            let Some(row) = row else {
                 return Ok(());
             };
             let verdict = planner.judge(&mut lock(&self.roster), &row);
@@ -288,6 +296,7 @@ impl StreamReader {
             let identified = self.target.identify(region, &self.stop);
             self.runtime.block_on(identified)?;
             self.target.check_account(self.account.as_ref())?;
+            self.target.check_guard(self.guard.as_ref())?;
             target::introduce(&self.target, std::slice::from_ref(region));
         }
         let (sender, receiver) = mpsc::channel(STREAM_WAITING);

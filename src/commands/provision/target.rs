@@ -117,6 +117,21 @@ impl Target {
         Err(Error::refused("wrong-account", message))
     }
 
+    /// Refuses `--account` where it was asked who we are and nobody knew: by the time that an answer names another
+    /// account, channels have been made there.
+    pub(super) fn check_guard(&self, guard: Option<&AccountId>) -> Result<(), Error> {
+        let Some(guard) = guard.filter(|_| self.is_identified() && self.account().is_none()) else {
+            return Ok(());
+        };
+        let message = format!(
+            "--account {guard} cannot be checked before something is made: the endpoint {} does not say whose account \
+             it works for (GetCallerIdentity), and no channel that it lists does. Make sure of the account by other \
+             means, and leave --account out",
+            self.url().unwrap_or_default()
+        );
+        Err(Error::refused("wrong-account", message))
+    }
+
     /// Refuses the emulator's results at AWS, and AWS's at the emulator.
     pub(super) fn check_kind(
         &self,

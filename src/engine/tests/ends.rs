@@ -64,6 +64,26 @@ fn a_full_account_stops_its_lane_only() {
 }
 
 #[test]
+fn every_region_that_is_full_is_named() {
+    let mut rig = Rig::new(0);
+    rig.nature.emulator.channel_limit = 20;
+    let regions = ["us-west-2", "eu-central-1", "us-east-1"];
+    for (name, hundred) in regions.into_iter().zip(1..) {
+        let region = region(name);
+        let numbers = hundred * 100..hundred * 100 + 30;
+        rig.devices
+            .extend(numbers.map(|number| super::rig::device(number, &region)));
+    }
+    let stop = rig.run().stop.unwrap();
+    assert_eq!(stop.reason(), "account-full");
+    let text = stop.to_string();
+    assert!(
+        text.contains("limit in eu-central-1, us-east-1, us-west-2 ("),
+        "{text}"
+    );
+}
+
+#[test]
 fn open_outcomes_of_a_lane_that_is_full_are_settled_in_spite_of_trouble() {
     let mut rig = Rig::new(100).script(|ask| match ask.operation {
         Operation::Create if ask.nth == 1 && ask.name.ends_with('7') => {

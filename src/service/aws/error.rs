@@ -147,15 +147,19 @@ impl ConfigError {
     /// The same as the failure of an attempt, for what happens in the middle of a run.
     #[must_use]
     pub fn into_failure(self) -> Failure {
-        let code = match self {
+        let (code, message) = match self {
             Self::Unreachable(failure) => return failure,
-            Self::Refused { ref code, .. } => code.as_str().into(),
-            _ => classify::CREDENTIALS_UNAVAILABLE.into(),
+            Self::Refused {
+                code,
+                message,
+                hint,
+            } => (code.as_str().into(), message + &hint),
+            other => (classify::CREDENTIALS_UNAVAILABLE.into(), other.to_string()),
         };
         Failure {
             kind: FailureKind::Credentials,
             code,
-            message: self.to_string().into(),
+            message: message.into(),
             foreign: false,
         }
     }
@@ -178,6 +182,9 @@ impl ConfigError {
             | "RequestExpired"
             | "RequestTimeTooSkewed" => match date.and_then(|date| clock_error(date, now)) {
                 Some(error) => format!(". {error}"),
+                None if classify::blames_the_clock(failure) => {
+                    ". Check this computer's clock".to_owned()
+                }
                 None => {
                     ". Check the secret access key, and that this computer's clock is right"
                         .to_owned()
@@ -269,6 +276,13 @@ mod tests {
         );
         let error = refused("SignatureDoesNotMatch", 10, None);
         assert!(error.contains("Check the secret access key"), "{error}");
+        let mut skewed = failure("InvalidSignatureException");
+        skewed.message = "Signature expired: 2025 is now earlier than 2026".into();
+        let error = ConfigError::refused(&skewed, None, SystemTime::UNIX_EPOCH, None);
+        assert!(error.to_string().ends_with(". Check this computer's clock"));
+        let failure = error.into_failure();
+        assert!(failure.message.starts_with("Signature expired"));
+        assert!(classify::blames_the_clock(&failure));
     }
 
     #[test]

@@ -144,6 +144,26 @@ fn a_status_decides_where_no_known_code_does() {
 }
 
 #[test]
+fn a_server_error_is_one_whatever_its_code_says() {
+    for code in [
+        "InvalidArgumentException",
+        "AccessDeniedException",
+        "ResourceNotFoundException",
+        "ResourceInUseException",
+        "AccountChannelLimitExceededException",
+    ] {
+        for status in [500, 503] {
+            let failure = reply(status, code, r#"{"Message":"why"}"#);
+            assert_eq!(failure.kind, FailureKind::ServerError, "{status} {code}");
+            assert_eq!((&*failure.code, &*failure.message), (code, "why"));
+        }
+    }
+    assert_eq!(reply(503, "SlowDown", "").kind, FailureKind::Throttled);
+    let expired = reply(500, "ExpiredTokenException", "");
+    assert_eq!(expired.kind, FailureKind::Credentials);
+}
+
+#[test]
 fn what_is_not_the_services_is_ambiguous_whatever_its_status() {
     for status in [200, 302, 400, 403, 404, 407, 503] {
         for body in [

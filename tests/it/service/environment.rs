@@ -498,7 +498,7 @@ async fn reloading_reads_the_files_again_and_asks_again() {
         (
             refusal("ExpiredToken"),
             [
-                "failure Credentials ExpiredToken AWS refused the credentials",
+                "failure Credentials ExpiredToken No. They have expired",
                 "generation 0",
             ],
         ),

@@ -46,6 +46,20 @@ impl Call {
         self
     }
 
+    /// As `nohup` starts it.
+    #[cfg(unix)]
+    pub(crate) fn ignoring_hangup(mut self) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
+        command.arg(self.command.get_program());
+        command.args(self.command.get_args());
+        command.current_dir(&self.folder).env_clear();
+        let variables = self.command.get_envs();
+        command.envs(variables.filter_map(|(name, value)| Some((name, value?))));
+        self.command = command;
+        self
+    }
+
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
