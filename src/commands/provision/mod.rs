@@ -576,8 +576,10 @@ fn say_invalid(lines: &[InvalidLine]) {
         warn!("invalid row: {}", line.row().error_message);
     }
     let more = lines.len().saturating_sub(SHOWN_INVALID);
-    if more > 0 {
-        warn!("{more} more rows are invalid");
+    match more {
+        0 => {}
+        1 => warn!("1 more row is invalid"),
+        _ => warn!("{more} more rows are invalid"),
     }
 }
 

@@ -9,7 +9,7 @@ use aws_sdk_kinesisvideo::config::http::HttpResponse;
 use aws_sdk_kinesisvideo::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesisvideo::types::ChannelType;
 
-use super::attempt::watched;
+use super::attempt::{Seen, watched};
 use super::{Connection, convert};
 use crate::device::{ChannelArn, ChannelName, Device, Region};
 use crate::service::{
@@ -38,7 +38,7 @@ impl AwsService {
     async fn attempt<T, O, E, F>(
         &self,
         send: impl FnOnce(Client) -> F,
-        read: impl FnOnce(O) -> Result<T, String>,
+        read: impl FnOnce(O, &Seen) -> Result<T, String>,
     ) -> Answer<T>
     where
         F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
@@ -47,7 +47,7 @@ impl AwsService {
         let request = pin!(send(self.connection.client(&self.region)));
         let (outcome, seen) = watched(request).await;
         let result = match outcome {
-            Ok(output) => read(output).map_err(|reason| seen.reply(b"").unreadable(&reason)),
+            Ok(output) => read(output, &seen).map_err(|reason| seen.reply(b"").unreadable(&reason)),
             Err(error) => Err(seen
                 .failure(&error, self.connection.timeout())
                 .unwrap_or_else(|causes| self.connection.not_sent(&causes).into_failure())),
@@ -76,7 +76,7 @@ impl Service for AwsService {
                     .set_tags(tags)
                     .send()
             },
-            |output| convert::arn(output.channel_arn(), &device.channel_name, &self.region),
+            |output, _| convert::arn(output.channel_arn(), &device.channel_name, &self.region),
         )
         .await
     }
@@ -89,7 +89,7 @@ impl Service for AwsService {
                     .channel_name(name.as_str())
                     .send()
             },
-            |output| convert::described(output.channel_info(), name, &self.region),
+            |output, _| convert::described(output.channel_info(), name, &self.region),
         )
         .await
     }
@@ -105,7 +105,11 @@ impl Service for AwsService {
                     .set_channel_name_condition(prefix.map(convert::begins_with))
                     .send()
             },
-            |output| {
+            |output, seen| {
+                // `{}` is also what others say who know nothing of channels.
+                if output.channel_info_list.is_none() && seen.request_id.is_none() {
+                    return Err("the answer to a listing holds no list".to_owned());
+                }
                 let token = output.next_token().filter(|token| !token.is_empty());
                 Ok(ChannelPage {
                     next_token: token.map(Into::into),
