@@ -23,7 +23,7 @@
 //!         ←─ period ─→
 //! ```
 //!
-//! One throttle in [`CYCLE`] requests is the price of following the quota. The period is that many requests long, so
+//! One throttle in `CYCLE` requests is the price of following the quota. The period is that many requests long, so
 //! hosts that share a quota together pay no more than one alone.
 //!
 //! What else it must cope with:

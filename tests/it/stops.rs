@@ -368,6 +368,15 @@ fn a_page_of_a_proxy_is_said_to_be_one() {
 }
 
 #[test]
+fn an_empty_answer_of_somebody_else_is_no_empty_account() {
+    let bench = Bench::of(3);
+    let wire = Wire::new(|_, _| bare(200, "Content-Type: application/json\r\n", "{}"));
+    let done = bench.provision(wire.url()).run();
+    unreachable(&bench, done, "holds no list");
+    assert!(wire.creates().is_empty());
+}
+
+#[test]
 fn a_page_of_a_proxy_is_no_devices_fault_when_it_answers_a_create() {
     let bench = Bench::of(3);
     bench
