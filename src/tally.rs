@@ -335,9 +335,9 @@ mod tests {
             // From this throttle to the next it is measured.
             limiter.throttled(first);
             for _ in 0..grant {
-                limiter.accepted(first);
+                tokio::time::sleep(Duration::from_secs(1) / grant).await;
+                limiter.accepted(limiter.acquire().await);
             }
-            tokio::time::sleep(Duration::from_secs(1)).await;
             limiter.throttled(limiter.acquire().await);
         }
         Arc::new(limiter)

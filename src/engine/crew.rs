@@ -51,9 +51,15 @@ impl<S: Service, L: Ledger> Crew<S, L> {
     /// Sends a job off.
     pub(super) fn take_off(&mut self, job: Box<Job>, admission: Admission) {
         self.flying += 1;
-        let inbox = self.free.pop().unwrap_or_else(|| self.engage());
-        // A free task waits at an empty inbox for as long as this crew is there.
-        let _taken = inbox.try_send((job, admission));
+        let mut assignment = (job, admission);
+        loop {
+            let inbox = self.free.pop().unwrap_or_else(|| self.engage());
+            match inbox.try_send(assignment) {
+                Ok(()) => return,
+                // Its task is gone; another takes the job.
+                Err(refused) => assignment = refused.into_inner(),
+            }
+        }
     }
 
     fn engage(&mut self) -> Inbox {
@@ -83,7 +89,6 @@ impl<S: Service, L: Ledger> Crew<S, L> {
             }
             // A task ends by itself only where it breaks, and its job with it.
             Some(Err(broken)) = self.tasks.join_next() => Err(broken),
-            else => return None,
         };
         self.flying -= 1;
         Some(landed)

@@ -58,7 +58,7 @@ impl Job {
             .is_none_or(|(failure, _)| failure.kind == FailureKind::Unreachable)
     }
 
-    /// The row of a device whose channel has just been made, which it becomes: thousands wait for their sync at a time, and
+    /// The row of a device whose channel has just been made, which it becomes: hundreds wait for their sync at a time, and
     /// what they are made of is not copied.
     pub(super) fn created(
         self,

@@ -29,8 +29,9 @@ use crate::service::{Operation, Service};
 
 /// Fresh devices wait while so many others wait for their next try: memory stays flat whatever the service does.
 const MOST_WAITING: usize = 10_000;
-/// Devices whose rows are being recorded, beside those that hold a worker: a slow disk holds back new requests.
-const MOST_RECORDING: usize = 256;
+/// Devices under way that have given back their worker: whoever keeps them, as a slow disk, a slow reader of `--json` or
+/// an outage, holds back new requests.
+const MOST_WITHOUT_WORKER: usize = 256;
 
 /// A Region's client, limiters and what has been learnt of it.
 #[derive(Debug)]
@@ -282,7 +283,7 @@ pub(super) async fn run<S: Service, L: Ledger, W: Work>(
         fresh: None,
         exhausted: false,
         share: Arc::new(Semaphore::new(workers.clamp(1, Semaphore::MAX_PERMITS))),
-        most_flights: workers.saturating_add(MOST_RECORDING),
+        most_flights: workers.saturating_add(MOST_WITHOUT_WORKER),
     };
     loop_.work_off(&mut work).await;
     loop_.wind_up().await;

@@ -40,7 +40,9 @@
 //! - **The client is the bottleneck**: growth is measured in requests that had to wait at the gate. When none waits,
 //!   nothing is learnt, and nothing grows.
 //! - **Other hosts** share the quota: each finds what is left, and the jitter of the periods keeps them out of step.
-//! - **Server errors and timeouts** say nothing about the quota; they are never reported here.
+//! - **Server errors, timeouts and pauses** say nothing about the quota. But such an answer may have taken a token, and a
+//!   bucket fills up in a pause no further than it is large: where much of the time between two throttles is of this
+//!   kind it measures nothing, and the measurement begins anew.
 //!
 //! The figures were chosen, and are held, in simulation: `cargo bench --bench pacing`.
 
@@ -75,6 +77,10 @@ const FIRST_CUT: f64 = 0.85;
 const SEARCHING_CUT: (f64, f64) = (0.2, 0.85);
 /// ... and soon after a measurement, when the throttle is an echo more often than news.
 const MEASURED_CUT: (f64, f64) = (0.9, 0.97);
+/// A measurement in which more than this share of the time was a pause, or so many of the answers told nothing, is none.
+const SPOILT: f64 = 0.1;
+/// Nothing has been sent for so many times as long as from one request to the next: a pause.
+const PAUSE: f64 = 4.0;
 /// How long the climb back from a search takes, at most, in seconds.
 const SEARCH: f64 = 8.0;
 /// The slowest rate, in requests a second, unless the ceiling is lower.
@@ -151,8 +157,12 @@ struct Anchor {
     at: Duration,
     /// Granted since.
     granted: u64,
-    /// Whether the quota was measured then.
+    /// Whether the quota was measured then, or before.
     measured: bool,
+    /// Answers since that told nothing of the rate.
+    silent: u64,
+    /// Seconds since in which nothing was sent.
+    paused: f64,
 }
 
 /// What a throttle says, together with what was granted since the anchor. Rates are in requests a second.
@@ -164,6 +174,8 @@ enum Evidence {
     Echo(f64),
     /// The quota may be about this, but little was counted and it was not measured.
     Searching(f64),
+    /// What was counted since it was measured tells nothing: there was a pause, or trouble of another kind.
+    Spoilt,
     /// There is nothing to go by.
     Nothing,
 }
@@ -205,11 +217,24 @@ impl Controller {
 
     /// A request leaves. `waited` says that it had to wait at the gate: the rate, not the client, held it back.
     pub fn on_sent(&mut self, now: Duration, waited: bool) {
-        let last = self.last_sent.replace(now);
-        if let (Some(last), true) = (last, waited) {
-            // Time in which nothing waited, as a pause between two requests, is not time spent at this rate.
-            let elapsed = now.saturating_sub(last).as_secs_f64();
-            self.grow(elapsed.min(4.0 / self.rate));
+        let Some(last) = self.last_sent.replace(now) else {
+            return;
+        };
+        let elapsed = now.saturating_sub(last).as_secs_f64();
+        let pause = PAUSE / self.rate;
+        if let Some(anchor) = self.anchor.as_mut().filter(|_| elapsed > pause) {
+            anchor.paused += elapsed;
+        }
+        if waited {
+            // A pause between two requests is not time spent at this rate.
+            self.grow(elapsed.min(pause));
+        }
+    }
+
+    /// A request got no answer, or one that tells nothing of the rate.
+    pub fn on_silence(&mut self) {
+        if let Some(anchor) = &mut self.anchor {
+            anchor.silent += 1;
         }
     }
 
@@ -236,6 +261,7 @@ impl Controller {
             Evidence::Searching(estimate) => {
                 (bounded(estimate, before, SEARCHING_CUT), before * ABOVE)
             }
+            Evidence::Spoilt => (before * MEASURED_CUT.0, before * ABOVE),
             Evidence::Nothing => (before * FIRST_CUT, before * ABOVE),
         };
         self.rate = rate.clamp(self.floor, self.ceiling);
@@ -254,7 +280,14 @@ impl Controller {
             clippy::cast_precision_loss,
             reason = "a count of requests between two throttles"
         )]
-        let granted = anchor.granted as f64;
+        let (granted, silent) = (anchor.granted as f64, anchor.silent as f64);
+        if anchor.paused > SPOILT * elapsed || silent > SPOILT * granted {
+            return if anchor.measured {
+                Evidence::Spoilt
+            } else {
+                Evidence::Nothing
+            };
+        }
         if anchor.granted >= SAMPLE && elapsed > 0.0 {
             return Evidence::Measured(granted / elapsed);
         }
@@ -267,13 +300,14 @@ impl Controller {
         }
     }
 
-    /// A measurement, or a throttle out of the blue, is what the next measurement starts from.
+    /// A measurement, or a throttle that begins one anew, is what the next measurement starts from.
     fn learn(&mut self, evidence: Evidence, now: Duration) {
         let measured = match evidence {
             Evidence::Measured(grant) => {
                 self.grant = Some(grant);
                 true
             }
+            Evidence::Spoilt => true,
             Evidence::Nothing => false,
             Evidence::Echo(_) | Evidence::Searching(_) => return,
         };
@@ -281,6 +315,8 @@ impl Controller {
             at: now,
             granted: 0,
             measured,
+            silent: 0,
+            paused: 0.0,
         });
     }
 

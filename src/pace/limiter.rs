@@ -75,6 +75,11 @@ impl Limiter {
         self.controller().on_granted();
     }
 
+    /// The request got no answer, or one that tells nothing of the rate.
+    pub fn silent(&self, _: Permit) {
+        self.controller().on_silence();
+    }
+
     /// The service throttled the request.
     pub fn throttled(&self, permit: Permit) {
         let now = self.now();

@@ -17,14 +17,14 @@ use super::record::{Place, Row, encode};
 
 /// Rows that may wait for the writer before those who hand over more must wait themselves.
 const WAITING_ROWS: usize = 1024;
-/// From the start of one commit to that of the next, at least. A sync costs a fast disk a tenth of a millisecond of
-/// processor time, as much as a whole request; at 100 rows a second and below nobody waits.
+/// The longest that a row waits for others to share its sync, which costs a tenth of a millisecond of processor time, as
+/// much as a whole request. A row that comes alone does not wait, and a full batch goes at once.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Why a row is not on disk. The row is among [`Closed::unsaved`].
+/// Why a row is not on disk.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RecordError {
-    /// The disk refused; nothing more is accepted.
+    /// The disk refused; nothing more is accepted. The row is among [`Closed::unsaved`].
     #[error(transparent)]
     Journal(Arc<JournalError>),
     /// The writer was stopped before it came to the row.

@@ -121,6 +121,41 @@ fn a_throttle_far_beyond_the_grant_is_measured_from_anew() {
 }
 
 #[test]
+fn a_pause_or_trouble_of_another_kind_measures_nothing() {
+    let throttled_after = |spoil: &dyn Fn(&mut Controller)| {
+        let mut controller = measured(100, 2.0);
+        controller.on_sent(at(3.2), true);
+        (0..25).for_each(|_| controller.on_granted());
+        spoil(&mut controller);
+        let before = controller.rate();
+        controller.on_throttled(at(62.9), at(63.0));
+        (controller.grant().unwrap(), controller.rate() / before)
+    };
+    // A minute of which nobody knows: taken for time at this rate, it would say that 0.4 a second are granted.
+    let (grant, cut) = throttled_after(&|_| {});
+    assert!(grant < 1.0 && cut < 0.05, "{grant} {cut}");
+    let pause = |controller: &mut Controller| controller.on_sent(at(62.8), true);
+    let silence = |controller: &mut Controller| (0..3).for_each(|_| controller.on_silence());
+    for spoil in [&pause as &dyn Fn(&mut Controller), &silence] {
+        let (grant, cut) = throttled_after(spoil);
+        assert!((grant - 50.0).abs() < 1e-6, "{grant}");
+        assert!((cut - 0.9).abs() < 1e-6, "{cut}");
+    }
+}
+
+#[test]
+fn what_follows_a_pause_is_measured_anew() {
+    let mut controller = measured(100, 2.0);
+    controller.on_sent(at(3.2), true);
+    controller.on_sent(at(62.8), true);
+    controller.on_throttled(at(62.9), at(63.0));
+    (0..60).for_each(|_| controller.on_granted());
+    controller.on_throttled(at(64.9), at(65.0));
+    let grant = controller.grant().unwrap();
+    assert!((grant - 30.0).abs() < 1e-6, "{grant}");
+}
+
+#[test]
 fn many_throttles_of_one_event_cut_once() {
     let mut controller = Controller::new(RateRange::upto(100.0), 1);
     controller.on_sent(at(0.0), false);
