@@ -75,7 +75,8 @@ const BEYOND: f64 = 1.1;
 const FIRST_CUT: f64 = 0.85;
 /// The bounds of a cut by an estimate from few requests: while searching...
 const SEARCHING_CUT: (f64, f64) = (0.2, 0.85);
-/// ... and soon after a measurement, when the throttle is an echo more often than news.
+/// ... and soon after a measurement, when the throttle is an echo more often than news; the deeper one also where nothing
+/// can be told from what was counted.
 const MEASURED_CUT: (f64, f64) = (0.9, 0.97);
 /// A measurement in which more than this share of the time was a pause, or so many of the answers told nothing, is none.
 const SPOILT: f64 = 0.1;

@@ -88,15 +88,18 @@ impl Call {
         running.wait()
     }
 
-    /// Starts it, and reads nothing of what it writes.
-    pub(crate) fn start_unread(mut self) -> Unread {
-        let child = self
-            .command
+    fn spawn(&mut self) -> Child {
+        self.command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap();
+            .unwrap()
+    }
+
+    /// Starts it, and reads nothing of what it writes.
+    pub(crate) fn start_unread(mut self) -> Unread {
+        let child = self.spawn();
         Unread {
             watchdog: watch(child.id()),
             child,
@@ -106,13 +109,7 @@ impl Call {
     /// Starts it; standard input stays open.
     pub(crate) fn start(mut self) -> Running {
         let shown = format!("{:?} in {}", self.command, self.folder.display());
-        let mut child = self
-            .command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = self.spawn();
         let stderr = child.stderr.take().unwrap();
         Running {
             stdin: child.stdin.take(),
