@@ -1,5 +1,7 @@
 //! `kvs-fleet emulator`: arguments → [`Settings`], serve until a signal comes, say what was served.
 
+mod values;
+
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -8,11 +10,13 @@ use std::time::Duration;
 use clap::ArgAction;
 use clap::builder::FalseyValueParser;
 
-use crate::device::ChannelName;
 use crate::emulator::faults::Fault;
 use crate::emulator::latency::Latency;
-use crate::emulator::quota::Quota;
 use crate::emulator::{Emulator, RateChange, Settings, StartError};
+use values::{
+    parse_active_after, parse_channel_limit, parse_latency, parse_listen, parse_prefix, parse_rate,
+    parse_rate_change, parse_sigma,
+};
 
 /// `kvs-fleet emulator`.
 #[derive(Debug, Clone, clap::Args)]
@@ -20,6 +24,13 @@ pub struct EmulatorArgs {
     /// Loopback address and port to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", env = "KVS_FLEET_LISTEN", default_value = "127.0.0.1:4567", value_parser = parse_listen)]
     pub listen: SocketAddr,
+
+    /// Let --listen name an address that other computers can reach
+    ///
+    /// The emulator checks no signatures: whoever reaches it can use it. Meant for containers, whose loopback nobody else
+    /// reaches. kvs-fleet itself speaks plain http:// to loopback only; other clients have rules of their own.
+    #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_ALLOW_REMOTE")]
+    pub allow_remote: bool,
 
     /// Creates granted a second in each Region
     ///
@@ -129,6 +140,16 @@ impl EmulatorArgs {
             deny_outside: self.deny_outside.clone(),
             expire_after: self.expire_after,
             seed,
+            allow_remote: self.allow_remote,
+        }
+    }
+
+    /// Who can reach it, in words.
+    fn reach(&self) -> &'static str {
+        if self.listen.ip().is_loopback() {
+            "It listens on loopback only, keeps its"
+        } else {
+            "OTHER COMPUTERS CAN REACH IT. It keeps its"
         }
     }
 }
@@ -171,7 +192,7 @@ fn guide(url: &str, args: &EmulatorArgs, seed: u64) -> String {
         faults.join(", ")
     };
     format!(
-        "This is an EMULATOR of the Kinesis Video Streams control plane, not AWS. It listens on loopback only, keeps its\n\
+        "This is an EMULATOR of the Kinesis Video Streams control plane, not AWS. {}\n\
          channels in memory only, and checks no signatures: any access key will do.\n\
          Creates: {}; latency {}; faults: {faults}; seed {seed}.\n\
          \n\
@@ -180,6 +201,7 @@ fn guide(url: &str, args: &EmulatorArgs, seed: u64) -> String {
          boto3      boto3.client('kinesisvideo', endpoint_url='{url}')\n\
          \n\
          Ctrl-C ends it.\n",
+        args.reach(),
         quota(args),
         humantime::format_duration(args.latency),
     )
@@ -247,72 +269,6 @@ impl Signals {
             _ = self.closing.recv() => {}
         }
     }
-}
-
-fn parse_listen(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        "expected an IP address and a port, such as 127.0.0.1:4567 or [::1]:4567".to_owned()
-    })
-}
-
-fn parse_rate(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(rate) if (Quota::SLOWEST..=Quota::FASTEST).contains(&rate) => Ok(rate),
-        _ => Err("expected a number of requests a second, 0.1 to 1000000".to_owned()),
-    }
-}
-
-fn parse_rate_change(text: &str) -> Result<RateChange, String> {
-    let expected = || {
-        "expected a duration and a number of requests a second (0.1 to 1000000), such as 5m=200"
-            .to_owned()
-    };
-    let (after, rate) = text.split_once('=').ok_or_else(expected)?;
-    Ok(RateChange {
-        after: humantime::parse_duration(after).map_err(|_| expected())?,
-        rate: parse_rate(rate).map_err(|_| expected())?,
-    })
-}
-
-fn parse_sigma(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(sigma) if (0.0..=Latency::WIDEST).contains(&sigma) => Ok(sigma),
-        _ => Err("expected a number from 0 to 3, such as 0.25".to_owned()),
-    }
-}
-
-fn parse_channel_limit(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(limit @ 0..=10_000_000) => Ok(limit),
-        _ => Err("expected a number of channels, 0 to 10000000".to_owned()),
-    }
-}
-
-fn parse_latency(text: &str) -> Result<Duration, String> {
-    parse_duration(text, Duration::from_mins(10))
-}
-
-fn parse_active_after(text: &str) -> Result<Duration, String> {
-    parse_duration(text, Duration::from_hours(1))
-}
-
-fn parse_duration(text: &str, longest: Duration) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if duration <= longest => Ok(duration),
-        _ => Err(format!(
-            "expected a duration from 0ms to {}, such as 80ms, 1s or 5m",
-            humantime::format_duration(longest)
-        )),
-    }
-}
-
-fn parse_prefix(text: &str) -> Result<String, String> {
-    ChannelName::check(text).map_err(|error| {
-        error
-            .to_string()
-            .replace("the channel name", "the beginning of channel names")
-    })?;
-    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -391,6 +347,7 @@ mod tests {
                 deny_outside: Some("line-4-".to_owned()),
                 expire_after: Some(9),
                 seed: 3,
+                allow_remote: false,
             }
         );
     }

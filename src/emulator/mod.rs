@@ -1,4 +1,4 @@
-//! The service, in process: the KVS control plane for signaling channels, served on loopback.
+//! The service, in process: the KVS control plane for signaling channels, served on loopback unless told otherwise.
 //!
 //! Faithful: the operations and paths, the service model's validation, error codes and HTTP status, the quotas of each
 //! operation, account and Region and of each channel (as token buckets), the channel limit, tags, versions, paging,
@@ -35,7 +35,7 @@ mod wire;
 mod work;
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +78,8 @@ pub struct Settings {
     pub expire_after: Option<u64>,
     /// Decides on what is drawn: faults and request IDs.
     pub seed: u64,
+    /// Whether it may listen where other computers reach it.
+    pub allow_remote: bool,
 }
 
 impl Default for Settings {
@@ -96,6 +98,7 @@ impl Default for Settings {
             deny_outside: None,
             expire_after: None,
             seed: 0,
+            allow_remote: false,
         }
     }
 }
@@ -114,8 +117,8 @@ pub struct RateChange {
 pub enum StartError {
     /// Others could reach it, and it checks no signatures.
     #[error(
-        "the emulator does not listen on {0}: it checks no signatures, so only loopback addresses are allowed; use \
-         127.0.0.1:{port} or [::1]:{port}",
+        "the emulator listens on {0} only with --allow-remote: it checks no signatures, so whoever reaches it can use \
+         it; the loopback addresses 127.0.0.1:{port} and [::1]:{port} need no permission",
         port = .0.port()
     )]
     NotLoopback(SocketAddr),
@@ -153,9 +156,10 @@ impl std::fmt::Debug for Emulator {
 }
 
 impl Emulator {
-    /// Listens at a loopback address (port 0 takes a free one) and serves from a task of its own.
+    /// Listens at an address (port 0 takes a free one) and serves from a task of its own. The address is of the loopback
+    /// interface, unless the settings allow another.
     pub async fn start(listen: SocketAddr, settings: Settings) -> Result<Self, StartError> {
-        if !listen.ip().is_loopback() {
+        if !listen.ip().is_loopback() && !settings.allow_remote {
             return Err(StartError::NotLoopback(listen));
         }
         let refused = |source: std::io::Error| match source.kind() {
@@ -191,10 +195,17 @@ impl Emulator {
         self.address
     }
 
-    /// Its endpoint URL.
+    /// Its endpoint URL, as this computer reaches it.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address.ip() {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        format!("http://{address}")
     }
 
     /// The requests so far.

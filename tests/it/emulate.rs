@@ -71,6 +71,18 @@ fn its_flags_make_the_weather() {
         .says("struck by fault");
 }
 
+#[cfg(unix)]
+#[test]
+fn it_listens_elsewhere_when_it_is_told_twice() {
+    let bench = Bench::new();
+    let call = || bench.call(&["emulator", "--listen", "0.0.0.0:0"]);
+    call().run().exits(2).says("--allow-remote");
+    let mut running = call().args(&["--allow-remote"]).start();
+    assert!(running.line().starts_with("http://127.0.0.1:"));
+    running.signal("TERM");
+    running.wait().exits(0).says("OTHER COMPUTERS CAN REACH IT");
+}
+
 #[test]
 fn it_listens_on_loopback_only_and_says_what_is_wrong_with_its_flags() {
     let bench = Bench::new();

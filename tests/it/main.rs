@@ -3,8 +3,10 @@
 //! They are written from what the tool promises, not from how it is built: each shows the exit code, what is said on
 //! standard error, what was sent, and what stands in the files.
 
+mod disk;
 mod emulate;
 mod faults;
+mod kills;
 mod manifest;
 mod output;
 mod place;

@@ -293,3 +293,48 @@ fn an_interrupted_listing_attempts_nothing() {
     running.wait().exits(130);
     assert_eq!(cloud.creates(), 0);
 }
+
+#[test]
+fn a_run_that_is_suspended_for_longer_than_every_timeout_goes_on() {
+    let bench = Bench::of(60);
+    let cloud = slow(100);
+    let mut running = paced(&bench, &cloud).args(&["--timeout", "1s"]).start();
+    for _ in 0..5 {
+        running.line();
+    }
+    running.signal("STOP");
+    // Longer than the timeout, whatever the machine has to do besides.
+    std::thread::sleep(Duration::from_millis(2_500));
+    running.signal("CONT");
+    running.wait().exits(0);
+    let channels = cloud.channels();
+    let rows = bench.rows("d.results.csv");
+    assert_eq!(rows.len(), 60);
+    for row in rows {
+        assert_eq!(row["status"], "created");
+        assert_eq!(row["channel_arn"], channels[&row["channel_name"]]);
+    }
+}
+
+#[test]
+fn a_reader_of_standard_error_that_goes_away_does_not_stop_the_run() {
+    for closed in ["2>&-", "2>&1 >/dev/null | true", ">&- 2>&- <&-"] {
+        let bench = Bench::of(40);
+        let cloud = slow(20);
+        let program = env!("CARGO_BIN_EXE_kvs-fleet");
+        let line = format!(
+            "{{ '{program}' provision d.csv -v --rate 1000 --region eu-central-1 --endpoint-url {}; echo $? >code; }} {closed}",
+            cloud.url()
+        );
+        let shell = std::process::Command::new("sh")
+            .args(["-c", &line])
+            .current_dir(bench.folder())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", bench.folder())
+            .status();
+        assert!(shell.unwrap().success(), "{closed}");
+        assert_eq!(bench.read("code").trim(), "0", "{closed}");
+        assert_eq!(bench.statuses().len(), 40, "{closed}");
+    }
+}

@@ -97,6 +97,16 @@ fn leave(cause: Stop, console: Console, last_words: LastWords) {
     }
 }
 
+/// SIGXFSZ: a file would grow beyond `ulimit -f`. Its number is that of these systems; on others it ends the process.
+#[cfg(unix)]
+const FILE_SIZE: Option<i32> = if cfg!(any(target_os = "macos", target_os = "linux"))
+    && !cfg!(any(target_arch = "mips", target_arch = "mips64"))
+{
+    Some(25)
+} else {
+    None
+};
+
 /// The signals, awaited from the beginning to the end: one that comes between two waits is not lost.
 #[cfg(unix)]
 struct Signals {
@@ -110,6 +120,10 @@ struct Signals {
 impl Signals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
+        if let Some(file_size) = FILE_SIZE {
+            // Heard once, it no longer ends the process for good, and the write that it is about fails as on a full disk.
+            drop(signal(SignalKind::from_raw(file_size))?);
+        }
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,

@@ -48,9 +48,22 @@ impl Call {
 
     /// As `nohup` starts it.
     #[cfg(unix)]
-    pub(crate) fn ignoring_hangup(mut self) -> Self {
+    pub(crate) fn ignoring_hangup(self) -> Self {
+        self.in_shell("trap '' HUP")
+    }
+
+    /// No file may become larger, so many bytes; to whoever writes, the disk seems full.
+    #[cfg(unix)]
+    pub(crate) fn with_largest_file(self, bytes: u64) -> Self {
+        // POSIX counts in blocks of 512 bytes.
+        self.in_shell(&format!("ulimit -f {}", bytes / 512))
+    }
+
+    /// Started by a shell that has done this before.
+    #[cfg(unix)]
+    fn in_shell(mut self, before: &str) -> Self {
         let mut command = Command::new("sh");
-        command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
+        command.args(["-c", &format!("{before}; exec \"$@\""), "sh"]);
         command.arg(self.command.get_program());
         command.args(self.command.get_args());
         command.current_dir(&self.folder).env_clear();
