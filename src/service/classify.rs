@@ -7,6 +7,7 @@
 use super::{Failure, FailureKind};
 
 mod connection;
+mod secrets;
 #[cfg(test)]
 mod tests;
 
@@ -192,7 +193,8 @@ pub fn bare_code(text: &str) -> Option<Box<str>> {
 
 /// One line of printable text from what a server or library said, at most 500 characters.
 ///
-/// What AWS adds to a wrong signature is cut off: its canonical request repeats the session token.
+/// What AWS adds to a wrong signature is cut off: its canonical request repeats the session token. Where another server
+/// repeats the request's credentials, they are withheld.
 #[must_use]
 pub fn message_text(text: &str) -> Box<str> {
     // Request IDs come this way with every answer.
@@ -202,10 +204,11 @@ pub fn message_text(text: &str) -> Box<str> {
     }
     let end = text.find("The Canonical String").unwrap_or(text.len());
     let words = text.get(..end).unwrap_or_default();
-    let words: Vec<&str> = words
+    let mut words: Vec<&str> = words
         .split(|character: char| character.is_whitespace() || character.is_control())
         .filter(|word| !word.is_empty())
         .collect();
+    secrets::withhold(&mut words);
     let line = words.join(" ");
     match line.char_indices().nth(LONGEST_MESSAGE) {
         None => line.into(),
