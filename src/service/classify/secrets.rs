@@ -4,7 +4,7 @@
 const WITHHELD: &str = "[withheld]";
 
 /// Names before a value that is a credential: the headers of a signed request, and their spellings in a query.
-const NAMES: [&str; 3] = ["x-amz-security-token", "credential=", "authorization"];
+const NAMES: [&str; 3] = ["x-amz-security-token", "credential", "authorization"];
 
 /// Replaces the words of a text that hold credentials.
 pub(super) fn withhold(words: &mut [&str]) {
@@ -24,7 +24,12 @@ pub(super) fn withhold(words: &mut [&str]) {
 
 fn is_named(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
-    NAMES.iter().any(|name| word.contains(name))
+    NAMES.iter().any(|name| {
+        let value = word
+            .split_once(name)
+            .map(|(_, rest)| rest.trim_start_matches(['"', '\'']));
+        value.is_some_and(|value| value.starts_with([':', '=']))
+    })
 }
 
 /// Whether there is an access key's ID in the word: `AKIA` or `ASIA` and sixteen capitals and digits.
@@ -64,6 +69,10 @@ mod tests {
             (
                 "the secret is out: IAM says AKIA",
                 "the secret is out: IAM says AKIA",
+            ),
+            (
+                "Authorization header requires 'Credential' parameter",
+                "Authorization header requires 'Credential' parameter",
             ),
         ] {
             assert_eq!(&*message_text(said), told);
