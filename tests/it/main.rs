@@ -6,6 +6,7 @@
 mod emulate;
 mod faults;
 mod manifest;
+mod matrix;
 mod output;
 mod place;
 mod refusals;
