@@ -86,7 +86,9 @@ impl<S: Service, L: Ledger> Lane<S, L> {
 
     /// Fetches new credentials; the device is tried again, or the run stops and the device has no row.
     pub(super) async fn renew(&self, job: Box<Job>, generation: u64, failure: &Failure) -> Landing {
-        self.reload_credentials(generation, failure).await;
+        let name = &job.device.channel_name;
+        self.reload_credentials(generation, failure, Some(name))
+            .await;
         Landing::Ready(job)
     }
 
@@ -142,6 +144,28 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         request: Pin<&mut impl Future<Output = Answer<T>>>,
     ) -> Answer<T> {
         let generation = self.service.credentials_generation();
+        let answer = self.exchange(operation, request).await;
+        let failure = answer.result.as_ref().err();
+        // A server error may be a proxy's, which vouches for nothing.
+        let vouches = |failure: &Failure| {
+            failure.is_answered()
+                && !matches!(
+                    failure.kind,
+                    FailureKind::Credentials | FailureKind::ServerError
+                )
+        };
+        if failure.is_none_or(vouches) {
+            self.shared.credentials_work(generation);
+        }
+        answer
+    }
+
+    /// The same, without a word on the credentials.
+    pub(super) async fn exchange<T>(
+        &self,
+        operation: Operation,
+        request: Pin<&mut impl Future<Output = Answer<T>>>,
+    ) -> Answer<T> {
         let sent = Event::Sent {
             region: &self.region,
             operation,
@@ -159,19 +183,11 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             self.service_clock().learn(date, received);
         }
         let failure = answer.result.as_ref().err();
-        let kind = failure.map(|failure| failure.kind);
         if failure.is_none_or(Failure::is_answered) {
             self.link.answered();
             self.shared.answered();
-            // A server error may be a proxy's, which vouches for nothing.
-            if !matches!(
-                kind,
-                Some(FailureKind::Credentials | FailureKind::ServerError)
-            ) {
-                self.shared.credentials_work(generation);
-            }
         }
-        if kind == Some(FailureKind::Throttled) {
+        if failure.is_some_and(|failure| failure.kind == FailureKind::Throttled) {
             self.shared.tell(&Event::Throttled {
                 region: &self.region,
                 operation,
