@@ -164,15 +164,11 @@ fn parse_operation(text: &str) -> Result<Operation, FaultError> {
 
 fn parse_often(text: &str) -> Result<Often, FaultError> {
     let text = text.trim();
-    let counted: [(&str, fn(u64) -> Often); 2] = [("first:", Often::First), ("each:", Often::Each)];
-    for (word, often) in counted {
-        if let Some(count) = text.strip_prefix(word) {
-            return count.parse().map(often).map_err(|_| {
-                FaultError(format!(
-                    "'{count}' in '{word}{count}' is not a whole number of requests"
-                ))
-            });
-        }
+    if let Some(count) = text.strip_prefix("first:") {
+        return parse_count("first:", count).map(Often::First);
+    }
+    if let Some(count) = text.strip_prefix("each:") {
+        return parse_count("each:", count).map(Often::Each);
     }
     let share = match text.strip_suffix('%') {
         Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
@@ -185,6 +181,14 @@ fn parse_often(text: &str) -> Result<Often, FaultError> {
              'each:N'"
         ))),
     }
+}
+
+fn parse_count(word: &str, count: &str) -> Result<u64, FaultError> {
+    count.parse().map_err(|_| {
+        FaultError(format!(
+            "'{count}' in '{word}{count}' is not a whole number of requests"
+        ))
+    })
 }
 
 impl fmt::Display for Fault {

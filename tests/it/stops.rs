@@ -537,12 +537,12 @@ fn for_a_hundred(cloud: &Cloud, status: u16, code: &'static str) -> Wire {
 
 /// A run that stops after a hundred devices: so many creates more at the most, and the other rows are these.
 #[track_caller]
-fn stops_after_a_hundred(bench: &Bench, call: Call, creates: impl Fn() -> u64, more: u64) {
+fn stops_after_a_hundred(bench: &Bench, call: Call, sent: impl Fn() -> u64, more: u64) {
     let done = call.args(&["--workers", "16"]).run().exits(1);
     let statuses = bench.statuses();
     let created = statuses.iter().filter(|row| row.ends_with(" created"));
     assert_eq!(created.count(), 100, "{done}");
-    assert!(creates() <= 100 + more, "{} creates\n{done}", creates());
+    assert!(sent() <= 100 + more, "{} creates\n{done}", sent());
 }
 
 #[test]
