@@ -36,6 +36,12 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             .ask(Operation::Create, pin!(self.service.create(&job.device)))
             .await;
         pace(&self.creates, admission.permit, &answer);
+        if let Err(failure) = &answer.result
+            && failure.kind == FailureKind::AccountFull
+        {
+            // Before the worker is free, so that only what is in flight by now meets with the same.
+            self.account_full(failure.clone());
+        }
         // The worker is free: what follows is not the service's time.
         drop(admission);
         self.judge(&answer);
@@ -66,9 +72,6 @@ impl<S: Service, L: Ledger> Lane<S, L> {
     }
 
     async fn after_create(&self, mut job: Box<Job>, failure: Failure) -> Landing {
-        if failure.kind == FailureKind::AccountFull {
-            self.account_full(failure.clone());
-        }
         let most = self.shared.settings.max_attempts;
         match after_create(failure.kind, &mut job.history, most) {
             AfterCreate::Again | AfterCreate::Reload => Landing::Ready(job),

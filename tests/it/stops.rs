@@ -550,8 +550,8 @@ fn access_that_is_taken_away_in_the_middle_stops_the_run() {
     let (bench, cloud) = (Bench::of(200), Cloud::new());
     let wire = for_a_hundred(&cloud, 401, "AccessDeniedException");
     let creates = || wire.creates().len() as u64;
-    // Twenty in a row, and what was in flight by then.
-    stops_after_a_hundred(&bench, bench.provision(wire.url()), creates, 20 + 16);
+    // Twenty in a row, what was in flight by then, and what was refused before the last of the hundred was answered.
+    stops_after_a_hundred(&bench, bench.provision(wire.url()), creates, 20 + 2 * 16);
     rerun_completes(&bench, &cloud, 200);
 }
 
@@ -574,7 +574,9 @@ fn credentials_that_expire_in_the_middle_stop_the_run() {
         call.env("AWS_ACCESS_KEY_ID", key)
             .env("AWS_SECRET_ACCESS_KEY", "secret")
     };
-    stops_after_a_hundred(&bench, call("AKIAFIRST"), || cloud.creates(), 16);
+    // What was in flight, and a few that left before the first refusal was understood; not as many again with the
+    // credentials that were fetched anew.
+    stops_after_a_hundred(&bench, call("AKIAFIRST"), || cloud.creates(), 16 + 8);
     assert_eq!(bench.statuses().len(), 100, "no failed row");
     call("AKIASECOND").run().exits(0);
     assert_eq!(bench.statuses().len(), 150);
