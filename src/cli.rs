@@ -445,6 +445,15 @@ pub struct PaceArgs {
         env = "KVS_FLEET_MAX_THROTTLED"
     )]
     pub max_throttled: Duration,
+    /// Stop when a service that was reached before has given no answer at all for this long
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "15m",
+        value_parser = duration,
+        env = "KVS_FLEET_MAX_OFFLINE"
+    )]
+    pub max_offline: Duration,
     /// Stop when more devices than this have failed: a number, or a percentage of those finished (from 100 on)
     #[arg(long, value_name = "N|P%", value_parser = failure_limit, env = "KVS_FLEET_MAX_FAILURES")]
     pub max_failures: Option<FailureLimit>,

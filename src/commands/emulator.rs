@@ -76,8 +76,9 @@ pub struct EmulatorArgs {
 
     /// Let something go wrong, such as reset-after=2%@create; repeatable, see --help
     ///
-    /// FAULT is KIND=SHARE or KIND=first:N, and @OPERATION behind it when only one operation is meant. SHARE is a number from
-    /// 0 to 1 or a percentage; first:N strikes the first N requests. OPERATION is the operation's name or one of create,
+    /// FAULT is KIND=SHARE, KIND=first:N or KIND=each:N, and @OPERATION behind it when only one operation is meant. SHARE is a
+    /// number from 0 to 1 or a percentage; first:N strikes the first N requests, each:N the first N about each channel name
+    /// (of the first 100,000 names; listings count as about one). OPERATION is the operation's name or one of create,
     /// describe, list, delete, update, tag, untag, list-tags, endpoint, ice. Where several faults are given, the first that
     /// strikes counts.
     ///
@@ -313,7 +314,7 @@ mod tests {
             "--channel-limit=12",
             "--latency=1s 5ms",
             "--active-after=2m",
-            "--fault=500=1%@list,empty=first:2",
+            "--fault=500=1%@list,empty=first:2,503=each:2@create",
             "--fault=throttle=1",
             "--deny-outside=line-4-",
             "--expire-after=9",
@@ -341,9 +342,14 @@ mod tests {
                 },
                 active_after: Duration::from_mins(2),
                 deleting_for: Duration::ZERO,
-                faults: ["500=1%@list", "empty=first:2", "throttle=1"]
-                    .map(|fault| fault.parse().unwrap())
-                    .to_vec(),
+                faults: [
+                    "500=1%@list",
+                    "empty=first:2",
+                    "503=each:2@create",
+                    "throttle=1"
+                ]
+                .map(|fault| fault.parse().unwrap())
+                .to_vec(),
                 deny_outside: Some("line-4-".to_owned()),
                 expire_after: Some(9),
                 seed: 3,

@@ -18,7 +18,7 @@ use super::error::ApiError;
 use super::faults::{FaultKind, FaultPlan};
 use super::latency::Latency;
 use super::operation::Operation;
-use super::shapes::Response;
+use super::shapes::{Request, Response};
 use super::state::State;
 use super::tally::{Fate, Tally};
 use super::wire;
@@ -159,6 +159,7 @@ impl Desk {
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
         let is_sts = operation == Some(Operation::CallerIdentity);
+        let request = operation.map(|operation| decode(operation, body));
         let mut core = self.lock();
         // Read under the lock: the state's time must not run backwards.
         let now = self.clock.now();
@@ -166,11 +167,11 @@ impl Desk {
             request_id: request_id(&mut core.request_ids),
             date: wire::http_date(now),
         };
-        let Some(operation) = operation else {
+        let (Some(operation), Some(request)) = (operation, request) else {
             return Reply::refusal(stamp, &ApiError::unknown_operation(), false);
         };
         let fault = if authorization.is_some() {
-            core.faults.draw(operation)
+            core.faults.draw(operation, request.as_ref().ok())
         } else {
             None
         };
@@ -179,7 +180,7 @@ impl Desk {
                 core.tally.count(operation, Fate::Fault);
                 return Reply::instead(kind, stamp);
             }
-            _ => core.answer(now, operation, authorization, body),
+            _ => core.answer(now, authorization, request),
         };
         core.tally.count(operation, fate(fault, &answer));
         drop(core);
@@ -198,15 +199,18 @@ impl Core {
     fn answer(
         &mut self,
         now: Duration,
-        operation: Operation,
         authorization: Option<&str>,
-        body: Option<&[u8]>,
+        request: Result<Request, ApiError>,
     ) -> Result<Response, ApiError> {
         let caller = wire::caller(authorization)?;
-        let body = body.ok_or_else(|| ApiError::too_large(LONGEST_BODY))?;
-        let request = wire::decode(operation, body)?;
-        self.state.answer(now, &caller, &request)
+        self.state.answer(now, &caller, &request?)
     }
+}
+
+/// The request, where its body came whole and can be read.
+fn decode(operation: Operation, body: Option<&[u8]>) -> Result<Request, ApiError> {
+    let body = body.ok_or_else(|| ApiError::too_large(LONGEST_BODY))?;
+    wire::decode(operation, body)
 }
 
 fn fate(fault: Option<FaultKind>, answer: &Result<Response, ApiError>) -> Fate {

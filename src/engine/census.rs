@@ -134,7 +134,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 }
                 FailureKind::Throttled => Duration::ZERO,
                 FailureKind::Credentials => {
-                    self.reload_credentials(generation, &failure).await;
+                    self.reload_credentials(generation, &failure, None).await;
                     Duration::ZERO
                 }
                 FailureKind::ServerError => {

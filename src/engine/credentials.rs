@@ -1,17 +1,26 @@
 //! Credentials that end in the middle of a run: one fetches new ones, and everybody else waits.
 
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 
 use super::Ledger;
+use super::flight::pace;
 use super::lane::Lane;
 use super::outage::{LONGEST_PROBE_WAIT, Silence};
 use super::stop::Stop;
-use crate::service::{Failure, Identity, Service};
+use crate::device::ChannelName;
+use crate::service::{Failure, FailureKind, Identity, Operation, Service};
 
 impl<S: Service, L: Ledger> Lane<S, L> {
     /// The credentials of this generation were refused. Fetches new ones, once for each expiry; if those that were
-    /// fetched last are refused before they ever worked, the run stops. Says whether to go on.
-    pub(super) async fn reload_credentials(&self, seen: u64, failure: &Failure) -> bool {
+    /// fetched last are refused before they ever worked, the run stops. Says whether to go on. `name` is a channel to ask for
+    /// with the new ones, where there is one.
+    pub(super) async fn reload_credentials(
+        &self,
+        seen: u64,
+        failure: &Failure,
+        name: Option<&ChannelName>,
+    ) -> bool {
         let shared = &*self.shared;
         let _only_one = shared.credentials.lock().await;
         if shared.stop.is_given() {
@@ -29,8 +38,33 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         }
         match self.new_credentials(seen).await {
             Some(Some(who)) => shared.check_account(who.account.as_str()),
-            Some(None) => true,
+            Some(None) => match name {
+                Some(name) => self.are_accepted(name).await,
+                None => true,
+            },
             None => false,
+        }
+    }
+
+    /// Nobody could say whose the new credentials are, so nobody has seen them yet. One question shows whether they are taken,
+    /// before everybody who waits goes on with them; if they are not, the run stops. It does not prove that they work: that
+    /// is for requests of the kind that was refused.
+    async fn are_accepted(&self, name: &ChannelName) -> bool {
+        let worker = self.shared.workers.acquire().await;
+        let Ok(permit) = self.leave(&self.describes).await else {
+            return false;
+        };
+        let answer = self
+            .exchange(Operation::Describe, pin!(self.service.describe(name)))
+            .await;
+        drop(worker);
+        pace(&self.describes, permit, &answer);
+        match answer.result {
+            Err(failure) if failure.kind == FailureKind::Credentials => {
+                self.shared.stop.give(Stop::Credentials { failure });
+                false
+            }
+            _ => true,
         }
     }
 

@@ -36,6 +36,12 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             .ask(Operation::Create, pin!(self.service.create(&job.device)))
             .await;
         pace(&self.creates, admission.permit, &answer);
+        if let Err(failure) = &answer.result
+            && failure.kind == FailureKind::AccountFull
+        {
+            // Before the worker is free, so that only what is in flight by now meets with the same.
+            self.account_full(failure.clone());
+        }
         // The worker is free: what follows is not the service's time.
         drop(admission);
         self.judge(&answer);
@@ -66,9 +72,6 @@ impl<S: Service, L: Ledger> Lane<S, L> {
     }
 
     async fn after_create(&self, mut job: Box<Job>, failure: Failure) -> Landing {
-        if failure.kind == FailureKind::AccountFull {
-            self.account_full(failure.clone());
-        }
         let most = self.shared.settings.max_attempts;
         match after_create(failure.kind, &mut job.history, most) {
             AfterCreate::Again | AfterCreate::Reload => Landing::Ready(job),
@@ -86,7 +89,9 @@ impl<S: Service, L: Ledger> Lane<S, L> {
 
     /// Fetches new credentials; the device is tried again, or the run stops and the device has no row.
     pub(super) async fn renew(&self, job: Box<Job>, generation: u64, failure: &Failure) -> Landing {
-        self.reload_credentials(generation, failure).await;
+        let name = &job.device.channel_name;
+        self.reload_credentials(generation, failure, Some(name))
+            .await;
         Landing::Ready(job)
     }
 
@@ -142,6 +147,28 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         request: Pin<&mut impl Future<Output = Answer<T>>>,
     ) -> Answer<T> {
         let generation = self.service.credentials_generation();
+        let answer = self.exchange(operation, request).await;
+        let failure = answer.result.as_ref().err();
+        // A server error may be a proxy's, which vouches for nothing.
+        let vouches = |failure: &Failure| {
+            failure.is_answered()
+                && !matches!(
+                    failure.kind,
+                    FailureKind::Credentials | FailureKind::ServerError
+                )
+        };
+        if failure.is_none_or(vouches) {
+            self.shared.credentials_work(generation);
+        }
+        answer
+    }
+
+    /// The same, without a word on the credentials.
+    pub(super) async fn exchange<T>(
+        &self,
+        operation: Operation,
+        request: Pin<&mut impl Future<Output = Answer<T>>>,
+    ) -> Answer<T> {
         let sent = Event::Sent {
             region: &self.region,
             operation,
@@ -159,19 +186,11 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             self.service_clock().learn(date, received);
         }
         let failure = answer.result.as_ref().err();
-        let kind = failure.map(|failure| failure.kind);
         if failure.is_none_or(Failure::is_answered) {
             self.link.answered();
             self.shared.answered();
-            // A server error may be a proxy's, which vouches for nothing.
-            if !matches!(
-                kind,
-                Some(FailureKind::Credentials | FailureKind::ServerError)
-            ) {
-                self.shared.credentials_work(generation);
-            }
         }
-        if kind == Some(FailureKind::Throttled) {
+        if failure.is_some_and(|failure| failure.kind == FailureKind::Throttled) {
             self.shared.tell(&Event::Throttled {
                 region: &self.region,
                 operation,

@@ -113,7 +113,10 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             AfterSettle::AskAgain => Duration::ZERO,
             AfterSettle::WaitAndAsk => self.wait_after(job.history.asks),
             AfterSettle::Reload => {
-                return self.reload_credentials(generation, failure).await;
+                let name = &job.device.channel_name;
+                return self
+                    .reload_credentials(generation, failure, Some(name))
+                    .await;
             }
             _ => return false,
         };

@@ -166,9 +166,10 @@ impl fmt::Display for Stop {
                 failure,
             } => write!(
                 f,
-                "no answer from the service in {region} for {}: {}",
+                "no answer from the service in {region} for {}, longer than --max-offline allows: {}. Check the network, \
+                 and run again when it is back",
                 humantime::format_duration(whole_seconds(*after)),
-                failure.message
+                failure.message.trim_end_matches('.')
             ),
             Self::Throttled {
                 region,

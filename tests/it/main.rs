@@ -3,11 +3,14 @@
 //! They are written from what the tool promises, not from how it is built: each shows the exit code, what is said on
 //! standard error, what was sent, and what stands in the files.
 
+mod ambiguity;
+mod credentials;
 mod disk;
 mod emulate;
 mod faults;
 mod kills;
 mod manifest;
+mod matrix;
 mod output;
 mod place;
 mod refusals;

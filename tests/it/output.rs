@@ -442,7 +442,7 @@ fn the_help_explains_the_exit_codes_and_shows_examples() {
     }
     let help = bench.call(&["provision", "--help"]).run().exits(0).stdout;
     assert!(help.contains("kvs-fleet provision devices.csv --emulator"));
-    for later in ["--recheck", "--max-offline", "--dry-run", "--online"] {
+    for later in ["--recheck", "--dry-run", "--online"] {
         assert!(!help.contains(later), "{later}");
     }
     let version = bench.call(&["--version"]).run().exits(0).stdout;

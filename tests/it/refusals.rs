@@ -128,6 +128,8 @@ fn flags_out_of_range_are_refused_with_the_range() {
         ("--max-attempts", "0", "1"),
         ("--timeout", "soon", "10s"),
         ("--max-throttled", "-1s", "max-throttled"),
+        ("--max-offline", "0s", "more than nothing"),
+        ("--max-offline", "soon", "such as 500ms"),
         ("--max-failures", "101%", "percentage"),
         ("--id-pattern", "(", "--id-pattern"),
         ("--delimiter", "|", "delimiter"),

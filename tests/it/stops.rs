@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kvs_fleet::emulator::operation::Operation;
 
-use crate::support::{Act, Bench, Cloud, Done, Wire, answer, bare, devices, forward};
+use crate::support::{Act, Bench, Call, Cloud, Done, Wire, answer, bare, devices, forward};
 
 /// Runs again against a service that is well, and checks that it only makes what is missing.
 #[track_caller]
@@ -444,6 +444,8 @@ fn is_waited_out(trouble: Act, reason: &str) {
         .args(&["--max-attempts", "2", "--workers", "8"])
         .start();
     running.until_it_says("no answer from the service");
+    // Two attempts and the wait between them are over by then.
+    std::thread::sleep(Duration::from_millis(1_500));
     is_well_again.store(true, Ordering::SeqCst);
     running.wait().exits(0).says(reason).says("answers again");
     let statuses = bench.statuses();
@@ -469,6 +471,116 @@ fn a_page_of_a_proxy_in_the_middle_of_a_run_is_waited_out() {
 fn a_gateways_plain_refusal_in_the_middle_of_a_run_is_waited_out() {
     let refusal = bare(400, "Content-Type: text/plain\r\n", "Bad Request");
     is_waited_out(refusal, "proxy");
+}
+
+#[test]
+fn a_service_that_goes_away_for_good_ends_the_run_after_max_offline() {
+    let bench = Bench::of(30);
+    let cloud = Cloud::new();
+    let url = cloud.url().to_owned();
+    let wire = Wire::new(move |request, before| {
+        if before < 12 {
+            return forward(&url, request);
+        }
+        Act::Close
+    });
+    bench
+        .provision(wire.url())
+        .args(&[
+            "--max-offline",
+            "2s",
+            "--max-attempts",
+            "2",
+            "--workers",
+            "2",
+        ])
+        .args(&["--summary-json", "s.json"])
+        .run()
+        .exits(1)
+        .says("no answer from the service in eu-central-1 for")
+        .says("--max-offline")
+        .says("to go on: ");
+    let summary = bench.json("s.json");
+    assert_eq!(summary["reason"], "offline");
+    assert_eq!(summary["retryable"], true);
+    for row in bench.rows("d.results.csv") {
+        // What was in flight when it went cannot be asked for.
+        let is_open = row["error_code"] == "OutcomeUnknown";
+        assert!(row["status"] == "created" || is_open, "{row:?}");
+    }
+    rerun_completes(&bench, &cloud, 30);
+}
+
+#[test]
+fn a_name_that_cannot_be_looked_up_is_found_out_by_the_first_call() {
+    let bench = Bench::of(5);
+    let done = bench
+        .provision("https://kvs.fleet.invalid")
+        .env("AWS_ACCESS_KEY_ID", "AKIASOMEBODY")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .run();
+    unreachable(&bench, done, "cannot be looked up");
+}
+
+/// The service makes a hundred channels, then answers every create so.
+fn for_a_hundred(cloud: &Cloud, status: u16, code: &'static str) -> Wire {
+    let (url, creates) = (cloud.url().to_owned(), AtomicUsize::new(0));
+    Wire::new(move |request, _| {
+        if request.path == "/createSignalingChannel"
+            && creates.fetch_add(1, Ordering::SeqCst) >= 100
+        {
+            return answer(status, Some(code), r#"{"Message":"no more"}"#);
+        }
+        forward(&url, request)
+    })
+}
+
+/// A run that stops after a hundred devices: so many creates more at the most, and the other rows are these.
+#[track_caller]
+fn stops_after_a_hundred(bench: &Bench, call: Call, sent: impl Fn() -> u64, more: u64) {
+    let done = call.args(&["--workers", "16"]).run().exits(1);
+    let statuses = bench.statuses();
+    let created = statuses.iter().filter(|row| row.ends_with(" created"));
+    assert_eq!(created.count(), 100, "{done}");
+    assert!(sent() <= 100 + more, "{} creates\n{done}", sent());
+}
+
+#[test]
+fn access_that_is_taken_away_in_the_middle_stops_the_run() {
+    let (bench, cloud) = (Bench::of(200), Cloud::new());
+    let wire = for_a_hundred(&cloud, 401, "AccessDeniedException");
+    let creates = || wire.creates().len() as u64;
+    // Twenty in a row, what was in flight by then, and what was refused before the last of the hundred was answered.
+    stops_after_a_hundred(&bench, bench.provision(wire.url()), creates, 20 + 2 * 16);
+    rerun_completes(&bench, &cloud, 200);
+}
+
+#[test]
+fn an_account_that_fills_up_in_the_middle_stops_the_run() {
+    let (bench, cloud) = (Bench::of(200), Cloud::new());
+    let wire = for_a_hundred(&cloud, 400, "AccountChannelLimitExceededException");
+    let creates = || wire.creates().len() as u64;
+    stops_after_a_hundred(&bench, bench.provision(wire.url()), creates, 16);
+    rerun_completes(&bench, &cloud, 200);
+}
+
+#[test]
+fn credentials_that_expire_in_the_middle_stop_the_run() {
+    let bench = Bench::of(150);
+    // One request asks who we are, one lists.
+    let cloud = Cloud::with(|settings| settings.expire_after = Some(102));
+    let call = |key: &str| {
+        let call = bench.provision(cloud.url());
+        call.env("AWS_ACCESS_KEY_ID", key)
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+    };
+    // What was in flight, and a few that left before the first refusal was understood; not as many again with the
+    // credentials that were fetched anew.
+    stops_after_a_hundred(&bench, call("AKIAFIRST"), || cloud.creates(), 16 + 8);
+    assert_eq!(bench.statuses().len(), 100, "no failed row");
+    call("AKIASECOND").run().exits(0);
+    assert_eq!(bench.statuses().len(), 150);
+    assert_eq!(cloud.channels().len(), 150);
 }
 
 #[test]

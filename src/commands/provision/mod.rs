@@ -66,9 +66,6 @@ const SHOWN_INVALID: usize = 10;
 /// Rows of invalid lines handed to the journal at once.
 const INVALID_BATCH: usize = 1_000;
 
-/// How long a service that was once reached may stay silent before the run stops.
-const MAX_OFFLINE: std::time::Duration = std::time::Duration::from_mins(15);
-
 /// The engine over the AWS SDK and the results file.
 type ProvisionEngine = Engine<AwsService, FileLedger, LaneWork>;
 
@@ -661,7 +658,7 @@ fn engine_settings(args: &ProvisionArgs, account: Option<AccountId>) -> engine::
         rate: args.pace.rate.range(),
         max_attempts: args.pace.max_attempts,
         max_throttled: args.pace.max_throttled,
-        max_offline: MAX_OFFLINE,
+        max_offline: args.pace.max_offline,
         timeout: args.pace.timeout,
         max_failures: args.pace.max_failures,
         on_exists: args.service.on_exists,

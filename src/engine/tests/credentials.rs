@@ -35,6 +35,40 @@ fn credentials_that_never_worked_stop_the_run_without_a_failed_row() {
 }
 
 #[test]
+fn where_nobody_says_whose_new_credentials_are_one_question_tries_them() {
+    let mut rig = Rig::new(300)
+        .script(|ask| (ask.at > seconds(2.0)).then_some(Act::Refuse(403, "ExpiredTokenException")));
+    rig.nature.reload = Arc::new(|_| Ok(None));
+    let run = rig.run();
+    assert!(
+        matches!(run.stop, Some(Stop::Credentials { .. })),
+        "{:?}",
+        run.stop
+    );
+    assert_eq!(run.world.reloads(), 1);
+    let asked = run.world.asked();
+    let anew: Vec<_> = asked.iter().filter(|ask| ask.generation > 0).collect();
+    assert_eq!(anew.len(), 1, "{anew:?}");
+    assert_eq!(anew[0].operation, Operation::Describe);
+}
+
+#[test]
+fn a_question_that_is_answered_does_not_prove_that_creates_are_taken() {
+    let mut rig = Rig::new(300).script(|ask| {
+        let is_refused = ask.at > seconds(2.0) && ask.operation == Operation::Create;
+        is_refused.then_some(Act::Refuse(403, "ExpiredTokenException"))
+    });
+    rig.nature.reload = Arc::new(|_| Ok(None));
+    let run = rig.run();
+    assert!(
+        matches!(run.stop, Some(Stop::Credentials { .. })),
+        "{:?}",
+        run.stop
+    );
+    assert_eq!(run.world.reloads(), 1);
+}
+
+#[test]
 fn trouble_on_the_way_does_not_prove_credentials() {
     // The new credentials are no better; a proxy that answers now and then does not vouch for them.
     let run = Rig::new(300)

@@ -50,7 +50,7 @@ struct Fate {
 }
 
 impl Sim {
-    fn begin(&self, operation: Operation, name: &str) -> (Fate, Flight<'_>) {
+    fn begin(&self, operation: Operation, name: &str, request: &Request) -> (Fate, Flight<'_>) {
         let world = &*self.world;
         let mut core = world.core();
         let nth = core
@@ -81,8 +81,11 @@ impl Sim {
             1.0
         };
         let fate = Fate {
-            act: (world.nature.script)(&ask)
-                .or_else(|| core.faults.draw(emulated(operation)).map(Act::Spoil)),
+            act: (world.nature.script)(&ask).or_else(|| {
+                core.faults
+                    .draw(emulated(operation), Some(request))
+                    .map(Act::Spoil)
+            }),
             latency: world.nature.emulator.latency.median.mul_f64(spread),
             key: core.first_key + core.generation,
         };
@@ -101,7 +104,7 @@ impl Sim {
         request: Request,
         read: impl Fn(Response) -> T,
     ) -> Answer<T> {
-        let (fate, _flight) = self.begin(operation, name);
+        let (fate, _flight) = self.begin(operation, name, &request);
         let limit = self.world.nature.timeout;
         let answered = tokio::time::timeout(limit, self.carry(&fate, &request)).await;
         let result = answered.unwrap_or_else(|_| Err(classify::timed_out(limit)));

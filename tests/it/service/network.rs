@@ -12,6 +12,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::environment::{Case, describing};
 use super::play::{Script, answer};
+use crate::support::Bench;
 
 const HOST: &str = "kvs.fleet.invalid";
 
@@ -157,6 +158,24 @@ async fn an_unknown_authority_or_wrong_name_is_a_tls_failure() {
         .bundle(proxied("other.fleet.invalid"))
         .says(&["failure Unreachable TlsFailed", "not valid for"])
         .await;
+    assert!(script.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_service_shows_a_wrong_certificate_attempts_no_device() {
+    let script = not_found();
+    let port = secure(&script, Authority::new().acceptor(&["localhost"])).await;
+    let run = tokio::task::spawn_blocking(move || {
+        let bench = Bench::of(3);
+        let done = bench.provision(&format!("https://localhost:{port}")).run();
+        (done, bench.files())
+    });
+    let (done, files) = run.await.unwrap();
+    done.exits(1)
+        .says("cannot be reached")
+        .says("UnknownIssuer")
+        .says("AWS_CA_BUNDLE");
+    assert_eq!(files.len(), 1, "only the manifest");
     assert!(script.requests().is_empty());
 }
 
