@@ -149,7 +149,8 @@ impl Audit {
     /// Every row that was told to be on disk is there, or a later one of its device.
     pub(super) fn check_survival(&self, disk: &TestDisk, results: &Path) {
         let mut last = HashMap::new();
-        for found in rows_of(disk, results) {
+        let rows = rows_of(disk, results).into_iter();
+        for found in rows.filter(|found| found.status != Status::Invalid) {
             last.insert(found.id.clone(), found);
         }
         for (id, told) in locked(&self.acknowledged).iter() {

@@ -189,7 +189,7 @@ impl Station {
             }
         });
         let whole = match ended {
-            None => return,
+            None | Some(Ok(Ended::Unbegun)) => return,
             Some(Err(refused)) => {
                 assert!(has_struck, "refused: {refused}");
                 return;

@@ -57,6 +57,8 @@ pub(super) struct Desk<'a> {
 pub(super) enum Ended {
     /// There was nothing to do.
     Idle,
+    /// It was stopped before anything was written.
+    Unbegun,
     /// It worked off what there was, or was stopped; the results are in order, or not.
     Worked(Result<(), Error>, Result<(), Error>),
 }
@@ -105,8 +107,8 @@ impl Desk<'_> {
         });
         if process.reconciles {
             batch.engine.take_census().await;
-            if let Some(stop) = self.stop.cause() {
-                return Ok(Ended::Worked(Err(stop.into()), Ok(())));
+            if self.stop.is_given() {
+                return Ok(Ended::Unbegun);
             }
             tokio::time::sleep(process.dawdles).await;
         }

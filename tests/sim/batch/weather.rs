@@ -84,13 +84,13 @@ impl Weather {
     /// What this seed draws.
     pub(super) fn drawn(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        let devices = one(&mut random, &[1, 3, 12, 30, 60]);
+        let devices = one(&mut random, &[1, 3, 12, 40, 100]);
         let devices = random.usize(1..=devices);
         let regions = random.usize(1..=REGIONS.len());
         let sheet = Sheet::drawn(devices, regions, &mut random);
         let timeout = seconds(one(&mut random, &[2.0, 10.0]));
         let premade = premade(&sheet, &mut random);
-        let processes = (0..random.usize(1..=4)).map(|_| Process::drawn(devices, &mut random));
+        let processes = (0..random.usize(1..=5)).map(|_| Process::drawn(devices, &mut random));
         Self {
             processes: processes.collect(),
             settings: settings(timeout, &mut random),
@@ -128,7 +128,7 @@ fn nature(timeout: Duration, random: &mut fastrand::Rng) -> Nature {
         active_after: seconds(random.f64() * 5.0),
         ..emulator::Settings::default()
     };
-    emulator.latency.median = seconds(one(random, &[0.001, 0.08, 1.5]));
+    emulator.latency.median = seconds(one(random, &[0.001, 0.08, 1.2]));
     if random.u8(..4) == 0 {
         // More than can be in flight: else new ones are used up before the first answer proves them.
         emulator.expire_after = Some(random.u64(100..300));

@@ -23,7 +23,7 @@ pub(crate) fn region(name: &str) -> Region {
     Region::parse(name).unwrap()
 }
 
-pub(super) fn here() -> Region {
+pub(crate) fn here() -> Region {
     region("eu-central-1")
 }
 
@@ -63,9 +63,9 @@ pub(super) enum Supply {
 
 /// Everything that a run depends on.
 #[derive(Clone)]
-pub(super) struct Rig {
+pub(crate) struct Rig {
     pub(super) devices: Vec<Device>,
-    pub(super) settings: Settings,
+    pub(crate) settings: Settings,
     pub(super) nature: Nature,
     pub(super) premade: Vec<Premade>,
     pub(super) census: bool,
@@ -92,7 +92,7 @@ pub(super) fn device(number: usize, region: &Region) -> Device {
 
 impl Rig {
     /// So many devices in one Region, a service that behaves, the default settings.
-    pub(super) fn new(devices: usize) -> Self {
+    pub(crate) fn new(devices: usize) -> Self {
         Self {
             devices: (0..devices).map(|number| device(number, &here())).collect(),
             settings: Settings {
