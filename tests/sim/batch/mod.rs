@@ -148,15 +148,24 @@ impl Station {
         let has_struck = Arc::new(AtomicBool::new(false));
         let (struck, power) = (Arc::clone(&has_struck), Arc::clone(power));
         let (bad, audit) = (process.bad_disk, Arc::clone(&self.audit));
-        let mut operations = 0;
+        let (mut operations, mut since) = (0, 0);
         self.disk.set_fate(move |operation, path| {
             audit.note(format_args!("disk: {operation} {}", path.display()));
             if power.reach() {
                 return Some(Mishap::Crash);
             }
-            operations += 1;
-            let is_bad =
-                bad.is_some_and(|bad| operations == bad.at || (bad.stays && operations > bad.at));
+            let bad = bad?;
+            if operations >= bad.at {
+                // None of the kind need come again.
+                since += 1;
+            }
+            if bad.kills_after.is_some_and(|after| since > after) {
+                power.cut();
+                return Some(Mishap::Crash);
+            }
+            let counts = bad.operation.is_empty() || bad.operation == operation;
+            operations += u64::from(counts);
+            let is_bad = counts && (operations == bad.at || (bad.stays && operations > bad.at));
             is_bad.then(|| {
                 struck.store(true, Ordering::Relaxed);
                 Mishap::Fail(match operation {

@@ -30,10 +30,14 @@ pub(super) enum Ending {
 /// How the disk fails.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BadDisk {
-    /// At the operation of this number.
+    /// Of this kind, of all where it is empty,
+    pub(super) operation: &'static str,
+    /// it fails at the operation of this number.
     pub(super) at: u64,
     /// It fails from then on, not once.
     pub(super) stays: bool,
+    /// So many operations later the process is killed.
+    pub(super) kills_after: Option<u64>,
 }
 
 /// A process.
@@ -192,6 +196,27 @@ fn premade(sheet: &Sheet, random: &mut fastrand::Rng) -> Vec<Premade> {
     premade
 }
 
+impl BadDisk {
+    fn drawn(points: u64, random: &mut fastrand::Rng) -> Self {
+        let any = Self {
+            operation: "",
+            at: random.u64(1..=points),
+            stays: random.bool(),
+            kills_after: None,
+        };
+        if any.at.is_multiple_of(2) {
+            return any;
+        }
+        let mut random = fastrand::Rng::with_seed(any.at);
+        Self {
+            operation: one(&mut random, &["write", "sync", "sync"]),
+            at: random.u64(1..=2 + points / 20),
+            stays: false,
+            kills_after: random.bool().then(|| random.u64(1..=3)),
+        }
+    }
+}
+
 impl Process {
     fn drawn(devices: usize, random: &mut fastrand::Rng) -> Self {
         let points = one(random, &[60, 200, 20 * devices as u64 + 20]);
@@ -201,10 +226,7 @@ impl Process {
             2 => Ending::At(seconds(random.f64() * random.f64() * 20.0)),
             _ => Ending::AtPoint(random.u64(1..=points)),
         };
-        let bad_disk = (random.u8(..5) == 0).then(|| BadDisk {
-            at: random.u64(1..=points),
-            stays: random.bool(),
-        });
+        let bad_disk = (random.u8(..5) == 0).then(|| BadDisk::drawn(points, random));
         let mut faults = Vec::new();
         for kind in FaultKind::ALL {
             if random.u8(..3) == 0 {
