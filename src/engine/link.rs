@@ -4,11 +4,10 @@
 //! that were answered before a network went prove nothing. Else one probe at a time asks (by Describe, which changes nothing) until an answer comes, and no attempt made in that time counts. Any
 //! answer will do: a refusal proves the network as well as a result.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// How long a service that was never reached is tried before the run stops.
@@ -21,9 +20,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Link {
     known: Mutex<Known>,
-    is_paused: AtomicBool,
-    /// Rings when a pause ends. Wakes in the order of arrival, so that the same seed gives the same run.
-    bell: Notify,
+    paused: watch::Sender<bool>,
     /// Held by the one that probes.
     pub(super) probing: tokio::sync::Mutex<()>,
 }
@@ -41,8 +38,7 @@ impl Link {
     pub(super) fn new() -> Self {
         Self {
             known: Mutex::default(),
-            is_paused: AtomicBool::new(false),
-            bell: Notify::new(),
+            paused: watch::Sender::new(false),
             probing: tokio::sync::Mutex::new(()),
         }
     }
@@ -70,7 +66,7 @@ impl Link {
 
     /// Nothing is to be sent but probes.
     pub(super) fn pause(&self) {
-        self.is_paused.store(true, Ordering::SeqCst);
+        self.paused.send_replace(true);
     }
 
     /// Requests may be sent again. `was_out` says that there was an outage, not just a doubt.
@@ -78,25 +74,23 @@ impl Link {
         if was_out {
             self.known().last_outage_end = Some(Instant::now());
         }
-        self.is_paused.store(false, Ordering::SeqCst);
-        self.bell.notify_waiters();
+        self.paused.send_replace(false);
     }
 
     /// Whether requests may be sent.
     pub(super) fn is_usable(&self) -> bool {
-        !self.is_paused.load(Ordering::SeqCst)
+        !*self.paused.borrow()
     }
 
     /// Waits while nothing is to be sent.
     pub(super) async fn usable(&self) {
-        loop {
-            // Hears the bell from here on, also before it is polled.
-            let rung = self.bell.notified();
-            if self.is_usable() {
-                return;
-            }
-            rung.await;
+        // Nearly always it is, and each attempt asks.
+        if self.is_usable() {
+            return;
         }
+        let mut receiver = self.paused.subscribe();
+        // The sender lives as long as this link does, so the wait ends only when the pause does.
+        let _ = receiver.wait_for(|paused| !paused).await;
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {

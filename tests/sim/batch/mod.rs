@@ -50,9 +50,9 @@ const REGRESSIONS: &[(u64, &str)] = &[
     (1_078, "the same, with nothing to do"),
     (
         400,
-        "those who waited for the end of a pause were woken in an order drawn by chance",
+        "those who waited for the stop were woken in an order drawn by chance",
     ),
-    (3_500, "the same, of those who waited for the stop"),
+    (3_500, "the same"),
 ];
 
 /// What stands while processes come and go.
