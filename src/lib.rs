@@ -21,6 +21,7 @@
 //! | [`event`] | what the engine tells |
 //! | [`engine`] | the pipeline: the only module that decides what is sent and when |
 //! | [`error`] | the one error type at the top, which knows its exit code |
+//! | [`batch`] | the engine between the plan and the results file: open, plan, run, finish |
 //! | [`emulator`] | the service, in process |
 //! | [`codes`] | what to do about each error code |
 //! | [`tally`], [`summary`] | what has happened, in numbers; what the person and the script see at the end |
@@ -45,6 +46,11 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
+// What unit tests share with those in `tests` names the library as they do.
+#[cfg(test)]
+extern crate self as kvs_fleet;
+
+pub mod batch;
 pub mod cli;
 pub mod clock;
 pub mod codes;

@@ -274,6 +274,3 @@ async fn join_all<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) {
     })
     .await;
 }
-
-#[cfg(test)]
-mod tests;

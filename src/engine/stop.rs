@@ -2,10 +2,10 @@
 //! a script; not how it was found.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::device::{AccountId, Region};
@@ -266,72 +266,77 @@ fn whole_seconds(duration: Duration) -> Duration {
 
 /// The signal that ends a run: the first cause wins.
 #[derive(Debug, Clone)]
-pub struct StopSignal(Arc<watch::Sender<Option<(Stop, Instant)>>>);
+pub struct StopSignal(Arc<Signal>);
+
+/// Not a `watch` channel, which wakes those who wait in an order drawn by chance: the same seed must give the same run.
+#[derive(Debug)]
+struct Signal {
+    given: OnceLock<(Stop, Instant)>,
+    bell: Notify,
+}
 
 impl StopSignal {
     /// A signal that nobody has given yet.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(None)))
+        Self(Arc::new(Signal {
+            given: OnceLock::new(),
+            bell: Notify::new(),
+        }))
     }
 
     /// Ends the run. Says whether this cause was the first.
     pub fn give(&self, cause: Stop) -> bool {
-        self.0.send_if_modified(|current| {
-            let first = current.is_none();
-            if first {
-                *current = Some((cause, Instant::now()));
-            }
-            first
-        })
+        let is_first = self.0.given.set((cause, Instant::now())).is_ok();
+        if is_first {
+            self.0.bell.notify_waiters();
+        }
+        is_first
     }
 
     /// Why the run ends, if it does.
     #[must_use]
     pub fn cause(&self) -> Option<Stop> {
-        self.0.borrow().as_ref().map(|(cause, _)| cause.clone())
+        self.0.given.get().map(|(cause, _)| cause.clone())
     }
 
     /// Waits until the signal is given, and says why.
     pub async fn ended(&self) -> Stop {
-        self.given().await;
-        // A signal that was given keeps its cause.
-        self.cause().unwrap_or(Stop::Interrupted)
+        self.wait().await.0.clone()
     }
 
     /// Whether the run is to end.
     #[must_use]
     pub fn is_given(&self) -> bool {
-        self.0.borrow().is_some()
+        self.0.given.get().is_some()
     }
 
     /// Whether the signal was given so long ago.
     pub(super) fn is_given_for(&self, grace: Duration) -> bool {
-        let given = self.0.borrow();
-        given
-            .as_ref()
-            .is_some_and(|(_, since)| since.elapsed() >= grace)
+        let given = self.0.given.get();
+        given.is_some_and(|(_, since)| since.elapsed() >= grace)
     }
 
     /// Waits until the signal is given.
     pub async fn given(&self) {
-        self.since().await;
+        self.wait().await;
     }
 
     /// Waits until the signal has been given for so long.
     pub async fn given_for(&self, grace: Duration) {
-        let since = self.since().await;
+        let since = self.wait().await.1;
         tokio::time::sleep_until(since + grace).await;
     }
 
-    async fn since(&self) -> Instant {
-        let mut receiver = self.0.subscribe();
-        let given = receiver.wait_for(Option::is_some).await;
-        // The sender lives as long as this signal does, so the wait ends only with a value.
-        given
-            .ok()
-            .and_then(|value| value.as_ref().map(|(_, since)| *since))
-            .unwrap_or_else(Instant::now)
+    async fn wait(&self) -> &(Stop, Instant) {
+        loop {
+            // Hears the bell from here on, also before it is polled.
+            let rung = self.0.bell.notified();
+            if let Some(given) = self.0.given.get() {
+                return given;
+            }
+            rung.await;
+        }
     }
 }
 
@@ -381,5 +386,25 @@ mod tests {
     fn what_says_what_to_do_is_left_alone() {
         let text = "the AWS sign-in has expired. Run: aws sso login";
         assert_eq!(refused(CREDENTIALS_UNAVAILABLE, text), text);
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_are_woken_in_the_order_in_which_they_came() {
+        let stop = StopSignal::new();
+        let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let mut waiting = tokio::task::JoinSet::new();
+        for number in 0..40 {
+            let (stop, order) = (stop.clone(), Arc::clone(&order));
+            waiting.spawn(async move {
+                stop.given().await;
+                order.lock().unwrap().push(number);
+            });
+        }
+        tokio::task::yield_now().await;
+        assert!(stop.give(Stop::Interrupted));
+        assert!(!stop.give(Stop::Terminated));
+        waiting.join_all().await;
+        assert_eq!(*order.lock().unwrap(), (0..40).collect::<Vec<_>>());
+        assert_eq!(stop.ended().await, Stop::Interrupted);
     }
 }

@@ -70,7 +70,8 @@ impl Manifest {
         Self::check(file, bytes, options)
     }
 
-    fn check(file: Box<str>, text: Vec<u8>, options: &Options) -> Result<Self, ManifestError> {
+    /// Checks a text whole, which messages call by the name of this file.
+    pub fn check(file: Box<str>, text: Vec<u8>, options: &Options) -> Result<Self, ManifestError> {
         if let Some(damage) = encoding::alien(&text) {
             return Err(ManifestError::file(&file, damage));
         }

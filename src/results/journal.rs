@@ -101,7 +101,8 @@ impl<D: Disk> Journal<D> {
     }
 
     /// Makes the file ready to be appended to, once: cuts off a torn tail, or writes the header of a new file, and
-    /// syncs the file and its name. To be called before the first request is sent. May block.
+    /// syncs the file and its name: what a killed run wrote and did not sync was read, and must not count before it
+    /// survives. To be called before the first request is sent, and before anybody is told what the file holds. May block.
     pub fn prepare(&mut self) -> Result<(), JournalError> {
         if self.is_prepared {
             return Ok(());
@@ -122,6 +123,8 @@ impl<D: Disk> Journal<D> {
                 file.sync()
             })?;
             self.end = HEADER.len() as u64;
+        } else if self.reading.torn.is_none() {
+            self.attempt("synced", |file, _| file.sync())?;
         }
         let synced = self.disk.sync_folder_of(&self.path);
         synced.map_err(|source| self.io_error("synced", source))?;

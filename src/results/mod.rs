@@ -54,6 +54,7 @@ pub mod runs_log;
 mod scan;
 mod split;
 #[cfg(test)]
+#[path = "../../tests/sim/disk.rs"]
 mod test_disk;
 #[cfg(test)]
 mod tests;

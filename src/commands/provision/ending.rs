@@ -1,4 +1,5 @@
-//! The end of a run: what could not be saved, the results in order, the runs log's last line, the summary.
+//! The end of a run, as the person and the files are told of it: what was kept and what was not, the runs log's last
+//! line, the summary.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,35 +7,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::{error, info, warn};
 
 use super::Run;
-use super::ledger::{not_written, unsaved};
-use super::work::SharedRoster;
+use crate::batch::{Closed, asks};
 use crate::device::AccountId;
 use crate::engine::Stop;
 use crate::error::Error;
-use crate::results::asks::Asks;
 use crate::results::disk::RealDisk;
-use crate::results::finish::{FinishRow, Finished, finish as put_in_order};
-use crate::results::journal::Journal;
 use crate::results::record::{Status, timestamp};
 use crate::results::runs_line::{End, Lane, RunsLine};
 use crate::results::runs_log::RunsLog;
-use crate::results::writer::{Closed, RecordError};
-use crate::roster::{DeviceIndex, Roster};
 use crate::summary::Summary;
 use crate::tally::{LaneTotals, Tally};
 
 /// The runs log, which has a last line also where the run leaves at once.
 pub(super) type SharedLog = Arc<Mutex<RunsLog<RealDisk>>>;
-
-/// What a run has besides its journal when it ends.
-pub(super) struct Books {
-    /// Whether there was a results file before the run.
-    pub(super) had_results: bool,
-    pub(super) log: SharedLog,
-    pub(super) roster: SharedRoster,
-    /// The rows of invalid lines, by their place in the manifest.
-    pub(super) invalid: Vec<(u64, FinishRow)>,
-}
 
 /// How a run ended that was perhaps stopped, and whose results were kept or not. What became of the results decides,
 /// since it may ask the person to do something before the next run; what stopped the run is then said here.
@@ -49,120 +34,29 @@ fn ending(ended: Result<(), Error>, kept: Result<(), Error>) -> Result<(), Error
     }
 }
 
-/// Says how many devices the results hold of which the manifest has no valid row.
-pub(super) fn say_unlisted(roster: &Roster) {
-    let unlisted = roster
-        .iter()
-        .filter(|index| !roster.is_listed(*index) && roster.place(*index).is_some())
-        .count();
-    match unlisted {
-        0 => {}
-        1 => warn!(
-            "1 device in the results has no valid row in the manifest; its row is kept, behind the others"
-        ),
-        _ => warn!(
-            "{unlisted} devices in the results have no valid row in the manifest; their rows are kept, behind the others"
-        ),
-    }
-}
-
-/// Says what a power loss or a kill spoilt, which the first write repairs.
-pub(super) fn say_torn(journal: &Journal<RealDisk>) {
-    if let Some(torn) = journal.torn() {
-        warn!(
-            "{}: {torn}; it is cut off, and what it said is asked of the service again",
-            journal.path().display()
-        );
-    }
-}
-
-/// Puts the results in the manifest's order: a row for each device and each invalid line, others behind them.
-/// `invalid` are the rows of invalid lines, by their place in the manifest and in its order.
-pub(super) fn finish(
-    journal: Journal<RealDisk>,
-    roster: &Roster,
-    invalid: Vec<(u64, FinishRow)>,
-) -> Result<(), Error> {
-    let mut devices = in_manifest_order(roster).peekable();
-    let mut invalid = invalid.into_iter().peekable();
-    let rows = std::iter::from_fn(|| {
-        let device_at = devices.peek().and_then(|index| roster.manifest_at(*index));
-        let line_comes_first = match (invalid.peek(), device_at) {
-            (Some((line_at, _)), Some(device_at)) => *line_at < device_at,
-            (line, _) => line.is_some(),
-        };
-        if line_comes_first {
-            invalid.next().map(|(_, row)| row)
-        } else {
-            let place = roster.place(devices.next()?)?;
-            Some(FinishRow::Kept(place))
-        }
-    });
-    match put_in_order(journal, rows) {
-        Ok(Finished::Unchanged | Finished::Replaced) => Ok(()),
-        Ok(Finished::SavedBeside(path)) => Err(Error::Stopped(Stop::Results(format!(
-            "the results file was renamed, replaced or deleted by another program during the run; the complete \
-             results are in {}: put them in its place before you run again",
-            path.display()
-        )))),
-        Err(error) => Err(Error::Stopped(Stop::Results(error.to_string()))),
-    }
-}
-
-/// The devices that have a row: those that the manifest lists in its order, the others behind them in the roster's.
-fn in_manifest_order(roster: &Roster) -> Box<dyn Iterator<Item = DeviceIndex> + '_> {
-    let devices = || {
-        let all = roster.iter();
-        all.filter(|index| roster.place(*index).is_some())
-    };
-    let rank = |index| (roster.manifest_at(index).unwrap_or(u64::MAX), index);
-    // The order of most reruns, in which a list of the devices would take memory for nothing.
-    if devices().is_sorted_by_key(rank) {
-        return Box::new(devices());
-    }
-    let mut devices: Vec<_> = devices().collect();
-    devices.sort_unstable_by_key(|index| rank(*index));
-    Box::new(devices.into_iter())
-}
-
 impl Run {
-    /// Brings the files in order and says how the run ended.
+    /// Brings the files in order and says how the run ended. `had_results` says whether there was a results file before.
     pub(super) fn settle(
         &mut self,
         closed: Closed<RealDisk>,
         ended: Result<(), Error>,
-        books: Books,
+        had_results: bool,
+        log: &SharedLog,
     ) -> Result<(), Error> {
-        for line in unsaved(&closed) {
+        for line in closed.unsaved() {
             error!("{line}");
         }
-        let results = closed.journal.path().to_owned();
-        let mut roster =
-            std::mem::take(&mut *books.roster.lock().unwrap_or_else(PoisonError::into_inner));
-        // On disk, though nobody waited to hear of it.
-        for (row, place) in &closed.unclaimed {
-            if let Some(index) = roster.find(&row.device_id) {
-                roster.record(index, row.status, *place);
-            }
-        }
-        let has_row = roster.iter().any(|index| roster.was_recorded_now(index));
+        let results = closed.results().to_owned();
         if let Err(Error::Refused { .. }) = &ended
-            && !has_row
+            && !closed.has_row()
         {
             // Known only after the journal was made ready, as of a stream without a row.
-            drop(closed.journal);
-            let made = (!books.had_results).then_some(&*results);
+            drop(closed);
+            let made = (!had_results).then_some(&*results);
             drop(self.last_words.take());
-            return withdraw(made, &books.log).and(ended);
+            return withdraw(made, log).and(ended);
         }
-        // After a failed write the journal is left as it is: it is sound up to the last row that counted.
-        let kept = match closed.failure {
-            Some(failure) => {
-                let message = not_written(&RecordError::Journal(failure), closed.journal.path());
-                Err(Error::Stopped(Stop::Results(message)))
-            }
-            None => finish(closed.journal, &roster, books.invalid),
-        };
+        let (roster, kept) = closed.finish();
         if let Err(Error::Stopped(Stop::WrongAccount { expected, found })) = &ended
             && self.tally.counts().created > 0
         {
@@ -174,7 +68,7 @@ impl Run {
         let end = RunsLine::End(Box::new(end_line(&self.summary, self.changed)));
         // Were a second signal to come now, the line would stand there twice.
         drop(self.last_words.take());
-        let logged = locked(&books.log).append(lines.chain([end]));
+        let logged = locked(log).append(lines.chain([end]));
         if let Err(error) = logged {
             warn!("{error}");
         }
@@ -328,18 +222,6 @@ fn lane_line(lane: &LaneTotals) -> Lane {
 
 fn locked(log: &SharedLog) -> MutexGuard<'_, RunsLog<RealDisk>> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What was asked for each device that has its channel since this run.
-fn asks(roster: &Roster) -> impl Iterator<Item = Asks> {
-    let finished = roster.iter().filter(|index| {
-        roster.was_recorded_now(*index)
-            && matches!(
-                roster.status(*index),
-                Some(Status::Created | Status::Exists)
-            )
-    });
-    Asks::lines(finished.map(|index| (roster.device_id(index), roster.digest(index))))
 }
 
 /// The command that this process was started with, fit to be typed again.

@@ -12,6 +12,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
+use crate::batch::Outlet;
 use crate::device::ChannelArn;
 use crate::engine::StopSignal;
 use crate::logging::Console;
@@ -57,15 +58,6 @@ impl JsonStream {
         })
     }
 
-    /// Hands lines over, in this order.
-    pub(super) async fn print(&self, lines: impl IntoIterator<Item = Vec<u8>>) {
-        for line in lines {
-            if !self.hand_over(Message::Line(line)).await {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    }
-
     /// Waits until all lines are written, as long as the grace allows.
     pub(super) async fn close(&self) {
         let (written, all_written) = oneshot::channel();
@@ -94,8 +86,18 @@ impl JsonStream {
     }
 }
 
+impl Outlet for JsonStream {
+    async fn put(&self, rows: &[Row]) {
+        for row in rows {
+            if !self.hand_over(Message::Line(line(row))).await {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
 /// A row as a line of JSON.
-pub(super) fn line(row: &Row) -> Vec<u8> {
+fn line(row: &Row) -> Vec<u8> {
     // Nothing in a row can fail to be written as JSON.
     let mut line = serde_json::to_vec(&Line::from(row)).unwrap_or_default();
     line.push(b'\n');

@@ -1,4 +1,4 @@
-//! The manifest, planned: a file whole before anything is called, a stream row by row while the run goes on.
+//! Where devices come from: a file in memory, or a stream that is planned row by row while the run goes on.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,21 +10,23 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tracing::info;
 
-use super::ledger::FileLedger;
+use super::json_stream::JsonStream;
 use super::target::{self, Target};
-use super::work::{LaneWork, SharedRoster, lock};
-use crate::cli::InputArgs;
-use crate::device::{AccountId, Device, LONGEST_DEVICE_ID, Region, shown};
-use crate::engine::{Arrival, Stop, StopSignal};
+use crate::batch::{Books, FileLedger, InvalidLine, LaneWork, SharedRoster, lock};
+use crate::cli::{InputArgs, ProvisionArgs};
+use crate::device::{AccountId, Device, Region, shown};
+use crate::engine::{Arrival, Engine, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::Listeners;
 use crate::figures;
-use crate::manifest::{self, IdPattern, Layout, Manifest, ManifestError, Options, Row, Rows};
-use crate::plan::{Counts, Flaw, Planner, Rules, Verdict, WorkLists};
-use crate::results::record::{self, Status};
-use crate::roster::{DeviceIndex, Roster};
+use crate::manifest::{self, IdPattern, Layout, Manifest, Options, Rows};
+use crate::plan::{Counts, Planner, Rules, Verdict};
+use crate::roster::DeviceIndex;
 use crate::service::aws::{AwsService, ConfigError};
 use crate::template::Template;
+
+/// Regions of a stream that may wait to be begun.
+const ARRIVALS_WAITING: usize = 16;
 
 /// Devices of a stream that may wait in each Region before reading waits.
 const STREAM_WAITING: usize = 10_000;
@@ -73,12 +75,6 @@ impl Source {
     }
 }
 
-impl From<ManifestError> for Error {
-    fn from(error: ManifestError) -> Self {
-        Self::refused("manifest", error.to_string())
-    }
-}
-
 /// How the arguments say the manifest is to be read.
 pub(super) fn options(input: &InputArgs, region: Option<Region>) -> Result<Options, Error> {
     let template = |flag: String, text: &str| {
@@ -105,101 +101,81 @@ pub(super) fn options(input: &InputArgs, region: Option<Region>) -> Result<Optio
     })
 }
 
-/// An invalid line, kept until its row can be written.
-#[derive(Debug)]
-pub(super) struct InvalidLine {
-    pub(super) at: u64,
-    device_id: Box<str>,
-    code: &'static str,
-    reason: Box<str>,
+/// Standard input, and what is needed to plan it row by row.
+pub(super) struct Stream {
+    pub(super) rows: Box<Rows<Stdin>>,
+    pub(super) rules: Rules,
+    /// The account that this run must be of, where one was expected or found.
+    pub(super) account: Option<AccountId>,
+    pub(super) target: Arc<Target>,
 }
 
-impl InvalidLine {
-    fn new(at: u64, device_id: &str, flaw: Flaw) -> Self {
-        Self {
-            at,
-            device_id: device_id
-                .get(..device_id.floor_char_boundary(LONGEST_DEVICE_ID))
-                .unwrap_or_default()
-                .into(),
-            code: flaw.code,
-            reason: flaw.reason.into(),
+impl Stream {
+    /// Runs the engine on what standard input brings, and says how that ended.
+    pub(super) async fn work_off(
+        self,
+        args: &ProvisionArgs,
+        engine: Engine<AwsService, FileLedger<JsonStream>, LaneWork>,
+        books: &Books<JsonStream>,
+    ) -> (Result<(), Error>, Streamed) {
+        let (arrivals, arriving) = mpsc::channel(ARRIVALS_WAITING);
+        let progress = Arc::new(Mutex::new(Streamed::default()));
+        let reader = StreamReader {
+            rows: self.rows,
+            rules: self.rules,
+            roster: Arc::clone(&books.roster),
+            limit: args.input.limit,
+            expect: args.input.expect,
+            account: self.account,
+            guard: args.service.account.clone(),
+            ledger: Arc::clone(&books.ledger),
+            listeners: books.listeners.clone(),
+            stop: books.stop.clone(),
+            arrivals,
+            // Shared, not given away: with it the reader would end the emulator as soon as it has read all.
+            target: self.target,
+            runtime: Handle::current(),
+            progress: Arc::clone(&progress),
+        };
+        // Not waited for: after a stop it may hang on standard input for good.
+        let thread = std::thread::Builder::new().name("manifest".to_owned());
+        if let Err(error) = thread.spawn(move || reader.read()) {
+            books.stop.give(Stop::Manifest(format!(
+                "standard input cannot be read: {error}"
+            )));
         }
+        let stop = engine.run(Some(arriving), !args.service.no_reconcile).await;
+        let streamed = locked(&progress).clone();
+        let ended = match (stop, streamed.ended.clone()) {
+            (Some(stop), _) => Err(Error::Stopped(stop)),
+            (None, Some(ended)) => ended,
+            // Nothing else ends the arrivals.
+            (None, None) => Err(Error::Stopped(Stop::Internal(
+                "reading standard input ended without a word".to_owned(),
+            ))),
+        };
+        (ended, streamed)
     }
-
-    /// Its row in the results. Nothing was started, so it has no times.
-    pub(super) fn row(&self) -> record::Row {
-        record::Row {
-            device_id: self.device_id.clone(),
-            channel_name: Box::default(),
-            region: "".into(),
-            status: Status::Invalid,
-            channel_arn: None,
-            attempts: 0,
-            started_at: None,
-            finished_at: None,
-            error_code: self.code.into(),
-            error_message: self.reason.clone(),
-            request_id: Box::default(),
-        }
-    }
-}
-
-/// A file's plan.
-#[derive(Debug)]
-pub(super) struct Planned {
-    pub(super) counts: Counts,
-    pub(super) work: WorkLists,
-    pub(super) invalid: Vec<InvalidLine>,
-}
-
-/// Plans a file whole.
-pub(super) fn plan(
-    manifest: &Manifest,
-    roster: &mut Roster,
-    rules: Rules,
-) -> Result<Planned, Error> {
-    let mut planner = Planner::new(rules);
-    let mut work = WorkLists::default();
-    let mut invalid = Vec::new();
-    let mut rows = manifest.rows();
-    while let Some(row) = rows.next()? {
-        match judge(&mut planner, roster, &row)? {
-            Verdict::Invalid(flaw) => invalid.push(InvalidLine::new(row.at, row.device_id, flaw)),
-            verdict => work.add(roster, &verdict),
-        }
-    }
-    Ok(Planned {
-        counts: planner.counts().clone(),
-        work,
-        invalid,
-    })
-}
-
-fn judge(planner: &mut Planner, roster: &mut Roster, row: &Row<'_>) -> Result<Verdict, Error> {
-    planner
-        .judge(roster, row)
-        .map_err(|moved| Error::refused("moved-device", moved.to_string()))
 }
 
 /// Reads a stream while the run goes on, on a thread of its own: standard input cannot be waited for otherwise.
-pub(super) struct StreamReader {
-    pub(super) rows: Box<Rows<Stdin>>,
-    pub(super) rules: Rules,
-    pub(super) roster: SharedRoster,
-    pub(super) limit: Option<u64>,
-    pub(super) expect: Option<u64>,
+struct StreamReader {
+    rows: Box<Rows<Stdin>>,
+    rules: Rules,
+    roster: SharedRoster,
+    limit: Option<u64>,
+    expect: Option<u64>,
     /// The account that this run must be of, where one was expected or found.
-    pub(super) account: Option<AccountId>,
+    account: Option<AccountId>,
     /// `--account`.
-    pub(super) guard: Option<AccountId>,
-    pub(super) ledger: Arc<FileLedger>,
-    pub(super) listeners: Listeners,
-    pub(super) stop: StopSignal,
-    pub(super) arrivals: mpsc::Sender<Arrival<AwsService, LaneWork>>,
-    pub(super) target: Arc<Target>,
-    pub(super) runtime: Handle,
-    pub(super) progress: Arc<Mutex<Streamed>>,
+    guard: Option<AccountId>,
+    ledger: Arc<FileLedger<JsonStream>>,
+    listeners: Listeners,
+    stop: StopSignal,
+    arrivals: mpsc::Sender<Arrival<AwsService, LaneWork>>,
+    target: Arc<Target>,
+    runtime: Handle,
+    progress: Arc<Mutex<Streamed>>,
 }
 
 /// What has come of a stream.
@@ -214,7 +190,7 @@ pub(super) struct Streamed {
 
 impl StreamReader {
     /// Reads to the end, to damage, to the limit, or until the run stops.
-    pub(super) fn read(mut self) {
+    fn read(mut self) {
         let mut planner = Planner::new(std::mem::take(&mut self.rules));
         let read = self.read_rows(&mut planner);
         let ended = read.and_then(|()| self.check_count(planner.counts().listed));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::*;
+use crate::results::disk::{Access, DiskFile};
 use crate::results::journal::JournalError;
 use crate::results::read::TORN_TAIL_BYTES;
 use crate::results::record::HEADER;
@@ -263,4 +264,22 @@ fn a_file_that_appeared_meanwhile_is_not_overwritten() {
         Err(JournalError::Changed { .. })
     ));
     assert_eq!(text(&disk), "theirs");
+}
+
+#[test]
+fn what_a_killed_run_did_not_sync_survives_once_it_is_read_and_prepared() {
+    for seed in 0..100 {
+        let disk = TestDisk::default();
+        disk.write_file(&path(), file(&[]).as_bytes());
+        let rows = [row("CAM-1", Status::Created), row("CAM-2", Status::Failed)];
+        let text = file(&rows);
+        let mut killed = disk.open(&path(), Access::Write).unwrap().unwrap();
+        killed.write_at(0, text.as_bytes()).unwrap();
+        drop(killed);
+        let (mut journal, found) = open(&disk).unwrap();
+        assert_eq!(ids(&found), ["CAM-1", "CAM-2"]);
+        journal.prepare().unwrap();
+        let disk = disk.after_crash(&mut fastrand::Rng::with_seed(seed));
+        assert_eq!(super::text(&disk), text);
+    }
 }

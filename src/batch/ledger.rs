@@ -3,49 +3,51 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::json_stream::{self, JsonStream};
 use super::work::{SharedRoster, lock};
-use crate::device::ChannelArn;
 use crate::engine::Ledger;
 use crate::event::{Event, Listener, Listeners};
-use crate::results::disk::RealDisk;
 use crate::results::finish::FinishRow;
 use crate::results::journal::JournalError;
 use crate::results::record::{Place, Row};
-use crate::results::writer::{Closed, RecordError, Recorder};
+use crate::results::writer::{RecordError, Recorder};
 use crate::roster::DeviceIndex;
+
+/// Where rows go besides, once they are on disk. Whoever takes its time here holds back the run.
+pub trait Outlet: Send + Sync + 'static {
+    /// Hands rows over, in this order.
+    fn put(&self, rows: &[Row]) -> impl Future<Output = ()> + Send;
+}
 
 /// The journal's front.
 #[derive(Debug)]
-pub(super) struct FileLedger {
+pub struct FileLedger<O> {
     /// None once it is closed.
     recorder: Mutex<Option<Recorder>>,
     roster: SharedRoster,
     results: PathBuf,
-    /// Where rows are printed once they are on disk.
-    json: Option<Arc<JsonStream>>,
+    outlet: Option<Arc<O>>,
     /// Where the rows of invalid lines are: their place in the manifest, and in the journal.
     invalid: Mutex<Vec<(u64, Place)>>,
 }
 
-impl FileLedger {
+impl<O: Outlet> FileLedger<O> {
     pub(super) fn new(
         recorder: Recorder,
         roster: SharedRoster,
         results: &Path,
-        json: Option<Arc<JsonStream>>,
+        outlet: Option<Arc<O>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             recorder: Mutex::new(Some(recorder)),
             roster,
             results: results.to_owned(),
-            json,
+            outlet,
             invalid: Mutex::default(),
         })
     }
 
     /// Records the rows of invalid lines, then counts and shows them.
-    pub(super) async fn record_invalid(
+    pub async fn record_invalid(
         &self,
         rows: Vec<(u64, Row)>,
         listeners: &Listeners,
@@ -55,9 +57,7 @@ impl FileLedger {
         for (at, outcome) in lines.into_iter().zip(outcomes) {
             let (row, place) = outcome.map_err(|error| not_written(&error, &self.results))?;
             locked(&self.invalid).push((at, place));
-            if let Some(json) = &self.json {
-                json.print([json_stream::line(&row)]).await;
-            }
+            self.put(std::slice::from_ref(&row)).await;
             listeners.tell(&Event::Recorded { row: &row });
         }
         Ok(())
@@ -70,6 +70,12 @@ impl FileLedger {
             .into_iter()
             .map(|(at, place)| (at, FinishRow::Kept(place)))
             .collect()
+    }
+
+    async fn put(&self, rows: &[Row]) {
+        if let Some(outlet) = &self.outlet {
+            outlet.put(rows).await;
+        }
     }
 
     fn recorder(&self) -> Result<Recorder, String> {
@@ -101,14 +107,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Ledger for FileLedger {
+impl<O: Outlet> Ledger for FileLedger<O> {
     async fn record(&self, device: DeviceIndex, row: Row) -> Result<Row, String> {
         let recorded = self.recorder()?.record(row).await;
         let (row, place) = recorded.map_err(|error| not_written(&error, &self.results))?;
         lock(&self.roster).record(device, row.status, place);
-        if let Some(json) = &self.json {
-            json.print([json_stream::line(&row)]).await;
-        }
+        self.put(std::slice::from_ref(&row)).await;
         Ok(row)
     }
 
@@ -129,27 +133,9 @@ impl Ledger for FileLedger {
                 }
             }
         }
-        if let Some(json) = &self.json {
-            json.print(recorded.iter().map(json_stream::line)).await;
-        }
+        self.put(&recorded).await;
         failed.map_or(Ok(recorded), |error| {
             Err(not_written(&error, &self.results))
         })
     }
-}
-
-/// What the person must know when rows could not be saved: which devices have a channel that the file does not show.
-/// All of them, since nothing else holds their ARNs; they are those that waited for the disk at once.
-pub(super) fn unsaved(closed: &Closed<RealDisk>) -> impl Iterator<Item = String> {
-    closed.unsaved.iter().map(|row| {
-        let arn = row
-            .channel_arn
-            .as_ref()
-            .map_or("no ARN", ChannelArn::as_str);
-        format!(
-            "not saved: {} {} {arn}",
-            crate::device::shown(&row.device_id),
-            row.status.as_str()
-        )
-    })
 }

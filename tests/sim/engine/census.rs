@@ -1,10 +1,10 @@
 //! Reconcile first: what the listing spares, and when it is not believed.
 
 use super::rig::{Premade, Rig, Supply, seconds};
-use super::world::Act;
-use crate::emulator::faults::FaultKind;
-use crate::engine::Stop;
-use crate::service::Operation;
+use crate::world::Act;
+use kvs_fleet::emulator::faults::FaultKind;
+use kvs_fleet::engine::Stop;
+use kvs_fleet::service::Operation;
 
 fn with_existing(devices: usize, existing: usize) -> Rig {
     let mut rig = Rig::new(devices);

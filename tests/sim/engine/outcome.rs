@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::rig::{Rig, region, seconds};
-use super::world::{Ask, EPOCH, World};
-use crate::device::ArnParts;
-use crate::engine::Stop;
-use crate::results::record::{Row, Status};
-use crate::service::Operation;
+use crate::world::{Ask, EPOCH, World};
+use kvs_fleet::device::ArnParts;
+use kvs_fleet::engine::Stop;
+use kvs_fleet::results::record::{Row, Status};
+use kvs_fleet::service::Operation;
 
 /// What came of a run.
 pub(super) struct Outcome {
@@ -166,7 +166,8 @@ impl Outcome {
     }
 }
 
-fn check_bucket(times: impl Iterator<Item = Duration>, rate: f64) {
+/// Two may come at once, and what a timer's grain of two milliseconds lets pass.
+pub(crate) fn check_bucket(times: impl Iterator<Item = Duration>, rate: f64) {
     let burst = (rate * 0.002).ceil().max(2.0);
     let (mut level, mut last) = (0.0_f64, Duration::ZERO);
     for at in times {

@@ -1,19 +1,43 @@
 //! A disk in memory for the tests: it fails where it is told to, and loses in a crash what was not synced.
 //!
 //! A crash keeps, of what was written since the last sync, any set of 512-byte sectors and any length in between: torn,
-//! out of order, or zeros; of names, any state since the folder's last sync.
+//! out of order, or zeros; of names, any state since the folder's last sync. After a sync that failed the sectors in
+//! question count as written though they are not, as Linux has it: a later sync that succeeds does not save them.
+//!
+//! Both the simulations and the unit tests of the results use it, each of them half of it.
 #![expect(clippy::cast_possible_truncation, reason = "test files are short")]
+#![allow(
+    dead_code,
+    reason = "compiled into two crates, of which none uses all of it"
+)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
-use super::disk::{Access, Disk, DiskFile};
+use kvs_fleet::results::disk::{Access, Disk, DiskFile};
 
 type Names = BTreeMap<PathBuf, usize>;
 
-#[derive(Debug, Default)]
+const SECTOR: usize = 512;
+
+/// What goes wrong with an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mishap {
+    /// It fails, carried out in part.
+    Fail(io::ErrorKind),
+    /// It is the last one, carried out in part.
+    Crash,
+}
+
+/// Is told of each operation and the file's path, where that is known, and says what goes wrong with it.
+type Fate = Box<dyn FnMut(&'static str, &Path) -> Option<Mishap> + Send>;
+/// How long the next work takes, before and after it is done.
+type Takes = Box<dyn FnMut() -> (Duration, Duration) + Send>;
+
+#[derive(Default)]
 struct State {
     names: Names,
     /// Each state of the names since the folder's last sync, that one first.
@@ -27,13 +51,52 @@ struct State {
     log: Vec<String>,
     /// Offset and length of each write.
     writes: Vec<(u64, u64)>,
+    fate: Option<Fate>,
+    takes: Option<Takes>,
 }
 
 #[derive(Debug, Default)]
 struct Content {
     bytes: Vec<u8>,
     synced: Vec<u8>,
+    /// Sectors that a failed sync left unwritten, and that count as written.
+    stale: BTreeSet<usize>,
     is_locked: bool,
+}
+
+impl Content {
+    fn whole(bytes: Vec<u8>) -> Self {
+        Self {
+            synced: bytes.clone(),
+            bytes,
+            ..Self::default()
+        }
+    }
+
+    fn sync(&mut self) {
+        let mut synced = self.bytes.clone();
+        for sector in &self.stale {
+            let range = sector * SECTOR..synced.len().min((sector + 1) * SECTOR);
+            for at in range {
+                synced[at] = self.synced.get(at).copied().unwrap_or_default();
+            }
+        }
+        self.synced = synced;
+    }
+
+    /// A sync failed: what it should have written is given up, but nobody is told again.
+    fn give_up(&mut self) {
+        let sectors = self.bytes.len().div_ceil(SECTOR);
+        let differs = |sector: &usize| {
+            let range = |bytes: &[u8]| {
+                let end = bytes.len().min((sector + 1) * SECTOR);
+                bytes.get(sector * SECTOR..end).map(<[u8]>::to_vec)
+            };
+            range(&self.bytes) != range(&self.synced)
+        };
+        let differing: Vec<usize> = (0..sectors).filter(differs).collect();
+        self.stale.extend(differing);
+    }
 }
 
 #[derive(Clone, Default)]
@@ -85,14 +148,40 @@ impl TestDisk {
         self.state().writes.clone()
     }
 
+    /// Decides on every operation from now on.
+    pub(crate) fn set_fate(
+        &self,
+        fate: impl FnMut(&'static str, &Path) -> Option<Mishap> + Send + 'static,
+    ) {
+        self.state().fate = Some(Box::new(fate));
+    }
+
+    /// Makes work take time from now on.
+    pub(crate) fn set_takes(&self, takes: impl FnMut() -> (Duration, Duration) + Send + 'static) {
+        self.state().takes = Some(Box::new(takes));
+    }
+
+    /// The disk after the process has ended or was killed: what was written is there, synced or not, but for what a
+    /// failed sync gave up, which is forgotten; and nothing fails any more.
+    pub(crate) fn after_kill(&self) {
+        let mut state = self.state();
+        for content in state.files.iter_mut().filter(|file| !file.stale.is_empty()) {
+            let synced = content.synced.clone();
+            content.sync();
+            *content = Content {
+                synced,
+                ..Content::whole(std::mem::take(&mut content.synced))
+            };
+        }
+        state.crash_at = None;
+        state.fate = None;
+        state.takes = None;
+    }
+
     pub(crate) fn write_file(&self, path: &Path, bytes: &[u8]) {
         let mut state = self.state();
         let file = state.files.len();
-        state.files.push(Content {
-            bytes: bytes.into(),
-            synced: bytes.into(),
-            is_locked: false,
-        });
+        state.files.push(Content::whole(bytes.into()));
         state.names.insert(path.into(), file);
         state.names_since_sync = vec![state.names.clone()];
     }
@@ -122,14 +211,7 @@ impl TestDisk {
         let files = state
             .files
             .iter()
-            .map(|content| {
-                let bytes = survivor(content, random);
-                Content {
-                    synced: bytes.clone(),
-                    bytes,
-                    is_locked: false,
-                }
-            })
+            .map(|content| Content::whole(survivor(content, random)))
             .collect();
         Self(
             Arc::new(Mutex::new(State {
@@ -149,6 +231,17 @@ impl TestDisk {
             return Err(io::Error::other("crashed"));
         }
         state.log.push(format!("{name} {}", path.display()));
+        let mut fate = state.fate.take();
+        let mishap = fate.as_mut().and_then(|fate| fate(name, path));
+        state.fate = fate;
+        match mishap {
+            Some(Mishap::Crash) => {
+                state.crash_at = Some(state.operations);
+                return Err(io::Error::other("crashed"));
+            }
+            Some(Mishap::Fail(kind)) => return Err(kind.into()),
+            None => {}
+        }
         if let Some((operation, kind)) = state.fail
             && operation == name
         {
@@ -160,7 +253,6 @@ impl TestDisk {
 }
 
 fn survivor(content: &Content, random: &mut fastrand::Rng) -> Vec<u8> {
-    const SECTOR: usize = 512;
     let (old, new) = (&content.synced, &content.bytes);
     if old == new {
         return new.clone();
@@ -248,7 +340,17 @@ impl Disk for TestDisk {
         T: Send + 'static,
         W: FnOnce() -> T + Send + 'static,
     {
-        work()
+        let takes = {
+            let mut state = self.state();
+            state.takes.as_mut().map(|takes| takes())
+        };
+        let Some((before, after)) = takes else {
+            return work();
+        };
+        tokio::time::sleep(before).await;
+        let done = work();
+        tokio::time::sleep(after).await;
+        done
     }
 }
 
@@ -280,10 +382,13 @@ impl DiskFile for TestFile {
             (Err(_), _) => bytes.len() / 2,
         };
         state.writes.push((offset, bytes.len() as u64));
-        let content = &mut state.files[self.file].bytes;
+        let content = &mut state.files[self.file];
         let (start, end) = (offset as usize, offset as usize + count);
-        content.resize(content.len().max(end), 0);
-        content[start..end].copy_from_slice(&bytes[..count]);
+        let length = content.bytes.len().max(end);
+        content.bytes.resize(length, 0);
+        content.bytes[start..end].copy_from_slice(&bytes[..count]);
+        let touched = start / SECTOR..end.div_ceil(SECTOR);
+        content.stale.retain(|sector| !touched.contains(sector));
         result
     }
 
@@ -294,10 +399,19 @@ impl DiskFile for TestFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let mut state = self.disk.operate("sync", Path::new(""))?;
-        let content = &mut state.files[self.file];
-        content.synced.clone_from(&content.bytes);
-        Ok(())
+        match self.disk.operate("sync", Path::new("")) {
+            Ok(mut state) => {
+                state.files[self.file].sync();
+                Ok(())
+            }
+            Err(error) => {
+                let mut state = self.disk.state();
+                if state.crash_at.is_none() {
+                    state.files[self.file].give_up();
+                }
+                Err(error)
+            }
+        }
     }
 
     fn try_lock(&mut self) -> io::Result<bool> {

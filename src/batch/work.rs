@@ -11,16 +11,16 @@ use crate::results::record::Status;
 use crate::roster::{DeviceIndex, Roster};
 
 /// The roster, shared by those who plan and those who record.
-pub(super) type SharedRoster = Arc<Mutex<Roster>>;
+pub type SharedRoster = Arc<Mutex<Roster>>;
 
 /// Locks the roster.
-pub(super) fn lock(roster: &SharedRoster) -> MutexGuard<'_, Roster> {
+pub fn lock(roster: &SharedRoster) -> MutexGuard<'_, Roster> {
     roster.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The work of one Region.
 #[derive(Debug)]
-pub(super) enum LaneWork {
+pub enum LaneWork {
     /// Of a manifest that was planned whole.
     Listed(Box<ListedWork>),
     /// Of a stream.
@@ -29,7 +29,7 @@ pub(super) enum LaneWork {
 
 /// Devices of a file, kept as their places in it and read again one by one: a batch takes four bytes a device.
 #[derive(Debug)]
-pub(super) struct ListedWork {
+pub struct ListedWork {
     pub(super) region: Region,
     pub(super) manifest: Cursor,
     pub(super) roster: SharedRoster,
@@ -45,7 +45,7 @@ impl ListedWork {
 
 impl LaneWork {
     /// Devices whose channel a listing has not shown, as far as they are known in advance.
-    pub(super) fn missing_from(&self, census: &Census) -> usize {
+    pub fn missing_from(&self, census: &Census) -> usize {
         let Self::Listed(work) = self else { return 0 };
         let roster = lock(&work.roster);
         let devices = work.devices.as_slice().iter();

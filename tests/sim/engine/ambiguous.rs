@@ -1,10 +1,10 @@
 //! Attempts whose outcome is not known, and channels that are in the way.
 
 use super::rig::{Premade, Rig, seconds};
-use super::world::Act;
-use crate::emulator::faults::FaultKind;
-use crate::engine::OnExists;
-use crate::service::Operation;
+use crate::world::Act;
+use kvs_fleet::emulator::faults::FaultKind;
+use kvs_fleet::engine::OnExists;
+use kvs_fleet::service::Operation;
 
 const APPLIED: [&str; 5] = [
     "reset-after",
@@ -68,7 +68,7 @@ fn a_channel_in_the_way_is_adopted() {
         ttl: Some(99),
         ..Premade::new("CAM-00001", 60.0)
     }];
-    rig.devices[1].message_ttl = crate::device::MessageTtl::from_secs(30).ok();
+    rig.devices[1].message_ttl = kvs_fleet::device::MessageTtl::from_secs(30).ok();
     let run = rig.run();
     assert_eq!(
         run.tally(),

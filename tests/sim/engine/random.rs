@@ -1,40 +1,21 @@
-//! Random weather, by seed: `KVS_FLEET_SIM_SEEDS=first..last cargo test --lib simulated` runs others than the usual
-//! ones. Each seed draws a batch, a service and its faults; a run, a rerun after an interruption, a rerun after a kill.
-
-use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+//! Random weather for the engine alone. Each seed draws a batch, a service and its faults; a run, a rerun after an
+//! interruption, a rerun after a kill.
 
 use super::outcome::Outcome;
 use super::rig::{Premade, Rig, Supply, device, region, seconds};
-use super::world::Act;
-use crate::emulator::faults::{Fault, FaultKind, Often};
-use crate::emulator::operation::Operation as Operations;
-use crate::engine::Stop;
-use crate::pace::controller::RateRange;
-use crate::service::Operation;
+use crate::seeds;
+use crate::world::Act;
+use kvs_fleet::emulator::faults::{Fault, FaultKind, Often};
+use kvs_fleet::emulator::operation::Operation as Operations;
+use kvs_fleet::engine::Stop;
+use kvs_fleet::pace::controller::RateRange;
+use kvs_fleet::service::Operation;
 
 const REGIONS: [&str; 3] = ["eu-central-1", "us-east-1", "ap-south-1"];
 
-/// The seeds to run: `first..last` or how many.
-fn seeds() -> Range<u64> {
-    let text = std::env::var("KVS_FLEET_SIM_SEEDS").unwrap_or_else(|_| "100".to_owned());
-    match text.split_once("..") {
-        Some((first, last)) => first.parse().unwrap()..last.parse().unwrap(),
-        None => 0..text.parse().unwrap(),
-    }
-}
-
-/// Runs the test for every seed, and says how to repeat the one that fails.
+/// Runs the test for every seed.
 fn each_seed(name: &str, test: impl Fn(u64)) {
-    for seed in seeds() {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| test(seed))) {
-            eprintln!(
-                "seed {seed} fails; repeat with: KVS_FLEET_SIM_SEEDS={seed}..{} cargo test --lib {name}",
-                seed + 1
-            );
-            resume_unwind(panic);
-        }
-    }
+    seeds::each(name, 100, (0, 1), test);
 }
 
 /// A run drawn by a seed, in which every fault passes: given enough tries, all devices get their channel.
@@ -146,7 +127,7 @@ fn simulated_interruptions_lose_nothing() {
         let creates = first.asked(Operation::Create);
         if first.stop.is_some() {
             assert_eq!(first.stop, Some(Stop::Interrupted));
-            let after = |ask: &&super::world::Ask| ask.at > at;
+            let after = |ask: &&crate::world::Ask| ask.at > at;
             assert_eq!(creates.iter().filter(after).count(), 0);
         }
         let left = rig.devices.len() - first.count("created") - first.count("exists");

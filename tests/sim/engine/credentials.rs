@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::rig::{Rig, seconds};
-use super::world::{Act, failure, identity};
-use crate::device::AccountId;
-use crate::emulator::faults::FaultKind;
-use crate::engine::Stop;
-use crate::service::{FailureKind, Operation};
+use crate::world::{Act, failure, identity};
+use kvs_fleet::device::AccountId;
+use kvs_fleet::emulator::faults::FaultKind;
+use kvs_fleet::engine::Stop;
+use kvs_fleet::service::{FailureKind, Operation};
 
 #[test]
 fn each_expiry_is_one_reload_and_no_failure() {

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::world::{Act, Ask, World, caller};
-use crate::device::{ChannelArn, ChannelName, Device, MessageTtl, Region};
-use crate::emulator::faults::FaultKind;
-use crate::emulator::operation::Operation as Operations;
-use crate::emulator::shapes::{
+use kvs_fleet::device::{ChannelArn, ChannelName, Device, MessageTtl, Region};
+use kvs_fleet::emulator::faults::FaultKind;
+use kvs_fleet::emulator::operation::Operation as Operations;
+use kvs_fleet::emulator::shapes::{
     ChannelInfo, CreateChannel, DescribeChannel, ListChannels, NameCondition, Request, Response,
     SingleMaster,
 };
-use crate::service::classify::{self, Reply};
-use crate::service::{
+use kvs_fleet::service::classify::{self, Reply};
+use kvs_fleet::service::{
     Answer, Channel, ChannelPage, Failure, Identity, ListRequest, Operation, Service,
 };
 
@@ -81,11 +81,15 @@ impl Sim {
             1.0
         };
         let fate = Fate {
-            act: (world.nature.script)(&ask).or_else(|| {
-                core.faults
-                    .draw(emulated(operation), Some(request))
-                    .map(Act::Spoil)
-            }),
+            act: if core.is_calm {
+                None
+            } else {
+                (world.nature.script)(&ask).or_else(|| {
+                    core.faults
+                        .draw(emulated(operation), Some(request))
+                        .map(Act::Spoil)
+                })
+            },
             latency: world.nature.emulator.latency.median.mul_f64(spread),
             key: core.first_key + core.generation,
         };
@@ -95,6 +99,29 @@ impl Sim {
             is_for_device,
         };
         (fate, flight)
+    }
+
+    /// What the service makes of a request that has reached it.
+    fn work(&self, fate: &Fate, request: &Request) -> Result<Response, Failure> {
+        self.world.catch_up();
+        let now = self.world.service_now();
+        let caller = caller(&self.region, fate.key);
+        let mut core = self.world.core();
+        let process = core.process;
+        let answer = core.answer(now, &caller, request, (process, false));
+        let mut answer = answer.map_err(|error| refusal(error.http_status, error.code));
+        let is_hidden = |channel: &ChannelInfo| {
+            let made = Duration::from_millis(channel.creation_millis);
+            made + self.world.nature.hidden_for > now
+        };
+        match &mut answer {
+            Ok(Response::Describe(channel)) if is_hidden(channel) => {
+                return Err(refusal(404, "ResourceNotFoundException"));
+            }
+            Ok(Response::List(page)) => page.channels.retain(|channel| !is_hidden(channel)),
+            _ => {}
+        }
+        answer
     }
 
     async fn call<T>(
@@ -131,22 +158,24 @@ impl Sim {
                 tokio::time::sleep(latency).await;
                 return Err(refusal(status, code));
             }
+            Some(Act::Late(by)) => {
+                let caller = caller(&self.region, fate.key);
+                self.world.postpone(by, caller, request.clone());
+                return std::future::pending().await;
+            }
             Some(Act::Spoil(kind)) => Some(kind),
             None => None,
         };
         tokio::time::sleep(latency / 2).await;
+        self.world.reach().await;
         if fault == Some(FaultKind::HangBefore) {
             std::future::pending::<()>().await;
         }
         let answer = match fault {
             Some(kind) if !kind.is_applied() => Err(broken(kind)),
-            _ => {
-                let now = self.world.service_now();
-                let caller = caller(&self.region, fate.key);
-                let answer = self.world.core().state.answer(now, &caller, request);
-                answer.map_err(|error| refusal(error.http_status, error.code))
-            }
+            _ => self.work(fate, request),
         };
+        self.world.reach().await;
         if fault == Some(FaultKind::HangAfter) {
             std::future::pending::<()>().await;
         }

@@ -1,19 +1,21 @@
 //! The service of the simulation: the emulator's pure state behind simulated latency, faults and scripts, under
-//! tokio's clock, with a note of every request. What happens to one on its way is in `sim`.
+//! tokio's clock, with a note of every request. What happens to one on its way is in `service`.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use kvs_fleet::device::{AccountId, Region};
+use kvs_fleet::emulator;
+use kvs_fleet::emulator::error::ApiError;
+use kvs_fleet::emulator::faults::{FaultKind, FaultPlan};
+use kvs_fleet::emulator::shapes::{CreateChannel, DeleteChannel, Request, Response, SingleMaster};
+use kvs_fleet::emulator::state::{Caller, State};
+use kvs_fleet::service::{Failure, FailureKind, Identity, Operation};
 use tokio::time::Instant;
 
-use crate::device::{AccountId, Region};
-use crate::emulator;
-use crate::emulator::faults::{FaultKind, FaultPlan};
-use crate::emulator::shapes::{CreateChannel, DeleteChannel, Request, SingleMaster};
-use crate::emulator::state::{Caller, State};
-use crate::service::{Failure, FailureKind, Identity, Operation};
+use crate::power::Power;
 
 /// When every simulation begins, by our clock.
 pub(super) const EPOCH: Duration = Duration::from_hours(500_000);
@@ -41,6 +43,8 @@ pub(super) enum Act {
     Refuse(u16, &'static str),
     /// The request cannot be sent.
     NoWay,
+    /// No answer ever comes, and the service carries it out only so long after it was sent.
+    Late(Duration),
 }
 
 /// Which requests go wrong, and how.
@@ -62,12 +66,36 @@ pub(super) struct Nature {
     pub(super) jitters: bool,
     /// How far the service's clock is ahead of ours.
     pub(super) ahead: Duration,
+    /// For so long after it was made, neither Describe nor List shows a channel.
+    pub(super) hidden_for: Duration,
+}
+
+/// A channel that was made.
+#[derive(Debug, Clone)]
+pub(super) struct Made {
+    pub(super) arn: String,
+    pub(super) name: String,
+    /// Which process asked for it.
+    pub(super) process: u64,
+    /// Whether it was made after the process had given up waiting for it.
+    pub(super) is_late: bool,
+}
+
+/// A create on its way to a slow service.
+#[derive(Debug)]
+pub(super) struct Late {
+    /// Since the simulation began.
+    due: Duration,
+    process: u64,
+    caller: Caller,
+    request: Request,
 }
 
 /// Everything outside the engine.
 pub(super) struct World {
     pub(super) nature: Nature,
-    origin: Instant,
+    /// How old the simulation was at which instant.
+    origin: Mutex<(Duration, Instant)>,
     core: Mutex<Core>,
 }
 
@@ -86,13 +114,44 @@ pub(super) struct Core {
     pub(super) prepared: u64,
     /// The access key that the process began with; each reload brings the next one.
     pub(super) first_key: u64,
+    /// How many processes there were before this one.
+    pub(super) process: u64,
+    /// Channels in the order in which they were made.
+    pub(super) made: Vec<Made>,
+    pub(super) late: Vec<Late>,
+    /// Whether nothing goes wrong any more.
+    pub(super) is_calm: bool,
+    /// What this process runs on, where that may fail.
+    pub(super) power: Option<Arc<Power>>,
+}
+
+impl Core {
+    /// The service works on a request.
+    pub(super) fn answer(
+        &mut self,
+        now: Duration,
+        caller: &Caller,
+        request: &Request,
+        from: (u64, bool),
+    ) -> Result<Response, ApiError> {
+        let answer = self.state.answer(now, caller, request);
+        if let (Request::Create(create), Ok(Response::Create(arn))) = (request, &answer) {
+            self.made.push(Made {
+                arn: arn.to_string(),
+                name: create.channel_name.clone().unwrap_or_default(),
+                process: from.0,
+                is_late: from.1,
+            });
+        }
+        answer
+    }
 }
 
 impl World {
     pub(super) fn new(nature: Nature) -> Arc<Self> {
         let settings = nature.emulator.clone();
         Arc::new(Self {
-            origin: Instant::now(),
+            origin: Mutex::new((Duration::ZERO, Instant::now())),
             core: Mutex::new(Core {
                 state: State::new(&settings, "simulation:0"),
                 faults: FaultPlan::new(settings.faults, settings.seed),
@@ -106,6 +165,11 @@ impl World {
                 reloads: 0,
                 prepared: 0,
                 first_key: 0,
+                process: 0,
+                made: Vec::new(),
+                late: Vec::new(),
+                is_calm: false,
+                power: None,
             }),
             nature,
         })
@@ -118,7 +182,41 @@ impl World {
     }
 
     pub(super) fn elapsed(&self) -> Duration {
-        self.origin.elapsed()
+        let (age, then) = *self.origin.lock().unwrap();
+        age + then.elapsed()
+    }
+
+    /// Goes on at this age, on the clock of another runtime.
+    pub(super) fn resume(&self, age: Duration) {
+        *self.origin.lock().unwrap() = (age, Instant::now());
+    }
+
+    /// A create will be carried out so long from now.
+    pub(super) fn postpone(&self, by: Duration, caller: Caller, request: Request) {
+        let due = self.elapsed() + by;
+        let mut core = self.core();
+        let process = core.process;
+        core.late.push(Late {
+            due,
+            process,
+            caller,
+            request,
+        });
+    }
+
+    /// Carries out the creates that are due.
+    pub(super) fn catch_up(&self) {
+        let now = self.elapsed();
+        let mut core = self.core();
+        while let Some((at, _)) = (core.late.iter().enumerate())
+            .filter(|(_, late)| late.due <= now)
+            .min_by_key(|(at, late)| (late.due, *at))
+        {
+            let late = core.late.remove(at);
+            let due = EPOCH + self.nature.ahead + late.due;
+            // Nobody waits for the answer.
+            let _unheard = core.answer(due, &late.caller, &late.request, (late.process, true));
+        }
     }
 
     /// Our clock.
@@ -136,6 +234,7 @@ impl World {
         let mut core = self.core();
         core.first_key += core.generation + 1;
         core.generation = 0;
+        core.process += 1;
     }
 
     /// Makes a channel before the run begins, so long ago by the service's clock.
@@ -171,12 +270,21 @@ impl World {
 
     /// The truth: channels and their ARNs by name.
     pub(super) fn channels(&self, region: &Region) -> HashMap<String, String> {
+        self.catch_up();
         let now = self.service_now();
         let core = self.core();
         let channels = core.state.channels(region, now);
         channels
             .map(|channel| (channel.name().to_owned(), channel.arn().to_owned()))
             .collect()
+    }
+
+    /// A point at which the process may have ended: then nothing goes on.
+    pub(super) async fn reach(&self) {
+        let power = self.core().power.clone();
+        if power.is_some_and(|power| power.reach()) {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Every request so far, in the order in which they were sent.

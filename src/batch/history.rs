@@ -4,46 +4,59 @@ use std::path::Path;
 
 use crate::device::{AccountId, Region, shown};
 use crate::error::Error;
-use crate::results::disk::RealDisk;
+use crate::results::disk::{Access, Disk, DiskFile};
+use crate::results::finish::remove_leftover;
 use crate::results::journal::Journal;
 use crate::results::read::{Entry, ReadError};
 use crate::results::record::Status;
+use crate::results::runs_log::RunsLog;
 use crate::roster::Roster;
 
 /// A short row of a device with its channel.
 const SHORT_ROW_BYTES: u64 = 200;
 
-/// An opened results file.
-#[derive(Debug)]
-pub(super) struct History {
-    pub(super) journal: Journal<RealDisk>,
-    pub(super) roster: Roster,
-    /// The account of its ARNs, if it has any.
-    pub(super) account: Option<AccountId>,
+/// Locks a results file by its runs log, removes what a killed run left beside it, and reads it. Refuses at once where
+/// another process has the lock, and what cannot be resumed from.
+pub fn open<D: Disk>(disk: &D, results: &Path) -> Result<(RunsLog<D>, History<D>), Error> {
+    let log = RunsLog::lock(disk, results)
+        .map_err(|error| Error::refused("results", error.to_string()))?;
+    remove_leftover(disk, results).map_err(|error| Error::refused("results", error.to_string()))?;
+    Ok((log, History::read(disk, results)?))
 }
 
-impl History {
+/// A results file as it was found.
+#[derive(Debug)]
+pub struct History<D: Disk> {
+    /// The file, to go on with.
+    pub journal: Journal<D>,
+    /// Who has a row in it.
+    pub roster: Roster,
+    /// The account of its ARNs, if it has any.
+    pub account: Option<AccountId>,
+}
+
+impl<D: Disk> History<D> {
     /// Reads a results file, or begins one. Changes nothing.
-    pub(super) fn read(results: &Path) -> Result<Self, Error> {
+    fn read(disk: &D, results: &Path) -> Result<Self, Error> {
         let mut roster = Roster::new();
         // A guess that is seldom too low saves growing, and room that is not used is never touched.
-        let length = std::fs::metadata(results).map_or(0, |file| file.len());
+        let file = disk.open(results, Access::Read).ok().flatten();
+        let length = file.and_then(|file| file.length().ok()).unwrap_or(0);
         roster.reserve(usize::try_from(length / SHORT_ROW_BYTES).unwrap_or_default());
         let mut reader = Reader {
             roster,
             account: None,
             region: None,
         };
-        let journal =
-            Journal::open(&RealDisk, results, |entry| reader.visit(&entry)).map_err(|error| {
-                match error {
-                    Unusable::File(error) => Error::refused("results", error.to_string()),
-                    Unusable::Row { line, problem } => Error::refused(
-                        "results",
-                        format!("{}, line {line}: {problem}", results.display()),
-                    ),
-                }
-            })?;
+        let journal = Journal::open(disk, results, |entry| reader.visit(&entry)).map_err(
+            |error| match error {
+                Unusable::File(error) => Error::refused("results", error.to_string()),
+                Unusable::Row { line, problem } => Error::refused(
+                    "results",
+                    format!("{}, line {line}: {problem}", results.display()),
+                ),
+            },
+        )?;
         reader.roster.index();
         Ok(Self {
             journal,

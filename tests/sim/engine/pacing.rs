@@ -1,11 +1,11 @@
 //! Throttling, transient errors and the workers: who goes when.
 
 use super::rig::{Rig, seconds};
-use super::world::Act;
-use crate::emulator::faults::FaultKind;
-use crate::engine::Stop;
-use crate::pace::controller::RateRange;
-use crate::service::Operation;
+use crate::world::Act;
+use kvs_fleet::emulator::faults::FaultKind;
+use kvs_fleet::engine::Stop;
+use kvs_fleet::pace::controller::RateRange;
+use kvs_fleet::service::Operation;
 
 #[test]
 fn creates_at_the_quota_and_not_faster() {

@@ -1,10 +1,10 @@
 //! What stops a run early, and what it leaves.
 
 use super::rig::{Rig, region, seconds};
-use super::world::Act;
-use crate::emulator::faults::FaultKind;
-use crate::engine::{FailureLimit, Stop};
-use crate::service::Operation;
+use crate::world::Act;
+use kvs_fleet::emulator::faults::FaultKind;
+use kvs_fleet::engine::{FailureLimit, Stop};
+use kvs_fleet::service::Operation;
 
 #[test]
 fn twenty_refused_in_a_row_stop_the_run() {

@@ -6,28 +6,28 @@ use std::time::Duration;
 
 use super::book::{Book, Supplied};
 use super::outcome::Outcome;
-use super::sim::Sim;
-use super::world::{Act, Ask, Nature, World, identity};
-use crate::clock::WallClock;
-use crate::device::{AccountId, ChannelName, Device, Region};
-use crate::emulator;
-use crate::engine::{Arrival, Engine, OnExists, Parts, Settings, Stop, StopSignal};
-use crate::event::{Listener, Listeners};
-use crate::pace::controller::RateRange;
-use crate::roster::Roster;
+use crate::service::Sim;
+use crate::world::{Act, Ask, Nature, World, identity};
+use kvs_fleet::clock::WallClock;
+use kvs_fleet::device::{AccountId, ChannelName, Device, Region};
+use kvs_fleet::emulator;
+use kvs_fleet::engine::{Arrival, Engine, OnExists, Parts, Settings, Stop, StopSignal};
+use kvs_fleet::event::{Listener, Listeners};
+use kvs_fleet::pace::controller::RateRange;
+use kvs_fleet::roster::Roster;
 
 /// Longer than any run takes: what is not over by then never will be.
 const FOREVER: Duration = Duration::from_hours(48);
 
-pub(super) fn region(name: &str) -> Region {
+pub(crate) fn region(name: &str) -> Region {
     Region::parse(name).unwrap()
 }
 
-pub(super) fn here() -> Region {
+pub(crate) fn here() -> Region {
     region("eu-central-1")
 }
 
-pub(super) fn seconds(seconds: f64) -> Duration {
+pub(crate) fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
@@ -63,9 +63,9 @@ pub(super) enum Supply {
 
 /// Everything that a run depends on.
 #[derive(Clone)]
-pub(super) struct Rig {
+pub(crate) struct Rig {
     pub(super) devices: Vec<Device>,
-    pub(super) settings: Settings,
+    pub(crate) settings: Settings,
     pub(super) nature: Nature,
     pub(super) premade: Vec<Premade>,
     pub(super) census: bool,
@@ -92,7 +92,7 @@ pub(super) fn device(number: usize, region: &Region) -> Device {
 
 impl Rig {
     /// So many devices in one Region, a service that behaves, the default settings.
-    pub(super) fn new(devices: usize) -> Self {
+    pub(crate) fn new(devices: usize) -> Self {
         Self {
             devices: (0..devices).map(|number| device(number, &here())).collect(),
             settings: Settings {
@@ -115,6 +115,7 @@ impl Rig {
                 timeout: Duration::from_secs(10),
                 jitters: true,
                 ahead: Duration::ZERO,
+                hidden_for: Duration::ZERO,
             },
             premade: Vec::new(),
             census: false,

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::rig::Supply;
-use super::world::World;
-use crate::device::Device;
-use crate::engine::{Ledger, Work};
-use crate::event::{Event, Listener};
-use crate::results::record::Row;
-use crate::roster::DeviceIndex;
+use crate::world::World;
+use kvs_fleet::device::Device;
+use kvs_fleet::engine::{Ledger, Work};
+use kvs_fleet::event::{Event, Listener};
+use kvs_fleet::results::record::Row;
+use kvs_fleet::roster::DeviceIndex;
 
 /// A lane's devices.
 #[derive(Debug)]

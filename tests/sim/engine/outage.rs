@@ -1,10 +1,10 @@
 //! A service that gives no answer to anybody.
 
 use super::rig::{Rig, seconds};
-use super::world::Act;
-use crate::emulator::faults::FaultKind;
-use crate::engine::Stop;
-use crate::service::Operation;
+use crate::world::Act;
+use kvs_fleet::emulator::faults::FaultKind;
+use kvs_fleet::engine::Stop;
+use kvs_fleet::service::Operation;
 
 /// No answers from 2 s to `until`, as this act.
 fn outage(rig: Rig, until: f64, act: Act) -> Rig {

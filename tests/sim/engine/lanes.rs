@@ -1,9 +1,9 @@
 //! Several Regions at once: each at its own quota, none at another's mercy.
 
 use super::rig::{Rig, Supply, device, region, seconds};
-use super::world::Act;
-use crate::emulator::faults::FaultKind;
-use crate::service::Operation;
+use crate::world::Act;
+use kvs_fleet::emulator::faults::FaultKind;
+use kvs_fleet::service::Operation;
 
 const REGIONS: [&str; 4] = ["eu-central-1", "eu-west-1", "us-east-1", "ap-south-1"];
 
@@ -40,7 +40,7 @@ fn a_region_that_hangs_does_not_starve_the_others() {
     rig.settings.workers = 32;
     let run = rig.run();
     assert_eq!((run.stop.clone(), run.count("created")), (None, 1_000));
-    let late = |ask: &&super::world::Ask| {
+    let late = |ask: &&crate::world::Ask| {
         ask.region.as_str() != REGIONS[1] && ask.at > seconds(250.0 / 50.0 * 1.05)
     };
     let asked = run.asked(Operation::Create);

@@ -1,0 +1,198 @@
+//! A batch, from what earlier runs left of it to its finished results: the engine between the manifest's plan and the
+//! results file. Generic over the disk and the service, so that a simulation drives the same wiring as the command.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`history`] | the results file locked, read into the roster, and whether a run may go on from it |
+//! | [`planned`] | a file's plan, and the rows of its invalid lines |
+//! | [`work`] | a lane's devices |
+//! | [`ledger`] | where rows go: to the journal, and once they are on disk into the roster |
+//! | [`closing`] | the end: the results in the manifest's order |
+//!
+//! In the order of a run: [`open`] the results, [`plan`] the manifest, make a [`Batch`], list what exists, [`prepare`]
+//! the file, [`start`] the writer, run the engine, [`close`] and [`finish`]. What is refused before anything is sent or
+//! written, what the person sees, and what the runs log says are for the caller.
+//!
+//! [`prepare`]: Batch::prepare
+//! [`start`]: Batch::start
+//! [`close`]: Running::close
+//! [`finish`]: Closed::finish
+
+pub mod closing;
+pub mod history;
+pub mod ledger;
+pub mod planned;
+pub mod work;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use tokio::task::JoinHandle;
+
+pub use closing::{Closed, asks, tidy};
+pub use history::{History, open};
+pub use ledger::{FileLedger, Outlet};
+pub use planned::{InvalidLine, Planned, plan};
+pub use work::{LaneWork, ListedWork, SharedRoster, lock};
+
+use crate::clock::WallClock;
+use crate::device::Region;
+use crate::engine::{self, Engine, Settings, Stop, StopSignal};
+use crate::error::Error;
+use crate::event::Listeners;
+use crate::manifest::Manifest;
+use crate::results::disk::Disk;
+use crate::results::journal::Journal;
+use crate::results::writer::{self, Writer};
+use crate::roster::{DeviceIndex, Roster};
+use crate::service::Service;
+
+/// Rows of invalid lines handed to the journal at once.
+const INVALID_BATCH: usize = 1_000;
+
+/// What a batch needs besides its files.
+#[derive(Debug)]
+pub struct Parts<O> {
+    /// How the engine behaves.
+    pub settings: Settings,
+    /// Who is told.
+    pub listeners: Listeners,
+    /// Ends the run.
+    pub stop: StopSignal,
+    /// Where timestamps come from.
+    pub clock: WallClock,
+    /// Where rows go besides.
+    pub outlet: Option<Arc<O>>,
+}
+
+/// A batch that has not begun: nothing is written yet.
+#[derive(Debug)]
+pub struct Batch<D: Disk, S, O> {
+    /// The engine, to list what exists.
+    pub engine: Engine<S, FileLedger<O>, LaneWork>,
+    books: Books<O>,
+    writer: Writer<D>,
+}
+
+/// Who is known, and where rows go.
+#[derive(Debug)]
+pub struct Books<O> {
+    /// Where rows go.
+    pub ledger: Arc<FileLedger<O>>,
+    /// Who is known.
+    pub roster: SharedRoster,
+    /// Who is told.
+    pub listeners: Listeners,
+    /// Ends the run.
+    pub stop: StopSignal,
+}
+
+impl<D: Disk, S: Service, O: Outlet> Batch<D, S, O> {
+    /// A batch without work. `results` is the file as the person called it.
+    #[must_use]
+    pub fn new(
+        disk: &D,
+        results: &Path,
+        journal: Journal<D>,
+        roster: Roster,
+        parts: Parts<O>,
+    ) -> Self {
+        let roster = Arc::new(Mutex::new(roster));
+        let (recorder, writer) = writer::recorder(disk, journal);
+        let ledger = FileLedger::new(recorder, Arc::clone(&roster), results, parts.outlet);
+        let books = Books {
+            ledger: Arc::clone(&ledger),
+            roster,
+            listeners: parts.listeners.clone(),
+            stop: parts.stop.clone(),
+        };
+        let engine = Engine::new(engine::Parts {
+            settings: parts.settings,
+            ledger,
+            listeners: parts.listeners,
+            stop: parts.stop,
+            clock: parts.clock,
+        });
+        Self {
+            engine,
+            books,
+            writer,
+        }
+    }
+
+    /// Adds a lane for each Region of a planned file.
+    pub fn add_lanes(
+        &mut self,
+        regions: BTreeMap<Region, Vec<DeviceIndex>>,
+        manifest: &Arc<Manifest>,
+        service: impl Fn(&Region) -> S,
+    ) {
+        for (region, devices) in regions {
+            let work = LaneWork::Listed(Box::new(ListedWork {
+                region: region.clone(),
+                manifest: manifest.cursor(),
+                roster: Arc::clone(&self.books.roster),
+                devices: devices.into_iter(),
+            }));
+            let service = service(&region);
+            self.engine.add_lane(region, service, work);
+        }
+    }
+
+    /// Makes the results file ready, before the first row and the first create. May block.
+    pub fn prepare(&mut self) -> Result<(), Error> {
+        self.writer
+            .prepare()
+            .map_err(|error| Error::refused("results", error.to_string()))
+    }
+
+    /// Starts the writer, on a task of its own: now the engine may run.
+    #[must_use]
+    pub fn start(self) -> (Engine<S, FileLedger<O>, LaneWork>, Running<D, O>) {
+        let running = Running {
+            books: self.books,
+            writer: tokio::spawn(self.writer.run()),
+        };
+        (self.engine, running)
+    }
+}
+
+/// A batch that is under way.
+#[derive(Debug)]
+pub struct Running<D: Disk, O> {
+    /// Who is known, and where rows go.
+    pub books: Books<O>,
+    writer: JoinHandle<writer::Closed<D>>,
+}
+
+impl<D: Disk, O: Outlet> Running<D, O> {
+    /// Records the rows of invalid lines. If they cannot be written the run stops.
+    pub async fn record_invalid(&self, lines: &[InvalidLine]) {
+        let Books {
+            ledger,
+            listeners,
+            stop,
+            ..
+        } = &self.books;
+        for batch in lines.chunks(INVALID_BATCH) {
+            let rows = batch.iter().map(|line| (line.at, line.row())).collect();
+            if let Err(message) = ledger.record_invalid(rows, listeners).await {
+                stop.give(Stop::Results(message));
+                return;
+            }
+        }
+    }
+
+    /// Takes no more rows, and waits until those that came are written.
+    pub async fn close(self) -> Result<Closed<D>, Error> {
+        let invalid = self.books.ledger.close();
+        let written = self.writer.await.map_err(|error| {
+            Error::Stopped(Stop::Results(format!(
+                "the results could not be closed: {error}"
+            )))
+        })?;
+        let roster = std::mem::take(&mut *lock(&self.books.roster));
+        Ok(Closed::new(written, roster, invalid))
+    }
+}

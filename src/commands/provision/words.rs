@@ -1,0 +1,51 @@
+//! What is said of the files before a run begins: rows that are invalid, rows that nobody asks for, a torn tail.
+
+use tracing::warn;
+
+use crate::batch::InvalidLine;
+use crate::results::disk::RealDisk;
+use crate::results::journal::Journal;
+use crate::roster::Roster;
+
+/// Invalid rows that are named on the screen; all are in the results.
+const SHOWN_INVALID: usize = 10;
+
+/// Says which rows are invalid, the first few of them.
+pub(super) fn say_invalid(lines: &[InvalidLine]) {
+    for line in lines.iter().take(SHOWN_INVALID) {
+        warn!("invalid row: {}", line.row().error_message);
+    }
+    let more = lines.len().saturating_sub(SHOWN_INVALID);
+    match more {
+        0 => {}
+        1 => warn!("1 more row is invalid"),
+        _ => warn!("{more} more rows are invalid"),
+    }
+}
+
+/// Says how many devices the results hold of which the manifest has no valid row.
+pub(super) fn say_unlisted(roster: &Roster) {
+    let unlisted = roster
+        .iter()
+        .filter(|index| !roster.is_listed(*index) && roster.place(*index).is_some())
+        .count();
+    match unlisted {
+        0 => {}
+        1 => warn!(
+            "1 device in the results has no valid row in the manifest; its row is kept, behind the others"
+        ),
+        _ => warn!(
+            "{unlisted} devices in the results have no valid row in the manifest; their rows are kept, behind the others"
+        ),
+    }
+}
+
+/// Says what a power loss or a kill spoilt, which the first write repairs.
+pub(super) fn say_torn(journal: &Journal<RealDisk>) {
+    if let Some(torn) = journal.torn() {
+        warn!(
+            "{}: {torn}; it is cut off, and what it said is asked of the service again",
+            journal.path().display()
+        );
+    }
+}

@@ -1,0 +1,241 @@
+//! Who listens to the runs and looks at the disk between them: everything that was told, and what must be true of it.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use kvs_fleet::device::ArnParts;
+use kvs_fleet::event::{Event, Listener};
+use kvs_fleet::results::journal::Journal;
+use kvs_fleet::results::read::{Entry, ReadError};
+use kvs_fleet::results::record::{Row, Status};
+use kvs_fleet::service::Operation;
+
+use crate::disk::TestDisk;
+use crate::engine::outcome::check_bucket;
+use crate::engine::rig::region;
+use crate::power::Power;
+use crate::world::{Ask, EPOCH, World};
+
+/// What is left of a creation time's precision: an answer's `Date` is cut to the second.
+const CLOCKS_AGREE: Duration = Duration::from_millis(1_500);
+
+/// A row as it is found in the file.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Found {
+    pub(super) id: String,
+    pub(super) status: Status,
+    pub(super) arn: String,
+}
+
+/// The trace, and what a process has told.
+#[derive(Debug)]
+pub(super) struct Audit {
+    pub(super) world: Arc<World>,
+    trace: Mutex<Vec<String>>,
+    /// Rows that the process has told to be on disk.
+    rows: Mutex<Vec<Row>>,
+    /// The last row of each device that any process has told.
+    acknowledged: Mutex<HashMap<String, Found>>,
+}
+
+impl Audit {
+    pub(super) fn new(world: &Arc<World>) -> Arc<Self> {
+        Arc::new(Self {
+            world: Arc::clone(world),
+            trace: Mutex::default(),
+            rows: Mutex::default(),
+            acknowledged: Mutex::default(),
+        })
+    }
+
+    pub(super) fn note(&self, what: std::fmt::Arguments<'_>) {
+        let mut line = format!("{:>12} ", self.world.elapsed().as_micros());
+        // Writing to a string cannot fail.
+        let _ = line.write_fmt(what);
+        locked(&self.trace).push(line);
+    }
+
+    pub(super) fn trace(&self) -> MutexGuard<'_, Vec<String>> {
+        locked(&self.trace)
+    }
+
+    /// Another process begins.
+    pub(super) fn turn_over(&self) {
+        locked(&self.rows).clear();
+    }
+
+    /// What must be true of a process however it ended. It began at this age of the simulation.
+    pub(super) fn check_process(&self, began: Duration, workers: usize, ceiling: Option<f64>) {
+        let rows = locked(&self.rows).clone();
+        let of_devices: Vec<&Row> = (rows.iter())
+            .filter(|row| row.status != Status::Invalid)
+            .collect();
+        let ids: HashSet<_> = of_devices.iter().map(|row| &row.device_id).collect();
+        assert_eq!(ids.len(), of_devices.len(), "a device got two rows");
+        let asked: Vec<Ask> = (self.world.asked().into_iter())
+            .filter(|ask| ask.at >= began)
+            .collect();
+        for row in of_devices {
+            self.check_row(row, &asked);
+        }
+        check_pace(&asked, ceiling);
+        let peak = self.world.peak();
+        assert!(peak <= workers, "{peak} requests at once");
+        let mut names = HashSet::new();
+        for made in &self.world.core().made {
+            assert!(names.insert(&made.name), "two channels: {made:?}");
+        }
+    }
+
+    fn check_row(&self, row: &Row, asked: &[Ask]) {
+        if row.status == Status::Failed {
+            let nobodys = ["ClientLimitExceededException", "ExpiredTokenException"];
+            assert!(!nobodys.contains(&&*row.error_code), "{row:?}");
+            return;
+        }
+        let arn = row.channel_arn.as_ref().unwrap().as_str();
+        let channels = self.world.channels(&region(&row.region));
+        let channel = channels.get(&*row.channel_name).map(String::as_str);
+        assert_eq!(channel, Some(arn), "{row:?}");
+        let core = self.world.core();
+        let made = core.made.iter().find(|made| made.arn == arn);
+        let is_ours = made.is_some_and(|made| made.process == core.process);
+        if row.status == Status::Exists {
+            assert!(!is_ours, "this process made it: {row:?}");
+        } else if !is_ours {
+            let first = asked.iter().find(|ask| {
+                ask.operation == Operation::Create
+                    && ask.name == *row.channel_name
+                    && ask.region.as_str() == &*row.region
+            });
+            let first = first.unwrap_or_else(|| panic!("nobody asked for it: {row:?}"));
+            let age = ArnParts::parse(arn).unwrap().creation_millis;
+            let born = Duration::from_millis(age) + CLOCKS_AGREE;
+            let tried = EPOCH + self.world.nature.ahead + first.at;
+            assert!(born >= tried, "another process made it: {row:?}");
+        }
+    }
+
+    /// A process that came to its end, and could write, has told of every channel that it made.
+    pub(super) fn check_nothing_is_lost(&self) {
+        let rows = locked(&self.rows);
+        let told = |row: &&Row| {
+            let codes = ["OutcomeUnknown", "ChannelDeleting"];
+            row.status.has_arn() || codes.contains(&&*row.error_code)
+        };
+        let told: HashSet<&str> = (rows.iter().filter(told))
+            .map(|row| &*row.channel_name)
+            .collect();
+        let core = self.world.core();
+        let ours = (core.made.iter()).filter(|made| made.process == core.process && !made.is_late);
+        for made in ours {
+            assert!(
+                told.contains(&*made.name),
+                "it was made, but no row says so: {made:?}"
+            );
+        }
+    }
+
+    /// No create was sent after this age.
+    pub(super) fn check_no_create_after(&self, age: Duration) {
+        let asked = self.world.asked();
+        let late = (asked.iter()).find(|ask| ask.operation == Operation::Create && ask.at > age);
+        assert!(late.is_none(), "sent after the stop at {age:?}: {late:?}");
+    }
+
+    /// Every row that was told to be on disk is there, or a later one of its device.
+    pub(super) fn check_survival(&self, disk: &TestDisk, results: &Path) {
+        let mut last = HashMap::new();
+        let rows = rows_of(disk, results).into_iter();
+        for found in rows.filter(|found| found.status != Status::Invalid) {
+            last.insert(found.id.clone(), found);
+        }
+        for (id, told) in locked(&self.acknowledged).iter() {
+            let found = last.get(id);
+            let found = found.unwrap_or_else(|| panic!("told to be on disk, and lost: {told:?}"));
+            let may_differ = told.status == Status::Failed;
+            assert!(
+                found == told || may_differ,
+                "{found:?} was told as {told:?}"
+            );
+        }
+    }
+}
+
+/// The rows of a results file, those of invalid lines among them.
+pub(super) fn rows_of(disk: &TestDisk, results: &Path) -> Vec<Found> {
+    let mut rows = Vec::new();
+    let read = Journal::open(disk, results, |entry: Entry<'_>| {
+        let record = entry.record;
+        rows.push(Found {
+            id: record.device_id().to_owned(),
+            status: record.status(),
+            arn: record.channel_arn().to_owned(),
+        });
+        Ok::<(), ReadError>(())
+    });
+    if let Err(error) = read {
+        panic!("the results cannot be resumed from: {error}");
+    }
+    rows
+}
+
+fn check_pace(asked: &[Ask], ceiling: Option<f64>) {
+    for operation in [Operation::Create, Operation::Describe, Operation::List] {
+        let rate = match operation {
+            Operation::Create => ceiling,
+            other => Some(other.quota()),
+        };
+        let Some(rate) = rate else { continue };
+        for name in super::sheet::REGIONS {
+            let of_lane = asked
+                .iter()
+                .filter(|ask| ask.operation == operation && ask.region.as_str() == name);
+            check_bucket(of_lane.map(|ask| ask.at), rate);
+        }
+    }
+}
+
+impl Listener for Audit {
+    fn tell(&self, event: &Event<'_>) {
+        match event {
+            Event::LaneStarted { region, .. } => self.note(format_args!("LaneStarted {region}")),
+            other => self.note(format_args!("{other:?}")),
+        }
+        if let Event::Recorded { row } = event {
+            locked(&self.rows).push((*row).clone());
+            if row.status != Status::Invalid {
+                let told = Found {
+                    id: row.device_id.to_string(),
+                    status: row.status,
+                    arn: row
+                        .channel_arn
+                        .as_ref()
+                        .map_or(String::new(), |arn| arn.as_str().to_owned()),
+                };
+                locked(&self.acknowledged).insert(told.id.clone(), told);
+            }
+        }
+    }
+}
+
+/// Ends a process when a row is told.
+#[derive(Debug)]
+pub(super) struct Hazard(pub(super) Arc<Power>);
+
+impl Listener for Hazard {
+    fn tell(&self, event: &Event<'_>) {
+        if let Event::Recorded { .. } = event {
+            self.0.reach();
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,154 @@
+//! One process: the order of `provision`, over the simulated disk and the simulated service, with the library's own
+//! wiring between them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kvs_fleet::batch::{self, Batch, History, Outlet, Parts};
+use kvs_fleet::clock::WallClock;
+use kvs_fleet::engine::{Settings, StopSignal};
+use kvs_fleet::error::Error;
+use kvs_fleet::event::{Event, Listener, Listeners};
+use kvs_fleet::manifest::{Manifest, Options};
+use kvs_fleet::plan::Rules;
+use kvs_fleet::results::record::Row;
+use kvs_fleet::results::runs_line::{End, RunsLine, Start};
+use kvs_fleet::results::runs_log::{RunsLog, RunsLogError};
+
+use super::audit::{Audit, Hazard};
+use super::weather::Process;
+use crate::disk::TestDisk;
+use crate::engine::rig::region;
+use crate::power::Power;
+use crate::service::Sim;
+
+/// Whoever reads the rows: holds back the run.
+#[derive(Debug)]
+struct Reader {
+    takes: Duration,
+    power: Arc<Power>,
+}
+
+impl Outlet for Reader {
+    async fn put(&self, rows: &[Row]) {
+        for _ in rows {
+            tokio::time::sleep(self.takes).await;
+            if self.power.reach() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// What a process has.
+pub(super) struct Desk<'a> {
+    pub(super) audit: &'a Arc<Audit>,
+    pub(super) disk: &'a TestDisk,
+    pub(super) results: &'a Path,
+    pub(super) manifest: String,
+    pub(super) settings: Settings,
+    pub(super) power: Arc<Power>,
+    pub(super) stop: StopSignal,
+}
+
+/// How a process ended that came to its end.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// There was nothing to do.
+    Idle,
+    /// It was stopped before anything was written.
+    Unbegun,
+    /// It worked off what there was, or was stopped; the results are in order, or not.
+    Worked(Result<(), Error>, Result<(), Error>),
+}
+
+impl Desk<'_> {
+    /// Runs. The error is a refusal, before anything was written.
+    pub(super) async fn run(&self, process: &Process) -> Result<Ended, Error> {
+        let (mut log, history) = batch::open(self.disk, self.results)?;
+        let second = RunsLog::lock(self.disk, self.results);
+        assert!(
+            matches!(
+                second,
+                Err(RunsLogError::Held { .. } | RunsLogError::Io { .. })
+            ),
+            "two processes on one file"
+        );
+        let History {
+            journal,
+            mut roster,
+            ..
+        } = history;
+        let options = Options {
+            region: Some(region(super::sheet::REGIONS[0])),
+            ..Options::default()
+        };
+        let text = self.manifest.clone().into_bytes();
+        let manifest = Arc::new(Manifest::check("sheet.csv".into(), text, &options)?);
+        let rules = Rules {
+            recreate_deleted: false,
+            asked_before: log.asked().unwrap_or_default(),
+        };
+        let planned = batch::plan(&manifest, &mut roster, rules)?;
+        if planned.work.is_empty() {
+            batch::tidy(journal, &roster, &planned.invalid)?;
+            for line in &planned.invalid {
+                let row = line.row();
+                self.audit.tell(&Event::Recorded { row: &row });
+            }
+            return Ok(Ended::Idle);
+        }
+        let parts = self.parts(process);
+        let mut batch = Batch::new(self.disk, self.results, journal, roster, parts);
+        batch.add_lanes(planned.work.into_regions(), &manifest, |region| Sim {
+            world: Arc::clone(&self.audit.world),
+            region: region.clone(),
+        });
+        if process.reconciles {
+            batch.engine.take_census().await;
+            if self.stop.is_given() {
+                return Ok(Ended::Unbegun);
+            }
+            tokio::time::sleep(process.dawdles).await;
+        }
+        batch.prepare()?;
+        let start = RunsLine::Start(Box::<Start>::default());
+        let logged = log.append([start]);
+        logged.map_err(|error| Error::refused("results", error.to_string()))?;
+        let (engine, running) = batch.start();
+        running.record_invalid(&planned.invalid).await;
+        let stop = engine.run(None, process.reconciles).await;
+        let closed = running.close().await?;
+        for line in closed.unsaved() {
+            self.audit.note(format_args!("{line}"));
+        }
+        let (roster, kept) = closed.finish();
+        let end = RunsLine::End(Box::<End>::default());
+        let lines = batch::asks(&roster).map(RunsLine::Asks);
+        if let Err(error) = log.append(lines.chain([end])) {
+            self.audit.note(format_args!("{error}"));
+        }
+        Ok(Ended::Worked(
+            stop.map_or(Ok(()), |stop| Err(stop.into())),
+            kept,
+        ))
+    }
+
+    fn parts(&self, process: &Process) -> Parts<Reader> {
+        let mut listeners = Listeners::default();
+        listeners.add(Arc::clone(self.audit) as Arc<dyn Listener>);
+        listeners.add(Arc::new(Hazard(Arc::clone(&self.power))));
+        let world = Arc::clone(&self.audit.world);
+        Parts {
+            settings: self.settings.clone(),
+            listeners,
+            stop: self.stop.clone(),
+            clock: WallClock::new(move || world.wall()),
+            outlet: Some(Arc::new(Reader {
+                takes: process.reader_takes,
+                power: Arc::clone(&self.power),
+            })),
+        }
+    }
+}

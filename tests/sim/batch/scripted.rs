@@ -1,0 +1,94 @@
+//! What chance seldom brings about, in so many words.
+
+use std::task::{Context, Poll, Waker};
+
+use kvs_fleet::batch::{self, Batch, InvalidLine, Outlet, Parts};
+use kvs_fleet::clock::WallClock;
+use kvs_fleet::device::ChannelArn;
+use kvs_fleet::engine::{Ledger, StopSignal};
+use kvs_fleet::event::Listeners;
+use kvs_fleet::plan::Flaw;
+use kvs_fleet::results::record::{Row, Status};
+
+use super::audit::{Found, rows_of};
+use super::{on_paused_clock, results};
+use crate::disk::TestDisk;
+use crate::engine::rig::{Rig, here};
+use crate::service::Sim;
+
+struct Nobody;
+
+impl Outlet for Nobody {
+    async fn put(&self, _: &[Row]) {}
+}
+
+fn created(id: &str) -> (Row, Found) {
+    let arn = format!("arn:aws:kinesisvideo:eu-central-1:000000000000:channel/{id}/1800000000000");
+    let row = Row {
+        device_id: id.into(),
+        channel_name: id.into(),
+        region: here().into(),
+        status: Status::Created,
+        channel_arn: ChannelArn::parse(&arn).ok(),
+        attempts: 1,
+        started_at: None,
+        finished_at: None,
+        error_code: "".into(),
+        error_message: "".into(),
+        request_id: "".into(),
+    };
+    let found = Found {
+        id: id.to_owned(),
+        status: Status::Created,
+        arn,
+    };
+    (row, found)
+}
+
+#[test]
+fn a_row_that_nobody_waits_for_is_among_the_results() {
+    on_paused_clock(async {
+        let disk = TestDisk::default();
+        let (_log, history) = batch::open(&disk, &results()).unwrap();
+        let mut roster = history.roster;
+        let device = roster.insert("CAM-1", "CAM-1", &here()).unwrap();
+        roster.list(device, 0, 0);
+        let parts = Parts::<Nobody> {
+            settings: Rig::new(0).settings,
+            listeners: Listeners::default(),
+            stop: StopSignal::new(),
+            clock: WallClock::system(),
+            outlet: None,
+        };
+        let mut batch: Batch<_, Sim, _> =
+            Batch::new(&disk, &results(), history.journal, roster, parts);
+        batch.prepare().unwrap();
+        let (engine, running) = batch.start();
+        let (row, found) = created("CAM-1");
+        {
+            let mut recording = Box::pin(running.books.ledger.record(device, row));
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(matches!(
+                recording.as_mut().poll(&mut context),
+                Poll::Pending
+            ));
+            // Nor for the row of a line that is invalid, which is no row of its device.
+            let flaw = Flaw {
+                code: "InvalidRow",
+                reason: "line 3: not again".to_owned(),
+            };
+            let line = InvalidLine::new(1, "CAM-1", flaw);
+            let lines = [line];
+            let mut recording = Box::pin(running.record_invalid(&lines));
+            assert!(matches!(
+                recording.as_mut().poll(&mut context),
+                Poll::Pending
+            ));
+        }
+        drop(engine);
+        let closed = running.close().await.unwrap();
+        assert!(closed.has_row());
+        closed.finish().1.unwrap();
+        assert_eq!(rows_of(&disk, &results()), [found]);
+    });
+}
