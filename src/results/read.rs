@@ -216,7 +216,8 @@ impl<'f, F: DiskFile> Reader<'f, F> {
         };
         if let Some(encoding) = utf16(first_bytes) {
             return Err(wrong(format!(
-                "it is {encoding} text, as PowerShell's '>' and \"Unicode text\" exports write it; save it as UTF-8"
+                "it is {encoding} text, as PowerShell's '>' and \"Unicode text\" exports write it; save it as \"CSV UTF-8\", \
+                 or convert it in PowerShell with: Get-Content OLD.csv | Set-Content -Encoding utf8 NEW.csv"
             )));
         }
         let has_mark = first_bytes.starts_with(BYTE_ORDER_MARK);

@@ -57,11 +57,11 @@ impl Reply<'_> {
     /// What an answer means that is not a success.
     #[must_use]
     pub fn failure(&self) -> Failure {
-        let body = ErrorBody::parse(self.body);
-        let code = self.error_type.and_then(bare_code).or(body.code);
+        let mut body = ErrorBody::parse(self.body);
+        let code = self.error_type.and_then(bare_code).or(body.code.take());
         if code.is_none() && self.status != 429 && !self.is_the_services() {
-            let said = body.message.as_deref().or(self.message);
-            let said = said.map_or(String::new(), |said| format!(": {}", message_text(said)));
+            let said = self.said(&body);
+            let said = said.map_or(String::new(), |said| format!(": {said}"));
             return self.unreadable(&format!("the answer is not one of the service's{said}"));
         }
         let kind = match code.as_deref().and_then(kind_of_code) {
@@ -75,10 +75,9 @@ impl Reply<'_> {
             None => kind_of_status(self.status),
         };
         let code = code.unwrap_or_else(|| format!("Http{}", self.status).into());
-        let message = body.message.or(self.message.map(str::to_owned));
-        let message = message.unwrap_or_else(|| {
+        let message = self.said(&body).unwrap_or_else(|| {
             let status = self.status;
-            format!("the answer has HTTP status {status} and no explanation")
+            format!("the answer has HTTP status {status} and no explanation").into()
         });
         Failure {
             kind,
@@ -98,6 +97,15 @@ impl Reply<'_> {
             message: self.told(&reason),
             foreign: !self.has_request_id,
         }
+    }
+
+    /// The explanation, where there is one that can be shown.
+    fn said(&self, body: &ErrorBody) -> Option<Box<str>> {
+        [body.message.as_deref(), self.message]
+            .into_iter()
+            .flatten()
+            .map(message_text)
+            .find(|said| !said.is_empty())
     }
 
     fn told(&self, message: &str) -> Box<str> {
@@ -235,9 +243,7 @@ impl ErrorBody {
         };
         Self {
             code: text(&["__type", "code", "Code"]).and_then(bare_code),
-            message: text(&["Message", "message", "errorMessage"])
-                .filter(|message| !message.trim().is_empty())
-                .map(str::to_owned),
+            message: text(&["Message", "message", "errorMessage"]).map(str::to_owned),
         }
     }
 }

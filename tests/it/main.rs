@@ -5,6 +5,7 @@
 
 mod emulate;
 mod faults;
+mod field;
 mod manifest;
 mod output;
 mod place;

@@ -192,6 +192,10 @@ fn damage_in_the_middle_is_refused_with_its_line() {
             "is created but has no channel_arn",
         ),
         (HEADER.to_owned(), "were two results files put together?"),
+        (
+            format!("\u{feff}{}", HEADER.replace('\n', "\r\n")),
+            "were two results files put together?",
+        ),
     ] {
         let message = refusal([HEADER, &good[0], &good[1], &bad, &good[2]].concat());
         assert!(
@@ -213,10 +217,12 @@ fn damage_in_the_middle_is_refused_with_its_line() {
         good[2].as_bytes(),
     ]
     .concat();
-    assert_eq!(
-        refusal(latin),
-        "batch.results.csv, line 2: the row is not UTF-8 text; save the file as UTF-8"
+    let message = refusal(latin);
+    assert!(
+        message.starts_with("batch.results.csv, line 2: the row is not UTF-8 text; "),
+        "{message}"
     );
+    assert!(message.contains("iconv -f WINDOWS-1252"), "{message}");
 }
 
 #[test]
@@ -267,6 +273,10 @@ fn other_headers_are_refused_with_a_hint() {
         (
             COLUMNS.join("\t") + "\n",
             "its columns are separated by tabs",
+        ),
+        (
+            format!("#TYPE System.Object\r\n\"{}\"\r\n", COLUMNS.join("\",\"")),
+            "Export-Csv -NoTypeInformation",
         ),
         (HEADER.replace("region", "Region"), "its first line is"),
     ] {
