@@ -208,13 +208,17 @@ pub fn message_text(text: &str) -> Box<str> {
     if text.len() <= LONGEST_MESSAGE && text.bytes().all(is_plain_word) {
         return text.into();
     }
-    let end = text.find("The Canonical String").unwrap_or(text.len());
-    let words = text.get(..end).unwrap_or_default();
-    let words: Vec<&str> = words
+    let words: Vec<&str> = text
         .split(|character: char| character.is_whitespace() || character.is_control())
         .filter(|word| !word.is_empty())
         .collect();
+    // Looked for on one line, since the words may have been broken over two.
     let line = words.join(" ");
+    let line = line
+        .split("The Canonical String")
+        .next()
+        .unwrap_or_default();
+    let line = line.trim_end();
     match line.char_indices().nth(LONGEST_MESSAGE) {
         None => line.into(),
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()).into(),

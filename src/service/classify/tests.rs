@@ -214,6 +214,20 @@ fn messages_are_one_bounded_line_without_the_session_token() {
     let body = r#"{"message":"The request signature does not match.\n\nThe Canonical String for this request should have been\n'POST\nx-amz-security-token:SECRET'"}"#;
     let failure = reply(403, "InvalidSignatureException", body);
     assert_eq!(&*failure.message, "The request signature does not match.");
+    for blank in ["\\n", "  ", "\\u0019", "\u{a0}"] {
+        let failure = reply(
+            403,
+            "InvalidSignatureException",
+            &body.replace(
+                "The Canonical String",
+                &format!("The{blank}Canonical String"),
+            ),
+        );
+        assert_eq!(
+            &*failure.message, "The request signature does not match.",
+            "{blank:?}"
+        );
+    }
 }
 
 #[test]
