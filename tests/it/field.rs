@@ -13,7 +13,7 @@ fn utf16(text: &str) -> Vec<u8> {
     units.flat_map(u16::to_le_bytes).collect()
 }
 
-/// All cells in quotes, as LibreOffice ("Quote all text cells") and `Export-Csv` write them.
+/// All cells in quotes, as `LibreOffice` ("Quote all text cells") and `Export-Csv` write them.
 fn all_quoted(csv: &str) -> String {
     let mut reader = csv::ReaderBuilder::new();
     let mut reader = reader.has_headers(false).from_reader(csv.as_bytes());

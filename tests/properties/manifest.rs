@@ -1,6 +1,6 @@
 //! Drawn manifests: of hard text, of bytes, and as a CSV writer writes them.
 
-use kvs_fleet::device::Region;
+use kvs_fleet::device::{Region, Tag};
 use kvs_fleet::manifest::Options;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -43,7 +43,7 @@ fn every_text_is_read_or_refused() {
 fn every_damaged_file_is_read_or_refused() {
     let inputs = (option_lines(), vec(text_without_nul(4), 1..20), damages(4));
     check(1_000, inputs, |(line, cells, damages)| {
-        let rows: String = cells.iter().map(|cell| format!("D,{cell}\n")).collect();
+        let rows = format!("D,{}\n", cells.join("\nD,"));
         let file = damaged(format!("device_id,a\n{rows}").into_bytes(), damages);
         manifest::holds(&[line.as_bytes(), b"\n", &file].concat());
     });
@@ -128,7 +128,7 @@ fn what_a_csv_writer_writes_is_what_is_read() {
             assert_eq!(device.channel_name.as_str(), id.trim());
             let read_ttl = device.message_ttl.map(|ttl| ttl.as_secs().to_string());
             assert_eq!(read_ttl.unwrap_or_default(), *ttl);
-            let values: Vec<&str> = device.tags.iter().map(|tag| tag.value()).collect();
+            let values: Vec<&str> = device.tags.iter().map(Tag::value).collect();
             assert_eq!(values.concat(), *tag);
         }
         manifest::is_read(&file, &options);

@@ -55,7 +55,7 @@ fn a_damaged_line_in_the_middle_is_refused_with_its_number() {
             _ => b"D1,D1,eu-central-1,done,,1,,,,,\n".to_vec(),
         };
         let before = lines[..place].concat();
-        let number = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        let number = before.split(|&byte| byte == b'\n').count();
         let refusal = refusal(&lines.concat());
         assert!(refusal.contains(&format!(", line {number}: ")), "{refusal}");
     });

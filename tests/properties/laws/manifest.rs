@@ -69,7 +69,7 @@ fn options(line: &str) -> Option<Options> {
         ..Options::default()
     };
     if let Some(column) = next() {
-        options.id_column = column.to_owned();
+        column.clone_into(&mut options.id_column);
     }
     if let Some(template) = next() {
         options.channel_name = Template::parse(template).ok()?;
@@ -165,10 +165,11 @@ fn are_had_again(file: &Arc<Manifest>, rows: &[Seen]) {
 }
 
 /// Without places, which differ.
-fn said(rows: Vec<Seen>) -> Vec<(u64, String, Result<(Device, u32), String>)> {
-    rows.into_iter()
-        .map(|row| (row.line, row.id, row.asks))
-        .collect()
+fn said(mut rows: Vec<Seen>) -> Vec<Seen> {
+    for row in &mut rows {
+        row.at = 0;
+    }
+    rows
 }
 
 fn are_the_same_otherwise_written(manifest: &[u8], options: &Options, rows: &[Seen]) {

@@ -14,6 +14,9 @@ use super::memory_disk::MemoryDisk;
 /// A row's columns, in their order.
 pub(crate) type Fields = [String; COLUMNS.len()];
 
+/// A row's place, its line and its columns.
+type Taken = (Place, u64, Fields);
+
 const PATH: &str = "d.results.csv";
 
 /// A row of a device that no file has.
@@ -57,7 +60,7 @@ pub(crate) fn repaired(file: &[u8]) -> Vec<u8> {
     disk.content(path)
 }
 
-fn rows(disk: &MemoryDisk) -> Result<(Reading, Vec<(Place, u64, Fields)>), ReadError> {
+fn rows(disk: &MemoryDisk) -> Result<(Reading, Vec<Taken>), ReadError> {
     let mut rows = Vec::new();
     let reading = read_results(disk, Path::new(PATH), |entry| {
         rows.push(taken(&entry));
@@ -67,7 +70,7 @@ fn rows(disk: &MemoryDisk) -> Result<(Reading, Vec<(Place, u64, Fields)>), ReadE
     Ok((reading, rows))
 }
 
-fn taken(entry: &Entry<'_>) -> (Place, u64, Fields) {
+fn taken(entry: &Entry<'_>) -> Taken {
     let record = &entry.record;
     let fields = [
         record.device_id(),
@@ -85,7 +88,7 @@ fn taken(entry: &Entry<'_>) -> (Place, u64, Fields) {
     (entry.place, entry.line, fields.map(str::to_owned))
 }
 
-fn fields(rows: Vec<(Place, u64, Fields)>) -> Vec<Fields> {
+fn fields(rows: Vec<Taken>) -> Vec<Fields> {
     rows.into_iter().map(|(_, _, fields)| fields).collect()
 }
 
@@ -99,7 +102,7 @@ fn is_refused(disk: &MemoryDisk, error: &ReadError) {
     assert_eq!(disk.content(path), before, "a refused file was changed");
 }
 
-fn are_in_order(rows: &[(Place, u64, Fields)], file: &[u8]) {
+fn are_in_order(rows: &[Taken], file: &[u8]) {
     let mut end = 1;
     let mut last_line = 1;
     for (place, line, _) in rows {
