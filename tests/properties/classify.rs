@@ -6,7 +6,9 @@ use proptest::sample::select;
 use crate::draw::{check, text};
 use crate::laws::classify;
 
-const HEADS: [&str; 8] = [
+const HEADS: [&str; 10] = [
+    "500 id ResourceInUseException",
+    "502 id InvalidArgumentException",
     "400 id ClientLimitExceededException",
     "400 id ResourceInUseException:http://internal/",
     "403 id AccessDeniedException",
