@@ -161,6 +161,10 @@ pub(crate) fn read<F: DiskFile, E: From<ReadError>>(
         return Ok(Reading::headless(length));
     }
     let mut reader = Reader::start(file, path, &first_bytes, length)?;
+    if reader.reading.lacks_line_end {
+        // The header is all there is.
+        return Ok(reader.reading);
+    }
     loop {
         let found = reader.scanner.advance().map_err(failed)?;
         let Found::Record {

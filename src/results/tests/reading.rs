@@ -150,6 +150,25 @@ fn a_torn_header_counts_as_new_and_a_foreign_one_does_not() {
 }
 
 #[test]
+fn a_header_that_a_spreadsheet_saved_without_a_line_end_is_whole() {
+    let header = HEADER.trim_end();
+    for content in [
+        format!("\u{feff}{header}"),
+        format!("\"{}\"", COLUMNS.join("\",\"")),
+        format!("{header},,"),
+        format!("\u{feff}{header},,\r"),
+    ] {
+        let disk = with(&content);
+        let (mut journal, read) = open(&disk).unwrap();
+        assert_eq!((journal.torn(), read.len()), (None, 0), "{content:?}");
+        let first = row("D1", Status::Created);
+        journal.append(line(&first).as_bytes()).unwrap();
+        assert_eq!(text(&disk), format!("{content}\n{}", line(&first)));
+        assert_eq!(ids(&open(&disk).unwrap().1), ["D1"], "{content:?}");
+    }
+}
+
+#[test]
 fn damage_in_the_middle_is_refused_with_its_line() {
     let rows = three_rows();
     let good = [line(&rows[0]), line(&rows[1]), line(&rows[2])];
