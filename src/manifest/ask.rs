@@ -62,6 +62,7 @@ pub(super) fn resolve<'a>(
     } = scratch;
     check_length(layout, cells)?;
     check_id(layout, device_id)?;
+    refuse_header(layout, cells, device_id)?;
     let region = region(layout, cells, regions)?;
     let mut names = Resolved {
         device_id,
@@ -125,6 +126,17 @@ fn check_id(layout: &Layout, device_id: &str) -> Result<(), RowError> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// A device of the column's name in a row of all the columns' names is none.
+fn refuse_header(layout: &Layout, cells: &StringRecord, device_id: &str) -> Result<(), RowError> {
+    let columns = layout.columns.iter().map(|name| &**name);
+    if device_id == layout.id_column() && columns.eq(cells.iter().map(trim)) {
+        return Err(RowError::new(
+            "here the header stands again; were two files put together? Take the line out",
+        ));
+    }
+    Ok(())
 }
 
 fn region<'a>(

@@ -85,7 +85,8 @@ impl<R: Read> Head<R> {
             }
         }
         match (best, damage) {
-            (Some(((false, _), _)) | None, Some(damage)) => Err(damage),
+            // What parts the header into columns is the delimiter, and damage in the eyes of another one is none.
+            (Some(((false, ..2), _)) | None, Some(damage)) => Err(damage),
             (Some((_, delimiter)), _) => Ok(delimiter),
             (None, None) => Err(ManifestError::file(file, Damage::Empty)),
         }

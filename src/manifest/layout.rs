@@ -145,9 +145,26 @@ fn refuse_duplicates(header: &Header) -> Result<(), ManifestError> {
 
 fn no_device_column(header: &Header, id_column: &str) -> ManifestError {
     let columns = header.columns.iter().map(|name| &**name);
+    let first = header.columns.first().map_or("", |name| &**name);
+    if first.starts_with("#TYPE ") {
+        return header_error(
+            header,
+            "the line is the type that Export-Csv of Windows PowerShell writes, no header; take it out, or export again \
+             with: Export-Csv -NoTypeInformation"
+                .to_owned(),
+        );
+    }
+    if first.starts_with("sep=") {
+        return header_error(
+            header,
+            "the line tells a spreadsheet program the delimiter and is no header; take it out"
+                .to_owned(),
+        );
+    }
     let advice = match near::device_column(id_column, &header.columns) {
         Some(close) => format!(
-            "give --id-column '{close}' if that one holds the device IDs, or rename it"
+            "give --id-column {} if that one holds the device IDs, or rename it",
+            shown(close)
         ),
         None => "name the one that holds the device IDs with --id-column, or add a header line if there is none"
             .to_owned(),

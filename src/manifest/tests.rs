@@ -554,6 +554,45 @@ fn nothing_in_it() {
 }
 
 #[test]
+fn lines_that_other_programs_put_before_the_header_are_named() {
+    assert_eq!(
+        refused(
+            "#TYPE System.Management.Automation.PSCustomObject\r\n\"device_id\"\r\n\"A\"\r\n",
+            &options()
+        ),
+        "devices.csv, line 1: the line is the type that Export-Csv of Windows PowerShell writes, no header; take it \
+         out, or export again with: Export-Csv -NoTypeInformation"
+    );
+    assert_eq!(
+        refused("sep=;\r\ndevice_id;a\r\nA;b\r\n", &options()),
+        "devices.csv, line 1: the line tells a spreadsheet program the delimiter and is no header; take it out"
+    );
+    // A column may be called so.
+    assert_eq!(
+        rows("sep=,device_id\nx,A\n", &options()),
+        ["2 A>A@eu-central-1"]
+    );
+}
+
+#[test]
+fn the_header_once_more_is_no_device() {
+    let reason = "here the header stands again; were two files put together? Take the line out";
+    assert_eq!(
+        rows("device_id,a\nA,1\ndevice_id, a \nB,1\n", &options()),
+        [
+            "2 A>A@eu-central-1".to_owned(),
+            format!("3 device_id! {reason}"),
+            "4 B>B@eu-central-1".to_owned()
+        ]
+    );
+    // A device may be called so, where its row says more.
+    assert_eq!(
+        rows("device_id,a\ndevice_id,1\n", &options()),
+        ["2 device_id>device_id@eu-central-1"]
+    );
+}
+
+#[test]
 fn no_device_column() {
     assert_eq!(
         refused("DeviceID,serial\na,1\n", &options()),
@@ -564,6 +603,11 @@ fn no_device_column() {
         refused("\nCAM-1\tHall 3\nCAM-2\tHall 3\n", &options()),
         "devices.csv, line 2: the header has no column 'device_id'; it has, read with the delimiter tab: 'CAM-1', \
          'Hall 3'; name the one that holds the device IDs with --id-column, or add a header line if there is none"
+    );
+    let odd = refused("\"device\u{1b}[2J\nid\",b\na,1\n", &options());
+    assert!(
+        odd.ends_with("give --id-column 'device\\u{1b}[2J\\nid' if that one holds the device IDs, or rename it"),
+        "{odd:?}"
     );
     let many: Vec<_> = (0..25).map(|n| format!("c{n}")).collect();
     let message = refused(format!("{}\n", many.join(";")), &options());

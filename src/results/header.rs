@@ -60,7 +60,12 @@ pub(super) fn problem(bytes: &[u8]) -> String {
         .next()
         .unwrap_or_default();
     let found = String::from_utf8_lossy(line);
-    for (delimiter, name) in [(';', "semicolons"), ('\t', "tabs")] {
+    if found.starts_with("#TYPE ") {
+        return "its first line is the type that Export-Csv of Windows PowerShell writes; take that line out, or export \
+                again with: Export-Csv -NoTypeInformation"
+            .to_owned();
+    }
+    for (delimiter, name, spelt) in [(';', "semicolons", "';'"), ('\t', "tabs", "\"`t\"")] {
         if found
             .split(delimiter)
             .map(|name| name.trim_matches('"'))
@@ -68,7 +73,9 @@ pub(super) fn problem(bytes: &[u8]) -> String {
             .eq(COLUMNS)
         {
             return format!(
-                "its columns are separated by {name}; save it with commas (CSV, comma-separated)"
+                "its columns are separated by {name}; save it with commas (CSV, comma-separated), or convert it in \
+                 PowerShell with: Import-Csv OLD.csv -Delimiter {spelt} | Export-Csv -NoTypeInformation -Encoding utf8 \
+                 NEW.csv"
             );
         }
     }

@@ -161,6 +161,10 @@ pub(crate) fn read<F: DiskFile, E: From<ReadError>>(
         return Ok(Reading::headless(length));
     }
     let mut reader = Reader::start(file, path, &first_bytes, length)?;
+    if reader.reading.lacks_line_end {
+        // The header is all there is.
+        return Ok(reader.reading);
+    }
     loop {
         let found = reader.scanner.advance().map_err(failed)?;
         let Found::Record {
@@ -216,7 +220,8 @@ impl<'f, F: DiskFile> Reader<'f, F> {
         };
         if let Some(encoding) = utf16(first_bytes) {
             return Err(wrong(format!(
-                "it is {encoding} text, as PowerShell's '>' and \"Unicode text\" exports write it; save it as UTF-8"
+                "it is {encoding} text, as PowerShell's '>' and \"Unicode text\" exports write it; save it as \"CSV UTF-8\", \
+                 or convert it in PowerShell with: Get-Content OLD.csv | Set-Content -Encoding utf8 NEW.csv"
             )));
         }
         let has_mark = first_bytes.starts_with(BYTE_ORDER_MARK);

@@ -16,7 +16,10 @@ pub enum Damage {
         found: usize,
     },
     /// Bytes that are not UTF-8.
-    #[error("the row is not UTF-8 text; save the file as UTF-8")]
+    #[error(
+        "the row is not UTF-8 text; a program seems to have saved the file in an older encoding such as Windows-1252: \
+         save it as \"CSV UTF-8\", or convert it with: iconv -f WINDOWS-1252 -t UTF-8 OLD.csv > NEW.csv"
+    )]
     NotUtf8,
     /// A NUL byte in front of what a power loss can have left.
     #[error(
@@ -126,8 +129,10 @@ impl<'a> RecordView<'a> {
     fn check_status(&self) -> Result<Status, Damage> {
         let text = self.column(STATUS);
         let Some(status) = Status::parse(text) else {
+            // The second file may have begun with a byte order mark.
             let columns = (0..COLUMNS.len()).map(|index| self.column(index));
-            return Err(if columns.eq(COLUMNS) {
+            let unmarked = columns.map(|column| column.trim_start_matches('\u{feff}'));
+            return Err(if unmarked.eq(COLUMNS) {
                 Damage::SecondHeader
             } else {
                 Damage::UnknownStatus(text.into())

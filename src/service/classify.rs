@@ -58,11 +58,11 @@ impl Reply<'_> {
     /// What an answer means that is not a success.
     #[must_use]
     pub fn failure(&self) -> Failure {
-        let body = ErrorBody::parse(self.body);
-        let code = self.error_type.and_then(bare_code).or(body.code);
+        let mut body = ErrorBody::parse(self.body);
+        let code = self.error_type.and_then(bare_code).or(body.code.take());
         if code.is_none() && self.status != 429 && !self.is_the_services() {
-            let said = body.message.as_deref().or(self.message);
-            let said = said.map_or(String::new(), |said| format!(": {}", message_text(said)));
+            let said = self.said(&body);
+            let said = said.map_or(String::new(), |said| format!(": {said}"));
             return self.unreadable(&format!("the answer is not one of the service's{said}"));
         }
         let kind = match code.as_deref().and_then(kind_of_code) {
@@ -76,10 +76,9 @@ impl Reply<'_> {
             None => kind_of_status(self.status),
         };
         let code = code.unwrap_or_else(|| format!("Http{}", self.status).into());
-        let message = body.message.or(self.message.map(str::to_owned));
-        let message = message.unwrap_or_else(|| {
+        let message = self.said(&body).unwrap_or_else(|| {
             let status = self.status;
-            format!("the answer has HTTP status {status} and no explanation")
+            format!("the answer has HTTP status {status} and no explanation").into()
         });
         Failure {
             kind,
@@ -99,6 +98,15 @@ impl Reply<'_> {
             message: self.told(&reason),
             foreign: !self.has_request_id,
         }
+    }
+
+    /// The explanation, where there is one that can be shown.
+    fn said(&self, body: &ErrorBody) -> Option<Box<str>> {
+        [body.message.as_deref(), self.message]
+            .into_iter()
+            .flatten()
+            .map(message_text)
+            .find(|said| !said.is_empty())
     }
 
     fn told(&self, message: &str) -> Box<str> {
@@ -202,14 +210,18 @@ pub fn message_text(text: &str) -> Box<str> {
     if text.len() <= LONGEST_MESSAGE && text.bytes().all(is_plain_word) {
         return text.into();
     }
-    let end = text.find("The Canonical String").unwrap_or(text.len());
-    let words = text.get(..end).unwrap_or_default();
-    let mut words: Vec<&str> = words
+    let mut words: Vec<&str> = text
         .split(|character: char| character.is_whitespace() || character.is_control())
         .filter(|word| !word.is_empty())
         .collect();
     secrets::withhold(&mut words);
+    // Looked for on one line, since the words may have been broken over two.
     let line = words.join(" ");
+    let line = line
+        .split("The Canonical String")
+        .next()
+        .unwrap_or_default();
+    let line = line.trim_end();
     match line.char_indices().nth(LONGEST_MESSAGE) {
         None => line.into(),
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()).into(),
@@ -238,9 +250,7 @@ impl ErrorBody {
         };
         Self {
             code: text(&["__type", "code", "Code"]).and_then(bare_code),
-            message: text(&["Message", "message", "errorMessage"])
-                .filter(|message| !message.trim().is_empty())
-                .map(str::to_owned),
+            message: text(&["Message", "message", "errorMessage"]).map(str::to_owned),
         }
     }
 }

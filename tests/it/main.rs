@@ -8,6 +8,7 @@ mod credentials;
 mod disk;
 mod emulate;
 mod faults;
+mod field;
 mod kills;
 mod manifest;
 mod matrix;

@@ -126,16 +126,18 @@ fn no_file_knows_the_machine_it_was_written_on() {
 
 #[test]
 fn lines_end_clean() {
+    // Inputs that are to be hard on readers.
+    let is_text = |place: &str| !place.starts_with("fuzz/corpus/");
     let mut found = Vec::new();
     each_line(|place, line| {
-        if line.ends_with([' ', '\t', '\r']) {
+        if is_text(place) && line.ends_with([' ', '\t', '\r']) {
             found.push(place.to_owned());
         }
     });
-    for path in files() {
-        let bytes = fs::read(&path).unwrap();
+    for path in files().iter().filter(|path| is_text(&name(path))) {
+        let bytes = fs::read(path).unwrap();
         if !bytes.is_empty() && !bytes.ends_with(b"\n") {
-            found.push(format!("{}: no line end at the end", name(&path)));
+            found.push(format!("{}: no line end at the end", name(path)));
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));

@@ -150,6 +150,25 @@ fn a_torn_header_counts_as_new_and_a_foreign_one_does_not() {
 }
 
 #[test]
+fn a_header_that_a_spreadsheet_saved_without_a_line_end_is_whole() {
+    let header = HEADER.trim_end();
+    for content in [
+        format!("\u{feff}{header}"),
+        format!("\"{}\"", COLUMNS.join("\",\"")),
+        format!("{header},,"),
+        format!("\u{feff}{header},,\r"),
+    ] {
+        let disk = with(&content);
+        let (mut journal, read) = open(&disk).unwrap();
+        assert_eq!((journal.torn(), read.len()), (None, 0), "{content:?}");
+        let first = row("D1", Status::Created);
+        journal.append(line(&first).as_bytes()).unwrap();
+        assert_eq!(text(&disk), format!("{content}\n{}", line(&first)));
+        assert_eq!(ids(&open(&disk).unwrap().1), ["D1"], "{content:?}");
+    }
+}
+
+#[test]
 fn damage_in_the_middle_is_refused_with_its_line() {
     let rows = three_rows();
     let good = [line(&rows[0]), line(&rows[1]), line(&rows[2])];
@@ -192,6 +211,10 @@ fn damage_in_the_middle_is_refused_with_its_line() {
             "is created but has no channel_arn",
         ),
         (HEADER.to_owned(), "were two results files put together?"),
+        (
+            format!("\u{feff}{}", HEADER.replace('\n', "\r\n")),
+            "were two results files put together?",
+        ),
     ] {
         let message = refusal([HEADER, &good[0], &good[1], &bad, &good[2]].concat());
         assert!(
@@ -213,10 +236,12 @@ fn damage_in_the_middle_is_refused_with_its_line() {
         good[2].as_bytes(),
     ]
     .concat();
-    assert_eq!(
-        refusal(latin),
-        "batch.results.csv, line 2: the row is not UTF-8 text; save the file as UTF-8"
+    let message = refusal(latin);
+    assert!(
+        message.starts_with("batch.results.csv, line 2: the row is not UTF-8 text; "),
+        "{message}"
     );
+    assert!(message.contains("iconv -f WINDOWS-1252"), "{message}");
 }
 
 #[test]
@@ -267,6 +292,10 @@ fn other_headers_are_refused_with_a_hint() {
         (
             COLUMNS.join("\t") + "\n",
             "its columns are separated by tabs",
+        ),
+        (
+            format!("#TYPE System.Object\r\n\"{}\"\r\n", COLUMNS.join("\",\"")),
+            "Export-Csv -NoTypeInformation",
         ),
         (HEADER.replace("region", "Region"), "its first line is"),
     ] {

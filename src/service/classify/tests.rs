@@ -1,6 +1,6 @@
 use super::*;
 
-fn reply(status: u16, error_type: &str, body: &str) -> Failure {
+fn known<'a>(status: u16, error_type: &'a str, body: &'a str) -> Reply<'a> {
     Reply {
         status,
         error_type: (!error_type.is_empty()).then_some(error_type),
@@ -8,7 +8,10 @@ fn reply(status: u16, error_type: &str, body: &str) -> Failure {
         body: body.as_bytes(),
         message: None,
     }
-    .failure()
+}
+
+fn reply(status: u16, error_type: &str, body: &str) -> Failure {
+    known(status, error_type, body).failure()
 }
 
 fn foreign(status: u16, body: &str) -> Failure {
@@ -211,6 +214,20 @@ fn messages_are_one_bounded_line_without_the_session_token() {
     let body = r#"{"message":"The request signature does not match.\n\nThe Canonical String for this request should have been\n'POST\nx-amz-security-token:SECRET'"}"#;
     let failure = reply(403, "InvalidSignatureException", body);
     assert_eq!(&*failure.message, "The request signature does not match.");
+    for blank in ["\\n", "  ", "\\u0019", "\u{a0}"] {
+        let failure = reply(
+            403,
+            "InvalidSignatureException",
+            &body.replace(
+                "The Canonical String",
+                &format!("The{blank}Canonical String"),
+            ),
+        );
+        assert_eq!(
+            &*failure.message, "The request signature does not match.",
+            "{blank:?}"
+        );
+    }
 }
 
 #[test]
@@ -291,6 +308,41 @@ fn connections_are_told_apart_by_their_causes() {
         assert_eq!((failure.kind, &*failure.code), (kind, code));
         assert!(failure.message.contains(part), "{}", failure.message);
     }
+}
+
+#[test]
+fn an_explanation_of_blanks_and_controls_is_none() {
+    for nothing in ["", " ", "\u{0}\u{0}", "\u{1b}\n"] {
+        let body = serde_json::json!({ "message": nothing }).to_string();
+        let failure = Reply {
+            message: Some(nothing),
+            ..known(400, "InvalidArgumentException", &body)
+        }
+        .failure();
+        assert_eq!(
+            &*failure.message,
+            "the answer has HTTP status 400 and no explanation"
+        );
+        let failure = Reply {
+            message: Some(nothing),
+            ..Reply::default()
+        }
+        .failure();
+        assert!(
+            failure
+                .message
+                .starts_with("the answer is not one of the service's (HTTP status 0)"),
+            "{}",
+            failure.message
+        );
+    }
+    // What the body does not say, whoever read it may.
+    let failure = Reply {
+        message: Some("no"),
+        ..known(400, "InvalidArgumentException", r#"{"message":"\u0000"}"#)
+    }
+    .failure();
+    assert_eq!(&*failure.message, "no");
 }
 
 #[test]

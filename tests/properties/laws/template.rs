@@ -1,0 +1,80 @@
+//! Templates: taken apart without loss, and filled by the manifest as they say.
+
+use kvs_fleet::device::{ChannelName, Region};
+use kvs_fleet::manifest::{Options, stream};
+use kvs_fleet::template::{Piece, Template};
+
+use super::is_a_message;
+
+/// The columns of the manifest that fills templates, with a cell each.
+const CELLS: [(&str, &str); 3] = [("device_id", "CAM-1"), ("a", "x.y"), ("b c", "")];
+const REGION: &str = "eu-central-1";
+
+/// Any text.
+pub(crate) fn holds(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let template = match Template::parse(&text) {
+        Ok(template) => template,
+        Err(error) => return is_a_message(&error.to_string()),
+    };
+    assert_eq!(template.to_string(), text);
+    let pieces = template.pieces();
+    let written: String = pieces.iter().map(spelt).collect();
+    assert_eq!(Template::parse(&written).unwrap().pieces(), pieces);
+    for piece in pieces {
+        let (Piece::Literal(text) | Piece::Column(text)) = piece;
+        assert!(!text.is_empty());
+        if let Piece::Column(name) = piece {
+            assert!(template.uses(name));
+        }
+    }
+    is_filled(&template);
+}
+
+/// A piece as a template spells it.
+pub(crate) fn spelt(piece: &Piece) -> String {
+    match piece {
+        Piece::Literal(text) => text.replace('{', "{{").replace('}', "}}"),
+        Piece::Column(name) => format!("{{{name}}}"),
+    }
+}
+
+fn is_filled(template: &Template) {
+    let cell = |name: &str| {
+        let region = ("region", REGION);
+        let mut cells = CELLS.iter().chain([&region]);
+        cells
+            .find(|(column, _)| *column == name)
+            .map(|(_, cell)| *cell)
+    };
+    let texts: Option<Vec<&str>> = template
+        .pieces()
+        .iter()
+        .map(|piece| match piece {
+            Piece::Literal(text) => Some(&**text),
+            Piece::Column(name) => cell(name),
+        })
+        .collect();
+    let options = Options {
+        channel_name: template.clone(),
+        region: Region::parse(REGION).ok(),
+        ..Options::default()
+    };
+    let names = CELLS.map(|(name, _)| name).join(",");
+    let cells = CELLS.map(|(_, cell)| cell).join(",");
+    let manifest = format!("{names}\n{cells}\n");
+    let rows = stream(manifest.as_bytes(), &options);
+    let Some(texts) = texts else {
+        // An unknown column, or the name itself.
+        return is_a_message(&rows.unwrap_err().to_string());
+    };
+    let name = texts.concat();
+    let mut rows = rows.unwrap();
+    match rows.next().unwrap().unwrap().ask {
+        Ok(ask) => assert_eq!(ask.channel_name(), name),
+        Err(error) => {
+            is_a_message(&error.to_string());
+            assert!(ChannelName::check(&name).is_err(), "{name:?}: {error}");
+        }
+    }
+}

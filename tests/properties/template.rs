@@ -1,0 +1,39 @@
+//! Drawn templates.
+
+use kvs_fleet::template::{Piece, Template};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use crate::draw::{check, text};
+use crate::laws::template;
+
+#[test]
+fn every_text_is_a_template_or_says_why_not() {
+    check(1_000, text(8), |text| template::holds(text.as_bytes()));
+}
+
+#[test]
+fn every_template_is_taken_apart_into_what_it_was_put_together_from() {
+    let literals = text(4).prop_filter("a literal is not empty", |text| !text.is_empty());
+    let columns = select(&["device_id", "a", "b c", "region", "tag:Site", "Gerät"][..]);
+    // Two literals side by side are one.
+    let pairs = vec((literals, columns), 0..5);
+    check(1_000, (pairs, any::<bool>()), |(pairs, ends_in_text)| {
+        let mut pieces: Vec<Piece> = pairs
+            .iter()
+            .flat_map(|(text, name)| {
+                [
+                    Piece::Literal(text.as_str().into()),
+                    Piece::Column((*name).into()),
+                ]
+            })
+            .collect();
+        if ends_in_text {
+            pieces.pop();
+        }
+        let text: String = pieces.iter().map(template::spelt).collect();
+        assert_eq!(Template::parse(&text).unwrap().pieces(), pieces);
+        template::holds(text.as_bytes());
+    });
+}
