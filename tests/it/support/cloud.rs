@@ -146,9 +146,12 @@ impl Cloud {
         self.ask("/deleteSignalingChannel", REGION, &body);
     }
 
-    /// Asks, in spite of faults: they meet this test's own questions as well.
+    /// Asks, in spite of faults and quotas: they meet this test's own questions as well.
     fn ask(&self, path: &str, region: &str, body: &str) -> serde_json::Value {
-        for _ in 0..100 {
+        for attempt in 0..100 {
+            if attempt > 0 {
+                std::thread::sleep(Duration::from_millis(20));
+            }
             let answer = post(&self.url, path, region, body);
             let Some((200, answer)) = answer else {
                 continue;
