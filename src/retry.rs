@@ -256,6 +256,7 @@ mod tests {
                 AfterSettle::Fail
             );
         }
+        assert_eq!(history.tries, 4, "a refusal is a try");
         let mut fresh = History::default();
         assert_eq!(
             after_create(FailureKind::Rejected, &mut fresh, 8),

@@ -267,6 +267,24 @@ fn a_file_that_appeared_meanwhile_is_not_overwritten() {
 }
 
 #[test]
+fn a_file_that_cannot_be_made_is_said_to_be_that() {
+    let disk = TestDisk::default();
+    let (mut journal, _) = open(&disk).unwrap();
+    disk.fail("create", io::ErrorKind::PermissionDenied);
+    let error = journal.prepare().unwrap_err();
+    assert!(error.to_string().contains("cannot be created"), "{error}");
+}
+
+#[test]
+fn what_is_prepared_through_the_writer_is_on_disk_before_it_runs() {
+    let disk = TestDisk::default();
+    let (journal, _) = open(&disk).unwrap();
+    let (_recorder, mut writer) = recorder(&disk, journal);
+    writer.prepare().unwrap();
+    assert_eq!(text(&disk), HEADER);
+}
+
+#[test]
 fn what_a_killed_run_did_not_sync_survives_once_it_is_read_and_prepared() {
     for seed in 0..100 {
         let disk = TestDisk::default();
