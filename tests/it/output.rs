@@ -196,16 +196,19 @@ fn the_pace_stands_in_the_summary_and_in_the_runs_log() {
         .run()
         .exits(0)
         .says("/s in force at the end")
-        .says("/s granted, at most 100")
-        .says("of the 100/s allowed: others share this quota, or it is lower");
+        .says("at most 100");
     let summary = summary(&bench, 0);
     let rate = &summary["rate"];
-    for field in ["achieved", "creating_seconds", "in_force", "granted"] {
+    for field in ["achieved", "creating_seconds", "in_force"] {
         assert!(
             rate[field].as_f64().is_some_and(|value| value > 0.0),
             "{field}: {rate}"
         );
     }
+    // On a slow machine there are too few throttles to measure by.
+    let is_measured = rate["granted"].is_f64();
+    assert_eq!(done.stderr.contains("/s granted, at most 100"), is_measured);
+    assert_eq!(done.stderr.contains("of the 100/s allowed"), is_measured);
     // A share of what was sent, not of what was made.
     let share = &rate["throttled_share"];
     let [throttled, sent] = [cloud.throttled(), cloud.creates()].map(|count| count.to_string());
