@@ -3,6 +3,7 @@
 pub mod emulator;
 mod environment;
 pub mod provision;
+mod target;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

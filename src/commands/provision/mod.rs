@@ -12,7 +12,6 @@ mod paths;
 mod settings;
 mod signals;
 mod source;
-mod target;
 mod words;
 
 use std::io::IsTerminal;
@@ -25,6 +24,7 @@ use tracing::{info, warn};
 use crate::batch::{self, Batch, FileLedger, InvalidLine, LaneWork, Outlet, Parts, Planned};
 use crate::cli::ProvisionArgs;
 use crate::clock::WallClock;
+use crate::commands::target;
 use crate::device::{AccountId, Region};
 use crate::engine::{self, Census, Engine, Stop, StopSignal};
 use crate::error::Error;
@@ -238,7 +238,9 @@ impl Run {
             .any(|(_, census, _)| was_listed(census))
         {
             // Neither an identity nor an ARN has said whose account this is, or the Region will say it later.
-            ready.target.check_guard(args.service.account.as_ref())?;
+            ready
+                .target
+                .check_guard(args.service.connection.account.as_ref())?;
         }
 
         // From here on the files are written.

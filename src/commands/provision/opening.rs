@@ -10,9 +10,9 @@ use super::Run;
 use super::paths::{self, Paths};
 use super::settings;
 use super::source::{self, Source};
-use super::target::{self, Target};
 use crate::batch::{self, History};
 use crate::cli::ProvisionArgs;
+use crate::commands::target::{self, Target};
 use crate::device::AccountId;
 use crate::engine::StopSignal;
 use crate::error::Error;
@@ -62,7 +62,12 @@ impl Run {
             return Err(Error::refused("manifest", message));
         }
         paths.check_place()?;
-        let target = Target::load(&args.service, &args.pace).await?;
+        let target = Target::load(
+            &args.service.connection,
+            args.service.emulator,
+            args.pace.timeout,
+        )
+        .await?;
         self.summary.emulator = target.is_emulator();
         self.summary.endpoint = target.url().map(str::to_owned);
         let options = source::options(&args.input, target.default_region())?;
@@ -78,7 +83,11 @@ impl Run {
         } = history;
         settings::check(args, &log, &roster)?;
         target.check_kind(account.as_ref(), &paths.results)?;
-        let expected = target::expected(args.service.account.as_ref(), account, &paths.results)?;
+        let expected = target::expected(
+            args.service.connection.account.as_ref(),
+            account,
+            &paths.results,
+        )?;
         let rules = settings::rules(args, &source, &log);
         Ok(Ready {
             paths,

@@ -6,8 +6,8 @@ use clap::ValueEnum;
 use tracing::warn;
 
 use super::source::Source;
-use super::target::Target;
 use crate::cli::ProvisionArgs;
+use crate::commands::target::Target;
 use crate::device::{AccountId, MessageTtl};
 use crate::error::Error;
 use crate::plan::Rules;

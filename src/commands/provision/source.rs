@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 use tracing::info;
 
 use super::json_stream::JsonStream;
-use super::target::{self, Target};
 use crate::batch::{Books, FileLedger, InvalidLine, LaneWork, SharedRoster, lock};
 use crate::cli::{InputArgs, ProvisionArgs};
+use crate::commands::target::{self, Target};
 use crate::device::{AccountId, Device, Region, shown};
 use crate::engine::{Arrival, Engine, Stop, StopSignal};
 use crate::error::Error;
@@ -127,7 +127,7 @@ impl Stream {
             limit: args.input.limit,
             expect: args.input.expect,
             account: self.account,
-            guard: args.service.account.clone(),
+            guard: args.service.connection.account.clone(),
             ledger: Arc::clone(&books.ledger),
             listeners: books.listeners.clone(),
             stop: books.stop.clone(),

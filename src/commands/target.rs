@@ -3,11 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::cli::{PaceArgs, ServiceArgs};
+use crate::cli::ConnectionArgs;
 use crate::device::{AccountId, Region};
 use crate::emulator::{self, Emulator};
 use crate::engine::{FIRST_CONTACT, Stop, StopSignal};
@@ -28,9 +29,14 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Finds the way to the service, and starts the emulator where it is that. Asks nothing of AWS.
-    pub(super) async fn load(service: &ServiceArgs, pace: &PaceArgs) -> Result<Self, Error> {
-        let emulator = if service.emulator {
+    /// Finds the way to the service, and starts the emulator where it is that. Asks nothing of AWS. An attempt may take
+    /// as long as `timeout`.
+    pub(super) async fn load(
+        to: &ConnectionArgs,
+        emulator: bool,
+        timeout: Duration,
+    ) -> Result<Self, Error> {
+        let emulator = if emulator {
             let ephemeral = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let started = Emulator::start(ephemeral, emulator::Settings::default()).await;
             Some(started.map_err(|error| Error::refused("emulator", error.to_string()))?)
@@ -40,12 +46,12 @@ impl Target {
         let endpoint_url = emulator
             .as_ref()
             .map(Emulator::url)
-            .or_else(|| service.endpoint_url.clone());
+            .or_else(|| to.endpoint_url.clone());
         let settings = Settings {
-            region: service.region.clone(),
-            profile: service.profile.clone(),
+            region: to.region.clone(),
+            profile: to.profile.clone(),
             endpoint_url,
-            timeout: pace.timeout,
+            timeout,
             network: Network::from_environment(),
         };
         Ok(Self {

@@ -1,0 +1,330 @@
+//! The command line: clap types and their help. What a flag's text must look like is checked here; what the flags
+//! mean together is for the commands.
+
+mod provision;
+mod shared;
+pub(crate) mod values;
+
+use std::ffi::OsString;
+
+use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::commands::emulator::EmulatorArgs;
+pub use provision::{InputArgs, PaceArgs, ProvisionArgs, ResultsArgs, ServiceArgs};
+pub use shared::{ConnectionArgs, LogFormat, OutputArgs, ProgressMode};
+pub use values::Rate;
+use values::tag;
+
+/// What a person needs who reads only the help.
+const AFTER_HELP: &str = "\
+Exit codes:
+  0    every device of the manifest has its channel
+  1    the run was stopped or could not go on; the same command resumes it
+  2    nothing was attempted: change the command, the files, the configuration or the credentials
+  3    the run is complete, but some devices are failed, invalid or deleted
+  130  interrupted (SIGINT); the same command resumes it
+  143  terminated (SIGTERM); the same command resumes it
+
+Every flag can be set in the environment: --max-attempts as KVS_FLEET_MAX_ATTEMPTS, and so on. What the \
+command line says wins.";
+
+const PROVISION_EXAMPLES: &str = "\
+Examples:
+  Rehearse a batch without AWS:
+      kvs-fleet provision devices.csv --emulator
+  Give every device of the batch its channel, in the Region and account of a profile:
+      kvs-fleet provision devices.csv --profile factory --region eu-central-1
+  Name and tag the channels from the manifest's columns:
+      kvs-fleet provision devices.csv --channel-name 'cam-{device_id}' \\
+          --tag 'Line={line}' --tag Environment=Development
+  Guard against the wrong file and the wrong account:
+      kvs-fleet provision devices.csv --expect 1000 --id-pattern 'CAM-\\d{6}' --account 123456789012
+
+Every flag can be set in the environment: --max-attempts as KVS_FLEET_MAX_ATTEMPTS, and so on. What the \
+command line says wins. KVS_FLEET_TAG takes several tags, separated by commas.";
+
+const EMULATOR_EXAMPLES: &str = "\
+Examples:
+  Serve on a free port and rehearse against it:
+      kvs-fleet emulator --listen 127.0.0.1:0
+      kvs-fleet provision devices.csv --endpoint-url http://127.0.0.1:PORT
+  Lose one answer in fifty after the channel was made, and answer 503 three times:
+      kvs-fleet emulator --fault reset-after=2%@create --fault 503=first:3
+
+Every flag can be set in the environment, for example --listen as KVS_FLEET_LISTEN. KVS_FLEET_RATE is \
+provision's --rate as well. KVS_FLEET_FAULT takes several faults, separated by commas.";
+
+/// Provision Amazon Kinesis Video Streams WebRTC signaling channels for a whole fleet of cameras.
+///
+/// Reads a CSV of device IDs, creates a signaling channel for each at the account's quota, and writes a results CSV
+/// with the channel ARNs and the failures. Run again, it resumes.
+#[derive(Debug, Parser)]
+#[command(name = "kvs-fleet", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What a person should know of variables that the command line overrules.
+    #[arg(skip)]
+    pub warnings: Vec<String>,
+}
+
+impl Cli {
+    /// The process's arguments and environment.
+    pub fn from_process() -> Result<Self, clap::Error> {
+        Self::from_arguments(std::env::args_os())
+    }
+
+    fn from_arguments<T: Into<OsString> + Clone>(
+        arguments: impl IntoIterator<Item = T>,
+    ) -> Result<Self, clap::Error> {
+        let mut command = Self::command().mut_subcommands(|command| command.mut_args(unless_empty));
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        if let Some((_, matches)) = matches.subcommand() {
+            cli.warnings = cli.command.overrule(matches);
+        }
+        if let Command::Provision(args) = &mut cli.command
+            && let Some(matches) = matches.subcommand_matches("provision")
+            && matches.value_source("tags") == Some(ValueSource::EnvVariable)
+        {
+            let tags = std::mem::take(&mut args.input.tags);
+            args.input.tags = several_tags(&tags).map_err(|error| {
+                command.error(
+                    ErrorKind::ValueValidation,
+                    format!("KVS_FLEET_TAG: {error}"),
+                )
+            })?;
+        }
+        match cli.command.conflict() {
+            Some((flag, others)) => Err(conflict(&command, flag, &others)),
+            None => Ok(cli),
+        }
+    }
+}
+
+/// A variable that is empty is as good as none: who wants to be rid of one cannot always unset it.
+fn unless_empty(argument: Arg) -> Arg {
+    let variable = argument.get_env().and_then(std::env::var_os);
+    if variable.is_some_and(|value| value.is_empty()) {
+        argument.env(Resettable::Reset)
+    } else {
+        argument
+    }
+}
+
+/// A variable holds one text; the tags in it are separated by commas, which on the command line stand for themselves.
+fn several_tags(tags: &[(String, String)]) -> Result<Vec<(String, String)>, String> {
+    let texts = tags.iter().map(|(key, value)| format!("{key}={value}"));
+    let pieces: Vec<String> = texts
+        .flat_map(|text| text.split(',').map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    pieces.iter().map(|piece| tag(piece)).collect()
+}
+
+/// clap's own error about a flag that excludes others.
+fn conflict(command: &clap::Command, flag: &str, others: &[&str]) -> clap::Error {
+    let mut error = clap::Error::new(ErrorKind::ArgumentConflict).with_cmd(command);
+    let others = match others {
+        [other] => ContextValue::String((*other).to_owned()),
+        several => ContextValue::Strings(several.iter().map(|&other| other.to_owned()).collect()),
+    };
+    error.insert(
+        ContextKind::InvalidArg,
+        ContextValue::String(flag.to_owned()),
+    );
+    error.insert(ContextKind::PriorArg, others);
+    error
+}
+
+impl Command {
+    /// What the command line says wins over a variable that contradicts it: the flag that comes from there is taken as
+    /// not given. But what a variable keeps from AWS, no flag takes there. Says what was overruled.
+    fn overrule(&mut self, matches: &ArgMatches) -> Vec<String> {
+        let given = |flag: &str| matches.value_source(flag) == Some(ValueSource::CommandLine);
+        let set = |flag: &str| matches.value_source(flag) == Some(ValueSource::EnvVariable);
+        let mut overruled = Vec::new();
+        match self {
+            Self::Provision(args) => {
+                let (service, output) = (&mut args.service, &mut args.output);
+                let connection = &mut service.connection;
+                if service.emulator && given("emulator") {
+                    if set("endpoint_url") && connection.endpoint_url.take().is_some() {
+                        overruled.push(("KVS_FLEET_ENDPOINT_URL", "--emulator"));
+                    }
+                    if set("profile") && connection.profile.take().is_some() {
+                        overruled.push(("KVS_FLEET_PROFILE", "--emulator"));
+                    }
+                }
+                if output.quiet && output.verbose > 0 {
+                    if given("verbose") && set("quiet") {
+                        output.quiet = false;
+                        overruled.push(("KVS_FLEET_QUIET", "--verbose"));
+                    } else if given("quiet") && set("verbose") {
+                        output.verbose = 0;
+                        overruled.push(("KVS_FLEET_VERBOSE", "--quiet"));
+                    }
+                }
+            }
+            Self::Emulator(args) => {
+                if args.window && args.burst.is_some() {
+                    if given("window") && set("burst") {
+                        args.burst = None;
+                        overruled.push(("KVS_FLEET_BURST", "--window"));
+                    } else if given("burst") && set("window") {
+                        args.window = false;
+                        overruled.push(("KVS_FLEET_WINDOW", "--burst"));
+                    }
+                }
+            }
+        }
+        let said = overruled.into_iter().map(|(variable, flag)| {
+            format!("{variable} in the environment is not used, since {flag} was given")
+        });
+        said.collect()
+    }
+
+    /// A flag and those that it excludes. By what they say, not by whether they are given: a switch that the environment
+    /// sets to `0` is off, and contradicts nothing.
+    fn conflict(&self) -> Option<(&'static str, Vec<&'static str>)> {
+        let conflicts = match self {
+            Self::Provision(args) => {
+                let (service, output) = (&args.service, &args.output);
+                let connection = &service.connection;
+                let endpoint = connection.endpoint_url.is_some();
+                vec![
+                    (
+                        service.emulator && endpoint,
+                        "--emulator",
+                        "--endpoint-url <URL>",
+                    ),
+                    (
+                        service.emulator && connection.profile.is_some(),
+                        "--emulator",
+                        "--profile <NAME>",
+                    ),
+                    (output.quiet && output.verbose > 0, "--quiet", "--verbose"),
+                ]
+            }
+            Self::Emulator(args) => {
+                let burst = args.burst.is_some();
+                vec![(args.window && burst, "--window", "--burst <N>")]
+            }
+        };
+        let mut found = conflicts.into_iter().filter(|(conflicts, ..)| *conflicts);
+        let (_, flag, first) = found.next()?;
+        let others = found.filter(|&(_, next, _)| next == flag);
+        let others = std::iter::once(first).chain(others.map(|(_, _, other)| other));
+        Some((flag, others.collect()))
+    }
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Give every device of a manifest its signaling channel
+    ///
+    /// Lists the channels that exist, creates those that are missing at the account's quota, and records each device in
+    /// the results file as soon as its outcome is known.
+    ///
+    /// The results file is the journal as well: run the same command again to resume. Finished devices are skipped,
+    /// failed ones are tried again.
+    #[command(
+        after_help = PROVISION_EXAMPLES,
+        // -1 is a value out of range, not a flag that nobody knows.
+        allow_negative_numbers = true,
+        mut_args(|arg| arg.hide_env(true))
+    )]
+    Provision(Box<ProvisionArgs>),
+    /// Serve an emulation of the KVS control plane on loopback, for rehearsals and tests
+    ///
+    /// Answers what can be asked about signaling channels, and who the caller is, as AWS does: with its validation,
+    /// error codes and quotas, and with faults on request. Channels live in memory and end with it. The URL goes to
+    /// standard output, everything else to standard error. Ctrl-C ends it with exit code 0.
+    #[command(
+        after_help = EMULATOR_EXAMPLES,
+        allow_negative_numbers = true,
+        mut_args(|arg| arg.hide_env(true))
+    )]
+    Emulator(EmulatorArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Cli, String> {
+        let arguments = std::iter::once("kvs-fleet").chain(arguments.iter().copied());
+        Cli::from_arguments(arguments).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn flags_that_exclude_each_other_are_refused() {
+        for (arguments, flags) in [
+            (
+                &["provision", "d.csv", "--emulator", "--profile", "x"][..],
+                ["'--emulator'", "'--profile <NAME>'"],
+            ),
+            (
+                &["provision", "d.csv", "--emulator", "--endpoint-url", "x"],
+                ["'--emulator'", "'--endpoint-url <URL>'"],
+            ),
+            (&["provision", "d.csv", "-qv"], ["'--quiet'", "'--verbose'"]),
+            (
+                &["emulator", "--window", "--burst", "3"],
+                ["'--window'", "'--burst <N>'"],
+            ),
+        ] {
+            let error = parse(arguments).unwrap_err();
+            for flag in flags {
+                assert!(error.contains(flag), "{error}");
+            }
+            assert!(error.contains("cannot be used with"), "{error}");
+        }
+        assert!(parse(&["emulator", "--window"]).is_ok());
+    }
+
+    #[test]
+    fn a_comma_separates_tags_in_the_environment_only() {
+        let Command::Provision(args) =
+            parse(&["provision", "d.csv", "--tag", "Hall={hall}, {line}"])
+                .unwrap()
+                .command
+        else {
+            panic!("another command");
+        };
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(args.input.tags, [pair("Hall", "{hall}, {line}")]);
+        let tags = several_tags(&[pair("Hall", "{hall},Line={line}")]);
+        assert_eq!(
+            tags,
+            Ok(vec![pair("Hall", "{hall}"), pair("Line", "{line}")])
+        );
+        assert!(several_tags(&[pair("Hall", "{hall},{line}")]).is_err());
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_its_variable() {
+        for command in Cli::command().get_subcommands() {
+            for argument in command.get_arguments().filter(|a| !a.is_positional()) {
+                let Some(long) = argument.get_long() else {
+                    panic!("{argument}: no long form");
+                };
+                if matches!(long, "help" | "version") {
+                    continue;
+                }
+                let expected = format!("KVS_FLEET_{}", long.replace('-', "_").to_uppercase());
+                let variable = argument.get_env().and_then(|name| name.to_str());
+                assert_eq!(variable, Some(expected.as_str()), "--{long}");
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The arguments of `provision`, group by group as its help shows them.
+#![expect(
+    clippy::doc_markdown,
+    reason = "these comments are the help's text, where backticks would show"
+)]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{FalseyValueParser, PossibleValue};
+use clap::{ArgAction, Args, ValueEnum};
+
+use super::shared::{ConnectionArgs, OutputArgs};
+use super::values::{Rate, delimiter, duration, failure_limit, message_ttl, rate, tag, workers};
+use crate::device::MessageTtl;
+use crate::engine::{FailureLimit, OnExists};
+
+/// `kvs-fleet provision`.
+#[derive(Debug, Args)]
+pub struct ProvisionArgs {
+    /// The CSV of devices; '-' reads standard input as a stream
+    pub manifest: PathBuf,
+
+    /// How the manifest is read.
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// Where results go.
+    #[command(flatten)]
+    pub results: ResultsArgs,
+    /// Which service.
+    #[command(flatten)]
+    pub service: ServiceArgs,
+    /// How fast, and when to give up.
+    #[command(flatten)]
+    pub pace: PaceArgs,
+    /// What is shown.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// How the manifest is read.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Manifest")]
+pub struct InputArgs {
+    /// The column that holds the device ID
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "device_id",
+        env = "KVS_FLEET_ID_COLUMN"
+    )]
+    pub id_column: String,
+    /// The channel's name where the manifest's column channel_name gives none
+    #[arg(
+        long,
+        value_name = "TEMPLATE",
+        default_value = "{device_id}",
+        env = "KVS_FLEET_CHANNEL_NAME"
+    )]
+    pub channel_name: String,
+    /// The message TTL where the column message_ttl_seconds gives none, 5 to 120 [default: the
+    /// service's, 60]
+    #[arg(long, value_name = "SECONDS", value_parser = message_ttl, env = "KVS_FLEET_MESSAGE_TTL")]
+    pub message_ttl: Option<MessageTtl>,
+    /// A tag for every channel; repeatable. A column tag:KEY wins over it
+    #[arg(
+        long = "tag",
+        value_name = "KEY=TEMPLATE",
+        value_parser = tag,
+        env = "KVS_FLEET_TAG"
+    )]
+    pub tags: Vec<(String, String)>,
+    /// The delimiter: ',', ';' or 'tab' [default: found from the header]
+    #[arg(long, value_name = "CHAR", value_parser = delimiter, env = "KVS_FLEET_DELIMITER")]
+    pub delimiter: Option<u8>,
+    /// Make rows invalid whose device ID does not match this regular expression as a whole
+    #[arg(long, value_name = "REGEX", env = "KVS_FLEET_ID_PATTERN")]
+    pub id_pattern: Option<String>,
+    /// Refuse a manifest that does not list exactly N devices
+    #[arg(long, value_name = "N", env = "KVS_FLEET_EXPECT")]
+    pub expect: Option<u64>,
+    /// Attempt only the first N devices that are to do
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), env = "KVS_FLEET_LIMIT")]
+    pub limit: Option<u64>,
+    /// Refuse to start when any row is invalid (not with '-')
+    #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_STRICT")]
+    pub strict: bool,
+}
+
+/// Where results go.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Results")]
+pub struct ResultsArgs {
+    /// The results file [default: beside the manifest, NAME.results.csv, with --emulator
+    /// NAME.emulator.results.csv]
+    #[arg(
+        short = 'o',
+        long = "results",
+        value_name = "FILE",
+        env = "KVS_FLEET_RESULTS"
+    )]
+    pub file: Option<PathBuf>,
+    /// Make channels again for devices whose row says 'deleted'
+    #[arg(
+        long,
+        value_parser = FalseyValueParser::new(),
+        action = ArgAction::SetTrue,
+        env = "KVS_FLEET_RECREATE_DELETED"
+    )]
+    pub recreate_deleted: bool,
+    /// Go on although templates, tags or TTL differ from the last run's
+    #[arg(
+        long,
+        value_parser = FalseyValueParser::new(),
+        action = ArgAction::SetTrue,
+        env = "KVS_FLEET_ALLOW_CHANGED"
+    )]
+    pub allow_changed: bool,
+    /// Write the summary as JSON to this file, at every exit
+    #[arg(long, value_name = "FILE", env = "KVS_FLEET_SUMMARY_JSON")]
+    pub summary_json: Option<PathBuf>,
+    /// Print a JSON object for each device on standard output, as soon as its row is on disk
+    #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_JSON")]
+    pub json: bool,
+}
+
+/// Which service, and as whom.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Service")]
+pub struct ServiceArgs {
+    /// Where it is, and as whom.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    /// Use an emulator in this process in place of AWS: no account, no credentials, no channels kept
+    #[arg(
+        long,
+        value_parser = FalseyValueParser::new(),
+        action = ArgAction::SetTrue,
+        env = "KVS_FLEET_EMULATOR"
+    )]
+    pub emulator: bool,
+    /// Do not list the existing channels first
+    #[arg(
+        long,
+        value_parser = FalseyValueParser::new(),
+        action = ArgAction::SetTrue,
+        env = "KVS_FLEET_NO_RECONCILE"
+    )]
+    pub no_reconcile: bool,
+    /// What to do with a device whose channel exists already
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        default_value_t,
+        env = "KVS_FLEET_ON_EXISTS"
+    )]
+    pub on_exists: OnExists,
+    /// The account's channel limit in a Region, for the warning before the first create
+    /// [default: 10000 in us-east-1 and us-west-2, else 5000]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..),
+        env = "KVS_FLEET_CHANNEL_QUOTA"
+    )]
+    pub channel_quota: Option<u64>,
+}
+
+/// How fast, and when to give up.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Pace and retries")]
+pub struct PaceArgs {
+    /// The most creates a second in each Region, 0.1 to 1000000, or 'auto' to find what the service grants
+    #[arg(long, value_name = "TPS", default_value = "50", value_parser = rate, env = "KVS_FLEET_RATE")]
+    pub rate: Rate,
+    /// The most requests in flight, 1 to 10000
+    #[arg(long, value_name = "N", default_value = "64", value_parser = workers, env = "KVS_FLEET_WORKERS")]
+    pub workers: usize,
+    /// The most attempts for a device, 1 to 1000; throttled ones do not count
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 8,
+        value_parser = clap::value_parser!(u32).range(1..=1000),
+        env = "KVS_FLEET_MAX_ATTEMPTS"
+    )]
+    pub max_attempts: u32,
+    /// The longest that an attempt may take
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, env = "KVS_FLEET_TIMEOUT")]
+    pub timeout: Duration,
+    /// Stop when a Region has throttled every create for this long
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "5m",
+        value_parser = duration,
+        env = "KVS_FLEET_MAX_THROTTLED"
+    )]
+    pub max_throttled: Duration,
+    /// Stop when a service that was reached before has given no answer at all for this long
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "15m",
+        value_parser = duration,
+        env = "KVS_FLEET_MAX_OFFLINE"
+    )]
+    pub max_offline: Duration,
+    /// Stop when more devices than this have failed: a number, or a percentage of those finished (from 100 on)
+    #[arg(long, value_name = "N|P%", value_parser = failure_limit, env = "KVS_FLEET_MAX_FAILURES")]
+    pub max_failures: Option<FailureLimit>,
+}
+
+impl ValueEnum for OnExists {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Adopt, Self::Fail]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Adopt => PossibleValue::new("adopt")
+                .help("Take it as the device's channel, and say where its type or TTL differs"),
+            Self::Fail => PossibleValue::new("fail").help("Record the device as failed"),
+        })
+    }
+}

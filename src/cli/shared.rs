@@ -1,0 +1,89 @@
+//! Arguments that several commands share.
+#![expect(
+    clippy::doc_markdown,
+    reason = "these comments are the help's text, where backticks would show"
+)]
+
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Args, ValueEnum};
+
+use super::values::{account, region};
+use crate::device::{AccountId, Region};
+
+/// Which service, and as whom.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Service")]
+pub struct ConnectionArgs {
+    /// The Region for rows that name none [default: AWS_REGION, else the profile's]
+    #[arg(long, value_name = "REGION", value_parser = region, env = "KVS_FLEET_REGION")]
+    pub region: Option<Region>,
+    /// The profile in the AWS configuration files [default: AWS_PROFILE, else 'default']
+    #[arg(long, value_name = "NAME", env = "KVS_FLEET_PROFILE")]
+    pub profile: Option<String>,
+    /// Another endpoint than AWS's own; http:// only for loopback
+    #[arg(long, value_name = "URL", env = "KVS_FLEET_ENDPOINT_URL")]
+    pub endpoint_url: Option<String>,
+    /// Refuse to work in any other account than this
+    #[arg(long, value_name = "ID", value_parser = account, env = "KVS_FLEET_ACCOUNT")]
+    pub account: Option<AccountId>,
+}
+
+/// What is shown, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// How progress is shown on standard error
+    #[arg(
+        long,
+        value_name = "HOW",
+        value_enum,
+        default_value_t,
+        env = "KVS_FLEET_PROGRESS"
+    )]
+    pub progress: ProgressMode,
+    /// Show errors only
+    #[arg(
+        short,
+        long,
+        value_parser = FalseyValueParser::new(),
+        action = ArgAction::SetTrue,
+        env = "KVS_FLEET_QUIET"
+    )]
+    pub quiet: bool,
+    /// Show each retry as well; twice: each device
+    #[arg(short, long, action = ArgAction::Count, env = "KVS_FLEET_VERBOSE")]
+    pub verbose: u8,
+    /// How messages on standard error are written
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        env = "KVS_FLEET_LOG_FORMAT"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ProgressMode {
+    /// A bar on a terminal, else plain lines
+    #[default]
+    Auto,
+    /// A progress bar
+    Bar,
+    /// A line every few seconds
+    Plain,
+    /// Nothing
+    None,
+}
+
+/// How messages are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}

@@ -1,0 +1,130 @@
+//! What the text of a flag must look like, and what it means.
+
+use std::time::Duration;
+
+use crate::device::{AccountId, MessageTtl, Region};
+use crate::engine::FailureLimit;
+use crate::pace::controller::RateRange;
+
+/// The ceiling for creates, in requests a second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rate {
+    /// No ceiling: find what the service grants.
+    Auto,
+    /// Never faster than this.
+    AtMost(f64),
+}
+
+impl Rate {
+    /// The ceiling, where there is one.
+    #[must_use]
+    pub fn ceiling(self) -> Option<f64> {
+        match self {
+            Self::Auto => None,
+            Self::AtMost(rate) => Some(rate),
+        }
+    }
+
+    /// Where the pace begins and how far it may go.
+    #[must_use]
+    pub fn range(self) -> RateRange {
+        match self {
+            Self::Auto => RateRange::unknown(),
+            Self::AtMost(rate) => RateRange::upto(rate),
+        }
+    }
+}
+
+pub(crate) fn rate(text: &str) -> Result<Rate, String> {
+    if text.eq_ignore_ascii_case("auto") {
+        return Ok(Rate::Auto);
+    }
+    match text.parse::<f64>() {
+        Ok(rate) if (0.1..=1_000_000.0).contains(&rate) => Ok(Rate::AtMost(rate)),
+        _ => Err("expected 'auto' or a number of creates a second from 0.1 to 1000000".to_owned()),
+    }
+}
+
+pub(crate) fn workers(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(workers @ 1..=10_000) => Ok(workers),
+        _ => Err("expected a whole number from 1 to 10000".to_owned()),
+    }
+}
+
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if !duration.is_zero() && duration <= Duration::from_hours(24 * 365) => {
+            Ok(duration)
+        }
+        Ok(_) => Err("expected more than nothing and at most a year".to_owned()),
+        Err(error) => Err(format!(
+            "expected a duration such as 500ms, 10s or 5m ({error})"
+        )),
+    }
+}
+
+pub(crate) fn failure_limit(text: &str) -> Result<FailureLimit, String> {
+    let expected = || "expected a whole number of devices, or a percentage such as 5%".to_owned();
+    if let Some(percent) = text.strip_suffix('%') {
+        return match percent.trim().parse::<f64>() {
+            Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(FailureLimit::Percent(percent)),
+            _ => Err(expected()),
+        };
+    }
+    text.parse()
+        .map(FailureLimit::Count)
+        .map_err(|_| expected())
+}
+
+pub(crate) fn delimiter(text: &str) -> Result<u8, String> {
+    match text {
+        "," => Ok(b','),
+        ";" => Ok(b';'),
+        "tab" | "\t" | "\\t" => Ok(b'\t'),
+        _ => Err("expected ',', ';' or 'tab'".to_owned()),
+    }
+}
+
+pub(crate) fn tag(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+        None => Err("expected KEY=TEMPLATE, such as Line={line}".to_owned()),
+    }
+}
+
+pub(crate) fn message_ttl(text: &str) -> Result<MessageTtl, String> {
+    MessageTtl::parse(text).map_err(|invalid| invalid.to_string())
+}
+
+pub(crate) fn region(text: &str) -> Result<Region, String> {
+    Region::parse(text).map_err(|invalid| invalid.to_string())
+}
+
+pub(crate) fn account(text: &str) -> Result<AccountId, String> {
+    AccountId::parse(text).map_err(|invalid| invalid.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_outside_the_range_are_refused_with_it() {
+        for text in ["0", "-1", "nan", "inf", "1e9", "", "fast"] {
+            assert!(rate(text).unwrap_err().contains("0.1 to 1000000"), "{text}");
+        }
+        assert_eq!(rate("AUTO"), Ok(Rate::Auto));
+        assert_eq!(rate("0.1"), Ok(Rate::AtMost(0.1)));
+        assert_eq!(rate("1e6"), Ok(Rate::AtMost(1e6)));
+    }
+
+    #[test]
+    fn failure_limits() {
+        assert_eq!(failure_limit("0"), Ok(FailureLimit::Count(0)));
+        assert_eq!(failure_limit("2.5%"), Ok(FailureLimit::Percent(2.5)));
+        for text in ["-1", "101%", "%", "x", "1.5"] {
+            assert!(failure_limit(text).is_err(), "{text}");
+        }
+    }
+}
