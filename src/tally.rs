@@ -52,6 +52,8 @@ pub struct Counts {
     pub describes: Requests,
     /// `ListSignalingChannels`.
     pub lists: Requests,
+    /// All others.
+    pub others: Requests,
 }
 
 impl Counts {
@@ -215,6 +217,7 @@ impl Inner {
             Operation::Create => &mut self.counts.creates,
             Operation::Describe => &mut self.counts.describes,
             Operation::List => &mut self.counts.lists,
+            _ => &mut self.counts.others,
         }
     }
 

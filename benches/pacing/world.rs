@@ -4,11 +4,11 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, UNIX_EPOCH};
 
-use kvs_fleet::device::{AccountId, ChannelArn, ChannelName, Device, Region};
+use kvs_fleet::device::{AccountId, ChannelArn, ChannelName, Device, MessageTtl, Region, Tag};
 use kvs_fleet::emulator::shapes::{CreateChannel, Request, Response};
 use kvs_fleet::emulator::state::{Caller, State};
 use kvs_fleet::service::{
-    Answer, Channel, ChannelPage, Failure, FailureKind, Identity, ListRequest, Service,
+    Answer, Channel, ChannelPage, Failure, FailureKind, Identity, ListRequest, Service, TagPage,
 };
 use tokio::time::Instant;
 
@@ -163,6 +163,26 @@ impl Service for Host {
 
     async fn list(&self, _: &ListRequest) -> Answer<ChannelPage> {
         unreachable!("nothing is reconciled")
+    }
+
+    async fn delete(&self, _: &ChannelArn) -> Answer<()> {
+        unreachable!("nothing is deleted")
+    }
+
+    async fn update(&self, _: &Channel, _: MessageTtl) -> Answer<()> {
+        unreachable!("nothing is changed")
+    }
+
+    async fn list_tags(&self, _: &ChannelArn, _: Option<&str>) -> Answer<TagPage> {
+        unreachable!("no tags are looked at")
+    }
+
+    async fn tag(&self, _: &ChannelArn, _: &[Tag]) -> Answer<()> {
+        unreachable!("nothing is changed")
+    }
+
+    async fn untag(&self, _: &ChannelArn, _: &[&str]) -> Answer<()> {
+        unreachable!("nothing is changed")
     }
 
     fn credentials_generation(&self) -> u64 {

@@ -1,19 +1,17 @@
 //! The channels that exist before a run creates any: listed once, believed for a minute.
 
 use std::collections::HashMap;
-use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::flight::pace;
+use super::insist::Unanswered;
 use super::job::Job;
-use super::lane::{Drought, Lane};
-use super::outage::{LONGEST_PROBE_WAIT, Silence};
+use super::lane::Lane;
 use super::{Ledger, Work};
 use crate::event::Event;
 use crate::service::{
-    Channel, ChannelPage, ChannelStatus, Failure, FailureKind, ListRequest, Service,
+    Channel, ChannelPage, ChannelStatus, Failure, ListRequest, Operation, Service,
 };
 
 /// A listing older than this is confirmed by Describe before it is believed.
@@ -48,14 +46,6 @@ impl Census {
     }
 }
 
-/// Why there is no next page.
-enum NoPage {
-    /// The run stops.
-    Stopped,
-    /// The lane goes on without a census.
-    Without(String),
-}
-
 impl<S: Service, L: Ledger> Lane<S, L> {
     /// Lists the Region's channels and keeps those that are wanted. None when the run stops, or when listing is not
     /// possible (which is told as a warning).
@@ -68,16 +58,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         loop {
             let page = match self.page(&request).await {
                 Ok(page) => page,
-                Err(NoPage::Stopped) => return None,
-                Err(NoPage::Without(why)) => {
-                    let text = format!(
-                        "the channels in {} cannot be listed ({why}); going on without, so devices whose channel \
-                         exists cost a create each",
-                        self.region
-                    );
-                    self.shared.tell(&Event::Warning { text: &text });
-                    return None;
-                }
+                Err(unanswered) => return self.without_census(&unanswered),
             };
             if let Some(channel) = page.channels.first()
                 && !self.shared.check_account(channel.arn.parts().account)
@@ -89,85 +70,30 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 region: &self.region,
                 channels: census.total,
             });
-            match page.next_token {
-                Some(token) => request.next_token = Some(token),
-                None => return Some(census),
+            match request.follow(page.next_token) {
+                Ok(true) => {}
+                Ok(false) => return Some(census),
+                Err(failure) => return self.without_census(&Unanswered::Refused(failure)),
             }
         }
+    }
+
+    fn without_census(&self, why: &Unanswered) -> Option<Census> {
+        if let Unanswered::Refused(Failure { code, message, .. }) = why {
+            let text = format!(
+                "the channels in {} cannot be listed ({code}: {message}); going on without, so devices whose channel \
+                 exists cost a create each",
+                self.region
+            );
+            self.shared.tell(&Event::Warning { text: &text });
+        }
+        None
     }
 
     /// One page, however many attempts it takes.
-    async fn page(&self, request: &ListRequest) -> Result<ChannelPage, NoPage> {
-        let mut asked = Drought::new();
-        let mut errors = 0_u32;
-        let mut silence = Silence::new();
-        loop {
-            let generation = self.service.credentials_generation();
-            let permit = tokio::select! {
-                biased;
-                permit = self.lists.acquire() => permit,
-                () = self.shared.stop.given() => return Err(NoPage::Stopped),
-            };
-            let answer = self
-                .ask(
-                    crate::service::Operation::List,
-                    pin!(self.service.list(request)),
-                )
-                .await;
-            pace(&self.lists, permit, &answer);
-            let failure = match answer.result {
-                Ok(page) => {
-                    self.heard(&mut silence);
-                    return Ok(page);
-                }
-                Err(failure) => failure,
-            };
-            asked.requests += u64::from(failure.kind == FailureKind::Throttled);
-            if failure.is_answered() {
-                self.heard(&mut silence);
-            } else if self.unheard(&mut silence, &failure) {
-                return Err(NoPage::Stopped);
-            }
-            let wait = match failure.kind {
-                _ if !failure.is_answered() => {
-                    self.wait_after(silence.questions()).min(LONGEST_PROBE_WAIT)
-                }
-                FailureKind::Throttled => Duration::ZERO,
-                FailureKind::Credentials => {
-                    self.reload_credentials(generation, &failure, None).await;
-                    Duration::ZERO
-                }
-                FailureKind::ServerError => {
-                    errors += 1;
-                    self.wait_after(errors)
-                }
-                _ => return Err(NoPage::Without(in_words(&failure))),
-            };
-            if self.shared.stop.is_given() || self.is_hopeless(asked, &failure, errors)? {
-                return Err(NoPage::Stopped);
-            }
-            tokio::select! {
-                biased;
-                () = self.shared.stop.given() => return Err(NoPage::Stopped),
-                () = tokio::time::sleep(wait) => {}
-            }
-        }
-    }
-
-    /// Whether to stop asking for a page: the run is stopped, or the lane goes on without.
-    fn is_hopeless(&self, asked: Drought, failure: &Failure, errors: u32) -> Result<bool, NoPage> {
-        match failure.kind {
-            FailureKind::Throttled
-                if asked.since.elapsed() >= self.shared.settings.max_throttled =>
-            {
-                self.dried_up(asked, &self.lists);
-                Ok(true)
-            }
-            FailureKind::ServerError if errors >= self.shared.settings.max_attempts => {
-                Err(NoPage::Without(in_words(failure)))
-            }
-            _ => Ok(false),
-        }
+    pub(super) async fn page(&self, request: &ListRequest) -> Result<ChannelPage, Unanswered> {
+        self.insist(Operation::List, || self.service.list(request))
+            .await
     }
 
     /// Adopts all devices whose channel was listed, as far as the work is known in advance: no create is spent.
@@ -193,8 +119,4 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             self.shared.record_all(rows.collect()).await;
         }
     }
-}
-
-fn in_words(failure: &Failure) -> String {
-    format!("{}: {}", failure.code, failure.message)
 }

@@ -51,14 +51,14 @@ impl<S: Service, L: Ledger> Lane<S, L> {
     /// is for requests of the kind that was refused.
     async fn are_accepted(&self, name: &ChannelName) -> bool {
         let worker = self.shared.workers.acquire().await;
-        let Ok(permit) = self.leave(&self.describes).await else {
+        let Ok(permit) = self.leave(self.limiter(Operation::Describe)).await else {
             return false;
         };
         let answer = self
             .exchange(Operation::Describe, pin!(self.service.describe(name)))
             .await;
         drop(worker);
-        pace(&self.describes, permit, &answer);
+        pace(self.limiter(Operation::Describe), permit, &answer);
         match answer.result {
             Err(failure) if failure.kind == FailureKind::Credentials => {
                 self.shared.stop.give(Stop::Credentials { failure });

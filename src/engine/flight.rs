@@ -35,7 +35,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         let answer = self
             .ask(Operation::Create, pin!(self.service.create(&job.device)))
             .await;
-        pace(&self.creates, admission.permit, &answer);
+        pace(self.limiter(Operation::Create), admission.permit, &answer);
         if let Err(failure) = &answer.result
             && failure.kind == FailureKind::AccountFull
         {

@@ -39,9 +39,8 @@ pub(super) struct Lane<S, L> {
     pub(super) region: Region,
     pub(super) service: S,
     pub(super) shared: Arc<Shared<L>>,
-    pub(super) creates: Arc<Limiter>,
-    pub(super) describes: Limiter,
-    pub(super) lists: Limiter,
+    /// One for each operation, in their order.
+    limiters: [Arc<Limiter>; Operation::ALL.len()],
     pub(super) link: Link,
     pub(super) schedule: Schedule,
     pub(super) service_clock: Mutex<ServiceClock>,
@@ -54,11 +53,15 @@ pub(super) struct Lane<S, L> {
 impl<S: Service, L: Ledger> Lane<S, L> {
     pub(super) fn new(region: Region, service: S, shared: Arc<Shared<L>>, number: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(shared.settings.seed.wrapping_add(number));
-        let mut limiter = |range: RateRange| Limiter::new(Controller::new(range, random.u64(..)));
+        let limiters = Operation::ALL.map(|operation| {
+            let range = match operation {
+                Operation::Create => shared.settings.rate,
+                _ => RateRange::upto(operation.quota()),
+            };
+            Arc::new(Limiter::new(Controller::new(range, random.u64(..))))
+        });
         Self {
-            creates: Arc::new(limiter(shared.settings.rate)),
-            describes: limiter(RateRange::upto(Operation::Describe.quota())),
-            lists: limiter(RateRange::upto(Operation::List.quota())),
+            limiters,
             region,
             service,
             shared,
@@ -69,6 +72,11 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             drought: Mutex::new(None),
             full: AtomicBool::new(false),
         }
+    }
+
+    /// What this operation's requests must pass.
+    pub(super) fn limiter(&self, operation: Operation) -> &Arc<Limiter> {
+        &self.limiters[operation as usize]
     }
 
     /// A wait before the next try, after so many failed ones.
@@ -91,7 +99,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             *now
         };
         if drought.since.elapsed() >= self.shared.settings.max_throttled {
-            self.dried_up(drought, &self.creates);
+            self.dried_up(drought, self.limiter(Operation::Create));
         }
     }
 
@@ -128,10 +136,10 @@ impl<S: Service, L: Ledger> Lane<S, L> {
 
     /// Waits for a worker of the lane's share and for leave to send a request.
     async fn admit(&self, phase: Phase, share: &Arc<Semaphore>) -> Option<Admission> {
-        let limiter = match phase {
-            Phase::Create => &*self.creates,
-            Phase::Settle => &self.describes,
-        };
+        let limiter = self.limiter(match phase {
+            Phase::Create => Operation::Create,
+            Phase::Settle => Operation::Describe,
+        });
         loop {
             self.link.usable().await;
             self.shared.credentials_settled().await;
@@ -273,7 +281,7 @@ pub(super) async fn run<S: Service, L: Ledger, W: Work>(
     lane.adopt_listed(&mut work, &census).await;
     lane.shared.tell(&Event::LaneStarted {
         region: &lane.region,
-        limiter: Arc::clone(&lane.creates),
+        limiter: Arc::clone(lane.limiter(Operation::Create)),
     });
     let mut loop_ = Loop {
         lane: Arc::clone(&lane),

@@ -12,10 +12,12 @@
 //!
 //! The engine does not know the manifest, the command line or the terminal.
 
+mod caller;
 mod census;
 mod credentials;
 mod crew;
 mod flight;
+mod insist;
 mod job;
 mod lane;
 mod link;
@@ -31,7 +33,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+pub use caller::{Caller, RegionCaller};
 pub use census::Census;
+pub use insist::Unanswered;
 pub use link::FIRST_CONTACT;
 pub use shared::FailureLimit;
 pub use stop::{Stop, StopSignal};

@@ -71,14 +71,14 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         let mut silence = Silence::new();
         loop {
             let worker = self.shared.workers.acquire().await;
-            let Ok(permit) = self.leave(&self.describes).await else {
+            let Ok(permit) = self.leave(self.limiter(Operation::Describe)).await else {
                 break;
             };
             let answer = self
                 .ask(Operation::Describe, pin!(self.service.describe(name)))
                 .await;
             drop(worker);
-            pace(&self.describes, permit, &answer);
+            pace(self.limiter(Operation::Describe), permit, &answer);
             let failure = match answer.result {
                 Err(failure) if !failure.is_answered() => failure,
                 _ => return self.heard(&mut silence),

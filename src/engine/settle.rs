@@ -102,7 +102,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
 
     async fn last_question(&self, job: &Job) -> Result<Option<Channel>, Failure> {
         let _worker = self.shared.workers.acquire().await;
-        let permit = self.leave(&self.describes).await?;
+        let permit = self.leave(self.limiter(Operation::Describe)).await?;
         self.truth(&job.device.channel_name, permit).await
     }
 
@@ -175,7 +175,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         let answer = self
             .ask(Operation::Describe, pin!(self.service.describe(name)))
             .await;
-        pace(&self.describes, permit, &answer);
+        pace(self.limiter(Operation::Describe), permit, &answer);
         self.judge(&answer);
         match answer.result {
             Ok(channel) => self.checked(channel).map(Some),
@@ -192,11 +192,11 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             max_results: 1_000,
         };
         loop {
-            let permit = self.leave(&self.lists).await?;
+            let permit = self.leave(self.limiter(Operation::List)).await?;
             let answer = self
                 .ask(Operation::List, pin!(self.service.list(&request)))
                 .await;
-            pace(&self.lists, permit, &answer);
+            pace(self.limiter(Operation::List), permit, &answer);
             self.judge(&answer);
             let page = answer.result?;
             if let Some(channel) = page
@@ -206,9 +206,8 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             {
                 return self.checked(channel).map(Some);
             }
-            match page.next_token {
-                Some(token) => request.next_token = Some(token),
-                None => return Ok(None),
+            if !request.follow(page.next_token)? {
+                return Ok(None);
             }
         }
     }

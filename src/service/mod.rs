@@ -10,7 +10,7 @@ pub mod classify;
 use std::future::Future;
 use std::time::SystemTime;
 
-use crate::device::{AccountId, ChannelArn, ChannelName, Device, MessageTtl};
+use crate::device::{AccountId, ChannelArn, ChannelName, Device, MessageTtl, Tag};
 
 /// The operations of the service, each with a quota and so a limiter of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,15 +21,44 @@ pub enum Operation {
     Describe,
     /// `ListSignalingChannels`
     List,
+    /// `DeleteSignalingChannel`
+    Delete,
+    /// `UpdateSignalingChannel`
+    Update,
+    /// `ListTagsForResource`
+    ListTags,
+    /// `TagResource`
+    Tag,
+    /// `UntagResource`
+    Untag,
+    /// `GetSignalingChannelEndpoint`
+    Endpoint,
+    /// `GetIceServerConfig`, at the channel's own endpoint
+    Ice,
 }
 
 impl Operation {
-    /// The quota for each account and Region, in requests a second (WebRTC developer guide, "quotas").
+    /// Every operation.
+    pub const ALL: [Self; 10] = [
+        Self::Create,
+        Self::Describe,
+        Self::List,
+        Self::Delete,
+        Self::Update,
+        Self::ListTags,
+        Self::Tag,
+        Self::Untag,
+        Self::Endpoint,
+        Self::Ice,
+    ];
+
+    /// The quota for each account and Region, in requests a second (WebRTC developer guide, "quotas"). For
+    /// `GetIceServerConfig` only a quota for each channel is known; it is asked as seldom as the slowest.
     #[must_use]
     pub fn quota(self) -> f64 {
         match self {
-            Self::Create | Self::List => 50.0,
-            Self::Describe => 300.0,
+            Self::Describe | Self::Endpoint => 300.0,
+            _ => 50.0,
         }
     }
 }
@@ -144,6 +173,8 @@ pub struct Channel {
     pub message_ttl: Option<MessageTtl>,
     /// When it was made, in milliseconds since the Unix epoch: from the ARN.
     pub creation_millis: u64,
+    /// What an update must name, so that it meets the channel as it was seen.
+    pub version: Box<str>,
 }
 
 /// One page of a listing.
@@ -166,6 +197,31 @@ pub struct ListRequest {
     pub max_results: u16,
 }
 
+impl ListRequest {
+    /// Goes on to the next page; says whether there is one. A page that leads to itself would never end.
+    pub fn follow(&mut self, next_token: Option<Box<str>>) -> Result<bool, Failure> {
+        if next_token.is_some() && next_token == self.next_token {
+            return Err(Failure {
+                kind: FailureKind::ServerError,
+                code: classify::UNREADABLE_ANSWER.into(),
+                message: "a page of the listing names itself as the next one".into(),
+                foreign: false,
+            });
+        }
+        self.next_token = next_token;
+        Ok(self.next_token.is_some())
+    }
+}
+
+/// One page of a channel's tags.
+#[derive(Debug, Clone, Default)]
+pub struct TagPage {
+    /// Keys and values, as the service has them.
+    pub tags: Vec<(Box<str>, Box<str>)>,
+    /// Where the next page starts; none after the last.
+    pub next_token: Option<Box<str>>,
+}
+
 /// Who the credentials say we are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -186,6 +242,29 @@ pub trait Service: Send + Sync + 'static {
     /// `ListSignalingChannels`, one page.
     fn list(&self, request: &ListRequest) -> impl Future<Output = Answer<ChannelPage>> + Send;
 
+    /// `DeleteSignalingChannel` of exactly this channel, whatever its version.
+    fn delete(&self, arn: &ChannelArn) -> impl Future<Output = Answer<()>> + Send;
+
+    /// `UpdateSignalingChannel`: another message TTL, if the channel still has the version that was seen.
+    fn update(
+        &self,
+        channel: &Channel,
+        message_ttl: MessageTtl,
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    /// `ListTagsForResource`, one page.
+    fn list_tags(
+        &self,
+        arn: &ChannelArn,
+        next_token: Option<&str>,
+    ) -> impl Future<Output = Answer<TagPage>> + Send;
+
+    /// `TagResource`: adds tags, or gives those that are there another value.
+    fn tag(&self, arn: &ChannelArn, tags: &[Tag]) -> impl Future<Output = Answer<()>> + Send;
+
+    /// `UntagResource`: takes away the tags of these keys.
+    fn untag(&self, arn: &ChannelArn, keys: &[&str]) -> impl Future<Output = Answer<()>> + Send;
+
     /// Which credentials later attempts use: grows with every reload. Read it before an attempt, to say with
     /// [`Service::reload_credentials`] which ones failed.
     fn credentials_generation(&self) -> u64;
@@ -200,4 +279,18 @@ pub trait Service: Send + Sync + 'static {
         &self,
         seen: u64,
     ) -> impl Future<Output = Result<Option<Identity>, Failure>> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_names_itself_ends_the_listing() {
+        let mut request = ListRequest::default();
+        assert_eq!(request.follow(Some("a".into())), Ok(true));
+        assert_eq!(request.follow(Some("b".into())), Ok(true));
+        assert!(request.follow(Some("b".into())).is_err());
+        assert_eq!(request.follow(None), Ok(false));
+    }
 }

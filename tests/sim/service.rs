@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::world::{Act, Ask, World, caller};
-use kvs_fleet::device::{ChannelArn, ChannelName, Device, MessageTtl, Region};
+use kvs_fleet::device::{ChannelArn, ChannelName, Device, MessageTtl, Region, Tag};
 use kvs_fleet::emulator::faults::FaultKind;
 use kvs_fleet::emulator::operation::Operation as Operations;
 use kvs_fleet::emulator::shapes::{
-    ChannelInfo, CreateChannel, DescribeChannel, ListChannels, NameCondition, Request, Response,
-    SingleMaster,
+    self, ChannelInfo, CreateChannel, DeleteChannel, DescribeChannel, ListChannels, ListTags,
+    NameCondition, Request, Response, SingleMaster, TagResource, UntagResource, UpdateChannel,
 };
 use kvs_fleet::service::classify::{self, Reply};
 use kvs_fleet::service::{
-    Answer, Channel, ChannelPage, Failure, Identity, ListRequest, Operation, Service,
+    Answer, Channel, ChannelPage, Failure, Identity, ListRequest, Operation, Service, TagPage,
 };
 
 /// More requests than any simulation needs: a loop without end.
@@ -192,6 +192,13 @@ fn emulated(operation: Operation) -> Operations {
         Operation::Create => Operations::Create,
         Operation::Describe => Operations::Describe,
         Operation::List => Operations::List,
+        Operation::Delete => Operations::Delete,
+        Operation::Update => Operations::Update,
+        Operation::ListTags => Operations::ListTags,
+        Operation::Tag => Operations::Tag,
+        Operation::Untag => Operations::Untag,
+        Operation::Endpoint => Operations::Endpoint,
+        Operation::Ice => Operations::Ice,
     }
 }
 
@@ -290,6 +297,67 @@ impl Service for Sim {
             .await
     }
 
+    async fn delete(&self, arn: &ChannelArn) -> Answer<()> {
+        let request = Request::Delete(DeleteChannel {
+            channel_arn: Some(arn.as_str().to_owned()),
+            current_version: None,
+        });
+        self.call(Operation::Delete, name_in(arn), request, done)
+            .await
+    }
+
+    async fn update(&self, channel: &Channel, message_ttl: MessageTtl) -> Answer<()> {
+        let request = Request::Update(UpdateChannel {
+            channel_arn: Some(channel.arn.as_str().to_owned()),
+            current_version: Some(channel.version.clone().into()),
+            single_master_configuration: Some(SingleMaster {
+                message_ttl_seconds: Some(i32::from(message_ttl.as_secs())),
+            }),
+        });
+        self.call(Operation::Update, channel.name.as_str(), request, done)
+            .await
+    }
+
+    async fn list_tags(&self, arn: &ChannelArn, next_token: Option<&str>) -> Answer<TagPage> {
+        let request = Request::ListTags(ListTags {
+            resource_arn: Some(arn.as_str().to_owned()),
+            next_token: next_token.map(str::to_owned),
+        });
+        let read = |response| match response {
+            Response::ListTags(tags) => TagPage {
+                tags: tags
+                    .into_iter()
+                    .map(|(key, value)| (key.into(), value.into()))
+                    .collect(),
+                next_token: None,
+            },
+            other => panic!("{other:?}"),
+        };
+        self.call(Operation::ListTags, name_in(arn), request, read)
+            .await
+    }
+
+    async fn tag(&self, arn: &ChannelArn, tags: &[Tag]) -> Answer<()> {
+        let tags = tags.iter().map(|tag| shapes::Tag {
+            key: Some(tag.key().to_owned()),
+            value: Some(tag.value().to_owned()),
+        });
+        let request = Request::Tag(TagResource {
+            resource_arn: Some(arn.as_str().to_owned()),
+            tags: Some(tags.collect()),
+        });
+        self.call(Operation::Tag, name_in(arn), request, done).await
+    }
+
+    async fn untag(&self, arn: &ChannelArn, keys: &[&str]) -> Answer<()> {
+        let request = Request::Untag(UntagResource {
+            resource_arn: Some(arn.as_str().to_owned()),
+            tag_key_list: Some(keys.iter().map(|&key| key.to_owned()).collect()),
+        });
+        self.call(Operation::Untag, name_in(arn), request, done)
+            .await
+    }
+
     fn credentials_generation(&self) -> u64 {
         self.world.core().generation
     }
@@ -303,6 +371,18 @@ impl Service for Sim {
     }
 }
 
+fn name_in(arn: &ChannelArn) -> &str {
+    arn.parts().channel_name
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a reader of answers, as the others"
+)]
+fn done(response: Response) {
+    assert_eq!(response, Response::Done);
+}
+
 fn channel(info: &ChannelInfo) -> Channel {
     Channel {
         name: ChannelName::parse(&info.name).unwrap(),
@@ -311,5 +391,6 @@ fn channel(info: &ChannelInfo) -> Channel {
         channel_type: "SINGLE_MASTER".into(),
         message_ttl: MessageTtl::from_secs(i64::from(info.message_ttl)).ok(),
         creation_millis: info.creation_millis,
+        version: info.version.as_str().into(),
     }
 }

@@ -13,13 +13,17 @@ pub(super) fn tags(device: &Device) -> Result<Option<Vec<Tag>>, BuildError> {
     if device.tags.is_empty() {
         return Ok(None);
     }
-    let tag = |tag: &crate::device::Tag| Tag::builder().key(tag.key()).value(tag.value()).build();
     device
         .tags
         .iter()
         .map(tag)
         .collect::<Result<_, _>>()
         .map(Some)
+}
+
+/// A tag as the service takes it.
+pub(super) fn tag(tag: &crate::device::Tag) -> Result<Tag, BuildError> {
+    Tag::builder().key(tag.key()).value(tag.value()).build()
 }
 
 /// The message TTL, where one is asked for.
@@ -108,5 +112,6 @@ fn channel(info: &ChannelInfo, name: ChannelName, region: &Region) -> Result<Cha
             .map_or("SINGLE_MASTER", |kind| kind.as_str())
             .into(),
         message_ttl: ttl.and_then(|seconds| MessageTtl::from_secs(seconds.into()).ok()),
+        version: info.version().unwrap_or_default().into(),
     })
 }

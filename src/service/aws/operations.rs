@@ -11,9 +11,10 @@ use aws_sdk_kinesisvideo::types::ChannelType;
 
 use super::attempt::{Seen, watched};
 use super::{Connection, convert};
-use crate::device::{ChannelArn, ChannelName, Device, Region};
+use crate::device::{ChannelArn, ChannelName, Device, MessageTtl, Region, Tag};
 use crate::service::{
-    Answer, Channel, ChannelPage, Failure, FailureKind, Identity, ListRequest, Service, classify,
+    Answer, Channel, ChannelPage, Failure, FailureKind, Identity, ListRequest, Service, TagPage,
+    classify,
 };
 
 /// The control plane in one Region, through a [`Connection`]. Cheap to clone; clones share everything.
@@ -116,6 +117,98 @@ impl Service for AwsService {
                     channels: self.understood(output.channel_info_list()),
                 })
             },
+        )
+        .await
+    }
+
+    async fn delete(&self, arn: &ChannelArn) -> Answer<()> {
+        self.attempt(
+            |client| {
+                client
+                    .delete_signaling_channel()
+                    .channel_arn(arn.as_str())
+                    .send()
+            },
+            |_, _| Ok(()),
+        )
+        .await
+    }
+
+    async fn update(&self, channel: &Channel, message_ttl: MessageTtl) -> Answer<()> {
+        self.attempt(
+            |client| {
+                client
+                    .update_signaling_channel()
+                    .channel_arn(channel.arn.as_str())
+                    .current_version(&*channel.version)
+                    .set_single_master_configuration(convert::configuration(Some(message_ttl)))
+                    .send()
+            },
+            |_, _| Ok(()),
+        )
+        .await
+    }
+
+    async fn list_tags(&self, arn: &ChannelArn, next_token: Option<&str>) -> Answer<TagPage> {
+        self.attempt(
+            |client| {
+                client
+                    .list_tags_for_resource()
+                    .resource_arn(arn.as_str())
+                    .set_next_token(next_token.map(str::to_owned))
+                    .send()
+            },
+            |output, seen| {
+                let token = output.next_token().filter(|token| !token.is_empty());
+                let next_token = token.map(Into::into);
+                let Some(tags) = output.tags else {
+                    // `{}` is also what others say who know nothing of tags.
+                    return match seen.request_id {
+                        Some(_) => Ok(TagPage::default()),
+                        None => Err("the answer to a listing of tags holds no tags".to_owned()),
+                    };
+                };
+                let tags = tags
+                    .into_iter()
+                    .map(|(key, value)| (key.into(), value.into()));
+                Ok(TagPage {
+                    tags: tags.collect(),
+                    next_token,
+                })
+            },
+        )
+        .await
+    }
+
+    async fn tag(&self, arn: &ChannelArn, tags: &[Tag]) -> Answer<()> {
+        let tags = match tags.iter().map(convert::tag).collect() {
+            Ok(tags) => tags,
+            Err(error) => return never_sent(&error),
+        };
+        self.attempt(
+            |client| {
+                client
+                    .tag_resource()
+                    .resource_arn(arn.as_str())
+                    .set_tags(Some(tags))
+                    .send()
+            },
+            |_, _| Ok(()),
+        )
+        .await
+    }
+
+    async fn untag(&self, arn: &ChannelArn, keys: &[&str]) -> Answer<()> {
+        let keys = keys.iter().map(|&key| key.to_owned()).collect();
+        self.attempt(
+            |client| {
+                client
+                    .untag_resource()
+                    .resource_arn(arn.as_str())
+                    .set_tag_key_list(Some(keys))
+                    .send()
+            },
+            |_, _| Ok(()),
         )
         .await
     }

@@ -1,0 +1,138 @@
+//! Requests outside of a provisioning run, in one Region or in several at once: paced, tried again, and stopped by the
+//! same rules as those for devices. Whoever asks decides how many questions are under way at once.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use super::insist::Unanswered;
+use super::lane::Lane;
+use super::shared::Shared;
+use super::stop::Stop;
+use super::{Ledger, Parts};
+use crate::device::{AccountId, Region};
+use crate::results::record::Row;
+use crate::roster::DeviceIndex;
+use crate::service::{Answer, Channel, FailureKind, ListRequest, Operation, Service};
+
+/// Channels a page: the most that the service allows.
+const PAGE: u16 = 10_000;
+
+/// Questions that end in no row.
+impl Ledger for () {
+    async fn record(&self, _: DeviceIndex, row: Row) -> Result<Row, String> {
+        Ok(row)
+    }
+
+    async fn record_all(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<Vec<Row>, String> {
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
+    }
+}
+
+/// Who asks: what its Regions share.
+#[derive(Debug)]
+pub struct Caller {
+    shared: Arc<Shared<()>>,
+    regions: u64,
+}
+
+impl Caller {
+    /// Asks as these settings say. Of them it heeds how often and how long to try, the account and the seed.
+    #[must_use]
+    pub fn new(parts: Parts<()>) -> Self {
+        Self {
+            shared: Arc::new(Shared::new(parts)),
+            regions: 0,
+        }
+    }
+
+    /// A Region to ask in.
+    pub fn region<S: Service>(&mut self, region: Region, service: S) -> RegionCaller<S> {
+        let number = self.regions;
+        self.regions += 1;
+        RegionCaller {
+            lane: Arc::new(Lane::new(region, service, Arc::clone(&self.shared), number)),
+        }
+    }
+
+    /// The account that answers have come from so far, or the one that is expected.
+    pub fn account(&self) -> Option<AccountId> {
+        self.shared.account()
+    }
+
+    /// Why it was stopped, if it was.
+    pub fn end(&self) -> Option<Stop> {
+        self.shared.end()
+    }
+}
+
+/// One Region to ask in. Cheap to clone; clones share everything.
+#[derive(Debug)]
+pub struct RegionCaller<S> {
+    lane: Arc<Lane<S, ()>>,
+}
+
+impl<S> Clone for RegionCaller<S> {
+    fn clone(&self) -> Self {
+        Self {
+            lane: Arc::clone(&self.lane),
+        }
+    }
+}
+
+impl<S: Service> RegionCaller<S> {
+    /// The Region.
+    pub fn region(&self) -> &Region {
+        &self.lane.region
+    }
+
+    /// The control plane there: what `ask` sends is asked of it.
+    pub fn service(&self) -> &S {
+        &self.lane.service
+    }
+
+    /// Asks until the service has answered or refused, however many attempts that takes. The request must be one that
+    /// may be carried out twice. Twenty refusals in a row by an authorization code stop everything.
+    pub async fn ask<T, F>(
+        &self,
+        operation: Operation,
+        send: impl Fn() -> F,
+    ) -> Result<T, Unanswered>
+    where
+        F: Future<Output = Answer<T>>,
+    {
+        let answer = self.lane.insist(operation, send).await;
+        match &answer {
+            Err(Unanswered::Refused(failure)) if failure.kind == FailureKind::Denied => {
+                self.lane.shared.denied(failure);
+            }
+            Ok(_) => self.lane.shared.allowed(),
+            Err(_) => {}
+        }
+        answer
+    }
+
+    /// Lists the Region's channels, page by page. An ARN of another account than the one expected stops everything.
+    pub async fn list(&self, mut each_page: impl FnMut(Vec<Channel>)) -> Result<(), Unanswered> {
+        let mut request = ListRequest {
+            max_results: PAGE,
+            ..ListRequest::default()
+        };
+        loop {
+            let page = self
+                .ask(Operation::List, || self.lane.service.list(&request))
+                .await?;
+            if let Some(channel) = page.channels.first()
+                && !self.lane.shared.check_account(channel.arn.parts().account)
+            {
+                return Err(Unanswered::Stopped);
+            }
+            each_page(page.channels);
+            if !request
+                .follow(page.next_token)
+                .map_err(Unanswered::Refused)?
+            {
+                return Ok(());
+            }
+        }
+    }
+}
