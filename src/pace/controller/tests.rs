@@ -100,6 +100,72 @@ fn climbs_past_the_grant_within_a_period_and_then_ever_faster() {
     assert!((13.0..22.0).contains(&ceiling), "{ceiling}");
 }
 
+/// The highest rate that a climb aims for: from there on each request adds more than the one before.
+fn top_of_the_climb(controller: &Controller) -> f64 {
+    match controller.growth {
+        Growth::Climb { top, .. } => top,
+        Growth::Not | Growth::Ramp => panic!("no climb"),
+    }
+}
+
+#[test]
+fn the_climb_aims_a_little_above_what_is_known() {
+    let aims_at = |controller: &Controller, expected: f64| {
+        let top = top_of_the_climb(controller);
+        assert!((top - expected).abs() < 1e-6, "{top} {expected}");
+    };
+    // A measurement: above the quota. The next throttle, too early to measure: above the quota or the rate before.
+    let mut controller = measured(100, 2.0);
+    aims_at(&controller, 50.0 * ABOVE);
+    controller.on_throttled(at(3.15), at(3.2));
+    aims_at(&controller, 50.0 * ABOVE);
+    // Nothing to go by, and then too little to measure: above the rate that was throttled.
+    let mut controller = Controller::new(RateRange::upto(100.0), 1);
+    controller.on_throttled(at(1.0), at(1.1));
+    aims_at(&controller, 100.0 * ABOVE);
+    let before = controller.rate();
+    controller.on_granted();
+    controller.on_throttled(at(1.15), at(1.2));
+    aims_at(&controller, before * ABOVE);
+    // A pause tells nothing of the quota: above the rate before.
+    let mut controller = measured(100, 2.0);
+    controller.on_sent(at(3.2), true);
+    controller.on_sent(at(62.8), true);
+    let before = controller.rate();
+    controller.on_throttled(at(62.9), at(63.0));
+    aims_at(&controller, before * ABOVE);
+}
+
+#[test]
+fn a_little_trouble_spoils_no_measurement() {
+    let grant_after = |silent: u32, resumed: f64| {
+        let mut controller = measured(100, 2.0);
+        controller.on_sent(at(3.1), true);
+        (0..100).for_each(|_| controller.on_granted());
+        (0..silent).for_each(|_| controller.on_silence());
+        controller.on_sent(at(resumed), true);
+        controller.on_throttled(at(13.05), at(13.1));
+        controller.grant().unwrap()
+    };
+    let most = |whole: f64| SPOILT * whole;
+    // 100 grants in ten seconds: silences and pauses up to this share leave them a measurement.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a small count"
+    )]
+    let silent = most(100.0).floor() as u32;
+    for (silent, pause, expected) in [
+        (silent, 0.0, 10.0),
+        (silent + 1, 0.0, 50.0),
+        (0, most(10.0) - 1e-6, 10.0),
+        (0, most(10.0) + 1e-6, 50.0),
+    ] {
+        let grant = grant_after(silent, 3.1 + pause);
+        assert!((grant - expected).abs() < 1e-6, "{silent} {pause}: {grant}");
+    }
+}
+
 #[test]
 fn a_throttle_far_beyond_the_grant_is_measured_from_anew() {
     let mut controller = measured(100, 2.0);

@@ -97,6 +97,16 @@ fn every_code_of_the_table_in_the_body() {
 }
 
 #[test]
+fn a_known_code_decides_whatever_the_status() {
+    for code in ["InvalidArgumentException", "ValidationException"] {
+        assert_eq!(reply(403, code, "").kind, FailureKind::Rejected, "{code}");
+    }
+    for code in ["AccessDeniedException", "NotAuthorizedException"] {
+        assert_eq!(reply(400, code, "").kind, FailureKind::Denied, "{code}");
+    }
+}
+
+#[test]
 fn a_code_is_found_behind_namespace_and_before_suffix() {
     for text in [
         "ThrottlingException:http://internal.amazon.com/coral/com.amazon.coral.availability/",
