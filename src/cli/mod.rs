@@ -1,6 +1,7 @@
 //! The command line: clap types and their help. What a flag's text must look like is checked here; what the flags
 //! mean together is for the commands.
 
+mod docs;
 mod provision;
 mod shared;
 pub(crate) mod values;
@@ -13,6 +14,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::emulator::EmulatorArgs;
+pub use docs::{CompletionsArgs, ManArgs};
 pub use provision::{InputArgs, PaceArgs, ProvisionArgs, ResultsArgs, ServiceArgs};
 pub use shared::{ConnectionArgs, LogFormat, OutputArgs, ProgressMode};
 pub use values::Rate;
@@ -56,6 +58,25 @@ Examples:
 
 Every flag can be set in the environment, for example --listen as KVS_FLEET_LISTEN. KVS_FLEET_RATE is \
 provision's --rate as well. KVS_FLEET_FAULT takes several faults, separated by commas.";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  bash, for this user:
+      kvs-fleet completions bash > ~/.local/share/bash-completion/completions/kvs-fleet
+  zsh, into a folder that is in fpath:
+      kvs-fleet completions zsh > ~/.zfunc/_kvs-fleet
+  fish:
+      kvs-fleet completions fish > ~/.config/fish/completions/kvs-fleet.fish
+  PowerShell, in the profile:
+      kvs-fleet completions powershell | Out-String | Invoke-Expression";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  Read the page about provision:
+      kvs-fleet man provision | man -l -
+  Install the pages:
+      kvs-fleet man > /usr/local/share/man/man1/kvs-fleet.1
+      kvs-fleet man provision > /usr/local/share/man/man1/kvs-fleet-provision.1";
 
 /// Provision Amazon Kinesis Video Streams WebRTC signaling channels for a whole fleet of cameras.
 ///
@@ -180,6 +201,7 @@ impl Command {
                     }
                 }
             }
+            Self::Completions(_) | Self::Man(_) => {}
         }
         let said = overruled.into_iter().map(|(variable, flag)| {
             format!("{variable} in the environment is not used, since {flag} was given")
@@ -213,6 +235,7 @@ impl Command {
                 let burst = args.burst.is_some();
                 vec![(args.window && burst, "--window", "--burst <N>")]
             }
+            Self::Completions(_) | Self::Man(_) => Vec::new(),
         };
         let mut found = conflicts.into_iter().filter(|(conflicts, ..)| *conflicts);
         let (_, flag, first) = found.next()?;
@@ -250,6 +273,12 @@ pub enum Command {
         mut_args(|arg| arg.hide_env(true))
     )]
     Emulator(EmulatorArgs),
+    /// Write the completions of a shell to standard output
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+    /// Write a manual page to standard output, as roff
+    #[command(after_help = MAN_EXAMPLES)]
+    Man(ManArgs),
 }
 
 #[cfg(test)]

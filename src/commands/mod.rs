@@ -1,5 +1,6 @@
 //! One file a subcommand: arguments → validated configuration → the parts wired together.
 
+mod docs;
 pub mod emulator;
 mod environment;
 pub mod provision;
@@ -32,6 +33,8 @@ pub fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match cli.command {
             Command::Provision(args) => provision::run(*args, &warnings).await,
+            Command::Completions(args) => docs::completions(args.shell),
+            Command::Man(args) => docs::man(args.command.as_deref()),
             Command::Emulator(args) => {
                 for warning in &warnings {
                     say("warning", warning);

@@ -6,6 +6,7 @@
 mod ambiguity;
 mod credentials;
 mod disk;
+mod docs;
 mod emulate;
 mod faults;
 mod field;

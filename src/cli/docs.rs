@@ -1,0 +1,19 @@
+//! The arguments of the commands that write documents about this command line.
+
+use clap::Args;
+use clap_complete::Shell;
+
+/// `kvs-fleet completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// `kvs-fleet man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The command whose page is wanted [default: the page about all of them]
+    pub command: Option<String>,
+}
