@@ -3,7 +3,8 @@
 //!
 //! `cargo bench --bench resume [-- ROWS]`, a million rows unless told otherwise: once with device IDs that ascend, as
 //! serial numbers do, and once with the same IDs in no order, for which a table has to be made. Then the same with a torn
-//! record at the results' end, as a power loss leaves it, which is cut off. The plain pass and the tool take turns, since
+//! record at the results' end, as a power loss leaves it, which is cut off; and the plan, with the results and without. The
+//! plain pass and the tool take turns, since
 //! the machine may be shared, and the best of each counts.
 
 use std::error::Error;
@@ -19,6 +20,9 @@ const TURNS: usize = 7;
 
 /// The most that a rerun may take, in plain passes.
 const MOST_PASSES: f64 = 1.5;
+
+/// The most that a plan may take, in plain passes over the files that it reads.
+const MOST_PLAN_PASSES: f64 = 2.0;
 
 /// The most that a rerun over a torn file may take, in reruns over a whole one.
 const MOST_RERUNS: f64 = 1.2;
@@ -69,6 +73,23 @@ fn main() -> Result<(), Failure> {
             turn.reruns(),
             judged(turn.reruns(), MOST_RERUNS),
         );
+    }
+    println!(
+        "\n| device IDs | plan of | plain csv pass | kvs-fleet plan | ratio | at most {MOST_PLAN_PASSES} |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for turn in &measured {
+        let fresh = ("manifest alone", turn.plain_manifest, turn.plan_fresh);
+        for (what, plain, plan) in [("manifest and results", turn.plain, turn.plan), fresh] {
+            let ratio = plan.as_secs_f64() / plain.as_secs_f64();
+            println!(
+                "| {} | {what} | {:.3} s | {:.3} s | {ratio:.2} | {} |",
+                turn.order,
+                plain.as_secs_f64(),
+                plan.as_secs_f64(),
+                judged(ratio, MOST_PLAN_PASSES),
+            );
+        }
     }
     let Some(program) = program else {
         println!("\nThis system does not tell a process's peak memory.");
@@ -128,6 +149,9 @@ struct Measured {
     plain: Duration,
     resume: Duration,
     recovery: Duration,
+    plan: Duration,
+    plain_manifest: Duration,
+    plan_fresh: Duration,
     peak: f64,
     manifest: f64,
 }
@@ -154,13 +178,25 @@ fn measure(folder: &Path, rows: u32, order: Order) -> Result<Measured, Failure> 
         plain: Duration::MAX,
         resume: Duration::MAX,
         recovery: Duration::MAX,
+        plan: Duration::MAX,
+        plain_manifest: Duration::MAX,
+        plan_fresh: Duration::MAX,
         peak: 0.0,
         manifest: bytes(std::fs::metadata(&files.manifest)?.len() / 1024),
     };
     for _ in 0..TURNS {
         let start = Instant::now();
-        files.pass_over()?;
+        pass_over(&[&files.manifest, &files.results])?;
         measured.plain = measured.plain.min(start.elapsed());
+        let start = Instant::now();
+        pass_over(&[&files.manifest])?;
+        measured.plain_manifest = measured.plain_manifest.min(start.elapsed());
+        let start = Instant::now();
+        files.plan(&files.results)?;
+        measured.plan = measured.plan.min(start.elapsed());
+        let start = Instant::now();
+        files.plan(&folder.join("none.csv"))?;
+        measured.plan_fresh = measured.plan_fresh.min(start.elapsed());
         let start = Instant::now();
         let peak = files.run()?;
         measured.resume = measured.resume.min(start.elapsed());
@@ -179,6 +215,16 @@ fn measure(folder: &Path, rows: u32, order: Order) -> Result<Measured, Failure> 
 /// Kibibytes in bytes.
 fn bytes(kib: u64) -> f64 {
     f64::from(u32::try_from(kib).unwrap_or(u32::MAX)) * 1024.0
+}
+
+/// Reads files as byte records, which it does nothing with.
+fn pass_over(files: &[&Path]) -> Result<(), Failure> {
+    let mut record = csv::ByteRecord::new();
+    for file in files {
+        let mut reader = csv::Reader::from_reader(File::open(file)?);
+        while reader.read_byte_record(&mut record)? {}
+    }
+    Ok(())
 }
 
 /// A manifest and its results.
@@ -218,14 +264,22 @@ impl Files {
         Ok(files)
     }
 
-    /// Reads both files as byte records, which it does nothing with.
-    fn pass_over(&self) -> Result<(), Failure> {
-        let mut record = csv::ByteRecord::new();
-        for file in [&self.manifest, &self.results] {
-            let mut reader = csv::Reader::from_reader(File::open(file)?);
-            while reader.read_byte_record(&mut record)? {}
+    /// Plans them with these results.
+    fn plan(&self, results: &Path) -> Result<(), Failure> {
+        let status = Command::new(env!("CARGO_BIN_EXE_kvs-fleet"))
+            .arg("plan")
+            .arg(&self.manifest)
+            .args(["--region", "eu-west-1", "--quiet", "--results"])
+            .arg(results)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("kvs-fleet plan ended with {status}").into())
         }
-        Ok(())
     }
 
     /// Puts half a record behind the results; gives their length without it.

@@ -286,6 +286,24 @@ impl WorkLists {
         self.len() == 0
     }
 
+    /// Fresh devices, and those that failed before.
+    #[must_use]
+    pub fn sizes(&self) -> (u64, u64) {
+        let [fresh, again] = [&self.fresh, &self.again]
+            .map(|lists| lists.values().map(|list| list.len() as u64).sum());
+        (fresh, again)
+    }
+
+    /// The device that the manifest lists first: fresh ones before failed ones.
+    #[must_use]
+    pub fn first(&self, roster: &Roster) -> Option<DeviceIndex> {
+        let first = |lists: &BTreeMap<Region, Vec<DeviceIndex>>| {
+            let firsts = lists.values().filter_map(|list| list.first().copied());
+            firsts.min_by_key(|index| roster.manifest_at(*index))
+        };
+        first(&self.fresh).or_else(|| first(&self.again))
+    }
+
     /// Keeps the first `limit` devices: fresh ones before failed ones, each in the manifest's order.
     pub fn limit(&mut self, roster: &Roster, limit: u64) {
         let mut left = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -83,7 +83,8 @@ pub struct Roster {
     hasher: DefaultHashBuilder,
     /// Made when it is needed: see [`Self::table`].
     by_id: OnceCell<HashTable<u32>>,
-    /// Whether a row was taken whose ID is not above that of the row before.
+    /// Whether a device was taken in whose ID is not above that of the one before. While there is none, whose ID is above
+    /// the last one's is not known, and that costs no table.
     has_descent: bool,
     /// By Region and channel name, those whose name is not their ID: the others are found by their ID.
     by_name: HashTable<u32>,
@@ -130,8 +131,7 @@ impl Roster {
         status: Status,
         place: Place,
     ) -> Result<(), Full> {
-        let before = self.entries.last();
-        self.has_descent |= before.is_some_and(|before| self.id_of(before) >= id);
+        self.has_descent |= !self.is_above_all(id);
         let entry = self.entry(id, channel_name, region)?;
         self.entries.push(Entry {
             status: Some(status),
@@ -183,7 +183,7 @@ impl Roster {
 
     /// The table of entries that are all of different devices.
     fn table(&self) -> HashTable<u32> {
-        let mut by_id = HashTable::with_capacity(self.entries.len());
+        let mut by_id = HashTable::with_capacity(self.entries.capacity());
         for index in self.iter() {
             by_id.insert_unique(self.id_hash(index.0), index.0, |&other| self.id_hash(other));
         }
@@ -192,11 +192,20 @@ impl Roster {
 
     /// The device of this ID.
     pub fn find(&self, id: &str) -> Option<DeviceIndex> {
+        if !self.has_descent && self.is_above_all(id) {
+            return None;
+        }
         let hash = self.hasher.hash_one(id);
         self.by_id
             .get_or_init(|| self.table())
             .find(hash, |&slot| self.device_id(DeviceIndex(slot)) == id)
             .map(|&slot| DeviceIndex(slot))
+    }
+
+    /// Whether an ID is above the last one, which is that of all while they ascend.
+    fn is_above_all(&self, id: &str) -> bool {
+        let last = self.entries.last();
+        last.is_none_or(|last| self.id_of(last) < id)
     }
 
     /// The device of this ID, looked for first behind the device found last: files are mostly in the same order, and a
@@ -237,11 +246,13 @@ impl Roster {
         region: &Region,
     ) -> Result<DeviceIndex, Full> {
         let slot = u32::try_from(self.entries.len()).map_err(|_| Full)?;
+        self.has_descent |= !self.is_above_all(id);
         let entry = self.entry(id, channel_name, region)?;
-        let mut by_id = self.by_id.take().unwrap_or_else(|| self.table());
         self.entries.push(entry);
-        by_id.insert_unique(self.id_hash(slot), slot, |&other| self.id_hash(other));
-        self.by_id = OnceCell::from(by_id);
+        if let Some(mut by_id) = self.by_id.take() {
+            by_id.insert_unique(self.id_hash(slot), slot, |&other| self.id_hash(other));
+            self.by_id = OnceCell::from(by_id);
+        }
         self.add_name(DeviceIndex(slot));
         Ok(DeviceIndex(slot))
     }

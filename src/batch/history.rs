@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::results::disk::{Access, Disk, DiskFile};
 use crate::results::finish::remove_leftover;
 use crate::results::journal::Journal;
-use crate::results::read::{Entry, ReadError};
+use crate::results::read::{Entry, ReadError, TornTail, read_results};
 use crate::results::record::Status;
 use crate::results::runs_log::RunsLog;
 use crate::roster::Roster;
@@ -35,28 +35,41 @@ pub struct History<D: Disk> {
     pub account: Option<AccountId>,
 }
 
+/// A results file that is only looked at: without the lock, and without anything made or mended.
+#[derive(Debug, Default)]
+pub struct Glance {
+    /// Who has a row in it.
+    pub roster: Roster,
+    /// The account of its ARNs, if it has any.
+    pub account: Option<AccountId>,
+    /// What a power loss or a kill spoilt at its end.
+    pub torn: Option<TornTail>,
+}
+
+impl Glance {
+    /// Looks at a results file; one that is not there has no rows.
+    pub fn take<D: Disk>(disk: &D, results: &Path) -> Result<Self, Error> {
+        let mut reader = Reader::new(disk, results);
+        let read = read_results(disk, results, |entry| reader.visit(&entry));
+        let reading = match read {
+            Err(Unusable::File(ReadError::Missing(_))) => return Ok(Self::default()),
+            read => read.map_err(|error| error.refused(results))?,
+        };
+        reader.roster.index();
+        Ok(Self {
+            roster: reader.roster,
+            account: reader.account,
+            torn: reading.torn,
+        })
+    }
+}
+
 impl<D: Disk> History<D> {
     /// Reads a results file, or begins one. Changes nothing.
     fn read(disk: &D, results: &Path) -> Result<Self, Error> {
-        let mut roster = Roster::new();
-        // A guess that is seldom too low saves growing, and room that is not used is never touched.
-        let file = disk.open(results, Access::Read).ok().flatten();
-        let length = file.and_then(|file| file.length().ok()).unwrap_or(0);
-        roster.reserve(usize::try_from(length / SHORT_ROW_BYTES).unwrap_or_default());
-        let mut reader = Reader {
-            roster,
-            account: None,
-            region: None,
-        };
-        let journal = Journal::open(disk, results, |entry| reader.visit(&entry)).map_err(
-            |error| match error {
-                Unusable::File(error) => Error::refused("results", error.to_string()),
-                Unusable::Row { line, problem } => Error::refused(
-                    "results",
-                    format!("{}, line {line}: {problem}", results.display()),
-                ),
-            },
-        )?;
+        let mut reader = Reader::new(disk, results);
+        let journal = Journal::open(disk, results, |entry| reader.visit(&entry))
+            .map_err(|error: Unusable| error.refused(results))?;
         reader.roster.index();
         Ok(Self {
             journal,
@@ -70,6 +83,18 @@ impl<D: Disk> History<D> {
 enum Unusable {
     File(ReadError),
     Row { line: u64, problem: String },
+}
+
+impl Unusable {
+    fn refused(self, results: &Path) -> Error {
+        match self {
+            Self::File(error) => Error::refused("results", error.to_string()),
+            Self::Row { line, problem } => Error::refused(
+                "results",
+                format!("{}, line {line}: {problem}", results.display()),
+            ),
+        }
+    }
 }
 
 impl From<ReadError> for Unusable {
@@ -86,6 +111,19 @@ struct Reader {
 }
 
 impl Reader {
+    fn new<D: Disk>(disk: &D, results: &Path) -> Self {
+        let mut roster = Roster::new();
+        // A guess that is seldom too low saves growing, and room that is not used is never touched.
+        let file = disk.open(results, Access::Read).ok().flatten();
+        let length = file.and_then(|file| file.length().ok()).unwrap_or(0);
+        roster.reserve(usize::try_from(length / SHORT_ROW_BYTES).unwrap_or_default());
+        Self {
+            roster,
+            account: None,
+            region: None,
+        }
+    }
+
     fn visit(&mut self, entry: &Entry<'_>) -> Result<(), Unusable> {
         let row = &entry.record;
         if let Some(account) = row.account() {

@@ -71,6 +71,7 @@ pub struct Planned {
 /// Plans a file whole.
 pub fn plan(manifest: &Manifest, roster: &mut Roster, rules: Rules) -> Result<Planned, Error> {
     let mut planner = Planner::new(rules);
+    roster.reserve(manifest.lines().saturating_sub(roster.len()));
     let mut work = WorkLists::default();
     let mut invalid = Vec::new();
     let mut rows = manifest.rows();

@@ -2,6 +2,7 @@
 //! mean together is for the commands.
 
 mod docs;
+mod plan;
 mod provision;
 mod shared;
 pub(crate) mod values;
@@ -15,6 +16,7 @@ use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::emulator::EmulatorArgs;
 pub use docs::{CompletionsArgs, ManArgs};
+pub use plan::PlanArgs;
 pub use provision::{InputArgs, PaceArgs, ProvisionArgs, ResultsArgs, ServiceArgs};
 pub use shared::{ConnectionArgs, LogFormat, OutputArgs, ProgressMode};
 pub use values::Rate;
@@ -47,6 +49,23 @@ Examples:
 
 Every flag can be set in the environment: --max-attempts as KVS_FLEET_MAX_ATTEMPTS, and so on. What the \
 command line says wins. KVS_FLEET_TAG takes several tags, separated by commas.";
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  What would this batch do, and how long would it take?
+      kvs-fleet plan devices.csv --region eu-central-1
+  Who am I there, and which of the channels exist already?
+      kvs-fleet plan devices.csv --profile factory --online
+  For a script:
+      kvs-fleet plan devices.csv --region eu-central-1 --json | jq .to_create
+
+Exit codes:
+  0  every row can be had
+  1  the service could not be asked (--online)
+  2  a run would refuse to start; the message says why
+  3  some rows are invalid
+
+Every flag can be set in the environment: --online as KVS_FLEET_ONLINE, and so on.";
 
 const EMULATOR_EXAMPLES: &str = "\
 Examples:
@@ -108,8 +127,8 @@ impl Cli {
         if let Some((_, matches)) = matches.subcommand() {
             cli.warnings = cli.command.overrule(matches);
         }
-        if let Command::Provision(args) = &mut cli.command
-            && let Some(matches) = matches.subcommand_matches("provision")
+        if let Some((_, matches)) = matches.subcommand()
+            && let Some(args) = cli.command.of_a_run()
             && matches.value_source("tags") == Some(ValueSource::EnvVariable)
         {
             let tags = std::mem::take(&mut args.input.tags);
@@ -162,34 +181,43 @@ fn conflict(command: &clap::Command, flag: &str, others: &[&str]) -> clap::Error
 }
 
 impl Command {
+    /// The arguments of a run, where this is one or the plan of one.
+    fn of_a_run(&mut self) -> Option<&mut ProvisionArgs> {
+        match self {
+            Self::Provision(args) => Some(args),
+            Self::Plan(args) => Some(&mut args.provision),
+            _ => None,
+        }
+    }
+
     /// What the command line says wins over a variable that contradicts it: the flag that comes from there is taken as
     /// not given. But what a variable keeps from AWS, no flag takes there. Says what was overruled.
     fn overrule(&mut self, matches: &ArgMatches) -> Vec<String> {
         let given = |flag: &str| matches.value_source(flag) == Some(ValueSource::CommandLine);
         let set = |flag: &str| matches.value_source(flag) == Some(ValueSource::EnvVariable);
         let mut overruled = Vec::new();
-        match self {
-            Self::Provision(args) => {
-                let (service, output) = (&mut args.service, &mut args.output);
-                let connection = &mut service.connection;
-                if service.emulator && given("emulator") {
-                    if set("endpoint_url") && connection.endpoint_url.take().is_some() {
-                        overruled.push(("KVS_FLEET_ENDPOINT_URL", "--emulator"));
-                    }
-                    if set("profile") && connection.profile.take().is_some() {
-                        overruled.push(("KVS_FLEET_PROFILE", "--emulator"));
-                    }
+        if let Some(args) = self.of_a_run() {
+            let (service, output) = (&mut args.service, &mut args.output);
+            let connection = &mut service.connection;
+            if service.emulator && given("emulator") {
+                if set("endpoint_url") && connection.endpoint_url.take().is_some() {
+                    overruled.push(("KVS_FLEET_ENDPOINT_URL", "--emulator"));
                 }
-                if output.quiet && output.verbose > 0 {
-                    if given("verbose") && set("quiet") {
-                        output.quiet = false;
-                        overruled.push(("KVS_FLEET_QUIET", "--verbose"));
-                    } else if given("quiet") && set("verbose") {
-                        output.verbose = 0;
-                        overruled.push(("KVS_FLEET_VERBOSE", "--quiet"));
-                    }
+                if set("profile") && connection.profile.take().is_some() {
+                    overruled.push(("KVS_FLEET_PROFILE", "--emulator"));
                 }
             }
+            if output.quiet && output.verbose > 0 {
+                if given("verbose") && set("quiet") {
+                    output.quiet = false;
+                    overruled.push(("KVS_FLEET_QUIET", "--verbose"));
+                } else if given("quiet") && set("verbose") {
+                    output.verbose = 0;
+                    overruled.push(("KVS_FLEET_VERBOSE", "--quiet"));
+                }
+            }
+        }
+        match self {
             Self::Emulator(args) => {
                 if args.window && args.burst.is_some() {
                     if given("window") && set("burst") {
@@ -201,7 +229,7 @@ impl Command {
                     }
                 }
             }
-            Self::Completions(_) | Self::Man(_) => {}
+            Self::Provision(_) | Self::Plan(_) | Self::Completions(_) | Self::Man(_) => {}
         }
         let said = overruled.into_iter().map(|(variable, flag)| {
             format!("{variable} in the environment is not used, since {flag} was given")
@@ -211,9 +239,10 @@ impl Command {
 
     /// A flag and those that it excludes. By what they say, not by whether they are given: a switch that the environment
     /// sets to `0` is off, and contradicts nothing.
-    fn conflict(&self) -> Option<(&'static str, Vec<&'static str>)> {
+    fn conflict(&mut self) -> Option<(&'static str, Vec<&'static str>)> {
         let conflicts = match self {
-            Self::Provision(args) => {
+            Self::Provision(_) | Self::Plan(_) => {
+                let args = self.of_a_run()?;
                 let (service, output) = (&args.service, &args.output);
                 let connection = &service.connection;
                 let endpoint = connection.endpoint_url.is_some();
@@ -262,6 +291,17 @@ pub enum Command {
         mut_args(|arg| arg.hide_env(true))
     )]
     Provision(Box<ProvisionArgs>),
+    /// Check a manifest and say what 'provision' would do, how long it takes and what stands in its way
+    ///
+    /// Takes the arguments of 'provision': to see the plan of a command, put 'plan' in the place of 'provision'. Reads the
+    /// manifest and the results with the same code and refuses what a run would refuse. Asks nobody, unless --online is
+    /// given, and changes nothing.
+    #[command(
+        after_help = PLAN_EXAMPLES,
+        allow_negative_numbers = true,
+        mut_args(|arg| plan::as_of_a_plan(arg).hide_env(true))
+    )]
+    Plan(Box<PlanArgs>),
     /// Serve an emulation of the KVS control plane on loopback, for rehearsals and tests
     ///
     /// Answers what can be asked about signaling channels, and who the caller is, as AWS does: with its validation,

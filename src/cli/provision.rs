@@ -21,6 +21,15 @@ pub struct ProvisionArgs {
     /// The CSV of devices; '-' reads standard input as a stream
     pub manifest: PathBuf,
 
+    /// Show what would be done, and do nothing: the same as 'kvs-fleet plan'
+    #[arg(
+        long,
+        value_parser = FalseyValueParser::new(),
+        action = ArgAction::SetTrue,
+        env = "KVS_FLEET_DRY_RUN"
+    )]
+    pub dry_run: bool,
+
     /// How the manifest is read.
     #[command(flatten)]
     pub input: InputArgs,

@@ -3,14 +3,19 @@
 mod docs;
 pub mod emulator;
 mod environment;
+mod plan;
 pub mod provision;
 mod target;
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::cli::{Cli, Command};
+use tracing::warn;
+
+use crate::cli::{Cli, Command, OutputArgs};
+use crate::logging::{self, Console};
 use crate::summary::Summary;
 
 /// The program: parses the process's arguments, runs the subcommand, and says how it ended.
@@ -33,6 +38,7 @@ pub fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match cli.command {
             Command::Provision(args) => provision::run(*args, &warnings).await,
+            Command::Plan(args) => plan::run(&args.provision, args.online, &warnings).await,
             Command::Completions(args) => docs::completions(args.shell),
             Command::Man(args) => docs::man(args.command.as_deref()),
             Command::Emulator(args) => {
@@ -118,6 +124,17 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
             .unwrap_or_else(|_| path.to_owned())
     };
     resolved(one) == resolved(other)
+}
+
+/// Sets up the messages of a command that has these flags, and says what there is to say of the environment.
+fn start_logging(output: &OutputArgs, warnings: &[String]) -> Console {
+    let colour = std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let console = logging::start(output.log_format, output.quiet, output.verbose, colour);
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    console
 }
 
 /// A message where there is no log to write it to.

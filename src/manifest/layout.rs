@@ -108,6 +108,12 @@ impl Layout {
         self.columns.get(self.id).map_or("", |name| name)
     }
 
+    /// The keys of the tags that channels may get.
+    #[must_use]
+    pub fn tag_keys(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.tags.iter().map(|source| &*source.key)
+    }
+
     /// What the header makes one suspect, a sentence each: columns that are not used, but look as if they were meant.
     #[must_use]
     pub fn warnings(&self) -> &[String] {

@@ -70,10 +70,121 @@ pub struct RunsLog<D: Disk> {
     /// What was there when the log was locked.
     before: (u64, bool),
     lacks_line_end: bool,
-    last_start: Option<Box<Start>>,
+    last: LastRun,
     /// This one made the file.
     is_new: bool,
-    last_end: Option<Box<End>>,
+}
+
+/// What a log tells of earlier runs.
+pub trait EarlierRuns {
+    /// How the last run began that had begun when the log was read.
+    fn last_start(&self) -> Option<&Start>;
+
+    /// How that run ended; none where it was killed.
+    fn last_end(&self) -> Option<&End>;
+
+    /// What was asked for each device that a run has finished. Reads the log again: 24 bytes a device and run.
+    fn asked(&self) -> Result<Asked, RunsLogError>;
+}
+
+/// The last run that a log tells of.
+#[derive(Debug, Default)]
+struct LastRun {
+    start: Option<Box<Start>>,
+    end: Option<Box<End>>,
+}
+
+impl LastRun {
+    fn visit(&mut self, line: &[u8]) {
+        if line.starts_with(br#"{"event":"start""#)
+            && let Ok(RunsLine::Start(start)) = serde_json::from_slice(line)
+        {
+            (self.start, self.end) = (Some(start), None);
+        } else if line.starts_with(br#"{"event":"end""#)
+            && let Ok(RunsLine::End(end)) = serde_json::from_slice(line)
+        {
+            self.end = Some(end);
+        }
+    }
+}
+
+/// A log that is only looked at: without the lock, and where there is one.
+#[derive(Debug)]
+pub struct RunsGlance<F> {
+    path: PathBuf,
+    file: Option<F>,
+    last: LastRun,
+}
+
+impl<F: DiskFile> RunsGlance<F> {
+    /// Reads the log of a results file, if it has one.
+    pub fn take<D: Disk<File = F>>(disk: &D, results: &Path) -> Result<Self, RunsLogError> {
+        let resolved = disk.resolve(results);
+        let path = runs_log_path(resolved.as_deref().unwrap_or(results));
+        let mut last = LastRun::default();
+        let read = disk.open(&path, Access::Read).and_then(|file| {
+            if let Some(file) = &file {
+                for_each_line(file, |line| last.visit(line))?;
+            }
+            Ok(file)
+        });
+        match read {
+            Ok(file) => Ok(Self { path, file, last }),
+            Err(source) => Err(unreadable(&path, source)),
+        }
+    }
+}
+
+impl<F: DiskFile> EarlierRuns for RunsGlance<F> {
+    fn last_start(&self) -> Option<&Start> {
+        self.last.start.as_deref()
+    }
+
+    fn last_end(&self) -> Option<&End> {
+        self.last.end.as_deref()
+    }
+
+    fn asked(&self) -> Result<Asked, RunsLogError> {
+        let asked = self.file.as_ref().map(asked_in).transpose();
+        asked
+            .map(Option::unwrap_or_default)
+            .map_err(|source| unreadable(&self.path, source))
+    }
+}
+
+impl<D: Disk> EarlierRuns for RunsLog<D> {
+    fn last_start(&self) -> Option<&Start> {
+        self.last.start.as_deref()
+    }
+
+    fn last_end(&self) -> Option<&End> {
+        self.last.end.as_deref()
+    }
+
+    fn asked(&self) -> Result<Asked, RunsLogError> {
+        asked_in(&self.file).map_err(|source| unreadable(&self.path, source))
+    }
+}
+
+fn asked_in<F: DiskFile>(file: &F) -> io::Result<Asked> {
+    let mut asked = Asked::default();
+    for_each_line(file, |line| {
+        if line.starts_with(br#"{"event":"asks""#)
+            && let Ok(RunsLine::Asks(asks)) = serde_json::from_slice(line)
+        {
+            asked.add(&asks);
+        }
+    })?;
+    asked.finish();
+    Ok(asked)
+}
+
+fn unreadable(path: &Path, source: io::Error) -> RunsLogError {
+    RunsLogError::Io {
+        path: path.into(),
+        doing: "read",
+        source,
+    }
 }
 
 impl<D: Disk> RunsLog<D> {
@@ -98,18 +209,8 @@ impl<D: Disk> RunsLog<D> {
             return Err(RunsLogError::Held { results });
         };
         disk.sync_folder_of(&path).map_err(failed("synced"))?;
-        let (mut last_start, mut last_end) = (None, None);
-        let read = for_each_line(&file, |line| {
-            if line.starts_with(br#"{"event":"start""#)
-                && let Ok(RunsLine::Start(start)) = serde_json::from_slice(line)
-            {
-                (last_start, last_end) = (Some(start), None);
-            } else if line.starts_with(br#"{"event":"end""#)
-                && let Ok(RunsLine::End(end)) = serde_json::from_slice(line)
-            {
-                last_end = Some(end);
-            }
-        });
+        let mut last = LastRun::default();
+        let read = for_each_line(&file, |line| last.visit(line));
         let lacks_line_end = read.map_err(failed("read"))?;
         let end = file.length().map_err(failed("read"))?;
         Ok(Self {
@@ -119,9 +220,8 @@ impl<D: Disk> RunsLog<D> {
             path,
             file,
             lacks_line_end,
-            last_start,
+            last,
             is_new,
-            last_end,
         })
     }
 
@@ -129,33 +229,6 @@ impl<D: Disk> RunsLog<D> {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// How the last run began that had begun when this log was locked.
-    #[must_use]
-    pub fn last_start(&self) -> Option<&Start> {
-        self.last_start.as_deref()
-    }
-
-    /// How that run ended; none where it was killed.
-    #[must_use]
-    pub fn last_end(&self) -> Option<&End> {
-        self.last_end.as_deref()
-    }
-
-    /// What was asked for each device that a run has finished. Reads the log again: 24 bytes a device and run.
-    pub fn asked(&self) -> Result<Asked, RunsLogError> {
-        let mut asked = Asked::default();
-        for_each_line(&self.file, |line| {
-            if line.starts_with(br#"{"event":"asks""#)
-                && let Ok(RunsLine::Asks(asks)) = serde_json::from_slice(line)
-            {
-                asked.add(&asks);
-            }
-        })
-        .map_err(|source| self.error("read", source))?;
-        asked.finish();
-        Ok(asked)
     }
 
     /// Appends lines and syncs them: when this returns they survive a crash. After an error none of them is there.

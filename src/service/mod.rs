@@ -10,7 +10,7 @@ pub mod classify;
 use std::future::Future;
 use std::time::SystemTime;
 
-use crate::device::{AccountId, ChannelArn, ChannelName, Device, MessageTtl, Tag};
+use crate::device::{AccountId, ChannelArn, ChannelName, Device, MessageTtl, Region, Tag};
 
 /// The operations of the service, each with a quota and so a limiter of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,6 +60,15 @@ impl Operation {
             Self::Describe | Self::Endpoint => 300.0,
             _ => 50.0,
         }
+    }
+}
+
+/// Channels an account may have in a Region, before support raises it (WebRTC developer guide, "quotas").
+#[must_use]
+pub fn channel_quota(region: &Region) -> u64 {
+    match region.as_str() {
+        "us-east-1" | "us-west-2" => 10_000,
+        _ => 5_000,
     }
 }
 

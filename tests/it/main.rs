@@ -15,6 +15,7 @@ mod manifest;
 mod matrix;
 mod output;
 mod place;
+mod plan;
 mod refusals;
 mod rerun;
 mod results;

@@ -8,13 +8,12 @@ mod ending;
 mod json_stream;
 mod narrator;
 mod opening;
-mod paths;
-mod settings;
+pub(in crate::commands) mod paths;
+pub(in crate::commands) mod settings;
 mod signals;
-mod source;
+pub(in crate::commands) mod source;
 mod words;
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
@@ -24,17 +23,18 @@ use tracing::{info, warn};
 use crate::batch::{self, Batch, FileLedger, InvalidLine, LaneWork, Outlet, Parts, Planned};
 use crate::cli::ProvisionArgs;
 use crate::clock::WallClock;
-use crate::commands::target;
+use crate::commands::{plan, target};
 use crate::device::{AccountId, Region};
 use crate::engine::{self, Census, Engine, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::{Event, Listener, Listeners};
 use crate::figures;
-use crate::logging::{self, Console};
+use crate::logging::Console;
 use crate::plan::Counts;
 use crate::progress::Progress;
 use crate::results::disk::RealDisk;
 use crate::service::aws::AwsService;
+use crate::service::channel_quota;
 use crate::summary::Summary;
 use crate::tally::Tally;
 use json_stream::JsonStream;
@@ -47,13 +47,10 @@ type ProvisionEngine = Engine<AwsService, FileLedger<JsonStream>, LaneWork>;
 
 /// Runs the subcommand and says with which exit code it ended. `warnings` are about the environment.
 pub async fn run(args: ProvisionArgs, warnings: &[String]) -> u8 {
-    let output = &args.output;
-    let colour = std::io::stderr().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let console = logging::start(output.log_format, output.quiet, output.verbose, colour);
-    for warning in warnings {
-        warn!("{warning}");
+    if args.dry_run {
+        return plan::run(&args, false, warnings).await;
     }
+    let console = super::start_logging(&args.output, warnings);
     let mut run = Run {
         tally: Arc::new(Tally::new()),
         stop: StopSignal::new(),
@@ -344,7 +341,10 @@ impl Run {
 }
 
 /// Refuses a plan that is not what the person expects, before anything is sent.
-fn check_plan(args: &ProvisionArgs, planned: &Planned) -> Result<(), Error> {
+pub(in crate::commands) fn check_plan(
+    args: &ProvisionArgs,
+    planned: &Planned,
+) -> Result<(), Error> {
     let Counts {
         listed, invalid, ..
     } = planned.counts;
@@ -365,7 +365,10 @@ fn check_plan(args: &ProvisionArgs, planned: &Planned) -> Result<(), Error> {
     Ok(())
 }
 
-fn engine_settings(args: &ProvisionArgs, account: Option<AccountId>) -> engine::Settings {
+pub(in crate::commands) fn engine_settings(
+    args: &ProvisionArgs,
+    account: Option<AccountId>,
+) -> engine::Settings {
     engine::Settings {
         workers: args.pace.workers,
         rate: args.pace.rate.range(),
@@ -377,13 +380,5 @@ fn engine_settings(args: &ProvisionArgs, account: Option<AccountId>) -> engine::
         on_exists: args.service.on_exists,
         account,
         seed: fastrand::u64(..),
-    }
-}
-
-/// Channels an account may have in a Region, before support raises it (WebRTC developer guide, quotas).
-fn channel_quota(region: &Region) -> u64 {
-    match region.as_str() {
-        "us-east-1" | "us-west-2" => 10_000,
-        _ => 5_000,
     }
 }

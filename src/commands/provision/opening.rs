@@ -88,7 +88,7 @@ impl Run {
             account,
             &paths.results,
         )?;
-        let rules = settings::rules(args, &source, &log);
+        let rules = settings::rules(args, source.sha256(), &log);
         Ok(Ready {
             paths,
             target: Arc::new(target),

@@ -12,16 +12,16 @@ const STANDARD_INPUT: &str = "-";
 
 /// The files of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Paths {
+pub(in crate::commands) struct Paths {
     /// The manifest; none for standard input.
-    pub(super) manifest: Option<PathBuf>,
+    pub(in crate::commands) manifest: Option<PathBuf>,
     /// The results file.
-    pub(super) results: PathBuf,
+    pub(in crate::commands) results: PathBuf,
 }
 
 impl Paths {
     /// Finds them from the arguments.
-    pub(super) fn new(
+    pub(in crate::commands) fn new(
         manifest: &Path,
         results: Option<&Path>,
         emulator: bool,
@@ -64,7 +64,7 @@ impl Paths {
     }
 
     /// Refuses results where no file can be made. Makes nothing.
-    pub(super) fn check_place(&self) -> Result<(), Error> {
+    pub(in crate::commands) fn check_place(&self) -> Result<(), Error> {
         let results = &self.results;
         if results.is_dir() {
             let message = format!(

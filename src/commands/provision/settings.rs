@@ -12,10 +12,9 @@ use crate::device::{AccountId, MessageTtl};
 use crate::error::Error;
 use crate::plan::Rules;
 use crate::results::asks::Asked;
-use crate::results::disk::RealDisk;
 use crate::results::record::timestamp;
 use crate::results::runs_line::{RunsLine, Settings, Start};
-use crate::results::runs_log::RunsLog;
+use crate::results::runs_log::EarlierRuns;
 use crate::roster::Roster;
 
 fn settings(args: &ProvisionArgs) -> Settings {
@@ -38,15 +37,15 @@ fn settings(args: &ProvisionArgs) -> Settings {
 }
 
 /// In which of the settings that decide what a device gets this run differs from the last.
-fn differences(args: &ProvisionArgs, log: &RunsLog<RealDisk>) -> Vec<String> {
+fn differences(args: &ProvisionArgs, log: &impl EarlierRuns) -> Vec<String> {
     let before = log.last_start().and_then(|start| start.settings.as_ref());
     before.map_or_else(Vec::new, |before| settings(args).differences(before))
 }
 
 /// Refuses settings that differ from the last run's, unless they may.
-pub(super) fn check(
+pub(in crate::commands) fn check(
     args: &ProvisionArgs,
-    log: &RunsLog<RealDisk>,
+    log: &impl EarlierRuns,
     roster: &Roster,
 ) -> Result<(), Error> {
     let differences = differences(args, log);
@@ -65,11 +64,15 @@ pub(super) fn check(
 
 /// The planner's rules. What devices were asked with need not be looked up where the last run found nothing changed and
 /// neither manifest nor flags are others since.
-pub(super) fn rules(args: &ProvisionArgs, source: &Source, log: &RunsLog<RealDisk>) -> Rules {
+pub(in crate::commands) fn rules(
+    args: &ProvisionArgs,
+    manifest_sha256: Option<&str>,
+    log: &impl EarlierRuns,
+) -> Rules {
     let last_manifest = log
         .last_start()
         .and_then(|start| start.manifest_sha256.as_deref());
-    let same_manifest = source.sha256().is_some() && source.sha256() == last_manifest;
+    let same_manifest = manifest_sha256.is_some() && manifest_sha256 == last_manifest;
     let was_unchanged = log.last_end().is_some_and(|end| end.changed == Some(0));
     let asked_before = if was_unchanged && same_manifest && differences(args, log).is_empty() {
         Asked::default()

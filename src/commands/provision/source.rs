@@ -76,7 +76,10 @@ impl Source {
 }
 
 /// How the arguments say the manifest is to be read.
-pub(super) fn options(input: &InputArgs, region: Option<Region>) -> Result<Options, Error> {
+pub(in crate::commands) fn options(
+    input: &InputArgs,
+    region: Option<Region>,
+) -> Result<Options, Error> {
     let template = |flag: String, text: &str| {
         text.parse::<Template>()
             .map_err(|error| Error::refused("usage", format!("{flag}: {error}")))

@@ -6,7 +6,7 @@ use super::*;
 use crate::results::asks::Asks;
 use crate::results::disk::RealDisk;
 use crate::results::runs_line::{End, RunsLine, Settings, Start};
-use crate::results::runs_log::{RunsLog, RunsLogError, read_runs, runs_log_path};
+use crate::results::runs_log::{EarlierRuns, RunsLog, RunsLogError, read_runs, runs_log_path};
 
 fn start(version: &str) -> RunsLine {
     RunsLine::Start(Box::new(Start {

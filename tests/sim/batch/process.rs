@@ -14,7 +14,7 @@ use kvs_fleet::manifest::{Manifest, Options};
 use kvs_fleet::plan::Rules;
 use kvs_fleet::results::record::Row;
 use kvs_fleet::results::runs_line::{End, RunsLine, Start};
-use kvs_fleet::results::runs_log::{RunsLog, RunsLogError};
+use kvs_fleet::results::runs_log::{EarlierRuns, RunsLog, RunsLogError};
 
 use super::audit::{Audit, Hazard};
 use super::weather::Process;

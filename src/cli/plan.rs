@@ -1,0 +1,47 @@
+//! The arguments of `plan`: those of `provision`, so that one command becomes the other by one word.
+
+use clap::builder::FalseyValueParser;
+use clap::{Arg, ArgAction, Args};
+
+use super::ProvisionArgs;
+
+/// What only a run has: accepted, since a command for `provision` is to be one for `plan`, and not used.
+const OF_A_RUN: [&str; 5] = [
+    "summary_json",
+    "max_failures",
+    "progress",
+    "no_reconcile",
+    "dry_run",
+];
+
+/// `kvs-fleet plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// As for a run.
+    #[command(flatten)]
+    pub provision: ProvisionArgs,
+
+    /// Ask the service who we are and which channels exist; changes nothing
+    #[arg(
+        long,
+        value_parser = FalseyValueParser::new(),
+        action = ArgAction::SetTrue,
+        help_heading = "Service",
+        env = "KVS_FLEET_ONLINE"
+    )]
+    pub online: bool,
+}
+
+/// An argument of `provision` as `plan` has it.
+pub(super) fn as_of_a_plan(argument: Arg) -> Arg {
+    let id = argument.get_id().as_str();
+    if id == "json" {
+        argument.help("Print the plan as a JSON object on standard output")
+    } else if id == "verbose" {
+        argument.help("Show all invalid rows, not only the first 20")
+    } else if OF_A_RUN.contains(&id) {
+        argument.hide(true)
+    } else {
+        argument
+    }
+}

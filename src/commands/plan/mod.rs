@@ -1,0 +1,129 @@
+//! `kvs-fleet plan`: what `provision` would do, from its own code. Changes nothing, and asks nobody unless told to.
+
+mod online;
+mod outline;
+mod text;
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use tracing::{error, warn};
+
+use super::provision::paths::Paths;
+use super::provision::{check_plan, settings, source};
+use super::target::{self, Target};
+use crate::batch::{self, Glance};
+use crate::cli::ProvisionArgs;
+use crate::error::Error;
+use crate::manifest::{Manifest, ManifestError, Options};
+use crate::results::disk::RealDisk;
+use crate::results::runs_log::RunsGlance;
+use crate::service::aws::ConfigError;
+use outline::Outline;
+
+/// What messages call the manifest of a pipe.
+const STANDARD_INPUT: &str = "standard input";
+
+/// Runs the subcommand and says with which exit code it ended. `warnings` are about the environment.
+pub(super) async fn run(args: &ProvisionArgs, online: bool, warnings: &[String]) -> u8 {
+    super::start_logging(&args.output, warnings);
+    match plan(args, online).await {
+        Ok(outline) => match show(args, &outline) {
+            Ok(()) if outline.invalid_rows() > 0 => 3,
+            Ok(()) => 0,
+            Err(failure) => {
+                error!("the plan cannot be written to standard output: {failure}");
+                1
+            }
+        },
+        Err(refused) => {
+            error!("{refused}");
+            refused.exit_code()
+        }
+    }
+}
+
+/// Plans as a run does, in the same order, with the same refusals.
+async fn plan(args: &ProvisionArgs, online: bool) -> Result<Outline, Error> {
+    let emulator = args.service.emulator;
+    let paths = Paths::new(&args.manifest, args.results.file.as_deref(), emulator)?;
+    paths.check_place()?;
+    let connection = &args.service.connection;
+    let target = Target::load(connection, emulator, args.pace.timeout).await?;
+    let options = source::options(&args.input, target.default_region())?;
+    let manifest = Arc::new(open(paths.manifest.as_deref(), &options)?);
+    for warning in manifest.layout().warnings() {
+        warn!("{warning}");
+    }
+    let Glance {
+        mut roster,
+        account,
+        torn,
+    } = Glance::take(&RealDisk, &paths.results)?;
+    if let Some(torn) = torn {
+        let results = paths.results.display();
+        warn!("{results}: {torn}; a run cuts it off, and asks the service again what it said");
+    }
+    let log = RunsGlance::take(&RealDisk, &paths.results)
+        .map_err(|error| Error::refused("results", error.to_string()))?;
+    settings::check(args, &log, &roster)?;
+    target.check_kind(account.as_ref(), &paths.results)?;
+    let expected = target::expected(connection.account.as_ref(), account, &paths.results)?;
+    let rules = settings::rules(args, Some(manifest.sha256()), &log);
+    let mut planned = batch::plan(&manifest, &mut roster, rules)?;
+    check_plan(args, &planned)?;
+    if let Some(limit) = args.input.limit {
+        planned.work.limit(&roster, limit);
+    }
+    let mut outline = Outline::new(args, &paths, &manifest, &roster, planned);
+    if online {
+        online::ask(args, &target, expected, &roster, &mut outline).await?;
+    }
+    Ok(outline)
+}
+
+/// Reads the manifest whole: a pipe, too, since nothing waits for its rows.
+fn open(path: Option<&Path>, options: &Options) -> Result<Manifest, Error> {
+    let manifest = match path {
+        Some(path) if !path.exists() => {
+            let message = format!("the manifest {} does not exist", path.display());
+            return Err(Error::refused("manifest", message));
+        }
+        Some(path) => Manifest::open(path, options)?,
+        None => {
+            let mut text = Vec::new();
+            let read = io::stdin().lock().read_to_end(&mut text);
+            read.map_err(|error| {
+                Error::refused(
+                    "manifest",
+                    format!("{STANDARD_INPUT} cannot be read: {error}"),
+                )
+            })?;
+            let checked: Result<_, ManifestError> =
+                Manifest::check(STANDARD_INPUT.into(), text, options);
+            checked?
+        }
+    };
+    if options.region.is_none() && !manifest.layout().has_region() {
+        return Err(ConfigError::NoRegion.into());
+    }
+    Ok(manifest)
+}
+
+/// Prints the plan. Who stops reading early has read what was wanted.
+fn show(args: &ProvisionArgs, outline: &Outline) -> io::Result<()> {
+    let text = if args.results.json {
+        serde_json::to_string_pretty(outline)? + "\n"
+    } else {
+        text::of(outline, args.output.verbose > 0)
+    };
+    let mut output = io::stdout().lock();
+    let written = output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush());
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}

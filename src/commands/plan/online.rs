@@ -1,0 +1,86 @@
+//! What only the service knows of a plan: who we are, and which channels exist.
+
+use std::sync::Arc;
+
+use super::outline::Outline;
+use crate::cli::ProvisionArgs;
+use crate::clock::WallClock;
+use crate::commands::provision::engine_settings;
+use crate::commands::target::{Target, introduce};
+use crate::device::{AccountId, Region};
+use crate::engine::{Caller, Parts, Stop, StopSignal, Unanswered};
+use crate::error::Error;
+use crate::event::Listeners;
+use crate::results::record::Status;
+use crate::roster::Roster;
+use crate::service::ChannelStatus;
+
+/// Asks, and adds what was learnt to the plan.
+pub(super) async fn ask(
+    args: &ProvisionArgs,
+    target: &Target,
+    expected: Option<AccountId>,
+    roster: &Roster,
+    outline: &mut Outline,
+) -> Result<(), Error> {
+    let parse = |name: &String| Region::parse(name).ok();
+    let mut regions: Vec<Region> = outline.regions.keys().filter_map(parse).collect();
+    regions.extend(target.default_region().filter(|_| regions.is_empty()));
+    let stop = StopSignal::new();
+    let Some(region) = regions.first() else {
+        return Ok(());
+    };
+    target.identify(region, &stop).await?;
+    target.check_account(expected.as_ref())?;
+    introduce(target, &regions);
+    let mut caller = Caller::new(Parts {
+        settings: engine_settings(args, target.account().cloned().or(expected)),
+        ledger: Arc::new(()),
+        listeners: Listeners::default(),
+        stop,
+        clock: WallClock::system(),
+    });
+    for region in regions {
+        let asked = caller.region(region.clone(), target.service(&region));
+        let (mut existing, mut to_adopt) = (0, 0);
+        let listed = asked.list(|page| {
+            existing += page.len() as u64;
+            let living = page.iter().filter(|channel| {
+                channel.status != ChannelStatus::Deleting
+                    && is_wanted(roster, &region, channel.name.as_str())
+            });
+            to_adopt += living.count() as u64;
+        });
+        match listed.await {
+            Ok(()) => {}
+            Err(Unanswered::Stopped) => {
+                let unknown = || Stop::Internal("asking ended without a word".to_owned());
+                return Err(caller.end().unwrap_or_else(unknown).into());
+            }
+            Err(Unanswered::Refused(failure)) => {
+                tracing::warn!(
+                    "the channels in {region} cannot be listed ({}: {}); a run goes on without",
+                    failure.code,
+                    failure.message
+                );
+                continue;
+            }
+        }
+        if let Some(part) = outline.regions.get_mut(region.as_str()) {
+            part.existing = Some(existing);
+            part.to_adopt = Some(to_adopt.min(part.to_do));
+        }
+    }
+    outline.account = caller.account().map(|account| account.to_string());
+    outline.caller = target.caller().map(str::to_owned);
+    outline.reckon();
+    Ok(())
+}
+
+/// Whether a device that is to do asks for this name.
+fn is_wanted(roster: &Roster, region: &Region, name: &str) -> bool {
+    roster.holders(region, name).any(|index| {
+        let status = roster.status(index);
+        roster.is_listed(index) && matches!(status, None | Some(Status::Failed | Status::Deleted))
+    })
+}

@@ -1,0 +1,260 @@
+//! A plan in numbers: what is shown to people, and what scripts get as JSON.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::batch::{InvalidLine, Planned};
+use crate::cli::ProvisionArgs;
+use crate::commands::provision::paths::Paths;
+use crate::device::{Device, Region};
+use crate::manifest::Manifest;
+use crate::roster::Roster;
+use crate::service::{Operation, channel_quota};
+use std::sync::Arc;
+
+/// The schema of `plan --json`. Fields may be added without a new one.
+const SCHEMA: u32 = 1;
+/// US dollars a month for a channel that a device or a viewer connects to in that month (public price list; unused
+/// channels cost nothing).
+const PRICE: f64 = 0.03;
+
+/// What `provision` would do.
+#[derive(Debug, Serialize)]
+pub(super) struct Outline {
+    schema: u32,
+    version: &'static str,
+    pub(super) manifest: String,
+    pub(super) manifest_sha256: String,
+    pub(super) results: String,
+    /// Devices listed, each once, invalid rows not among them.
+    pub(super) listed: u64,
+    /// Devices that have their channel by the results.
+    pub(super) done: u64,
+    /// Devices that were never attempted, those behind `--limit` not among them.
+    pub(super) to_create: u64,
+    /// Devices that failed before and are tried again, likewise.
+    pub(super) to_try_again: u64,
+    /// Devices that `--limit` leaves to another run.
+    pub(super) behind_limit: u64,
+    /// Devices whose channel a rollback deleted, and that stay deleted.
+    pub(super) deleted: u64,
+    /// Finished devices that now ask for another TTL or other tags.
+    pub(super) changed: u64,
+    /// Devices in the results of which the manifest has no valid row.
+    pub(super) unlisted: u64,
+    /// Lines that repeat another to the letter.
+    pub(super) repeated_lines: u64,
+    /// The rows that cannot be had.
+    pub(super) invalid: Vec<InvalidRow>,
+    /// By name.
+    pub(super) regions: BTreeMap<String, RegionOutline>,
+    /// The keys of the tags that channels may get.
+    pub(super) tag_keys: Vec<String>,
+    /// The first request, as it would be sent.
+    pub(super) example: Option<Example>,
+    /// The most creates a second in each Region.
+    pub(super) rate: f64,
+    /// How long the creates take at that rate, in seconds; Regions go side by side.
+    pub(super) seconds: f64,
+    /// What the new channels cost a month.
+    pub(super) monthly_usd: Price,
+    /// The IAM actions that the run needs.
+    pub(super) iam_actions: Vec<&'static str>,
+    /// Who we are, where that was asked.
+    pub(super) account: Option<String>,
+    /// The caller's ARN, likewise.
+    pub(super) caller: Option<String>,
+}
+
+/// A row that cannot be had.
+#[derive(Debug, Serialize)]
+pub(super) struct InvalidRow {
+    pub(super) device_id: String,
+    pub(super) code: String,
+    /// What was found and what is expected, with the line.
+    pub(super) reason: String,
+}
+
+/// One Region's part.
+#[derive(Debug, Serialize)]
+pub(super) struct RegionOutline {
+    /// Devices that are to do.
+    pub(super) to_do: u64,
+    /// Channels that the account may have there.
+    pub(super) quota: u64,
+    /// Channels that the account has there, where that was asked.
+    pub(super) existing: Option<u64>,
+    /// Devices to do whose channel exists: they are adopted, likewise.
+    pub(super) to_adopt: Option<u64>,
+}
+
+/// A request.
+#[derive(Debug, Serialize)]
+pub(super) struct Example {
+    pub(super) device_id: String,
+    pub(super) region: String,
+    /// The body of `CreateSignalingChannel`.
+    pub(super) body: Value,
+}
+
+/// A range of money.
+#[derive(Debug, Serialize)]
+pub(super) struct Price {
+    /// No channel is used in the month.
+    pub(super) least: f64,
+    /// Every channel is.
+    pub(super) most: f64,
+    /// For a channel.
+    pub(super) per_channel: f64,
+}
+
+impl Outline {
+    pub(super) fn new(
+        args: &ProvisionArgs,
+        paths: &Paths,
+        manifest: &Arc<Manifest>,
+        roster: &Roster,
+        planned: Planned,
+    ) -> Self {
+        let Planned {
+            counts,
+            work,
+            invalid,
+        } = planned;
+        let (fresh, again) = work.sizes();
+        let behind_limit = (counts.fresh + counts.again).saturating_sub(fresh + again);
+        let first = work.first(roster);
+        let example =
+            first.and_then(|index| manifest.cursor().device_at(roster.manifest_at(index)?));
+        let tag_keys: Vec<String> = manifest.layout().tag_keys().map(str::to_owned).collect();
+        let quota = |region: &Region| args.service.channel_quota.unwrap_or(channel_quota(region));
+        let regions = work.into_regions().into_iter().map(|(region, devices)| {
+            let part = RegionOutline {
+                to_do: devices.len() as u64,
+                quota: quota(&region),
+                existing: None,
+                to_adopt: None,
+            };
+            (region.to_string(), part)
+        });
+        let unlisted = roster
+            .iter()
+            .filter(|index| !roster.is_listed(*index) && roster.place(*index).is_some())
+            .count();
+        let mut outline = Self {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION"),
+            manifest: args.manifest.display().to_string(),
+            manifest_sha256: manifest.sha256().to_owned(),
+            results: paths.results.display().to_string(),
+            listed: counts.listed,
+            done: counts.done,
+            to_create: fresh,
+            to_try_again: again,
+            behind_limit,
+            deleted: counts.deleted,
+            changed: counts.changed,
+            unlisted: unlisted as u64,
+            repeated_lines: counts.repeated,
+            invalid: invalid.iter().map(InvalidRow::new).collect(),
+            regions: regions.collect(),
+            iam_actions: iam_actions(args.service.no_reconcile, !tag_keys.is_empty()),
+            tag_keys,
+            example: example.as_ref().map(Example::new),
+            rate: args
+                .pace
+                .rate
+                .ceiling()
+                .unwrap_or(Operation::Create.quota()),
+            seconds: 0.0,
+            monthly_usd: Price {
+                least: 0.0,
+                most: 0.0,
+                per_channel: PRICE,
+            },
+            account: None,
+            caller: None,
+        };
+        outline.reckon();
+        outline
+    }
+
+    /// How many rows cannot be had.
+    pub(super) fn invalid_rows(&self) -> u64 {
+        self.invalid.len() as u64
+    }
+
+    /// Devices that are to do, in all Regions.
+    pub(super) fn to_do(&self) -> u64 {
+        self.regions.values().map(|region| region.to_do).sum()
+    }
+
+    /// How long the creates take.
+    pub(super) fn duration(&self) -> Duration {
+        Duration::try_from_secs_f64(self.seconds).unwrap_or(Duration::MAX)
+    }
+
+    /// Reckons time and price from the channels that are to be made.
+    #[expect(clippy::cast_precision_loss, reason = "counts of devices")]
+    pub(super) fn reckon(&mut self) {
+        let fresh = |region: &RegionOutline| region.to_do - region.to_adopt.unwrap_or(0);
+        let most = self.regions.values().map(fresh).max().unwrap_or(0);
+        let all: u64 = self.regions.values().map(fresh).sum();
+        self.seconds = most as f64 / self.rate;
+        // To the cent: more places are noise of the reckoning.
+        self.monthly_usd.most = (all as f64 * PRICE * 100.0).round() / 100.0;
+    }
+}
+
+impl InvalidRow {
+    fn new(line: &InvalidLine) -> Self {
+        let row = line.row();
+        Self {
+            device_id: row.device_id.into(),
+            code: row.error_code.into(),
+            reason: row.error_message.into(),
+        }
+    }
+}
+
+impl Example {
+    fn new(device: &Device) -> Self {
+        let mut body = json!({
+            "ChannelName": device.channel_name.as_str(),
+            "ChannelType": "SINGLE_MASTER",
+        });
+        if let Some(ttl) = device.message_ttl {
+            body["SingleMasterConfiguration"] = json!({ "MessageTtlSeconds": ttl.as_secs() });
+        }
+        if !device.tags.is_empty() {
+            let tags = device
+                .tags
+                .iter()
+                .map(|tag| json!({ "Key": tag.key(), "Value": tag.value() }));
+            body["Tags"] = tags.collect();
+        }
+        Self {
+            device_id: device.id.to_string(),
+            region: device.region.to_string(),
+            body,
+        }
+    }
+}
+
+/// What the caller must be allowed to do.
+fn iam_actions(no_reconcile: bool, has_tags: bool) -> Vec<&'static str> {
+    let mut actions = vec![
+        "kinesisvideo:CreateSignalingChannel",
+        "kinesisvideo:DescribeSignalingChannel",
+    ];
+    if !no_reconcile {
+        actions.push("kinesisvideo:ListSignalingChannels");
+    }
+    if has_tags {
+        actions.push("kinesisvideo:TagResource");
+    }
+    actions
+}

@@ -1,0 +1,151 @@
+//! A plan as people read it: a label, and what there is to say, in lines that fit a narrow terminal.
+
+use std::fmt::Write;
+
+use super::outline::{InvalidRow, Outline, RegionOutline};
+use crate::device::shown;
+use crate::figures;
+
+/// Invalid rows that are shown unless all are asked for.
+const SHOWN_INVALID: usize = 20;
+/// Where the second column begins.
+const INDENT: usize = 15;
+
+/// The plan in lines.
+pub(super) fn of(plan: &Outline, all_invalid: bool) -> String {
+    let mut lines = Lines::default();
+    devices(&mut lines, plan);
+    for (name, region) in &plan.regions {
+        in_region(&mut lines, name, region);
+    }
+    if plan.to_do() > 0 {
+        let took = figures::ahead(plan.duration());
+        let rate = figures::rate(plan.rate);
+        lines.add(
+            "takes",
+            &format!("about {took}, at {rate} creates a second and Region"),
+        );
+        let price = &plan.monthly_usd;
+        let most = format!(
+            "0 to {:.2} USD a month: {} for each",
+            price.most, price.per_channel
+        );
+        lines.add("costs", &most);
+        lines.add("", "new channel that is used in the month");
+    }
+    tags(&mut lines, plan);
+    if let Some(example) = &plan.example {
+        let about = format!("for {}, in {}:", shown(&example.device_id), example.region);
+        lines.add("first request", &about);
+        lines.add("", &example.body.to_string());
+    }
+    for (nth, action) in plan.iam_actions.iter().enumerate() {
+        lines.add(if nth == 0 { "IAM" } else { "" }, action);
+    }
+    invalid(&mut lines, &plan.invalid, all_invalid);
+    lines.0
+}
+
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, label: &str, text: &str) {
+        // A string takes all that is written to it.
+        let _ = writeln!(self.0, "{label:<INDENT$}{text}");
+    }
+}
+
+fn devices(lines: &mut Lines, plan: &Outline) {
+    lines.add("manifest", &shown_path(&plan.manifest));
+    lines.add("results", &shown_path(&plan.results));
+    if let Some(account) = &plan.account {
+        let caller = plan.caller.as_deref().unwrap_or("not known");
+        lines.add("account", &format!("{account}, caller {caller}"));
+    }
+    lines.add("listed", &figures::count(plan.listed, "device"));
+    for (label, many, text) in [
+        ("done already", plan.done, "by the results"),
+        ("to create", plan.to_create, ""),
+        ("to try again", plan.to_try_again, "failed before"),
+        ("for later", plan.behind_limit, "behind --limit"),
+        (
+            "deleted",
+            plan.deleted,
+            "stay so without --recreate-deleted",
+        ),
+        (
+            "changed",
+            plan.changed,
+            "done, but now ask for another TTL or tags",
+        ),
+        (
+            "not listed",
+            plan.unlisted,
+            "in the results only; their rows are kept",
+        ),
+        (
+            "repeated",
+            plan.repeated_lines,
+            "to the letter; counted once",
+        ),
+        ("invalid", plan.invalid_rows(), "listed below"),
+    ] {
+        let is_always_said = matches!(label, "done already" | "to create" | "invalid");
+        if many > 0 || is_always_said {
+            let text = if many > 0 { text } else { "" };
+            lines.add(label, format!("{many} {text}").trim_end());
+        }
+    }
+}
+
+fn shown_path(path: &str) -> String {
+    path.chars()
+        .map(|letter| {
+            if letter.is_control() {
+                '\u{fffd}'
+            } else {
+                letter
+            }
+        })
+        .collect()
+}
+
+fn in_region(lines: &mut Lines, name: &str, region: &RegionOutline) {
+    lines.add("Region", &format!("{name}: {} to do", region.to_do));
+    if let (Some(existing), Some(to_adopt)) = (region.existing, region.to_adopt) {
+        let there = format!("{to_adopt} of them there, {existing} channels in all");
+        lines.add("", &there);
+    }
+    let then = region.existing.unwrap_or(0) + region.to_do - region.to_adopt.unwrap_or(0);
+    let quota = region.quota;
+    if then > quota {
+        let over = format!("{then} channels are more than the account's {quota}");
+        lines.add("", &over);
+        lines.add("", "(--channel-quota): ask AWS support for more first");
+    } else {
+        lines.add("", &format!("an account may have {quota}"));
+    }
+}
+
+fn tags(lines: &mut Lines, plan: &Outline) {
+    let keys: Vec<String> = plan.tag_keys.iter().map(|key| shown(key)).collect();
+    for (nth, key) in keys.iter().enumerate() {
+        lines.add(if nth == 0 { "tags" } else { "" }, key);
+    }
+}
+
+fn invalid(lines: &mut Lines, rows: &[InvalidRow], all: bool) {
+    if rows.is_empty() {
+        return;
+    }
+    lines.0.push_str("invalid rows\n");
+    let shown = if all { rows.len() } else { SHOWN_INVALID };
+    for row in rows.iter().take(shown) {
+        let _ = writeln!(lines.0, "  {}", row.reason);
+    }
+    let more = rows.len().saturating_sub(shown);
+    if more > 0 {
+        let _ = writeln!(lines.0, "  and {more} more; -v shows all");
+    }
+}
