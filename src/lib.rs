@@ -16,6 +16,7 @@
 //! | [`clock`] | what time it is, here and at the service |
 //! | [`figures`] | how rates, shares and durations are written for people |
 //! | [`service`] | the KVS control plane as a trait, and the AWS SDK behind it |
+//! | [`verify`] | what results claim beside what the service has |
 //! | [`retry`] | this failure, this attempt → done, wait, give up, stop the run |
 //! | [`pace`] | how fast requests may leave: the limiter and its controller |
 //! | [`event`] | what the engine tells |
@@ -73,3 +74,4 @@ pub mod service;
 pub mod summary;
 pub mod tally;
 pub mod template;
+pub mod verify;

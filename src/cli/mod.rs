@@ -6,6 +6,7 @@ mod plan;
 mod provision;
 mod shared;
 pub(crate) mod values;
+mod verify;
 
 use std::ffi::OsString;
 
@@ -21,6 +22,7 @@ pub use provision::{InputArgs, PaceArgs, ProvisionArgs, ResultsArgs, ServiceArgs
 pub use shared::{ConnectionArgs, LogFormat, OutputArgs, ProgressMode};
 pub use values::Rate;
 use values::tag;
+pub use verify::VerifyArgs;
 
 /// What a person needs who reads only the help.
 const AFTER_HELP: &str = "\
@@ -66,6 +68,23 @@ Exit codes:
   3  some rows are invalid
 
 Every flag can be set in the environment: --online as KVS_FLEET_ONLINE, and so on.";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  Is everything that the results claim still so?
+      kvs-fleet verify devices.results.csv --profile factory
+  TTLs and tags as well, and the proof as a file:
+      kvs-fleet verify devices.results.csv --manifest devices.csv --tags --json > proof.json
+
+Exit codes:
+  0    the service agrees
+  1    the service could not be asked
+  2    nothing was asked: change the command, the file or the credentials
+  3    something differs, or could not be verified
+  130  interrupted (SIGINT)
+  143  terminated (SIGTERM)
+
+Every flag can be set in the environment: --manifest as KVS_FLEET_MANIFEST, and so on.";
 
 const EMULATOR_EXAMPLES: &str = "\
 Examples:
@@ -229,7 +248,11 @@ impl Command {
                     }
                 }
             }
-            Self::Provision(_) | Self::Plan(_) | Self::Completions(_) | Self::Man(_) => {}
+            Self::Provision(_)
+            | Self::Plan(_)
+            | Self::Verify(_)
+            | Self::Completions(_)
+            | Self::Man(_) => {}
         }
         let said = overruled.into_iter().map(|(variable, flag)| {
             format!("{variable} in the environment is not used, since {flag} was given")
@@ -264,6 +287,11 @@ impl Command {
                 let burst = args.burst.is_some();
                 vec![(args.window && burst, "--window", "--burst <N>")]
             }
+            Self::Verify(args) => vec![(
+                args.output.quiet && args.output.verbose > 0,
+                "--quiet",
+                "--verbose",
+            )],
             Self::Completions(_) | Self::Man(_) => Vec::new(),
         };
         let mut found = conflicts.into_iter().filter(|(conflicts, ..)| *conflicts);
@@ -302,6 +330,16 @@ pub enum Command {
         mut_args(|arg| plan::as_of_a_plan(arg).hide_env(true))
     )]
     Plan(Box<PlanArgs>),
+    /// Compare a results file with the channels that the service has now
+    ///
+    /// Lists the channels of each Region of the file and says which of its 'created' and 'exists' rows are not so any more:
+    /// channels that are missing, were made again, are not ACTIVE, or have another type or TTL. Changes nothing.
+    #[command(
+        after_help = VERIFY_EXAMPLES,
+        allow_negative_numbers = true,
+        mut_args(|arg| verify::as_of_verify(arg).hide_env(true))
+    )]
+    Verify(Box<VerifyArgs>),
     /// Serve an emulation of the KVS control plane on loopback, for rehearsals and tests
     ///
     /// Answers what can be asked about signaling channels, and who the caller is, as AWS does: with its validation,

@@ -5,7 +5,9 @@ pub mod emulator;
 mod environment;
 mod plan;
 pub mod provision;
+mod signals;
 mod target;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -39,6 +41,7 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Provision(args) => provision::run(*args, &warnings).await,
             Command::Plan(args) => plan::run(&args.provision, args.online, &warnings).await,
+            Command::Verify(args) => verify::run(&args, &warnings).await,
             Command::Completions(args) => docs::completions(args.shell),
             Command::Man(args) => docs::man(args.command.as_deref()),
             Command::Emulator(args) => {

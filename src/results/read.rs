@@ -105,7 +105,8 @@ pub struct Reading {
 
 impl Reading {
     /// Whether there is no header yet: a new file.
-    pub(crate) fn is_new(&self) -> bool {
+    #[must_use]
+    pub fn is_new(&self) -> bool {
         self.end == 0
     }
 

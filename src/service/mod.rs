@@ -167,6 +167,19 @@ pub enum ChannelStatus {
     Deleting,
 }
 
+impl ChannelStatus {
+    /// As the service spells it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Creating => "CREATING",
+            Self::Active => "ACTIVE",
+            Self::Updating => "UPDATING",
+            Self::Deleting => "DELETING",
+        }
+    }
+}
+
 /// A channel as Describe or List shows it. Tags are not among what they tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Channel {

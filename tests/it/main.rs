@@ -25,3 +25,4 @@ mod stops;
 mod stream;
 mod support;
 mod tidy;
+mod verify;

@@ -440,10 +440,17 @@ fn the_help_explains_the_exit_codes_and_shows_examples() {
     for code in ["0 ", "1 ", "2 ", "3 ", "130", "143"] {
         assert!(help.contains(&format!("\n  {code}")), "{code}");
     }
-    for command in ["provision", "plan", "emulator", "completions", "man"] {
+    for command in [
+        "provision",
+        "plan",
+        "verify",
+        "emulator",
+        "completions",
+        "man",
+    ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command}");
     }
-    for later in ["verify", "rollback", "report"] {
+    for later in ["rollback", "report"] {
         assert!(!help.contains(&format!("\n  {later} ")), "{later}");
     }
     let help = bench.call(&["provision", "--help"]).run().exits(0).stdout;

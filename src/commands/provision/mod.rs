@@ -10,7 +10,6 @@ mod narrator;
 mod opening;
 pub(in crate::commands) mod paths;
 pub(in crate::commands) mod settings;
-mod signals;
 pub(in crate::commands) mod source;
 mod words;
 
@@ -23,6 +22,7 @@ use tracing::{info, warn};
 use crate::batch::{self, Batch, FileLedger, InvalidLine, LaneWork, Outlet, Parts, Planned};
 use crate::cli::ProvisionArgs;
 use crate::clock::WallClock;
+use crate::commands::signals::{self, LastWords};
 use crate::commands::{plan, target};
 use crate::device::{AccountId, Region};
 use crate::engine::{self, Census, Engine, Stop, StopSignal};
@@ -39,7 +39,6 @@ use crate::summary::Summary;
 use crate::tally::Tally;
 use json_stream::JsonStream;
 use opening::Ready;
-use signals::LastWords;
 use source::{Source, Stream};
 
 /// The engine over the AWS SDK and the results file.

@@ -1,0 +1,135 @@
+//! What a verification has found: as people read it, and as the proof that a script keeps.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use super::claims::Claims;
+use crate::cli::VerifyArgs;
+use crate::commands::target::Target;
+use crate::device::{AccountId, shown};
+use crate::error::Error;
+use crate::figures;
+use crate::results::record::timestamp;
+use crate::verify::{Difference, Kind};
+
+/// The schema of `verify --json`. Fields may be added without a new one.
+const SCHEMA: u32 = 1;
+
+/// What was compared, and what differs.
+#[derive(Debug, Serialize)]
+pub(super) struct Findings {
+    schema: u32,
+    version: &'static str,
+    started_at: String,
+    finished_at: String,
+    results: String,
+    results_sha256: String,
+    manifest: Option<String>,
+    account: Option<String>,
+    caller: Option<String>,
+    /// None where it is AWS's own of each Region.
+    endpoint: Option<String>,
+    /// Whether tags were compared.
+    tags: bool,
+    /// Channels that the results claim.
+    claimed: u64,
+    /// Of these, as claimed.
+    verified: u64,
+    /// Devices without a channel by the results, by status.
+    not_asked: BTreeMap<&'static str, u64>,
+    pub(super) differences: Vec<Difference>,
+}
+
+impl Findings {
+    pub(super) fn new(
+        claims: &Claims,
+        args: &VerifyArgs,
+        started_at: SystemTime,
+    ) -> Result<Self, Error> {
+        let claimed = u64::try_from(claims.rows.len())
+            .map_err(|error| Error::refused("results", error.to_string()))?;
+        Ok(Self {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION"),
+            started_at: timestamp(started_at),
+            finished_at: timestamp(SystemTime::now()),
+            results: args.results.display().to_string(),
+            results_sha256: claims.sha256.clone(),
+            manifest: args
+                .manifest
+                .as_ref()
+                .map(|path| path.display().to_string()),
+            account: None,
+            caller: None,
+            endpoint: None,
+            tags: args.tags,
+            claimed,
+            verified: claimed,
+            not_asked: claims
+                .others
+                .iter()
+                .map(|(status, many)| (*status, *many))
+                .collect(),
+            differences: Vec::new(),
+        })
+    }
+
+    /// The service has answered.
+    pub(super) fn conclude(
+        &mut self,
+        differences: Vec<Difference>,
+        target: &Target,
+        account: Option<AccountId>,
+    ) {
+        let mut devices: Vec<&str> = differences.iter().map(|found| &*found.device_id).collect();
+        devices.dedup();
+        self.verified = self.claimed - (devices.len() as u64).min(self.claimed);
+        self.differences = differences;
+        self.finished_at = timestamp(SystemTime::now());
+        self.account = account.map(|account| account.to_string());
+        self.caller = target.caller().map(str::to_owned);
+        self.endpoint = target.url().map(str::to_owned);
+    }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for found in &self.differences {
+            let (device, label) = (shown(&found.device_id), found.kind.label());
+            writeln!(f, "{device} in {}: {label}", found.region)?;
+            let (expected, is) = match found.kind {
+                Kind::Missing | Kind::MadeAgain => ("by the results  ", "at the service  "),
+                Kind::Unverified => ("by the results  ", "not learnt      "),
+                _ => ("expected        ", "found           "),
+            };
+            writeln!(f, "  {expected}{}", printable(&found.expected))?;
+            writeln!(f, "  {is}{}", printable(&found.found))?;
+        }
+        let claimed = figures::count(self.claimed, "channel");
+        writeln!(f, "{} of {claimed} as the results say", self.verified)?;
+        for (status, many) in &self.not_asked {
+            writeln!(
+                f,
+                "{} {status}: no channel to ask for",
+                figures::count(*many, "row")
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Without what would move the terminal's cursor.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|letter| {
+            if letter.is_control() {
+                '\u{fffd}'
+            } else {
+                letter
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,125 @@
+//! `kvs-fleet verify`: a results file beside the service. Changes neither.
+
+mod asking;
+mod claims;
+mod findings;
+
+use std::io::{self, ErrorKind, Write};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tracing::{error, info, warn};
+
+use super::signals::{self, LastWords};
+use super::target::{self, Target};
+use crate::cli::VerifyArgs;
+use crate::clock::WallClock;
+use crate::device::Region;
+use crate::engine::{Caller, OnExists, Parts, Settings, Stop, StopSignal};
+use crate::error::Error;
+use crate::event::Listeners;
+use crate::logging::Console;
+use crate::pace::controller::RateRange;
+use crate::service::Operation;
+use claims::Claims;
+use findings::Findings;
+
+/// How long a Region may throttle everything, and how long a service that was reached may stay silent.
+const PATIENCE: std::time::Duration = std::time::Duration::from_mins(5);
+
+/// Runs the subcommand and says with which exit code it ended. `warnings` are about the environment.
+pub(super) async fn run(args: &VerifyArgs, warnings: &[String]) -> u8 {
+    let console = super::start_logging(&args.output, warnings);
+    let ended = verify(args, console).await;
+    let shown = ended.and_then(|findings| {
+        show(args, &findings)
+            .map(|()| findings.differences.len())
+            .map_err(|failure| {
+                let message = format!("standard output cannot be written to: {failure}");
+                Error::Stopped(Stop::Results(message))
+            })
+    });
+    match shown {
+        Ok(0) => 0,
+        Ok(_) => 3,
+        Err(stopped) => {
+            error!("{stopped}");
+            stopped.exit_code()
+        }
+    }
+}
+
+async fn verify(args: &VerifyArgs, console: Console) -> Result<Findings, Error> {
+    let started_at = SystemTime::now();
+    let stop = StopSignal::new();
+    signals::listen(stop.clone(), console, LastWords::default());
+    let mut claims = Claims::read(&args.results)?;
+    if let Some(torn) = claims.torn {
+        warn!("{}: {torn}; it is not looked at", args.results.display());
+    }
+    let target = Target::load(&args.connection, false, args.timeout).await?;
+    target.check_kind(claims.account.as_ref(), &args.results)?;
+    let expected = target::expected(
+        args.connection.account.as_ref(),
+        claims.account.clone(),
+        &args.results,
+    )?;
+    if let Some(manifest) = &args.manifest {
+        claims.ask_for(manifest, &args.results, target.default_region())?;
+    }
+    let mut findings = Findings::new(&claims, args, started_at)?;
+    let regions: Vec<Region> = claims.regions();
+    let Some(first) = regions.first() else {
+        info!("no row claims a channel: there is nothing to verify");
+        return Ok(findings);
+    };
+    target.identify(first, &stop).await?;
+    target.check_account(expected.as_ref())?;
+    target::introduce(&target, &regions);
+    let mut caller = Caller::new(Parts {
+        settings: settings(args, target.account().cloned().or(expected)),
+        ledger: Arc::new(()),
+        listeners: Listeners::default(),
+        stop,
+        clock: WallClock::system(),
+    });
+    let asked = asking::ask_all(args, &target, &mut caller, claims).await;
+    let Some(differences) = asked.filter(|_| caller.end().is_none()) else {
+        let unknown = || Stop::Internal("asking ended without a word".to_owned());
+        return Err(caller.end().unwrap_or_else(unknown).into());
+    };
+    findings.conclude(differences, &target, caller.account());
+    Ok(findings)
+}
+
+fn settings(args: &VerifyArgs, account: Option<crate::device::AccountId>) -> Settings {
+    Settings {
+        workers: args.workers,
+        rate: RateRange::upto(Operation::Create.quota()),
+        max_attempts: args.max_attempts,
+        max_throttled: PATIENCE,
+        max_offline: PATIENCE,
+        timeout: args.timeout,
+        max_failures: None,
+        on_exists: OnExists::Adopt,
+        account,
+        seed: fastrand::u64(..),
+    }
+}
+
+/// Prints what was found. Who stops reading early has read what was wanted.
+fn show(args: &VerifyArgs, findings: &Findings) -> io::Result<()> {
+    let text = if args.json {
+        serde_json::to_string_pretty(findings)? + "\n"
+    } else {
+        findings.to_string()
+    };
+    let mut output = io::stdout().lock();
+    let written = output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush());
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
