@@ -1,5 +1,8 @@
 //! The error codes of results rows, and what to do about each. The README's table says the same to people.
 
+/// The code of a device of which nobody could say whether its channel was made.
+pub const OUTCOME_UNKNOWN: &str = "OutcomeUnknown";
+
 /// This tool's own codes: what went wrong, and what to do.
 pub const OWN: &[(&str, &str)] = &[
     ("InvalidRow", "mend the manifest's row as the message says"),
@@ -49,7 +52,7 @@ pub const OWN: &[(&str, &str)] = &[
         "the old channel is still being deleted; run again in a minute",
     ),
     (
-        "OutcomeUnknown",
+        OUTCOME_UNKNOWN,
         "run again: the next run asks the service whether the channel exists",
     ),
 ];

@@ -16,6 +16,7 @@
 //! | [`clock`] | what time it is, here and at the service |
 //! | [`figures`] | how rates, shares and durations are written for people |
 //! | [`service`] | the KVS control plane as a trait, and the AWS SDK behind it |
+//! | [`codes`] | what to do about each error code |
 //! | [`verify`] | what results claim beside what the service has |
 //! | [`retry`] | this failure, this attempt → done, wait, give up, stop the run |
 //! | [`pace`] | how fast requests may leave: the limiter and its controller |
@@ -24,7 +25,6 @@
 //! | [`error`] | the one error type at the top, which knows its exit code |
 //! | [`batch`] | the engine between the plan and the results file: open, plan, run, finish |
 //! | [`emulator`] | the service, in process |
-//! | [`codes`] | what to do about each error code |
 //! | [`tally`], [`summary`] | what has happened, in numbers; what the person and the script see at the end |
 //! | [`cli`] | the command line |
 //! | [`logging`], [`progress`] | what the person sees meanwhile |

@@ -37,14 +37,19 @@ pub struct Flaw {
     pub reason: String,
 }
 
-/// A listed device that has its channel under another name or in another Region: the manifest, or the results file,
-/// is the wrong one.
+/// A listed device that has, or may have, its channel under another name or in another Region: the manifest, or the
+/// results file, is the wrong one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "line {line}: the device {} has its channel {} in {} by the results, but the manifest now asks for {} in {}; give \
-     the right manifest or results file, or take the device's change back (a device cannot change its channel's name \
-     or Region)",
-    shown(.device_id), shown(&.recorded.0), .recorded.1, shown(&.asked.0), .asked.1
+    "line {line}: the device {} {} its channel {} in {} by the results{}, but the manifest now asks for {} in {}; {}",
+    shown(.device_id), if *.is_open { "may have" } else { "has" }, shown(&.recorded.0), .recorded.1,
+    if *.is_open { " (OutcomeUnknown)" } else { "" }, shown(&.asked.0), .asked.1,
+    if *.is_open {
+        "take the device's change back and run again, which finds out, or delete its row if no such channel exists"
+    } else {
+        "give the right manifest or results file, or take the device's change back (a device cannot change its \
+         channel's name or Region)"
+    }
 )]
 pub struct Moved {
     /// The manifest's line.
@@ -55,6 +60,8 @@ pub struct Moved {
     pub recorded: (String, String),
     /// The channel's name and Region in the manifest.
     pub asked: (String, String),
+    /// Whether it is not known if that channel was made.
+    pub is_open: bool,
 }
 
 /// How the rules are set.
@@ -149,7 +156,7 @@ impl Planner {
         }
         let status = roster.status(index);
         let has_channel = matches!(status, Some(Status::Created | Status::Exists));
-        if has_channel && !same_channel {
+        if (has_channel || roster.is_open(index)) && !same_channel {
             return Err(Box::new(Moved {
                 line: row.line,
                 device_id: row.device_id.to_owned(),
@@ -158,6 +165,7 @@ impl Planner {
                     roster.region(index).to_string(),
                 ),
                 asked: (ask.channel_name().to_owned(), ask.region().to_string()),
+                is_open: !has_channel,
             }));
         }
         if !has_channel && let Some(taken) = taken(roster, row, ask, Some(index)) {
@@ -237,6 +245,7 @@ fn taken(
         .find(|holder| {
             Some(*holder) != own
                 && (roster.is_listed(*holder)
+                    || roster.is_open(*holder)
                     || matches!(
                         roster.status(*holder),
                         Some(Status::Created | Status::Exists)
@@ -284,6 +293,12 @@ impl WorkLists {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The devices, in no order that means anything.
+    pub fn iter(&self) -> impl Iterator<Item = DeviceIndex> + '_ {
+        let lists = self.fresh.values().chain(self.again.values());
+        lists.flatten().copied()
     }
 
     /// Fresh devices, and those that failed before.

@@ -60,6 +60,8 @@ struct Entry {
 enum Mark {
     /// As an earlier run, or nobody, left it.
     Plain,
+    /// An earlier run could not learn whether its channel was made.
+    OutcomeOpen,
     /// Its row was written in this run.
     RecordedNow,
     /// A later row of the same device took its place.
@@ -282,6 +284,13 @@ impl Roster {
         })
     }
 
+    /// Notes of the row taken in last that nobody could say whether its channel was made.
+    pub fn leave_open(&mut self) {
+        if let Some(last) = self.entries.last_mut() {
+            last.mark = Mark::OutcomeOpen;
+        }
+    }
+
     /// Gives a device another channel name or Region.
     pub fn rename(
         &mut self,
@@ -372,6 +381,11 @@ impl Roster {
     /// What the manifest asks for it with: TTL and tags, as a digest.
     pub fn digest(&self, index: DeviceIndex) -> u32 {
         self.entries[index.slot()].digest
+    }
+
+    /// Whether an earlier run could not learn if its channel was made: there may be one of its recorded name.
+    pub fn is_open(&self, index: DeviceIndex) -> bool {
+        self.entries[index.slot()].mark == Mark::OutcomeOpen
     }
 
     /// Whether its row was written in this run.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::codes::OUTCOME_UNKNOWN;
 use crate::device::{AccountId, Region, shown};
 use crate::error::Error;
 use crate::results::disk::{Access, Disk, DiskFile};
@@ -150,7 +151,11 @@ impl Reader {
                 row.status(),
                 entry.place,
             )
-            .map_err(|full| unusable(full.to_string()))
+            .map_err(|full| unusable(full.to_string()))?;
+        if row.status() == Status::Failed && row.error_code() == OUTCOME_UNKNOWN {
+            self.roster.leave_open();
+        }
+        Ok(())
     }
 
     fn check_account(&mut self, line: u64, account: &str) -> Result<(), Unusable> {

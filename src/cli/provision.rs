@@ -198,7 +198,7 @@ pub struct PaceArgs {
     /// The longest that an attempt may take
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, env = "KVS_FLEET_TIMEOUT")]
     pub timeout: Duration,
-    /// Stop when a Region has throttled every create for this long
+    /// Stop when a Region has throttled every request for a device for this long
     #[arg(
         long,
         value_name = "DURATION",

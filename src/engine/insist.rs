@@ -134,8 +134,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         asked: &mut Asked<'_>,
         operation: Operation,
     ) -> Result<Duration, Unanswered> {
-        asked.throttles.requests += 1;
-        if asked.throttles.since.elapsed() >= self.shared.settings.max_throttled {
+        if asked.throttles.goes_on() >= self.shared.settings.max_throttled {
             self.dried_up(asked.throttles, self.limiter(operation));
             return Err(Unanswered::Stopped);
         }

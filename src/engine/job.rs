@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use crate::codes::OUTCOME_UNKNOWN;
 use crate::device::{ChannelArn, Device};
 use crate::results::record::{Row, Status};
 use crate::retry::History;
@@ -117,14 +118,14 @@ impl Job {
         let (code, message) = self.failure_in_words();
         let message =
             format!("{code}: {message}; whether the channel exists could not be learnt: {why_not}");
-        self.failed("OutcomeUnknown", message, now)
+        self.failed(OUTCOME_UNKNOWN, message, now)
     }
 
     fn failure_in_words(&self) -> (Box<str>, String) {
         self.failure.as_ref().map_or_else(
             || {
                 (
-                    "OutcomeUnknown".into(),
+                    OUTCOME_UNKNOWN.into(),
                     "no attempt got an answer".to_owned(),
                 )
             },

@@ -95,17 +95,17 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         let drought = {
             let mut drought = self.drought();
             let now = drought.get_or_insert_with(Drought::new);
-            now.requests += 1;
+            now.goes_on();
             *now
         };
-        if drought.since.elapsed() >= self.shared.settings.max_throttled {
+        if drought.lasted >= self.shared.settings.max_throttled {
             self.dried_up(drought, self.limiter(Operation::Create));
         }
     }
 
     /// This limiter's operation has been throttled for too long.
     pub(super) fn dried_up(&self, drought: Drought, limiter: &Limiter) {
-        let (now, after) = (self.shared.clock.now(), drought.since.elapsed());
+        let (now, after) = (self.shared.clock.now(), drought.lasted);
         self.shared.stop.give(Stop::Throttled {
             region: self.region.clone(),
             since: now.checked_sub(after).unwrap_or(now),
@@ -162,20 +162,39 @@ impl<S: Service, L: Ledger> Lane<S, L> {
     }
 }
 
+/// Between two throttles that are this far apart nothing was asked: credentials were fetched, or nobody answered. At the
+/// lowest rate of a climb requests are closer.
+const LONGEST_GAP: Duration = Duration::from_secs(30);
+
 /// A time in which everything is throttled.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Drought {
-    pub(super) since: Instant,
-    pub(super) requests: u64,
+    /// How long it has lasted, by the throttles: time in which nothing was asked is none of it.
+    lasted: Duration,
+    /// The last throttle, or the beginning.
+    last: Instant,
+    requests: u64,
 }
 
 impl Drought {
     /// One that begins now.
     pub(super) fn new() -> Self {
         Self {
-            since: Instant::now(),
+            lasted: Duration::ZERO,
+            last: Instant::now(),
             requests: 0,
         }
+    }
+
+    /// One more request was throttled. How long it lasts by now.
+    pub(super) fn goes_on(&mut self) -> Duration {
+        let gap = self.last.elapsed();
+        if gap < LONGEST_GAP {
+            self.lasted += gap;
+        }
+        self.last = Instant::now();
+        self.requests += 1;
+        self.lasted
     }
 }
 

@@ -37,7 +37,8 @@
 //! | request refused as wrong | does not repeat it | `failed` with the service's code | 3 | tries again |
 //! | channel there already | adopts, or not (`--on-exists`) | `exists`, or `failed` with `ChannelExists` | 0, 3 | skips, tries again |
 //! | channel in DELETING | waits, creates | `created`, else `failed` with `ChannelDeleting` | 0, 3 | skips, tries again |
-//! | disk full, results moved away | stops, says the ARNs | none | 1 | adopts: `exists` |
+//! | disk full | stops, says the ARNs | none | 1 | adopts: `exists` |
+//! | results moved away | works on, saves the finished file beside it | as without it | 1 | goes on from what is there |
 //! | interrupted | finishes what is in flight | as without it | 130, 143 | goes on |
 //! | killed, power lost | | the tail may be torn, or rows lost | – | repairs, adopts: `exists` |
 

@@ -69,6 +69,30 @@ fn fresh_devices_come_before_failed_ones() {
 }
 
 #[test]
+fn a_device_that_perhaps_has_its_channel_is_not_given_a_second_one() {
+    let bench = Bench::with("device_id,channel_name\nA,new\nB,old\n");
+    let cloud = Cloud::new();
+    let open = |code: &str| {
+        let row = "A,old,eu-central-1,failed,,8,2025-01-02T03:04:05.000Z,2025-01-02T03:04:05.000Z";
+        results(&[format!("{row},{code},no answer,")])
+    };
+    bench.write("d.results.csv", open("OutcomeUnknown"));
+    bench
+        .provision(cloud.url())
+        .run()
+        .exits(2)
+        .says("line 2: the device 'A' may have its channel 'old'");
+    bench.write("d.csv", "device_id,channel_name\nA,old\nB,old\n");
+    bench.provision(cloud.url()).run().exits(3);
+    assert_eq!(bench.statuses(), ["A created", "B invalid"]);
+    // What is known to have no channel may change its name.
+    bench.write("d.csv", "device_id,channel_name\nA,new\n");
+    bench.write("d.results.csv", open("ValidationException"));
+    bench.provision(cloud.url()).run().exits(0);
+    assert_eq!(bench.row("A")["channel_name"], "new");
+}
+
+#[test]
 fn failed_devices_are_tried_again_until_they_succeed() {
     let bench = Bench::of(3);
     let cloud = Cloud::new();

@@ -203,7 +203,8 @@ fn the_account_is_known_before_a_stream_without_a_region_makes_anything() {
         .env("AWS_ENDPOINT_URL_STS", sts.url())
         // AWS itself is out of reach.
         .env("HTTPS_PROXY", "http://127.0.0.1:1")
-        .input("device_id,region\nA,eu-central-1\n")
+        // The invalid row is not written either.
+        .input("device_id,region\nno space,eu-central-1\nA,eu-central-1\n")
         .run()
         .exits(2)
         .says("222222222222")

@@ -4,6 +4,7 @@ mod online;
 mod outline;
 mod text;
 
+use std::collections::HashSet;
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +20,9 @@ use crate::error::Error;
 use crate::manifest::{Manifest, ManifestError, Options};
 use crate::results::disk::RealDisk;
 use crate::results::runs_log::RunsGlance;
+use crate::roster::DeviceIndex;
 use crate::service::aws::ConfigError;
+use online::Wanted;
 use outline::Outline;
 
 /// What messages call the manifest of a pipe.
@@ -28,6 +31,9 @@ const STANDARD_INPUT: &str = "standard input";
 /// Runs the subcommand and says with which exit code it ended. `warnings` are about the environment.
 pub(super) async fn run(args: &ProvisionArgs, online: bool, warnings: &[String]) -> u8 {
     super::start_logging(&args.output, warnings);
+    if args.results.summary_json.is_some() {
+        warn!("a plan writes no --summary-json: only a run has one; --json prints the plan");
+    }
     match plan(args, online).await {
         Ok(outline) => match show(args, &outline) {
             Ok(()) if outline.invalid_rows() > 0 => 3,
@@ -76,9 +82,18 @@ async fn plan(args: &ProvisionArgs, online: bool) -> Result<Outline, Error> {
     if let Some(limit) = args.input.limit {
         planned.work.limit(&roster, limit);
     }
+    let to_do: HashSet<DeviceIndex> = if online {
+        planned.work.iter().collect()
+    } else {
+        HashSet::new()
+    };
     let mut outline = Outline::new(args, &paths, &manifest, &roster, planned);
     if online {
-        online::ask(args, &target, expected, &roster, &mut outline).await?;
+        let wanted = Wanted {
+            roster: &roster,
+            to_do,
+        };
+        online::ask(args, &target, expected, &wanted, &mut outline).await?;
     }
     Ok(outline)
 }

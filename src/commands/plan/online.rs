@@ -1,5 +1,6 @@
 //! What only the service knows of a plan: who we are, and which channels exist.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::outline::Outline;
@@ -11,8 +12,7 @@ use crate::device::{AccountId, Region};
 use crate::engine::{Caller, Parts, Stop, StopSignal, Unanswered};
 use crate::error::Error;
 use crate::event::Listeners;
-use crate::results::record::Status;
-use crate::roster::Roster;
+use crate::roster::{DeviceIndex, Roster};
 use crate::service::ChannelStatus;
 
 /// Asks, and adds what was learnt to the plan.
@@ -20,7 +20,7 @@ pub(super) async fn ask(
     args: &ProvisionArgs,
     target: &Target,
     expected: Option<AccountId>,
-    roster: &Roster,
+    wanted: &Wanted<'_>,
     outline: &mut Outline,
 ) -> Result<(), Error> {
     let parse = |name: &String| Region::parse(name).ok();
@@ -47,7 +47,7 @@ pub(super) async fn ask(
             existing += page.len() as u64;
             let living = page.iter().filter(|channel| {
                 channel.status != ChannelStatus::Deleting
-                    && is_wanted(roster, &region, channel.name.as_str())
+                    && wanted.has(&region, channel.name.as_str())
             });
             to_adopt += living.count() as u64;
         });
@@ -77,10 +77,16 @@ pub(super) async fn ask(
     Ok(())
 }
 
-/// Whether a device that is to do asks for this name.
-fn is_wanted(roster: &Roster, region: &Region, name: &str) -> bool {
-    roster.holders(region, name).any(|index| {
-        let status = roster.status(index);
-        roster.is_listed(index) && matches!(status, None | Some(Status::Failed | Status::Deleted))
-    })
+/// The devices that a run would attempt.
+pub(super) struct Wanted<'a> {
+    pub(super) roster: &'a Roster,
+    pub(super) to_do: HashSet<DeviceIndex>,
+}
+
+impl Wanted<'_> {
+    /// Whether one of them asks for this name.
+    fn has(&self, region: &Region, name: &str) -> bool {
+        let mut holders = self.roster.holders(region, name);
+        holders.any(|index| self.to_do.contains(&index))
+    }
 }

@@ -264,7 +264,8 @@ impl Run {
         let ended = match ready.source {
             Source::File(_) => {
                 let stop = engine.run(None, !args.service.no_reconcile).await;
-                stop.map_or(Ok(()), |stop| Err(Error::Stopped(stop)))
+                stop.or_else(|| self.unfinished(total.unwrap_or_default()))
+                    .map_or(Ok(()), |stop| Err(Error::Stopped(stop)))
             }
             Source::Stream(rows) => {
                 let stream = Stream {
@@ -285,6 +286,16 @@ impl Run {
         drop(progress);
         let closed = running.close().await?;
         self.settle(closed, ended, ready.had_results, &log)
+    }
+
+    /// A run that nothing stopped has a row for each device of its work: where it has not, it is not complete.
+    fn unfinished(&self, work: u64) -> Option<Stop> {
+        let counts = self.tally.counts();
+        let recorded = counts.created + counts.exists + counts.failures();
+        (recorded < work).then(|| {
+            let lost = figures::count(work - recorded, "device");
+            Stop::Internal(format!("{lost} of the work got no row"))
+        })
     }
 
     /// Asks who we are, compares the accounts, and prints the first line.

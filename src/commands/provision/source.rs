@@ -139,6 +139,7 @@ impl Stream {
             target: self.target,
             runtime: Handle::current(),
             progress: Arc::clone(&progress),
+            held: Vec::new(),
         };
         // Not waited for: after a stop it may hang on standard input for good.
         let thread = std::thread::Builder::new().name("manifest".to_owned());
@@ -179,6 +180,9 @@ struct StreamReader {
     target: Arc<Target>,
     runtime: Handle,
     progress: Arc<Mutex<Streamed>>,
+    /// Invalid rows that came before it was known whose account this is: with another one than meant nothing is
+    /// written.
+    held: Vec<InvalidLine>,
 }
 
 /// What has come of a stream.
@@ -196,7 +200,9 @@ impl StreamReader {
     fn read(mut self) {
         let mut planner = Planner::new(std::mem::take(&mut self.rules));
         let read = self.read_rows(&mut planner);
-        let ended = read.and_then(|()| self.check_count(planner.counts().listed));
+        let ended = read
+            .and_then(|()| self.record_held())
+            .and_then(|()| self.check_count(planner.counts().listed));
         if let Err(Error::Stopped(stop)) = &ended {
             self.stop.give(stop.clone());
         }
@@ -253,11 +259,11 @@ impl StreamReader {
                     }
                 }
                 Verdict::Invalid(flaw) => {
-                    let line = InvalidLine::new(row.at, row.device_id, flaw);
-                    let rows = vec![(line.at, line.row())];
-                    let recorded = self.ledger.record_invalid(rows, &self.listeners);
-                    let recorded = self.runtime.block_on(recorded);
-                    recorded.map_err(|message| Error::Stopped(Stop::Results(message)))?;
+                    self.held
+                        .push(InvalidLine::new(row.at, row.device_id, flaw));
+                    if self.target.is_identified() {
+                        self.record_held()?;
+                    }
                 }
                 Verdict::Done(_) | Verdict::Deleted | Verdict::Repeated => {}
             }
@@ -268,7 +274,7 @@ impl StreamReader {
     /// Begins a Region; none where the run has ended meanwhile. Before the first one it is made sure whose account
     /// this is, where that could not be asked for want of a Region.
     fn open_lane(
-        &self,
+        &mut self,
         region: &Region,
     ) -> Result<Option<mpsc::Sender<(DeviceIndex, Device)>>, Error> {
         if !self.target.is_identified() {
@@ -277,6 +283,7 @@ impl StreamReader {
             self.target.check_account(self.account.as_ref())?;
             self.target.check_guard(self.guard.as_ref())?;
             target::introduce(&self.target, std::slice::from_ref(region));
+            self.record_held()?;
         }
         let (sender, receiver) = mpsc::channel(STREAM_WAITING);
         let arrival = Arrival {
@@ -286,6 +293,14 @@ impl StreamReader {
         };
         let begun = self.arrivals.blocking_send(arrival);
         Ok(begun.ok().map(|()| sender))
+    }
+
+    fn record_held(&mut self) -> Result<(), Error> {
+        let held = self.held.drain(..);
+        let rows: Vec<_> = held.map(|line| (line.at, line.row())).collect();
+        let recorded = self.ledger.record_invalid(rows, &self.listeners);
+        let recorded = self.runtime.block_on(recorded);
+        recorded.map_err(|message| Error::Stopped(Stop::Results(message)))
     }
 
     fn progress(&self) -> MutexGuard<'_, Streamed> {
