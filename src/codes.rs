@@ -3,6 +3,9 @@
 /// The code of a device of which nobody could say whether its channel was made.
 pub const OUTCOME_UNKNOWN: &str = "OutcomeUnknown";
 
+/// The code of a channel that a rollback leaves, since it is not the one that was created.
+pub const CHANNEL_MADE_AGAIN: &str = "ChannelMadeAgain";
+
 /// This tool's own codes: what went wrong, and what to do.
 pub const OWN: &[(&str, &str)] = &[
     ("InvalidRow", "mend the manifest's row as the message says"),
@@ -50,6 +53,10 @@ pub const OWN: &[(&str, &str)] = &[
     (
         "ChannelDeleting",
         "the old channel is still being deleted; run again in a minute",
+    ),
+    (
+        CHANNEL_MADE_AGAIN,
+        "the channel of this name was made after the one in the results; delete it by other means if it is not needed",
     ),
     (
         OUTCOME_UNKNOWN,

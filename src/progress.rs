@@ -33,13 +33,13 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Shows the tally's progress towards `total` devices (unknown for a stream).
+    /// Shows the progress towards `total` devices (unknown for a stream).
     #[must_use]
     pub fn start(
         mode: ProgressMode,
         quiet: bool,
         total: Option<u64>,
-        tally: Arc<Tally>,
+        subject: Arc<impl Subject>,
         console: Console,
     ) -> Self {
         let task = match (quiet, resolve(mode)) {
@@ -47,9 +47,9 @@ impl Progress {
             (_, ProgressMode::Bar) => {
                 let bar = bar(total);
                 console.attach(bar.clone());
-                Some(tokio::spawn(draw(bar, total, tally, console.clone())))
+                Some(tokio::spawn(draw(bar, total, subject, console.clone())))
             }
-            _ => Some(tokio::spawn(plain_lines(total, tally))),
+            _ => Some(tokio::spawn(plain_lines(total, subject))),
         };
         Self { task, console }
     }
@@ -77,22 +77,22 @@ fn bar(total: Option<u64>) -> ProgressBar {
     }
 }
 
-async fn draw(bar: ProgressBar, total: Option<u64>, tally: Arc<Tally>, console: Console) {
+async fn draw(bar: ProgressBar, total: Option<u64>, subject: Arc<impl Subject>, console: Console) {
     loop {
-        let now = Shown::new(total, &tally);
-        bar.set_prefix(now.outcomes());
-        bar.set_message(now.pace());
-        bar.set_position(now.counts.finished());
+        let now = subject.view(total);
+        bar.set_prefix(now.outcomes);
+        bar.set_message(now.pace);
+        bar.set_position(now.done);
         bar.tick();
         console.home();
         tokio::time::sleep(BAR_EVERY).await;
     }
 }
 
-async fn plain_lines(total: Option<u64>, tally: Arc<Tally>) {
+async fn plain_lines(total: Option<u64>, subject: Arc<impl Subject>) {
     loop {
         tokio::time::sleep(PLAIN_EVERY).await;
-        info!("{}", Shown::new(total, &tally).line());
+        info!("{}", subject.view(total).line(total));
     }
 }
 
@@ -106,6 +106,45 @@ fn resolve(mode: ProgressMode) -> ProgressMode {
         ProgressMode::Bar
     } else {
         ProgressMode::Plain
+    }
+}
+
+/// Whose progress is shown.
+pub trait Subject: Send + Sync + 'static {
+    /// How it stands now, towards so many devices where that is known.
+    fn view(&self, total: Option<u64>) -> View;
+}
+
+/// How it stands, in words.
+#[derive(Debug)]
+pub struct View {
+    /// Devices that are done with.
+    pub done: u64,
+    /// What is to come, and what has gone wrong.
+    pub outcomes: String,
+    /// How fast it goes.
+    pub pace: String,
+}
+
+impl View {
+    /// All of it, for a plain line.
+    fn line(&self, total: Option<u64>) -> String {
+        let Self {
+            done,
+            outcomes,
+            pace,
+        } = self;
+        let done = match total {
+            Some(total) => format!("{done}/{total}"),
+            None => format!("{done} devices"),
+        };
+        format!("{done}, {outcomes}; {pace}")
+    }
+}
+
+impl Subject for Tally {
+    fn view(&self, total: Option<u64>) -> View {
+        Shown::new(total, self).view()
     }
 }
 
@@ -129,14 +168,12 @@ impl Shown {
         }
     }
 
-    /// All of it, for a plain line.
-    fn line(&self) -> String {
-        let done = self.counts.finished();
-        let done = match self.total {
-            Some(total) => format!("{done}/{total}"),
-            None => format!("{done} devices"),
-        };
-        format!("{done}, {}; {}", self.outcomes(), self.pace())
+    fn view(&self) -> View {
+        View {
+            done: self.counts.finished(),
+            outcomes: self.outcomes(),
+            pace: self.pace(),
+        }
     }
 
     /// What is to come, and what has gone wrong: `ETA 12s, 0 failed`.
@@ -224,7 +261,7 @@ mod tests {
     fn the_line_says_it_all() {
         let mut now = shown(1_000, 412, 36.84);
         assert_eq!(
-            now.line(),
+            now.view().line(now.total),
             "412/1000, ETA 6m 12s, 0 failed; 36.8 of 36.1/s, grant 37, 0.1% throttled"
         );
         now.counts.failed.insert("OutcomeUnknown".into(), 3);
@@ -233,12 +270,12 @@ mod tests {
             ..grant
         });
         assert_eq!(
-            now.line(),
+            now.view().line(now.total),
             "415/1000, ETA 6m 12s, 3 failed; 36.8 of 36.1/s, grant 37+, 0.1% throttled"
         );
         now.silence = Some(Duration::from_secs(7));
         assert_eq!(
-            now.line(),
+            now.view().line(now.total),
             "415/1000, 3 failed; no answer for 7 s, waiting, grant 37+, 0.1% throttled"
         );
         let stream = Shown {
@@ -249,7 +286,7 @@ mod tests {
             ..Shown::default()
         };
         assert_eq!(
-            stream.line(),
+            stream.view().line(stream.total),
             "412 devices, 0 failed; 0 of 0/s, 0% throttled"
         );
     }

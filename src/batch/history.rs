@@ -9,7 +9,7 @@ use crate::results::disk::{Access, Disk, DiskFile};
 use crate::results::finish::remove_leftover;
 use crate::results::journal::Journal;
 use crate::results::read::{Entry, ReadError, TornTail, read_results};
-use crate::results::record::Status;
+use crate::results::record::{Place, Status};
 use crate::results::runs_log::RunsLog;
 use crate::roster::Roster;
 
@@ -34,6 +34,8 @@ pub struct History<D: Disk> {
     pub roster: Roster,
     /// The account of its ARNs, if it has any.
     pub account: Option<AccountId>,
+    /// Where its rows of invalid lines are, which a provisioning run makes anew and no other may lose.
+    pub invalid: Vec<Place>,
 }
 
 /// A results file that is only looked at: without the lock, and without anything made or mended.
@@ -76,6 +78,7 @@ impl<D: Disk> History<D> {
             journal,
             roster: reader.roster,
             account: reader.account,
+            invalid: reader.invalid,
         })
     }
 }
@@ -107,6 +110,7 @@ impl From<ReadError> for Unusable {
 struct Reader {
     roster: Roster,
     account: Option<AccountId>,
+    invalid: Vec<Place>,
     /// The last row's Region: mostly the next one's as well.
     region: Option<Region>,
 }
@@ -121,6 +125,7 @@ impl Reader {
         Self {
             roster,
             account: None,
+            invalid: Vec::new(),
             region: None,
         }
     }
@@ -132,6 +137,7 @@ impl Reader {
         }
         if row.status() == Status::Invalid {
             // Made anew from the manifest by each run.
+            self.invalid.push(entry.place);
             return Ok(());
         }
         let unusable = |problem: String| Unusable::Row {

@@ -63,6 +63,12 @@ impl<O: Outlet> FileLedger<O> {
         Ok(())
     }
 
+    /// Keeps rows of invalid lines that are in the file already, in the order of the file.
+    pub(super) fn keep_invalid(&self, places: Vec<Place>) {
+        let places = places.into_iter().map(|place| (place.offset, place));
+        locked(&self.invalid).extend(places);
+    }
+
     /// Takes no more rows, so that the writer ends. Returns the invalid lines' places.
     pub(super) fn close(&self) -> Vec<(u64, FinishRow)> {
         drop(locked(&self.recorder).take());

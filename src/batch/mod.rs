@@ -88,6 +88,27 @@ pub struct Books<O> {
     pub stop: StopSignal,
 }
 
+impl<O: Outlet> Books<O> {
+    fn open<D: Disk>(
+        disk: &D,
+        results: &Path,
+        journal: Journal<D>,
+        roster: Roster,
+        (listeners, stop): (Listeners, StopSignal),
+        outlet: Option<Arc<O>>,
+    ) -> (Self, Writer<D>) {
+        let roster = Arc::new(Mutex::new(roster));
+        let (recorder, writer) = writer::recorder(disk, journal);
+        let books = Self {
+            ledger: FileLedger::new(recorder, Arc::clone(&roster), results, outlet),
+            roster,
+            listeners,
+            stop,
+        };
+        (books, writer)
+    }
+}
+
 impl<D: Disk, S: Service, O: Outlet> Batch<D, S, O> {
     /// A batch without work. `results` is the file as the person called it.
     #[must_use]
@@ -98,18 +119,23 @@ impl<D: Disk, S: Service, O: Outlet> Batch<D, S, O> {
         roster: Roster,
         parts: Parts<O>,
     ) -> Self {
-        let roster = Arc::new(Mutex::new(roster));
-        let (recorder, writer) = writer::recorder(disk, journal);
-        let ledger = FileLedger::new(recorder, Arc::clone(&roster), results, parts.outlet);
-        let books = Books {
-            ledger: Arc::clone(&ledger),
+        let Parts {
+            listeners,
+            stop,
+            outlet,
+            ..
+        } = &parts;
+        let (books, writer) = Books::open(
+            disk,
+            results,
+            journal,
             roster,
-            listeners: parts.listeners.clone(),
-            stop: parts.stop.clone(),
-        };
+            (listeners.clone(), stop.clone()),
+            outlet.clone(),
+        );
         let engine = Engine::new(engine::Parts {
             settings: parts.settings,
-            ledger,
+            ledger: Arc::clone(&books.ledger),
             listeners: parts.listeners,
             stop: parts.stop,
             clock: parts.clock,
@@ -156,6 +182,38 @@ impl<D: Disk, S: Service, O: Outlet> Batch<D, S, O> {
         };
         (self.engine, running)
     }
+}
+
+/// Goes on with a results file without a manifest: what it has stays where it is, its invalid lines too, and rows may be
+/// recorded anew. Makes the file ready and starts its writer. `results` is the file as the person called it. May block.
+pub fn go_on<D: Disk, O: Outlet>(
+    disk: &D,
+    results: &Path,
+    history: History<D>,
+    listeners: Listeners,
+    stop: StopSignal,
+) -> Result<Running<D, O>, Error> {
+    let History {
+        journal,
+        mut roster,
+        invalid,
+        ..
+    } = history;
+    // The order of the rows stands for the manifest's.
+    for index in roster.iter() {
+        if let Some(place) = roster.place(index) {
+            roster.list(index, place.offset, 0);
+        }
+    }
+    let (books, mut writer) = Books::open(disk, results, journal, roster, (listeners, stop), None);
+    books.ledger.keep_invalid(invalid);
+    writer
+        .prepare()
+        .map_err(|error| Error::refused("results", error.to_string()))?;
+    Ok(Running {
+        books,
+        writer: tokio::spawn(writer.run()),
+    })
 }
 
 /// A batch that is under way.

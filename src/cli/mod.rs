@@ -2,8 +2,10 @@
 //! mean together is for the commands.
 
 mod docs;
+mod examples;
 mod plan;
 mod provision;
+mod rollback;
 mod shared;
 pub(crate) mod values;
 mod verify;
@@ -19,109 +21,18 @@ use crate::commands::emulator::EmulatorArgs;
 pub use docs::{CompletionsArgs, ManArgs};
 pub use plan::PlanArgs;
 pub use provision::{InputArgs, PaceArgs, ProvisionArgs, ResultsArgs, ServiceArgs};
-pub use shared::{ConnectionArgs, LogFormat, OutputArgs, ProgressMode};
+pub use rollback::{RollbackArgs, Since};
+pub use shared::{AskArgs, ConnectionArgs, LogFormat, OutputArgs, ProgressMode};
 pub use values::Rate;
 use values::tag;
 pub use verify::VerifyArgs;
-
-/// What a person needs who reads only the help.
-const AFTER_HELP: &str = "\
-Exit codes:
-  0    every device of the manifest has its channel
-  1    the run was stopped or could not go on; the same command resumes it
-  2    nothing was attempted: change the command, the files, the configuration or the credentials
-  3    the run is complete, but some devices are failed, invalid or deleted
-  130  interrupted (SIGINT); the same command resumes it
-  143  terminated (SIGTERM); the same command resumes it
-
-Every flag can be set in the environment: --max-attempts as KVS_FLEET_MAX_ATTEMPTS, and so on. What the \
-command line says wins.";
-
-const PROVISION_EXAMPLES: &str = "\
-Examples:
-  Rehearse a batch without AWS:
-      kvs-fleet provision devices.csv --emulator
-  Give every device of the batch its channel, in the Region and account of a profile:
-      kvs-fleet provision devices.csv --profile factory --region eu-central-1
-  Name and tag the channels from the manifest's columns:
-      kvs-fleet provision devices.csv --channel-name 'cam-{device_id}' \\
-          --tag 'Line={line}' --tag Environment=Development
-  Guard against the wrong file and the wrong account:
-      kvs-fleet provision devices.csv --expect 1000 --id-pattern 'CAM-\\d{6}' --account 123456789012
-
-Every flag can be set in the environment: --max-attempts as KVS_FLEET_MAX_ATTEMPTS, and so on. What the \
-command line says wins. KVS_FLEET_TAG takes several tags, separated by commas.";
-
-const PLAN_EXAMPLES: &str = "\
-Examples:
-  What would this batch do, and how long would it take?
-      kvs-fleet plan devices.csv --region eu-central-1
-  Who am I there, and which of the channels exist already?
-      kvs-fleet plan devices.csv --profile factory --online
-  For a script:
-      kvs-fleet plan devices.csv --region eu-central-1 --json | jq .to_create
-
-Exit codes:
-  0  every row can be had
-  1  the service could not be asked (--online)
-  2  a run would refuse to start; the message says why
-  3  some rows are invalid
-
-Every flag can be set in the environment: --online as KVS_FLEET_ONLINE, and so on.";
-
-const VERIFY_EXAMPLES: &str = "\
-Examples:
-  Is everything that the results claim still so?
-      kvs-fleet verify devices.results.csv --profile factory
-  TTLs and tags as well, and the proof as a file:
-      kvs-fleet verify devices.results.csv --manifest devices.csv --tags --json > proof.json
-
-Exit codes:
-  0    the service agrees
-  1    the service could not be asked
-  2    nothing was asked: change the command, the file or the credentials
-  3    something differs, or could not be verified
-  130  interrupted (SIGINT)
-  143  terminated (SIGTERM)
-
-Every flag can be set in the environment: --manifest as KVS_FLEET_MANIFEST, and so on.";
-
-const EMULATOR_EXAMPLES: &str = "\
-Examples:
-  Serve on a free port and rehearse against it:
-      kvs-fleet emulator --listen 127.0.0.1:0
-      kvs-fleet provision devices.csv --endpoint-url http://127.0.0.1:PORT
-  Lose one answer in fifty after the channel was made, and answer 503 three times:
-      kvs-fleet emulator --fault reset-after=2%@create --fault 503=first:3
-
-Every flag can be set in the environment, for example --listen as KVS_FLEET_LISTEN. KVS_FLEET_RATE is \
-provision's --rate as well. KVS_FLEET_FAULT takes several faults, separated by commas.";
-
-const COMPLETIONS_EXAMPLES: &str = "\
-Examples:
-  bash, for this user:
-      kvs-fleet completions bash > ~/.local/share/bash-completion/completions/kvs-fleet
-  zsh, into a folder that is in fpath:
-      kvs-fleet completions zsh > ~/.zfunc/_kvs-fleet
-  fish:
-      kvs-fleet completions fish > ~/.config/fish/completions/kvs-fleet.fish
-  PowerShell, in the profile:
-      kvs-fleet completions powershell | Out-String | Invoke-Expression";
-
-const MAN_EXAMPLES: &str = "\
-Examples:
-  Read the page about provision:
-      kvs-fleet man provision | man -l -
-  Install the pages:
-      kvs-fleet man > /usr/local/share/man/man1/kvs-fleet.1
-      kvs-fleet man provision > /usr/local/share/man/man1/kvs-fleet-provision.1";
 
 /// Provision Amazon Kinesis Video Streams WebRTC signaling channels for a whole fleet of cameras.
 ///
 /// Reads a CSV of device IDs, creates a signaling channel for each at the account's quota, and writes a results CSV
 /// with the channel ARNs and the failures. Run again, it resumes.
 #[derive(Debug, Parser)]
-#[command(name = "kvs-fleet", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "kvs-fleet", version, after_help = examples::AFTER_HELP, max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -251,6 +162,7 @@ impl Command {
             Self::Provision(_)
             | Self::Plan(_)
             | Self::Verify(_)
+            | Self::Rollback(_)
             | Self::Completions(_)
             | Self::Man(_) => {}
         }
@@ -287,11 +199,10 @@ impl Command {
                 let burst = args.burst.is_some();
                 vec![(args.window && burst, "--window", "--burst <N>")]
             }
-            Self::Verify(args) => vec![(
-                args.output.quiet && args.output.verbose > 0,
-                "--quiet",
-                "--verbose",
-            )],
+            Self::Verify(VerifyArgs { output, .. })
+            | Self::Rollback(RollbackArgs { output, .. }) => {
+                vec![(output.quiet && output.verbose > 0, "--quiet", "--verbose")]
+            }
             Self::Completions(_) | Self::Man(_) => Vec::new(),
         };
         let mut found = conflicts.into_iter().filter(|(conflicts, ..)| *conflicts);
@@ -313,7 +224,7 @@ pub enum Command {
     /// The results file is the journal as well: run the same command again to resume. Finished devices are skipped,
     /// failed ones are tried again.
     #[command(
-        after_help = PROVISION_EXAMPLES,
+        after_help = examples::PROVISION_EXAMPLES,
         // -1 is a value out of range, not a flag that nobody knows.
         allow_negative_numbers = true,
         mut_args(|arg| arg.hide_env(true))
@@ -325,7 +236,7 @@ pub enum Command {
     /// manifest and the results with the same code and refuses what a run would refuse. Asks nobody, unless --online is
     /// given, and changes nothing.
     #[command(
-        after_help = PLAN_EXAMPLES,
+        after_help = examples::PLAN_EXAMPLES,
         allow_negative_numbers = true,
         mut_args(|arg| plan::as_of_a_plan(arg).hide_env(true))
     )]
@@ -335,27 +246,37 @@ pub enum Command {
     /// Lists the channels of each Region of the file and says which of its 'created' and 'exists' rows are not so any more:
     /// channels that are missing, were made again, are not ACTIVE, or have another type or TTL. Changes nothing.
     #[command(
-        after_help = VERIFY_EXAMPLES,
+        after_help = examples::VERIFY_EXAMPLES,
         allow_negative_numbers = true,
         mut_args(|arg| verify::as_of_verify(arg).hide_env(true))
     )]
-    Verify(Box<VerifyArgs>),
+    Verify(VerifyArgs),
+    /// Delete exactly the channels that a results file says were created
+    ///
+    /// Deletes by ARN what a run made, never what it adopted ('exists'), nor a channel that was made again since. Shows what
+    /// it will delete and asks. The file is the journal here as well: rows become 'deleted', and the same command resumes.
+    #[command(
+        after_help = examples::ROLLBACK_EXAMPLES,
+        allow_negative_numbers = true,
+        mut_args(|arg| rollback::as_of_rollback(arg).hide_env(true))
+    )]
+    Rollback(RollbackArgs),
     /// Serve an emulation of the KVS control plane on loopback, for rehearsals and tests
     ///
     /// Answers what can be asked about signaling channels, and who the caller is, as AWS does: with its validation,
     /// error codes and quotas, and with faults on request. Channels live in memory and end with it. The URL goes to
     /// standard output, everything else to standard error. Ctrl-C ends it with exit code 0.
     #[command(
-        after_help = EMULATOR_EXAMPLES,
+        after_help = examples::EMULATOR_EXAMPLES,
         allow_negative_numbers = true,
         mut_args(|arg| arg.hide_env(true))
     )]
     Emulator(EmulatorArgs),
     /// Write the completions of a shell to standard output
-    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    #[command(after_help = examples::COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),
     /// Write a manual page to standard output, as roff
-    #[command(after_help = MAN_EXAMPLES)]
+    #[command(after_help = examples::MAN_EXAMPLES)]
     Man(ManArgs),
 }
 

@@ -4,10 +4,12 @@
     reason = "these comments are the help's text, where backticks would show"
 )]
 
+use std::time::Duration;
+
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::values::{account, region};
+use super::values::{account, duration, region, workers};
 use crate::device::{AccountId, Region};
 
 /// Which service, and as whom.
@@ -26,6 +28,39 @@ pub struct ConnectionArgs {
     /// Refuse to work in any other account than this
     #[arg(long, value_name = "ID", value_parser = account, env = "KVS_FLEET_ACCOUNT")]
     pub account: Option<AccountId>,
+}
+
+/// How a service is asked that no device waits for.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Pace and retries")]
+pub struct AskArgs {
+    /// The most requests in flight in each Region, 1 to 10000
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "64",
+        value_parser = workers,
+        env = "KVS_FLEET_WORKERS"
+    )]
+    pub workers: usize,
+    /// The most attempts for a request, 1 to 1000; throttled ones do not count
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 8,
+        value_parser = clap::value_parser!(u32).range(1..=1000),
+        env = "KVS_FLEET_MAX_ATTEMPTS"
+    )]
+    pub max_attempts: u32,
+    /// The longest that an attempt may take
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "10s",
+        value_parser = duration,
+        env = "KVS_FLEET_TIMEOUT"
+    )]
+    pub timeout: Duration,
 }
 
 /// What is shown, and how.

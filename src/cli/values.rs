@@ -1,7 +1,8 @@
 //! What the text of a flag must look like, and what it means.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use super::rollback::Since;
 use crate::device::{AccountId, MessageTtl, Region};
 use crate::engine::FailureLimit;
 use crate::pace::controller::RateRange;
@@ -64,6 +65,29 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A point in time, or how long ago it was.
+pub(crate) fn since(text: &str) -> Result<Since, String> {
+    let text = text.trim();
+    let is_date = text.len() == "2026-01-31".len() && text.contains('-');
+    let whole = if is_date {
+        format!("{text}T00:00:00Z")
+    } else {
+        text.to_owned()
+    };
+    let ago = || {
+        let ago = humantime::parse_duration(text).ok()?;
+        SystemTime::now().checked_sub(ago)
+    };
+    humantime::parse_rfc3339_weak(&whole)
+        .ok()
+        .or_else(ago)
+        .map(Since)
+        .ok_or_else(|| {
+            "expected a time such as 2026-01-31T07:30:00Z or 2026-01-31 (UTC), or how long ago, such as 2h or 3days"
+                .to_owned()
+        })
+}
+
 pub(crate) fn failure_limit(text: &str) -> Result<FailureLimit, String> {
     let expected = || "expected a whole number of devices, or a percentage such as 5%".to_owned();
     if let Some(percent) = text.strip_suffix('%') {
@@ -117,6 +141,25 @@ mod tests {
         assert_eq!(rate("AUTO"), Ok(Rate::Auto));
         assert_eq!(rate("0.1"), Ok(Rate::AtMost(0.1)));
         assert_eq!(rate("1e6"), Ok(Rate::AtMost(1e6)));
+    }
+
+    #[test]
+    fn since_when() {
+        let at =
+            |text: &str| since(text).map(|Since(at)| humantime::format_rfc3339(at).to_string());
+        for (text, expected) in [
+            ("2026-01-31", "2026-01-31T00:00:00Z"),
+            ("2026-01-31T07:30:00Z", "2026-01-31T07:30:00Z"),
+            ("2026-01-31T07:30:00.250Z", "2026-01-31T07:30:00.250000000Z"),
+            ("2026-01-31 07:30:00", "2026-01-31T07:30:00Z"),
+        ] {
+            assert_eq!(at(text).as_deref(), Ok(expected), "{text}");
+        }
+        let ago = since("2h").unwrap().0.elapsed().unwrap();
+        assert!(ago >= Duration::from_hours(2) && ago < Duration::from_hours(3));
+        for text in ["", "yesterday", "2026-13-01", "07:30", "-2h"] {
+            assert!(since(text).is_err(), "{text}");
+        }
     }
 
     #[test]

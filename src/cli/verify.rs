@@ -1,13 +1,11 @@
 //! The arguments of `verify`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args};
 
-use super::values::{duration, workers};
-use super::{ConnectionArgs, OutputArgs};
+use super::{AskArgs, ConnectionArgs, OutputArgs};
 
 /// `kvs-fleet verify`.
 #[derive(Debug, Args)]
@@ -34,36 +32,9 @@ pub struct VerifyArgs {
     /// Which service, and as whom.
     #[command(flatten)]
     pub connection: ConnectionArgs,
-    /// The most requests in flight in each Region, 1 to 10000
-    #[arg(
-        long,
-        value_name = "N",
-        default_value = "64",
-        value_parser = workers,
-        help_heading = "Pace and retries",
-        env = "KVS_FLEET_WORKERS"
-    )]
-    pub workers: usize,
-    /// The most attempts for a request, 1 to 1000; throttled ones do not count
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 8,
-        value_parser = clap::value_parser!(u32).range(1..=1000),
-        help_heading = "Pace and retries",
-        env = "KVS_FLEET_MAX_ATTEMPTS"
-    )]
-    pub max_attempts: u32,
-    /// The longest that an attempt may take
-    #[arg(
-        long,
-        value_name = "DURATION",
-        default_value = "10s",
-        value_parser = duration,
-        help_heading = "Pace and retries",
-        env = "KVS_FLEET_TIMEOUT"
-    )]
-    pub timeout: Duration,
+    /// How the service is asked.
+    #[command(flatten)]
+    pub asking: AskArgs,
     /// What is shown.
     #[command(flatten)]
     pub output: OutputArgs,

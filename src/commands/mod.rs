@@ -1,10 +1,12 @@
 //! One file a subcommand: arguments → validated configuration → the parts wired together.
 
+mod asking;
 mod docs;
 pub mod emulator;
 mod environment;
 mod plan;
 pub mod provision;
+mod rollback;
 mod signals;
 mod target;
 mod verify;
@@ -15,6 +17,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tracing::warn;
+
+use asking::side_by_side;
 
 use crate::cli::{Cli, Command, OutputArgs};
 use crate::logging::{self, Console};
@@ -42,6 +46,7 @@ pub fn main() -> ExitCode {
             Command::Provision(args) => provision::run(*args, &warnings).await,
             Command::Plan(args) => plan::run(&args.provision, args.online, &warnings).await,
             Command::Verify(args) => verify::run(&args, &warnings).await,
+            Command::Rollback(args) => rollback::run(&args, &warnings).await,
             Command::Completions(args) => docs::completions(args.shell),
             Command::Man(args) => docs::man(args.command.as_deref()),
             Command::Emulator(args) => {
@@ -138,6 +143,14 @@ fn start_logging(output: &OutputArgs, warnings: &[String]) -> Console {
         warn!("{warning}");
     }
     console
+}
+
+/// The command line without the program's name, as the runs log keeps it.
+fn arguments() -> Vec<String> {
+    std::env::args_os()
+        .skip(1)
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect()
 }
 
 /// A message where there is no log to write it to.

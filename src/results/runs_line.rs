@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 use super::asks::Asks;
 use crate::device::shown;
 
+/// The command of a run that deletes.
+pub const ROLLBACK: &str = "rollback";
+
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]

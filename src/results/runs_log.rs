@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::asks::Asked;
 use super::disk::{Access, Disk, DiskFile};
-use super::runs_line::{End, RunsLine, Start};
+use super::runs_line::{End, ROLLBACK, RunsLine, Start};
 
 /// A log may be made or removed under the one who opens it, but hardly so often in a row.
 const MOST_OPENED: usize = 10;
@@ -75,9 +75,9 @@ pub struct RunsLog<D: Disk> {
     is_new: bool,
 }
 
-/// What a log tells of earlier runs.
+/// What a log tells of earlier provisioning runs.
 pub trait EarlierRuns {
-    /// How the last run began that had begun when the log was read.
+    /// How the last one began that had begun when the log was read.
     fn last_start(&self) -> Option<&Start>;
 
     /// How that run ended; none where it was killed.
@@ -87,9 +87,11 @@ pub trait EarlierRuns {
     fn asked(&self) -> Result<Asked, RunsLogError>;
 }
 
-/// The last run that a log tells of.
+/// The last run that a log tells of, rollbacks left out: they ask for no channels.
 #[derive(Debug, Default)]
 struct LastRun {
+    /// Whether the run whose lines come now is a rollback.
+    is_rollback: bool,
     start: Option<Box<Start>>,
     end: Option<Box<End>>,
 }
@@ -99,8 +101,12 @@ impl LastRun {
         if line.starts_with(br#"{"event":"start""#)
             && let Ok(RunsLine::Start(start)) = serde_json::from_slice(line)
         {
-            (self.start, self.end) = (Some(start), None);
+            self.is_rollback = start.command == ROLLBACK;
+            if !self.is_rollback {
+                (self.start, self.end) = (Some(start), None);
+            }
         } else if line.starts_with(br#"{"event":"end""#)
+            && !self.is_rollback
             && let Ok(RunsLine::End(end)) = serde_json::from_slice(line)
         {
             self.end = Some(end);

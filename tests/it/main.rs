@@ -19,6 +19,7 @@ mod plan;
 mod refusals;
 mod rerun;
 mod results;
+mod rollback;
 mod service;
 mod signals;
 mod stops;

@@ -80,6 +80,7 @@ impl Run {
             journal,
             roster,
             account,
+            ..
         } = history;
         settings::check(args, &log, &roster)?;
         target.check_kind(account.as_ref(), &paths.results)?;

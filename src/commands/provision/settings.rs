@@ -100,10 +100,7 @@ pub(super) fn start(
         at: timestamp(SystemTime::now()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         command: "provision".to_owned(),
-        arguments: std::env::args_os()
-            .skip(1)
-            .map(|argument| argument.to_string_lossy().into_owned())
-            .collect(),
+        arguments: crate::commands::arguments(),
         manifest: Some(args.manifest.display().to_string()),
         manifest_sha256: source.sha256().map(str::to_owned),
         account: account.map(ToString::to_string),

@@ -1,13 +1,12 @@
 //! What the service is asked: a listing of each Region, and of single channels only what the listing leaves open.
 
 use std::collections::HashMap;
-use std::future::Future;
-use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
 use super::claims::Claims;
 use crate::cli::VerifyArgs;
+use crate::commands::side_by_side;
 use crate::commands::target::Target;
 use crate::engine::{Caller, RegionCaller, Unanswered};
 use crate::service::aws::AwsService;
@@ -35,7 +34,7 @@ pub(super) async fn ask_all(
     for (region, claims) in by_region {
         let service = target.service(&region);
         let asked = caller.region(region, service);
-        let (workers, with_tags) = (args.workers, args.tags);
+        let (workers, with_tags) = (args.asking.workers, args.tags);
         regions.spawn(async move { region_of(asked, claims, workers, with_tags).await });
     }
     let mut all = Vec::new();
@@ -147,30 +146,4 @@ async fn tags(asked: Asked, claim: Claim) -> Option<Vec<Difference>> {
         }
         token = page.next_token;
     }
-}
-
-/// Does the same with all items, at most so many at once. None as soon as one was stopped.
-async fn side_by_side<T, R, F>(items: Vec<T>, most: usize, with: impl Fn(T) -> F) -> Option<Vec<R>>
-where
-    F: Future<Output = Option<R>> + Send + 'static,
-    R: Send + 'static,
-{
-    let slots = Arc::new(tokio::sync::Semaphore::new(most.max(1)));
-    let mut tasks = JoinSet::new();
-    let mut results = Vec::with_capacity(items.len());
-    for item in items {
-        let slot = Arc::clone(&slots).acquire_owned().await.ok()?;
-        while let Some(ended) = tasks.try_join_next() {
-            results.push(ended.ok()??);
-        }
-        let doing = with(item);
-        tasks.spawn(async move {
-            let _slot = slot;
-            doing.await
-        });
-    }
-    while let Some(ended) = tasks.join_next().await {
-        results.push(ended.ok()??);
-    }
-    Some(results)
 }

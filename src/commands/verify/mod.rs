@@ -15,17 +15,12 @@ use super::target::{self, Target};
 use crate::cli::VerifyArgs;
 use crate::clock::WallClock;
 use crate::device::Region;
-use crate::engine::{Caller, OnExists, Parts, Settings, Stop, StopSignal};
+use crate::engine::{Caller, Parts, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::Listeners;
 use crate::logging::Console;
-use crate::pace::controller::RateRange;
-use crate::service::Operation;
 use claims::Claims;
 use findings::Findings;
-
-/// How long a Region may throttle everything, and how long a service that was reached may stay silent.
-const PATIENCE: std::time::Duration = std::time::Duration::from_mins(5);
 
 /// Runs the subcommand and says with which exit code it ended. `warnings` are about the environment.
 pub(super) async fn run(args: &VerifyArgs, warnings: &[String]) -> u8 {
@@ -57,7 +52,7 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<Findings, Error> 
     if let Some(torn) = claims.torn {
         warn!("{}: {torn}; it is not looked at", args.results.display());
     }
-    let target = Target::load(&args.connection, false, args.timeout).await?;
+    let target = Target::load(&args.connection, false, args.asking.timeout).await?;
     target.check_kind(claims.account.as_ref(), &args.results)?;
     let expected = target::expected(
         args.connection.account.as_ref(),
@@ -77,7 +72,7 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<Findings, Error> 
     target.check_account(expected.as_ref())?;
     target::introduce(&target, &regions);
     let mut caller = Caller::new(Parts {
-        settings: settings(args, target.account().cloned().or(expected)),
+        settings: args.asking.settings(target.account().cloned().or(expected)),
         ledger: Arc::new(()),
         listeners: Listeners::default(),
         stop,
@@ -90,21 +85,6 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<Findings, Error> 
     };
     findings.conclude(differences, &target, caller.account());
     Ok(findings)
-}
-
-fn settings(args: &VerifyArgs, account: Option<crate::device::AccountId>) -> Settings {
-    Settings {
-        workers: args.workers,
-        rate: RateRange::upto(Operation::Create.quota()),
-        max_attempts: args.max_attempts,
-        max_throttled: PATIENCE,
-        max_offline: PATIENCE,
-        timeout: args.timeout,
-        max_failures: None,
-        on_exists: OnExists::Adopt,
-        account,
-        seed: fastrand::u64(..),
-    }
 }
 
 /// Prints what was found. Who stops reading early has read what was wanted.

@@ -1,0 +1,64 @@
+//! How commands that no device waits for ask the service: their settings, and many questions at once.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::cli::AskArgs;
+use crate::device::AccountId;
+use crate::engine::{OnExists, Settings};
+use crate::pace::controller::RateRange;
+use crate::service::Operation;
+
+/// How long a Region may throttle everything, and how long a service that was reached may stay silent.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+impl AskArgs {
+    /// As settings, for this account where it is known.
+    pub(super) fn settings(&self, account: Option<AccountId>) -> Settings {
+        Settings {
+            workers: self.workers,
+            rate: RateRange::upto(Operation::Create.quota()),
+            max_attempts: self.max_attempts,
+            max_throttled: PATIENCE,
+            max_offline: PATIENCE,
+            timeout: self.timeout,
+            max_failures: None,
+            on_exists: OnExists::Adopt,
+            account,
+            seed: fastrand::u64(..),
+        }
+    }
+}
+
+/// Does the same with all items, at most so many at once. None as soon as one was stopped.
+pub(super) async fn side_by_side<T, R, F>(
+    items: Vec<T>,
+    most: usize,
+    with: impl Fn(T) -> F,
+) -> Option<Vec<R>>
+where
+    F: Future<Output = Option<R>> + Send + 'static,
+    R: Send + 'static,
+{
+    let slots = Arc::new(tokio::sync::Semaphore::new(most.max(1)));
+    let mut tasks = JoinSet::new();
+    let mut results = Vec::with_capacity(items.len());
+    for item in items {
+        let slot = Arc::clone(&slots).acquire_owned().await.ok()?;
+        while let Some(ended) = tasks.try_join_next() {
+            results.push(ended.ok()??);
+        }
+        let doing = with(item);
+        tasks.spawn(async move {
+            let _slot = slot;
+            doing.await
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        results.push(ended.ok()??);
+    }
+    Some(results)
+}

@@ -1,0 +1,100 @@
+//! How a rollback stands, in numbers.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::figures;
+use crate::progress::{Subject, View};
+use crate::results::record::{Row, Status};
+
+/// The pace that is shown is that of so long.
+const LATELY: Duration = Duration::from_secs(5);
+
+/// Counts rows.
+#[derive(Debug)]
+pub(super) struct Deletions {
+    begun: Instant,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    deleted: u64,
+    left: BTreeMap<Box<str>, u64>,
+    /// When each of the last rows was recorded.
+    lately: VecDeque<Instant>,
+}
+
+impl Deletions {
+    pub(super) fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            inner: Mutex::default(),
+        }
+    }
+
+    /// A row is on disk.
+    pub(super) fn note(&self, row: &Row) {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        if row.status == Status::Deleted {
+            inner.deleted += 1;
+        } else {
+            *inner.left.entry(row.error_code.clone()).or_default() += 1;
+        }
+        inner.lately.push_back(now);
+        while inner.lately.front().is_some_and(|at| now - *at > LATELY) {
+            inner.lately.pop_front();
+        }
+    }
+
+    pub(super) fn deleted(&self) -> u64 {
+        self.lock().deleted
+    }
+
+    /// Channels that could not be deleted, by error code.
+    pub(super) fn left(&self) -> BTreeMap<Box<str>, u64> {
+        self.lock().left.clone()
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Subject for Deletions {
+    fn view(&self, total: Option<u64>) -> View {
+        let now = Instant::now();
+        let inner = self.lock();
+        let left: u64 = inner.left.values().sum();
+        let done = inner.deleted + left;
+        let lately = inner
+            .lately
+            .iter()
+            .filter(|at| now - **at <= LATELY)
+            .count();
+        let span = self.begun.elapsed().min(LATELY).as_secs_f64().max(0.1);
+        #[expect(clippy::cast_precision_loss, reason = "a count of a few seconds")]
+        let pace = lately as f64 / span;
+        let ahead = total.map_or(0, |total| total.saturating_sub(done));
+        #[expect(clippy::cast_precision_loss, reason = "a count of channels")]
+        let ahead = (pace > 0.0 && ahead > 0).then(|| Duration::from_secs_f64(ahead as f64 / pace));
+        let left = format!("{left} left");
+        View {
+            done,
+            outcomes: match ahead {
+                Some(ahead) => format!("ETA {}, {left}", figures::ahead(ahead)),
+                None => left,
+            },
+            pace: format!("{} deleted/s", figures::rate(pace)),
+        }
+    }
+}

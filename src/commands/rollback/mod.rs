@@ -1,0 +1,301 @@
+//! `kvs-fleet rollback`: deletes what the rows say was created, and nothing else.
+//!
+//! What is `exists` was there before, or belongs to somebody else, and is never asked about. A channel is deleted by its
+//! ARN, which a channel made again under the same name does not share.
+
+mod consent;
+mod deleting;
+mod deletions;
+mod selection;
+
+use std::io::{self, ErrorKind, Write as _};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tracing::{error, info, warn};
+
+use super::signals::{self, LastWords};
+use super::target::{self, Target};
+use crate::batch::{self, Glance, History, Outlet};
+use crate::cli::RollbackArgs;
+use crate::clock::WallClock;
+use crate::codes;
+use crate::device::{AccountId, Region};
+use crate::engine::{Caller, Parts, Stop, StopSignal};
+use crate::error::Error;
+use crate::event::{Listener, Listeners};
+use crate::figures;
+use crate::logging::Console;
+use crate::progress::Progress;
+use crate::results::disk::RealDisk;
+use crate::results::read::ReadError;
+use crate::results::record::{Row, timestamp};
+use crate::results::runs_line::{End, ROLLBACK, RunsLine, Start};
+use crate::results::runs_log::RunsLog;
+use crate::tally::Tally;
+use deleting::{Deleting, delete_all};
+use deletions::Deletions;
+use selection::Selection;
+
+/// Nobody is handed the rows besides.
+#[derive(Debug)]
+struct Silent;
+
+impl Outlet for Silent {
+    async fn put(&self, _: &[Row]) {}
+}
+
+/// Runs the subcommand and says with which exit code it ended. `warnings` are about the environment.
+pub(super) async fn run(args: &RollbackArgs, warnings: &[String]) -> u8 {
+    let console = super::start_logging(&args.output, warnings);
+    let ended = if args.dry_run {
+        preview(args)
+    } else {
+        rollback(args, console).await
+    };
+    match ended {
+        Ok(0) => 0,
+        Ok(_) => 3,
+        Err(stopped) => {
+            // A signal was answered when it came.
+            if stopped.exit_code() < 128 {
+                error!("{stopped}");
+            }
+            stopped.exit_code()
+        }
+    }
+}
+
+/// Prints what would be deleted.
+fn preview(args: &RollbackArgs) -> Result<u64, Error> {
+    check_there(args)?;
+    let glance = Glance::take(&RealDisk, &args.results)?;
+    let selection = Selection::read(args, &glance.roster)?;
+    let mut output = io::stdout().lock();
+    for candidate in &selection.candidates {
+        match writeln!(output, "{}", consent::line(candidate)) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                let message = format!("standard output cannot be written to: {error}");
+                return Err(Error::Stopped(Stop::Results(message)));
+            }
+            _ => {}
+        }
+    }
+    let count = figures::count(selection.candidates.len() as u64, "channel");
+    info!("would delete {count}; nothing was changed");
+    consent::say_left(&selection);
+    Ok(0)
+}
+
+/// A rollback makes no results file.
+fn check_there(args: &RollbackArgs) -> Result<(), Error> {
+    if args.results.exists() {
+        return Ok(());
+    }
+    let missing = ReadError::Missing(args.results.clone());
+    Err(Error::refused("results", missing.to_string()))
+}
+
+/// Deletes what is asked for; says how many channels are left.
+async fn rollback(args: &RollbackArgs, console: Console) -> Result<u64, Error> {
+    let stop = StopSignal::new();
+    signals::listen(stop.clone(), console.clone(), LastWords::default());
+    check_there(args)?;
+    consent::check_possible(args)?;
+    let target = Target::load(&args.connection, false, args.asking.timeout).await?;
+    let (log, history) = batch::open(&RealDisk, &args.results)?;
+    if let Some(torn) = history.journal.torn() {
+        warn!(
+            "{}: {torn}; it is cut off. A channel that it told of is not deleted: 'provision' adopts it",
+            args.results.display()
+        );
+    }
+    target.check_kind(history.account.as_ref(), &args.results)?;
+    let expected = target::expected(
+        args.connection.account.as_ref(),
+        history.account.clone(),
+        &args.results,
+    )?;
+    let selection = Selection::read(args, &history.roster)?;
+    if selection.candidates.is_empty() {
+        info!("nothing to delete");
+        consent::say_left(&selection);
+        return Ok(left_by_choice(&selection));
+    }
+    let regions = regions(&selection);
+    if let Some(first) = regions.first() {
+        target.identify(first, &stop).await?;
+    }
+    target.check_account(expected.as_ref())?;
+    target::introduce(&target, &regions);
+    consent::show(&selection);
+    consent::ask(args, &selection, &stop).await?;
+    let account = target.account().cloned().or(expected);
+    let run = Run {
+        args,
+        target,
+        account,
+        regions,
+        stop,
+        console,
+    };
+    run.work_off(log, history, selection).await
+}
+
+/// Who names a device means it: that its channel is left is worth an exit code.
+fn left_by_choice(selection: &Selection) -> u64 {
+    if selection.is_a_part {
+        selection.adopted
+    } else {
+        0
+    }
+}
+
+/// The Regions of the channels, each once.
+fn regions(selection: &Selection) -> Vec<Region> {
+    let mut regions: Vec<Region> = Vec::new();
+    for candidate in &selection.candidates {
+        if !regions
+            .iter()
+            .any(|known| known.as_str() == &*candidate.row.region)
+        {
+            regions.extend(Region::parse(&candidate.row.region));
+        }
+    }
+    regions
+}
+
+/// What became of the results decides, since the person may have to do something about them.
+fn ending(stopped: Option<Stop>, kept: Result<(), Error>) -> Result<(), Error> {
+    match (stopped, kept) {
+        (None, kept) => kept,
+        (Some(stop), Ok(())) => Err(stop.into()),
+        (Some(stop), lost) => {
+            if !matches!(stop, Stop::Results(_)) {
+                error!("{stop}");
+            }
+            lost
+        }
+    }
+}
+
+/// A rollback that was agreed to.
+struct Run<'a> {
+    args: &'a RollbackArgs,
+    target: Target,
+    account: Option<AccountId>,
+    regions: Vec<Region>,
+    stop: StopSignal,
+    console: Console,
+}
+
+impl Run<'_> {
+    async fn work_off(
+        self,
+        mut log: RunsLog<RealDisk>,
+        history: History<RealDisk>,
+        selection: Selection,
+    ) -> Result<u64, Error> {
+        let tally = Arc::new(Tally::new());
+        let mut listeners = Listeners::default();
+        listeners.add(Arc::clone(&tally) as Arc<dyn Listener>);
+        let running = batch::go_on(
+            &RealDisk,
+            &self.args.results,
+            history,
+            listeners.clone(),
+            self.stop.clone(),
+        )?;
+        log.append([self.start_line()])
+            .map_err(|error| Error::refused("results", error.to_string()))?;
+        let deletions = Arc::new(Deletions::new());
+        let total = selection.candidates.len() as u64;
+        let left_by_choice = left_by_choice(&selection);
+        let progress = Progress::start(
+            self.args.output.progress,
+            self.args.output.quiet,
+            Some(total),
+            Arc::clone(&deletions),
+            self.console.clone(),
+        );
+        let mut caller = Caller::new(Parts {
+            settings: self.args.asking.settings(self.account.clone()),
+            ledger: Arc::new(()),
+            listeners,
+            stop: self.stop.clone(),
+            clock: WallClock::system(),
+        });
+        let deleting = Deleting {
+            ledger: Arc::clone(&running.books.ledger),
+            deletions: Arc::clone(&deletions),
+            stop: self.stop.clone(),
+            workers: self.args.asking.workers,
+            max_attempts: self.args.asking.max_attempts,
+            service: |region: &Region| self.target.service(region),
+        };
+        delete_all(deleting, &mut caller, selection.candidates).await;
+        drop(progress);
+        let closed = running.close().await?;
+        for line in closed.unsaved() {
+            error!("{line}");
+        }
+        let (_, kept) = closed.finish();
+        let ended = ending(caller.end(), kept);
+        let left = deletions.left();
+        let failed: u64 = left.values().sum();
+        self.say_end(&deletions, total, &ended);
+        let (exit_code, reason) = match &ended {
+            Err(error) => (error.exit_code(), error.reason()),
+            Ok(()) if failed + left_by_choice > 0 => (3, "complete"),
+            Ok(()) => (0, "complete"),
+        };
+        let counts = tally.counts();
+        let requests = [counts.describes, counts.lists, counts.others];
+        let end = End {
+            at: timestamp(SystemTime::now()),
+            duration_ms: u64::try_from(deletions.elapsed().as_millis()).unwrap_or(u64::MAX),
+            counts: [("deleted".to_owned(), deletions.deleted())].into(),
+            remaining: total - deletions.deleted(),
+            requests: requests.iter().map(|requests| requests.sent).sum(),
+            throttles: requests.iter().map(|requests| requests.throttled).sum(),
+            reason: reason.to_owned(),
+            exit_code,
+            ..End::default()
+        };
+        if let Err(error) = log.append([RunsLine::End(Box::new(end))]) {
+            warn!("{error}");
+        }
+        ended.map(|()| failed + left_by_choice)
+    }
+
+    /// What became of the channels, in words.
+    fn say_end(&self, deletions: &Deletions, total: u64, ended: &Result<(), Error>) {
+        let deleted = deletions.deleted();
+        let seconds = deletions.elapsed().as_secs_f64();
+        info!("{deleted} of {total} deleted in {seconds:.1} s");
+        let mut failed = 0;
+        for (code, count) in deletions.left() {
+            warn!("{count} left with {code}: {}", codes::hint(&code));
+            failed += count;
+        }
+        let open = total - deleted - failed;
+        if ended.is_err() && open > 0 {
+            warn!("{open} not attempted: the same command goes on with them");
+        }
+        info!("results in {}", self.args.results.display());
+    }
+
+    fn start_line(&self) -> RunsLine {
+        RunsLine::Start(Box::new(Start {
+            at: timestamp(SystemTime::now()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            command: ROLLBACK.to_owned(),
+            arguments: super::arguments(),
+            account: self.account.as_ref().map(ToString::to_string),
+            caller: self.target.caller().map(str::to_owned),
+            regions: self.regions.iter().map(ToString::to_string).collect(),
+            endpoint: self.target.url().map(str::to_owned),
+            ..Start::default()
+        }))
+    }
+}

@@ -1,0 +1,237 @@
+//! Which channels a rollback deletes: those that the rows say this tool created, and of these the part that was asked
+//! for. Asks nobody.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::SystemTime;
+
+use crate::cli::{RollbackArgs, Since};
+use crate::device::{ChannelArn, shown};
+use crate::error::Error;
+use crate::figures;
+use crate::results::disk::RealDisk;
+use crate::results::read::{ReadError, read_results};
+use crate::results::record::{Row, Status};
+use crate::results::view::RecordView;
+use crate::roster::{DeviceIndex, Roster};
+
+/// Unknown devices that a message names.
+const NAMED: usize = 3;
+
+/// A device whose channel is to be deleted, with its row as it stands.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate {
+    pub(super) index: DeviceIndex,
+    pub(super) row: Row,
+    pub(super) arn: ChannelArn,
+}
+
+/// What the rows say of the devices that were asked for.
+#[derive(Debug, Default)]
+pub(super) struct Selection {
+    /// In the file's order.
+    pub(super) candidates: Vec<Candidate>,
+    /// Devices whose channel was adopted: it is not this tool's to delete.
+    pub(super) adopted: u64,
+    /// Devices whose channel was deleted before.
+    pub(super) deleted_before: u64,
+    /// Whether single devices were asked for.
+    pub(super) is_a_part: bool,
+}
+
+impl Selection {
+    /// Reads the rows. `roster` says which row of a device is its last.
+    pub(super) fn read(args: &RollbackArgs, roster: &Roster) -> Result<Self, Error> {
+        let wanted = wanted(args)?;
+        if let Some(wanted) = &wanted {
+            check_known(wanted, roster, &args.results)?;
+        }
+        let mut selection = Self {
+            is_a_part: wanted.is_some(),
+            ..Self::default()
+        };
+        let read = read_results(&RealDisk, &args.results, |entry| {
+            let row = &entry.record;
+            let index = roster.find(row.device_id());
+            let Some(index) = index.filter(|index| roster.place(*index) == Some(entry.place))
+            else {
+                return Ok(());
+            };
+            if wanted
+                .as_ref()
+                .is_some_and(|wanted| !wanted.contains(row.device_id()))
+            {
+                return Ok(());
+            }
+            selection
+                .take(index, row, args.since.as_ref())
+                .map_err(|problem| Unreadable::Row {
+                    line: entry.line,
+                    problem,
+                })
+        });
+        read.map_err(|error| error.refused(&args.results))?;
+        Ok(selection)
+    }
+
+    fn take(
+        &mut self,
+        index: DeviceIndex,
+        row: &RecordView<'_>,
+        since: Option<&Since>,
+    ) -> Result<(), String> {
+        match row.status() {
+            Status::Created => {}
+            Status::Exists => {
+                self.adopted += 1;
+                return Ok(());
+            }
+            Status::Deleted => {
+                self.deleted_before += 1;
+                return Ok(());
+            }
+            Status::Failed | Status::Invalid => return Ok(()),
+        }
+        let time = |text: &str| humantime::parse_rfc3339_weak(text).ok();
+        let finished_at = time(row.finished_at());
+        if let Some(Since(since)) = since {
+            let Some(finished_at) = finished_at else {
+                return Err(format!(
+                    "finished_at {} is no time in RFC 3339 (has a spreadsheet program rewritten it?), so --since cannot \
+                     be judged; name the devices with --device or --devices-from instead",
+                    shown(row.finished_at())
+                ));
+            };
+            if finished_at < *since {
+                return Ok(());
+            }
+        }
+        let row = whole(row, time(row.started_at()), finished_at)?;
+        if let Some(arn) = row.channel_arn.clone() {
+            self.candidates.push(Candidate { index, row, arn });
+        }
+        Ok(())
+    }
+}
+
+/// A `created` row, to be written again with what became of its channel.
+fn whole(
+    row: &RecordView<'_>,
+    started_at: Option<SystemTime>,
+    finished_at: Option<SystemTime>,
+) -> Result<Row, String> {
+    let arn = ChannelArn::parse(row.channel_arn()).map_err(|invalid| invalid.to_string())?;
+    Ok(Row {
+        device_id: row.device_id().into(),
+        channel_name: row.channel_name().into(),
+        region: row.region().into(),
+        status: row.status(),
+        channel_arn: Some(arn),
+        attempts: row.attempts(),
+        started_at,
+        finished_at,
+        error_code: row.error_code().into(),
+        error_message: row.error_message().into(),
+        request_id: row.request_id().into(),
+    })
+}
+
+/// The devices that were named; none where all are meant.
+fn wanted(args: &RollbackArgs) -> Result<Option<HashSet<String>>, Error> {
+    let mut wanted: HashSet<String> = args.devices.iter().cloned().collect();
+    let Some(file) = &args.devices_from else {
+        return Ok((!wanted.is_empty()).then_some(wanted));
+    };
+    let refused = |problem: String| {
+        Error::refused(
+            "usage",
+            format!("--devices-from {}: {problem}", file.display()),
+        )
+    };
+    let text = std::fs::read(file).map_err(|error| refused(error.to_string()))?;
+    let text = String::from_utf8(text).map_err(|_| refused("it is not UTF-8 text".to_owned()))?;
+    let text = text.trim_start_matches('\u{feff}');
+    let ids = named_in(text).map_err(|error| refused(error.to_string()))?;
+    if ids.is_empty() {
+        return Err(refused("it names no device".to_owned()));
+    }
+    wanted.extend(ids);
+    Ok(Some(wanted))
+}
+
+/// The IDs of a CSV with a column of that name, else of its lines.
+fn named_in(text: &str) -> Result<Vec<String>, csv::Error> {
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let column = reader
+        .headers()?
+        .iter()
+        .position(|name| name == "device_id");
+    let Some(column) = column else {
+        let lines = text.lines().map(str::trim);
+        return Ok(lines
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect());
+    };
+    let mut ids = Vec::new();
+    for record in reader.records() {
+        let record = record?;
+        ids.extend(
+            record
+                .get(column)
+                .filter(|id| !id.is_empty())
+                .map(str::to_owned),
+        );
+    }
+    Ok(ids)
+}
+
+/// Refuses devices that have no row: a typo in one is a sign that the others want a second look.
+fn check_known(wanted: &HashSet<String>, roster: &Roster, results: &Path) -> Result<(), Error> {
+    let mut unknown: Vec<&String> = wanted
+        .iter()
+        .filter(|id| roster.find(id).is_none())
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    unknown.sort();
+    let named: Vec<String> = unknown.iter().take(NAMED).map(|id| shown(id)).collect();
+    let more = match unknown.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Err(Error::refused(
+        "usage",
+        format!(
+            "{} without a row in {}: {}{more}; nothing was deleted",
+            figures::count(unknown.len() as u64, "device"),
+            results.display(),
+            named.join(", ")
+        ),
+    ))
+}
+
+/// Why the rows cannot be used.
+enum Unreadable {
+    File(ReadError),
+    Row { line: u64, problem: String },
+}
+
+impl From<ReadError> for Unreadable {
+    fn from(error: ReadError) -> Self {
+        Self::File(error)
+    }
+}
+
+impl Unreadable {
+    fn refused(self, results: &Path) -> Error {
+        let message = match self {
+            Self::File(error) => error.to_string(),
+            Self::Row { line, problem } => {
+                format!("{}, line {line}: {problem}", results.display())
+            }
+        };
+        Error::refused("results", message)
+    }
+}
