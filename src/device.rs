@@ -40,20 +40,24 @@ impl Invalid {
 #[must_use]
 pub fn shown(text: &str) -> String {
     const LONGEST: usize = 60;
-    let mut shown = String::from("'");
-    for (index, character) in text.chars().enumerate() {
-        if index == LONGEST {
-            shown.push('…');
-            break;
-        }
+    let end = text.char_indices().nth(LONGEST).map(|(end, _)| end);
+    let more = if end.is_some() { "…" } else { "" };
+    let start = end.and_then(|end| text.get(..end)).unwrap_or(text);
+    format!("'{}{more}'", visible(start))
+}
+
+/// A text with its control characters, and others that cannot be seen, spelt out: `\u{202e}`.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    let mut visible = String::with_capacity(text.len());
+    for character in text.chars() {
         if character.is_control() || is_invisible(character) {
-            shown.extend(character.escape_default());
+            visible.extend(character.escape_default());
         } else {
-            shown.push(character);
+            visible.push(character);
         }
     }
-    shown.push('\'');
-    shown
+    visible
 }
 
 /// Characters that cannot be seen, look like a plain space, or change how their neighbours look (bidirectional

@@ -15,6 +15,7 @@
 //! | [`plan`] | the manifest minus what is done → the work |
 //! | [`clock`] | what time it is, here and at the service |
 //! | [`figures`] | how rates, shares and durations are written for people |
+//! | [`output_file`] | a file that a person named for this tool to write |
 //! | [`service`] | the KVS control plane as a trait, and the AWS SDK behind it |
 //! | [`codes`] | what to do about each error code |
 //! | [`verify`] | what results claim beside what the service has |
@@ -26,6 +27,7 @@
 //! | [`batch`] | the engine between the plan and the results file: open, plan, run, finish |
 //! | [`emulator`] | the service, in process |
 //! | [`tally`], [`summary`] | what has happened, in numbers; what the person and the script see at the end |
+//! | [`report`] | what results and runs log tell of a batch, as text and as a page |
 //! | [`cli`] | the command line |
 //! | [`logging`], [`progress`] | what the person sees meanwhile |
 //! | [`commands`] | arguments → validated configuration → the parts wired together |
@@ -64,9 +66,11 @@ pub mod event;
 pub mod figures;
 pub mod logging;
 pub mod manifest;
+pub mod output_file;
 pub mod pace;
 pub mod plan;
 pub mod progress;
+pub mod report;
 pub mod results;
 pub mod retry;
 pub mod roster;

@@ -2,7 +2,6 @@
 
 mod pace;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +9,7 @@ use serde::Serialize;
 
 use crate::codes;
 use crate::figures;
+use crate::output_file;
 use crate::results::record::timestamp;
 use crate::tally::{Counts, Requests, Totals};
 use pace::Pace;
@@ -221,48 +221,12 @@ impl Summary {
         })
     }
 
-    /// Writes the JSON to a file, which is replaced as a whole: who reads it meanwhile finds the old one or the new one.
-    /// What is no ordinary file, such as a pipe, is written to.
+    /// Writes the JSON to a file, which is replaced as a whole.
     pub fn write_json(&self, file: &Path) -> std::io::Result<()> {
         let mut text = serde_json::to_vec_pretty(&self.to_json())?;
         text.push(b'\n');
-        if file.metadata().is_ok_and(|there| !there.is_file()) {
-            return std::fs::OpenOptions::new()
-                .write(true)
-                .open(file)?
-                .write_all(&text);
-        }
-        let (file, temporary) = places(file);
-        std::fs::write(&temporary, text)
-            .and_then(|()| std::fs::rename(&temporary, &file))
-            .inspect_err(|_| {
-                // What is left of it is of no use, and may not even be there.
-                let _ = std::fs::remove_file(&temporary);
-            })
+        output_file::replace(file, &text)
     }
-}
-
-/// Whether a summary can be written there, as far as that can be known before it is. Changes nothing.
-pub fn try_place(file: &Path) -> std::io::Result<()> {
-    match file.metadata() {
-        Ok(there) if there.is_dir() => Err(std::io::ErrorKind::IsADirectory.into()),
-        // To open a pipe is to wait for its reader.
-        Ok(there) if !there.is_file() => Ok(()),
-        _ => {
-            let (_, temporary) = places(file);
-            std::fs::write(&temporary, b"").and_then(|()| std::fs::remove_file(&temporary))
-        }
-    }
-}
-
-/// Where the summary stands in the end, and where it is written before that.
-fn places(file: &Path) -> (PathBuf, PathBuf) {
-    // A link stays one.
-    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(".kvs-fleet-tmp");
-    let temporary = file.with_file_name(name);
-    (file, temporary)
 }
 
 #[derive(Serialize)]

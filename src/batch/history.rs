@@ -8,10 +8,10 @@ use crate::error::Error;
 use crate::results::disk::{Access, Disk, DiskFile};
 use crate::results::finish::remove_leftover;
 use crate::results::journal::Journal;
-use crate::results::read::{Entry, ReadError, TornTail, read_results};
+use crate::results::read::{Entry, ReadError, Reading, TornTail, read_results};
 use crate::results::record::{Place, Status};
 use crate::results::runs_log::RunsLog;
-use crate::roster::Roster;
+use crate::roster::{DeviceIndex, Roster};
 
 /// A short row of a device with its channel.
 const SHORT_ROW_BYTES: u64 = 200;
@@ -65,6 +65,26 @@ impl Glance {
             torn: reading.torn,
         })
     }
+}
+
+/// Shows the row that counts of each device in a results file that was looked at, and each row of an invalid line, which
+/// is no device's.
+pub fn last_rows<D: Disk, E: From<ReadError>>(
+    disk: &D,
+    results: &Path,
+    roster: &Roster,
+    mut visit: impl FnMut(Option<DeviceIndex>, Entry<'_>) -> Result<(), E>,
+) -> Result<Reading, E> {
+    read_results(disk, results, |entry| {
+        if entry.record.status() == Status::Invalid {
+            return visit(None, entry);
+        }
+        match roster.find(entry.record.device_id()) {
+            Some(index) if roster.place(index) == Some(entry.place) => visit(Some(index), entry),
+            // A later one took its place.
+            _ => Ok(()),
+        }
+    })
 }
 
 impl<D: Disk> History<D> {

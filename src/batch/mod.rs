@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex};
 use tokio::task::JoinHandle;
 
 pub use closing::{Closed, asks, tidy};
-pub use history::{Glance, History, open};
+pub use history::{Glance, History, last_rows, open};
 pub use ledger::{FileLedger, Outlet};
 pub use planned::{InvalidLine, Planned, plan};
 pub use work::{LaneWork, ListedWork, SharedRoster, lock};

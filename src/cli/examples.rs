@@ -112,3 +112,19 @@ Exit codes:
   143  terminated (SIGTERM); the same command resumes it
 
 Every flag can be set in the environment: --since as KVS_FLEET_SINCE, and so on.";
+
+pub(super) const REPORT_EXAMPLES: &str = "\
+Examples:
+  What became of this batch?
+      kvs-fleet report devices.results.csv
+  A page to show to somebody who was not there:
+      kvs-fleet report devices.results.csv --html report.html
+  The rows that somebody must mend, to be fed back:
+      kvs-fleet report devices.results.csv --failed mend.csv --manifest devices.csv
+
+Exit codes:
+  0  the report is made, whatever it says
+  1  it could not be written
+  2  the file is no results file, or a flag is wrong
+
+Every flag can be set in the environment: --html as KVS_FLEET_HTML, and so on.";

@@ -5,6 +5,7 @@ mod docs;
 mod examples;
 mod plan;
 mod provision;
+mod report;
 mod rollback;
 mod shared;
 pub(crate) mod values;
@@ -21,6 +22,7 @@ use crate::commands::emulator::EmulatorArgs;
 pub use docs::{CompletionsArgs, ManArgs};
 pub use plan::PlanArgs;
 pub use provision::{InputArgs, PaceArgs, ProvisionArgs, ResultsArgs, ServiceArgs};
+pub use report::ReportArgs;
 pub use rollback::{RollbackArgs, Since};
 pub use shared::{AskArgs, ConnectionArgs, LogFormat, OutputArgs, ProgressMode};
 pub use values::Rate;
@@ -163,6 +165,7 @@ impl Command {
             | Self::Plan(_)
             | Self::Verify(_)
             | Self::Rollback(_)
+            | Self::Report(_)
             | Self::Completions(_)
             | Self::Man(_) => {}
         }
@@ -200,7 +203,8 @@ impl Command {
                 vec![(args.window && burst, "--window", "--burst <N>")]
             }
             Self::Verify(VerifyArgs { output, .. })
-            | Self::Rollback(RollbackArgs { output, .. }) => {
+            | Self::Rollback(RollbackArgs { output, .. })
+            | Self::Report(ReportArgs { output, .. }) => {
                 vec![(output.quiet && output.verbose > 0, "--quiet", "--verbose")]
             }
             Self::Completions(_) | Self::Man(_) => Vec::new(),
@@ -261,6 +265,15 @@ pub enum Command {
         mut_args(|arg| rollback::as_of_rollback(arg).hide_env(true))
     )]
     Rollback(RollbackArgs),
+    /// Show what became of a batch: a summary, a page with charts, a manifest of what failed
+    ///
+    /// Reads a results file and the runs log beside it; asks nobody, and changes neither.
+    #[command(
+        after_help = examples::REPORT_EXAMPLES,
+        allow_negative_numbers = true,
+        mut_args(|arg| report::as_of_report(arg).hide_env(true))
+    )]
+    Report(ReportArgs),
     /// Serve an emulation of the KVS control plane on loopback, for rehearsals and tests
     ///
     /// Answers what can be asked about signaling channels, and who the caller is, as AWS does: with its validation,

@@ -6,8 +6,9 @@ use clap::{Arg, ArgAction, Args};
 use super::ProvisionArgs;
 
 /// What only a run has: accepted, since a command for `provision` is to be one for `plan`, and not used.
-const OF_A_RUN: [&str; 5] = [
+const OF_A_RUN: [&str; 6] = [
     "summary_json",
+    "report",
     "max_failures",
     "progress",
     "no_reconcile",

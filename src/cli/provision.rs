@@ -128,6 +128,9 @@ pub struct ResultsArgs {
     /// Write the summary as JSON to this file, at every exit
     #[arg(long, value_name = "FILE", env = "KVS_FLEET_SUMMARY_JSON")]
     pub summary_json: Option<PathBuf>,
+    /// Write the page of 'report --html' to this file when the run ends
+    #[arg(long, value_name = "FILE", env = "KVS_FLEET_REPORT")]
+    pub report: Option<PathBuf>,
     /// Print a JSON object for each device on standard output, as soon as its row is on disk
     #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_JSON")]
     pub json: bool,

@@ -4,8 +4,10 @@ mod asking;
 mod docs;
 pub mod emulator;
 mod environment;
+mod last_options;
 mod plan;
 pub mod provision;
+mod report;
 mod rollback;
 mod signals;
 mod target;
@@ -19,6 +21,7 @@ use std::process::ExitCode;
 use tracing::warn;
 
 use asking::side_by_side;
+use last_options::last_options;
 
 use crate::cli::{Cli, Command, OutputArgs};
 use crate::logging::{self, Console};
@@ -47,6 +50,7 @@ pub fn main() -> ExitCode {
             Command::Plan(args) => plan::run(&args.provision, args.online, &warnings).await,
             Command::Verify(args) => verify::run(&args, &warnings).await,
             Command::Rollback(args) => rollback::run(&args, &warnings).await,
+            Command::Report(args) => report::run(&args, &warnings),
             Command::Completions(args) => docs::completions(args.shell),
             Command::Man(args) => docs::man(args.command.as_deref()),
             Command::Emulator(args) => {

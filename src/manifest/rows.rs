@@ -3,6 +3,8 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use csv::StringRecord;
+
 use super::ask::{self, Ask, Scratch};
 use super::error::{Damage, ManifestError, RowError};
 use super::head::Head;
@@ -28,6 +30,8 @@ pub struct Row<'a> {
     pub line: u64,
     /// The device's ID, trimmed; empty where the row has none.
     pub device_id: &'a str,
+    /// Its cells, by column, as they are; a short row has fewer than the header.
+    pub cells: &'a StringRecord,
     /// What the row asks for, or why it cannot be had.
     pub ask: Result<Ask<'a>, RowError>,
 }
@@ -101,6 +105,7 @@ impl<R: Read> Rows<R> {
             at: record.at,
             line: record.line,
             device_id,
+            cells: record.cells,
             ask,
         }))
     }

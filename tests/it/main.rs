@@ -17,6 +17,7 @@ mod output;
 mod place;
 mod plan;
 mod refusals;
+mod report;
 mod rerun;
 mod results;
 mod rollback;

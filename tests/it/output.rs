@@ -422,7 +422,7 @@ fn every_flag_of_the_help_can_be_set_in_the_environment() {
                     &["nowhere.csv"]
                 })
                 .run();
-            let is_path = ["results", "summary-json"].contains(&flag);
+            let is_path = ["results", "summary-json", "report"].contains(&flag);
             if !is_path {
                 let is_read =
                     done.stderr.contains("UTF-8") || done.stderr.contains("invalid value");
@@ -445,6 +445,7 @@ fn the_help_explains_the_exit_codes_and_shows_examples() {
         "plan",
         "verify",
         "rollback",
+        "report",
         "emulator",
         "completions",
         "man",

@@ -31,8 +31,13 @@ const STANDARD_INPUT: &str = "standard input";
 /// Runs the subcommand and says with which exit code it ended. `warnings` are about the environment.
 pub(super) async fn run(args: &ProvisionArgs, online: bool, warnings: &[String]) -> u8 {
     super::start_logging(&args.output, warnings);
-    if args.results.summary_json.is_some() {
-        warn!("a plan writes no --summary-json: only a run has one; --json prints the plan");
+    for (flag, file) in [
+        ("--summary-json", &args.results.summary_json),
+        ("--report", &args.results.report),
+    ] {
+        if file.is_some() {
+            warn!("a plan writes no {flag}: only a run does; --json prints the plan");
+        }
     }
     match plan(args, online).await {
         Ok(outline) => match show(args, &outline) {

@@ -8,6 +8,7 @@ use tracing::{error, info, warn};
 
 use super::Run;
 use crate::batch::{Closed, asks};
+use crate::commands::report;
 use crate::device::AccountId;
 use crate::engine::Stop;
 use crate::error::Error;
@@ -119,6 +120,14 @@ impl Run {
         if !refused {
             for line in self.summary.lines() {
                 info!("{line}");
+            }
+        }
+        if let Some(results) = self.summary.results.as_deref().filter(|file| file.exists())
+            && let Some(page) = self.page.as_deref().filter(|_| !refused)
+        {
+            match report::write_page(results, page) {
+                Ok(()) => info!("  report: {}", page.display()),
+                Err(error) => error!("there is no report: {error}"),
             }
         }
         if let Some(file) = &self.summary_file

@@ -61,6 +61,7 @@ pub async fn run(args: ProvisionArgs, warnings: &[String]) -> u8 {
             ..Summary::default()
         },
         summary_file: args.results.summary_json.clone(),
+        page: args.results.report.clone(),
         json: None,
         changed: 0,
         limit_is_reached: false,
@@ -90,6 +91,8 @@ struct Run {
     summary: Summary,
     /// Where the summary is written.
     summary_file: Option<PathBuf>,
+    /// Where the report is written.
+    page: Option<PathBuf>,
     /// Where rows are printed for a script that asked for them.
     json: Option<Arc<JsonStream>>,
     /// Finished devices that now ask for another TTL or other tags.

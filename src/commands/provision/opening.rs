@@ -12,6 +12,7 @@ use super::settings;
 use super::source::{self, Source};
 use crate::batch::{self, History};
 use crate::cli::ProvisionArgs;
+use crate::commands::report;
 use crate::commands::target::{self, Target};
 use crate::device::AccountId;
 use crate::engine::StopSignal;
@@ -62,6 +63,12 @@ impl Run {
             return Err(Error::refused("manifest", message));
         }
         paths.check_place()?;
+        if let Some(page) = &args.results.report {
+            let mut own = vec![&*paths.results];
+            own.extend(paths.manifest.as_deref());
+            own.extend(self.summary_file.as_deref());
+            report::check_place("--report", page, &own)?;
+        }
         let target = Target::load(
             &args.service.connection,
             args.service.emulator,

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::commands::is_same_file;
 use crate::error::Error;
+use crate::output_file::try_place;
 use crate::results::runs_log::runs_log_path;
-use crate::summary::try_place;
 
 /// The name that means standard input.
 const STANDARD_INPUT: &str = "-";

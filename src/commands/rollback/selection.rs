@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::SystemTime;
 
+use crate::batch::last_rows;
 use crate::cli::{RollbackArgs, Since};
 use crate::device::{ChannelArn, shown};
 use crate::error::Error;
 use crate::figures;
 use crate::results::disk::RealDisk;
-use crate::results::read::{ReadError, read_results};
+use crate::results::read::ReadError;
 use crate::results::record::{Row, Status};
 use crate::results::view::RecordView;
 use crate::roster::{DeviceIndex, Roster};
@@ -50,13 +51,9 @@ impl Selection {
             is_a_part: wanted.is_some(),
             ..Self::default()
         };
-        let read = read_results(&RealDisk, &args.results, |entry| {
+        let read = last_rows(&RealDisk, &args.results, roster, |index, entry| {
+            let Some(index) = index else { return Ok(()) };
             let row = &entry.record;
-            let index = roster.find(row.device_id());
-            let Some(index) = index.filter(|index| roster.place(*index) == Some(entry.place))
-            else {
-                return Ok(());
-            };
             if wanted
                 .as_ref()
                 .is_some_and(|wanted| !wanted.contains(row.device_id()))

@@ -7,15 +7,14 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::batch::Glance;
-use crate::device::{AccountId, ChannelArn, ChannelName, Device, MessageTtl, Region};
+use crate::batch::{Glance, last_rows};
+use crate::commands::last_options;
+use crate::device::{AccountId, ChannelArn, ChannelName, Device, Region};
 use crate::error::Error;
-use crate::manifest::{Manifest, Options, hex};
+use crate::manifest::{Manifest, hex};
 use crate::results::disk::RealDisk;
-use crate::results::read::{ReadError, TornTail, read_results};
+use crate::results::read::{ReadError, TornTail};
 use crate::results::record::Status;
-use crate::results::runs_log::{EarlierRuns, RunsGlance};
-use crate::template::Template;
 use crate::verify::Claim;
 
 /// The rows of a results file that claim a channel, each device's last one.
@@ -52,27 +51,21 @@ impl Claims {
             torn,
             sha256,
         };
-        let mut rows = 0_u64;
-        let read = read_results(&RealDisk, results, |entry| {
-            rows += 1;
+        let read = last_rows(&RealDisk, results, &roster, |_, entry| {
             let row = entry.record;
-            let index = roster.find(row.device_id());
-            let is_last = index.is_some_and(|index| roster.place(index) == Some(entry.place));
             match row.status() {
-                Status::Created | Status::Exists if is_last => found.claim(
+                Status::Created | Status::Exists => found.claim(
                     row.device_id(),
                     row.channel_name(),
                     row.region(),
                     row.channel_arn(),
                 ),
-                Status::Invalid => *found.others.entry("invalid").or_default() += 1,
-                status if is_last => *found.others.entry(status.as_str()).or_default() += 1,
-                _ => {}
+                status => *found.others.entry(status.as_str()).or_default() += 1,
             }
             Ok::<(), ReadError>(())
         });
         let reading = read.map_err(refused)?;
-        if rows == 0 && reading.is_new() {
+        if reading.is_new() {
             let message = format!(
                 "the results file {} is empty; give the results of a run",
                 results.display()
@@ -139,37 +132,6 @@ impl Claims {
         }
         Ok(())
     }
-}
-
-/// How the last run read its manifest.
-fn last_options(results: &Path, region: Option<Region>) -> Result<Options, Error> {
-    let log = RunsGlance::take(&RealDisk, results)
-        .map_err(|error| Error::refused("results", error.to_string()))?;
-    let mut options = Options {
-        region,
-        ..Options::default()
-    };
-    let Some(settings) = log.last_start().and_then(|start| start.settings.as_ref()) else {
-        tracing::warn!(
-            "no run is logged beside {}: the manifest is read without the templates and tags of its flags",
-            results.display()
-        );
-        return Ok(options);
-    };
-    let template = |text: &str| {
-        text.parse::<Template>().map_err(|error| {
-            let message = format!("the runs log of {}: {error}", results.display());
-            Error::refused("results", message)
-        })
-    };
-    options.id_column.clone_from(&settings.id_column);
-    options.channel_name = template(&settings.channel_name)?;
-    let seconds = settings.message_ttl_seconds;
-    options.message_ttl = seconds.and_then(|seconds| MessageTtl::from_secs(seconds.into()).ok());
-    for (key, text) in &settings.tags {
-        options.tags.push((key.as_str().into(), template(text)?));
-    }
-    Ok(options)
 }
 
 fn sha256(path: &Path) -> io::Result<String> {

@@ -1,0 +1,119 @@
+//! How long devices took, and how often they were tried. Pure.
+
+use super::facts::Facts;
+use crate::results::record::Status;
+
+/// The upper bounds of the chart's bars, in milliseconds, and their names. What is longer has a bar of its own.
+const BOUNDS: [(i64, &str); 11] = [
+    (50, "50 ms"),
+    (100, "100 ms"),
+    (200, "200 ms"),
+    (500, "500 ms"),
+    (1_000, "1 s"),
+    (2_000, "2 s"),
+    (5_000, "5 s"),
+    (10_000, "10 s"),
+    (30_000, "30 s"),
+    (60_000, "1 min"),
+    (300_000, "5 min"),
+];
+
+/// Attempts that have a bar of their own.
+const SINGLE_ATTEMPTS: u32 = 6;
+
+/// How long devices took from their first attempt to their outcome.
+#[derive(Debug, Clone, Default)]
+pub struct Times {
+    /// In milliseconds, in order.
+    sorted: Vec<i64>,
+}
+
+impl Times {
+    /// Those of the devices that were attempted in a provisioning run.
+    #[must_use]
+    pub fn new(facts: &Facts) -> Self {
+        let attempted = facts.rows.iter().filter(|row| row.attempts > 0);
+        let mut sorted: Vec<i64> = attempted
+            .filter_map(|row| Some(row.done_at()? - row.started?))
+            .filter(|took| *took >= 0)
+            .collect();
+        sorted.sort_unstable();
+        Self { sorted }
+    }
+
+    /// How many devices they are of.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sorted.len()
+    }
+
+    /// Whether they are of none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sorted.is_empty()
+    }
+
+    /// So many of a hundred devices took at most so long, in milliseconds (nearest rank).
+    #[must_use]
+    pub fn percentile(&self, percent: usize) -> Option<i64> {
+        let rank = (self.sorted.len() * percent).div_ceil(100);
+        self.sorted.get(rank.saturating_sub(1)).copied()
+    }
+
+    /// The bars of a chart: up to how long, and how many devices.
+    #[must_use]
+    pub fn bars(&self) -> Vec<(String, u64)> {
+        let mut bars = Vec::new();
+        let mut below = 0;
+        for (bound, name) in BOUNDS {
+            let upto = self.sorted.partition_point(|took| *took <= bound);
+            bars.push((format!("≤ {name}"), (upto - below) as u64));
+            below = upto;
+        }
+        let longer = (self.sorted.len() - below) as u64;
+        bars.push(("longer".to_owned(), longer));
+        let first = bars.iter().position(|(_, count)| *count > 0).unwrap_or(0);
+        let last = bars.iter().rposition(|(_, count)| *count > 0).unwrap_or(0);
+        bars.into_iter().take(last + 1).skip(first).collect()
+    }
+}
+
+/// How many create requests devices took: the bars of a chart.
+#[must_use]
+pub fn attempts(facts: &Facts) -> Vec<(String, u64)> {
+    let mut bars: Vec<(String, u64)> = (1..=SINGLE_ATTEMPTS)
+        .map(|attempts| (attempts.to_string(), 0))
+        .collect();
+    bars.push((format!("{}+", SINGLE_ATTEMPTS + 1), 0));
+    for row in facts.rows.iter().filter(|row| row.attempts > 0) {
+        let bar = (row.attempts - 1).min(SINGLE_ATTEMPTS) as usize;
+        if let Some((_, count)) = bars.get_mut(bar) {
+            *count += 1;
+        }
+    }
+    let last = bars.iter().rposition(|(_, count)| *count > 0).unwrap_or(0);
+    bars.truncate(last + 1);
+    bars
+}
+
+/// Each Region's devices: its name, how many were created, existed, failed.
+#[must_use]
+pub fn regions(facts: &Facts) -> Vec<(String, [u64; 3])> {
+    let mut regions: Vec<(String, [u64; 3])> = facts
+        .named_regions()
+        .map(|(place, name)| {
+            let mut counts = [0; 3];
+            for row in facts.rows.iter().filter(|row| row.region == place) {
+                match row.status {
+                    Status::Created => counts[0] += 1,
+                    Status::Exists => counts[1] += 1,
+                    Status::Failed => counts[2] += 1,
+                    Status::Invalid | Status::Deleted => {}
+                }
+            }
+            (name.to_owned(), counts)
+        })
+        .collect();
+    regions.sort();
+    regions
+}
