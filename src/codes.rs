@@ -6,6 +6,9 @@ pub const OUTCOME_UNKNOWN: &str = "OutcomeUnknown";
 /// The code of a channel that a rollback leaves, since it is not the one that was created.
 pub const CHANNEL_MADE_AGAIN: &str = "ChannelMadeAgain";
 
+/// The code of a device whose channel is there, but not as asked.
+pub const CHANNEL_DIFFERS: &str = "ChannelDiffers";
+
 /// This tool's own codes: what went wrong, and what to do.
 pub const OWN: &[(&str, &str)] = &[
     ("InvalidRow", "mend the manifest's row as the message says"),
@@ -49,6 +52,11 @@ pub const OWN: &[(&str, &str)] = &[
         "ChannelExists",
         "the channel was there already and --on-exists fail was given; --on-exists adopt takes it, for example after a \
          run that was killed",
+    ),
+    (
+        CHANNEL_DIFFERS,
+        "the channel was there and is not as asked; --on-exists update brings TTL and tags to what is asked, adopt takes \
+         it as it is",
     ),
     (
         "ChannelDeleting",

@@ -77,6 +77,13 @@ pub enum Event<'a> {
         /// What differs.
         difference: &'a str,
     },
+    /// A channel that was there was brought to what is asked.
+    Updated {
+        /// The device.
+        device_id: &'a str,
+        /// How it differed before.
+        difference: &'a str,
+    },
     /// A device's row is on disk.
     Recorded {
         /// The row.

@@ -101,6 +101,12 @@ impl Summary {
                 self.counts.differs
             ));
         }
+        if self.counts.updated > 0 {
+            lines.push(format!(
+                "  {} of the adopted channels were given the TTL and the tags that are asked (-v names them)",
+                self.counts.updated
+            ));
+        }
         if self.counts.creates.sent > 0 {
             lines.extend(self.pace().lines());
         }
@@ -182,6 +188,7 @@ impl Summary {
                 "invalid": self.counts.invalid,
                 "deleted": self.deleted,
                 "differs": self.counts.differs,
+                "updated": self.counts.updated,
             },
             "failures": failures,
             "requests": {

@@ -46,6 +46,8 @@ pub struct Counts {
     pub invalid: u64,
     /// Adopted channels that differ in type or TTL from what is asked.
     pub differs: u64,
+    /// Adopted channels that were brought to what is asked.
+    pub updated: u64,
     /// `CreateSignalingChannel`.
     pub creates: Requests,
     /// `DescribeSignalingChannel`.
@@ -314,6 +316,7 @@ impl Listener for Tally {
             Event::Offline { .. } => inner.offline_since = Some(Instant::now()),
             Event::Online { .. } => inner.offline_since = None,
             Event::Differs { .. } => inner.counts.differs += 1,
+            Event::Updated { .. } => inner.counts.updated += 1,
             Event::Recorded { row } => inner.recorded(row),
             Event::Listed { .. } | Event::Retried { .. } | Event::Warning { .. } => {}
         }

@@ -101,6 +101,7 @@ fn settings(scenario: &Scenario, seed: u64) -> Settings {
         timeout: Duration::from_secs(30),
         max_failures: None,
         on_exists: OnExists::Adopt,
+        tag_keys: Vec::new(),
         account: None,
         seed,
     }

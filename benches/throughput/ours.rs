@@ -79,6 +79,7 @@ fn settings(ceiling: f64) -> Settings {
         timeout: Duration::from_secs(10),
         max_failures: None,
         on_exists: OnExists::Adopt,
+        tag_keys: Vec::new(),
         account: None,
         seed: 1,
     }

@@ -226,13 +226,18 @@ pub struct PaceArgs {
 
 impl ValueEnum for OnExists {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Adopt, Self::Fail]
+        &[Self::Adopt, Self::Verify, Self::Update, Self::Fail]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
             Self::Adopt => PossibleValue::new("adopt")
                 .help("Take it as the device's channel, and say where its type or TTL differs"),
+            Self::Verify => PossibleValue::new("verify").help(
+                "Take it only where type, TTL and tags are as asked; else record the device as failed",
+            ),
+            Self::Update => PossibleValue::new("update")
+                .help("Bring its TTL and its tags to what is asked, then take it"),
             Self::Fail => PossibleValue::new("fail").help("Record the device as failed"),
         })
     }

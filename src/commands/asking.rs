@@ -27,6 +27,7 @@ impl AskArgs {
             timeout: self.timeout,
             max_failures: None,
             on_exists: OnExists::Adopt,
+            tag_keys: Vec::new(),
             account,
             seed: fastrand::u64(..),
         }

@@ -9,7 +9,7 @@ use super::lane::Lane;
 use super::shared::Shared;
 use super::stop::Stop;
 use super::{Ledger, Parts};
-use crate::device::{AccountId, Region};
+use crate::device::{AccountId, ChannelArn, Region};
 use crate::results::record::Row;
 use crate::roster::DeviceIndex;
 use crate::service::{Answer, Channel, FailureKind, ListRequest, Operation, Service};
@@ -101,14 +101,26 @@ impl<S: Service> RegionCaller<S> {
         F: Future<Output = Answer<T>>,
     {
         let answer = self.lane.insist(operation, send).await;
-        match &answer {
+        self.judge(&answer);
+        answer
+    }
+
+    /// All tags of a channel.
+    pub async fn tags(&self, arn: &ChannelArn) -> Result<Vec<(Box<str>, Box<str>)>, Unanswered> {
+        let tags = self.lane.all_tags(arn).await;
+        self.judge(&tags);
+        tags
+    }
+
+    /// Twenty refusals in a row by an authorization code are not the channels' fault.
+    fn judge<T>(&self, answer: &Result<T, Unanswered>) {
+        match answer {
             Err(Unanswered::Refused(failure)) if failure.kind == FailureKind::Denied => {
                 self.lane.shared.denied(failure);
             }
             Ok(_) => self.lane.shared.allowed(),
             Err(_) => {}
         }
-        answer
     }
 
     /// Lists the Region's channels, page by page. An ARN of another account than the one expected stops everything.

@@ -9,7 +9,9 @@ use super::insist::Unanswered;
 use super::job::Job;
 use super::lane::Lane;
 use super::{Ledger, Work};
+use crate::device::Device;
 use crate::event::Event;
+use crate::roster::DeviceIndex;
 use crate::service::{
     Channel, ChannelPage, ChannelStatus, Failure, ListRequest, Operation, Service,
 };
@@ -96,10 +98,15 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             .await
     }
 
-    /// Adopts all devices whose channel was listed, as far as the work is known in advance: no create is spent.
-    pub(super) async fn adopt_listed<W: Work>(&self, work: &mut W, census: &Census) {
+    /// Adopts all devices whose channel was listed, as far as the work is known in advance: no create is spent. Gives
+    /// back those of which more must be known than a listing shows.
+    pub(super) async fn adopt_listed<W: Work>(
+        &self,
+        work: &mut W,
+        census: &Census,
+    ) -> Vec<(DeviceIndex, Device)> {
         if census.channels.is_empty() {
-            return;
+            return Vec::new();
         }
         let listed = work.take_if(&|name| {
             census
@@ -107,9 +114,14 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 .get(name)
                 .is_some_and(|(_, seen)| seen.elapsed() < FRESH)
         });
+        let (open, listed): (Vec<_>, Vec<_>) = listed.into_iter().partition(|(_, device)| {
+            let channel = census.channels.get(device.channel_name.as_str());
+            self.compares()
+                && channel.is_some_and(|(channel, _)| !self.is_as_listed(device, channel))
+        });
         for batch in listed.chunks(BATCH) {
             if self.shared.stop.is_given() {
-                return;
+                return Vec::new();
             }
             let rows = batch.iter().filter_map(|(index, device)| {
                 let (channel, _) = census.channels.get(device.channel_name.as_str())?;
@@ -118,5 +130,6 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             });
             self.shared.record_all(rows.collect()).await;
         }
+        open
     }
 }

@@ -133,7 +133,7 @@ impl Job {
         )
     }
 
-    fn last_request_id(&self) -> Box<str> {
+    pub(super) fn last_request_id(&self) -> Box<str> {
         self.failure
             .as_ref()
             .and_then(|(_, request_id)| request_id.clone())

@@ -252,6 +252,19 @@ impl Ord for Later {
 }
 
 impl Waiting {
+    /// Devices whose channel is there, but has to be looked at.
+    fn to_settle(devices: Vec<(DeviceIndex, Device)>) -> Self {
+        let settles = devices.into_iter().map(|(index, device)| {
+            let mut job = Box::new(Job::new(index, device));
+            job.phase = Phase::Settle;
+            job
+        });
+        Self {
+            settles: settles.collect(),
+            ..Self::default()
+        }
+    }
+
     fn len(&self) -> usize {
         self.creates.len() + self.settles.len() + self.later.len()
     }
@@ -297,7 +310,7 @@ pub(super) async fn run<S: Service, L: Ledger, W: Work>(
     census: Census,
     workers: usize,
 ) {
-    lane.adopt_listed(&mut work, &census).await;
+    let open = lane.adopt_listed(&mut work, &census).await;
     lane.shared.tell(&Event::LaneStarted {
         region: &lane.region,
         limiter: Arc::clone(lane.limiter(Operation::Create)),
@@ -306,7 +319,7 @@ pub(super) async fn run<S: Service, L: Ledger, W: Work>(
         lane: Arc::clone(&lane),
         census,
         crew: Crew::new(Arc::clone(&lane)),
-        waiting: Waiting::default(),
+        waiting: Waiting::to_settle(open),
         fresh: None,
         exhausted: false,
         share: Arc::new(Semaphore::new(workers.clamp(1, Semaphore::MAX_PERMITS))),

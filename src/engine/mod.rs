@@ -12,6 +12,7 @@
 //!
 //! The engine does not know the manifest, the command line or the terminal.
 
+mod align;
 mod caller;
 mod census;
 mod credentials;
@@ -56,6 +57,10 @@ pub enum OnExists {
     /// Take it as the device's channel, and say where its type or TTL differs.
     #[default]
     Adopt,
+    /// Take it only where its type, its TTL and the tags asked for are as asked; else record the device as failed.
+    Verify,
+    /// Bring its TTL and its tags to what is asked, then take it.
+    Update,
     /// Record the device as failed.
     Fail,
 }
@@ -79,6 +84,9 @@ pub struct Settings {
     pub max_failures: Option<FailureLimit>,
     /// What to do with channels that are there already.
     pub on_exists: OnExists,
+    /// The keys of all tags that the manifest and the flags can ask for: what a device does not ask for of these,
+    /// [`OnExists::Update`] takes away.
+    pub tag_keys: Vec<Box<str>>,
     /// The account that every ARN must be of, where it is known.
     pub account: Option<AccountId>,
     /// Draws every jitter.

@@ -9,6 +9,7 @@ use super::flight::pace;
 use super::job::{Job, Phase};
 use super::lane::{Admission, Landing, Lane};
 use super::{Ledger, OnExists};
+use crate::codes::CHANNEL_DIFFERS;
 use crate::device::{ChannelName, MessageTtl};
 use crate::event::Event;
 use crate::pace::limiter::Permit;
@@ -41,6 +42,11 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         };
         let most = self.shared.settings.max_attempts;
         let row = match (after_settle(truth, &mut job.history, most), channel) {
+            (AfterSettle::Adopt, Some(channel))
+                if self.compares() && !self.made_it(&job, &channel) =>
+            {
+                return self.align(job, channel).await;
+            }
             (AfterSettle::Adopt, Some(channel)) => self.adopted(&job, &channel),
             (AfterSettle::FailDeleting, _) => job.failed(
                 "ChannelDeleting",
@@ -137,7 +143,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             .failure
             .as_ref()
             .and_then(|(_, request_id)| request_id.clone());
-        if job.history.ambiguous && self.is_ours(job, channel) {
+        if self.made_it(job, channel) {
             return job.succeeded(Status::Created, channel.arn.clone(), request_id, now);
         }
         if self.shared.settings.on_exists == OnExists::Fail {
@@ -146,6 +152,16 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 format!(
                     "the channel exists already: {}; if a run of these results that was killed made it, --on-exists \
                      adopt takes it",
+                    channel.arn
+                ),
+                now,
+            );
+        }
+        if self.compares() && !self.is_as_listed(&job.device, channel) {
+            return job.failed(
+                CHANNEL_DIFFERS,
+                format!(
+                    "the run ended before the channel that is there could be compared: {}",
                     channel.arn
                 ),
                 now,
@@ -162,8 +178,8 @@ impl<S: Service, L: Ledger> Lane<S, L> {
 
     /// Whether a channel that appeared after an attempt of unknown outcome is that attempt's: made not before the
     /// device's first attempt, by the service's own clock.
-    fn is_ours(&self, job: &Job, channel: &Channel) -> bool {
-        let Some(started) = job.started else {
+    fn made_it(&self, job: &Job, channel: &Channel) -> bool {
+        let Some(started) = job.started.filter(|_| job.history.ambiguous) else {
             return false;
         };
         let first_attempt = self.service_clock().service_millis(started);
@@ -226,10 +242,15 @@ impl<S: Service, L: Ledger> Lane<S, L> {
     }
 }
 
+/// Whether a channel is of a type that this tool never makes, and that nothing can change.
+pub(super) fn is_of_another_type(channel: &Channel) -> bool {
+    &*channel.channel_type != "SINGLE_MASTER"
+}
+
 /// How a channel that is there differs from what is asked, in words.
-fn difference(asked_ttl: Option<MessageTtl>, channel: &Channel) -> Option<String> {
+pub(super) fn difference(asked_ttl: Option<MessageTtl>, channel: &Channel) -> Option<String> {
     let mut differences = Vec::new();
-    if &*channel.channel_type != "SINGLE_MASTER" {
+    if is_of_another_type(channel) {
         differences.push(format!(
             "type {} instead of SINGLE_MASTER",
             channel.channel_type

@@ -125,9 +125,16 @@ fn no_file_knows_the_machine_it_was_written_on() {
 }
 
 fn is_patch(name: &str) -> bool {
-    Path::new(name)
-        .extension()
-        .is_some_and(|extension| extension == "patch")
+    ends_in(name, "patch")
+}
+
+fn is_picture(name: &str) -> bool {
+    ends_in(name, "png")
+}
+
+fn ends_in(name: &str, extension: &str) -> bool {
+    let own = Path::new(name).extension();
+    own.is_some_and(|own| own == extension)
 }
 
 #[test]
@@ -135,7 +142,7 @@ fn lines_end_clean() {
     // Pictures; inputs that are to be hard on readers; patches, whose blank lines of context are a single space.
     let is_text = |place: &str| {
         let file = place.split(':').next().unwrap_or_default();
-        !place.starts_with("fuzz/corpus/") && !is_patch(file) && !file.ends_with(".png")
+        !place.starts_with("fuzz/corpus/") && !is_patch(file) && !is_picture(file)
     };
     let mut found = Vec::new();
     each_line(|place, line| {

@@ -10,6 +10,7 @@ use crate::batch::{InvalidLine, Planned};
 use crate::cli::ProvisionArgs;
 use crate::commands::provision::paths::Paths;
 use crate::device::{Device, Region};
+use crate::engine::OnExists;
 use crate::manifest::Manifest;
 use crate::roster::Roster;
 use crate::service::{Operation, channel_quota};
@@ -161,7 +162,11 @@ impl Outline {
             repeated_lines: counts.repeated,
             invalid: invalid.iter().map(InvalidRow::new).collect(),
             regions: regions.collect(),
-            iam_actions: iam_actions(args.service.no_reconcile, !tag_keys.is_empty()),
+            iam_actions: iam_actions(
+                args.service.no_reconcile,
+                !tag_keys.is_empty(),
+                args.service.on_exists,
+            ),
             tag_keys,
             example: example.as_ref().map(Example::new),
             rate: args
@@ -245,7 +250,7 @@ impl Example {
 }
 
 /// What the caller must be allowed to do.
-fn iam_actions(no_reconcile: bool, has_tags: bool) -> Vec<&'static str> {
+fn iam_actions(no_reconcile: bool, has_tags: bool, on_exists: OnExists) -> Vec<&'static str> {
     let mut actions = vec![
         "kinesisvideo:CreateSignalingChannel",
         "kinesisvideo:DescribeSignalingChannel",
@@ -253,8 +258,18 @@ fn iam_actions(no_reconcile: bool, has_tags: bool) -> Vec<&'static str> {
     if !no_reconcile {
         actions.push("kinesisvideo:ListSignalingChannels");
     }
+    let is_to_update = on_exists == OnExists::Update;
     if has_tags {
         actions.push("kinesisvideo:TagResource");
+    }
+    if has_tags && (is_to_update || on_exists == OnExists::Verify) {
+        actions.push("kinesisvideo:ListTagsForResource");
+    }
+    if is_to_update {
+        actions.push("kinesisvideo:UpdateSignalingChannel");
+    }
+    if has_tags && is_to_update {
+        actions.push("kinesisvideo:UntagResource");
     }
     actions
 }

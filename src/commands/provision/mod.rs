@@ -215,7 +215,10 @@ impl Run {
         words::say_torn(&ready.journal);
 
         let parts = Parts {
-            settings: engine_settings(args, ready.expected.clone()),
+            settings: engine::Settings {
+                tag_keys: ready.source.tag_keys(),
+                ..engine_settings(args, ready.expected.clone())
+            },
             listeners: self.listeners.clone(),
             stop: self.stop.clone(),
             clock: WallClock::system(),
@@ -391,6 +394,7 @@ pub(in crate::commands) fn engine_settings(
         timeout: args.pace.timeout,
         max_failures: args.pace.max_failures,
         on_exists: args.service.on_exists,
+        tag_keys: Vec::new(),
         account,
         seed: fastrand::u64(..),
     }

@@ -40,6 +40,13 @@ impl Listener for Narrator {
                 "the channel of {} was adopted with {difference}",
                 crate::device::shown(device_id)
             ),
+            Event::Updated {
+                device_id,
+                difference,
+            } => debug!(
+                "the channel of {} was updated: {difference}",
+                crate::device::shown(device_id)
+            ),
             Event::Recorded { row } => trace!(
                 "{} {} {}",
                 crate::device::shown(&row.device_id),

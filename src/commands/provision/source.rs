@@ -69,6 +69,11 @@ impl Source {
         }
     }
 
+    /// The keys of all tags that rows and flags can ask for.
+    pub(super) fn tag_keys(&self) -> Vec<Box<str>> {
+        self.layout().tag_keys().map(Into::into).collect()
+    }
+
     /// What a person should look at: columns that seem misspelt.
     pub(super) fn warnings(&self) -> Vec<String> {
         self.layout().warnings().to_vec()

@@ -123,27 +123,12 @@ async fn describe(asked: Asked, claim: Claim) -> Option<(Claim, Vec<Difference>)
 }
 
 async fn tags(asked: Asked, claim: Claim) -> Option<Vec<Difference>> {
-    let mut all = Vec::new();
-    let mut token: Option<Box<str>> = None;
-    loop {
-        let page = asked
-            .ask(Operation::ListTags, || {
-                asked.service().list_tags(&claim.arn, token.as_deref())
-            })
-            .await;
-        let page = match page {
-            Ok(page) => page,
-            Err(Unanswered::Refused(failure)) => {
-                let why = format!("tags: {}: {}", failure.code, failure.message);
-                return Some(vec![claim.unverified(&why)]);
-            }
-            Err(Unanswered::Stopped) => return None,
-        };
-        all.extend(page.tags);
-        // The same page again would never end.
-        if page.next_token.is_none() || page.next_token == token {
-            return Some(claim.compare_tags(&all));
+    Some(match asked.tags(&claim.arn).await {
+        Ok(tags) => claim.compare_tags(&tags),
+        Err(Unanswered::Refused(failure)) => {
+            let why = format!("tags: {}: {}", failure.code, failure.message);
+            vec![claim.unverified(&why)]
         }
-        token = page.next_token;
-    }
+        Err(Unanswered::Stopped) => return None,
+    })
 }

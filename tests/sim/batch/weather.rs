@@ -118,6 +118,7 @@ fn settings(timeout: Duration, random: &mut fastrand::Rng) -> Settings {
         timeout,
         max_failures: None,
         on_exists: OnExists::Adopt,
+        tag_keys: Vec::new(),
         account: None,
         seed: random.u64(..),
     }

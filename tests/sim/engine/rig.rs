@@ -104,6 +104,7 @@ impl Rig {
                 timeout: Duration::from_secs(10),
                 max_failures: None,
                 on_exists: OnExists::Adopt,
+                tag_keys: Vec::new(),
                 account: None,
                 seed: 1,
             },
