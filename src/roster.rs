@@ -332,6 +332,12 @@ impl Roster {
         entry.row_length = place.length;
     }
 
+    /// Forgets what a device's row says became of it: its channel is no longer there. The row stays until another takes its
+    /// place.
+    pub fn lose(&mut self, index: DeviceIndex) {
+        self.entries[index.slot()].status = None;
+    }
+
     /// Notes a device's row that this run has put on disk.
     pub fn record(&mut self, index: DeviceIndex, status: Status, place: Place) {
         self.recall(index, status, place);

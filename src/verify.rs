@@ -41,6 +41,10 @@ pub enum Kind {
     MessageTtl,
     /// A tag is missing or has another value.
     Tag,
+    /// Its signaling endpoints are not told.
+    Endpoints,
+    /// No TURN server is told for it.
+    IceServers,
     /// The service did not say.
     Unverified,
 }
@@ -56,6 +60,8 @@ impl Kind {
             Self::Type => "type",
             Self::MessageTtl => "message TTL",
             Self::Tag => "tag",
+            Self::Endpoints => "no endpoints",
+            Self::IceServers => "no TURN server",
             Self::Unverified => "unverified",
         }
     }
@@ -134,6 +140,22 @@ impl Claim {
             }
         };
         self.tags.iter().filter_map(of_tag).collect()
+    }
+
+    /// Why there are no endpoints to connect to.
+    #[must_use]
+    pub fn without_endpoints(&self, why: &str) -> Difference {
+        self.differs(
+            Kind::Endpoints,
+            &"WSS and HTTPS endpoints for a MASTER",
+            &why,
+        )
+    }
+
+    /// Why there is no TURN server to relay through.
+    #[must_use]
+    pub fn without_turn(&self, why: &str) -> Difference {
+        self.differs(Kind::IceServers, &"a TURN server", &why)
     }
 
     /// What could not be learnt, and why.

@@ -27,7 +27,7 @@ pub use rollback::{RollbackArgs, Since};
 pub use shared::{AskArgs, ConnectionArgs, LogFormat, OutputArgs, ProgressMode};
 pub use values::Rate;
 use values::tag;
-pub use verify::VerifyArgs;
+pub use verify::{CompareArgs, VerifyArgs};
 
 /// Provision Amazon Kinesis Video Streams WebRTC signaling channels for a whole fleet of cameras.
 ///

@@ -6,7 +6,8 @@ use clap::{Arg, ArgAction, Args};
 use super::ProvisionArgs;
 
 /// What only a run has: accepted, since a command for `provision` is to be one for `plan`, and not used.
-const OF_A_RUN: [&str; 6] = [
+const OF_A_RUN: [&str; 7] = [
+    "recheck",
     "summary_json",
     "report",
     "max_failures",

@@ -159,6 +159,14 @@ pub struct ServiceArgs {
         env = "KVS_FLEET_NO_RECONCILE"
     )]
     pub no_reconcile: bool,
+    /// Make again what the results claim and the service no longer has
+    #[arg(
+        long,
+        value_parser = FalseyValueParser::new(),
+        action = ArgAction::SetTrue,
+        env = "KVS_FLEET_RECHECK"
+    )]
+    pub recheck: bool,
     /// What to do with a device whose channel exists already
     #[arg(
         long,

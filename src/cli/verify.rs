@@ -13,18 +13,9 @@ pub struct VerifyArgs {
     /// The results file of a run
     pub results: PathBuf,
 
-    /// Compare message TTLs, too, with those that this manifest asks for
-    #[arg(long, value_name = "FILE", env = "KVS_FLEET_MANIFEST")]
-    pub manifest: Option<PathBuf>,
-    /// Compare tags, too, with those that --manifest and the last run's flags ask for: one request more for each channel
-    #[arg(
-        long,
-        requires = "manifest",
-        value_parser = FalseyValueParser::new(),
-        action = ArgAction::SetTrue,
-        env = "KVS_FLEET_TAGS"
-    )]
-    pub tags: bool,
+    /// What is asked besides whether the channels are there.
+    #[command(flatten)]
+    pub compare: CompareArgs,
     /// Print what was found as a JSON object on standard output
     #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_JSON")]
     pub json: bool,
@@ -38,6 +29,30 @@ pub struct VerifyArgs {
     /// What is shown.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// What is asked besides whether the channels are there.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What is compared")]
+pub struct CompareArgs {
+    /// Compare message TTLs, too, with those that this manifest asks for
+    #[arg(long, value_name = "FILE", env = "KVS_FLEET_MANIFEST")]
+    pub manifest: Option<PathBuf>,
+    /// Compare tags, too, with those that --manifest and the last run's flags ask for: one request more for each channel
+    #[arg(
+        long,
+        requires = "manifest",
+        value_parser = FalseyValueParser::new(),
+        action = ArgAction::SetTrue,
+        env = "KVS_FLEET_TAGS"
+    )]
+    pub tags: bool,
+    /// Ask for the signaling endpoints of each channel, too, as its camera would: one request more for each
+    #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_ENDPOINTS")]
+    pub endpoints: bool,
+    /// Ask there for the STUN and TURN servers as well: two requests more for each channel; their credentials are not shown
+    #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_ICE")]
+    pub ice: bool,
 }
 
 /// An argument of the shared groups as `verify` has it: it shows no progress.

@@ -410,3 +410,61 @@ fn a_channel_that_exists_fails_where_that_is_asked() {
         assert_eq!(bench.statuses(), ["CAM-0001 exists", "CAM-0002 created"]);
     }
 }
+
+#[test]
+fn a_recheck_makes_again_what_is_gone() {
+    let bench = Bench::of(5);
+    let cloud = Cloud::new();
+    bench.provision(cloud.url()).run().exits(0);
+    cloud.delete("CAM-0002");
+    cloud.delete("CAM-0004");
+    let arn = cloud.make(r#"{"ChannelName":"CAM-0004"}"#);
+    bench
+        .provision(cloud.url())
+        .run()
+        .exits(0)
+        .says("nothing to do");
+    let recheck = |bench: &Bench| {
+        let call = bench.provision(cloud.url());
+        call.args(&["--recheck"]).run()
+    };
+    let done = recheck(&bench)
+        .exits(0)
+        .says("2 of 5 channels no longer there");
+    assert_eq!(
+        done.stderr.matches("account 000000000000").count(),
+        1,
+        "{done}"
+    );
+    assert_eq!(cloud.channels().len(), 5);
+    assert_eq!(bench.row("CAM-0002")["status"], "created");
+    assert_eq!(bench.row("CAM-0004")["status"], "exists");
+    assert_eq!(bench.row("CAM-0004")["channel_arn"], arn);
+    for row in bench.rows("d.results.csv") {
+        assert_eq!(row["channel_arn"], cloud.channels()[&row["device_id"]]);
+    }
+    recheck(&bench)
+        .exits(0)
+        .says("0 of 5 channels no longer there")
+        .says("nothing to do");
+    assert_eq!(cloud.creates(), 7);
+}
+
+#[test]
+fn a_recheck_of_a_stream_and_of_no_results() {
+    let bench = Bench::of(2);
+    let cloud = Cloud::new();
+    let recheck = || {
+        bench
+            .provision_file("-", cloud.url())
+            .args(&["-o", "d.results.csv", "--recheck"])
+            .input(devices(1..=2))
+            .run()
+            .exits(0)
+    };
+    recheck();
+    cloud.delete("CAM-0001");
+    recheck();
+    assert_eq!(bench.statuses(), ["CAM-0001 created", "CAM-0002 created"]);
+    assert_eq!(cloud.channels().len(), 2);
+}

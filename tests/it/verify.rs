@@ -1,6 +1,8 @@
 //! `verify`: what a results file claims beside what the service has.
 
-use crate::support::{Bench, Cloud, Done, finished, results};
+use kvs_fleet::emulator::operation::Operation;
+
+use crate::support::{Bench, Cloud, Done, Wire, answer, finished, forward, results};
 
 /// A batch that was provisioned, and its cloud.
 fn provisioned(count: usize, more: &[&str]) -> (Bench, Cloud) {
@@ -188,4 +190,80 @@ fn without_leave_to_list_each_channel_is_asked_for() {
     let done = verify(&bench, cloud.url(), &[]);
     assert_eq!(done.code, Some(0), "{done}");
     assert!(done.stdout.contains("3 of 3"), "{done}");
+}
+
+#[test]
+fn endpoints_and_servers_are_asked_for_as_a_camera_would() {
+    let (bench, cloud) = provisioned(4, &[]);
+    verify(&bench, cloud.url(), &["--endpoints"])
+        .exits(0)
+        .stdout
+        .contains("4 channels with endpoints")
+        .then_some(())
+        .unwrap();
+    assert_eq!(cloud.requests(Operation::Endpoint), 4);
+    assert_eq!(cloud.requests(Operation::Ice), 0);
+    let done = verify(&bench, cloud.url(), &["--ice", "--json"]).exits(0);
+    let found = json(&done);
+    let usable = found["usable"].as_array().unwrap();
+    assert_eq!(usable.len(), 4);
+    let first = &usable[0];
+    assert_eq!(first["device_id"], "CAM-0001");
+    assert!(first["wss"].as_str().unwrap().starts_with("ws://"));
+    let servers = first["ice_servers"].to_string();
+    assert!(
+        servers.contains("stun:") && servers.contains("turn:"),
+        "{servers}"
+    );
+    // The emulator's TURN credentials.
+    for secret in ["not-a-secret", "Password", "Username"] {
+        assert!(
+            !done.stdout.contains(secret) && !done.stderr.contains(secret),
+            "{done}"
+        );
+    }
+    assert_eq!(cloud.requests(Operation::Ice), 4);
+}
+
+#[test]
+fn a_channel_that_no_camera_could_use_is_named() {
+    let (bench, cloud) = provisioned(3, &[]);
+    let url = cloud.url().to_owned();
+    let wire = Wire::new(move |request, _| {
+        let is_for = |device: &str| request.body.contains(device);
+        match &*request.path {
+            "/getSignalingChannelEndpoint" if is_for("CAM-0001") => {
+                answer(403, Some("AccessDeniedException"), r#"{"Message":"no"}"#)
+            }
+            "/getSignalingChannelEndpoint" if is_for("CAM-0003") => answer(
+                200,
+                None,
+                r#"{"ResourceEndpointList":[{"Protocol":"WSS","ResourceEndpoint":"wss://x"},{"Protocol":"HTTPS","ResourceEndpoint":"http://example.com"}]}"#,
+            ),
+            "/v1/get-ice-server-config" => answer(
+                200,
+                None,
+                r#"{"IceServerList":[{"Uris":["stun:s"],"Password":"p"}]}"#,
+            ),
+            _ => forward(&url, request),
+        }
+    });
+    let text = |flag: &str| verify(&bench, wire.url(), &[flag]).exits(3).stdout;
+    let endpoints = text("--endpoints");
+    assert!(
+        endpoints.contains("'CAM-0001' in eu-central-1: no endpoints"),
+        "{endpoints}"
+    );
+    assert!(
+        endpoints.contains("AccessDeniedException: no"),
+        "{endpoints}"
+    );
+    assert!(endpoints.contains("2 of 3 channels"), "{endpoints}");
+    let ice = text("--ice");
+    assert!(
+        ice.contains("'CAM-0003' in eu-central-1: no TURN server"),
+        "{ice}"
+    );
+    assert!(ice.contains("'http://example.com' is not asked"), "{ice}");
+    assert!(ice.contains("1 of 3 channels"), "{ice}");
 }

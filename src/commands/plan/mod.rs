@@ -31,6 +31,11 @@ const STANDARD_INPUT: &str = "standard input";
 /// Runs the subcommand and says with which exit code it ended. `warnings` are about the environment.
 pub(super) async fn run(args: &ProvisionArgs, online: bool, warnings: &[String]) -> u8 {
     super::start_logging(&args.output, warnings);
+    if args.service.recheck {
+        warn!(
+            "--recheck asks the service when a run begins; the plan takes the results at their word"
+        );
+    }
     for (flag, file) in [
         ("--summary-json", &args.results.summary_json),
         ("--report", &args.results.report),

@@ -9,6 +9,7 @@ mod json_stream;
 mod narrator;
 mod opening;
 pub(in crate::commands) mod paths;
+mod recheck;
 pub(in crate::commands) mod settings;
 pub(in crate::commands) mod source;
 mod words;
@@ -65,6 +66,7 @@ pub async fn run(args: ProvisionArgs, warnings: &[String]) -> u8 {
         json: None,
         changed: 0,
         limit_is_reached: false,
+        is_introduced: false,
         last_words: LastWords::default(),
     };
     signals::listen(
@@ -99,6 +101,8 @@ struct Run {
     changed: u64,
     /// Whether `--limit` left devices to another run.
     limit_is_reached: bool,
+    /// Whether the first line has been printed.
+    is_introduced: bool,
     last_words: LastWords,
 }
 
@@ -113,6 +117,9 @@ impl Run {
             self.json = Some(Arc::new(json));
         }
         let mut ready = self.prepare(args).await?;
+        if args.service.recheck {
+            self.recheck(args, &mut ready).await?;
+        }
         match &ready.source {
             Source::File(manifest) => {
                 let manifest = Arc::clone(manifest);
@@ -322,7 +329,9 @@ impl Run {
         }
         self.summary.account = ready.target.account().map(ToString::to_string);
         self.summary.regions = regions.iter().map(ToString::to_string).collect();
-        target::introduce(&ready.target, &regions);
+        if !std::mem::replace(&mut self.is_introduced, true) {
+            target::introduce(&ready.target, &regions);
+        }
         Ok(())
     }
 

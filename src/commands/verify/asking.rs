@@ -2,29 +2,56 @@
 
 use std::collections::HashMap;
 
+use serde::Serialize;
 use tokio::task::JoinSet;
 
-use super::claims::Claims;
-use crate::cli::VerifyArgs;
 use crate::commands::side_by_side;
 use crate::commands::target::Target;
 use crate::engine::{Caller, RegionCaller, Unanswered};
 use crate::service::aws::AwsService;
-use crate::service::{Channel, FailureKind, Operation, Service};
+use crate::service::{Channel, Failure, FailureKind, Operation, Service};
 use crate::verify::{Claim, Difference, Kind};
 
 /// A Region to ask in.
 type Asked = RegionCaller<AwsService>;
 
+/// What is asked besides whether the channels are there.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::commands) struct Questions {
+    /// Questions under way at once in each Region.
+    pub(in crate::commands) workers: usize,
+    pub(in crate::commands) tags: bool,
+    pub(in crate::commands) endpoints: bool,
+    pub(in crate::commands) ice: bool,
+}
+
+/// What the answers came to.
+#[derive(Debug, Default)]
+pub(in crate::commands) struct Found {
+    pub(in crate::commands) differences: Vec<Difference>,
+    pub(in crate::commands) usable: Vec<Usable>,
+}
+
+/// What a camera would connect to.
+#[derive(Debug, Serialize)]
+pub(in crate::commands) struct Usable {
+    pub(super) device_id: Box<str>,
+    pub(super) region: Box<str>,
+    pub(super) wss: Box<str>,
+    pub(super) https: Box<str>,
+    /// URIs of STUN and TURN servers; empty where they were not asked for.
+    pub(super) ice_servers: Vec<Box<str>>,
+}
+
 /// Compares all claims, the Regions side by side. None where it was stopped.
-pub(super) async fn ask_all(
-    args: &VerifyArgs,
+pub(in crate::commands) async fn ask_all(
+    questions: Questions,
     target: &Target,
     caller: &mut Caller,
-    claims: Claims,
-) -> Option<Vec<Difference>> {
+    claims: Vec<Claim>,
+) -> Option<Found> {
     let mut by_region: HashMap<_, Vec<Claim>> = HashMap::new();
-    for claim in claims.rows {
+    for claim in claims {
         by_region
             .entry(claim.region.clone())
             .or_default()
@@ -34,24 +61,24 @@ pub(super) async fn ask_all(
     for (region, claims) in by_region {
         let service = target.service(&region);
         let asked = caller.region(region, service);
-        let (workers, with_tags) = (args.asking.workers, args.tags);
-        regions.spawn(async move { region_of(asked, claims, workers, with_tags).await });
+        regions.spawn(async move { region_of(asked, claims, questions).await });
     }
-    let mut all = Vec::new();
+    let mut all = Found::default();
     while let Some(ended) = regions.join_next().await {
-        all.extend(ended.ok()??);
+        let found = ended.ok()??;
+        all.differences.extend(found.differences);
+        all.usable.extend(found.usable);
     }
-    all.sort_by(|one, other| (&one.device_id, one.kind).cmp(&(&other.device_id, other.kind)));
+    let place = |found: &Difference| (found.device_id.clone(), found.kind);
+    all.differences.sort_by_key(place);
+    all.usable
+        .sort_by(|one, other| one.device_id.cmp(&other.device_id));
     Some(all)
 }
 
 /// Compares the claims of one Region.
-async fn region_of(
-    asked: Asked,
-    claims: Vec<Claim>,
-    workers: usize,
-    with_tags: bool,
-) -> Option<Vec<Difference>> {
+async fn region_of(asked: Asked, claims: Vec<Claim>, questions: Questions) -> Option<Found> {
+    let workers = questions.workers;
     let mut there: HashMap<Box<str>, Channel> = HashMap::new();
     let wanted: std::collections::HashSet<Box<str>> = claims
         .iter()
@@ -95,12 +122,25 @@ async fn region_of(
             present.push(claim);
         }
     }
-    if with_tags {
+    let mut found = Found {
+        differences,
+        usable: Vec::new(),
+    };
+    if questions.endpoints || questions.ice {
+        let asked_of = |claim| endpoints(asked.clone(), claim, questions.ice);
+        for answer in side_by_side(present.clone(), workers, asked_of).await? {
+            match answer {
+                Ok(usable) => found.usable.push(usable),
+                Err(difference) => found.differences.push(difference),
+            }
+        }
+    }
+    if questions.tags {
         present.retain(|claim| !claim.tags.is_empty());
         let tags = side_by_side(present, workers, |claim| tags(asked.clone(), claim)).await?;
-        differences.extend(tags.into_iter().flatten());
+        found.differences.extend(tags.into_iter().flatten());
     }
-    Some(differences)
+    Some(found)
 }
 
 async fn describe(asked: Asked, claim: Claim) -> Option<(Claim, Vec<Difference>)> {
@@ -115,7 +155,7 @@ async fn describe(asked: Asked, claim: Claim) -> Option<(Claim, Vec<Difference>)
             claim.compare(None)
         }
         Err(Unanswered::Refused(failure)) => {
-            vec![claim.unverified(&format!("{}: {}", failure.code, failure.message))]
+            vec![claim.unverified(&words(&failure))]
         }
         Err(Unanswered::Stopped) => return None,
     };
@@ -126,9 +166,63 @@ async fn tags(asked: Asked, claim: Claim) -> Option<Vec<Difference>> {
     Some(match asked.tags(&claim.arn).await {
         Ok(tags) => claim.compare_tags(&tags),
         Err(Unanswered::Refused(failure)) => {
-            let why = format!("tags: {}: {}", failure.code, failure.message);
-            vec![claim.unverified(&why)]
+            vec![claim.unverified(&format!("tags: {}", words(&failure)))]
         }
         Err(Unanswered::Stopped) => return None,
     })
+}
+
+/// Asks what the channel's camera would ask. None where it was stopped.
+async fn endpoints(
+    asked: Asked,
+    claim: Claim,
+    with_ice: bool,
+) -> Option<Result<Usable, Difference>> {
+    let told = asked
+        .ask(Operation::Endpoint, || {
+            asked.service().signaling_endpoints(&claim.arn)
+        })
+        .await;
+    let told = match told {
+        Ok(told) => told,
+        Err(Unanswered::Refused(failure)) => {
+            return Some(Err(claim.without_endpoints(&words(&failure))));
+        }
+        Err(Unanswered::Stopped) => return None,
+    };
+    let mut usable = Usable {
+        device_id: claim.device_id.clone(),
+        region: claim.region.as_str().into(),
+        wss: told.wss,
+        https: told.https,
+        ice_servers: Vec::new(),
+    };
+    if with_ice {
+        let servers = asked
+            .ask(Operation::Ice, || {
+                asked.service().ice_servers(&claim.arn, &usable.https)
+            })
+            .await;
+        match servers {
+            Ok(servers) => usable.ice_servers = servers,
+            Err(Unanswered::Refused(failure)) => {
+                return Some(Err(claim.without_turn(&words(&failure))));
+            }
+            Err(Unanswered::Stopped) => return None,
+        }
+        if !usable.ice_servers.iter().any(|uri| uri.starts_with("turn")) {
+            let told = usable.ice_servers.join(", ");
+            let why = if told.is_empty() {
+                "no server at all"
+            } else {
+                &*told
+            };
+            return Some(Err(claim.without_turn(why)));
+        }
+    }
+    Some(Ok(usable))
+}
+
+fn words(failure: &Failure) -> String {
+    format!("{}: {}", failure.code, failure.message)
 }

@@ -19,8 +19,8 @@ use crate::verify::Claim;
 
 /// The rows of a results file that claim a channel, each device's last one.
 #[derive(Debug)]
-pub(super) struct Claims {
-    pub(super) rows: Vec<Claim>,
+pub(in crate::commands) struct Claims {
+    pub(in crate::commands) rows: Vec<Claim>,
     /// Devices without a channel, by status.
     pub(super) others: HashMap<&'static str, u64>,
     pub(super) account: Option<AccountId>,
@@ -30,7 +30,7 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    pub(super) fn read(results: &Path) -> Result<Self, Error> {
+    pub(in crate::commands) fn read(results: &Path) -> Result<Self, Error> {
         let refused = |error: ReadError| Error::refused("results", error.to_string());
         if !results.exists() {
             return Err(refused(ReadError::Missing(results.into())));
@@ -95,7 +95,7 @@ impl Claims {
     }
 
     /// The Regions of the claims, each once.
-    pub(super) fn regions(&self) -> Vec<Region> {
+    pub(in crate::commands) fn regions(&self) -> Vec<Region> {
         let mut regions: Vec<Region> = Vec::new();
         for claim in &self.rows {
             if !regions.contains(&claim.region) {

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
+use super::asking::{Found, Usable};
 use super::claims::Claims;
 use crate::cli::VerifyArgs;
 use crate::commands::target::Target;
@@ -41,6 +42,8 @@ pub(super) struct Findings {
     /// Devices without a channel by the results, by status.
     not_asked: BTreeMap<&'static str, u64>,
     pub(super) differences: Vec<Difference>,
+    /// What cameras would connect to, where that was asked for.
+    pub(super) usable: Vec<Usable>,
 }
 
 impl Findings {
@@ -59,13 +62,14 @@ impl Findings {
             results: args.results.display().to_string(),
             results_sha256: claims.sha256.clone(),
             manifest: args
+                .compare
                 .manifest
                 .as_ref()
                 .map(|path| path.display().to_string()),
             account: None,
             caller: None,
             endpoint: None,
-            tags: args.tags,
+            tags: args.compare.tags,
             claimed,
             verified: claimed,
             not_asked: claims
@@ -74,20 +78,21 @@ impl Findings {
                 .map(|(status, many)| (*status, *many))
                 .collect(),
             differences: Vec::new(),
+            usable: Vec::new(),
         })
     }
 
     /// The service has answered.
-    pub(super) fn conclude(
-        &mut self,
-        differences: Vec<Difference>,
-        target: &Target,
-        account: Option<AccountId>,
-    ) {
+    pub(super) fn conclude(&mut self, found: Found, target: &Target, account: Option<AccountId>) {
+        let Found {
+            differences,
+            usable,
+        } = found;
         let mut devices: Vec<&str> = differences.iter().map(|found| &*found.device_id).collect();
         devices.dedup();
         self.verified = self.claimed - (devices.len() as u64).min(self.claimed);
         self.differences = differences;
+        self.usable = usable;
         self.finished_at = timestamp(SystemTime::now());
         self.account = account.map(|account| account.to_string());
         self.caller = target.caller().map(str::to_owned);
@@ -110,6 +115,13 @@ impl fmt::Display for Findings {
         }
         let claimed = figures::count(self.claimed, "channel");
         writeln!(f, "{} of {claimed} as the results say", self.verified)?;
+        if !self.usable.is_empty() {
+            let usable = figures::count(self.usable.len() as u64, "channel");
+            writeln!(
+                f,
+                "{usable} with endpoints to connect to (--json names them)"
+            )?;
+        }
         for (status, many) in &self.not_asked {
             writeln!(
                 f,

@@ -19,7 +19,8 @@ use crate::engine::{Caller, Parts, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::Listeners;
 use crate::logging::Console;
-use claims::Claims;
+pub(super) use asking::{Questions, ask_all};
+pub(super) use claims::Claims;
 use findings::Findings;
 
 /// Runs the subcommand and says with which exit code it ended. `warnings` are about the environment.
@@ -59,7 +60,7 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<Findings, Error> 
         claims.account.clone(),
         &args.results,
     )?;
-    if let Some(manifest) = &args.manifest {
+    if let Some(manifest) = &args.compare.manifest {
         claims.ask_for(manifest, &args.results, target.default_region())?;
     }
     let mut findings = Findings::new(&claims, args, started_at)?;
@@ -78,12 +79,18 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<Findings, Error> 
         stop,
         clock: WallClock::system(),
     });
-    let asked = asking::ask_all(args, &target, &mut caller, claims).await;
-    let Some(differences) = asked.filter(|_| caller.end().is_none()) else {
+    let questions = Questions {
+        workers: args.asking.workers,
+        tags: args.compare.tags,
+        endpoints: args.compare.endpoints,
+        ice: args.compare.ice,
+    };
+    let asked = ask_all(questions, &target, &mut caller, claims.rows).await;
+    let Some(found) = asked.filter(|_| caller.end().is_none()) else {
         let unknown = || Stop::Internal("asking ended without a word".to_owned());
         return Err(caller.end().unwrap_or_else(unknown).into());
     };
-    findings.conclude(differences, &target, caller.account());
+    findings.conclude(found, &target, caller.account());
     Ok(findings)
 }
 

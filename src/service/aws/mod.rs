@@ -23,6 +23,7 @@ mod identity;
 mod operations;
 mod probe;
 mod profiles;
+mod signaling;
 mod trust;
 
 use std::collections::HashMap;
@@ -38,6 +39,7 @@ pub use endpoint::Endpoint;
 pub use error::{ConfigError, ConfigErrorKind};
 pub use http::Network;
 pub use operations::AwsService;
+pub use signaling::SignalingEndpoints;
 
 use crate::device::Region;
 use crate::service::{Failure, Identity};
@@ -245,6 +247,11 @@ impl Connection {
             .entry(region.clone())
             .or_insert_with(|| Client::from_conf(builder.build()))
             .clone()
+    }
+
+    /// Credentials and network as they are now, for clients of other services.
+    fn signaling_config(&self) -> (SdkConfig, Watched) {
+        (self.source().config, Watched(self.0.http.clone()))
     }
 
     fn timeout(&self) -> Duration {

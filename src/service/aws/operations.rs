@@ -2,14 +2,14 @@
 
 use std::error::Error;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 
 use aws_sdk_kinesisvideo::Client;
 use aws_sdk_kinesisvideo::config::http::HttpResponse;
 use aws_sdk_kinesisvideo::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesisvideo::types::ChannelType;
 
-use super::attempt::{Seen, watched};
+use super::attempt::{Seen, Watched, watched};
 use super::{Connection, convert};
 use crate::device::{ChannelArn, ChannelName, Device, MessageTtl, Region, Tag};
 use crate::service::{
@@ -35,8 +35,13 @@ impl AwsService {
         &self.region
     }
 
+    /// What a client of another service's needs to be as this one's is.
+    pub(super) fn signaling_config(&self) -> (aws_config::SdkConfig, Watched) {
+        self.connection.signaling_config()
+    }
+
     /// Sends one request and reads its answer. `read` says why it cannot where it cannot.
-    async fn attempt<T, O, E, F>(
+    pub(super) async fn attempt<T, O, E, F>(
         &self,
         send: impl FnOnce(Client) -> F,
         read: impl FnOnce(O, &Seen) -> Result<T, String>,
@@ -46,6 +51,18 @@ impl AwsService {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let request = pin!(send(self.connection.client(&self.region)));
+        self.attempt_by(request, read).await
+    }
+
+    /// The same with a request of whichever client, pinned where it is made.
+    pub(super) async fn attempt_by<T, O, E>(
+        &self,
+        request: Pin<&mut impl Future<Output = Result<O, SdkError<E, HttpResponse>>>>,
+        read: impl FnOnce(O, &Seen) -> Result<T, String>,
+    ) -> Answer<T>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
         let (outcome, seen) = watched(request).await;
         let result = match outcome {
             Ok(output) => read(output, &seen).map_err(|reason| seen.reply(b"").unreadable(&reason)),

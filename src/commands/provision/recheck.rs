@@ -1,0 +1,84 @@
+//! `--recheck`: finds the channels that results claim and the service no longer has, before the plan is made, so that it
+//! takes their devices for work.
+
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use super::opening::Ready;
+use super::{Run, engine_settings};
+use crate::cli::ProvisionArgs;
+use crate::clock::WallClock;
+use crate::commands::verify::{Claims, Questions, ask_all};
+use crate::device::{Region, shown};
+use crate::engine::{Caller, Parts, Stop};
+use crate::error::Error;
+use crate::event::Listeners;
+use crate::figures;
+use crate::verify::Kind;
+
+/// Channels that are named; the results name all.
+const NAMED: usize = 10;
+
+impl Run {
+    /// Asks for every channel that the results claim, and forgets those that are gone.
+    pub(super) async fn recheck(
+        &mut self,
+        args: &ProvisionArgs,
+        ready: &mut Ready,
+    ) -> Result<(), Error> {
+        if ready.roster.is_empty() {
+            return Ok(());
+        }
+        let claims = Claims::read(&ready.paths.results)?;
+        let regions: Vec<Region> = claims.regions();
+        if regions.is_empty() {
+            return Ok(());
+        }
+        self.meet(ready, regions).await?;
+        let claimed = figures::count(claims.rows.len() as u64, "channel");
+        let mut caller = Caller::new(Parts {
+            settings: engine_settings(args, ready.expected.clone()),
+            ledger: Arc::new(()),
+            listeners: Listeners::default(),
+            stop: self.stop.clone(),
+            clock: WallClock::system(),
+        });
+        let questions = Questions {
+            workers: args.pace.workers,
+            ..Questions::default()
+        };
+        let found = ask_all(questions, &ready.target, &mut caller, claims.rows).await;
+        let Some(found) = found.filter(|_| caller.end().is_none()) else {
+            return Err(match caller.end() {
+                Some(stop @ Stop::WrongAccount { .. }) => {
+                    Error::refused("wrong-account", stop.to_string())
+                }
+                Some(stop) => stop.into(),
+                None => Stop::Internal("asking ended without a word".to_owned()).into(),
+            });
+        };
+        let is_gone = |kind| matches!(kind, Kind::Missing | Kind::MadeAgain);
+        let (gone, others): (Vec<_>, Vec<_>) = found
+            .differences
+            .into_iter()
+            .partition(|difference| is_gone(difference.kind));
+        for difference in others.iter().filter(|other| other.kind == Kind::Unverified) {
+            let device = shown(&difference.device_id);
+            warn!(
+                "the channel of {device} could not be asked for: {}",
+                difference.found
+            );
+        }
+        for difference in &gone {
+            if let Some(index) = ready.roster.find(&difference.device_id) {
+                ready.roster.lose(index);
+            }
+        }
+        info!("--recheck: {} of {claimed} no longer there", gone.len());
+        for difference in gone.iter().take(NAMED) {
+            info!("  {} {}", shown(&difference.device_id), difference.expected);
+        }
+        Ok(())
+    }
+}
