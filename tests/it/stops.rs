@@ -522,16 +522,26 @@ fn a_name_that_cannot_be_looked_up_is_found_out_by_the_first_call() {
     unreachable(&bench, done, "cannot be looked up");
 }
 
-/// The service makes a hundred channels, then answers every create so.
+/// The service makes a hundred channels, then, when all of them are made, answers every create so.
 fn for_a_hundred(cloud: &Cloud, status: u16, code: &'static str) -> Wire {
-    let (url, creates) = (cloud.url().to_owned(), AtomicUsize::new(0));
+    let (url, creates, made) = (
+        cloud.url().to_owned(),
+        AtomicUsize::new(0),
+        AtomicUsize::new(0),
+    );
     Wire::new(move |request, _| {
-        if request.path == "/createSignalingChannel"
-            && creates.fetch_add(1, Ordering::SeqCst) >= 100
-        {
+        if request.path != "/createSignalingChannel" {
+            return forward(&url, request);
+        }
+        if creates.fetch_add(1, Ordering::SeqCst) >= 100 {
+            while made.load(Ordering::SeqCst) < 100 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             return answer(status, Some(code), r#"{"Message":"no more"}"#);
         }
-        forward(&url, request)
+        let answer = forward(&url, request);
+        made.fetch_add(1, Ordering::SeqCst);
+        answer
     })
 }
 
