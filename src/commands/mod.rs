@@ -141,6 +141,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 /// Sets up the messages of a command that has these flags, and says what there is to say of the environment.
 fn start_logging(output: &OutputArgs, warnings: &[String]) -> Console {
     let colour = std::io::stderr().is_terminal()
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let console = logging::start(output.log_format, output.quiet, output.verbose, colour);
     for warning in warnings {

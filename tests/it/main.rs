@@ -27,5 +27,7 @@ mod signals;
 mod stops;
 mod stream;
 mod support;
+#[cfg(unix)]
+mod terminal;
 mod tidy;
 mod verify;

@@ -21,7 +21,8 @@ impl Listener for Narrator {
             ),
             Event::Warning { text } => warn!("{text}"),
             Event::Listed { region, channels } => {
-                debug!("{channels} channels listed in {region}");
+                let channels = crate::figures::count(*channels as u64, "channel");
+                debug!("{channels} listed in {region}");
             }
             Event::Retried {
                 device_id,

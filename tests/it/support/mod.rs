@@ -3,6 +3,8 @@
 
 mod cloud;
 mod run;
+#[cfg(unix)]
+pub(crate) mod terminal;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -110,6 +110,13 @@ impl Call {
             .unwrap()
     }
 
+    /// Starts it with these as standard input, output and error.
+    #[cfg(unix)]
+    pub(crate) fn on(mut self, [input, output, error]: [Stdio; 3]) -> Child {
+        let command = self.command.stdin(input).stdout(output).stderr(error);
+        command.spawn().unwrap()
+    }
+
     /// Starts it, and reads nothing of what it writes.
     pub(crate) fn start_unread(mut self) -> Unread {
         let child = self.spawn();
@@ -171,7 +178,7 @@ impl Stderr {
 }
 
 /// Kills the process when it takes too long, unless the sender has gone by then.
-fn watch(pid: u32) -> mpsc::Sender<()> {
+pub(super) fn watch(pid: u32) -> mpsc::Sender<()> {
     let (alive, watched) = mpsc::channel();
     std::thread::spawn(move || {
         if watched.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
