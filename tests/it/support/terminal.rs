@@ -106,12 +106,12 @@ impl Terminal {
         });
         let rows: Vec<String> = rows.collect();
         let last = rows.iter().rposition(|row| !row.is_empty());
-        let mut view = rows[..last.map_or(0, |last| last + 1)].join("\n");
+        let view = rows[..last.map_or(0, |last| last + 1)].join("\n");
         let coloured = coloured(screen);
-        if !coloured.is_empty() {
-            view.push_str(&format!("\n\ncoloured: {}", coloured.join(", ")));
+        if coloured.is_empty() {
+            return view;
         }
-        view
+        format!("{view}\n\ncoloured: {}", coloured.join(", "))
     }
 
     /// Waits for its end: the exit code, and what is seen then.
