@@ -14,7 +14,7 @@ mod target;
 mod verify;
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::io::{self, ErrorKind, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -24,6 +24,8 @@ use asking::side_by_side;
 use last_options::last_options;
 
 use crate::cli::{Cli, Command, OutputArgs};
+use crate::engine::Stop;
+use crate::error::Error;
 use crate::logging::{self, Console};
 use crate::summary::Summary;
 
@@ -140,7 +142,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 
 /// Sets up the messages of a command that has these flags, and says what there is to say of the environment.
 fn start_logging(output: &OutputArgs, warnings: &[String]) -> Console {
-    let colour = std::io::stderr().is_terminal()
+    let colour = io::stderr().is_terminal()
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let console = logging::start(output.log_format, output.quiet, output.verbose, colour);
@@ -158,10 +160,24 @@ fn arguments() -> Vec<String> {
         .collect()
 }
 
+/// Prints data. Who stops reading early has read what was wanted.
+fn print(text: &str) -> Result<(), Error> {
+    let mut output = io::stdout().lock();
+    let written = output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush());
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let message = format!("standard output cannot be written to: {error}");
+            Err(Error::Stopped(Stop::Results(message)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A message where there is no log to write it to.
 fn say(severity: &str, message: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "{severity}: {message}");
+    let _ = writeln!(io::stderr(), "{severity}: {message}");
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! `kvs-fleet report`: what became of a batch, on the terminal, as a page, and as a manifest of what failed. Asks nobody.
 
-use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 
 use tracing::{error, info, warn};
@@ -63,7 +62,7 @@ fn report(args: &ReportArgs) -> Result<(), Error> {
         let rows = figures::count(failed.rows, "row");
         info!("{rows} without a channel written to {}", file.display());
     }
-    show(&text::text(&facts))
+    super::print(&text::text(&facts))
 }
 
 /// Writes the page of a run that ends, to a file that was checked before.
@@ -100,19 +99,4 @@ fn write(file: &Path, content: &[u8]) -> Result<(), Error> {
         let message = format!("{} cannot be written: {error}", file.display());
         Error::Stopped(Stop::Results(message))
     })
-}
-
-/// Prints the summary. Who stops reading early has read what was wanted.
-fn show(text: &str) -> Result<(), Error> {
-    let mut output = io::stdout().lock();
-    let written = output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush());
-    match written {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            let message = format!("standard output cannot be written to: {error}");
-            Err(Error::Stopped(Stop::Results(message)))
-        }
-        _ => Ok(()),
-    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::SegmentValue;
+use plotters::coord::types::RangedCoordf64;
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
@@ -30,39 +31,20 @@ const MOST_POINTS: usize = 600;
 type Drawn = Result<String, Box<dyn Error>>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
+type TimeChart<'a, 'b> =
+    ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+type DrawnIn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
+
 /// Devices done over working time, with what the quota would have allowed.
 pub(super) fn done(timeline: &Timeline) -> Drawn {
-    let total = timeline.done.len();
-    let length = seconds(timeline.length()).max(1.0);
-    draw(|area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(12)
-            .x_label_area_size(46)
-            .y_label_area_size(70)
-            .build_cartesian_2d(0.0..length, 0.0..top(count(total)))?;
-        chart
-            .configure_mesh()
-            .axis_style(INK)
-            .bold_line_style(MESH)
-            .light_line_style(TRANSPARENT)
-            .label_style(font())
-            .x_label_formatter(&|at| clock(*at))
-            .y_label_formatter(&whole)
-            .x_desc("working time")
-            .y_desc("devices done")
-            .draw()?;
-        pauses(timeline, |x| {
-            let line = [(x, 0.0), (x, top(count(total)))];
-            chart
-                .draw_series(std::iter::once(dashed(line.to_vec(), INK)))
-                .map(drop)
-        })?;
+    let highest = count(timeline.done.len());
+    over_time(timeline, highest, "devices done", &whole, |chart| {
         for stretch in &timeline.stretches {
             let Some(quota) = stretch.quota else { continue };
             let from = seconds(stretch.before);
             let before = count(timeline.done.partition_point(|at| *at < stretch.before));
-            let until = from + seconds(stretch.to - stretch.from);
-            let reached = (before + quota * (until - from)).min(top(count(total)));
+            let length = seconds(stretch.to - stretch.from);
+            let reached = (before + quota * length).min(top(highest));
             let full = from + (reached - before) / quota;
             let line = vec![(from, before), (full, reached)];
             chart.draw_series(std::iter::once(dashed(line, ORANGE)))?;
@@ -75,41 +57,20 @@ pub(super) fn done(timeline: &Timeline) -> Drawn {
 /// Devices done a second, with the quota.
 pub(super) fn rate(timeline: &Timeline) -> Drawn {
     let (width, rates) = timeline.rates();
-    let length = seconds(timeline.length()).max(1.0);
+    let length = axis(timeline);
     let quotas = timeline
         .stretches
         .iter()
         .filter_map(|stretch| stretch.quota);
     let highest = rates.iter().copied().chain(quotas).fold(0.0, f64::max);
-    draw(|area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(12)
-            .x_label_area_size(46)
-            .y_label_area_size(70)
-            .build_cartesian_2d(0.0..length, 0.0..top(highest))?;
-        chart
-            .configure_mesh()
-            .axis_style(INK)
-            .bold_line_style(MESH)
-            .light_line_style(TRANSPARENT)
-            .label_style(font())
-            .x_label_formatter(&|at| clock(*at))
-            .y_label_formatter(&|rate| figures::about(*rate))
-            .x_desc("working time")
-            .y_desc("devices a second")
-            .draw()?;
+    let name = |rate: &f64| figures::about(*rate);
+    over_time(timeline, highest, "devices a second", &name, |chart| {
         let bars = rates.iter().enumerate().map(|(bar, rate)| {
             let from = count(bar) * seconds(width);
             let until = (from + seconds(width)).min(length);
             Rectangle::new([(from, 0.0), (until, *rate)], BLUE.filled())
         });
         chart.draw_series(bars)?;
-        pauses(timeline, |x| {
-            let line = vec![(x, 0.0), (x, top(highest))];
-            chart
-                .draw_series(std::iter::once(dashed(line, INK)))
-                .map(drop)
-        })?;
         for stretch in &timeline.stretches {
             let Some(quota) = stretch.quota else { continue };
             let from = seconds(stretch.before);
@@ -119,6 +80,46 @@ pub(super) fn rate(timeline: &Timeline) -> Drawn {
         }
         Ok(())
     })
+}
+
+/// A chart over working time, with a line where a pause was cut out.
+fn over_time(
+    timeline: &Timeline,
+    highest: f64,
+    what: &str,
+    name: &dyn Fn(&f64) -> String,
+    lines: impl for<'a, 'b> FnOnce(&mut TimeChart<'a, 'b>) -> DrawnIn<'b>,
+) -> Drawn {
+    draw(|area| {
+        let mut chart = ChartBuilder::on(area)
+            .margin(12)
+            .x_label_area_size(46)
+            .y_label_area_size(70)
+            .build_cartesian_2d(0.0..axis(timeline), 0.0..top(highest))?;
+        chart
+            .configure_mesh()
+            .axis_style(INK)
+            .bold_line_style(MESH)
+            .light_line_style(TRANSPARENT)
+            .label_style(font())
+            .x_label_formatter(&|at| clock(*at))
+            .y_label_formatter(name)
+            .x_desc("working time")
+            .y_desc(what)
+            .draw()?;
+        lines(&mut chart)?;
+        for stretch in timeline.stretches.iter().skip(1) {
+            let at = seconds(stretch.before);
+            let line = vec![(at, 0.0), (at, top(highest))];
+            chart.draw_series(std::iter::once(dashed(line, INK)))?;
+        }
+        Ok(())
+    })
+}
+
+/// How long the axis of working time is.
+fn axis(timeline: &Timeline) -> f64 {
+    seconds(timeline.length()).max(1.0)
 }
 
 /// Counts by name, as bars.
@@ -219,14 +220,6 @@ fn dashed(
     colour: RGBColor,
 ) -> DashedPathElement<std::vec::IntoIter<(f64, f64)>, u32> {
     DashedPathElement::new(line, 6, 4, colour.stroke_width(2))
-}
-
-/// Where a pause was cut out.
-fn pauses<E>(timeline: &Timeline, mut mark: impl FnMut(f64) -> Result<(), E>) -> Result<(), E> {
-    for stretch in timeline.stretches.iter().skip(1) {
-        mark(seconds(stretch.before))?;
-    }
-    Ok(())
 }
 
 /// The line of devices done.

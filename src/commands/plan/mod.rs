@@ -5,7 +5,7 @@ mod outline;
 mod text;
 
 use std::collections::HashSet;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use super::provision::{check_plan, settings, source};
 use super::target::{self, Target};
 use crate::batch::{self, Glance};
 use crate::cli::ProvisionArgs;
+use crate::engine::Stop;
 use crate::error::Error;
 use crate::manifest::{Manifest, ManifestError, Options};
 use crate::results::disk::RealDisk;
@@ -44,15 +45,11 @@ pub(super) async fn run(args: &ProvisionArgs, online: bool, warnings: &[String])
             warn!("a plan writes no {flag}: only a run does; --json prints the plan");
         }
     }
-    match plan(args, online).await {
-        Ok(outline) => match show(args, &outline) {
-            Ok(()) if outline.invalid_rows() > 0 => 3,
-            Ok(()) => 0,
-            Err(failure) => {
-                error!("the plan cannot be written to standard output: {failure}");
-                1
-            }
-        },
+    let planned = plan(args, online).await;
+    let shown = planned.and_then(|outline| show(args, &outline).map(|()| outline));
+    match shown {
+        Ok(outline) if outline.invalid_rows() > 0 => 3,
+        Ok(_) => 0,
         Err(refused) => {
             error!("{refused}");
             refused.exit_code()
@@ -136,19 +133,12 @@ fn open(path: Option<&Path>, options: &Options) -> Result<Manifest, Error> {
     Ok(manifest)
 }
 
-/// Prints the plan. Who stops reading early has read what was wanted.
-fn show(args: &ProvisionArgs, outline: &Outline) -> io::Result<()> {
-    let text = if args.results.json {
-        serde_json::to_string_pretty(outline)? + "\n"
-    } else {
-        text::of(outline, args.output.verbose > 0)
-    };
-    let mut output = io::stdout().lock();
-    let written = output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush());
-    match written {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
-        _ => Ok(()),
+/// Prints the plan.
+fn show(args: &ProvisionArgs, outline: &Outline) -> Result<(), Error> {
+    if !args.results.json {
+        return super::print(&text::of(outline, args.output.verbose > 0));
     }
+    let json = serde_json::to_string_pretty(outline)
+        .map_err(|error| Error::Stopped(Stop::Internal(error.to_string())))?;
+    super::print(&(json + "\n"))
 }

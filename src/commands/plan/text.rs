@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::outline::{InvalidRow, Outline, RegionOutline};
 use crate::device::shown;
+use crate::device::visible;
 use crate::figures;
 
 /// Invalid rows that are shown unless all are asked for.
@@ -57,8 +58,8 @@ impl Lines {
 }
 
 fn devices(lines: &mut Lines, plan: &Outline) {
-    lines.add("manifest", &shown_path(&plan.manifest));
-    lines.add("results", &shown_path(&plan.results));
+    lines.add("manifest", &visible(&plan.manifest));
+    lines.add("results", &visible(&plan.results));
     if let Some(account) = &plan.account {
         let caller = plan.caller.as_deref().unwrap_or("not known");
         lines.add("account", &format!("{account}, caller {caller}"));
@@ -97,18 +98,6 @@ fn devices(lines: &mut Lines, plan: &Outline) {
             lines.add(label, format!("{many} {text}").trim_end());
         }
     }
-}
-
-fn shown_path(path: &str) -> String {
-    path.chars()
-        .map(|letter| {
-            if letter.is_control() {
-                '\u{fffd}'
-            } else {
-                letter
-            }
-        })
-        .collect()
 }
 
 fn in_region(lines: &mut Lines, name: &str, region: &RegionOutline) {

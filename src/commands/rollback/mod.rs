@@ -8,7 +8,6 @@ mod deleting;
 mod deletions;
 mod selection;
 
-use std::io::{self, ErrorKind, Write as _};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -71,16 +70,8 @@ fn preview(args: &RollbackArgs) -> Result<u64, Error> {
     check_there(args)?;
     let glance = Glance::take(&RealDisk, &args.results)?;
     let selection = Selection::read(args, &glance.roster)?;
-    let mut output = io::stdout().lock();
-    for candidate in &selection.candidates {
-        match writeln!(output, "{}", consent::line(candidate)) {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                let message = format!("standard output cannot be written to: {error}");
-                return Err(Error::Stopped(Stop::Results(message)));
-            }
-            _ => {}
-        }
-    }
+    let lines = selection.candidates.iter().map(consent::line);
+    super::print(&lines.map(|line| line + "\n").collect::<String>())?;
     let count = figures::count(selection.candidates.len() as u64, "channel");
     info!("would delete {count}; nothing was changed");
     consent::say_left(&selection);

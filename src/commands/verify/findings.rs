@@ -10,7 +10,7 @@ use super::asking::{Found, Usable};
 use super::claims::Claims;
 use crate::cli::VerifyArgs;
 use crate::commands::target::Target;
-use crate::device::{AccountId, shown};
+use crate::device::{AccountId, shown, visible};
 use crate::error::Error;
 use crate::figures;
 use crate::results::record::timestamp;
@@ -110,8 +110,8 @@ impl fmt::Display for Findings {
                 Kind::Unverified => ("by the results  ", "not learnt      "),
                 _ => ("expected        ", "found           "),
             };
-            writeln!(f, "  {expected}{}", printable(&found.expected))?;
-            writeln!(f, "  {is}{}", printable(&found.found))?;
+            writeln!(f, "  {expected}{}", visible(&found.expected))?;
+            writeln!(f, "  {is}{}", visible(&found.found))?;
         }
         let claimed = figures::count(self.claimed, "channel");
         writeln!(f, "{} of {claimed} as the results say", self.verified)?;
@@ -131,17 +131,4 @@ impl fmt::Display for Findings {
         }
         Ok(())
     }
-}
-
-/// Without what would move the terminal's cursor.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|letter| {
-            if letter.is_control() {
-                '\u{fffd}'
-            } else {
-                letter
-            }
-        })
-        .collect()
 }

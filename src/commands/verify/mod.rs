@@ -4,7 +4,6 @@ mod asking;
 mod claims;
 mod findings;
 
-use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -28,12 +27,8 @@ pub(super) async fn run(args: &VerifyArgs, warnings: &[String]) -> u8 {
     let console = super::start_logging(&args.output, warnings);
     let ended = verify(args, console).await;
     let shown = ended.and_then(|findings| {
-        show(args, &findings)
-            .map(|()| findings.differences.len())
-            .map_err(|failure| {
-                let message = format!("standard output cannot be written to: {failure}");
-                Error::Stopped(Stop::Results(message))
-            })
+        show(args, &findings)?;
+        Ok(findings.differences.len())
     });
     match shown {
         Ok(0) => 0,
@@ -94,19 +89,12 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<Findings, Error> 
     Ok(findings)
 }
 
-/// Prints what was found. Who stops reading early has read what was wanted.
-fn show(args: &VerifyArgs, findings: &Findings) -> io::Result<()> {
-    let text = if args.json {
-        serde_json::to_string_pretty(findings)? + "\n"
-    } else {
-        findings.to_string()
-    };
-    let mut output = io::stdout().lock();
-    let written = output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush());
-    match written {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
-        _ => Ok(()),
+/// Prints what was found.
+fn show(args: &VerifyArgs, findings: &Findings) -> Result<(), Error> {
+    if !args.json {
+        return super::print(&findings.to_string());
     }
+    let json = serde_json::to_string_pretty(findings)
+        .map_err(|error| Error::Stopped(Stop::Internal(error.to_string())))?;
+    super::print(&(json + "\n"))
 }
