@@ -13,13 +13,13 @@ pub struct VerifyArgs {
     /// The results file of a run
     pub results: PathBuf,
 
-    /// What is asked besides whether the channels are there.
-    #[command(flatten)]
-    pub compare: CompareArgs,
     /// Print what was found as a JSON object on standard output
     #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_JSON")]
     pub json: bool,
 
+    /// What is asked besides whether the channels are there.
+    #[command(flatten)]
+    pub compare: CompareArgs,
     /// Which service, and as whom.
     #[command(flatten)]
     pub connection: ConnectionArgs,
@@ -55,10 +55,9 @@ pub struct CompareArgs {
     pub ice: bool,
 }
 
-/// An argument of the shared groups as `verify` has it: it shows no progress.
+/// An argument of the shared groups as `verify` has it.
 pub(super) fn as_of_verify(argument: clap::Arg) -> clap::Arg {
     match argument.get_id().as_str() {
-        "progress" => argument.hide(true),
         "verbose" => argument.help("Show more of what goes on"),
         "region" => argument.help("Not needed: the rows name their Regions"),
         _ => argument,

@@ -1,5 +1,6 @@
 //! `kvs-fleet verify`: a results file beside the service. Changes neither.
 
+mod answers;
 mod asking;
 mod claims;
 mod findings;
@@ -11,13 +12,16 @@ use tracing::{error, info, warn};
 
 use super::signals::{self, LastWords};
 use super::target::{self, Target};
-use crate::cli::VerifyArgs;
+use crate::cli::{OutputArgs, VerifyArgs};
 use crate::clock::WallClock;
 use crate::device::Region;
 use crate::engine::{Caller, Parts, Stop, StopSignal};
 use crate::error::Error;
-use crate::event::Listeners;
+use crate::event::{Listener, Listeners};
 use crate::logging::Console;
+use crate::progress::Progress;
+use crate::tally::Tally;
+use answers::Answers;
 pub(super) use asking::{Questions, ask_all};
 pub(super) use claims::Claims;
 use findings::Findings;
@@ -43,7 +47,7 @@ pub(super) async fn run(args: &VerifyArgs, warnings: &[String]) -> u8 {
 async fn verify(args: &VerifyArgs, console: Console) -> Result<Findings, Error> {
     let started_at = SystemTime::now();
     let stop = StopSignal::new();
-    signals::listen(stop.clone(), console, LastWords::default());
+    signals::listen(stop.clone(), console.clone(), LastWords::default());
     let mut claims = Claims::read(&args.results)?;
     if let Some(torn) = claims.torn {
         warn!("{}: {torn}; it is not looked at", args.results.display());
@@ -67,10 +71,13 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<Findings, Error> 
     target.identify(first, &stop).await?;
     target.check_account(expected.as_ref())?;
     target::introduce(&target, &regions);
+    let tally = Arc::new(Tally::new());
+    let mut listeners = Listeners::default();
+    listeners.add(Arc::clone(&tally) as Arc<dyn Listener>);
     let mut caller = Caller::new(Parts {
         settings: args.asking.settings(target.account().cloned().or(expected)),
         ledger: Arc::new(()),
-        listeners: Listeners::default(),
+        listeners,
         stop,
         clock: WallClock::system(),
     });
@@ -80,7 +87,16 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<Findings, Error> 
         endpoints: args.compare.endpoints,
         ice: args.compare.ice,
     };
+    let total = claims.rows.len() as u64 * questions.of_a_channel();
+    let progress = (total > 0).then(|| {
+        let answers = Arc::new(Answers(tally));
+        let OutputArgs {
+            progress, quiet, ..
+        } = args.output;
+        Progress::start(progress, quiet, Some(total), answers, console)
+    });
     let asked = ask_all(questions, &target, &mut caller, claims.rows).await;
+    drop(progress);
     let Some(found) = asked.filter(|_| caller.end().is_none()) else {
         let unknown = || Stop::Internal("asking ended without a word".to_owned());
         return Err(caller.end().unwrap_or_else(unknown).into());

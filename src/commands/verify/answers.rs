@@ -1,0 +1,45 @@
+//! How far asking for single channels has come, where that takes its time: a listing is one request, tags, endpoints and
+//! servers are one each for every channel.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::asking::Questions;
+use crate::figures;
+use crate::progress::{Subject, View};
+use crate::tally::Tally;
+
+impl Questions {
+    /// Questions a channel besides the listing.
+    pub(super) fn of_a_channel(&self) -> u64 {
+        let endpoints = self.endpoints || self.ice;
+        u64::from(self.tags) + u64::from(endpoints) + u64::from(self.ice)
+    }
+}
+
+/// The answers to those questions.
+pub(super) struct Answers(pub(super) Arc<Tally>);
+
+impl Subject for Answers {
+    fn view(&self, total: Option<u64>) -> View {
+        let asked = self.0.counts().others;
+        let done = asked.sent - asked.throttled;
+        let seconds = self.0.elapsed().as_secs_f64().max(0.1);
+        #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
+        let pace = done as f64 / seconds;
+        let left = total.map_or(0, |total| total.saturating_sub(done));
+        #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
+        let ahead = (pace > 0.0).then(|| Duration::from_secs_f64(left as f64 / pace));
+        View {
+            done,
+            outcomes: ahead.map_or_else(String::new, |ahead| {
+                format!("ETA {}", figures::ahead(ahead))
+            }),
+            pace: format!(
+                "{} questions/s, {} throttled",
+                figures::rate(pace),
+                asked.throttled
+            ),
+        }
+    }
+}
