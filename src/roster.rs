@@ -110,7 +110,7 @@ impl Roster {
     }
 
     /// All devices, in the order in which they became known.
-    pub fn iter(&self) -> impl Iterator<Item = DeviceIndex> + use<> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = DeviceIndex> + use<> {
         // `insert` keeps the number within 32 bits.
         (0..u32::try_from(self.entries.len()).unwrap_or(u32::MAX)).map(DeviceIndex)
     }

@@ -199,10 +199,13 @@ pub fn go_on<D: Disk, O: Outlet>(
         invalid,
         ..
     } = history;
-    // The order of the rows stands for the manifest's.
-    for index in roster.iter() {
+    // The order of the rows stands for the manifest's. A row that was written anew stands behind the others, its device
+    // before the next one, as it did.
+    let mut next = u64::MAX;
+    for index in roster.iter().rev() {
         if let Some(place) = roster.place(index) {
-            roster.list(index, place.offset, 0);
+            next = next.min(place.offset);
+            roster.list(index, next, 0);
         }
     }
     let (books, mut writer) = Books::open(disk, results, journal, roster, (listeners, stop), None);

@@ -149,13 +149,13 @@ impl Target {
         };
         let message = match (account.is_emulator(), self.is_aws(), self.is_emulator()) {
             (true, true, _) => format!(
-                "the results {} were made with the emulator (account {account}), but this run is against AWS; give \
-                 another file with --results",
+                "the results {} were made with the emulator (account {account}), but this run is against AWS; work with \
+                 another results file",
                 results.display()
             ),
             (false, _, true) => format!(
-                "the results {} were made with the account {account}, but this run is against the emulator; give \
-                 another file with --results",
+                "the results {} were made with the account {account}, but this run is against the emulator; work with \
+                 another results file",
                 results.display()
             ),
             _ => return Ok(()),
@@ -243,7 +243,7 @@ pub(super) fn expected(
             "wrong-account",
             format!(
                 "--account is {flag}, but the results {} are of the account {results}; give the right account, or \
-                 another file with --results",
+                 another results file",
                 file.display()
             ),
         )),

@@ -23,8 +23,8 @@ const LONGEST_LINE: usize = 1 << 20;
 pub enum RunsLogError {
     /// Another process has the lock.
     #[error(
-        "the results file {} is being written by another process; wait until that run has ended, or give this one \
-         another file with --results",
+        "the results file {} is being written by another process; wait until that run has ended, or work \
+         with another results file",
         .results.display()
     )]
     Held {

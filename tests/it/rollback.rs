@@ -344,6 +344,35 @@ fn what_cannot_be_rolled_back_is_refused_untouched() {
 }
 
 #[test]
+fn a_rollback_that_was_killed_leaves_the_order_when_it_ends() {
+    let cloud = Cloud::new();
+    let bench = Bench::with("device_id\nA\nB\nno space\nC\nD\n");
+    bench.provision(cloud.url()).run().exits(3);
+    let deleted = |device: &str| {
+        let text = bench.read("d.results.csv");
+        let line = text.lines().find(|line| line.starts_with(device)).unwrap();
+        cloud.delete(device.trim_end_matches(','));
+        bench.append(
+            "d.results.csv",
+            format!("{}\n", line.replace("created", "deleted")),
+        );
+    };
+    deleted("C,");
+    deleted("A,");
+    rollback(&bench, cloud.url(), &["--yes"]).run().exits(0);
+    assert_eq!(
+        bench.statuses(),
+        [
+            "A deleted",
+            "B deleted",
+            "no space invalid",
+            "C deleted",
+            "D deleted"
+        ]
+    );
+}
+
+#[test]
 fn a_torn_end_is_cut_off() {
     let cloud = Cloud::new();
     let bench = Bench::of(3);
