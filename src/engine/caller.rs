@@ -12,10 +12,7 @@ use super::{Ledger, Parts};
 use crate::device::{AccountId, ChannelArn, Region};
 use crate::results::record::Row;
 use crate::roster::DeviceIndex;
-use crate::service::{Answer, Channel, FailureKind, ListRequest, Operation, Service};
-
-/// Channels a page: the most that the service allows.
-const PAGE: u16 = 10_000;
+use crate::service::{Answer, Channel, FailureKind, Operation, Service};
 
 /// Questions that end in no row.
 impl Ledger for () {
@@ -124,27 +121,9 @@ impl<S: Service> RegionCaller<S> {
     }
 
     /// Lists the Region's channels, page by page. An ARN of another account than the one expected stops everything.
-    pub async fn list(&self, mut each_page: impl FnMut(Vec<Channel>)) -> Result<(), Unanswered> {
-        let mut request = ListRequest {
-            max_results: PAGE,
-            ..ListRequest::default()
-        };
-        loop {
-            let page = self
-                .ask(Operation::List, || self.lane.service.list(&request))
-                .await?;
-            if let Some(channel) = page.channels.first()
-                && !self.lane.shared.check_account(channel.arn.parts().account)
-            {
-                return Err(Unanswered::Stopped);
-            }
-            each_page(page.channels);
-            if !request
-                .follow(page.next_token)
-                .map_err(Unanswered::Refused)?
-            {
-                return Ok(());
-            }
-        }
+    pub async fn list(&self, each_page: impl FnMut(Vec<Channel>)) -> Result<(), Unanswered> {
+        let listed = self.lane.pages(each_page).await;
+        self.judge(&listed);
+        listed
     }
 }

@@ -12,9 +12,7 @@ use super::{Ledger, Work};
 use crate::device::Device;
 use crate::event::Event;
 use crate::roster::DeviceIndex;
-use crate::service::{
-    Channel, ChannelPage, ChannelStatus, Failure, ListRequest, Operation, Service,
-};
+use crate::service::{Channel, ChannelStatus, Failure, ListRequest, Operation, Service};
 
 /// A listing older than this is confirmed by Describe before it is believed.
 const FRESH: Duration = Duration::from_mins(1);
@@ -53,30 +51,16 @@ impl<S: Service, L: Ledger> Lane<S, L> {
     /// possible (which is told as a warning).
     pub(super) async fn list_all(&self, wanted: impl Fn(&str) -> bool) -> Option<Census> {
         let mut census = Census::default();
-        let mut request = ListRequest {
-            max_results: PAGE,
-            ..ListRequest::default()
-        };
-        loop {
-            let page = match self.page(&request).await {
-                Ok(page) => page,
-                Err(unanswered) => return self.without_census(&unanswered),
-            };
-            if let Some(channel) = page.channels.first()
-                && !self.shared.check_account(channel.arn.parts().account)
-            {
-                return None;
-            }
-            census.add(page.channels, Instant::now(), &wanted);
+        let listed = self.pages(|page| {
+            census.add(page, Instant::now(), &wanted);
             self.shared.tell(&Event::Listed {
                 region: &self.region,
                 channels: census.total,
             });
-            match request.follow(page.next_token) {
-                Ok(true) => {}
-                Ok(false) => return Some(census),
-                Err(failure) => return self.without_census(&Unanswered::Refused(failure)),
-            }
+        });
+        match listed.await {
+            Ok(()) => Some(census),
+            Err(unanswered) => self.without_census(&unanswered),
         }
     }
 
@@ -92,10 +76,30 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         None
     }
 
-    /// One page, however many attempts it takes.
-    pub(super) async fn page(&self, request: &ListRequest) -> Result<ChannelPage, Unanswered> {
-        self.insist(Operation::List, || self.service.list(request))
-            .await
+    /// Lists the Region's channels, page by page, however many attempts that takes. An ARN of another account than the one
+    /// expected stops everything.
+    pub(super) async fn pages(&self, mut each: impl FnMut(Vec<Channel>)) -> Result<(), Unanswered> {
+        let mut request = ListRequest {
+            max_results: PAGE,
+            ..ListRequest::default()
+        };
+        loop {
+            let page = self
+                .insist(Operation::List, || self.service.list(&request))
+                .await?;
+            if let Some(channel) = page.channels.first()
+                && !self.shared.check_account(channel.arn.parts().account)
+            {
+                return Err(Unanswered::Stopped);
+            }
+            each(page.channels);
+            if !request
+                .follow(page.next_token)
+                .map_err(Unanswered::Refused)?
+            {
+                return Ok(());
+            }
+        }
     }
 
     /// Adopts all devices whose channel was listed, as far as the work is known in advance: no create is spent. Gives

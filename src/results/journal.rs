@@ -88,12 +88,6 @@ impl<D: Disk> Journal<D> {
         &self.path
     }
 
-    /// Rows that were in it when it was opened.
-    #[must_use]
-    pub fn rows_read(&self) -> u64 {
-        self.reading.rows
-    }
-
     /// What a power loss or a kill spoilt at its end. [`Self::prepare`] cuts it off.
     #[must_use]
     pub fn torn(&self) -> Option<TornTail> {

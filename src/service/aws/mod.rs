@@ -152,11 +152,6 @@ impl Connection {
         self.0.default_region.as_ref()
     }
 
-    /// The same, or an error that says how to set one.
-    pub fn region_or_error(&self) -> Result<&Region, ConfigError> {
-        self.default_region().ok_or(ConfigError::NoRegion)
-    }
-
     /// Where requests go.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {

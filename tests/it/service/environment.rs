@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kvs_fleet::device::Region;
 use kvs_fleet::service::Service as _;
-use kvs_fleet::service::aws::{Connection, Network, Settings};
+use kvs_fleet::service::aws::{ConfigError, Connection, Network, Settings};
 use tokio::process::Command;
 
 use super::name;
@@ -44,9 +44,9 @@ async fn report() {
         "endpoint {endpoint} aws {} region {region}",
         endpoint.is_aws()
     );
-    let region = match connection.region_or_error() {
-        Ok(region) => region.clone(),
-        Err(error) => return println!("error {:?} {error}", error.kind()),
+    let Some(region) = connection.default_region().cloned() else {
+        let error = ConfigError::NoRegion;
+        return println!("error {:?} {error}", error.kind());
     };
     if var(DESCRIBE).is_some() {
         match connection.region(&region).describe(&name()).await.result {
