@@ -53,9 +53,8 @@ fn report(args: &ReportArgs) -> Result<(), Error> {
         info!("page written to {}", html.display());
     }
     if let (Some(file), Some(manifest)) = (&args.failed, &args.manifest) {
-        let region = facts.named_regions().next();
-        let region = region.and_then(|(_, name)| Region::parse(name).ok());
-        let manifest = Manifest::open(manifest, &last_options(&args.results, region)?)?;
+        let options = last_options(&args.results, Some(default_region(&facts)?))?;
+        let manifest = Manifest::open(manifest, &options)?;
         let failed = failed::pick(&facts, &manifest)
             .map_err(|error| Error::refused("manifest", error.to_string()))?;
         write(file, &failed.text)?;
@@ -63,6 +62,12 @@ fn report(args: &ReportArgs) -> Result<(), Error> {
         info!("{rows} without a channel written to {}", file.display());
     }
     super::print(&text::text(&facts))
+}
+
+/// A Region for rows that name none: that they need one is no fault of theirs, and which one it is does not matter here.
+fn default_region(facts: &Facts) -> Result<Region, Error> {
+    let (_, name) = facts.named_regions().next().unwrap_or((0, "us-east-1"));
+    Region::parse(name).map_err(|invalid| Error::refused("results", invalid.to_string()))
 }
 
 /// Writes the page of a run that ends, to a file that was checked before.

@@ -1,7 +1,7 @@
 //! A manifest of the rows that have no channel, as they are in the original, with the reason in a last column: for
 //! whoever must mend them, and to be fed back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use csv::{StringRecord, WriterBuilder};
 
@@ -35,12 +35,7 @@ pub enum FailedError {
 
 /// Picks the rows of the original that failed by these results, or are invalid.
 pub fn pick(facts: &Facts, manifest: &Manifest) -> Result<Failed, FailedError> {
-    let failed: HashMap<&str, String> = facts
-        .rows
-        .iter()
-        .filter(|row| row.status == Status::Failed)
-        .map(|row| (&*row.device_id, reason(facts.code(row), facts.message(row))))
-        .collect();
+    let reasons = reasons(facts);
     let columns: Vec<&str> = manifest.layout().columns().collect();
     // One that this tool wrote: its reasons were those of an earlier run.
     let kept = match columns.split_last() {
@@ -60,7 +55,7 @@ pub fn pick(facts: &Facts, manifest: &Manifest) -> Result<Failed, FailedError> {
         let why = match planner.judge(&mut roster, &row) {
             Ok(Verdict::Invalid(flaw)) => Some(reason(flaw.code, &flaw.reason)),
             Ok(Verdict::Repeated) | Err(_) => None,
-            Ok(_) => failed.get(row.device_id).cloned(),
+            Ok(_) => reasons.get(row.device_id).cloned(),
         };
         if let Some(why) = why {
             write(&mut writer, row.cells, kept.len(), &why)?;
@@ -71,6 +66,26 @@ pub fn pick(facts: &Facts, manifest: &Manifest) -> Result<Failed, FailedError> {
         .into_inner()
         .map_err(|error| csv::Error::from(error.into_error()))?;
     Ok(Failed { text, rows })
+}
+
+/// Why the devices without a channel have none. Rows that were invalid for a flag of the run, as `--id-pattern`, are among
+/// them: the manifest alone does not show it.
+fn reasons(facts: &Facts) -> HashMap<&str, String> {
+    let of_devices = facts
+        .rows
+        .iter()
+        .filter(|row| row.status != Status::Invalid);
+    let known: HashSet<&str> = of_devices.map(|row| &*row.device_id).collect();
+    facts
+        .rows
+        .iter()
+        .filter(|row| match row.status {
+            Status::Failed => true,
+            Status::Invalid => !known.contains(&*row.device_id),
+            Status::Created | Status::Exists | Status::Deleted => false,
+        })
+        .map(|row| (&*row.device_id, reason(facts.code(row), facts.message(row))))
+        .collect()
 }
 
 fn write(

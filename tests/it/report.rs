@@ -236,3 +236,24 @@ fn a_run_writes_its_report_at_its_end() {
         .exits(2);
     assert_eq!(bench.read("r.html"), page);
 }
+
+#[test]
+fn rows_that_a_flag_of_the_run_refused_are_among_those_to_mend() {
+    let (bench, cloud) = (
+        Bench::with("device_id\nCAM-1\nODD\nno space\n"),
+        Cloud::new(),
+    );
+    let pattern = ["--id-pattern", "CAM-.*"];
+    bench.provision(cloud.url()).args(&pattern).run().exits(3);
+    let args = ["--failed", "mend.csv", "--manifest", "d.csv"];
+    report(&bench, &args).run().exits(0).says("2 rows");
+    let mend = bench.read("mend.csv");
+    assert!(
+        mend.contains("ODD,") && mend.contains("no space,"),
+        "{mend}"
+    );
+    // Nothing but invalid rows tells of no Region.
+    let bench = Bench::with("device_id\nno space\n");
+    bench.provision(cloud.url()).run().exits(3);
+    report(&bench, &args).run().exits(0).says("1 row");
+}
