@@ -168,6 +168,18 @@ def check_many(browser, report):
     page.end()
 
 
+def check_print(browser, report):
+    page = Page(browser, report)
+    pdf = page.page.pdf(format="A4")
+    page.end()
+    sheets = len(re.findall(rb"/Type\s*/Page\b", pdf))
+    print(f"printed: {sheets} sheets")
+    if SHOTS is not None:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        (SHOTS / "report.pdf").write_bytes(pdf)
+    assert 3 <= sheets <= 20, sheets
+
+
 def shots(browser, report):
     if SHOTS is None:
         return
@@ -179,9 +191,6 @@ def shots(browser, report):
             assert sideways <= 0, f"{width} pixels: the page is {sideways} too wide"
             page.page.screenshot(path=SHOTS / f"report-{scheme}-{width}.png", full_page=True)
             page.end()
-    page = Page(browser, report)
-    page.page.pdf(path=SHOTS / "report.pdf", format="A4")
-    page.end()
 
 
 def main():
@@ -194,6 +203,7 @@ def main():
             )
             check(browser, report)
             check_many(browser, large)
+            check_print(browser, report)
             shots(browser, report)
             print(json.dumps({"browser": browser.version, "report": "sound"}))
             browser.close()
