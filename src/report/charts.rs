@@ -63,7 +63,10 @@ pub(super) fn rate(timeline: &Timeline) -> Drawn {
         .iter()
         .filter_map(|stretch| stretch.quota);
     let highest = rates.iter().copied().chain(quotas).fold(0.0, f64::max);
-    let name = |rate: &f64| figures::about(*rate);
+    let name = |rate: &f64| match whole(rate) {
+        text if text.is_empty() => figures::about(*rate),
+        text => text,
+    };
     over_time(timeline, highest, "devices a second", &name, |chart| {
         let bars = rates.iter().enumerate().map(|(bar, rate)| {
             let from = count(bar) * seconds(width);
@@ -93,6 +96,7 @@ fn over_time(
     draw(|area| {
         let mut chart = ChartBuilder::on(area)
             .margin(12)
+            .margin_right(32)
             .x_label_area_size(46)
             .y_label_area_size(70)
             .build_cartesian_2d(0.0..axis(timeline), 0.0..top(highest))?;
