@@ -29,6 +29,8 @@ pub(super) struct Job {
     pub(super) attempts: u32,
     /// When the first request for it left.
     pub(super) started: Option<SystemTime>,
+    /// Whether the list is asked for its channel, and no longer Describe.
+    pub(super) asks_list: bool,
     /// What the last create attempt that failed brought, and its request ID.
     pub(super) failure: Option<(Failure, Option<Box<str>>)>,
 }
@@ -42,6 +44,7 @@ impl Job {
             history: History::default(),
             attempts: 0,
             started: None,
+            asks_list: false,
             failure: None,
         }
     }
@@ -51,6 +54,12 @@ impl Job {
         self.history.ambiguous
             || (self.attempts > 0 && self.phase == Phase::Settle)
             || self.history.tries > 0 && !self.was_never_sent()
+    }
+
+    /// Whether the list may show a channel that Describe does not: an attempt may have made it, and Describe knows none that
+    /// is not ACTIVE yet.
+    pub(super) fn may_yet_be_listed(&self) -> bool {
+        self.history.ambiguous && !self.asks_list
     }
 
     fn was_never_sent(&self) -> bool {

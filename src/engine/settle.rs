@@ -25,7 +25,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         let begun = Instant::now();
         let generation = self.service.credentials_generation();
         let permit = admission.permit;
-        let answer = self.truth(&job.device.channel_name, permit).await;
+        let answer = self.truth(&job, permit).await;
         drop(admission);
         let (truth, channel) = match answer {
             Ok(Some(channel)) if channel.status == ChannelStatus::Deleting => {
@@ -63,6 +63,10 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 let wait = self.wait_after(job.history.tries);
                 return Landing::Later(job, wait);
             }
+            _ if job.may_yet_be_listed() => {
+                job.asks_list = true;
+                return Landing::Ready(job);
+            }
             _ => self.given_up(&job),
         };
         self.finish(job.index, row).await
@@ -96,6 +100,10 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 Ok(Some(channel)) if channel.status != ChannelStatus::Deleting => {
                     break self.adopted(&job, &channel);
                 }
+                Ok(_) if job.may_yet_be_listed() => {
+                    job.asks_list = true;
+                    continue;
+                }
                 Ok(_) => break self.given_up(&job),
                 Err(failure) => failure,
             };
@@ -109,7 +117,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
     async fn last_question(&self, job: &Job) -> Result<Option<Channel>, Failure> {
         let _worker = self.shared.workers.acquire().await;
         let permit = self.leave(self.limiter(Operation::Describe)).await?;
-        self.truth(&job.device.channel_name, permit).await
+        self.truth(job, permit).await
     }
 
     /// Waits until the last question may be asked once more; says if it may not.
@@ -186,8 +194,14 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         i64::try_from(channel.creation_millis).is_ok_and(|made| made >= first_attempt)
     }
 
-    /// Whether the channel of this name is there: Describe says so, or the list where Describe is not allowed.
-    async fn truth(&self, name: &ChannelName, permit: Permit) -> Result<Option<Channel>, Failure> {
+    /// Whether the device's channel is there: Describe says so, or the list where Describe is not allowed, or has said
+    /// that there is none though there may be.
+    async fn truth(&self, job: &Job, permit: Permit) -> Result<Option<Channel>, Failure> {
+        let name = &job.device.channel_name;
+        if job.asks_list {
+            self.limiter(Operation::Describe).silent(permit);
+            return self.truth_by_list(name).await;
+        }
         let answer = self
             .ask(Operation::Describe, pin!(self.service.describe(name)))
             .await;

@@ -24,7 +24,7 @@
 //! | throttled | slows down, sends again, counts no attempt | `created` | 0 | skips |
 //! | nothing granted for `--max-throttled` | stops | none | 1 | goes on |
 //! | 5xx, unreadable, reset, timeout | tries again, `--max-attempts` | `created`, else `failed` with the cause | 0, 3 | skips, tries again |
-//! | carried out, answer lost | asks Describe, or the list where that is denied | `created` if not older than the first attempt, else `exists` | 0 | skips |
+//! | carried out, answer lost | asks Describe, the list where that is denied and before giving up | `created` if not older than the first attempt, else `exists` | 0 | skips |
 //! | the same, nothing learnt | asks `--max-attempts` times | `failed`, `OutcomeUnknown` | 3 | asks: `exists`, or creates |
 //! | no answers to anybody | pauses and probes, counts no attempt | as without it | 0 | skips |
 //! | the same for `--max-offline` | stops | `OutcomeUnknown` for what was in flight | 1 | goes on |

@@ -197,3 +197,31 @@ fn a_channel_that_does_not_show_at_once_is_waited_for() {
     assert_eq!(cloud.describe("CAM-0001")["ChannelStatus"], "CREATING");
     ends(&bench, &cloud, "created", "4");
 }
+
+#[test]
+fn a_channel_that_only_the_list_shows_is_no_failure() {
+    // Describe knows no channel that is not ACTIVE yet.
+    let bench = Bench::of(3);
+    let cloud = Cloud::faulty(&["reset-after=each:1@create"]);
+    let url = cloud.url().to_owned();
+    let wire = Wire::new(move |request, _| {
+        if request.path == "/describeSignalingChannel" {
+            return answer(
+                404,
+                Some("ResourceNotFoundException"),
+                r#"{"Message":"none"}"#,
+            );
+        }
+        forward(&url, request)
+    });
+    bench
+        .provision(wire.url())
+        .args(&["--max-attempts", "1"])
+        .run()
+        .exits(0);
+    for row in bench.rows("d.results.csv") {
+        assert_eq!(row["status"], "created");
+        assert_eq!(row["channel_arn"], cloud.channels()[&row["device_id"]]);
+    }
+    assert_eq!(cloud.creates(), 3);
+}
