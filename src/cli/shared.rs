@@ -30,6 +30,18 @@ pub struct ConnectionArgs {
     pub account: Option<AccountId>,
 }
 
+impl ConnectionArgs {
+    /// The same for results whose rows name their Regions: where no flag gives one, none has to be looked up.
+    #[must_use]
+    pub fn within(&self, regions: &[Region]) -> Self {
+        let region = self.region.clone().or_else(|| regions.first().cloned());
+        Self {
+            region,
+            ..self.clone()
+        }
+    }
+}
+
 /// How a service is asked that no device waits for.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Pace and retries")]

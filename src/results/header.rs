@@ -80,7 +80,8 @@ pub(super) fn problem(bytes: &[u8]) -> String {
         }
     }
     format!(
-        "its first line is {}, expected is {}; give the results another name with --results",
+        "its first line is {}, expected is {}; give the file that a run has written, or a run another name with \
+         --results",
         shown(&found),
         HEADER.trim_end()
     )

@@ -385,3 +385,22 @@ fn a_torn_end_is_cut_off() {
         .says("3 of 3 deleted");
     assert_eq!(bench.rows("d.results.csv").len(), 3);
 }
+
+#[test]
+fn a_rehearsals_results_are_no_reason_to_ask_aws() {
+    let bench = Bench::new();
+    let row = finished("A", "created", "000000000000");
+    bench.write("d.results.csv", results(&[row]));
+    let before = bench.files();
+    for command in [&["rollback", "--yes"][..], &["verify"]] {
+        // The rows name their Region: none is looked up.
+        bench
+            .call(command)
+            .args(&["d.results.csv"])
+            .run()
+            .exits(2)
+            .says("were made with the emulator")
+            .does_not_say("Region");
+    }
+    assert_eq!(bench.files(), before);
+}

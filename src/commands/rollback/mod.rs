@@ -93,7 +93,6 @@ async fn rollback(args: &RollbackArgs, console: Console) -> Result<u64, Error> {
     signals::listen(stop.clone(), console.clone(), LastWords::default());
     check_there(args)?;
     consent::check_possible(args)?;
-    let target = Target::load(&args.connection, false, args.asking.timeout).await?;
     let (log, history) = batch::open(&RealDisk, &args.results)?;
     if let Some(torn) = history.journal.torn() {
         warn!(
@@ -101,7 +100,6 @@ async fn rollback(args: &RollbackArgs, console: Console) -> Result<u64, Error> {
             args.results.display()
         );
     }
-    target.check_kind(history.account.as_ref(), &args.results)?;
     let expected = target::expected(
         args.connection.account.as_ref(),
         history.account.clone(),
@@ -114,6 +112,9 @@ async fn rollback(args: &RollbackArgs, console: Console) -> Result<u64, Error> {
         return Ok(left_by_choice(&selection));
     }
     let regions = regions(&selection);
+    let connection = args.connection.within(&regions);
+    let target = Target::load(&connection, false, args.asking.timeout).await?;
+    target.check_kind(history.account.as_ref(), &args.results)?;
     if let Some(first) = regions.first() {
         target.identify(first, &stop).await?;
     }

@@ -52,7 +52,9 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<Findings, Error> 
     if let Some(torn) = claims.torn {
         warn!("{}: {torn}; it is not looked at", args.results.display());
     }
-    let target = Target::load(&args.connection, false, args.asking.timeout).await?;
+    let regions: Vec<Region> = claims.regions();
+    let connection = args.connection.within(&regions);
+    let target = Target::load(&connection, false, args.asking.timeout).await?;
     target.check_kind(claims.account.as_ref(), &args.results)?;
     let expected = target::expected(
         args.connection.account.as_ref(),
@@ -63,7 +65,6 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<Findings, Error> 
         claims.ask_for(manifest, &args.results, target.default_region())?;
     }
     let mut findings = Findings::new(&claims, args, started_at)?;
-    let regions: Vec<Region> = claims.regions();
     let Some(first) = regions.first() else {
         info!("no row claims a channel: there is nothing to verify");
         return Ok(findings);
