@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! 434/1000 [=====>       ] ETA 12s, 0 failed
-//! 49.9 of 50.0/s, grant 51, 0.1% throttled
+//! 36.8 of 50.0/s, 1.2% throttled
 //! ```
 
 use std::fmt::Write as _;
@@ -190,19 +190,17 @@ impl Shown {
         ahead.filter(|_| self.silence.is_none() && self.total.is_some())
     }
 
-    /// How fast it goes: `49.9 of 50.0/s, grant 51, 0.1% throttled`. At most 40 columns up to 999 a second.
+    /// How fast it goes: `36.8 of 50.0/s, 1.2% throttled`, without a ceiling `36.8/s, 1.2% throttled`. At most 40 columns.
     fn pace(&self) -> String {
         let mut text = match self.silence {
             Some(silence) => format!("no answer for {} s, waiting", silence.as_secs()),
-            None => format!(
-                "{} of {}/s",
-                figures::rate(self.pace.now),
-                figures::rate(self.pace.rate)
-            ),
+            None => figures::rate(self.pace.now),
         };
-        if let Some(grant) = self.pace.grant {
-            let more = if grant.is_least { "+" } else { "" };
-            let _ = write!(text, ", grant {}{more}", figures::about(grant.per_second));
+        if self.silence.is_none() {
+            if let Some(most) = self.pace.most {
+                let _ = write!(text, " of {}", figures::rate(most));
+            }
+            text.push_str("/s");
         }
         let share = self.counts.creates.throttled_share();
         let _ = write!(text, ", {} throttled", short_percent(share));
@@ -230,7 +228,7 @@ mod tests {
     use indicatif::TermLike;
 
     use super::*;
-    use crate::tally::{Grant, Requests};
+    use crate::tally::Requests;
 
     /// A run in the middle, throttled now and then.
     fn shown(total: u64, done: u64, rate: f64) -> Shown {
@@ -246,11 +244,7 @@ mod tests {
             },
             pace: Pace {
                 now: rate,
-                rate: rate * 0.98,
-                grant: Some(Grant {
-                    per_second: rate * 1.01,
-                    is_least: false,
-                }),
+                most: Some(50.0),
                 ahead: Some(Duration::from_secs(372)),
             },
             silence: None,
@@ -262,21 +256,18 @@ mod tests {
         let mut now = shown(1_000, 412, 36.84);
         assert_eq!(
             now.view().line(now.total),
-            "412/1000, ETA 6m 12s, 0 failed; 36.8 of 36.1/s, grant 37, 0.1% throttled"
+            "412/1000, ETA 6m 12s, 0 failed; 36.8 of 50.0/s, 0.1% throttled"
         );
         now.counts.failed.insert("OutcomeUnknown".into(), 3);
-        now.pace.grant = now.pace.grant.map(|grant| Grant {
-            is_least: true,
-            ..grant
-        });
+        now.pace.most = None;
         assert_eq!(
             now.view().line(now.total),
-            "415/1000, ETA 6m 12s, 3 failed; 36.8 of 36.1/s, grant 37+, 0.1% throttled"
+            "415/1000, ETA 6m 12s, 3 failed; 36.8/s, 0.1% throttled"
         );
         now.silence = Some(Duration::from_secs(7));
         assert_eq!(
             now.view().line(now.total),
-            "415/1000, 3 failed; no answer for 7 s, waiting, grant 37+, 0.1% throttled"
+            "415/1000, 3 failed; no answer for 7 s, waiting, 0.1% throttled"
         );
         let stream = Shown {
             counts: Counts {
@@ -287,7 +278,7 @@ mod tests {
         };
         assert_eq!(
             stream.view().line(stream.total),
-            "412 devices, 0 failed; 0 of 0/s, 0% throttled"
+            "412 devices, 0 failed; 0/s, 0% throttled"
         );
     }
 
@@ -359,7 +350,7 @@ mod tests {
     #[test]
     fn the_bar_fits_forty_columns_and_eighty() {
         let now = shown(1_000, 434, 36.84);
-        let pace = "36.8 of 36.1/s, grant 37, 0.1% throttled";
+        let pace = "36.8 of 50.0/s, 0.1% throttled";
         let bar = format!(
             "434/1000 [{}>{}] ETA 6m 12s, 0 failed",
             "=".repeat(3),
@@ -382,7 +373,7 @@ mod tests {
             drawn(&now, 40),
             [
                 "\u{2801} 12357 devices, 12 failed",
-                "0.50 of 0.49/s, grant 0.51, 0.1% throttl"
+                "0.50 of 50.0/s, 0.1% throttled"
             ]
         );
     }

@@ -296,6 +296,7 @@ mod tests {
                     achieved: Some(49.9),
                     rate: 48.47,
                     grant: Some(49.97),
+                    is_shared: false,
                 }],
             },
             ceiling: Some(50.0),
@@ -316,8 +317,7 @@ mod tests {
             "complete, with exceptions, in 20.4 s: 998 created, 0 existed, 2 failed, 3 invalid\n  \
              2 failed with OutcomeUnknown: run again: the next run asks the service whether the channel exists\n  \
              3 invalid: their rows in the results file say why\n  \
-             49.9 channels a second, 48.5/s in force at the end, 50.0/s granted, at most 50; 0.50 % of creates \
-             throttled\n  \
+             49.9 channels a second, 50.0/s granted at the end, at most 50; 0.50 % of creates throttled\n  \
              results: devices.results.csv"
         );
         let json = summary.to_json();

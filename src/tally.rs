@@ -20,21 +20,10 @@ use lane::{Lane, Phase, achieved};
 pub struct Pace {
     /// Channels created a second over the last seconds, in the Regions that still create.
     pub now: f64,
-    /// The rate in force in these.
-    pub rate: f64,
-    /// What the service grants in these, where a throttle has measured it.
-    pub grant: Option<Grant>,
+    /// The most that is allowed in these, in requests a second; none where that is to be found.
+    pub most: Option<f64>,
     /// How long the rest will take, where there is any telling.
     pub ahead: Option<Duration>,
-}
-
-/// What the service grants several Regions.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Grant {
-    /// Requests a second, in all Regions together.
-    pub per_second: f64,
-    /// A Region that was never throttled is in it with the rate in force, and may be granted more.
-    pub is_least: bool,
 }
 
 /// What creating came to in one Region.
@@ -49,8 +38,10 @@ pub struct LaneTotals {
     pub achieved: Option<f64>,
     /// The rate in force at the end, in requests a second.
     pub rate: f64,
-    /// The grant last measured, in requests a second; none where nothing was throttled.
+    /// What was granted a second at last; none where nothing was throttled.
     pub grant: Option<f64>,
+    /// Whether throttles were ignored for a while, since cutting the rate did not make them fewer.
+    pub is_shared: bool,
 }
 
 /// What creating came to.
@@ -111,12 +102,13 @@ impl Tally {
     #[must_use]
     pub fn pace(&self) -> Pace {
         let now = Instant::now();
-        let mut inner = self.lock();
-        let working = inner.lanes.iter_mut().filter(|lane| lane.is_working());
+        let inner = self.lock();
+        let ceilings: Option<Vec<f64>> = inner.working().map(Lane::ceiling).collect();
         Pace {
-            now: sum(working.map(|lane| lane.achieved_lately(now))),
-            rate: sum(inner.working().map(Lane::rate)),
-            grant: inner.grant(),
+            now: sum(inner.working().map(|lane| lane.achieved_lately(now))),
+            most: ceilings
+                .filter(|ceilings| !ceilings.is_empty())
+                .map(|ceilings| sum(ceilings.into_iter())),
             ahead: inner.ahead(now),
         }
     }
@@ -184,16 +176,6 @@ impl Inner {
     /// The Regions that create.
     fn working(&self) -> impl Iterator<Item = &Lane> {
         self.lanes.iter().filter(|lane| lane.is_working())
-    }
-
-    fn grant(&self) -> Option<Grant> {
-        self.working().find_map(Lane::grant)?;
-        Some(Grant {
-            per_second: sum(self
-                .working()
-                .map(|lane| lane.grant().unwrap_or(lane.rate()))),
-            is_least: self.working().any(|lane| lane.grant().is_none()),
-        })
     }
 
     /// The Regions go on side by side: all is done when the last one is.
@@ -276,20 +258,9 @@ mod tests {
         Region::parse(name).unwrap()
     }
 
-    /// A limiter that has measured this grant, or none.
-    async fn limiter(ceiling: f64, grant: Option<u32>) -> Arc<Limiter> {
-        let limiter = Limiter::new(Controller::new(RateRange::upto(ceiling), 1));
-        if let Some(grant) = grant {
-            let first = limiter.acquire().await;
-            // From this throttle to the next it is measured.
-            limiter.throttled(first);
-            for _ in 0..grant {
-                tokio::time::sleep(Duration::from_secs(1) / grant).await;
-                limiter.accepted(limiter.acquire().await);
-            }
-            limiter.throttled(limiter.acquire().await);
-        }
-        Arc::new(limiter)
+    fn limiter(range: RateRange) -> Arc<Limiter> {
+        let controller = Controller::new(range, std::time::UNIX_EPOCH);
+        Arc::new(Limiter::new(controller, 1))
     }
 
     fn begin(tally: &Tally, name: &str, limiter: Arc<Limiter>) {
@@ -327,40 +298,30 @@ mod tests {
         tally.plan(&region("eu-central-1"), 900);
         tally.plan(&region("us-east-1"), 100);
         assert_eq!(tally.pace(), Pace::default());
-        begin(&tally, "eu-central-1", limiter(50.0, None).await);
-        begin(&tally, "us-east-1", limiter(50.0, None).await);
+        begin(&tally, "eu-central-1", limiter(RateRange::upto(50.0)));
+        begin(&tally, "us-east-1", limiter(RateRange::upto(50.0)));
         let pace = tally.pace();
-        assert!((pace.rate - 100.0).abs() < 1e-9, "{pace:?}");
+        assert_eq!(pace.most, Some(100.0));
         assert_eq!(pace.ahead, Some(Duration::from_secs(18)));
         let region = &region("eu-central-1");
         tally.tell(&Event::LaneEnded { region });
         let pace = tally.pace();
-        assert!((pace.rate - 50.0).abs() < 1e-9, "{pace:?}");
+        assert_eq!(pace.most, Some(50.0));
         assert_eq!(pace.ahead, Some(Duration::from_secs(2)));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_region_that_was_never_throttled_makes_the_grant_a_least_one() {
+    async fn where_one_ceiling_is_to_be_found_there_is_none_for_all() {
         let tally = Tally::new();
-        begin(&tally, "eu-central-1", limiter(50.0, None).await);
-        assert_eq!(tally.pace().grant, None);
-        begin(&tally, "us-east-1", limiter(50.0, Some(30)).await);
-        let Grant {
-            per_second,
-            is_least,
-        } = tally.pace().grant.unwrap();
-        assert!((79.0..81.0).contains(&per_second), "{per_second}");
-        assert!(is_least);
-        let region = &region("eu-central-1");
-        tally.tell(&Event::LaneEnded { region });
-        let grant = tally.pace().grant.unwrap();
-        assert!((29.0..31.0).contains(&grant.per_second) && !grant.is_least);
+        begin(&tally, "eu-central-1", limiter(RateRange::upto(50.0)));
+        begin(&tally, "us-east-1", limiter(RateRange::unknown()));
+        assert_eq!(tally.pace().most, None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_rate_achieved_is_of_the_creates_alone() {
         let tally = Tally::new();
-        begin(&tally, "eu-central-1", limiter(50.0, None).await);
+        begin(&tally, "eu-central-1", limiter(RateRange::upto(50.0)));
         // Listing and adopting are no creates, however long they take.
         recorded(&tally, "eu-central-1", Status::Exists);
         tokio::time::sleep(Duration::from_secs(30)).await;
@@ -381,7 +342,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn time_in_which_creates_were_only_throttled_is_time_of_creating() {
         let tally = Tally::new();
-        begin(&tally, "eu-central-1", limiter(50.0, None).await);
+        begin(&tally, "eu-central-1", limiter(RateRange::upto(50.0)));
         for _ in 0..20 {
             sent(&tally, "eu-central-1");
             recorded(&tally, "eu-central-1", Status::Created);

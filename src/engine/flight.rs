@@ -214,7 +214,7 @@ pub(super) fn pace<T>(limiter: &Limiter, permit: Permit, answer: &Answer<T>) {
     match is_granted(answer) {
         Some(true) => limiter.accepted(permit),
         Some(false) => limiter.throttled(permit),
-        None => limiter.silent(permit),
+        None => {}
     }
 }
 

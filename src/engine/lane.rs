@@ -53,12 +53,13 @@ pub(super) struct Lane<S, L> {
 impl<S: Service, L: Ledger> Lane<S, L> {
     pub(super) fn new(region: Region, service: S, shared: Arc<Shared<L>>, number: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(shared.settings.seed.wrapping_add(number));
+        let wall = shared.clock.now();
         let limiters = Operation::ALL.map(|operation| {
             let range = match operation {
                 Operation::Create => shared.settings.rate,
                 _ => RateRange::upto(operation.quota()),
             };
-            Arc::new(Limiter::new(Controller::new(range, random.u64(..))))
+            Arc::new(Limiter::new(Controller::new(range, wall), random.u64(..)))
         });
         Self {
             limiters,

@@ -199,7 +199,6 @@ impl<S: Service, L: Ledger> Lane<S, L> {
     async fn truth(&self, job: &Job, permit: Permit) -> Result<Option<Channel>, Failure> {
         let name = &job.device.channel_name;
         if job.asks_list {
-            self.limiter(Operation::Describe).silent(permit);
             return self.truth_by_list(name).await;
         }
         let answer = self

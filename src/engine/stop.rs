@@ -179,9 +179,9 @@ impl fmt::Display for Stop {
                 rate,
             } => write!(
                 f,
-                "the service in {region} has granted nothing since {} ({}): it throttled {requests} requests in a row, \
-                 although the pace went down to {rate} a second. Somebody else may be using the account's quota; run \
-                 again later, or ask AWS support for a higher one",
+                "the service in {region} has granted nothing since {} ({}): it throttled {requests} requests in a row, the \
+                 last at a pace of {rate} a second. Somebody else may be using the account's quota; run again later, or \
+                 ask AWS support for a higher one",
                 humantime::format_rfc3339_seconds(*since),
                 humantime::format_duration(whole_seconds(*after))
             ),

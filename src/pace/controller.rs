@@ -2,92 +2,76 @@
 //!
 //! # Why it works
 //!
-//! The service keeps a token bucket: a token grows with every 1/quota seconds, each request takes one, and the bucket
-//! holds only so many. It throttles when there is none. So at every throttle the bucket is known to be empty, and
-//! between two throttles the service has handed out exactly what grew: *granted ÷ elapsed, from one throttle to the
-//! next, is the quota*. It is measured to about one request in all that were counted, whatever the latency, and nothing
-//! has to be guessed or halved.
-//!
-//! Knowing the quota, the rate goes a little below it after a throttle, so that the bucket fills a little, and climbs
-//! slowly to a little above, so that a raised quota is found. Tokens that were saved below the line are spent above it,
-//! and the mean is the quota itself:
+//! The service keeps a token bucket for each account, Region and operation, and throttles when the bucket is empty. How
+//! many hosts share the bucket, and how fast it is refilled, nobody says. What counts is the time until a batch of
+//! hundreds or thousands of devices is done; a throttle costs one request and nothing else.
 //!
 //! ```text
-//!    rate                       throttle: the bucket is empty again
-//!  1.025 ┤          ╱│          ╱│          ╱│      ╱ no throttle where one was due: the quota
-//!        │       ╱   │       ╱   │       ╱   │     ╱   has grown, and the climb accelerates
-//!  quota ┤- - ╱- - - │- - ╱- - - │- - ╱- - - │- -╱- - - - - - - -
-//!        │ ╱         │ ╱         │ ╱         │╱
-//!  0.97  ┤           ╵           ╵           ╵
-//!        └──────────────────────────────────────────────▶ time
-//!         ←─ period ─→
+//!    rate
+//!         ┤╲ start: the ceiling                    another host has finished: no throttle for CALM
+//!         ┤ ╲ a cut for each round trip                  ╱ seconds, and the growth doubles
+//!         ┤  ╲                                         ╱
+//!   share ┤- -╲- - - ╱│- - - -╱│- - - ╱│- - - - - -╱- - - - - -
+//!         ┤    ╲╱ ╱   ╵  ╱    ╵  ╱    ╵    ╱
+//!         └──────────────────────────────────────────────▶ time
 //! ```
 //!
-//! One throttle in `CYCLE` requests is the price of following the quota. The period is that many requests long, so
-//! hosts that share a quota together pay no more than one alone.
+//! - **Growth** is a share of the rate a second, so slow hosts climb as fast as fast ones. After [`CALM`] seconds without
+//!   a cut it doubles every [`DOUBLING`] seconds: what others free is found within about five seconds, whatever the rate.
+//! - **A cut** answers a throttle, once for each round trip: only the throttle of a request that was *sent* after the
+//!   last cut says that the cut was not enough. It goes to [`CUT`] of where the last climb began to accelerate (what
+//!   came after was a search), but leaves [`CUT`] of what was granted in the last second: one second is the evidence,
+//!   not a handful of answers.
+//! - **Fairness** follows from both: hosts grow by the same share, and who sends more meets more of the throttles.
+//! - **Cutting in vain.** Somebody may send more than the quota and ignore throttles, or the service may throttle at
+//!   random. Then each cut makes our share smaller and throttles no fewer ([`congestion`](super::congestion) finds that
+//!   out). So the rate goes back to where it was before the throttles began, and throttles are ignored until the wall
+//!   clock next shows a multiple of [`IGNORE`] seconds. The wall clock, so that hosts which ignore throttles at the same
+//!   time, and are each other's reason for it, listen again at the same time.
+//! - **A ceiling** is where the rate starts, and it never goes beyond. Without one it starts at the documented quota and
+//!   doubles every second until the first throttle, which cuts it to [`RAMP_CUT`]: the rate has overshot by the round
+//!   trip and by what the full bucket gave.
+//! - **The client is the bottleneck**: only time in which requests waited at the gate counts as time at this rate. When
+//!   none waits, nothing grows.
+//! - **Server errors and timeouts** say nothing about the rate and do not move it.
 //!
-//! What else it must cope with:
+//! What it costs: to find within seconds what others free, each host must be throttled 0.2 to 0.4 times a second.
 //!
-//! - **One event is one event.** When the bucket runs dry, all that is in flight may be throttled. Only a throttle of a
-//!   request that was *sent* after the last cut says that the cut was not enough.
-//! - **Nothing is known yet** (the first throttle, or one far beyond the last quota): that throttle becomes the anchor
-//!   to measure from, and the rate is cut. Until enough has been granted since, further throttles cut by the estimate
-//!   that there is, within bounds. From such a search the rate climbs back quickly: the cuts may have gone too far.
-//! - **The quota has grown**, or a neighbour has left: the throttle that is due does not come. After a fifth of a
-//!   period more the climb begins to double, and doubles faster where the period is short.
-//! - **A ceiling** is where the rate starts, and it never goes beyond. Without one it starts low and doubles every
-//!   second until the first throttle.
-//! - **The client is the bottleneck**: growth is measured in requests that had to wait at the gate. When none waits,
-//!   nothing is learnt, and nothing grows.
-//! - **Other hosts** share the quota: each finds what is left, and the jitter of the periods keeps them out of step.
-//! - **Server errors, timeouts and pauses** say nothing about the quota. But such an answer may have taken a token, and a
-//!   bucket fills up in a pause no further than it is large: where much of the time between two throttles is of this
-//!   kind it measures nothing, and the measurement begins anew.
-//!
-//! The figures were chosen, and are held, in simulation: `cargo bench --bench pacing`.
+//! The constants are flat optima: a quarter more or less hardly matters. They were chosen, and are held, in simulation:
+//! `cargo bench --bench pacing`.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Fewer granted requests than this do not make a measurement.
-const SAMPLE: u64 = 20;
-/// Where the rate goes after a measurement, as a share of the quota.
-const BELOW: f64 = 0.97;
-/// Where the next throttle is expected, as a share of the quota.
-const ABOVE: f64 = 1.025;
-/// The requests of a period.
-const CYCLE: f64 = 500.0;
-/// The period's bounds, in seconds: a fast one must still be longer than an answer takes, a slow one must not outlast
-/// the operator's patience when the quota grows.
-const PERIOD: (f64, f64) = (6.0, 60.0);
-/// How much a period varies, as a share of it.
-const JITTER: f64 = 0.3;
-/// A throttle is overdue after so many periods.
-const OVERDUE: f64 = 1.2;
-/// Overdue growth doubles in this share of the period, but not faster than in [`QUICKEST_DOUBLING`].
-const DOUBLING: f64 = 0.078;
-/// In seconds.
-const QUICKEST_DOUBLING: f64 = 0.7;
-/// The fastest growth, as a share of the rate a second.
-const FASTEST_GROWTH: f64 = 0.4;
-/// So far above the expected throttle, what was granted since the last one tells of the old quota and the new.
-const BEYOND: f64 = 1.1;
-/// The cut when nothing is known.
-const FIRST_CUT: f64 = 0.85;
-/// The bounds of a cut by an estimate from few requests: while searching...
-const SEARCHING_CUT: (f64, f64) = (0.2, 0.85);
-/// ... and soon after a measurement, when the throttle is an echo more often than news; the deeper one also where nothing
-/// can be told from what was counted.
-const MEASURED_CUT: (f64, f64) = (0.9, 0.97);
-/// A measurement in which more than this share of the time was a pause, or so many of the answers told nothing, is none.
-const SPOILT: f64 = 0.1;
+use super::congestion::{Answered, Congestion, Past, Verdict};
+use super::grants::Grants;
+
+/// Growth a second, as a share of the rate.
+const GROWTH: f64 = 0.03;
+/// After so many seconds without a cut growth begins to double,
+const CALM: f64 = 4.0;
+/// every so many seconds,
+const DOUBLING: f64 = 0.7;
+/// up to this share of the rate a second.
+const FASTEST_GROWTH: f64 = 0.5;
+/// What a cut leaves.
+const CUT: f64 = 0.85;
+/// What the cut leaves that ends the doubling at the start of a run without a ceiling.
+const RAMP_CUT: f64 = 0.4;
+/// Throttles are ignored until the wall clock next shows a multiple of so many seconds, but for a second at least.
+const IGNORE: f64 = 60.0;
+/// What was granted in so many seconds is the evidence for a cut.
+const SECOND: f64 = 1.0;
+/// The slowest rate as a share of the ceiling,
+const LEAST: f64 = 0.02;
+/// and its bounds in requests a second: below, hours pass between two requests; above, hosts that share a small quota
+/// would throttle each other for nothing.
+const LEAST_BOUNDS: (f64, f64) = (0.5, 5.0);
+/// So many times the slowest rate is low, whatever was granted.
+const LOW: f64 = 1.5;
 /// Nothing has been sent for so many times as long as from one request to the next: a pause.
 const PAUSE: f64 = 4.0;
-/// How long the climb back from a search takes, at most, in seconds.
-const SEARCH: f64 = 8.0;
-/// The slowest rate, in requests a second, unless the ceiling is lower.
-const FLOOR: f64 = 0.5;
-/// The rate that a run without a ceiling starts with, in requests a second.
-const START: f64 = 10.0;
+/// The rate that a run without a ceiling starts with, in requests a second: the documented quota of creates.
+const START: f64 = 50.0;
 /// The fastest rate there is, in requests a second.
 pub const FASTEST: f64 = 1_000_000.0;
 
@@ -110,7 +94,7 @@ impl RateRange {
         }
     }
 
-    /// Nothing is known: starts at 10 requests a second.
+    /// Nothing is known: starts at 50 requests a second, the documented quota.
     #[must_use]
     pub fn unknown() -> Self {
         Self {
@@ -120,87 +104,69 @@ impl RateRange {
     }
 }
 
-/// Finds the rate that the service grants, and follows it.
-#[derive(Debug)]
-pub struct Controller {
-    ceiling: f64,
-    floor: f64,
-    rate: f64,
-    /// The quota last measured.
-    grant: Option<f64>,
-    growth: Growth,
-    anchor: Option<Anchor>,
-    last_cut: Option<Duration>,
-    last_sent: Option<Duration>,
-    jitter: fastrand::Rng,
-}
-
 /// How the rate grows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Growth {
     /// Not: it is at the ceiling since the start.
     Not,
     /// It doubles every second; no throttle yet.
     Ramp,
-    /// It climbs by `slope` requests a second each second, since `climbed` seconds, towards `top`, where a throttle is
-    /// expected. `period` is in seconds.
-    Climb {
-        slope: f64,
-        climbed: f64,
-        period: f64,
-        top: f64,
-    },
+    /// It climbs since `calm` seconds, in which requests waited for it. `base` is the rate at which it began to climb
+    /// faster, or the rate now if it has not.
+    Climb { calm: f64, base: f64 },
 }
 
-/// A throttle, at which the bucket was empty.
-#[derive(Debug, Clone, Copy)]
-struct Anchor {
-    at: Duration,
-    /// Granted since.
-    granted: u64,
-    /// Whether the quota was measured then, or before.
-    measured: bool,
-    /// Answers since that told nothing of the rate.
-    silent: u64,
-    /// Seconds since in which nothing was sent.
-    paused: f64,
-}
-
-/// What a throttle says, together with what was granted since the anchor. Rates are in requests a second.
-#[derive(Debug, Clone, Copy)]
-enum Evidence {
-    /// This is the quota.
-    Measured(f64),
-    /// The quota may be about this, but little was counted since it was measured.
-    Echo(f64),
-    /// The quota may be about this, but little was counted and it was not measured.
-    Searching(f64),
-    /// What was counted since it was measured tells nothing: there was a pause, or trouble of another kind.
-    Spoilt,
-    /// There is nothing to go by.
-    Nothing,
+/// Finds the rate that the service grants, and follows it.
+#[derive(Debug)]
+pub struct Controller {
+    ceiling: Option<f64>,
+    least: f64,
+    rate: f64,
+    growth: Growth,
+    last_sent: Option<f64>,
+    last_cut: Option<f64>,
+    last_throttle: Option<f64>,
+    /// Granted since the last throttle.
+    in_a_row: f64,
+    grants: Grants,
+    congestion: Option<Congestion>,
+    past: Option<Past>,
+    /// Throttles are ignored until then.
+    ignores_until: Option<f64>,
+    has_ignored: bool,
+    /// Seconds from a multiple of [`IGNORE`] on the wall clock to time zero.
+    wall: f64,
 }
 
 impl Controller {
-    /// A controller at its start. `seed` draws the jitter that keeps several hosts from climbing in step.
+    /// A controller at its start. `wall` is what the wall clock shows at time zero.
     #[must_use]
-    pub fn new(range: RateRange, seed: u64) -> Self {
+    pub fn new(range: RateRange, wall: SystemTime) -> Self {
         let RateRange { start, ceiling } = range;
-        let limit = ceiling.unwrap_or(FASTEST);
+        let most = ceiling.unwrap_or(FASTEST);
+        let (least, greatest) = LEAST_BOUNDS;
+        let since_epoch = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
-            ceiling: limit,
-            floor: FLOOR.min(limit),
-            rate: start.min(limit),
-            grant: None,
-            growth: if start < limit {
+            ceiling,
+            least: (LEAST * ceiling.unwrap_or(START))
+                .clamp(least, greatest)
+                .min(most),
+            rate: start.min(most),
+            growth: if start < most {
                 Growth::Ramp
             } else {
                 Growth::Not
             },
-            anchor: None,
-            last_cut: None,
             last_sent: None,
-            jitter: fastrand::Rng::with_seed(seed),
+            last_cut: None,
+            last_throttle: None,
+            in_a_row: 0.0,
+            grants: Grants::default(),
+            congestion: None,
+            past: None,
+            ignores_until: None,
+            has_ignored: false,
+            wall: since_epoch.as_secs_f64() % IGNORE,
         }
     }
 
@@ -210,174 +176,157 @@ impl Controller {
         self.rate
     }
 
-    /// The quota last measured, in requests a second; none before the first measurement.
+    /// The fastest rate allowed, in requests a second; none where it is to be found.
+    #[must_use]
+    pub fn ceiling(&self) -> Option<f64> {
+        self.ceiling
+    }
+
+    /// What the service granted in the five seconds before its last grant, in requests a second; none where nothing was
+    /// granted, or nothing throttled: then it may grant more.
     #[must_use]
     pub fn grant(&self) -> Option<f64> {
-        self.grant
+        self.last_throttle?;
+        self.grants.rate_at_last()
+    }
+
+    /// Whether throttles were ever ignored, since cutting the rate did not make them fewer.
+    #[must_use]
+    pub fn has_ignored_throttles(&self) -> bool {
+        self.has_ignored
     }
 
     /// A request leaves. `waited` says that it had to wait at the gate: the rate, not the client, held it back.
     pub fn on_sent(&mut self, now: Duration, waited: bool) {
-        let Some(last) = self.last_sent.replace(now) else {
-            return;
-        };
-        let elapsed = now.saturating_sub(last).as_secs_f64();
-        let pause = PAUSE / self.rate;
-        if let Some(anchor) = self.anchor.as_mut().filter(|_| elapsed > pause) {
-            anchor.paused += elapsed;
-        }
-        if waited {
+        let now = now.as_secs_f64();
+        self.grants.begin(now);
+        if let Some(last) = self.last_sent.replace(now)
+            && waited
+        {
             // A pause between two requests is not time spent at this rate.
-            self.grow(elapsed.min(pause));
+            self.grow((now - last).min(PAUSE / self.rate));
         }
     }
 
-    /// A request got no answer, or one that tells nothing of the rate.
-    pub fn on_silence(&mut self) {
-        if let Some(anchor) = &mut self.anchor {
-            anchor.silent += 1;
+    /// A request was granted: accepted, or refused for a reason other than the rate. `sent` and `rate` are the time at
+    /// which it left and the rate in force then.
+    pub fn on_granted(&mut self, sent: Duration, rate: f64, now: Duration) {
+        let now = now.as_secs_f64();
+        self.grants.add(now);
+        self.in_a_row += 1.0;
+        if !self.is_ignoring(now) {
+            self.judge(sent.as_secs_f64(), rate, now, true);
         }
     }
 
-    /// A request was granted: accepted, or refused for a reason other than the rate.
-    pub fn on_granted(&mut self) {
-        if let Some(anchor) = &mut self.anchor {
-            anchor.granted += 1;
-        }
-    }
-
-    /// A request that was sent at `sent_at` was throttled.
-    pub fn on_throttled(&mut self, sent_at: Duration, now: Duration) {
-        if self.last_cut.is_some_and(|cut| sent_at <= cut) {
+    /// A request was throttled.
+    pub fn on_throttled(&mut self, sent: Duration, rate: f64, now: Duration) {
+        let (sent, now) = (sent.as_secs_f64(), now.as_secs_f64());
+        self.end_congestion_after_calm(now);
+        self.last_throttle = Some(now);
+        self.in_a_row = 0.0;
+        if self.is_ignoring(now) {
             return;
         }
-        let before = self.rate;
-        let evidence = self.evidence(now);
-        let (rate, top) = match evidence {
-            Evidence::Measured(grant) => (grant * BELOW, grant * ABOVE),
-            Evidence::Echo(estimate) => {
-                let top = self.grant.map_or(before, |grant| grant.max(before)) * ABOVE;
-                (bounded(estimate, before, MEASURED_CUT), top)
-            }
-            Evidence::Searching(estimate) => {
-                (bounded(estimate, before, SEARCHING_CUT), before * ABOVE)
-            }
-            Evidence::Spoilt => (before * MEASURED_CUT.0, before * ABOVE),
-            Evidence::Nothing => (before * FIRST_CUT, before * ABOVE),
-        };
-        self.rate = rate.clamp(self.floor, self.ceiling);
-        self.last_cut = Some(now);
-        self.learn(evidence, now);
-        self.climb_to(top, evidence.is_search());
-    }
-
-    /// What was granted since the anchor, and how far it can be trusted.
-    fn evidence(&self, now: Duration) -> Evidence {
-        let Some(anchor) = self.anchor.filter(|_| !self.is_beyond()) else {
-            return Evidence::Nothing;
-        };
-        let elapsed = now.saturating_sub(anchor.at).as_secs_f64();
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a count of requests between two throttles"
-        )]
-        let (granted, silent) = (anchor.granted as f64, anchor.silent as f64);
-        if anchor.paused > SPOILT * elapsed || silent > SPOILT * granted {
-            return if anchor.measured {
-                Evidence::Spoilt
-            } else {
-                Evidence::Nothing
-            };
+        if self.judge(sent, rate, now, false) == Verdict::CutInVain {
+            self.ignore(now);
+        } else if self.last_cut.is_none_or(|cut| sent > cut) {
+            self.cut(now);
         }
-        if anchor.granted >= SAMPLE && elapsed > 0.0 {
-            return Evidence::Measured(granted / elapsed);
-        }
-        // The half is for the token that had half grown.
-        let estimate = (granted + 0.5) / elapsed.max(f64::MIN_POSITIVE);
-        if anchor.measured {
-            Evidence::Echo(estimate)
-        } else {
-            Evidence::Searching(estimate)
-        }
-    }
-
-    /// A measurement, or a throttle that begins one anew, is what the next measurement starts from.
-    fn learn(&mut self, evidence: Evidence, now: Duration) {
-        let measured = match evidence {
-            Evidence::Measured(grant) => {
-                self.grant = Some(grant);
-                true
-            }
-            Evidence::Spoilt => true,
-            Evidence::Nothing => false,
-            Evidence::Echo(_) | Evidence::Searching(_) => return,
-        };
-        self.anchor = Some(Anchor {
-            at: now,
-            granted: 0,
-            measured,
-            silent: 0,
-            paused: 0.0,
-        });
-    }
-
-    fn climb_to(&mut self, top: f64, is_search: bool) {
-        let jitter = 1.0 + JITTER * (self.jitter.f64() - 0.5);
-        let period = (CYCLE / self.rate).clamp(PERIOD.0, PERIOD.1) * jitter;
-        let seconds = if is_search {
-            period.min(SEARCH)
-        } else {
-            period
-        };
-        // The floor may be above what was granted: from there, too, the way is up.
-        let top = top.max(self.rate * ABOVE);
-        self.growth = Growth::Climb {
-            slope: (top - self.rate) / seconds,
-            climbed: 0.0,
-            period,
-            top,
-        };
-    }
-
-    /// Whether the rate has left the last quota behind.
-    fn is_beyond(&self) -> bool {
-        matches!(self.growth, Growth::Climb { top, .. } if self.rate > BEYOND * top)
     }
 
     fn grow(&mut self, seconds: f64) {
         match &mut self.growth {
             Growth::Not => {}
             Growth::Ramp => self.rate *= 2f64.powf(seconds),
-            Growth::Climb {
-                slope,
-                climbed,
-                period,
-                ..
-            } => {
-                let overdue = *climbed - OVERDUE * *period;
-                *climbed += seconds;
-                if overdue <= 0.0 {
-                    self.rate += *slope * seconds;
-                } else {
-                    let doubling = (DOUBLING * *period).max(QUICKEST_DOUBLING);
-                    let share = *slope / self.rate * 2f64.powf(overdue / doubling);
-                    self.rate *= 1.0 + share.min(FASTEST_GROWTH) * seconds;
+            Growth::Climb { calm, base } => {
+                *calm += seconds;
+                if *calm <= CALM {
+                    *base = self.rate;
                 }
+                let doublings = ((*calm - CALM) / DOUBLING).clamp(0.0, 30.0);
+                let slope = GROWTH * *base * 2f64.powf(doublings);
+                self.rate += slope.min(FASTEST_GROWTH * self.rate) * seconds;
             }
         }
-        self.rate = self.rate.min(self.ceiling);
+        self.rate = self.rate.min(self.ceiling.unwrap_or(FASTEST));
     }
-}
 
-impl Evidence {
-    fn is_search(self) -> bool {
-        matches!(self, Self::Searching(_) | Self::Nothing)
+    fn cut(&mut self, now: f64) {
+        let before = self.rate;
+        let (wanted, settled) = match self.growth {
+            Growth::Ramp => (before * RAMP_CUT, before * RAMP_CUT),
+            Growth::Not => (before * CUT, before),
+            Growth::Climb { base, .. } => (base.min(before) * CUT, before),
+        };
+        let wanted = if self.growth == Growth::Ramp {
+            wanted
+        } else {
+            let granted = self.grants.rate(now, SECOND);
+            wanted.max(granted * CUT).min(before * CUT)
+        };
+        let past = self.past;
+        let congestion = self
+            .congestion
+            .get_or_insert_with(|| Congestion::new(now, settled, past));
+        let least = congestion.least_rate(now).max(self.least);
+        self.go_on_from(wanted.max(least).min(before), now);
     }
-}
 
-/// An estimate, but no less and no more of the rate than these shares.
-fn bounded(estimate: f64, rate: f64, (least, most): (f64, f64)) -> f64 {
-    estimate.clamp(rate * least, rate * most)
+    /// Takes an answer as evidence of whether cutting helps.
+    fn judge(&mut self, sent: f64, rate: f64, now: f64, granted: bool) -> Verdict {
+        let Some(congestion) = &mut self.congestion else {
+            return Verdict::Open;
+        };
+        let answer = Answered {
+            sent,
+            rate,
+            granted,
+        };
+        let verdict = congestion.on_answer(answer, now, LOW * self.least);
+        if verdict == Verdict::Over {
+            self.end_congestion(now);
+        }
+        verdict
+    }
+
+    fn end_congestion_after_calm(&mut self, now: f64) {
+        let since = self.last_throttle.map_or(f64::INFINITY, |last| now - last);
+        let granted = self.in_a_row;
+        if self
+            .congestion
+            .is_some_and(|congestion| congestion.is_over_after(granted, since))
+        {
+            self.end_congestion(now);
+        }
+    }
+
+    fn end_congestion(&mut self, now: f64) {
+        self.past = self.congestion.take().map(|ended| ended.past(now));
+    }
+
+    /// Goes back to the rate before the throttles, and ignores them for a while.
+    fn ignore(&mut self, now: f64) {
+        let before = self.congestion.take().map(|ended| ended.rate_before());
+        self.go_on_from(before.unwrap_or(self.rate), now);
+        let periods = ((now + self.wall + SECOND) / IGNORE).floor() + 1.0;
+        self.ignores_until = Some(periods * IGNORE - self.wall);
+        self.has_ignored = true;
+    }
+
+    fn is_ignoring(&mut self, now: f64) -> bool {
+        self.ignores_until = self.ignores_until.filter(|until| now < *until);
+        self.ignores_until.is_some()
+    }
+
+    fn go_on_from(&mut self, rate: f64, now: f64) {
+        self.rate = rate;
+        self.last_cut = Some(now);
+        self.growth = Growth::Climb {
+            calm: 0.0,
+            base: rate,
+        };
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! How fast requests may leave: one [`Limiter`](limiter::Limiter) for each operation in each Region, and the
 //! [`Controller`](controller::Controller) that finds the rate which the service grants.
 
+mod congestion;
 pub mod controller;
+mod grants;
 pub mod limiter;

@@ -1,11 +1,13 @@
-//! The pace of a run that has ended, in lines for the person: what was achieved, what was in force, what the service
-//! granted, and what follows from that.
+//! The pace of a run that has ended, in lines for the operator: what was achieved, what the service granted at the end, and
+//! what follows from that.
 
 use crate::figures;
 use crate::tally::{LaneTotals, Requests, Totals};
 
-/// A grant that is off the ceiling by less than this share of it is the ceiling: measurements are not exact.
+/// A rate that is off the ceiling by less than this share of it is the ceiling: measurements are not exact.
 const SAME_RATE: f64 = 0.05;
+/// Fewer throttles than this share may be an accident.
+const SERIOUS: f64 = 0.01;
 
 /// What there is to say about the pace.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ impl Pace<'_> {
         let mut parts = vec![self.achieved()];
         match lanes.as_slice() {
             [one] => {
-                parts.extend(rates(one));
+                parts.extend(granted(one));
                 parts.extend(self.ceiling.map(|ceiling| format!("at most {ceiling}")));
             }
             many => {
@@ -60,25 +62,45 @@ impl Pace<'_> {
         }
     }
 
-    /// What follows from a grant below what `--rate` allows. Where nothing was throttled nothing is known; and a service
-    /// that throttles at the ceiling cannot have granted more.
+    /// What follows from throttles and a rate below what `--rate` allows. Where nothing was throttled nothing is known; and
+    /// a service that throttles at the ceiling cannot have granted more.
     fn hint(&self) -> Option<String> {
         let ceiling = self.ceiling?;
         let low = ceiling * (1.0 - SAME_RATE);
-        // A rate that has climbed back to the ceiling since has shown that there is more.
-        let less = self.with_creates().filter_map(|lane| {
-            let grant = lane.grant.filter(|grant| *grant < low && lane.rate < low)?;
-            Some((lane.region.as_str(), figures::about(grant)))
-        });
-        let less: Vec<_> = less.collect();
+        let shared: Vec<&LaneTotals> = self
+            .with_creates()
+            .filter(|lane| is_shared(lane, low))
+            .collect();
+        let ours: Vec<_> = shared
+            .iter()
+            .filter_map(|lane| Some((lane.region.as_str(), figures::about(ours(lane)?))))
+            .collect();
         let one_region = self.with_creates().nth(1).is_none();
-        (!less.is_empty()).then(|| {
+        let more = if shared.iter().any(|lane| lane.is_shared) {
+            ". A slower pace did not lower the share of throttled requests, so throttles were ignored for a while"
+        } else {
+            ""
+        };
+        (!ours.is_empty()).then(|| {
             format!(
-                "the service granted {} of the {ceiling}/s allowed: others share this quota, or it is lower",
-                listed(&less, one_region)
+                "others share this quota, or it is lower: {} of {ceiling}/s were ours{more}",
+                listed(&ours, one_region)
             )
         })
     }
+}
+
+/// What the run got of the quota; what was granted at the end where it was too short to tell.
+fn ours(lane: &LaneTotals) -> Option<f64> {
+    lane.achieved.or(lane.grant)
+}
+
+fn is_shared(lane: &LaneTotals, low: f64) -> bool {
+    let is_low = |rate: Option<f64>| rate.is_some_and(|rate| rate < low);
+    let is_serious = lane.creates.throttled_share() >= SERIOUS;
+    // A rate that has climbed back to the ceiling since a single throttle has shown that there is more.
+    let stays_low = is_low(lane.grant) && lane.rate < low;
+    lane.grant.is_some() && is_low(ours(lane)) && (is_serious || stays_low)
 }
 
 /// `about 37/s`, or with several Regions `about 37/s in eu-central-1, 20/s in us-east-1`.
@@ -97,21 +119,15 @@ fn region_line(lane: &LaneTotals) -> String {
     let achieved = lane
         .achieved
         .map(|achieved| format!("{}/s achieved", figures::rate(achieved)));
-    let parts: Vec<String> = achieved.into_iter().chain(rates(lane)).collect();
-    format!(
-        "    {}: {}; {}",
-        lane.region,
-        parts.join(", "),
-        throttled(&lane.creates)
-    )
+    let rates: Vec<String> = achieved.into_iter().chain(granted(lane)).collect();
+    let mut parts = vec![rates.join(", "), throttled(&lane.creates)];
+    parts.retain(|part| !part.is_empty());
+    format!("    {}: {}", lane.region, parts.join("; "))
 }
 
-fn rates(lane: &LaneTotals) -> impl Iterator<Item = String> {
-    let in_force = format!("{}/s in force at the end", figures::rate(lane.rate));
-    let granted = lane
-        .grant
-        .map(|grant| format!("{}/s granted", figures::rate(grant)));
-    std::iter::once(in_force).chain(granted)
+fn granted(lane: &LaneTotals) -> Option<String> {
+    let grant = lane.grant?;
+    Some(format!("{}/s granted at the end", figures::rate(grant)))
 }
 
 fn throttled(creates: &Requests) -> String {
@@ -136,6 +152,7 @@ mod tests {
             achieved,
             rate,
             grant,
+            is_shared: false,
         }
     }
 
@@ -162,11 +179,11 @@ mod tests {
         let region = |rate, grant| vec![lane("eu-central-1", Some(49.87), rate, grant)];
         assert_eq!(
             lines(Some(50.0), region(50.0, None)),
-            "  49.9 channels a second, 50.0/s in force at the end, at most 50; 0.50 % of creates throttled"
+            "  49.9 channels a second, at most 50; 0.50 % of creates throttled"
         );
         assert_eq!(
             lines(None, region(198.0, Some(201.2))),
-            "  49.9 channels a second, 198/s in force at the end, 201/s granted; 0.50 % of creates throttled"
+            "  49.9 channels a second, 201/s granted at the end; 0.50 % of creates throttled"
         );
     }
 
@@ -179,9 +196,9 @@ mod tests {
         assert_eq!(
             lines(Some(50.0), lanes),
             "  86.7 channels a second, in 2 Regions, at most 50 in each; 0.50 % of creates throttled\n    \
-             eu-central-1: 49.9/s achieved, 50.0/s in force at the end; 0 % of creates throttled\n    \
-             us-east-1: 36.8/s achieved, 36.1/s in force at the end, 37.2/s granted; 0.50 % of creates throttled\n  \
-             the service granted about 37/s in us-east-1 of the 50/s allowed: others share this quota, or it is lower"
+             eu-central-1: 49.9/s achieved; 0 % of creates throttled\n    \
+             us-east-1: 36.8/s achieved, 37.2/s granted at the end; 0.50 % of creates throttled\n  \
+             others share this quota, or it is lower: about 37/s in us-east-1 of 50/s were ours"
         );
     }
 
@@ -189,34 +206,66 @@ mod tests {
     fn a_burst_has_no_rate() {
         let all = lines(Some(50.0), vec![lane("eu-central-1", None, 50.0, None)]);
         assert!(
-            all.starts_with("  12 created in 20.0 s, 50.0/s in force"),
+            all.starts_with("  12 created in 20.0 s, at most 50"),
             "{all}"
         );
     }
 
+    fn hint(ceiling: Option<f64>, lane: LaneTotals) -> Option<String> {
+        let all = lines(ceiling, vec![lane]);
+        all.lines().nth(1).map(str::to_owned)
+    }
+
     #[test]
-    fn a_hint_is_given_where_the_grant_is_below_the_ceiling() {
-        let hint = |ceiling, rate, grant| {
-            let lanes = vec![lane("eu-central-1", Some(30.0), rate, grant)];
-            lines(ceiling, lanes).lines().nth(1).map(str::to_owned)
-        };
+    fn a_hint_is_given_where_throttles_kept_the_rate_below_the_ceiling() {
+        let low = lane("eu-central-1", Some(30.0), 36.1, Some(37.2));
         assert_eq!(
-            hint(Some(50.0), 36.1, Some(37.2)).as_deref(),
+            hint(Some(50.0), low).as_deref(),
+            Some("  others share this quota, or it is lower: about 30/s of 50/s were ours")
+        );
+        // Too short to have a rate: what was granted at the end.
+        let burst = lane("eu-central-1", None, 11.0, Some(12.3));
+        assert_eq!(
+            hint(Some(50.0), burst).as_deref(),
+            Some("  others share this quota, or it is lower: about 12/s of 50/s were ours")
+        );
+        // The others have left, and the run had its share of the throttles before.
+        let mut alone = lane("eu-central-1", Some(21.0), 50.0, Some(50.0));
+        alone.creates.throttled = 40;
+        assert_eq!(
+            hint(Some(50.0), alone).as_deref(),
+            Some("  others share this quota, or it is lower: about 21/s of 50/s were ours")
+        );
+    }
+
+    #[test]
+    fn throttles_that_were_ignored_are_reported() {
+        let mut lane = lane("eu-central-1", Some(16.0), 50.0, Some(16.2));
+        lane.creates.throttled = 600;
+        lane.is_shared = true;
+        assert_eq!(
+            hint(Some(50.0), lane).as_deref(),
             Some(
-                "  the service granted about 37/s of the 50/s allowed: others share this quota, or it is lower"
+                "  others share this quota, or it is lower: about 16/s of 50/s were ours. A slower pace did not lower \
+                 the share of throttled requests, so throttles were ignored for a while"
             )
         );
-        for (ceiling, rate, grant) in [
+    }
+
+    #[test]
+    fn no_hint_is_given_where_nothing_follows() {
+        for (ceiling, achieved, rate, grant) in [
             // Nothing was throttled.
-            (Some(50.0), 50.0, None),
+            (Some(50.0), 30.0, 50.0, None),
             // As much as is allowed, as far as can be measured.
-            (Some(50.0), 48.5, Some(49.3)),
+            (Some(50.0), 48.1, 48.5, Some(49.3)),
             // Low once, and back at the ceiling.
-            (Some(50.0), 50.0, Some(20.0)),
+            (Some(50.0), 40.0, 50.0, Some(20.0)),
             // No ceiling.
-            (None, 36.1, Some(37.2)),
+            (None, 30.0, 36.1, Some(37.2)),
         ] {
-            assert_eq!(hint(ceiling, rate, grant), None, "{ceiling:?} {grant:?}");
+            let lane = lane("eu-central-1", Some(achieved), rate, grant);
+            assert_eq!(hint(ceiling, lane), None, "{ceiling:?} {grant:?}");
         }
     }
 }

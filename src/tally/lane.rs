@@ -11,8 +11,10 @@ use super::{LaneTotals, Requests};
 use crate::device::Region;
 use crate::pace::limiter::Limiter;
 
-/// The rate "now" is taken over this long.
-const WINDOW: Duration = Duration::from_secs(5);
+/// The rate "now" is taken over this long,
+const NOW: Duration = Duration::from_secs(5);
+/// and the time left from what was done in this long: a longer one, so that it does not jump.
+const LATELY: Duration = Duration::from_secs(10);
 /// Over less than this a few devices would make a rate of hundreds.
 const SHORTEST_WINDOW: Duration = Duration::from_millis(500);
 /// Tenths of a second are fine enough to show, and bound what is kept at any rate.
@@ -75,11 +77,8 @@ pub(super) struct Lane {
 #[derive(Debug)]
 struct Slice {
     at: Instant,
-    sent: u64,
     finished: u64,
     created: u64,
-    /// What the rate in force allowed since the slice before.
-    allowed: f64,
 }
 
 impl Lane {
@@ -111,7 +110,6 @@ impl Lane {
     pub(super) fn send(&mut self, now: Instant) {
         self.creates.sent += 1;
         self.phase.note(now);
-        self.note(now, |slice| slice.sent += 1);
     }
 
     /// A create was throttled.
@@ -141,14 +139,10 @@ impl Lane {
         self.forget(now);
         let before = self.recent.back().map(|slice| slice.at);
         if before.is_none_or(|at| now.duration_since(at) >= SLICE) {
-            let since = before.or(self.phase.first).unwrap_or(now);
-            let gap = now.duration_since(since).min(WINDOW);
             self.recent.push_back(Slice {
                 at: now,
-                sent: 0,
                 finished: 0,
                 created: 0,
-                allowed: self.rate() * gap.as_secs_f64(),
             });
         }
         if let Some(slice) = self.recent.back_mut() {
@@ -156,13 +150,28 @@ impl Lane {
         }
     }
 
-    /// Lets go of what is too old for the rate now.
+    /// Lets go of what is too old.
     fn forget(&mut self, now: Instant) {
-        // A slice lies behind its beginning: half of it at the window's edge is as much as is missing on average.
-        let is_old = |slice: &Slice| now.duration_since(slice.at) > WINDOW + SLICE / 2;
-        while self.recent.front().is_some_and(is_old) {
+        while let Some(oldest) = self.recent.front()
+            && !is_within(oldest, now, LATELY)
+        {
             self.recent.pop_front();
         }
+    }
+
+    /// How many of something happened a second in the last `window`, or since the first create if that is shorter.
+    fn per_second(&self, now: Instant, window: Duration, of: fn(&Slice) -> u64) -> f64 {
+        let recent = self.recent.iter();
+        let recent = recent.filter(|slice| is_within(slice, now, window));
+        let count: u64 = recent.map(of).sum();
+        let since_first = self
+            .phase
+            .first
+            .map_or(Duration::ZERO, |first| now.duration_since(first));
+        let window = since_first.clamp(SHORTEST_WINDOW, window);
+        #[expect(clippy::cast_precision_loss, reason = "a count of a few seconds")]
+        let count = count as f64;
+        count / window.as_secs_f64()
     }
 
     /// Whether its creates have begun.
@@ -178,6 +187,10 @@ impl Lane {
             achieved: achieved(self.created, self.phase.duration()),
             rate: self.rate(),
             grant: self.grant(),
+            is_shared: self
+                .limiter
+                .as_ref()
+                .is_some_and(|limiter| limiter.has_ignored_throttles()),
         }
     }
 
@@ -191,55 +204,44 @@ impl Lane {
         self.limiter.as_ref().map_or(0.0, |limiter| limiter.rate())
     }
 
-    /// The grant last measured; none where nothing was throttled.
-    pub(super) fn grant(&self) -> Option<f64> {
+    /// The fastest rate allowed, in requests a second; none where it is to be found, or before its creates begin.
+    pub(super) fn ceiling(&self) -> Option<f64> {
+        self.limiter.as_ref()?.ceiling()
+    }
+
+    /// What was granted a second at last; none where nothing was throttled.
+    fn grant(&self) -> Option<f64> {
         self.limiter.as_ref()?.grant()
     }
 
     /// Channels created a second over the last seconds.
-    pub(super) fn achieved_lately(&mut self, now: Instant) -> f64 {
-        self.forget(now);
-        let created: u64 = self.recent.iter().map(|slice| slice.created).sum();
-        let since_first = self
-            .phase
-            .first
-            .map_or(Duration::ZERO, |first| now.duration_since(first));
-        let window = since_first.clamp(SHORTEST_WINDOW, WINDOW);
-        #[expect(clippy::cast_precision_loss, reason = "a count of a few seconds")]
-        let created = created as f64;
-        created / window.as_secs_f64()
+    pub(super) fn achieved_lately(&self, now: Instant) -> f64 {
+        self.per_second(now, NOW, |slice| slice.created)
     }
 
-    /// How long the rest will take: at the rate in force, as far as that was made use of lately. None where there is no
-    /// telling: a stream, a Region that has not begun, or one in which nothing gets done.
+    /// How long the rest will take, at the rate of the last seconds: the rate in force may be far above what is granted.
+    /// None where there is no telling: a stream, a Region that has not begun, or one in which nothing gets done.
     pub(super) fn ahead(&self, now: Instant) -> Option<Duration> {
         let left = self.planned?.saturating_sub(self.finished);
         if left == 0 || self.has_ended {
             return Some(Duration::ZERO);
         }
-        let per_second = self.rate() * self.use_lately(now)?;
+        let is_warm = |first: Instant| now.duration_since(first) >= WARM_UP;
+        let per_second = if self.phase.first.is_some_and(is_warm) {
+            self.per_second(now, LATELY, |slice| slice.finished)
+        } else {
+            self.rate()
+        };
         #[expect(clippy::cast_precision_loss, reason = "an estimate in seconds")]
         let seconds = left as f64 / per_second;
         Duration::try_from_secs_f64(seconds).ok()
     }
+}
 
-    /// Which share of what the rate in force allowed lately was made use of: not all of it where the service or this
-    /// computer, and not the rate, is what holds the run back. None where nothing at all gets done.
-    fn use_lately(&self, now: Instant) -> Option<f64> {
-        let is_warm = |first: Instant| now.duration_since(first) >= WARM_UP;
-        if !self.phase.first.is_some_and(is_warm) {
-            return Some(1.0);
-        }
-        let total = |of: fn(&Slice) -> u64| self.recent.iter().map(of).sum::<u64>();
-        let finished = total(|slice| slice.finished);
-        let last = self.recent.back().filter(|_| finished > 0)?;
-        let allowed: f64 = self.recent.iter().map(|slice| slice.allowed).sum();
-        let since_last = self.rate() * now.duration_since(last.at).as_secs_f64();
-        #[expect(clippy::cast_precision_loss, reason = "a count of a few seconds")]
-        let used = finished.max(total(|slice| slice.sent)) as f64;
-        let share = used / (allowed + since_last);
-        Some(if share < 1.0 { share } else { 1.0 })
-    }
+/// Whether a slice began in the last `window`. It lies after its beginning: half of it at the window's edge is as much
+/// as is missing on average.
+fn is_within(slice: &Slice, now: Instant, window: Duration) -> bool {
+    now.duration_since(slice.at) <= window + SLICE / 2
 }
 
 #[cfg(test)]
@@ -250,10 +252,8 @@ mod tests {
     fn lane(planned: u64, rate: f64) -> Lane {
         let region = Region::parse("eu-central-1").unwrap();
         let mut lane = Lane::new(region, Some(planned));
-        lane.begin(Arc::new(Limiter::new(Controller::new(
-            RateRange::upto(rate),
-            1,
-        ))));
+        let controller = Controller::new(RateRange::upto(rate), std::time::UNIX_EPOCH);
+        lane.begin(Arc::new(Limiter::new(controller, 1)));
         lane
     }
 
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_rest_takes_as_long_as_the_rate_in_force_says() {
+    async fn the_rest_takes_as_long_as_the_last_seconds_say() {
         let start = Instant::now();
         let mut lane = lane(1_000, 50.0);
         assert_eq!(lane.ahead(start), Some(Duration::from_secs(20)));
@@ -287,21 +287,20 @@ mod tests {
         assert!((88.0..95.0).contains(&ahead), "{ahead}");
         let later = now + Duration::from_secs(4);
         let ahead = lane.ahead(later).unwrap().as_secs_f64();
-        assert!((150.0..200.0).contains(&ahead), "{ahead}");
-        let later = now + Duration::from_secs(6);
-        lane.forget(later);
+        assert!((140.0..160.0).contains(&ahead), "{ahead}");
+        let later = now + Duration::from_secs(11);
         assert_eq!(lane.ahead(later), None);
-        // What comes then is not measured by the time in which nothing came.
-        work(&mut lane, later, 100, 5);
-        let ahead = lane.ahead(later + Duration::from_secs(5)).unwrap();
-        assert!((80.0..200.0).contains(&ahead.as_secs_f64()), "{ahead:?}");
+        // What comes then counts.
+        work(&mut lane, later, 100, 10);
+        let ahead = lane.ahead(later + Duration::from_secs(10)).unwrap();
+        assert!((75.0..85.0).contains(&ahead.as_secs_f64()), "{ahead:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn throttled_requests_have_made_use_of_the_rate() {
+    async fn throttled_requests_get_nothing_done() {
         let start = Instant::now();
         let mut lane = lane(1_000, 100.0);
-        for tenth in 0..30_u32 {
+        for tenth in 0..100_u32 {
             let now = start + SLICE * tenth;
             for number in 0..10 {
                 lane.send(now);
@@ -312,10 +311,10 @@ mod tests {
                 }
             }
         }
-        // The controller has its own view of the throttles: the rate in force is what it makes of them.
-        let ahead = lane.ahead(start + SLICE * 30).unwrap().as_secs_f64();
-        assert!((8.4..8.9).contains(&ahead), "{ahead}");
-        assert_eq!(lane.totals().creates.throttled, 150);
+        // Half of what the rate in force allows.
+        let ahead = lane.ahead(start + SLICE * 100).unwrap().as_secs_f64();
+        assert!((9.8..10.3).contains(&ahead), "{ahead}");
+        assert_eq!(lane.totals().creates.throttled, 500);
     }
 
     #[tokio::test(start_paused = true)]
@@ -338,11 +337,10 @@ mod tests {
         let start = Instant::now();
         let mut lane = lane(1_000_000, 1_000_000.0);
         let now = work(&mut lane, start, 10_000, 10);
-        assert!(lane.recent.len() <= 52, "{}", lane.recent.len());
+        assert!(lane.recent.len() <= 102, "{}", lane.recent.len());
         assert!((10_000.0..10_200.0).contains(&lane.achieved_lately(now)));
         let later = now + Duration::from_secs(6);
         assert!(lane.achieved_lately(later).abs() < f64::EPSILON);
-        assert!(lane.recent.is_empty());
     }
 
     #[test]

@@ -1,0 +1,326 @@
+//! Do throttles become fewer when the rate is cut? Pure: decisions are values, time is an argument in seconds.
+//!
+//! Throttles that are about the rate go away when the rate goes down. Others do not: those of an account on which
+//! somebody sends more than the quota and ignores throttles, and those of a service that throttles at random. Against
+//! these a lower rate brings nothing but a smaller share. From the outside the two differ in one thing only: whether,
+//! at a rate well below what was granted when the throttles began, about the same share of the requests is still
+//! throttled.
+//!
+//! The share is judged by a sequential probability ratio test (A. Wald, 1945), since it needs the fewest answers: each
+//! answer moves the evidence towards "many are throttled" or "few are". What many means depends on the rate. Hosts that
+//! all cut their rate cause each other at most [`POLITE_THROTTLES`] throttles a second, however many they are; their
+//! share grows only because the rate of each is small, and stays below [`POLITE_SHARE`].
+
+/// The first sample takes so many seconds.
+const SECOND: f64 = 1.0;
+/// So many answers are a sample;
+const SAMPLE: f64 = 8.0;
+/// with fewer throttles than this it is no congestion but a single event.
+const SERIOUS: f64 = 4.0;
+/// A rate below this share of what was granted is well below it. A share of throttles above this share of the first
+/// sample's is about the same.
+const SIMILAR: f64 = 0.6;
+/// While there is congestion the rate stays above this share of what was granted when it began, so that a sample does
+/// not take for ever.
+const KEPT: f64 = 0.5;
+/// Throttles a second that a host meets when all others cut their rate as well.
+const POLITE_THROTTLES: f64 = 1.5;
+/// The largest share of throttles among such hosts.
+const POLITE_SHARE: f64 = 0.2;
+/// The share that the test tells from the polite one is larger by this factor.
+const RUDE: f64 = 2.0;
+/// Logarithm of the likelihood ratio from which throttles are not about the rate: wrong in one case of 50.
+const ENOUGH: f64 = 4.0;
+/// The same from which the congestion is over.
+const OVER: f64 = -2.0;
+/// A run of grants ends the congestion when it is so many times as long as one that the first sample makes likely.
+const UNLIKELY: f64 = 2.0;
+/// A congestion that begins within so many seconds of the last one goes on from what that one knew.
+const MEMORY: f64 = 20.0;
+
+/// What an answer says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Verdict {
+    /// Nothing new.
+    Open,
+    /// Throttles have become rare.
+    Over,
+    /// Cutting the rate does not help.
+    CutInVain,
+}
+
+/// An answer to a request, as far as the rate is concerned.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answered {
+    /// When the request was sent.
+    pub(super) sent: f64,
+    /// The rate in force then, in requests a second.
+    pub(super) rate: f64,
+    /// Whether it was granted, not throttled.
+    pub(super) granted: bool,
+}
+
+/// Granted and throttled requests.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    granted: f64,
+    throttled: f64,
+}
+
+impl Counts {
+    fn add(&mut self, granted: bool) {
+        if granted {
+            self.granted += 1.0;
+        } else {
+            self.throttled += 1.0;
+        }
+    }
+
+    fn all(self) -> f64 {
+        self.granted + self.throttled
+    }
+
+    fn share(self) -> f64 {
+        self.throttled / self.all()
+    }
+}
+
+/// What stays of a congestion that is over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Past {
+    at: f64,
+    granted: f64,
+    rate_before: f64,
+}
+
+/// A time of throttles: from a first cut until throttles have become rare.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Congestion {
+    began: f64,
+    /// The rate that was cut first.
+    rate_before: f64,
+    /// What was granted a second before an earlier congestion of the same kind.
+    granted_before: f64,
+    /// What was answered until `sampled`.
+    first: Counts,
+    sampled: Option<f64>,
+    /// Of what was sent well below the rate that was granted.
+    low: Counts,
+    /// The logarithm of the likelihood ratio of many throttles to few.
+    evidence: f64,
+}
+
+impl Congestion {
+    /// The rate is cut for the first time.
+    pub(super) fn new(now: f64, rate_before: f64, past: Option<Past>) -> Self {
+        let past = past.filter(|past| now - past.at < MEMORY);
+        Self {
+            began: now,
+            rate_before: past.map_or(rate_before, |past| past.rate_before.max(rate_before)),
+            granted_before: past.map_or(0.0, |past| past.granted),
+            first: Counts {
+                granted: 0.0,
+                throttled: 1.0,
+            },
+            sampled: None,
+            low: Counts::default(),
+            evidence: 0.0,
+        }
+    }
+
+    /// The rate that was cut first, in requests a second.
+    pub(super) fn rate_before(&self) -> f64 {
+        self.rate_before
+    }
+
+    /// The rate must not be cut below this, in requests a second.
+    pub(super) fn least_rate(&self, now: f64) -> f64 {
+        KEPT * self.granted(now)
+    }
+
+    /// What to remember of it.
+    pub(super) fn past(&self, now: f64) -> Past {
+        Past {
+            at: now,
+            granted: self.granted(now).max(self.granted_before),
+            rate_before: self.rate_before,
+        }
+    }
+
+    /// Granted requests a second in the first sample.
+    fn granted(&self, now: f64) -> f64 {
+        let until = self.sampled.unwrap_or(now);
+        (self.first.granted + 1.0) / (until - self.began).max(SECOND)
+    }
+
+    /// So many requests were granted since the last throttle, which was so many seconds ago.
+    pub(super) fn is_over_after(&self, granted: f64, seconds: f64) -> bool {
+        let likely = SAMPLE.max(UNLIKELY / (SIMILAR * self.first.share()));
+        seconds > SECOND && granted >= likely
+    }
+
+    /// An answer has come. `low_anyway` is a rate that counts as low whatever was granted.
+    pub(super) fn on_answer(&mut self, answer: Answered, now: f64, low_anyway: f64) -> Verdict {
+        let Some(sampled) = self.sampled else {
+            return self.sample(answer.granted, now);
+        };
+        let granted = self.granted(now).max(self.granted_before);
+        if answer.sent <= sampled || answer.rate >= (SIMILAR * granted).max(low_anyway) {
+            return Verdict::Open;
+        }
+        self.low.add(answer.granted);
+        let few = POLITE_SHARE.min(POLITE_THROTTLES / answer.rate);
+        let many = RUDE * few;
+        self.evidence += if answer.granted {
+            ((1.0 - many) / (1.0 - few)).ln()
+        } else {
+            RUDE.ln()
+        };
+        if self.evidence <= OVER {
+            return Verdict::Over;
+        }
+        if self.evidence < ENOUGH {
+            return Verdict::Open;
+        }
+        // Where nothing at all is granted a faster rate would bring nothing.
+        if self.low.granted == 0.0 {
+            return Verdict::Open;
+        }
+        if self.low.share() >= SIMILAR * self.first.share() {
+            return Verdict::CutInVain;
+        }
+        // Many, but far fewer than at first: cutting helps, if slowly.
+        self.low = Counts::default();
+        self.evidence = 0.0;
+        Verdict::Open
+    }
+
+    fn sample(&mut self, granted: bool, now: f64) -> Verdict {
+        self.first.add(granted);
+        if now < self.began + SECOND || self.first.all() < SAMPLE {
+            return Verdict::Open;
+        }
+        if self.first.throttled < SERIOUS {
+            return Verdict::Over;
+        }
+        self.sampled = Some(now);
+        Verdict::Open
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers at a rate, of which this share is throttled at random, until the verdict or for so many seconds; when it
+    /// came and what it was.
+    fn verdict(
+        congestion: &mut Congestion,
+        random: &mut fastrand::Rng,
+        from: f64,
+        rate: f64,
+        share: f64,
+    ) -> (f64, Verdict) {
+        let mut now = from;
+        while now < from + 30.0 {
+            now += 1.0 / rate;
+            let answer = Answered {
+                sent: now - 0.08,
+                rate,
+                granted: random.f64() >= share,
+            };
+            let verdict = congestion.on_answer(answer, now, 0.0);
+            if verdict != Verdict::Open {
+                return (now, verdict);
+            }
+        }
+        (now, Verdict::Open)
+    }
+
+    /// A congestion with its first second at 50 a second behind it.
+    fn sampled(random: &mut fastrand::Rng, share: f64) -> Congestion {
+        let mut congestion = Congestion::new(0.0, 50.0, None);
+        for number in 1..=51 {
+            let answer = Answered {
+                sent: 0.0,
+                rate: 50.0,
+                granted: random.f64() >= share,
+            };
+            congestion.on_answer(answer, f64::from(number) / 50.0, 0.0);
+        }
+        assert!(congestion.sampled.is_some());
+        congestion
+    }
+
+    #[test]
+    fn the_same_share_at_a_lower_rate_is_found_out_within_seconds() {
+        for (share, rate) in [(0.5, 10.0), (0.7, 5.0), (0.85, 2.0)] {
+            let verdicts = (0..100).map(|seed| {
+                let random = &mut fastrand::Rng::with_seed(seed);
+                let mut congestion = sampled(random, share);
+                verdict(&mut congestion, random, 1.1, rate, share)
+            });
+            let (mut right, mut seconds) = (0, Vec::new());
+            for (at, verdict) in verdicts {
+                right += i32::from(verdict == Verdict::CutInVain);
+                seconds.push(at);
+            }
+            seconds.sort_by(f64::total_cmp);
+            assert!(right >= 95, "{share}: {right} of 100");
+            assert!(seconds[50] < 6.0, "{share}: {} s", seconds[50]);
+        }
+    }
+
+    #[test]
+    fn throttles_that_become_rare_end_it() {
+        let over = (0..100).filter(|&seed| {
+            let random = &mut fastrand::Rng::with_seed(seed);
+            let mut congestion = sampled(random, 0.6);
+            verdict(&mut congestion, random, 1.1, 6.0, 0.03).1 == Verdict::Over
+        });
+        assert!(over.count() >= 95);
+    }
+
+    #[test]
+    fn few_throttles_are_a_single_event() {
+        let mut congestion = Congestion::new(0.0, 50.0, None);
+        let answer = Answered {
+            sent: 0.0,
+            rate: 42.0,
+            granted: true,
+        };
+        for number in 1..=7 {
+            let verdict = congestion.on_answer(answer, f64::from(number) * 0.1, 0.0);
+            assert_eq!(verdict, Verdict::Open);
+        }
+        assert_eq!(congestion.on_answer(answer, 1.1, 0.0), Verdict::Over);
+    }
+
+    #[test]
+    fn a_service_that_grants_nothing_is_left_alone() {
+        let random = &mut fastrand::Rng::with_seed(1);
+        let mut congestion = sampled(random, 1.0);
+        let (at, verdict) = verdict(&mut congestion, random, 1.1, 0.5, 1.0);
+        assert_eq!((at > 31.0, verdict), (true, Verdict::Open));
+    }
+
+    #[test]
+    fn answers_at_a_high_rate_say_nothing() {
+        let random = &mut fastrand::Rng::with_seed(1);
+        let mut congestion = sampled(random, 0.5);
+        let (_, verdict) = verdict(&mut congestion, random, 1.1, 20.0, 1.0);
+        assert_eq!(verdict, Verdict::Open);
+    }
+
+    #[test]
+    fn one_that_begins_soon_after_another_goes_on_from_it() {
+        let random = &mut fastrand::Rng::with_seed(1);
+        let past = sampled(random, 0.5).past(10.0);
+        let soon = Congestion::new(15.0, 10.0, Some(past));
+        assert!((soon.rate_before() - 50.0).abs() < 1e-9);
+        assert!(soon.granted_before > 15.0);
+        let late = Congestion::new(31.0, 10.0, Some(past));
+        assert!((late.rate_before() - 10.0).abs() < 1e-9);
+        assert!(late.granted_before.abs() < 1e-9);
+    }
+}
