@@ -204,13 +204,19 @@ fn the_pace_stands_in_the_summary_and_in_the_runs_log() {
             "{field}: {rate}"
         );
     }
-    // On a slow machine there are too few throttles to measure by.
+    // On a slow machine nothing is throttled.
     let is_measured = rate["granted"].is_f64();
     assert_eq!(
         done.stderr.contains("/s granted at the end, at most 100"),
         is_measured
     );
-    assert_eq!(done.stderr.contains("of 100/s were ours"), is_measured);
+    let is_low = rate["achieved"].as_f64().is_some_and(|value| value < 95.0);
+    let is_serious = rate["throttled_share"]
+        .as_f64()
+        .is_some_and(|value| value >= 0.01);
+    if is_low && is_serious {
+        assert!(done.stderr.contains("of 100/s were ours"), "{done}");
+    }
     // A share of what was sent, not of what was made.
     let share = &rate["throttled_share"];
     let [throttled, sent] = [cloud.throttled(), cloud.creates()].map(|count| count.to_string());

@@ -53,6 +53,10 @@ const REGRESSIONS: &[(u64, &str)] = &[
         "those who waited for the stop were woken in an order drawn by chance",
     ),
     (3_500, "the same"),
+    (
+        7_338,
+        "a rate that rose after a slow one let requests pass that had waited by the slow one",
+    ),
 ];
 
 /// What stands while processes come and go.
