@@ -259,8 +259,8 @@ mod tests {
     }
 
     fn limiter(range: RateRange) -> Arc<Limiter> {
-        let controller = Controller::new(range, std::time::UNIX_EPOCH);
-        Arc::new(Limiter::new(controller, 1))
+        let controller = Controller::new(range, std::time::UNIX_EPOCH, 1);
+        Arc::new(Limiter::new(controller))
     }
 
     fn begin(tally: &Tally, name: &str, limiter: Arc<Limiter>) {

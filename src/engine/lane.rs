@@ -59,7 +59,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
                 Operation::Create => shared.settings.rate,
                 _ => RateRange::upto(operation.quota()),
             };
-            Arc::new(Limiter::new(Controller::new(range, wall), random.u64(..)))
+            Arc::new(Limiter::new(Controller::new(range, wall, random.u64(..))))
         });
         Self {
             limiters,

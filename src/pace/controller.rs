@@ -44,6 +44,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::congestion::{Answered, Congestion, Past, Verdict};
 use super::grants::Grants;
+use super::spacing::Spacing;
 
 /// Growth a second, as a share of the rate.
 const GROWTH: f64 = 0.03;
@@ -104,6 +105,17 @@ impl RateRange {
     }
 }
 
+/// A request that has left.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent {
+    /// When.
+    pub at: Duration,
+    /// The rate in force then, in requests a second.
+    pub rate: f64,
+    /// The share of a period by which it left after its turn; none where it did not have to wait for one.
+    pub share: Option<f64>,
+}
+
 /// How the rate grows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Growth {
@@ -134,14 +146,15 @@ pub struct Controller {
     /// Throttles are ignored until then.
     ignores_until: Option<f64>,
     has_ignored: bool,
+    spacing: Spacing,
     /// Seconds from a multiple of [`IGNORE`] on the wall clock to time zero.
     wall: f64,
 }
 
 impl Controller {
-    /// A controller at its start. `wall` is what the wall clock shows at time zero.
+    /// A controller at its start. `wall` is what the wall clock shows at time zero; `seed` draws the spacing.
     #[must_use]
-    pub fn new(range: RateRange, wall: SystemTime) -> Self {
+    pub fn new(range: RateRange, wall: SystemTime, seed: u64) -> Self {
         let RateRange { start, ceiling } = range;
         let most = ceiling.unwrap_or(FASTEST);
         let (least, greatest) = LEAST_BOUNDS;
@@ -166,6 +179,7 @@ impl Controller {
             past: None,
             ignores_until: None,
             has_ignored: false,
+            spacing: Spacing::new(seed),
             wall: since_epoch.as_secs_f64() % IGNORE,
         }
     }
@@ -196,6 +210,11 @@ impl Controller {
         self.has_ignored
     }
 
+    /// By which share of a period the next request leaves after its turn.
+    pub fn spacing(&mut self) -> f64 {
+        self.spacing.next()
+    }
+
     /// A request leaves. `waited` says that it had to wait at the gate: the rate, not the client, held it back.
     pub fn on_sent(&mut self, now: Duration, waited: bool) {
         let now = now.as_secs_f64();
@@ -208,29 +227,31 @@ impl Controller {
         }
     }
 
-    /// A request was granted: accepted, or refused for a reason other than the rate. `sent` and `rate` are the time at
-    /// which it left and the rate in force then.
-    pub fn on_granted(&mut self, sent: Duration, rate: f64, now: Duration) {
+    /// A request was granted: accepted, or refused for a reason other than the rate.
+    pub fn on_granted(&mut self, sent: Sent, now: Duration) {
         let now = now.as_secs_f64();
         self.grants.add(now);
         self.in_a_row += 1.0;
         if !self.is_ignoring(now) {
-            self.judge(sent.as_secs_f64(), rate, now, true);
+            self.judge(sent, now, true);
+        } else if let Some(share) = sent.share {
+            self.spacing.keep(share);
         }
     }
 
     /// A request was throttled.
-    pub fn on_throttled(&mut self, sent: Duration, rate: f64, now: Duration) {
-        let (sent, now) = (sent.as_secs_f64(), now.as_secs_f64());
+    pub fn on_throttled(&mut self, sent: Sent, now: Duration) {
+        let now = now.as_secs_f64();
         self.end_congestion_after_calm(now);
         self.last_throttle = Some(now);
         self.in_a_row = 0.0;
         if self.is_ignoring(now) {
-            return;
-        }
-        if self.judge(sent, rate, now, false) == Verdict::CutInVain {
+            if let Some(share) = sent.share {
+                self.spacing.miss(share);
+            }
+        } else if self.judge(sent, now, false) == Verdict::CutInVain {
             self.ignore(now);
-        } else if self.last_cut.is_none_or(|cut| sent > cut) {
+        } else if self.last_cut.is_none_or(|cut| sent.at.as_secs_f64() > cut) {
             self.cut(now);
         }
     }
@@ -274,13 +295,13 @@ impl Controller {
     }
 
     /// Takes an answer as evidence of whether cutting helps.
-    fn judge(&mut self, sent: f64, rate: f64, now: f64, granted: bool) -> Verdict {
+    fn judge(&mut self, sent: Sent, now: f64, granted: bool) -> Verdict {
         let Some(congestion) = &mut self.congestion else {
             return Verdict::Open;
         };
         let answer = Answered {
-            sent,
-            rate,
+            sent: sent.at.as_secs_f64(),
+            rate: sent.rate,
             granted,
         };
         let verdict = congestion.on_answer(answer, now, LOW * self.least);
@@ -315,7 +336,10 @@ impl Controller {
     }
 
     fn is_ignoring(&mut self, now: f64) -> bool {
-        self.ignores_until = self.ignores_until.filter(|until| now < *until);
+        if self.ignores_until.is_some_and(|until| now >= until) {
+            self.ignores_until = None;
+            self.spacing.forget();
+        }
         self.ignores_until.is_some()
     }
 

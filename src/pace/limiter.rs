@@ -20,7 +20,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use tokio::time::Instant;
 
-use super::controller::Controller;
+use super::controller::{Controller, Sent};
 
 /// A rate that has moved by less than this share is still the same rate: rebuilding for less gains nothing.
 const SAME_RATE: f64 = 0.001;
@@ -32,12 +32,9 @@ const TIMER_GRAIN: Duration = Duration::from_millis(2);
 /// A request that leaves so soon after the gate opened had been waiting for it.
 const LATE: Duration = Duration::from_millis(10);
 
-/// Leave to send one request: when it was given, and the rate in force then.
+/// Leave to send one request.
 #[derive(Debug, Clone, Copy)]
-pub struct Permit {
-    sent_at: Duration,
-    rate: f64,
-}
+pub struct Permit(Sent);
 
 /// The limiter of one operation in one account and Region.
 #[derive(Debug)]
@@ -48,10 +45,10 @@ pub struct Limiter {
 }
 
 impl Limiter {
-    /// A limiter that follows this controller's rate. `seed` draws when requests leave after their turn.
+    /// A limiter that follows this controller's rate.
     #[must_use]
-    pub fn new(controller: Controller, seed: u64) -> Self {
-        let gate = Gate::new(controller.rate(), seed);
+    pub fn new(controller: Controller) -> Self {
+        let gate = Gate::new(controller.rate());
         Self {
             gate: tokio::sync::Mutex::new(gate),
             controller: Mutex::new(controller),
@@ -65,13 +62,14 @@ impl Limiter {
         loop {
             let now = self.now();
             gate.follow(self.rate());
-            match gate.try_pass(now) {
-                Ok(waited) => {
-                    self.controller().on_sent(now, waited);
-                    return Permit {
-                        sent_at: now,
+            match gate.try_pass(now, || self.controller().spacing()) {
+                Ok(share) => {
+                    self.controller().on_sent(now, share.is_some());
+                    return Permit(Sent {
+                        at: now,
                         rate: gate.rate,
-                    };
+                        share,
+                    });
                 }
                 Err(earliest) => tokio::time::sleep_until(self.origin + earliest).await,
             }
@@ -82,15 +80,13 @@ impl Limiter {
     /// reported at all.
     pub fn accepted(&self, permit: Permit) {
         let now = self.now();
-        self.controller()
-            .on_granted(permit.sent_at, permit.rate, now);
+        self.controller().on_granted(permit.0, now);
     }
 
     /// The service throttled the request.
     pub fn throttled(&self, permit: Permit) {
         let now = self.now();
-        self.controller()
-            .on_throttled(permit.sent_at, permit.rate, now);
+        self.controller().on_throttled(permit.0, now);
     }
 
     /// The rate in force, in requests a second. While throttles are ignored it is far above what is granted.
@@ -137,7 +133,6 @@ struct Gate {
     last: Departure,
     /// The next request's turn, as far as one had to wait for it.
     next: Option<Turn>,
-    jitter: fastrand::Rng,
 }
 
 /// The last request that left: what a new bucket goes on from.
@@ -153,12 +148,13 @@ struct Departure {
 struct Turn {
     /// By the bucket.
     at: Duration,
-    /// With the jitter.
+    /// A share of the longest jitter later.
     leaves: Duration,
+    share: f64,
 }
 
 impl Gate {
-    fn new(rate: f64, seed: u64) -> Self {
+    fn new(rate: f64) -> Self {
         let reading = Reading::default();
         Self {
             bucket: RateLimiter::direct_with_clock(quota(rate), reading.clone()),
@@ -166,7 +162,6 @@ impl Gate {
             rate,
             last: Departure::default(),
             next: None,
-            jitter: fastrand::Rng::with_seed(seed),
         }
     }
 
@@ -185,15 +180,20 @@ impl Gate {
         while self.bucket.check().is_ok() {}
     }
 
-    /// Passes now and says whether a request had to wait for it, or says when to come again.
-    fn try_pass(&mut self, now: Duration) -> Result<bool, Duration> {
+    /// Passes now, and gives the share of the jitter with which a request had to wait for it, none where it had not; or
+    /// says when to come again. `spacing` draws that share.
+    fn try_pass(
+        &mut self,
+        now: Duration,
+        spacing: impl FnOnce() -> f64,
+    ) -> Result<Option<f64>, Duration> {
         if let Some(turn) = self.next.filter(|turn| now < turn.leaves) {
             return Err(turn.leaves);
         }
         self.reading.set(now);
         match self.bucket.check() {
             Ok(()) => {
-                // Who waited may have given up; whoever comes in its place right then was held back as well.
+                // Who waited may have given up; a request that comes in its place right then was held back as well.
                 let waited = self.next.take().filter(|turn| now <= turn.leaves + LATE);
                 let late = waited.map_or(Duration::ZERO, |turn| now.saturating_sub(turn.at));
                 self.last = Departure {
@@ -201,12 +201,13 @@ impl Gate {
                     // Later than that, a request has lost its place on the grid.
                     late: (late.as_secs_f64() * self.rate).min(f64::from(burst(self.rate) - 1)),
                 };
-                Ok(waited.is_some())
+                Ok(waited.map(|turn| turn.share))
             }
             Err(not_yet) => {
                 let at = Duration::from_nanos(not_yet.earliest_possible().0);
-                let leaves = at + longest_jitter(self.rate).mul_f64(self.jitter.f64());
-                self.next = Some(Turn { at, leaves });
+                let share = spacing();
+                let leaves = at + longest_jitter(self.rate).mul_f64(share);
+                self.next = Some(Turn { at, leaves, share });
                 Err(leaves)
             }
         }
@@ -285,10 +286,11 @@ mod tests {
     use crate::pace::controller::RateRange;
 
     fn limiter(rate: f64) -> Limiter {
-        Limiter::new(
-            Controller::new(RateRange::upto(rate), std::time::UNIX_EPOCH),
+        Limiter::new(Controller::new(
+            RateRange::upto(rate),
+            std::time::UNIX_EPOCH,
             1,
-        )
+        ))
     }
 
     async fn seconds_for(limiter: &Limiter, requests: u32) -> f64 {
@@ -348,15 +350,18 @@ mod tests {
     async fn a_rate_that_rises_lets_no_more_pass_at_once() {
         // The gate alone: slow requests leave up to a second late, and then the rate is a hundred times as high.
         for seed in 1..=100 {
-            let mut gate = Gate::new(1.0, seed);
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut gate = Gate::new(1.0);
             let mut now = Duration::ZERO;
             for _ in 0..5 {
-                while let Err(leaves) = gate.try_pass(now) {
+                while let Err(leaves) = gate.try_pass(now, || random.f64()) {
                     now = leaves;
                 }
             }
             gate.follow(100.0);
-            let more = (0..10).filter(|_| gate.try_pass(now).is_ok()).count();
+            let more = (0..10)
+                .filter(|_| gate.try_pass(now, || random.f64()).is_ok())
+                .count();
             assert!(more <= 1, "seed {seed}: {more}");
         }
     }

@@ -5,3 +5,4 @@ mod congestion;
 pub mod controller;
 mod grants;
 pub mod limiter;
+mod spacing;

@@ -168,6 +168,6 @@ pub struct Lane {
     pub achieved_per_second: Option<f64>,
     /// The rate in force at the end.
     pub in_force_per_second: f64,
-    /// The rate that the service was last found to grant; none where it never throttled.
+    /// What the service granted in the last five seconds; none where it never throttled.
     pub granted_per_second: Option<f64>,
 }

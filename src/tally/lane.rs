@@ -252,8 +252,8 @@ mod tests {
     fn lane(planned: u64, rate: f64) -> Lane {
         let region = Region::parse("eu-central-1").unwrap();
         let mut lane = Lane::new(region, Some(planned));
-        let controller = Controller::new(RateRange::upto(rate), std::time::UNIX_EPOCH);
-        lane.begin(Arc::new(Limiter::new(controller, 1)));
+        let controller = Controller::new(RateRange::upto(rate), std::time::UNIX_EPOCH, 1);
+        lane.begin(Arc::new(Limiter::new(controller)));
         lane
     }
 

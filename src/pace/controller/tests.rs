@@ -7,11 +7,19 @@ fn at(seconds: f64) -> Duration {
 }
 
 fn controller(range: RateRange) -> Controller {
-    Controller::new(range, UNIX_EPOCH)
+    Controller::new(range, UNIX_EPOCH, 1)
 }
 
 fn upto(ceiling: f64) -> Controller {
     controller(RateRange::upto(ceiling))
+}
+
+fn sent(seconds: f64, rate: f64) -> Sent {
+    Sent {
+        at: at(seconds),
+        rate,
+        share: None,
+    }
 }
 
 /// Sends at the controller's rate from one second to another, answered after 80 ms: throttled where `throttles` says so
@@ -29,9 +37,9 @@ fn send(
         while let Some((sent, rate)) = in_flight.pop_front_if(|(sent, _)| *sent + LATENCY <= now) {
             let answered = at(sent + LATENCY);
             if throttles(sent) {
-                controller.on_throttled(at(sent), rate, answered);
+                controller.on_throttled(self::sent(sent, rate), answered);
             } else {
-                controller.on_granted(at(sent), rate, answered);
+                controller.on_granted(self::sent(sent, rate), answered);
             }
         }
         controller.on_sent(at(now), true);
@@ -43,7 +51,7 @@ fn send(
 /// Throttles one request that was sent a moment ago.
 fn throttle(controller: &mut Controller, now: f64) {
     let rate = controller.rate();
-    controller.on_throttled(at(now - 0.01), rate, at(now));
+    controller.on_throttled(sent(now - 0.01, rate), at(now));
 }
 
 #[test]
@@ -58,17 +66,17 @@ fn holds_the_ceiling_until_throttled() {
 fn many_throttles_of_one_event_cut_once() {
     let mut controller = upto(100.0);
     controller.on_sent(at(0.0), false);
-    controller.on_throttled(at(0.5), 100.0, at(1.0));
+    controller.on_throttled(sent(0.5, 100.0), at(1.0));
     let rate = controller.rate();
     assert!((rate - 85.0).abs() < 1e-9, "{rate}");
-    for sent in [0.4, 0.6, 0.9, 1.0] {
-        controller.on_throttled(at(sent), 100.0, at(1.1));
+    for before in [0.4, 0.6, 0.9, 1.0] {
+        controller.on_throttled(sent(before, 100.0), at(1.1));
     }
     assert!(
         (controller.rate() - rate).abs() < 1e-9,
         "requests sent before the cut are the same event"
     );
-    controller.on_throttled(at(1.2), rate, at(1.3));
+    controller.on_throttled(sent(1.2, rate), at(1.3));
     assert!(controller.rate() < rate);
 }
 
@@ -165,7 +173,7 @@ fn throttles_that_no_cut_lowers_are_ignored_until_the_minute_is_over() {
         let random = &mut fastrand::Rng::with_seed(seed);
         // It is the 17th second of a minute.
         let wall = UNIX_EPOCH + Duration::from_secs(6_017);
-        let mut controller = Controller::new(RateRange::upto(50.0), wall);
+        let mut controller = Controller::new(RateRange::upto(50.0), wall, seed);
         send(&mut controller, 0.0, 10.0, hostile(random));
         assert!(controller.has_ignored_throttles(), "seed {seed}");
         send(&mut controller, 10.0, 42.5, hostile(random));
@@ -214,7 +222,8 @@ fn never_falls_below_the_slowest_rate_nor_a_lower_ceiling() {
         for event in 1..200_u32 {
             let now = f64::from(event);
             controller.on_sent(at(now), true);
-            controller.on_throttled(at(now + 0.1), controller.rate(), at(now + 0.2));
+            let rate = controller.rate();
+            controller.on_throttled(sent(now + 0.1, rate), at(now + 0.2));
             assert!(controller.rate() >= slowest);
         }
         let rate = controller.rate();

@@ -1,0 +1,84 @@
+//! How long after its turn a request leaves, as a share of its period. Pure but for its own random numbers.
+//!
+//! Usually the share is drawn anew for each request, since hosts that share a quota must not lock into its refill. Beside
+//! somebody who sends evenly spaced requests, ignores throttles and has locked into the refill, a token is there only for
+//! the moment until that one's next request. There the share of the last granted request is used again: the next token
+//! grows a period later.
+
+/// So many throttled requests in a row end the use of a share.
+const MISSES: u32 = 3;
+
+#[derive(Debug)]
+pub(super) struct Spacing {
+    random: fastrand::Rng,
+    kept: Option<Kept>,
+}
+
+/// A share that was granted.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    share: f64,
+    misses: u32,
+}
+
+impl Spacing {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            random: fastrand::Rng::with_seed(seed),
+            kept: None,
+        }
+    }
+
+    /// The next request's share, from 0 to 1.
+    pub(super) fn next(&mut self) -> f64 {
+        match self.kept {
+            Some(kept) => kept.share,
+            None => self.random.f64(),
+        }
+    }
+
+    /// A request with this share was granted: it is used again.
+    pub(super) fn keep(&mut self, share: f64) {
+        self.kept = Some(Kept { share, misses: 0 });
+    }
+
+    /// A request with this share was throttled.
+    #[expect(
+        clippy::float_cmp,
+        reason = "the very share that was handed out, or another"
+    )]
+    pub(super) fn miss(&mut self, share: f64) {
+        self.kept = self.kept.and_then(|mut kept| {
+            kept.misses += u32::from(kept.share == share);
+            (kept.misses < MISSES).then_some(kept)
+        });
+    }
+
+    /// Each share is drawn anew from here on.
+    pub(super) fn forget(&mut self) {
+        self.kept = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_that_is_granted_is_used_until_it_has_missed_three_times() {
+        let mut spacing = Spacing::new(1);
+        let drawn = [spacing.next(), spacing.next()];
+        assert!((drawn[0] - drawn[1]).abs() > 1e-9);
+        spacing.keep(0.25);
+        for _ in 1..MISSES {
+            assert!((spacing.next() - 0.25).abs() < 1e-9);
+            spacing.miss(0.25);
+            spacing.miss(0.75);
+        }
+        spacing.miss(0.25);
+        assert!((spacing.next() - 0.25).abs() > 1e-9);
+        spacing.keep(0.5);
+        spacing.forget();
+        assert!((spacing.next() - 0.5).abs() > 1e-9);
+    }
+}
