@@ -190,15 +190,15 @@ impl Shown {
         ahead.filter(|_| self.silence.is_none() && self.total.is_some())
     }
 
-    /// How fast it goes: `36.8 of 50.0/s, 1.2% throttled`, without a ceiling `36.8/s, 1.2% throttled`. At most 40 columns.
+    /// How fast it goes: `36.8 of 50.0/s, 1.2% throttled`; without a ceiling `36.8/s, 1.2% throttled`.
     fn pace(&self) -> String {
         let mut text = match self.silence {
             Some(silence) => format!("no answer for {} s, waiting", silence.as_secs()),
             None => figures::rate(self.pace.now),
         };
         if self.silence.is_none() {
-            if let Some(most) = self.pace.most {
-                let _ = write!(text, " of {}", figures::rate(most));
+            if let Some(ceiling) = self.pace.ceiling {
+                let _ = write!(text, " of {}", figures::rate(ceiling));
             }
             text.push_str("/s");
         }
@@ -244,7 +244,7 @@ mod tests {
             },
             pace: Pace {
                 now: rate,
-                most: Some(50.0),
+                ceiling: Some(50.0),
                 ahead: Some(Duration::from_secs(372)),
             },
             silence: None,
@@ -259,7 +259,7 @@ mod tests {
             "412/1000, ETA 6m 12s, 0 failed; 36.8 of 50.0/s, 0.1% throttled"
         );
         now.counts.failed.insert("OutcomeUnknown".into(), 3);
-        now.pace.most = None;
+        now.pace.ceiling = None;
         assert_eq!(
             now.view().line(now.total),
             "415/1000, ETA 6m 12s, 3 failed; 36.8/s, 0.1% throttled"

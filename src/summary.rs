@@ -296,7 +296,7 @@ mod tests {
                     achieved: Some(49.9),
                     rate: 48.47,
                     grant: Some(49.97),
-                    is_shared: false,
+                    has_ignored_throttles: false,
                 }],
             },
             ceiling: Some(50.0),

@@ -21,7 +21,7 @@ pub struct Pace {
     /// Channels created a second over the last seconds, in the Regions that still create.
     pub now: f64,
     /// The most that is allowed in these, in requests a second; none where that is to be found.
-    pub most: Option<f64>,
+    pub ceiling: Option<f64>,
     /// How long the rest will take, where there is any telling.
     pub ahead: Option<Duration>,
 }
@@ -38,10 +38,10 @@ pub struct LaneTotals {
     pub achieved: Option<f64>,
     /// The rate in force at the end, in requests a second.
     pub rate: f64,
-    /// What was granted a second at last; none where nothing was throttled.
+    /// What was granted in the last five seconds, in requests a second; none where nothing was throttled.
     pub grant: Option<f64>,
     /// Whether throttles were ignored for a while, since cutting the rate did not make them fewer.
-    pub is_shared: bool,
+    pub has_ignored_throttles: bool,
 }
 
 /// What creating came to.
@@ -106,7 +106,7 @@ impl Tally {
         let ceilings: Option<Vec<f64>> = inner.working().map(Lane::ceiling).collect();
         Pace {
             now: sum(inner.working().map(|lane| lane.achieved_lately(now))),
-            most: ceilings
+            ceiling: ceilings
                 .filter(|ceilings| !ceilings.is_empty())
                 .map(|ceilings| sum(ceilings.into_iter())),
             ahead: inner.ahead(now),
@@ -301,12 +301,12 @@ mod tests {
         begin(&tally, "eu-central-1", limiter(RateRange::upto(50.0)));
         begin(&tally, "us-east-1", limiter(RateRange::upto(50.0)));
         let pace = tally.pace();
-        assert_eq!(pace.most, Some(100.0));
+        assert_eq!(pace.ceiling, Some(100.0));
         assert_eq!(pace.ahead, Some(Duration::from_secs(18)));
         let region = &region("eu-central-1");
         tally.tell(&Event::LaneEnded { region });
         let pace = tally.pace();
-        assert_eq!(pace.most, Some(50.0));
+        assert_eq!(pace.ceiling, Some(50.0));
         assert_eq!(pace.ahead, Some(Duration::from_secs(2)));
     }
 
@@ -315,7 +315,7 @@ mod tests {
         let tally = Tally::new();
         begin(&tally, "eu-central-1", limiter(RateRange::upto(50.0)));
         begin(&tally, "us-east-1", limiter(RateRange::unknown()));
-        assert_eq!(tally.pace().most, None);
+        assert_eq!(tally.pace().ceiling, None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,268 +1,193 @@
-//! How well the pace is found and kept: the real engine, limiter and controller against the emulator's state, under a paused
-//! clock, beside a fixed rate and AIMD in the same simulation and beside the figures that the design was chosen by.
+//! How fast batches are done: the real engine, limiter and controller against the emulator's state, under a paused
+//! clock, beside a plain script and AIMD in the same simulation.
 //!
-//! `cargo bench --bench pacing [-- [short] [SEEDS] [SCENARIO …]]`: 20 seeds of every scenario; `short` is 2 seeds of a to f,
-//! `ours` leaves the others out. `-- trace SCENARIO` prints one run second by second.
+//! `cargo bench --bench pacing -- [SEEDS] [short] [ours] [KEY …]`: all scenarios, or those whose key begins with a KEY.
+//! `short` is the scenarios with goals, with fewer seeds, somewhat wider bounds and without the others to compare with; it
+//! fails when a bound is missed. `ours` leaves out the others. `-- trace KEY [SEED]` prints one run in half seconds.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | `scenario`, `builder`, `catalog`, `goals` | what is simulated, the list of it, and what must be reached |
+//! | `world`, `host` | the service, its network and its other user; the same as an engine sees it |
+//! | `engine`, `script`, `policy` | who sends: the tool, or a plain script under another policy |
+//! | `run`, `measure` | one run from a seed to a log; a log's figures |
+//! | `table`, `trace` | what is printed |
 
-mod client;
+mod builder;
+mod catalog;
+mod engine;
+mod goals;
+mod host;
 mod measure;
 mod policy;
+mod run;
 mod scenario;
+mod script;
+mod table;
+mod trace;
 mod world;
 
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use measure::{Measured, measure};
-use policy::{Aimd, Fixed};
-use scenario::Scenario;
-use world::{Counts, World};
+use measure::{Figures, measure};
+use run::Contender;
+use scenario::{End, Scenario};
+use table::Results;
 
-const SEEDS: u64 = 20;
-const SHORT_SEEDS: u64 = 2;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Contender {
-    Ours,
-    Fixed,
-    Aimd,
-}
-
-const CONTENDERS: [Contender; 3] = [Contender::Ours, Contender::Fixed, Contender::Aimd];
+const SEEDS: u64 = 50;
+const SHORT_SEEDS: u64 = 20;
 
 /// What the command line asks for.
+#[derive(Default)]
 struct Asked {
-    seeds: u64,
-    scenarios: Vec<Scenario>,
-    contenders: Vec<Contender>,
+    /// Or, of a trace, the seed.
+    number: Option<u64>,
+    keys: Vec<String>,
+    short: bool,
+    ours: bool,
     trace: bool,
 }
 
 fn main() -> ExitCode {
-    match asked() {
-        Ok(asked) if asked.trace => asked.scenarios.iter().for_each(trace),
-        Ok(asked) => table(&asked),
+    let asked = asked();
+    let scenarios = match chosen(&asked) {
+        Ok(scenarios) => scenarios,
         Err(message) => {
             eprintln!("error: {message}");
             return ExitCode::from(2);
         }
-    }
-    ExitCode::SUCCESS
-}
-
-fn table(asked: &Asked) {
-    let began = Instant::now();
-    let measured = run_all(asked);
-    println!(
-        "Pace in simulation, {} seeds (1 to {0}) of each; median of the seeds, and how far they spread.",
-        asked.seeds
-    );
-    println!(
-        "util: granted of what was possible; steady: the same once the rate was found; thr: throttled of what was sent;"
-    );
-    println!(
-        "conv: seconds until 5 s in a row reach 95 % with at most 5 % throttled, the worst of all events; Jain's index.\n"
-    );
-    println!(
-        "| scenario | util % | steady % | thr % | conv s | Jain | design: util/thr/conv | fixed: util/thr/conv | AIMD x0.9: util/thr/conv |"
-    );
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
-    for (number, scenario) in asked.scenarios.iter().enumerate() {
-        print_row(scenario, &measured[number]);
-    }
-    println!("\n{:.0} s", began.elapsed().as_secs_f64());
-}
-
-fn asked() -> Result<Asked, String> {
-    let mut asked = Asked {
-        seeds: SEEDS,
-        scenarios: Vec::new(),
-        contenders: CONTENDERS.to_vec(),
-        trace: false,
     };
-    let all = scenario::all();
+    if asked.trace {
+        for scenario in &scenarios {
+            trace::print(scenario, asked.number.unwrap_or(1));
+        }
+        return ExitCode::SUCCESS;
+    }
+    let all_reached = print_table(&asked, &scenarios);
+    if asked.short && !all_reached {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn asked() -> Asked {
+    let mut asked = Asked::default();
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
-            "short" => {
-                asked.seeds = SHORT_SEEDS;
-                asked.scenarios = all.iter().filter(|s| s.design.is_some()).cloned().collect();
-            }
+            "short" => asked.short = true,
+            "ours" => asked.ours = true,
             "trace" => asked.trace = true,
-            "ours" => asked.contenders = vec![Contender::Ours],
             // Cargo's own.
             "--bench" => {}
-            word => {
-                if let Ok(seeds) = word.parse() {
-                    asked.seeds = seeds;
-                } else if let Some(scenario) = all.iter().find(|s| s.key == word) {
-                    asked.scenarios.push(scenario.clone());
-                } else {
-                    return Err(format!(
-                        "'{word}' is neither a scenario's key, a number of seeds, 'short', 'ours' nor 'trace'"
-                    ));
-                }
-            }
+            word => match word.parse() {
+                Ok(number) => asked.number = Some(number),
+                Err(_) => asked.keys.push(word.to_owned()),
+            },
         }
     }
-    if asked.scenarios.is_empty() {
-        asked.scenarios = all;
-    }
-    Ok(asked)
+    asked
 }
 
-/// The figures of each scenario, contender and seed. Seeds are independent, so every core works through some.
-fn run_all(asked: &Asked) -> Vec<Vec<(Contender, Measured)>> {
-    let jobs: Vec<(usize, Contender, u64)> = (0..asked.scenarios.len())
-        .flat_map(|scenario| {
-            asked.contenders.iter().flat_map(move |&contender| {
-                (1..=asked.seeds).map(move |seed| (scenario, contender, seed))
-            })
-        })
-        .collect();
+fn chosen(asked: &Asked) -> Result<Vec<Scenario>, String> {
+    let all = catalog::all();
+    if let Some(key) = asked
+        .keys
+        .iter()
+        .find(|key| !all.iter().any(|s| s.key.starts_with(*key)))
+    {
+        let known: Vec<_> = all.iter().map(|s| s.key.as_str()).collect();
+        return Err(format!(
+            "no scenario's key begins with '{key}'; there are: {}",
+            known.join(", ")
+        ));
+    }
+    let is_named = |scenario: &Scenario| {
+        let names = |key: &String| {
+            let is_whole = all.iter().any(|s| s.key == *key);
+            scenario.key == *key || (!is_whole && scenario.key.starts_with(key))
+        };
+        asked.keys.is_empty() || asked.keys.iter().any(names)
+    };
+    let named = all.iter().filter(|scenario| is_named(scenario));
+    let chosen = named.filter(|scenario| scenario.goals.are_any() || !asked.short);
+    Ok(chosen.cloned().collect())
+}
+
+/// Runs all and prints the table; whether all goals are reached.
+fn print_table(asked: &Asked, scenarios: &[Scenario]) -> bool {
+    let began = Instant::now();
+    table::print_head();
+    let mut all_missed = Vec::new();
+    for scenario in scenarios {
+        let results = results(asked, scenario);
+        let misses = results.misses();
+        results.print_row(&misses);
+        all_missed.extend(misses.into_iter().map(|miss| (&scenario.key, miss.text)));
+    }
+    println!("\nGoals missed: {}", all_missed.len());
+    for (key, text) in &all_missed {
+        println!("- {key}: {text}");
+    }
+    println!("\n{:.0} s", began.elapsed().as_secs_f64());
+    all_missed.is_empty()
+}
+
+fn results<'a>(asked: &Asked, scenario: &'a Scenario) -> Results<'a> {
+    let default = if asked.short { SHORT_SEEDS } else { SEEDS };
+    let seeds = asked.number.unwrap_or(default);
+    let contenders: &[Contender] = if asked.ours || asked.short {
+        &[Contender::Ours]
+    } else {
+        &[Contender::Ours, Contender::Fixed, Contender::Aimd]
+    };
+    let ideal = match scenario.end {
+        End::AllDone => scenario.ideal(),
+        End::After(_) => f64::INFINITY,
+    };
+    let figures = contenders
+        .iter()
+        .map(|&contender| (contender, run_seeds(scenario, ideal, contender, seeds)));
+    Results {
+        scenario,
+        ideal,
+        seeds,
+        goals: if asked.short {
+            scenario.goals.widened()
+        } else {
+            scenario.goals
+        },
+        figures: figures.collect(),
+    }
+}
+
+/// The figures of each seed from 1 on. Seeds are independent, so every core works through some.
+fn run_seeds(
+    scenario: &Scenario,
+    ideal: f64,
+    contender: Contender,
+    seeds: u64,
+) -> Vec<(u64, Figures)> {
+    let seeds: Vec<u64> = (1..=seeds).collect();
     let next = AtomicUsize::new(0);
-    let measured = Mutex::new(vec![Vec::new(); asked.scenarios.len()]);
+    let measured = Mutex::new(Vec::new());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some(&(number, contender, seed)) =
-                    jobs.get(next.fetch_add(1, Ordering::Relaxed))
-                {
-                    let scenario = &asked.scenarios[number];
-                    let counts = run(scenario, contender, seed);
-                    let figures = measure(scenario, &counts);
-                    measured.lock().expect("no thread panics")[number].push((contender, figures));
+                while let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let log = run::run(scenario, contender, seed);
+                    let figures = measure(scenario, ideal, &log);
+                    measured
+                        .lock()
+                        .expect("no thread panics")
+                        .push((seed, figures));
                 }
             });
         }
     });
     measured.into_inner().expect("no thread panics")
-}
-
-/// One run of all hosts, and the neighbour, to the job's end.
-fn run(scenario: &Scenario, contender: Contender, seed: u64) -> Vec<Counts> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        let world = World::new(scenario, seed);
-        let mut hosts = tokio::task::JoinSet::new();
-        for number in 0..scenario.hosts {
-            let (scenario, world) = (scenario.clone(), Arc::clone(&world));
-            let seed = seed.wrapping_mul(1_000).wrapping_add(number as u64);
-            match contender {
-                Contender::Ours => hosts.spawn(client::engine(scenario, world, number, seed)),
-                Contender::Fixed => {
-                    let rate = scenario.ceiling.unwrap_or(scenario.start);
-                    hosts.spawn(client::plain(scenario, world, number, Fixed(rate)))
-                }
-                Contender::Aimd => {
-                    let policy = Aimd::new(scenario.start, scenario.ceiling);
-                    hosts.spawn(client::plain(scenario, world, number, policy))
-                }
-            };
-        }
-        if let Some(neighbour) = scenario.neighbour {
-            tokio::spawn(Arc::clone(&world).play(neighbour));
-        }
-        while hosts.join_next().await.is_some() {}
-        world.counts()
-    })
-}
-
-fn print_row(scenario: &Scenario, measured: &[(Contender, Measured)]) {
-    let of = |contender: Contender, figure: fn(&Measured) -> f64| {
-        let figures = measured.iter().filter(|(who, _)| *who == contender);
-        Spread::of(figures.map(|(_, measured)| figure(measured)).collect())
-    };
-    let ours = |figure| of(Contender::Ours, figure);
-    let others = |contender| {
-        if !measured.iter().any(|(who, _)| *who == contender) {
-            return "-".to_owned();
-        }
-        format!(
-            "{:.1} / {:.2} / {}",
-            of(contender, |m| m.utilisation).median,
-            of(contender, |m| m.throttled).median,
-            whole(of(contender, |m| m.converged).median)
-        )
-    };
-    let design = scenario.design.map_or("-".to_owned(), |design| {
-        let jain = design
-            .jain
-            .map_or(String::new(), |jain| format!(" ({jain})"));
-        format!(
-            "{} / {} / {}{jain}",
-            design.utilisation, design.throttled, design.converged
-        )
-    });
-    let converged = ours(|m| m.converged);
-    println!(
-        "| {}: {} | {} | {} | {} | {} ({} to {}) | {:.3} | {design} | {} | {} |",
-        scenario.key,
-        scenario.title,
-        ours(|m| m.utilisation).show(1),
-        ours(|m| m.steady).show(1),
-        ours(|m| m.throttled).show(2),
-        whole(converged.median),
-        whole(converged.least),
-        whole(converged.most),
-        ours(|m| m.jain).median,
-        others(Contender::Fixed),
-        others(Contender::Aimd),
-    );
-}
-
-fn whole(seconds: f64) -> String {
-    if seconds.is_finite() {
-        format!("{seconds:.0}")
-    } else {
-        "never".to_owned()
-    }
-}
-
-/// The median of the seeds, the least and the most.
-struct Spread {
-    least: f64,
-    median: f64,
-    most: f64,
-}
-
-impl Spread {
-    fn of(mut figures: Vec<f64>) -> Self {
-        figures.sort_by(f64::total_cmp);
-        let at = |index: usize| figures.get(index).copied().unwrap_or(f64::NAN);
-        Self {
-            least: at(0),
-            median: at(figures.len() / 2),
-            most: at(figures.len().saturating_sub(1)),
-        }
-    }
-
-    fn show(&self, digits: usize) -> String {
-        format!(
-            "{:.digits$} ({:.digits$} to {:.digits$})",
-            self.median, self.least, self.most
-        )
-    }
-}
-
-/// One run, second by second.
-fn trace(scenario: &Scenario) {
-    let counts = run(scenario, Contender::Ours, 1);
-    println!("second,possible,granted,throttled (each host, the neighbour last)");
-    for second in 0..counts[0].granted.len() {
-        let possible = scenario.possible(std::time::Duration::from_secs(second as u64));
-        let hosts = counts
-            .iter()
-            .map(|counts| format!("{},{}", counts.granted[second], counts.throttled[second]));
-        println!(
-            "{second},{possible:.0},{}",
-            hosts.collect::<Vec<_>>().join(",")
-        );
-    }
 }

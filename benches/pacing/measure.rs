@@ -1,99 +1,212 @@
-//! What a run's counts say: utilisation, throttled share, time to converge, fairness. Pure.
+//! What the answers of a run say: makespan, throttled share, fairness, time to reclaim. Pure.
 
-use std::time::Duration;
+use crate::scenario::{End, Reclaim, Scenario};
+use crate::world::{Answered, Log, Outcome};
 
-use crate::scenario::Scenario;
-use crate::world::Counts;
+/// A share of what is possible from which the quota counts as used.
+const USED: f64 = 0.95;
+/// For so many seconds in a row.
+const USED_FOR: f64 = 2.0;
+/// A run that ends sooner than this after the change, in seconds, is too short to show that the quota is not used again.
+const TOO_SOON: f64 = 10.0;
+/// Fairness is measured in windows of so many seconds.
+const FAIR_WINDOW: f64 = 10.0;
+/// Windows begin at multiples of this, in seconds.
+pub(crate) const SLICE: f64 = 0.5;
 
-/// A rate is found when for so many seconds the service granted and throttled as `FOUND` and `CALM` say.
-const WINDOW: usize = 5;
-/// The least share of what was possible.
-const FOUND: f64 = 0.95;
-/// The largest share of requests that were throttled.
-const CALM: f64 = 0.05;
-
-/// One run's figures.
+/// One run's figures; none where the scenario has no such figure.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Measured {
-    /// Granted, of what was possible, in percent. (A bucket that is full at first can bring more than 100.)
-    pub(crate) utilisation: f64,
-    /// The same from the time on when the rate had been found, between events.
-    pub(crate) steady: f64,
-    /// Throttled, of what the hosts sent, in percent.
+pub(crate) struct Figures {
+    /// Divided by the ideal; infinite where a host never finished.
+    pub(crate) makespan: Option<f64>,
+    /// Throttled, of our hosts' creates, in percent.
     pub(crate) throttled: f64,
-    /// Seconds until the rate was found: the longest after any event. Infinite when it never was.
-    pub(crate) converged: f64,
-    /// Jain's index over what each host was granted.
-    pub(crate) jain: f64,
+    /// Jain's index over what each host was granted when the first one finished.
+    pub(crate) jain: Option<f64>,
+    /// The lowest in any ten seconds between the last start and the first finish.
+    pub(crate) lowest_jain: Option<f64>,
+    /// Seconds until what can be granted is granted again; infinite where it never was, none where the run was over too
+    /// soon to say so.
+    pub(crate) reclaim: Option<f64>,
+    /// Granted of the quota, in percent. (A bucket that is full at first can bring more than 100.)
+    pub(crate) utilisation: Option<f64>,
+    /// Devices without a channel at the end.
+    pub(crate) lost: Option<f64>,
 }
 
-/// The neighbour's counts are the last.
-pub(crate) fn measure(scenario: &Scenario, counts: &[Counts]) -> Measured {
-    let (hosts, _) = counts.split_at(scenario.hosts);
-    let granted = sum(counts.iter().map(|counts| &counts.granted));
-    let ours = sum(hosts.iter().map(|counts| &counts.granted));
-    let throttled = sum(hosts.iter().map(|counts| &counts.throttled));
-    let possible: Vec<f64> = (0..granted.len() as u64)
-        .map(|second| scenario.possible(Duration::from_secs(second)))
-        .collect();
-    let refusals: f64 = throttled.iter().sum();
-    let sent = ours.iter().sum::<f64>() + refusals;
+/// A figure over the seeds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) worst: f64,
+    pub(crate) worst_seed: u64,
+}
 
-    let mut converged: f64 = 0.0;
-    let (mut steady_granted, mut steady_possible) = (0.0, 0.0);
-    let events = scenario.events();
-    for (number, event) in events.iter().enumerate() {
-        let from = seconds(*event);
-        let until = events
-            .get(number + 1)
-            .map_or(granted.len(), |next| seconds(*next));
-        let found = (from..until.saturating_sub(WINDOW)).find(|&second| {
-            let window = second..second + WINDOW;
-            let total = |counts: &[f64]| counts[window.clone()].iter().sum::<f64>();
-            let refused = total(&throttled);
-            total(&granted) >= FOUND * total(&possible)
-                && refused <= CALM * (total(&ours) + refused)
-        });
-        let Some(found) = found else {
-            converged = f64::INFINITY;
-            continue;
+/// Which values of a figure are bad.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Bad {
+    High,
+    Low,
+}
+
+impl Spread {
+    pub(crate) fn of(
+        runs: &[(u64, Figures)],
+        figure: impl Fn(&Figures) -> Option<f64>,
+        bad: Bad,
+    ) -> Option<Self> {
+        let with_seed = runs
+            .iter()
+            .filter_map(|(seed, figures)| Some((figure(figures)?, *seed)));
+        let mut values: Vec<(f64, u64)> = with_seed.collect();
+        values.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let (first, last) = (*values.first()?, *values.last()?);
+        let (worst, worst_seed) = match bad {
+            Bad::High => last,
+            Bad::Low => first,
         };
-        #[expect(clippy::cast_precision_loss, reason = "seconds of a job")]
-        let after = (found - from) as f64;
-        converged = converged.max(after);
-        steady_granted += granted[found..until].iter().sum::<f64>();
-        steady_possible += possible[found..until].iter().sum::<f64>();
-    }
-    Measured {
-        utilisation: 100.0 * granted.iter().sum::<f64>() / possible.iter().sum::<f64>(),
-        steady: 100.0 * steady_granted / steady_possible,
-        throttled: 100.0 * refusals / sent,
-        converged,
-        jain: jain(hosts),
+        Some(Self {
+            median: f64::midpoint(values[(values.len() - 1) / 2].0, values[values.len() / 2].0),
+            worst,
+            worst_seed,
+        })
     }
 }
 
-fn seconds(time: Duration) -> usize {
-    usize::try_from(time.as_secs()).expect("a job of minutes")
+/// Measures one run.
+pub(crate) fn measure(scenario: &Scenario, ideal: f64, log: &Log) -> Figures {
+    let run = Run { scenario, log };
+    let all_done = scenario.end == End::AllDone;
+    let shared = scenario.hosts.len() > 1;
+    Figures {
+        makespan: all_done.then(|| run.makespan() / ideal),
+        throttled: run.throttled(),
+        jain: shared.then(|| jain(&run.granted(0.0, run.first_finish()))),
+        lowest_jain: run.lowest_jain().filter(|_| shared),
+        reclaim: scenario.reclaim.and_then(|from| run.reclaim(from)),
+        utilisation: (!all_done).then(|| run.utilisation()),
+        lost: all_done.then(|| run.lost()),
+    }
 }
 
-fn sum<'a>(all: impl Iterator<Item = &'a Vec<u32>>) -> Vec<f64> {
-    all.fold(Vec::new(), |mut total, counts| {
-        total.resize(counts.len(), 0.0);
-        for (total, count) in total.iter_mut().zip(counts) {
-            *total += f64::from(*count);
+struct Run<'a> {
+    scenario: &'a Scenario,
+    log: &'a Log,
+}
+
+impl Run<'_> {
+    fn end(&self) -> f64 {
+        self.scenario.ends_by()
+    }
+
+    /// When each host finished.
+    fn finishes(&self) -> impl Iterator<Item = f64> {
+        self.log
+            .finishes
+            .iter()
+            .map(|finish| finish.unwrap_or(self.end()))
+    }
+
+    fn makespan(&self) -> f64 {
+        let finishes = self.log.finishes.iter();
+        finishes.fold(0.0, |last, finish| {
+            finish.map_or(f64::INFINITY, |f| f.max(last))
+        })
+    }
+
+    fn first_finish(&self) -> f64 {
+        self.finishes().fold(self.end(), f64::min)
+    }
+
+    fn throttled(&self) -> f64 {
+        let answers = self.log.answers.iter();
+        let throttled = answers.filter(|answer| answer.outcome == Outcome::Throttled);
+        100.0 * as_f64(throttled.count()) / as_f64(self.log.answers.len().max(1))
+    }
+
+    /// The grants from a time until another; answers are in order of time.
+    fn grants(&self, from: f64, until: f64) -> impl Iterator<Item = &Answered> {
+        let answers = &self.log.answers;
+        let first = answers.partition_point(|answer| answer.at < from);
+        let last = answers.partition_point(|answer| answer.at <= until);
+        answers[first..last.max(first)]
+            .iter()
+            .filter(|answer| answer.outcome == Outcome::Granted)
+    }
+
+    /// Each host's.
+    fn granted(&self, from: f64, until: f64) -> Vec<f64> {
+        let mut granted = vec![0.0; self.scenario.hosts.len()];
+        for grant in self.grants(from, until) {
+            granted[grant.host] += 1.0;
         }
-        total
-    })
+        granted
+    }
+
+    fn lowest_jain(&self) -> Option<f64> {
+        let starts = self.scenario.hosts.iter().map(|host| host.start);
+        let mut from = starts.fold(0.0, f64::max);
+        let mut lowest: Option<f64> = None;
+        while from + FAIR_WINDOW <= self.first_finish() {
+            let jain = jain(&self.granted(from, from + FAIR_WINDOW));
+            lowest = Some(lowest.map_or(jain, |lowest| lowest.min(jain)));
+            from += SLICE;
+        }
+        lowest
+    }
+
+    fn reclaim(&self, reclaim: Reclaim) -> Option<f64> {
+        let change = match reclaim {
+            Reclaim::From(time) => time,
+            Reclaim::LastHost => {
+                let mut finishes: Vec<f64> = self.finishes().collect();
+                finishes.sort_by(f64::total_cmp);
+                finishes[finishes.len().saturating_sub(2)]
+            }
+        };
+        let active: Vec<usize> = (0..)
+            .zip(self.finishes())
+            .filter(|(_, finish)| *finish > change)
+            .map(|(number, _)| number)
+            .collect();
+        let mut from = change;
+        let end = self.makespan().min(self.end());
+        while from + USED_FOR <= end {
+            let possible = self.scenario.possible(from, active.iter().copied());
+            let granted = as_f64(self.grants(from, from + USED_FOR).count());
+            if granted >= USED * possible * USED_FOR {
+                return Some(from - change);
+            }
+            from += SLICE;
+        }
+        (end - change >= TOO_SOON).then_some(f64::INFINITY)
+    }
+
+    fn utilisation(&self) -> f64 {
+        let granted = as_f64(self.grants(0.0, self.end()).count());
+        100.0 * granted / (self.scenario.quota.at(0.0) * self.end())
+    }
+
+    fn lost(&self) -> f64 {
+        let devices = self
+            .scenario
+            .hosts
+            .iter()
+            .map(|host| f64::from(host.devices));
+        devices.sum::<f64>() - self.granted(0.0, self.end()).iter().sum::<f64>()
+    }
 }
 
-fn jain(hosts: &[Counts]) -> f64 {
-    let shares = hosts
-        .iter()
-        .map(|counts| counts.granted.iter().copied().map(f64::from).sum::<f64>());
-    let shares: Vec<f64> = shares.collect();
+/// Jain's index of fairness: 1 where all have the same, 1/n where one of n has all.
+fn jain(shares: &[f64]) -> f64 {
     let squares: f64 = shares.iter().map(|share| share * share).sum();
-    #[expect(clippy::cast_precision_loss, reason = "a few hosts")]
-    let hosts = shares.len() as f64;
-    shares.iter().sum::<f64>().powi(2) / (hosts * squares)
+    if squares == 0.0 {
+        return 1.0;
+    }
+    shares.iter().sum::<f64>().powi(2) / (as_f64(shares.len()) * squares)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of requests")]
+fn as_f64(count: usize) -> f64 {
+    count as f64
 }

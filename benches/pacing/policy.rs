@@ -1,69 +1,114 @@
-//! Other ways to find a rate, to compare with. Pure.
+//! Other ways to pace requests, to compare with. Pure: times are in seconds, rates in requests a second.
 
-use std::time::Duration;
+use kvs_fleet::pace::controller::RateRange;
 
-/// Chooses the rate from what comes of requests. Times are since the job's begin.
-pub(crate) trait Policy: Send + 'static {
-    /// In requests a second.
-    fn rate(&self) -> f64;
-    /// A request leaves; `waited` says that the rate held it back.
-    fn on_sent(&mut self, now: Duration, waited: bool);
-    /// The answer to a request that left at `sent_at`.
-    fn on_answer(&mut self, sent_at: Duration, now: Duration, granted: bool);
+/// Seconds.
+const FIRST_BACKOFF: f64 = 0.1;
+const LONGEST_BACKOFF: f64 = 5.0;
+
+/// Growth by so many requests a second each second,
+const STEP: f64 = 1.0;
+/// and what a cut leaves.
+const CUT: f64 = 0.85;
+const SLOWEST: f64 = 0.5;
+/// Between two requests that are further apart than so many periods there was a pause.
+const PAUSE: f64 = 4.0;
+
+/// Chooses the rate from what comes of requests.
+#[derive(Debug)]
+pub(crate) enum Policy {
+    /// A plain script: always the rate that it was given.
+    Fixed(f64),
+    /// Additive increase, multiplicative decrease once a round trip; without a ceiling it doubles every second until
+    /// the first throttle.
+    Aimd {
+        rate: f64,
+        ceiling: f64,
+        ramps: bool,
+        last_sent: f64,
+        last_cut: f64,
+    },
 }
 
-/// Always the same rate.
-pub(crate) struct Fixed(pub f64);
-
-impl Policy for Fixed {
-    fn rate(&self) -> f64 {
-        self.0
+impl Policy {
+    pub(crate) fn fixed(range: RateRange) -> Self {
+        Self::Fixed(range.ceiling.unwrap_or(range.start))
     }
 
-    fn on_sent(&mut self, _: Duration, _: bool) {}
+    pub(crate) fn aimd(range: RateRange) -> Self {
+        let ceiling = range.ceiling.unwrap_or(f64::INFINITY);
+        Self::Aimd {
+            rate: range.start,
+            ceiling,
+            ramps: range.start < ceiling,
+            last_sent: f64::INFINITY,
+            last_cut: f64::NEG_INFINITY,
+        }
+    }
 
-    fn on_answer(&mut self, _: Duration, _: Duration, _: bool) {}
-}
+    pub(crate) fn rate(&self) -> f64 {
+        match self {
+            Self::Fixed(rate) | Self::Aimd { rate, .. } => *rate,
+        }
+    }
 
-/// Additive increase by half a request a second each second, multiplicative decrease to nine tenths, once an event.
-pub(crate) struct Aimd {
-    pub(crate) rate: f64,
-    pub(crate) ceiling: f64,
-    last_sent: Duration,
-    last_cut: Option<Duration>,
-}
+    /// By which share of a period a request may leave after its turn.
+    pub(crate) fn jitter(&self) -> f64 {
+        match self {
+            Self::Fixed(_) => 0.0,
+            Self::Aimd { .. } => 1.0,
+        }
+    }
 
-impl Aimd {
-    const STEP: f64 = 0.5;
-    const CUT: f64 = 0.9;
+    /// The longest wait before the next try for a device that was throttled so many times in a row; it is drawn
+    /// between nothing and this.
+    pub(crate) fn backoff(&self, throttles: i32) -> f64 {
+        match self {
+            Self::Fixed(_) => backoff(throttles),
+            Self::Aimd { .. } => 0.0,
+        }
+    }
 
-    pub(crate) fn new(start: f64, ceiling: Option<f64>) -> Self {
-        Self {
-            rate: start,
-            ceiling: ceiling.unwrap_or(f64::INFINITY),
-            last_sent: Duration::ZERO,
-            last_cut: None,
+    /// A request leaves; `waited` says that the rate, not a lack of workers, held it back.
+    pub(crate) fn on_sent(&mut self, now: f64, waited: bool) {
+        if let Self::Aimd {
+            rate,
+            ceiling,
+            ramps,
+            last_sent,
+            ..
+        } = self
+        {
+            let since_last = (now - *last_sent).clamp(0.0, PAUSE / *rate);
+            let seconds = if waited { since_last } else { 0.0 };
+            let grown = if *ramps {
+                *rate * 2f64.powf(seconds)
+            } else {
+                *rate + STEP * seconds
+            };
+            *rate = grown.min(*ceiling);
+            *last_sent = now;
+        }
+    }
+
+    /// A request that left at `sent` was throttled.
+    pub(crate) fn on_throttled(&mut self, sent: f64, now: f64) {
+        if let Self::Aimd {
+            rate,
+            ramps,
+            last_cut,
+            ..
+        } = self
+            && sent > *last_cut
+        {
+            *rate = (*rate * CUT).max(SLOWEST);
+            *ramps = false;
+            *last_cut = now;
         }
     }
 }
 
-impl Policy for Aimd {
-    fn rate(&self) -> f64 {
-        self.rate
-    }
-
-    fn on_sent(&mut self, now: Duration, waited: bool) {
-        if waited {
-            let elapsed = now.saturating_sub(self.last_sent).as_secs_f64();
-            self.rate = (self.rate + Self::STEP * elapsed).min(self.ceiling);
-        }
-        self.last_sent = now;
-    }
-
-    fn on_answer(&mut self, sent_at: Duration, now: Duration, granted: bool) {
-        if !granted && self.last_cut.is_none_or(|cut| sent_at > cut) {
-            self.rate = (self.rate * Self::CUT).max(0.5);
-            self.last_cut = Some(now);
-        }
-    }
+/// The longest wait after so many failures in a row.
+pub(crate) fn backoff(failures: i32) -> f64 {
+    (FIRST_BACKOFF * 2f64.powi(failures - 1)).min(LONGEST_BACKOFF)
 }

@@ -1,269 +1,240 @@
-//! What the pace is tried against: services, networks and neighbours. Knows nothing of clients.
+//! What the pace is tried against: a service with its quota and its network, its other user, and our hosts with their
+//! devices. Pure; knows nothing of clients. Times are in seconds since the start of the run, rates in requests a second.
 
 use std::time::Duration;
 
 use kvs_fleet::emulator::latency::Latency;
 use kvs_fleet::emulator::{RateChange, Settings};
+use kvs_fleet::pace::controller::RateRange;
 
-/// One service, with what happens to it, and who asks.
+use crate::goals::Goals;
+
+/// The devices of a host that always has more to do.
+pub(crate) const ENDLESS: u32 = u32::MAX;
+/// A run that is not done by then ends.
+pub(crate) const LONGEST: f64 = 2_000.0;
+
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
-    pub(crate) key: &'static str,
-    pub(crate) title: &'static str,
-    /// The quota of creates, in requests a second, at first.
-    pub(crate) quota: f64,
-    /// What the quota becomes, and when.
-    pub(crate) change: Option<(Duration, f64)>,
-    /// The bucket's size in seconds of the first quota; none for fixed windows of a second.
-    pub(crate) burst: Option<f64>,
-    /// Another user of the same quota.
+    pub(crate) key: String,
+    pub(crate) title: String,
+    pub(crate) hosts: Vec<HostPlan>,
+    /// The quota of creates.
+    pub(crate) quota: Steps,
+    pub(crate) tokens: Tokens,
     pub(crate) neighbour: Option<Neighbour>,
-    pub(crate) latency: Latency,
-    pub(crate) hosts: usize,
-    /// The rate that each host starts with, in requests a second.
-    pub(crate) start: f64,
-    pub(crate) ceiling: Option<f64>,
-    pub(crate) lasts: Duration,
-    /// What "throttle to throttle" reached in the simulation that the design was chosen by.
-    pub(crate) design: Option<Figures>,
+    /// The share of requests that are throttled at random.
+    pub(crate) throttled: Steps,
+    /// The share of requests that are answered with a server error.
+    pub(crate) failing: Steps,
+    pub(crate) network: Network,
+    pub(crate) end: End,
+    /// From when the time is measured until the quota is used again.
+    pub(crate) reclaim: Option<Reclaim>,
+    pub(crate) goals: Goals,
 }
 
-/// Somebody who sends creates without looking at the answers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HostPlan {
+    pub(crate) devices: u32,
+    pub(crate) start: f64,
+    pub(crate) rate: RateRange,
+    pub(crate) workers: u16,
+}
+
+/// Values, each from its time on; 0 before the first.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Steps(pub Vec<(f64, f64)>);
+
+impl Steps {
+    pub(crate) fn at(&self, time: f64) -> f64 {
+        let begun = self.0.iter().rev().find(|(from, _)| time >= *from);
+        begun.map_or(0.0, |(_, value)| *value)
+    }
+}
+
+/// How the service grants its quota.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Tokens {
+    /// A bucket of this size.
+    Bucket(u32),
+    /// Fixed windows of a second.
+    Windows,
+}
+
+/// A client of somebody else, which sends creates whatever the answers are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Neighbour {
-    pub(crate) from: Duration,
-    pub(crate) until: Duration,
-    /// In requests a second.
+    pub(crate) from: f64,
+    pub(crate) until: f64,
     pub(crate) rate: f64,
+    /// Evenly spaced; else at random instants.
+    pub(crate) is_even: bool,
 }
 
-/// Figures of the design.
+/// The way to the service and back.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Figures {
-    pub(crate) utilisation: f64,
-    pub(crate) throttled: f64,
-    pub(crate) converged: f64,
-    pub(crate) jain: Option<f64>,
+pub(crate) enum Network {
+    /// The request and its answer take half of the latency each.
+    Far(Latency),
+    /// The emulator on the same machine: it decides on arrival and answers 80 ms later.
+    Loopback,
 }
 
-/// Requests in flight for each host: the tool's default.
-pub(crate) const WORKERS: usize = 64;
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum End {
+    /// When all devices are done.
+    AllDone,
+    /// At this time.
+    After(f64),
+}
 
-const MEDIAN: Duration = Duration::from_millis(80);
-const SIGMA: f64 = 0.3;
-const JOB: Duration = Duration::from_mins(10);
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Reclaim {
+    From(f64),
+    /// From the time when only one host is left.
+    LastHost,
+}
 
-impl Scenario {
-    fn new(key: &'static str, title: &'static str, quota: f64) -> Self {
-        Self {
-            key,
-            title,
-            quota,
-            change: None,
-            burst: Some(1.0),
-            neighbour: None,
-            latency: Latency {
-                median: MEDIAN,
-                sigma: SIGMA,
-            },
-            hosts: 1,
-            start: 50.0,
-            ceiling: None,
-            lasts: JOB,
-            design: None,
+impl HostPlan {
+    /// The most creates a second that it gets granted, if it may send them.
+    fn most(&self, network: &Network) -> f64 {
+        let by_workers = f64::from(self.workers) / network.mean_seconds();
+        self.rate.ceiling.map_or(by_workers, |c| c.min(by_workers))
+    }
+}
+
+impl Network {
+    /// How long a request is under way, and then its answer.
+    pub(crate) fn draw(&self, random: &mut fastrand::Rng) -> (Duration, Duration) {
+        match self {
+            Self::Far(latency) => {
+                let half = latency.draw(random) / 2;
+                (half, half)
+            }
+            Self::Loopback => {
+                let there = random.f64().mul_add(0.0008, 0.0002);
+                let back = random.f64().mul_add(0.0015, 0.0802);
+                (
+                    Duration::from_secs_f64(there),
+                    Duration::from_secs_f64(back),
+                )
+            }
         }
     }
 
-    fn upto(mut self, ceiling: f64) -> Self {
-        self.ceiling = Some(ceiling);
-        self.start = ceiling;
-        self
+    fn mean_seconds(&self) -> f64 {
+        match self {
+            Self::Far(latency) => {
+                latency.median.as_secs_f64() * (latency.sigma.powi(2) / 2.0).exp()
+            }
+            Self::Loopback => 0.0815,
+        }
+    }
+}
+
+impl Scenario {
+    /// When a run ends at the latest.
+    pub(crate) fn ends_by(&self) -> f64 {
+        match self.end {
+            End::AllDone => LONGEST,
+            End::After(time) => time,
+        }
     }
 
-    fn from(mut self, start: f64) -> Self {
-        self.start = start;
-        self
-    }
-
-    fn changed_to(mut self, rate: f64) -> Self {
-        self.change = Some((self.lasts / 2, rate));
-        self
-    }
-
-    fn burst(mut self, seconds: f64) -> Self {
-        self.burst = Some(seconds);
-        self
-    }
-
-    fn hosts(mut self, hosts: usize) -> Self {
-        self.hosts = hosts;
-        self
-    }
-
-    fn short(mut self) -> Self {
-        self.lasts = Duration::from_mins(2);
-        self.change = self.change.map(|(_, rate)| (self.lasts / 2, rate));
-        self
-    }
-
-    fn neighbour(mut self) -> Self {
-        self.neighbour = Some(Neighbour {
-            from: self.lasts / 3,
-            until: self.lasts * 2 / 3,
-            rate: 20.0,
-        });
-        self
-    }
-
-    fn sigma(mut self, sigma: f64) -> Self {
-        self.latency.sigma = sigma;
-        self
-    }
-
-    fn design(mut self, utilisation: f64, throttled: f64, converged: f64) -> Self {
-        self.design = Some(Figures {
-            utilisation,
-            throttled,
-            converged,
-            jain: None,
-        });
-        self
-    }
-
-    /// The emulated service that plays it.
+    /// The emulated service.
     pub(crate) fn settings(&self) -> Settings {
-        let tokens = self.burst.unwrap_or(1.0) * self.quota;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a few thousand tokens"
-        )]
-        let burst = tokens.round() as u32;
-        let changes = self.change.iter();
+        let changes = self.quota.0.iter().skip(1);
         Settings {
-            rate: self.quota,
-            burst,
-            window: self.burst.is_none(),
+            rate: self.quota.at(0.0),
+            burst: match self.tokens {
+                Tokens::Bucket(size) => size,
+                Tokens::Windows => 1,
+            },
+            window: matches!(self.tokens, Tokens::Windows),
             rate_changes: changes
-                .map(|&(after, rate)| RateChange { after, rate })
+                .map(|&(after, rate)| RateChange {
+                    after: Duration::from_secs_f64(after),
+                    rate,
+                })
                 .collect(),
             channel_limit: usize::MAX,
             ..Settings::default()
         }
     }
 
-    /// What the service could grant and the hosts could send at that time, in requests a second.
-    pub(crate) fn possible(&self, at: Duration) -> f64 {
-        let quota = match self.change {
-            Some((from, rate)) if at >= from => rate,
-            _ => self.quota,
-        };
-        let mean = self.latency.median.as_secs_f64() * (self.latency.sigma.powi(2) / 2.0).exp();
-        #[expect(clippy::cast_precision_loss, reason = "a few hundred workers")]
-        let workers = (self.hosts * WORKERS) as f64;
-        let ceiling = self.ceiling.map_or(f64::INFINITY, |ceiling| {
-            #[expect(clippy::cast_precision_loss, reason = "a few hosts")]
-            let hosts = self.hosts as f64;
-            ceiling * hosts
-        });
-        quota.min(workers / mean).min(ceiling)
+    /// What the service can grant to these hosts, in creates a second, while they all have devices left.
+    pub(crate) fn possible(&self, time: f64, hosts: impl Iterator<Item = usize>) -> f64 {
+        let most = hosts.map(|number| self.hosts[number].most(&self.network));
+        self.left_by_neighbour(time).min(most.sum())
     }
 
-    /// When the pace has to be found anew.
-    pub(crate) fn events(&self) -> Vec<Duration> {
-        let change = self.change.map(|(at, _)| at);
-        let neighbour = self
+    /// The quota without what the neighbour takes: all that it sends, or, if that is more than the quota, its share in
+    /// proportion to the ceilings.
+    fn left_by_neighbour(&self, time: f64) -> f64 {
+        let quota = self.quota.at(time);
+        match self.neighbour_at(time) {
+            None => quota,
+            Some(theirs) if theirs < quota => quota - theirs,
+            Some(theirs) => {
+                let ours: f64 = self.hosts.iter().map(|h| h.most(&self.network)).sum();
+                quota * ours / (ours + theirs)
+            }
+        }
+    }
+
+    fn neighbour_at(&self, time: f64) -> Option<f64> {
+        let here = self
             .neighbour
-            .map(|neighbour| [neighbour.from, neighbour.until]);
-        let mut events = vec![Duration::ZERO];
-        events.extend(change);
-        events.extend(neighbour.into_iter().flatten());
-        events
+            .filter(|n| (n.from..n.until).contains(&time))?;
+        Some(here.rate)
     }
-}
 
-/// All of them: a to f as in the design, and others beyond.
-pub(crate) fn all() -> Vec<Scenario> {
-    let new = Scenario::new;
-    let mut four = new("f", "4 hosts share 50/s", 50.0)
-        .upto(50.0)
-        .hosts(4)
-        .design(100.0, 0.79, 0.0);
-    if let Some(design) = &mut four.design {
-        design.jain = Some(0.966);
+    /// The seconds that a client takes that knows everything: the quota and who uses it at each moment, the devices of
+    /// each host, and which requests will fail. Requests are divisible, and answers take no time.
+    pub(crate) fn ideal(&self) -> f64 {
+        const STEP: f64 = 0.001;
+        let mut left: Vec<f64> = self.hosts.iter().map(|h| f64::from(h.devices)).collect();
+        let mut bucket = match self.tokens {
+            Tokens::Bucket(size) => f64::from(size),
+            Tokens::Windows => 0.0,
+        };
+        let (mut time, mut done) = (0.0, 0.0);
+        while left.iter().any(|devices| *devices > 1e-6) && time < self.ends_by() {
+            let quota = self.left_by_neighbour(time) * STEP;
+            if self
+                .neighbour_at(time)
+                .is_some_and(|n| n >= self.quota.at(time))
+            {
+                bucket = 0.0;
+            }
+            let mut tokens = bucket + quota;
+            let granted_share = (1.0 - self.throttled.at(time)) * (1.0 - self.failing.at(time));
+            for (host, devices) in self.hosts.iter().zip(&mut left) {
+                if host.start > time || *devices <= 1e-6 {
+                    continue;
+                }
+                let granted = (host.most(&self.network) * STEP * granted_share)
+                    .min(*devices)
+                    .min(tokens);
+                *devices -= granted;
+                tokens -= granted;
+                if granted > 0.0 {
+                    done = time + STEP;
+                }
+            }
+            bucket = self.kept(tokens, quota);
+            time += STEP;
+        }
+        done
     }
-    vec![
-        new("a", "50/s, known", 50.0)
-            .upto(50.0)
-            .design(100.0, 0.0, 0.0),
-        new("b", "really 50/s, start 10, no ceiling", 50.0)
-            .from(10.0)
-            .design(99.9, 0.25, 10.0),
-        new("c", "really 500/s, start 50, no ceiling", 500.0).design(99.3, 0.24, 10.0),
-        new(
-            "d",
-            "50/s known, a neighbour takes 20/s in the middle third",
-            50.0,
-        )
-        .upto(50.0)
-        .neighbour()
-        .design(98.2, 0.38, 21.0),
-        new("e", "raised 50 to 200/s midway, no ceiling", 50.0)
-            .changed_to(200.0)
-            .design(97.2, 0.30, 19.0),
-        new("e2", "cut 50 to 20/s midway", 50.0)
-            .upto(50.0)
-            .changed_to(20.0)
-            .design(100.0, 0.29, 2.0),
-        four,
-        new("f8", "8 hosts share 50/s", 50.0).upto(50.0).hosts(8),
-        new("b-10s", "as b, the bucket holds 10 s", 50.0)
-            .from(10.0)
-            .burst(10.0),
-        new("b-0.2s", "as b, the bucket holds 0.2 s", 50.0)
-            .from(10.0)
-            .burst(0.2),
-        new("a-0.2s", "as a, the bucket holds 0.2 s", 50.0)
-            .upto(50.0)
-            .burst(0.2),
-        Scenario {
-            burst: None,
-            ..new("a-win", "as a, fixed windows of 1 s", 50.0).upto(50.0)
-        },
-        Scenario {
-            burst: None,
-            ..new("b-win", "as b, fixed windows of 1 s", 50.0).from(10.0)
-        },
-        new("b-0.8", "as b, latency sigma 0.8", 50.0)
-            .from(10.0)
-            .sigma(0.8),
-        Scenario {
-            latency: Latency {
-                median: Duration::from_secs(2),
-                sigma: SIGMA,
-            },
-            ..new("b-2s", "as b, the service answers in 2 s", 50.0).from(10.0)
-        },
-        new("a-120", "as a, a job of 120 s", 50.0)
-            .upto(50.0)
-            .short(),
-        new("b-120", "as b, a job of 120 s", 50.0)
-            .from(10.0)
-            .short(),
-        new("c-120", "as c, from 10, a job of 120 s", 500.0)
-            .from(10.0)
-            .short(),
-        new("d-120", "as d, a job of 120 s", 50.0)
-            .upto(50.0)
-            .short()
-            .neighbour(),
-        new("e-120", "as e, from 10, a job of 120 s", 50.0)
-            .from(10.0)
-            .short()
-            .changed_to(200.0),
-        new("f-120", "as f, a job of 120 s", 50.0)
-            .upto(50.0)
-            .hosts(4)
-            .short(),
-    ]
+
+    /// What is left of the tokens for the next moment.
+    fn kept(&self, tokens: f64, granted_now: f64) -> f64 {
+        match self.tokens {
+            Tokens::Bucket(size) => tokens.min(f64::from(size).max(granted_now)),
+            // The ideal client uses each window evenly.
+            Tokens::Windows => 0.0,
+        }
+    }
 }

@@ -1,207 +1,275 @@
-//! The simulated service: the emulator's pure state behind a network of random latency, under tokio's paused clock. Counts
-//! what it grants and throttles; knows nothing of how a client paces itself.
+//! The simulated service: the emulator's pure state behind a network, under tokio's paused clock, with its other user.
+//! Logs what it answers to our hosts; knows nothing of how they pace themselves.
 
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use kvs_fleet::device::{AccountId, ChannelArn, ChannelName, Device, MessageTtl, Region, Tag};
+use kvs_fleet::device::Region;
 use kvs_fleet::emulator::shapes::{CreateChannel, Request, Response};
 use kvs_fleet::emulator::state::{Caller, State};
-use kvs_fleet::service::{
-    Answer, Channel, ChannelPage, Failure, FailureKind, Identity, ListRequest, Service, TagPage,
-};
 use tokio::time::Instant;
 
 use crate::scenario::{Neighbour, Scenario};
 
-/// 2023-11-14, a Unix time that ARNs can bear.
-const EPOCH: Duration = Duration::from_secs(1_700_000_000);
+/// 2023-11-14, a whole minute: a Unix time that ARNs can have.
+const EPOCH: Duration = Duration::from_mins(28_333_333);
+const MINUTE: f64 = 60.0;
 
 pub(crate) fn region() -> Region {
     Region::parse("eu-central-1").expect("a Region's name")
 }
 
-/// What each host got, second by second.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Counts {
-    pub(crate) granted: Vec<u32>,
-    pub(crate) throttled: Vec<u32>,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Granted,
+    Throttled,
+    /// A server error.
+    Failed,
 }
 
-/// The service with its callers' counts. The neighbour is the last of them.
+/// An answer to a host's create, at the time at which the host has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answered {
+    pub(crate) at: f64,
+    pub(crate) host: usize,
+    pub(crate) outcome: Outcome,
+}
+
+/// What happened, in order of time.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    pub(crate) answers: Vec<Answered>,
+    /// When each host was done.
+    pub(crate) finishes: Vec<Option<f64>>,
+    /// Hosts that stopped before their devices were done, and why.
+    pub(crate) stops: Vec<String>,
+}
+
+/// What the service decides on a create; a granted one has an ARN.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    Granted(Arc<str>),
+    Throttled,
+    Failed,
+}
+
+/// The service and its users.
 #[derive(Debug)]
 pub(crate) struct World {
+    pub(crate) scenario: Scenario,
     core: Mutex<Core>,
-    scenario: Scenario,
     caller: Caller,
     began: Instant,
+    /// The Unix time at the start.
+    wall: Duration,
 }
 
 #[derive(Debug)]
 struct Core {
     state: State,
     random: fastrand::Rng,
-    counts: Vec<Counts>,
-    named: u64,
+    to_come: BinaryHeap<Reverse<Coming>>,
+    decided: HashMap<u64, Decision>,
+    numbered: u64,
+    log: Log,
+}
+
+/// Something that happens at the service or on the way to it. The simulated clock has whole milliseconds, as timers do;
+/// this happens at its exact time, in exact order.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Coming {
+    at: Duration,
+    number: u64,
+    what: What,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    NeighbourSends,
+    NeighbourArrives,
+    /// A host's create of this name arrives.
+    Arrives(String),
 }
 
 impl World {
     pub(crate) fn new(scenario: &Scenario, seed: u64) -> Arc<Self> {
-        let seconds = usize::try_from(scenario.lasts.as_secs()).expect("a job of minutes");
-        let counts = Counts {
-            granted: vec![0; seconds],
-            throttled: vec![0; seconds],
+        let mut random = fastrand::Rng::with_seed(seed);
+        let wall = EPOCH + Duration::from_secs_f64(MINUTE * random.f64());
+        let mut core = Core {
+            state: State::new(&scenario.settings(), "localhost"),
+            random,
+            to_come: BinaryHeap::new(),
+            decided: HashMap::new(),
+            numbered: 0,
+            log: Log {
+                answers: Vec::new(),
+                finishes: vec![None; scenario.hosts.len()],
+                stops: Vec::new(),
+            },
         };
+        if let Some(neighbour) = scenario.neighbour {
+            core.neighbour_sends_after(neighbour, neighbour.from);
+        }
         Arc::new(Self {
-            core: Mutex::new(Core {
-                state: State::new(&scenario.settings(), "localhost"),
-                random: fastrand::Rng::with_seed(seed),
-                counts: vec![counts; scenario.hosts + 1],
-                named: 0,
-            }),
+            core: Mutex::new(core),
             scenario: scenario.clone(),
             caller: Caller {
                 region: region(),
                 access_key: "SIMULATED".into(),
             },
             began: Instant::now(),
+            wall,
         })
     }
 
-    pub(crate) fn counts(&self) -> Vec<Counts> {
-        self.core().counts.clone()
+    /// What was logged; it is taken out.
+    pub(crate) fn take_log(&self) -> Log {
+        std::mem::take(&mut self.core().log)
     }
 
+    /// Time since the start.
     pub(crate) fn elapsed(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// Time since the Unix epoch, as every host's clock shows it.
+    pub(crate) fn wall(&self) -> Duration {
+        self.wall + self.elapsed()
+    }
+
+    pub(crate) async fn sleep_until(&self, time: Duration) {
+        tokio::time::sleep_until(self.began + time).await;
+    }
+
+    /// A number of the world's random sequence, from 0 to 1.
+    pub(crate) fn random(&self) -> f64 {
+        self.core().random.f64()
+    }
+
+    /// A host has no devices left.
+    pub(crate) fn finished(&self, host: usize) {
+        let now = self.elapsed().as_secs_f64();
+        self.core().log.finishes[host] = Some(now);
+    }
+
+    /// A host stops before its devices are done.
+    pub(crate) fn stopped(&self, cause: String) {
+        self.core().log.stops.push(cause);
+    }
+
+    /// One create of a host: there, decided on, and back.
+    pub(crate) async fn create(&self, host: usize, name: &str) -> Decision {
+        let now = self.elapsed();
+        let (number, back) = {
+            let core = &mut *self.core();
+            let (there, back) = self.scenario.network.draw(&mut core.random);
+            let what = What::Arrives(name.to_owned());
+            (core.comes(now + there, what), now + there + back)
+        };
+        self.sleep_until(back).await;
+        let now = self.elapsed();
+        let core = &mut *self.core();
+        self.decide_until(core, now);
+        let decision = core.decided.remove(&number).expect("it arrived before");
+        core.log.answers.push(Answered {
+            at: now.as_secs_f64(),
+            host,
+            outcome: match decision {
+                Decision::Granted(_) => Outcome::Granted,
+                Decision::Throttled => Outcome::Throttled,
+                Decision::Failed => Outcome::Failed,
+            },
+        });
+        decision
+    }
+
+    /// The time that a request and its answer take which cost no quota.
+    pub(crate) async fn round_trip(&self) {
+        let (there, back) = {
+            let core = &mut *self.core();
+            self.scenario.network.draw(&mut core.random)
+        };
+        tokio::time::sleep(there + back).await;
+    }
+
+    /// Decides on all that has arrived. What was sent by now and is not known yet arrives later.
+    fn decide_until(&self, core: &mut Core, now: Duration) {
+        while core.to_come.peek().is_some_and(|next| next.0.at <= now) {
+            let Some(Reverse(Coming { at, number, what })) = core.to_come.pop() else {
+                break;
+            };
+            match what {
+                What::NeighbourSends => self.neighbour_sends(core, at),
+                What::NeighbourArrives => {
+                    self.decide(core, at, format!("other-{number}"));
+                }
+                What::Arrives(name) => {
+                    let decision = self.decide(core, at, name);
+                    core.decided.insert(number, decision);
+                }
+            }
+        }
+    }
+
+    fn neighbour_sends(&self, core: &mut Core, at: Duration) {
+        let (there, _) = self.scenario.network.draw(&mut core.random);
+        core.comes(at + there, What::NeighbourArrives);
+        if let Some(neighbour) = self.scenario.neighbour {
+            core.neighbour_sends_after(neighbour, at.as_secs_f64());
+        }
+    }
+
+    fn decide(&self, core: &mut Core, at: Duration, name: String) -> Decision {
+        if core.happens(self.scenario.failing.at(at.as_secs_f64())) {
+            return Decision::Failed;
+        }
+        if core.happens(self.scenario.throttled.at(at.as_secs_f64())) {
+            return Decision::Throttled;
+        }
+        let request = Request::Create(CreateChannel {
+            channel_name: Some(name),
+            ..CreateChannel::default()
+        });
+        let now = self.wall + at;
+        match core.state.answer(now, &self.caller, &request) {
+            Ok(Response::Create(arn)) => Decision::Granted(arn),
+            Err(error) if error.is_throttle() => Decision::Throttled,
+            other => panic!("a create of a fresh name brought {other:?}"),
+        }
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {
         self.core.lock().expect("nothing panics under the lock")
     }
-
-    /// A name that was never used.
-    pub(crate) fn fresh_name(&self) -> String {
-        let mut core = self.core();
-        core.named += 1;
-        format!("cam-{}", core.named)
-    }
-
-    /// One create: there, decided on, and back. None when it was throttled.
-    pub(crate) async fn create(&self, host: usize, name: &str) -> Option<Arc<str>> {
-        let latency = {
-            let core = &mut *self.core();
-            self.scenario.latency.draw(&mut core.random)
-        };
-        tokio::time::sleep(latency / 2).await;
-        let answer = self.decide(host, name);
-        tokio::time::sleep(latency / 2).await;
-        answer
-    }
-
-    fn decide(&self, host: usize, name: &str) -> Option<Arc<str>> {
-        let request = Request::Create(CreateChannel {
-            channel_name: Some(name.to_owned()),
-            ..CreateChannel::default()
-        });
-        let at = self.elapsed();
-        let mut core = self.core();
-        let answer = core.state.answer(EPOCH + at, &self.caller, &request);
-        let second = usize::try_from(at.as_secs()).unwrap_or(usize::MAX);
-        let counts = &mut core.counts[host];
-        let (counts, arn) = match answer {
-            Ok(Response::Create(arn)) => (&mut counts.granted, Some(arn)),
-            Err(error) if error.is_throttle() => (&mut counts.throttled, None),
-            other => panic!("a create of a fresh name brought {other:?}"),
-        };
-        // What comes after the job's end is not counted.
-        if let Some(count) = counts.get_mut(second) {
-            *count += 1;
-        }
-        arn
-    }
-
-    /// Sends the neighbour's requests, whatever comes of them.
-    pub(crate) async fn play(self: Arc<Self>, neighbour: Neighbour) {
-        let host = self.scenario.hosts;
-        let period = Duration::from_secs_f64(1.0 / neighbour.rate);
-        let mut due = self.began + neighbour.from;
-        while due < self.began + neighbour.until {
-            tokio::time::sleep_until(due).await;
-            let name = self.fresh_name();
-            self.decide(host, &name);
-            due += period;
-        }
-    }
 }
 
-/// The service as one host's engine sees it.
-#[derive(Debug)]
-pub(crate) struct Host {
-    pub(crate) world: Arc<World>,
-    pub(crate) number: usize,
-}
+impl Core {
+    /// Something comes; its number.
+    fn comes(&mut self, at: Duration, what: What) -> u64 {
+        self.numbered += 1;
+        let number = self.numbered;
+        self.to_come.push(Reverse(Coming { at, number, what }));
+        number
+    }
 
-impl Service for Host {
-    async fn create(&self, device: &Device) -> Answer<ChannelArn> {
-        let name = device.channel_name.as_str();
-        let result = match self.world.create(self.number, name).await {
-            Some(arn) => Ok(ChannelArn::parse(&arn).expect("the emulator's ARN")),
-            None => Err(throttled()),
+    /// The neighbour's next create, after one at that time or after its start.
+    fn neighbour_sends_after(&mut self, neighbour: Neighbour, last: f64) {
+        let period = 1.0 / neighbour.rate;
+        let is_first = last <= neighbour.from;
+        let next = match (neighbour.is_even, is_first) {
+            (true, true) => last + period * self.random.f64(),
+            (true, false) => last + period,
+            // 1 - f64() is never 0.
+            (false, _) => last - period * (1.0 - self.random.f64()).ln(),
         };
-        let date = UNIX_EPOCH + Duration::from_secs((EPOCH + self.world.elapsed()).as_secs());
-        Answer {
-            result,
-            request_id: None,
-            date: Some(date),
+        if next < neighbour.until {
+            self.comes(Duration::from_secs_f64(next), What::NeighbourSends);
         }
     }
 
-    async fn describe(&self, _: &ChannelName) -> Answer<Channel> {
-        unreachable!("every outcome is known")
-    }
-
-    async fn list(&self, _: &ListRequest) -> Answer<ChannelPage> {
-        unreachable!("nothing is reconciled")
-    }
-
-    async fn delete(&self, _: &ChannelArn) -> Answer<()> {
-        unreachable!("nothing is deleted")
-    }
-
-    async fn update(&self, _: &Channel, _: MessageTtl) -> Answer<()> {
-        unreachable!("nothing is changed")
-    }
-
-    async fn list_tags(&self, _: &ChannelArn, _: Option<&str>) -> Answer<TagPage> {
-        unreachable!("no tags are looked at")
-    }
-
-    async fn tag(&self, _: &ChannelArn, _: &[Tag]) -> Answer<()> {
-        unreachable!("nothing is changed")
-    }
-
-    async fn untag(&self, _: &ChannelArn, _: &[&str]) -> Answer<()> {
-        unreachable!("nothing is changed")
-    }
-
-    fn credentials_generation(&self) -> u64 {
-        0
-    }
-
-    async fn reload_credentials(&self, _: u64) -> Result<Option<Identity>, Failure> {
-        Ok(Some(Identity {
-            account: AccountId::parse(AccountId::EMULATOR).expect("the emulator's account"),
-            caller: "simulated".into(),
-        }))
-    }
-}
-
-fn throttled() -> Failure {
-    Failure {
-        kind: FailureKind::Throttled,
-        code: "ClientLimitExceededException".into(),
-        message: "too many".into(),
-        foreign: false,
+    fn happens(&mut self, share: f64) -> bool {
+        share > 0.0 && self.random.f64() < share
     }
 }

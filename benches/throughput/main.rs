@@ -13,6 +13,10 @@
 //! `-- only engine 20000` (or `bare`) runs that many devices through one of the two of the first table, on one thread
 //! or with `threads` behind it on several, and prints nothing: for a profiler, whose counts of instructions can be
 //! repeated where times cannot.
+//!
+//! `-- client URL PREFIX 500` creates 500 channels at that URL, whose names begin with the prefix, with the SDK's
+//! adaptive mode, told that the error is a throttle, and prints one JSON object. `benches/confirm.py` runs it in
+//! processes of its own, beside the binary.
 
 mod figures;
 mod memory;
@@ -74,6 +78,10 @@ fn main() -> Outcome<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if let ["only", who, devices, rest @ ..] = words.as_slice() {
         return only(who, devices.parse()?, rest.contains(&"threads"));
+    }
+    if let ["client", url, prefix, devices, ..] = words.as_slice() {
+        let runtime = tokio::runtime::Runtime::new()?;
+        return runtime.block_on(sdk::client(url, prefix, devices.parse()?));
     }
     let extent = if words.contains(&"short") {
         SHORT

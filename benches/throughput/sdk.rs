@@ -1,17 +1,20 @@
 //! The SDK's client without the engine: in a bare loop, and with the SDK's own retry modes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_kinesisvideo::Client;
+use aws_sdk_kinesisvideo::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_kinesisvideo::config::retry::{
     ClassifyRetry, RetryAction, RetryConfig, RetryPartition,
 };
 use aws_sdk_kinesisvideo::config::timeout::TimeoutConfig;
 use aws_sdk_kinesisvideo::config::{
-    AppName, BehaviorVersion, Builder, Credentials, Region, StalledStreamProtectionConfig,
+    AppName, BehaviorVersion, Builder, ConfigBag, Credentials, Intercept, Region,
+    RuntimeComponents, StalledStreamProtectionConfig,
 };
+use aws_sdk_kinesisvideo::error::BoxError;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
@@ -19,6 +22,7 @@ use aws_smithy_runtime_api::client::http::{
     HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::retry::ErrorKind;
 use tokio::task::JoinSet;
 
@@ -43,7 +47,7 @@ pub(crate) enum Mode {
 /// that is no ARN ends it.
 pub(crate) async fn bare_loop(url: &str, devices: usize) -> Outcome<()> {
     let config = config(url)?.retry_config(RetryConfig::disabled());
-    let failed = each(&Client::from_conf(config.build()), devices).await?;
+    let failed = each(&Client::from_conf(config.build()), devices, name).await?;
     if failed == 0 {
         Ok(())
     } else {
@@ -53,27 +57,72 @@ pub(crate) async fn bare_loop(url: &str, devices: usize) -> Outcome<()> {
 
 /// The same with one of the SDK's retry modes. Devices may be lost.
 pub(crate) async fn retries(url: String, devices: usize, mode: Mode) -> Outcome<()> {
+    let config = retrying(&url, mode)?;
+    each(&Client::from_conf(config.build()), devices, name).await?;
+    Ok(())
+}
+
+/// Creates the channels of so many devices, whose names begin with `prefix`, in adaptive mode told of the throttle.
+/// Prints one JSON object when that is done, or on SIGINT: devices created and lost, answers, answers that were
+/// throttles, seconds, and when each device was created, in seconds since the Unix epoch.
+pub(crate) async fn client(url: &str, prefix: &str, devices: usize) -> Outcome<()> {
+    let answers = Arc::new(Answers::default());
+    let config = retrying(url, Mode::AdaptiveTold)?.interceptor(CountAnswers(Arc::clone(&answers)));
+    let client = Client::from_conf(config.build());
+    let name = {
+        let prefix = prefix.to_owned();
+        move |number| format!("{prefix}{number:06}")
+    };
+    let began = Instant::now();
+    let lost = tokio::select! {
+        lost = each(&client, devices, name) => Some(lost?),
+        stopped = tokio::signal::ctrl_c() => stopped.map(|()| None)?,
+    };
+    let seconds = began.elapsed().as_secs_f64();
+    let created_at = answers
+        .created_at
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    println!(
+        "{}",
+        serde_json::json!({
+            "created": created_at.len(),
+            "lost": lost,
+            "answers": answers.all.load(Ordering::Relaxed),
+            "throttled": answers.throttled.load(Ordering::Relaxed),
+            "seconds": seconds,
+            "created_at": *created_at,
+        })
+    );
+    Ok(())
+}
+
+/// The configuration of one of the SDK's retry modes.
+fn retrying(url: &str, mode: Mode) -> Outcome<Builder> {
     let retries = match mode {
         Mode::Standard => RetryConfig::standard(),
         Mode::Adaptive | Mode::AdaptiveTold => RetryConfig::adaptive(),
     };
-    let mut config = config(&url)?
+    let mut config = config(url)?
         .retry_config(retries.with_max_attempts(SDK_ATTEMPTS))
         // Clients of one partition share what they have learnt of the service.
         .retry_partition(RetryPartition::new(format!("{mode:?}")));
     if mode == Mode::AdaptiveTold {
         config = config.retry_classifier(IsThrottle);
     }
-    each(&Client::from_conf(config.build()), devices).await?;
-    Ok(())
+    Ok(config)
 }
 
 /// Says how many got no ARN.
-async fn each(client: &Client, devices: usize) -> Outcome<usize> {
+async fn each(
+    client: &Client,
+    devices: usize,
+    name: impl Fn(usize) -> String + Clone + Send + 'static,
+) -> Outcome<usize> {
     let next = Arc::new(AtomicUsize::new(0));
     let mut tasks = JoinSet::new();
     for _ in 0..IN_FLIGHT {
-        let (client, next) = (client.clone(), Arc::clone(&next));
+        let (client, next, name) = (client.clone(), Arc::clone(&next), name.clone());
         tasks.spawn(async move {
             let mut failed = 0;
             loop {
@@ -139,10 +188,7 @@ struct IsThrottle;
 
 impl ClassifyRetry for IsThrottle {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        let error = context
-            .response()
-            .and_then(|response| response.headers().get("x-amzn-errortype"));
-        if error.is_some_and(|error| error.starts_with("ClientLimitExceededException")) {
+        if context.response().is_some_and(is_throttle) {
             RetryAction::retryable_error(ErrorKind::ThrottlingError)
         } else {
             RetryAction::NoActionIndicated
@@ -151,5 +197,52 @@ impl ClassifyRetry for IsThrottle {
 
     fn name(&self) -> &'static str {
         "IsThrottle"
+    }
+}
+
+fn is_throttle(response: &HttpResponse) -> bool {
+    let error = response.headers().get("x-amzn-errortype");
+    error.is_some_and(|error| error.starts_with("ClientLimitExceededException"))
+}
+
+/// How many answers came, to first tries and retries.
+#[derive(Debug, Default)]
+struct Answers {
+    all: AtomicUsize,
+    throttled: AtomicUsize,
+    /// Times of those with success, in seconds since the Unix epoch.
+    created_at: Mutex<Vec<f64>>,
+}
+
+/// Counts answers. An interceptor, because the SDK asks a retry classifier twice about each answer.
+#[derive(Debug)]
+struct CountAnswers(Arc<Answers>);
+
+impl Intercept for CountAnswers {
+    fn name(&self) -> &'static str {
+        "CountAnswers"
+    }
+
+    fn read_after_transmit(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.all.fetch_add(1, Ordering::Relaxed);
+        let response = context.response();
+        if is_throttle(response) {
+            self.0.throttled.fetch_add(1, Ordering::Relaxed);
+        }
+        if response.status().is_success() {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64();
+            let mut created_at = self
+                .0
+                .created_at
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            created_at.push(now);
+        }
+        Ok(())
     }
 }

@@ -8,35 +8,40 @@
 //!
 //! The share is judged by a sequential probability ratio test (A. Wald, 1945), since it needs the fewest answers: each
 //! answer moves the evidence towards "many are throttled" or "few are". What many means depends on the rate. Hosts that
-//! all cut their rate cause each other at most [`POLITE_THROTTLES`] throttles a second, however many they are; their
-//! share grows only because the rate of each is small, and stays below [`POLITE_SHARE`].
+//! all cut their rate cause each other at most [`EXPECTED_THROTTLES`] throttles a second, however many they are; their
+//! share grows only because the rate of each is small, and stays below [`EXPECTED_SHARE`].
 
 /// The first sample takes so many seconds.
 const SECOND: f64 = 1.0;
-/// So many answers are a sample;
+/// So many answers are a sample.
 const SAMPLE: f64 = 8.0;
-/// with fewer throttles than this it is no congestion but a single event.
+/// A first sample with fewer throttles than this is a single event, not a congestion.
 const SERIOUS: f64 = 4.0;
 /// A rate below this share of what was granted is well below it. A share of throttles above this share of the first
 /// sample's is about the same.
 const SIMILAR: f64 = 0.6;
-/// While there is congestion the rate stays above this share of what was granted when it began, so that a sample does
-/// not take for ever.
+/// While there is congestion the rate stays above this share of what was granted when it began: at a lower rate a sample
+/// would take too long.
 const KEPT: f64 = 0.5;
-/// Throttles a second that a host meets when all others cut their rate as well.
-const POLITE_THROTTLES: f64 = 1.5;
+/// Throttles a second that a host receives when all others cut their rate as well.
+const EXPECTED_THROTTLES: f64 = 1.5;
 /// The largest share of throttles among such hosts.
-const POLITE_SHARE: f64 = 0.2;
-/// The share that the test tells from the polite one is larger by this factor.
-const RUDE: f64 = 2.0;
+const EXPECTED_SHARE: f64 = 0.2;
+/// The test tells the expected share from one that is larger by this factor.
+const ALTERNATIVE: f64 = 2.0;
 /// Logarithm of the likelihood ratio from which throttles are not about the rate: wrong in one case of 50.
 const ENOUGH: f64 = 4.0;
 /// The same from which the congestion is over.
 const OVER: f64 = -2.0;
 /// A run of grants ends the congestion when it is so many times as long as one that the first sample makes likely.
 const UNLIKELY: f64 = 2.0;
-/// A congestion that begins within so many seconds of the last one goes on from what that one knew.
-const MEMORY: f64 = 20.0;
+/// A sender that ignores throttles sends at most so many times what was granted, or [`DOCUMENTED`] a second: with a ceiling
+/// far above the quota more would bring nothing.
+const OVERSENDING: f64 = 10.0;
+/// The documented quota of creates a second.
+pub(super) const DOCUMENTED: f64 = 50.0;
+/// A congestion that begins within so many seconds of an earlier one's end goes on from what that one knew.
+pub(super) const MEMORY: f64 = 20.0;
 
 /// What an answer says.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,7 +51,7 @@ pub(super) enum Verdict {
     /// Throttles have become rare.
     Over,
     /// Cutting the rate does not help.
-    CutInVain,
+    CutsDoNotHelp,
 }
 
 /// An answer to a request, as far as the rate is concerned.
@@ -85,9 +90,10 @@ impl Counts {
     }
 }
 
-/// What stays of a congestion that is over.
+/// What is remembered of a congestion that is over.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Past {
+    /// When it ended. One that went on from an earlier one keeps that one's time, so that nothing is remembered for long.
     at: f64,
     granted: f64,
     rate_before: f64,
@@ -99,8 +105,8 @@ pub(super) struct Congestion {
     began: f64,
     /// The rate that was cut first.
     rate_before: f64,
-    /// What was granted a second before an earlier congestion of the same kind.
-    granted_before: f64,
+    /// The earlier congestion that it goes on from.
+    past: Option<Past>,
     /// What was answered until `sampled`.
     first: Counts,
     sampled: Option<f64>,
@@ -117,7 +123,7 @@ impl Congestion {
         Self {
             began: now,
             rate_before: past.map_or(rate_before, |past| past.rate_before.max(rate_before)),
-            granted_before: past.map_or(0.0, |past| past.granted),
+            past,
             first: Counts {
                 granted: 0.0,
                 throttled: 1.0,
@@ -128,9 +134,12 @@ impl Congestion {
         }
     }
 
-    /// The rate that was cut first, in requests a second.
-    pub(super) fn rate_before(&self) -> f64 {
+    /// The rate to go back to where cuts do not help, in requests a second: the one that was cut first, within the bounds of
+    /// [`OVERSENDING`].
+    pub(super) fn rate_without_cuts(&self, now: f64) -> f64 {
+        let granted = self.granted_lately_or_before(now);
         self.rate_before
+            .min((OVERSENDING * granted).max(DOCUMENTED))
     }
 
     /// The rate must not be cut below this, in requests a second.
@@ -138,13 +147,22 @@ impl Congestion {
         KEPT * self.granted(now)
     }
 
-    /// What to remember of it.
-    pub(super) fn past(&self, now: f64) -> Past {
-        Past {
-            at: now,
-            granted: self.granted(now).max(self.granted_before),
-            rate_before: self.rate_before,
+    /// What to remember of it. A single event adds nothing.
+    pub(super) fn past(&self, now: f64) -> Option<Past> {
+        if self.sampled.is_none() {
+            return self.past;
         }
+        Some(Past {
+            at: self.past.map_or(now, |past| past.at),
+            granted: self.granted_lately_or_before(now),
+            rate_before: self.rate_before,
+        })
+    }
+
+    /// Granted requests a second in the first sample, or in an earlier congestion's if that is more.
+    fn granted_lately_or_before(&self, now: f64) -> f64 {
+        let before = self.past.map_or(0.0, |past| past.granted);
+        self.granted(now).max(before)
     }
 
     /// Granted requests a second in the first sample.
@@ -164,18 +182,20 @@ impl Congestion {
         let Some(sampled) = self.sampled else {
             return self.sample(answer.granted, now);
         };
-        let granted = self.granted(now).max(self.granted_before);
+        let granted = self.granted_lately_or_before(now);
         if answer.sent <= sampled || answer.rate >= (SIMILAR * granted).max(low_anyway) {
             return Verdict::Open;
         }
         self.low.add(answer.granted);
-        let few = POLITE_SHARE.min(POLITE_THROTTLES / answer.rate);
-        let many = RUDE * few;
+        let few = EXPECTED_SHARE.min(EXPECTED_THROTTLES / answer.rate);
+        let many = ALTERNATIVE * few;
         self.evidence += if answer.granted {
             ((1.0 - many) / (1.0 - few)).ln()
         } else {
-            RUDE.ln()
+            ALTERNATIVE.ln()
         };
+        // What is beyond doubt already must not outweigh what comes later.
+        self.evidence = self.evidence.min(ENOUGH);
         if self.evidence <= OVER {
             return Verdict::Over;
         }
@@ -187,7 +207,7 @@ impl Congestion {
             return Verdict::Open;
         }
         if self.low.share() >= SIMILAR * self.first.share() {
-            return Verdict::CutInVain;
+            return Verdict::CutsDoNotHelp;
         }
         // Many, but far fewer than at first: cutting helps, if slowly.
         self.low = Counts::default();
@@ -237,7 +257,7 @@ mod tests {
         (now, Verdict::Open)
     }
 
-    /// A congestion with its first second at 50 a second behind it.
+    /// A congestion after its first second at 50 a second.
     fn sampled(random: &mut fastrand::Rng, share: f64) -> Congestion {
         let mut congestion = Congestion::new(0.0, 50.0, None);
         for number in 1..=51 {
@@ -262,12 +282,12 @@ mod tests {
             });
             let (mut right, mut seconds) = (0, Vec::new());
             for (at, verdict) in verdicts {
-                right += i32::from(verdict == Verdict::CutInVain);
+                right += i32::from(verdict == Verdict::CutsDoNotHelp);
                 seconds.push(at);
             }
             seconds.sort_by(f64::total_cmp);
             assert!(right >= 95, "{share}: {right} of 100");
-            assert!(seconds[50] < 6.0, "{share}: {} s", seconds[50]);
+            assert!(seconds[50] < 8.0, "{share}: {} s", seconds[50]);
         }
     }
 
@@ -316,11 +336,52 @@ mod tests {
     fn one_that_begins_soon_after_another_goes_on_from_it() {
         let random = &mut fastrand::Rng::with_seed(1);
         let past = sampled(random, 0.5).past(10.0);
-        let soon = Congestion::new(15.0, 10.0, Some(past));
-        assert!((soon.rate_before() - 50.0).abs() < 1e-9);
-        assert!(soon.granted_before > 15.0);
-        let late = Congestion::new(31.0, 10.0, Some(past));
-        assert!((late.rate_before() - 10.0).abs() < 1e-9);
-        assert!(late.granted_before.abs() < 1e-9);
+        let soon = Congestion::new(15.0, 10.0, past);
+        assert!((soon.rate_before - 50.0).abs() < 1e-9);
+        assert!(soon.past.is_some_and(|past| past.granted > 15.0));
+        let late = Congestion::new(31.0, 10.0, past);
+        assert!((late.rate_before - 10.0).abs() < 1e-9);
+        // A chain of them is not remembered for longer than one, and a single event not at all.
+        let chained = Congestion::new(31.0, 10.0, soon.past(16.0));
+        assert!((chained.rate_before - 10.0).abs() < 1e-9);
+        assert!(Congestion::new(40.0, 10.0, None).past(41.0).is_none());
+    }
+
+    #[test]
+    fn a_ceiling_far_above_the_quota_is_not_gone_back_to() {
+        let random = &mut fastrand::Rng::with_seed(1);
+        let mut congestion = sampled(random, 0.5);
+        congestion.rate_before = 1_000_000.0;
+        let rate = congestion.rate_without_cuts(2.0);
+        assert!((200.0..300.0).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn throttles_without_a_grant_are_no_evidence_for_later() {
+        let random = &mut fastrand::Rng::with_seed(1);
+        let mut congestion = sampled(random, 1.0);
+        verdict(&mut congestion, random, 1.1, 0.5, 1.0);
+        assert!(congestion.evidence <= ENOUGH);
+        // One answer in two seconds: the throttles before count for less than a minute.
+        let (_, still) = verdict(&mut congestion, random, 40.0, 0.5, 0.0);
+        assert_eq!(still, Verdict::Open);
+        let (_, then) = verdict(&mut congestion, random, 70.0, 0.5, 0.0);
+        assert_eq!(then, Verdict::Over);
+    }
+
+    #[test]
+    fn far_fewer_throttles_than_at_first_are_no_reason_to_ignore_them() {
+        let random = &mut fastrand::Rng::with_seed(3);
+        let mut congestion = sampled(random, 0.9);
+        // Many for a slow rate, but half as many as at first.
+        for number in 0..40 {
+            let answer = Answered {
+                sent: 1.1,
+                rate: 2.0,
+                granted: number % 5 < 3,
+            };
+            let verdict = congestion.on_answer(answer, 2.0, 0.0);
+            assert_ne!(verdict, Verdict::CutsDoNotHelp, "{number}");
+        }
     }
 }

@@ -17,13 +17,14 @@
 //! ```
 //!
 //! - **Growth** is a share of the rate a second, so slow hosts climb as fast as fast ones. After [`CALM`] seconds without
-//!   a cut it doubles every [`DOUBLING`] seconds: what others free is found within about five seconds, whatever the rate.
+//!   a cut it doubles every [`DOUBLING`] seconds, up to [`FASTEST_GROWTH`]: a rate that may double is there after six
+//!   seconds, one that may grow tenfold after nine.
 //! - **A cut** answers a throttle, once for each round trip: only the throttle of a request that was *sent* after the
 //!   last cut says that the cut was not enough. It goes to [`CUT`] of where the last climb began to accelerate (what
 //!   came after was a search), but leaves [`CUT`] of what was granted in the last second: one second is the evidence,
 //!   not a handful of answers.
 //! - **Fairness** follows from both: hosts grow by the same share, and who sends more meets more of the throttles.
-//! - **Cutting in vain.** Somebody may send more than the quota and ignore throttles, or the service may throttle at
+//! - **Cuts that do not help.** Somebody may send more than the quota and ignore throttles, or the service may throttle at
 //!   random. Then each cut makes our share smaller and throttles no fewer ([`congestion`](super::congestion) finds that
 //!   out). So the rate goes back to where it was before the throttles began, and throttles are ignored until the wall
 //!   clock next shows a multiple of [`IGNORE`] seconds. The wall clock, so that hosts which ignore throttles at the same
@@ -37,22 +38,22 @@
 //!
 //! What it costs: to find within seconds what others free, each host must be throttled 0.2 to 0.4 times a second.
 //!
-//! The constants are flat optima: a quarter more or less hardly matters. They were chosen, and are held, in simulation:
-//! `cargo bench --bench pacing`.
+//! The constants were chosen, and are held, in simulation: `cargo bench --bench pacing`. A quarter more or less of those of
+//! growth and cuts hardly matters.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::congestion::{Answered, Congestion, Past, Verdict};
-use super::grants::Grants;
+use super::congestion::{Answered, Congestion, DOCUMENTED, MEMORY, Past, Verdict};
+use super::grants::{Grants, LONGEST};
 use super::spacing::Spacing;
 
 /// Growth a second, as a share of the rate.
 const GROWTH: f64 = 0.03;
-/// After so many seconds without a cut growth begins to double,
+/// After so many seconds without a cut growth begins to double.
 const CALM: f64 = 4.0;
-/// every so many seconds,
+/// In so many seconds growth doubles, once it does.
 const DOUBLING: f64 = 0.7;
-/// up to this share of the rate a second.
+/// The fastest growth a second, as a share of the rate.
 const FASTEST_GROWTH: f64 = 0.5;
 /// What a cut leaves.
 const CUT: f64 = 0.85;
@@ -62,17 +63,17 @@ const RAMP_CUT: f64 = 0.4;
 const IGNORE: f64 = 60.0;
 /// What was granted in so many seconds is the evidence for a cut.
 const SECOND: f64 = 1.0;
-/// The slowest rate as a share of the ceiling,
+/// The slowest rate as a share of the ceiling.
 const LEAST: f64 = 0.02;
-/// and its bounds in requests a second: below, hours pass between two requests; above, hosts that share a small quota
-/// would throttle each other for nothing.
+/// The bounds of the slowest rate in requests a second: below, minutes could pass between two requests; above, hosts that
+/// share a small quota would throttle each other for nothing.
 const LEAST_BOUNDS: (f64, f64) = (0.5, 5.0);
 /// So many times the slowest rate is low, whatever was granted.
 const LOW: f64 = 1.5;
 /// Nothing has been sent for so many times as long as from one request to the next: a pause.
 const PAUSE: f64 = 4.0;
-/// The rate that a run without a ceiling starts with, in requests a second: the documented quota of creates.
-const START: f64 = 50.0;
+/// A pause is not shorter than this, in seconds: at fast rates requests leave in groups, one for each tick of the timer.
+const SHORTEST_PAUSE: f64 = 0.02;
 /// The fastest rate there is, in requests a second.
 pub const FASTEST: f64 = 1_000_000.0;
 
@@ -99,7 +100,7 @@ impl RateRange {
     #[must_use]
     pub fn unknown() -> Self {
         Self {
-            start: START,
+            start: DOCUMENTED,
             ceiling: None,
         }
     }
@@ -112,18 +113,18 @@ pub struct Sent {
     pub at: Duration,
     /// The rate in force then, in requests a second.
     pub rate: f64,
-    /// The share of a period by which it left after its turn; none where it did not have to wait for one.
+    /// Of the longest delay after its turn, the share with which it left; none where it did not have to wait.
     pub share: Option<f64>,
 }
 
 /// How the rate grows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Growth {
-    /// Not: it is at the ceiling since the start.
+    /// Not at all: it has been at the ceiling from the start.
     Not,
     /// It doubles every second; no throttle yet.
     Ramp,
-    /// It climbs since `calm` seconds, in which requests waited for it. `base` is the rate at which it began to climb
+    /// It has climbed for `calm` seconds, in which requests waited for it. `base` is the rate at which it began to climb
     /// faster, or the rate now if it has not.
     Climb { calm: f64, base: f64 },
 }
@@ -138,6 +139,7 @@ pub struct Controller {
     last_sent: Option<f64>,
     last_cut: Option<f64>,
     last_throttle: Option<f64>,
+    last_answer: Option<f64>,
     /// Granted since the last throttle.
     in_a_row: f64,
     grants: Grants,
@@ -161,7 +163,7 @@ impl Controller {
         let since_epoch = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             ceiling,
-            least: (LEAST * ceiling.unwrap_or(START))
+            least: (LEAST * ceiling.unwrap_or(DOCUMENTED))
                 .clamp(least, greatest)
                 .min(most),
             rate: start.min(most),
@@ -173,6 +175,7 @@ impl Controller {
             last_sent: None,
             last_cut: None,
             last_throttle: None,
+            last_answer: None,
             in_a_row: 0.0,
             grants: Grants::default(),
             congestion: None,
@@ -196,12 +199,13 @@ impl Controller {
         self.ceiling
     }
 
-    /// What the service granted in the five seconds before its last grant, in requests a second; none where nothing was
+    /// What the service granted in the five seconds before its last answer, in requests a second; none where nothing was
     /// granted, or nothing throttled: then it may grant more.
     #[must_use]
     pub fn grant(&self) -> Option<f64> {
         self.last_throttle?;
-        self.grants.rate_at_last()
+        let last = self.last_answer.filter(|_| !self.grants.is_empty())?;
+        Some(self.grants.rate(last, LONGEST))
     }
 
     /// Whether throttles were ever ignored, since cutting the rate did not make them fewer.
@@ -210,7 +214,7 @@ impl Controller {
         self.has_ignored
     }
 
-    /// By which share of a period the next request leaves after its turn.
+    /// With which share of the longest delay after its turn the next request leaves.
     pub fn spacing(&mut self) -> f64 {
         self.spacing.next()
     }
@@ -223,13 +227,15 @@ impl Controller {
             && waited
         {
             // A pause between two requests is not time spent at this rate.
-            self.grow((now - last).min(PAUSE / self.rate));
+            let pause = (PAUSE / self.rate).max(SHORTEST_PAUSE);
+            self.grow((now - last).min(pause));
         }
     }
 
     /// A request was granted: accepted, or refused for a reason other than the rate.
     pub fn on_granted(&mut self, sent: Sent, now: Duration) {
         let now = now.as_secs_f64();
+        self.note_answer(now);
         self.grants.add(now);
         self.in_a_row += 1.0;
         if !self.is_ignoring(now) {
@@ -242,6 +248,7 @@ impl Controller {
     /// A request was throttled.
     pub fn on_throttled(&mut self, sent: Sent, now: Duration) {
         let now = now.as_secs_f64();
+        self.note_answer(now);
         self.end_congestion_after_calm(now);
         self.last_throttle = Some(now);
         self.in_a_row = 0.0;
@@ -249,14 +256,26 @@ impl Controller {
             if let Some(share) = sent.share {
                 self.spacing.miss(share);
             }
-        } else if self.judge(sent, now, false) == Verdict::CutInVain {
+        } else if self.judge(sent, now, false) == Verdict::CutsDoNotHelp {
             self.ignore(now);
         } else if self.last_cut.is_none_or(|cut| sent.at.as_secs_f64() > cut) {
             self.cut(now);
         }
     }
 
+    /// An answer after a long pause says nothing of what was before.
+    fn note_answer(&mut self, now: f64) {
+        if self.last_answer.is_some_and(|last| now - last > MEMORY) {
+            self.congestion = None;
+            self.past = None;
+        }
+        self.last_answer = Some(now);
+    }
+
     fn grow(&mut self, seconds: f64) {
+        if self.ignores_until.is_some() {
+            return;
+        }
         match &mut self.growth {
             Growth::Not => {}
             Growth::Ramp => self.rate *= 2f64.powf(seconds),
@@ -275,21 +294,17 @@ impl Controller {
 
     fn cut(&mut self, now: f64) {
         let before = self.rate;
-        let (wanted, settled) = match self.growth {
+        let most = before * CUT;
+        let granted = self.grants.rate(now, SECOND) * CUT;
+        let (wanted, rate_before) = match self.growth {
             Growth::Ramp => (before * RAMP_CUT, before * RAMP_CUT),
-            Growth::Not => (before * CUT, before),
-            Growth::Climb { base, .. } => (base.min(before) * CUT, before),
-        };
-        let wanted = if self.growth == Growth::Ramp {
-            wanted
-        } else {
-            let granted = self.grants.rate(now, SECOND);
-            wanted.max(granted * CUT).min(before * CUT)
+            Growth::Not => (most, before),
+            Growth::Climb { base, .. } => ((base * CUT).max(granted).min(most), before),
         };
         let past = self.past;
         let congestion = self
             .congestion
-            .get_or_insert_with(|| Congestion::new(now, settled, past));
+            .get_or_insert_with(|| Congestion::new(now, rate_before, past));
         let least = congestion.least_rate(now).max(self.least);
         self.go_on_from(wanted.max(least).min(before), now);
     }
@@ -323,13 +338,14 @@ impl Controller {
     }
 
     fn end_congestion(&mut self, now: f64) {
-        self.past = self.congestion.take().map(|ended| ended.past(now));
+        self.past = self.congestion.take().and_then(|ended| ended.past(now));
     }
 
     /// Goes back to the rate before the throttles, and ignores them for a while.
     fn ignore(&mut self, now: f64) {
-        let before = self.congestion.take().map(|ended| ended.rate_before());
-        self.go_on_from(before.unwrap_or(self.rate), now);
+        let before = self.congestion.take();
+        let rate = before.map_or(self.rate, |ended| ended.rate_without_cuts(now));
+        self.go_on_from(rate.max(self.rate), now);
         let periods = ((now + self.wall + SECOND) / IGNORE).floor() + 1.0;
         self.ignores_until = Some(periods * IGNORE - self.wall);
         self.has_ignored = true;

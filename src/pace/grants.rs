@@ -13,7 +13,6 @@ const SHORTEST: f64 = 0.02;
 #[derive(Debug, Default)]
 pub(super) struct Grants {
     began: Option<f64>,
-    last: Option<f64>,
     /// The number of a slice, counted from time zero, and its grants.
     slices: VecDeque<(u64, u32)>,
 }
@@ -26,7 +25,6 @@ impl Grants {
 
     /// A request was granted.
     pub(super) fn add(&mut self, now: f64) {
-        self.last = Some(now);
         let slice = slice_of(now);
         match self.slices.back_mut() {
             Some((last, count)) if *last >= slice => *count += 1,
@@ -52,10 +50,9 @@ impl Grants {
         granted / elapsed.min(window).max(SHORTEST)
     }
 
-    /// The same over the [`LONGEST`] seconds before the last grant; none where there was no grant.
-    pub(super) fn rate_at_last(&self) -> Option<f64> {
-        let last = self.last?;
-        Some(self.rate(last, LONGEST))
+    /// Whether there was none at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.slices.is_empty()
     }
 }
 
@@ -82,13 +79,12 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_rate_is_told_over_any_window() {
+    fn a_steady_rate_is_the_same_over_any_window() {
         let grants = at_rate(100, 20);
         for window in [1.0, LONGEST] {
             let rate = grants.rate(20.0, window);
             assert!((95.0..=105.0).contains(&rate), "{window}: {rate}");
         }
-        assert!((grants.rate_at_last().unwrap() - 100.0).abs() < 5.0);
         assert!(grants.rate(30.0, 1.0).abs() < f64::EPSILON);
     }
 
@@ -101,7 +97,7 @@ mod tests {
             "all of it in half a second: {rate}"
         );
         assert!((grants.rate(1.0, LONGEST) - 100.0).abs() < 1e-6);
-        assert_eq!(Grants::default().rate_at_last(), None);
+        assert!(Grants::default().is_empty());
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The gate that every attempt passes: governor's bucket, one waiter at a time, in order of arrival.
 //!
-//! A request leaves a uniformly drawn part of nearly a period after its turn, while the turns stay on their grid. Evenly spaced
-//! requests would lock into the evenly spaced refill of the service's bucket: of several hosts the same one would find
-//! the token each time. The long-run rate and the burst stay the same.
+//! A request leaves a uniformly drawn part of nearly a period after its turn, while the turns stay on their grid. Evenly
+//! spaced requests would lock into the evenly spaced refill of the service's bucket: of several hosts the same one would
+//! find the token each time. The long-run rate and the burst stay the same. From 500 requests a second on there is no such
+//! delay, since the timer's lateness takes up the whole period.
 //!
 //! governor keeps the bucket; the gate around it exists for three reasons, all measured. A waiter that is parked in
 //! governor goes on by the old rate after the rate has changed, so only the one at the gate may wait. governor's own
@@ -101,7 +102,7 @@ impl Limiter {
         self.controller().ceiling()
     }
 
-    /// What was granted in the last five seconds, in requests a second; none before the first throttle.
+    /// What was granted in the five seconds before the last answer, in requests a second; none before the first throttle.
     #[must_use]
     pub fn grant(&self) -> Option<f64> {
         self.controller().grant()
@@ -347,7 +348,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_rate_that_rises_lets_no_more_pass_at_once() {
+    async fn an_idle_client_does_not_raise_the_rate() {
+        let range = RateRange::unknown();
+        let limiter = Limiter::new(Controller::new(range, std::time::UNIX_EPOCH, 1));
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            limiter.acquire().await;
+        }
+        assert!((limiter.rate() - 50.0).abs() < 1e-9);
+        seconds_for(&limiter, 60).await;
+        assert!(limiter.rate() > 60.0);
+    }
+
+    #[test]
+    fn a_rate_that_rises_lets_no_more_pass_at_once() {
         // The gate alone: slow requests leave up to a second late, and then the rate is a hundred times as high.
         for seed in 1..=100 {
             let mut random = fastrand::Rng::with_seed(seed);

@@ -1,6 +1,6 @@
-//! How long after its turn a request leaves, as a share of its period. Pure but for its own random numbers.
+//! How long after its turn a request leaves, as a share of the longest delay. Pure but for its own random numbers.
 //!
-//! Usually the share is drawn anew for each request, since hosts that share a quota must not lock into its refill. Beside
+//! Usually a new share is drawn for each request, since hosts that share a quota must not lock into its refill. Beside
 //! somebody who sends evenly spaced requests, ignores throttles and has locked into the refill, a token is there only for
 //! the moment until that one's next request. There the share of the last granted request is used again: the next token
 //! grows a period later.
@@ -54,7 +54,7 @@ impl Spacing {
         });
     }
 
-    /// Each share is drawn anew from here on.
+    /// From here on each request gets a new share.
     pub(super) fn forget(&mut self) {
         self.kept = None;
     }

@@ -1,13 +1,17 @@
-//! The pace of a run that has ended, in lines for the operator: what was achieved, what the service granted at the end, and
-//! what follows from that.
+//! The pace of a run that has ended, in lines for the operator: what was achieved, what the service granted at the end,
+//! and what follows from that.
 
 use crate::figures;
 use crate::tally::{LaneTotals, Requests, Totals};
 
 /// A rate that is off the ceiling by less than this share of it is the ceiling: measurements are not exact.
 const SAME_RATE: f64 = 0.05;
-/// Fewer throttles than this share may be an accident.
+/// Fewer throttles than this share of the requests may be an accident,
 const SERIOUS: f64 = 0.01;
+/// and so may fewer than this in all.
+const SEVERAL: u64 = 5;
+/// What is reported where a slower pace was of no use.
+const IGNORED: &str = "a slower pace did not lower the share of throttled requests, so throttles were ignored for a while";
 
 /// What there is to say about the pace.
 #[derive(Debug)]
@@ -50,7 +54,7 @@ impl Pace<'_> {
         lanes.filter(|lane| lane.creates.sent > 0)
     }
 
-    /// A burst is no rate: it is said as what it was.
+    /// A burst has no rate: it is reported as what it was.
     fn achieved(&self) -> String {
         match self.totals.achieved {
             Some(achieved) => format!("{} channels a second", figures::rate(achieved)),
@@ -65,42 +69,39 @@ impl Pace<'_> {
     /// What follows from throttles and a rate below what `--rate` allows. Where nothing was throttled nothing is known; and
     /// a service that throttles at the ceiling cannot have granted more.
     fn hint(&self) -> Option<String> {
+        let ignored = self.with_creates().any(|lane| lane.has_ignored_throttles);
+        let ignored = ignored.then(|| IGNORED.to_owned());
+        let parts: Vec<String> = self.shared().into_iter().chain(ignored).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+
+    /// How much of a shared quota was this run's.
+    fn shared(&self) -> Option<String> {
         let ceiling = self.ceiling?;
         let low = ceiling * (1.0 - SAME_RATE);
-        let shared: Vec<&LaneTotals> = self
+        let ours: Vec<_> = self
             .with_creates()
-            .filter(|lane| is_shared(lane, low))
-            .collect();
-        let ours: Vec<_> = shared
-            .iter()
-            .filter_map(|lane| Some((lane.region.as_str(), figures::about(ours(lane)?))))
+            .filter(|lane| is_kept_low(lane, low))
+            .filter_map(|lane| Some((lane.region.as_str(), figures::about(lane.achieved?))))
             .collect();
         let one_region = self.with_creates().nth(1).is_none();
-        let more = if shared.iter().any(|lane| lane.is_shared) {
-            ". A slower pace did not lower the share of throttled requests, so throttles were ignored for a while"
-        } else {
-            ""
-        };
         (!ours.is_empty()).then(|| {
             format!(
-                "others share this quota, or it is lower: {} of {ceiling}/s were ours{more}",
+                "others share this quota, or it is lower: {} of {ceiling}/s were ours",
                 listed(&ours, one_region)
             )
         })
     }
 }
 
-/// What the run got of the quota; what was granted at the end where it was too short to tell.
-fn ours(lane: &LaneTotals) -> Option<f64> {
-    lane.achieved.or(lane.grant)
-}
-
-fn is_shared(lane: &LaneTotals, low: f64) -> bool {
+/// Whether throttles kept a Region's rate below this one.
+fn is_kept_low(lane: &LaneTotals, low: f64) -> bool {
     let is_low = |rate: Option<f64>| rate.is_some_and(|rate| rate < low);
-    let is_serious = lane.creates.throttled_share() >= SERIOUS;
+    let creates = lane.creates;
+    let is_serious = creates.throttled >= SEVERAL && creates.throttled_share() >= SERIOUS;
     // A rate that has climbed back to the ceiling since a single throttle has shown that there is more.
     let stays_low = is_low(lane.grant) && lane.rate < low;
-    lane.grant.is_some() && is_low(ours(lane)) && (is_serious || stays_low)
+    lane.grant.is_some() && is_low(lane.achieved) && (is_serious || stays_low)
 }
 
 /// `about 37/s`, or with several Regions `about 37/s in eu-central-1, 20/s in us-east-1`.
@@ -152,7 +153,7 @@ mod tests {
             achieved,
             rate,
             grant,
-            is_shared: false,
+            has_ignored_throttles: false,
         }
     }
 
@@ -223,12 +224,9 @@ mod tests {
             hint(Some(50.0), low).as_deref(),
             Some("  others share this quota, or it is lower: about 30/s of 50/s were ours")
         );
-        // Too short to have a rate: what was granted at the end.
+        // Too short to have a rate.
         let burst = lane("eu-central-1", None, 11.0, Some(12.3));
-        assert_eq!(
-            hint(Some(50.0), burst).as_deref(),
-            Some("  others share this quota, or it is lower: about 12/s of 50/s were ours")
-        );
+        assert_eq!(hint(Some(50.0), burst), None);
         // The others have left, and the run had its share of the throttles before.
         let mut alone = lane("eu-central-1", Some(21.0), 50.0, Some(50.0));
         alone.creates.throttled = 40;
@@ -242,13 +240,18 @@ mod tests {
     fn throttles_that_were_ignored_are_reported() {
         let mut lane = lane("eu-central-1", Some(16.0), 50.0, Some(16.2));
         lane.creates.throttled = 600;
-        lane.is_shared = true;
+        lane.has_ignored_throttles = true;
         assert_eq!(
-            hint(Some(50.0), lane).as_deref(),
+            hint(Some(50.0), lane.clone()).as_deref(),
             Some(
-                "  others share this quota, or it is lower: about 16/s of 50/s were ours. A slower pace did not lower \
+                "  others share this quota, or it is lower: about 16/s of 50/s were ours; a slower pace did not lower \
                  the share of throttled requests, so throttles were ignored for a while"
             )
+        );
+        let no_ceiling = hint(None, lane).unwrap();
+        assert!(
+            no_ceiling.starts_with("  a slower pace did not"),
+            "{no_ceiling}"
         );
     }
 

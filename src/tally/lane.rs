@@ -187,7 +187,7 @@ impl Lane {
             achieved: achieved(self.created, self.phase.duration()),
             rate: self.rate(),
             grant: self.grant(),
-            is_shared: self
+            has_ignored_throttles: self
                 .limiter
                 .as_ref()
                 .is_some_and(|limiter| limiter.has_ignored_throttles()),
@@ -209,7 +209,7 @@ impl Lane {
         self.limiter.as_ref()?.ceiling()
     }
 
-    /// What was granted a second at last; none where nothing was throttled.
+    /// What was granted in the last five seconds, in requests a second; none where nothing was throttled.
     fn grant(&self) -> Option<f64> {
         self.limiter.as_ref()?.grant()
     }
@@ -220,14 +220,16 @@ impl Lane {
     }
 
     /// How long the rest will take, at the rate of the last seconds: the rate in force may be far above what is granted.
-    /// None where there is no telling: a stream, a Region that has not begun, or one in which nothing gets done.
+    /// None where it is unknown: for a stream, a Region that has not begun, or one in which nothing gets done.
     pub(super) fn ahead(&self, now: Instant) -> Option<Duration> {
         let left = self.planned?.saturating_sub(self.finished);
         if left == 0 || self.has_ended {
             return Some(Duration::ZERO);
         }
         let is_warm = |first: Instant| now.duration_since(first) >= WARM_UP;
-        let per_second = if self.phase.first.is_some_and(is_warm) {
+        // Slower than this, ten seconds hold too few devices.
+        let is_countable = self.rate() >= 1.0;
+        let per_second = if is_countable && self.phase.first.is_some_and(is_warm) {
             self.per_second(now, LATELY, |slice| slice.finished)
         } else {
             self.rate()

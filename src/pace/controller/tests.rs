@@ -163,7 +163,7 @@ fn a_pause_is_no_time_at_this_rate() {
 }
 
 /// Two of three requests are throttled, whatever the rate.
-fn hostile(random: &mut fastrand::Rng) -> impl FnMut(f64) -> bool {
+fn contested(random: &mut fastrand::Rng) -> impl FnMut(f64) -> bool {
     |_| random.f64() < 0.67
 }
 
@@ -174,20 +174,20 @@ fn throttles_that_no_cut_lowers_are_ignored_until_the_minute_is_over() {
         // It is the 17th second of a minute.
         let wall = UNIX_EPOCH + Duration::from_secs(6_017);
         let mut controller = Controller::new(RateRange::upto(50.0), wall, seed);
-        send(&mut controller, 0.0, 10.0, hostile(random));
+        send(&mut controller, 0.0, 20.0, contested(random));
         assert!(controller.has_ignored_throttles(), "seed {seed}");
-        send(&mut controller, 10.0, 42.5, hostile(random));
+        send(&mut controller, 20.0, 42.5, contested(random));
         assert!((controller.rate() - 50.0).abs() < 1e-9, "seed {seed}");
-        send(&mut controller, 42.5, 44.0, hostile(random));
+        send(&mut controller, 42.5, 44.0, contested(random));
         assert!(controller.rate() < 40.0, "listens again: seed {seed}");
     }
 }
 
 #[test]
-fn what_is_granted_of_a_contested_quota_is_told() {
+fn the_grant_is_what_was_granted_in_the_last_seconds() {
     let random = &mut fastrand::Rng::with_seed(1);
     let mut controller = upto(50.0);
-    send(&mut controller, 0.0, 30.0, hostile(random));
+    send(&mut controller, 0.0, 30.0, contested(random));
     let grant = controller.grant().unwrap();
     assert!((10.0..24.0).contains(&grant), "{grant}");
 }
@@ -229,4 +229,58 @@ fn never_falls_below_the_slowest_rate_nor_a_lower_ceiling() {
         let rate = controller.rate();
         assert!(rate < slowest * 1.1, "{ceiling}: {rate}");
     }
+}
+
+#[test]
+fn the_rate_does_not_grow_while_throttles_are_ignored() {
+    for seed in 1..=20 {
+        let random = &mut fastrand::Rng::with_seed(seed);
+        let mut controller = Controller::new(RateRange::unknown(), UNIX_EPOCH, seed);
+        let mut most: f64 = 0.0;
+        for second in 0..120_u32 {
+            let from = f64::from(second);
+            send(&mut controller, from, from + 1.0, contested(random));
+            most = most.max(controller.rate());
+        }
+        assert!(controller.has_ignored_throttles(), "seed {seed}");
+        assert!(most <= 100.0, "seed {seed}: {most}");
+    }
+}
+
+#[test]
+fn the_spacing_of_a_granted_request_is_used_again_only_while_throttles_are_ignored() {
+    let random = &mut fastrand::Rng::with_seed(1);
+    let mut controller = upto(50.0);
+    let granted = |controller: &mut Controller, now: f64| {
+        let sent = Sent {
+            share: Some(0.25),
+            ..sent(now - 0.08, 50.0)
+        };
+        controller.on_granted(sent, at(now));
+        controller.spacing()
+    };
+    assert!((granted(&mut controller, 0.1) - 0.25).abs() > 1e-9);
+    send(&mut controller, 0.2, 20.0, contested(random));
+    assert!(controller.has_ignored_throttles());
+    assert!((granted(&mut controller, 20.1) - 0.25).abs() < 1e-9);
+    // The minute is over.
+    assert!((granted(&mut controller, 60.1) - 0.25).abs() > 1e-9);
+}
+
+#[test]
+fn a_service_that_stops_granting_has_no_grant_at_the_end() {
+    let mut controller = upto(50.0);
+    send(&mut controller, 0.0, 10.0, |sent| sent > 9.0);
+    send(&mut controller, 10.0, 30.0, |_| true);
+    assert_eq!(controller.grant(), Some(0.0));
+}
+
+#[test]
+fn a_long_pause_ends_a_congestion() {
+    let random = &mut fastrand::Rng::with_seed(1);
+    let mut controller = upto(50.0);
+    send(&mut controller, 0.0, 1.5, contested(random));
+    assert!(controller.congestion.is_some());
+    controller.on_granted(sent(99.9, 10.0), at(100.0));
+    assert!(controller.congestion.is_none() && controller.past.is_none());
 }

@@ -1,0 +1,99 @@
+//! The service as one host's engine sees it.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use kvs_fleet::device::{AccountId, ChannelArn, ChannelName, Device, MessageTtl, Tag};
+use kvs_fleet::service::{
+    Answer, Channel, ChannelPage, Failure, FailureKind, Identity, ListRequest, Service, TagPage,
+};
+
+use crate::world::{Decision, World};
+
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) world: Arc<World>,
+    pub(crate) number: usize,
+}
+
+impl Host {
+    fn answer<T>(&self, result: Result<T, Failure>) -> Answer<T> {
+        let seconds = Duration::from_secs(self.world.wall().as_secs());
+        Answer {
+            result,
+            request_id: None,
+            date: Some(UNIX_EPOCH + seconds),
+        }
+    }
+}
+
+impl Service for Host {
+    async fn create(&self, device: &Device) -> Answer<ChannelArn> {
+        let name = device.channel_name.as_str();
+        self.answer(match self.world.create(self.number, name).await {
+            Decision::Granted(arn) => Ok(ChannelArn::parse(&arn).expect("the emulator's ARN")),
+            Decision::Throttled => Err(failure(
+                FailureKind::Throttled,
+                "ClientLimitExceededException",
+            )),
+            Decision::Failed => Err(failure(FailureKind::ServerError, "ServiceUnavailable")),
+        })
+    }
+
+    /// Only devices whose creates all failed are looked for: no failed create has made a channel.
+    async fn describe(&self, _: &ChannelName) -> Answer<Channel> {
+        self.world.round_trip().await;
+        self.answer(Err(failure(
+            FailureKind::NotFound,
+            "ResourceNotFoundException",
+        )))
+    }
+
+    async fn list(&self, _: &ListRequest) -> Answer<ChannelPage> {
+        self.world.round_trip().await;
+        self.answer(Ok(ChannelPage {
+            channels: Vec::new(),
+            next_token: None,
+        }))
+    }
+
+    async fn delete(&self, _: &ChannelArn) -> Answer<()> {
+        unreachable!("nothing is deleted")
+    }
+
+    async fn update(&self, _: &Channel, _: MessageTtl) -> Answer<()> {
+        unreachable!("nothing is changed")
+    }
+
+    async fn list_tags(&self, _: &ChannelArn, _: Option<&str>) -> Answer<TagPage> {
+        unreachable!("no tags are looked at")
+    }
+
+    async fn tag(&self, _: &ChannelArn, _: &[Tag]) -> Answer<()> {
+        unreachable!("nothing is changed")
+    }
+
+    async fn untag(&self, _: &ChannelArn, _: &[&str]) -> Answer<()> {
+        unreachable!("nothing is changed")
+    }
+
+    fn credentials_generation(&self) -> u64 {
+        0
+    }
+
+    async fn reload_credentials(&self, _: u64) -> Result<Option<Identity>, Failure> {
+        Ok(Some(Identity {
+            account: AccountId::parse(AccountId::EMULATOR).expect("the emulator's account"),
+            caller: "simulated".into(),
+        }))
+    }
+}
+
+fn failure(kind: FailureKind, code: &str) -> Failure {
+    Failure {
+        kind,
+        code: code.into(),
+        message: "simulated".into(),
+        foreign: false,
+    }
+}
