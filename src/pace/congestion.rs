@@ -35,7 +35,7 @@ const ENOUGH: f64 = 4.0;
 const OVER: f64 = -2.0;
 /// A run of grants ends the congestion when it is so many times as long as one that the first sample makes likely.
 const UNLIKELY: f64 = 2.0;
-/// A sender that ignores throttles sends at most so many times what was granted, or [`DOCUMENTED`] a second: with a ceiling
+/// A sender that ignores throttles sends at most so many times what was granted, or `DOCUMENTED` a second: with a ceiling
 /// far above the quota more would bring nothing.
 const OVERSENDING: f64 = 10.0;
 /// The documented quota of creates a second.

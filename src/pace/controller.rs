@@ -16,21 +16,21 @@
 //!         └──────────────────────────────────────────────▶ time
 //! ```
 //!
-//! - **Growth** is a share of the rate a second, so slow hosts climb as fast as fast ones. After [`CALM`] seconds without
-//!   a cut it doubles every [`DOUBLING`] seconds, up to [`FASTEST_GROWTH`]: a rate that may double is there after six
+//! - **Growth** is a share of the rate a second, so slow hosts climb as fast as fast ones. After `CALM` seconds without
+//!   a cut it doubles every `DOUBLING` seconds, up to `FASTEST_GROWTH`: a rate that may double is there after six
 //!   seconds, one that may grow tenfold after nine.
 //! - **A cut** answers a throttle, once for each round trip: only the throttle of a request that was *sent* after the
-//!   last cut says that the cut was not enough. It goes to [`CUT`] of where the last climb began to accelerate (what
-//!   came after was a search), but leaves [`CUT`] of what was granted in the last second: one second is the evidence,
+//!   last cut says that the cut was not enough. It goes to `CUT` of where the last climb began to accelerate (what
+//!   came after was a search), but leaves `CUT` of what was granted in the last second: one second is the evidence,
 //!   not a handful of answers.
 //! - **Fairness** follows from both: hosts grow by the same share, and who sends more meets more of the throttles.
 //! - **Cuts that do not help.** Somebody may send more than the quota and ignore throttles, or the service may throttle at
-//!   random. Then each cut makes our share smaller and throttles no fewer ([`congestion`](super::congestion) finds that
+//!   random. Then each cut makes our share smaller and throttles no fewer (`congestion` finds that
 //!   out). So the rate goes back to where it was before the throttles began, and throttles are ignored until the wall
-//!   clock next shows a multiple of [`IGNORE`] seconds. The wall clock, so that hosts which ignore throttles at the same
+//!   clock next shows a multiple of `IGNORE` seconds. The wall clock, so that hosts which ignore throttles at the same
 //!   time, and are each other's reason for it, listen again at the same time.
 //! - **A ceiling** is where the rate starts, and it never goes beyond. Without one it starts at the documented quota and
-//!   doubles every second until the first throttle, which cuts it to [`RAMP_CUT`]: the rate has overshot by the round
+//!   doubles every second until the first throttle, which cuts it to `RAMP_CUT`: the rate has overshot by the round
 //!   trip and by what the full bucket gave.
 //! - **The client is the bottleneck**: only time in which requests waited at the gate counts as time at this rate. When
 //!   none waits, nothing grows.
