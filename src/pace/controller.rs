@@ -17,8 +17,8 @@
 //! ```
 //!
 //! - **Growth** is a share of the rate a second, so slow hosts climb as fast as fast ones. After `CALM` seconds without
-//!   a cut it doubles every `DOUBLING` seconds, up to `FASTEST_GROWTH`: a rate that may double is there after six
-//!   seconds, one that may grow tenfold after nine.
+//!   a cut it doubles every `DOUBLING` seconds, up to `FASTEST_GROWTH`: a rate that may double is there after about
+//!   six seconds, one that may grow tenfold after ten.
 //! - **A cut** answers a throttle, once for each round trip: only the throttle of a request that was *sent* after the
 //!   last cut says that the cut was not enough. It goes to `CUT` of where the last climb began to accelerate (what
 //!   came after was a search), but leaves `CUT` of what was granted in the last second: one second is the evidence,
@@ -52,7 +52,7 @@ const GROWTH: f64 = 0.03;
 /// After so many seconds without a cut growth begins to double.
 const CALM: f64 = 4.0;
 /// In so many seconds growth doubles, once it does.
-const DOUBLING: f64 = 0.7;
+const DOUBLING: f64 = 0.4;
 /// The fastest growth a second, as a share of the rate.
 const FASTEST_GROWTH: f64 = 0.5;
 /// What a cut leaves.
