@@ -333,6 +333,42 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_near_the_slowest_is_low_where_next_to_nothing_was_granted() {
+        for (low_anyway, expected) in [(0.0, Verdict::Open), (1.5, Verdict::CutsDoNotHelp)] {
+            let random = &mut fastrand::Rng::with_seed(2);
+            let mut congestion = sampled(random, 1.0);
+            let mut verdict = Verdict::Open;
+            for number in 0..100 {
+                let answer = Answered {
+                    sent: 2.0,
+                    rate: 1.0,
+                    granted: number % 10 == 0,
+                };
+                verdict = congestion.on_answer(answer, 3.0, low_anyway);
+                if verdict != Verdict::Open {
+                    break;
+                }
+            }
+            assert_eq!(verdict, expected, "{low_anyway}");
+        }
+    }
+
+    #[test]
+    fn answers_to_requests_of_the_first_sample_say_nothing_of_the_lower_rate() {
+        let random = &mut fastrand::Rng::with_seed(1);
+        let mut congestion = sampled(random, 0.5);
+        for number in 0..100 {
+            let answer = Answered {
+                sent: 0.9,
+                rate: 5.0,
+                granted: number % 2 == 0,
+            };
+            let verdict = congestion.on_answer(answer, 1.2, 0.0);
+            assert_eq!(verdict, Verdict::Open, "{number}");
+        }
+    }
+
+    #[test]
     fn one_that_begins_soon_after_another_goes_on_from_it() {
         let random = &mut fastrand::Rng::with_seed(1);
         let past = sampled(random, 0.5).past(10.0);

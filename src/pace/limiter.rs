@@ -1,37 +1,13 @@
-//! The gate that every attempt passes: governor's bucket, one waiter at a time, in order of arrival.
-//!
-//! A request leaves a uniformly drawn part of nearly a period after its turn, while the turns stay on their grid. Evenly
-//! spaced requests would lock into the evenly spaced refill of the service's bucket: of several hosts the same one would
-//! find the token each time. The long-run rate and the burst stay the same. From 500 requests a second on there is no such
-//! delay, since the timer's lateness takes up the whole period.
-//!
-//! governor keeps the bucket; the gate around it exists for three reasons, all measured. A waiter that is parked in
-//! governor goes on by the old rate after the rate has changed, so only the one at the gate may wait. governor's own
-//! timer ignores tokio's paused clock, so the gate sleeps with tokio's. And a limiter cannot take over another's
-//! state, so a change of rate builds a new one that goes on from the last request that left.
+//! Requests wait here, in order of arrival, for the gate to let them pass at the controller's rate; the controller learns of
+//! their answers.
 
-use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use governor::clock::{Clock, Reference};
-use governor::middleware::NoOpMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
 use tokio::time::Instant;
 
 use super::controller::{Controller, Sent};
-
-/// A rate that has moved by less than this share is still the same rate: rebuilding for less gains nothing.
-const SAME_RATE: f64 = 0.001;
-
-/// Timers fire up to a millisecond late, and the bucket makes up for it only within its burst. Two cells do up to
-/// 500 a second; above, the burst must cover two milliseconds, else the gate itself becomes the limit.
-const TIMER_GRAIN: Duration = Duration::from_millis(2);
-
-/// A request that leaves so soon after the gate opened had been waiting for it.
-const LATE: Duration = Duration::from_millis(10);
+use super::gate::Gate;
 
 /// Leave to send one request.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +44,7 @@ impl Limiter {
                     self.controller().on_sent(now, share.is_some());
                     return Permit(Sent {
                         at: now,
-                        rate: gate.rate,
+                        rate: gate.rate(),
                         share,
                     });
                 }
@@ -125,164 +101,10 @@ impl Limiter {
     }
 }
 
-/// The bucket, and what is needed to build the next one in its place.
-#[derive(Debug)]
-struct Gate {
-    bucket: RateLimiter<NotKeyed, InMemoryState, Reading, NoOpMiddleware<Tick>>,
-    reading: Reading,
-    rate: f64,
-    last: Departure,
-    /// The next request's turn, as far as one had to wait for it.
-    next: Option<Turn>,
-}
-
-/// The last request that left: what a new bucket goes on from.
-#[derive(Debug, Clone, Copy, Default)]
-struct Departure {
-    at: Duration,
-    /// How long after its turn, in periods of the rate then in force.
-    late: f64,
-}
-
-/// When a request may leave.
-#[derive(Debug, Clone, Copy)]
-struct Turn {
-    /// By the bucket.
-    at: Duration,
-    /// A share of the longest jitter later.
-    leaves: Duration,
-    share: f64,
-}
-
-impl Gate {
-    fn new(rate: f64) -> Self {
-        let reading = Reading::default();
-        Self {
-            bucket: RateLimiter::direct_with_clock(quota(rate), reading.clone()),
-            reading,
-            rate,
-            last: Departure::default(),
-            next: None,
-        }
-    }
-
-    /// Builds a new bucket if the rate has changed, with the burst spent at the last request's turn. That turn lies as many
-    /// periods before the departure as it did, but periods of the new rate: after a slow rate, the time of one old period
-    /// would let several requests pass at once.
-    fn follow(&mut self, rate: f64) {
-        if (rate / self.rate - 1.0).abs() <= SAME_RATE {
-            return;
-        }
-        self.rate = rate;
-        self.next = None;
-        let late = period(rate).mul_f64(self.last.late);
-        self.reading.set(self.last.at.saturating_sub(late));
-        self.bucket = RateLimiter::direct_with_clock(quota(rate), self.reading.clone());
-        while self.bucket.check().is_ok() {}
-    }
-
-    /// Passes now, and gives the share of the jitter with which a request had to wait for it, none where it had not; or
-    /// says when to come again. `spacing` draws that share.
-    fn try_pass(
-        &mut self,
-        now: Duration,
-        spacing: impl FnOnce() -> f64,
-    ) -> Result<Option<f64>, Duration> {
-        if let Some(turn) = self.next.filter(|turn| now < turn.leaves) {
-            return Err(turn.leaves);
-        }
-        self.reading.set(now);
-        match self.bucket.check() {
-            Ok(()) => {
-                // Who waited may have given up; a request that comes in its place right then was held back as well.
-                let waited = self.next.take().filter(|turn| now <= turn.leaves + LATE);
-                let late = waited.map_or(Duration::ZERO, |turn| now.saturating_sub(turn.at));
-                self.last = Departure {
-                    at: now,
-                    // Later than that, a request has lost its place on the grid.
-                    late: (late.as_secs_f64() * self.rate).min(f64::from(burst(self.rate) - 1)),
-                };
-                Ok(waited.map(|turn| turn.share))
-            }
-            Err(not_yet) => {
-                let at = Duration::from_nanos(not_yet.earliest_possible().0);
-                let share = spacing();
-                let leaves = at + longest_jitter(self.rate).mul_f64(share);
-                self.next = Some(Turn { at, leaves, share });
-                Err(leaves)
-            }
-        }
-    }
-}
-
-fn period(rate: f64) -> Duration {
-    Duration::from_secs_f64(1.0 / rate).max(Duration::from_nanos(1))
-}
-
-/// What a request may leave later than its turn, the timer's lateness included, without losing its place on the grid.
-fn longest_jitter(rate: f64) -> Duration {
-    period(rate).saturating_sub(TIMER_GRAIN)
-}
-
-fn burst(rate: f64) -> u32 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "at most 2,000 cells at the fastest rate there is"
-    )]
-    let grain = (rate * TIMER_GRAIN.as_secs_f64()).ceil() as u32;
-    grain.max(2)
-}
-
-fn quota(rate: f64) -> Quota {
-    Quota::with_period(period(rate))
-        .unwrap_or(Quota::per_second(NonZeroU32::MIN))
-        .allow_burst(NonZeroU32::new(burst(rate)).unwrap_or(NonZeroU32::MIN))
-}
-
-/// governor's clock: whatever the gate last read from tokio's.
-#[derive(Debug, Clone, Default)]
-struct Reading(Arc<AtomicU64>);
-
-impl Reading {
-    fn set(&self, now: Duration) {
-        let nanos = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        self.0.store(nanos, Ordering::Relaxed);
-    }
-}
-
-impl Clock for Reading {
-    type Instant = Tick;
-
-    fn now(&self) -> Tick {
-        Tick(self.0.load(Ordering::Relaxed))
-    }
-}
-
-/// Nanoseconds since the limiter's origin.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Tick(u64);
-
-impl std::ops::Add<governor::nanos::Nanos> for Tick {
-    type Output = Self;
-
-    fn add(self, other: governor::nanos::Nanos) -> Self {
-        Self(self.0.saturating_add(other.as_u64()))
-    }
-}
-
-impl Reference for Tick {
-    fn duration_since(&self, earlier: Self) -> governor::nanos::Nanos {
-        self.0.saturating_sub(earlier.0).into()
-    }
-
-    fn saturating_sub(&self, duration: governor::nanos::Nanos) -> Self {
-        Self(self.0.saturating_sub(duration.as_u64()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::pace::controller::RateRange;
 
@@ -358,26 +180,6 @@ mod tests {
         assert!((limiter.rate() - 50.0).abs() < 1e-9);
         seconds_for(&limiter, 60).await;
         assert!(limiter.rate() > 60.0);
-    }
-
-    #[test]
-    fn a_rate_that_rises_lets_no_more_pass_at_once() {
-        // The gate alone: slow requests leave up to a second late, and then the rate is a hundred times as high.
-        for seed in 1..=100 {
-            let mut random = fastrand::Rng::with_seed(seed);
-            let mut gate = Gate::new(1.0);
-            let mut now = Duration::ZERO;
-            for _ in 0..5 {
-                while let Err(leaves) = gate.try_pass(now, || random.f64()) {
-                    now = leaves;
-                }
-            }
-            gate.follow(100.0);
-            let more = (0..10)
-                .filter(|_| gate.try_pass(now, || random.f64()).is_ok())
-                .count();
-            assert!(more <= 1, "seed {seed}: {more}");
-        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 
 mod congestion;
 pub mod controller;
+mod gate;
 mod grants;
 pub mod limiter;
 mod spacing;

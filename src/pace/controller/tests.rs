@@ -284,3 +284,45 @@ fn a_long_pause_ends_a_congestion() {
     controller.on_granted(sent(99.9, 10.0), at(100.0));
     assert!(controller.congestion.is_none() && controller.past.is_none());
 }
+
+/// A congestion after its first second: eight throttles from 50 a second down, and 40 grants in the second after.
+fn congested() -> Controller {
+    let mut controller = upto(50.0);
+    controller.on_sent(at(0.0), false);
+    for number in 1..=8 {
+        throttle(&mut controller, f64::from(number) * 0.1);
+    }
+    // At a rate that is not low, so that they say nothing of whether cuts help.
+    for number in 1..=40 {
+        controller.on_granted(sent(1.0, 50.0), at(1.0 + f64::from(number) * 0.025));
+    }
+    assert!(controller.congestion.is_some());
+    controller
+}
+
+#[test]
+fn a_throttle_after_a_calm_begins_another_congestion() {
+    let mut controller = congested();
+    let kept = controller.congestion.unwrap().least_rate(2.0);
+    assert!(kept > 1.0, "{kept}");
+    for number in 1..=40 {
+        controller.on_granted(sent(2.0, 50.0), at(2.0 + f64::from(number) * 0.05));
+    }
+    for number in 0..20 {
+        throttle(&mut controller, 6.0 + f64::from(number) * 0.1);
+    }
+    let rate = controller.rate();
+    assert!(rate < kept, "the first one's bound is gone: {rate}");
+}
+
+#[test]
+fn a_congestion_soon_after_another_remembers_the_rate_before_both() {
+    let mut controller = congested();
+    for number in 1..=40 {
+        controller.on_granted(sent(2.0, 50.0), at(2.0 + f64::from(number) * 0.05));
+    }
+    assert!(controller.rate() < 20.0);
+    throttle(&mut controller, 6.0);
+    let before = controller.congestion.unwrap().rate_without_cuts(6.0);
+    assert!((before - 50.0).abs() < 1e-9, "{before}");
+}
