@@ -1,4 +1,4 @@
-//! What a person sees while the run goes on: a bar on a terminal, else a plain line every few seconds.
+//! What the user sees during a run: a bar on a terminal, else a plain line every few seconds.
 //!
 //! The bar has two rows, so that all of it fits a terminal of 40 columns:
 //!

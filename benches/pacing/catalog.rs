@@ -157,6 +157,12 @@ fn neighbours() -> Vec<Scenario> {
         one("hostile-100", "beside 100/s, 500")
             .beside(100.0, 0.0, FOREVER)
             .goals(Goals::makespan(1.1).worst(1.7)),
+        Scenario::new(
+            "hostile-100-auto",
+            "beside 100/s, 50/s unknown, 500",
+            [unknown(500)],
+        )
+        .beside(100.0, 0.0, FOREVER),
         one("hostile-300", "beside 300/s, 500")
             .beside(300.0, 0.0, FOREVER)
             .goals(Goals::makespan(1.25).worst(1.7)),
@@ -176,22 +182,31 @@ fn neighbours() -> Vec<Scenario> {
 
 /// Throttled at random, whatever the rate.
 fn random() -> Vec<Scenario> {
-    let one = |share: f64, devices: u32| {
-        let key = format!("random-{share}-{devices}");
-        let percent = 100.0 * share;
-        let title = format!("{percent} % throttled at random, `--rate 200`, {devices}");
-        let scenario = Scenario::new(&key, &title, [known(devices, 200.0)]);
+    let one = |key: &str, rate: &str, share: f64, host: HostPlan| {
+        let title = format!(
+            "{} % throttled at random, `--rate {rate}`, {}",
+            100.0 * share,
+            host.devices
+        );
+        let scenario = Scenario::new(&format!("random-{share}-{key}"), &title, [host]);
         Scenario {
             throttled: Steps(vec![(0.0, share)]),
             ..scenario.quota(NO_QUOTA, 100_000)
         }
     };
-    let mut all = [0.1, 0.3, 0.5].map(|share| one(share, 300)).to_vec();
+    let fast = |devices: u32| known(devices, 200.0);
+    let mut all = [0.1, 0.3, 0.5]
+        .map(|share| one("300", "200", share, fast(300)))
+        .to_vec();
     for scenario in &mut all {
         // Twice the ideal and a second.
         scenario.goals = Goals::makespan(2.0 + 1.0 / scenario.ideal());
     }
-    all.push(one(0.1, 3_000));
+    all.push(one("3000", "200", 0.1, fast(3_000)));
+    for share in [0.1, 0.2, 0.5] {
+        all.push(one("default", "50", share, known(500, QUOTA)));
+    }
+    all.push(one("auto", "auto", 0.5, unknown(500)));
     all
 }
 
@@ -237,6 +252,7 @@ fn services() -> Vec<Scenario> {
         .network(slow),
         four("slow-4x500", "answers take 2 s, 4 × 500").network(slow),
         one("errors", "5xx from 10 to 20 s, 1500").failing(10.0, 20.0),
+        one("burst-1-alone", "burst 1, 50/s known, 1500").burst(1),
         one("burst-5-alone", "burst 5, 50/s known, 1500").burst(5),
         four("burst-5-4x500", "burst 5, 4 × 500").burst(5),
     ]

@@ -30,7 +30,7 @@ impl Ledger for Nowhere {
     }
 }
 
-/// So many devices.
+/// A batch of devices.
 #[derive(Debug)]
 struct Devices {
     host: usize,

@@ -113,8 +113,14 @@ fn chosen(asked: &Asked) -> Result<Vec<Scenario>, String> {
         asked.keys.is_empty() || asked.keys.iter().any(names)
     };
     let named = all.iter().filter(|scenario| is_named(scenario));
-    let chosen = named.filter(|scenario| scenario.goals.are_any() || !asked.short);
-    Ok(chosen.cloned().collect())
+    let chosen: Vec<_> = named
+        .filter(|scenario| scenario.goals.are_any() || !asked.short)
+        .cloned()
+        .collect();
+    if chosen.is_empty() {
+        return Err("none of these scenarios has a goal, and the short form runs no others".into());
+    }
+    Ok(chosen)
 }
 
 /// Runs all and prints the table; whether all goals are reached.

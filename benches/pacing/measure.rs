@@ -5,11 +5,13 @@ use crate::world::{Answered, Log, Outcome};
 
 /// A share of what is possible from which the quota counts as used.
 const USED: f64 = 0.95;
-/// For so many seconds in a row.
+/// The length of a window in which it is used, in seconds.
 const USED_FOR: f64 = 2.0;
+/// It must stay used for this long from the window's start, in seconds: what a full bucket gives does not count.
+const STAYS_USED_FOR: f64 = 6.0;
 /// A run that ends sooner than this after the change, in seconds, is too short to show that the quota is not used again.
 const TOO_SOON: f64 = 10.0;
-/// Fairness is measured in windows of so many seconds.
+/// The length of the windows in which fairness is measured, in seconds.
 const FAIR_WINDOW: f64 = 10.0;
 /// Windows begin at multiples of this, in seconds.
 pub(crate) const SLICE: f64 = 0.5;
@@ -173,8 +175,11 @@ impl Run<'_> {
         let end = self.makespan().min(self.end());
         while from + USED_FOR <= end {
             let possible = self.scenario.possible(from, active.iter().copied());
-            let granted = as_f64(self.grants(from, from + USED_FOR).count());
-            if granted >= USED * possible * USED_FOR {
+            let is_used = |seconds: f64| {
+                let granted = as_f64(self.grants(from, from + seconds).count());
+                granted >= USED * possible * seconds
+            };
+            if is_used(USED_FOR) && is_used(STAYS_USED_FOR.min(end - from)) {
                 return Some(from - change);
             }
             from += SLICE;

@@ -6,12 +6,12 @@ use kvs_fleet::pace::controller::RateRange;
 const FIRST_BACKOFF: f64 = 0.1;
 const LONGEST_BACKOFF: f64 = 5.0;
 
-/// Growth by so many requests a second each second,
+/// Growth each second, in requests a second.
 const STEP: f64 = 1.0;
-/// and what a cut leaves.
+/// What a cut leaves.
 const CUT: f64 = 0.85;
 const SLOWEST: f64 = 0.5;
-/// Between two requests that are further apart than so many periods there was a pause.
+/// A gap longer than this many periods is a pause.
 const PAUSE: f64 = 4.0;
 
 /// Chooses the rate from what comes of requests.

@@ -22,7 +22,7 @@ pub(crate) enum Contender {
     Aimd,
 }
 
-/// Processes that are started together start up to so many seconds apart.
+/// Processes that are started together start up to this many seconds apart.
 const START_JITTER: f64 = 0.05;
 
 /// The rate in force at each host, in requests a second; none where it has not begun.

@@ -11,9 +11,9 @@
 //! all cut their rate cause each other at most [`EXPECTED_THROTTLES`] throttles a second, however many they are; their
 //! share grows only because the rate of each is small, and stays below [`EXPECTED_SHARE`].
 
-/// The first sample takes so many seconds.
+/// Length of the first sample, in seconds.
 const SECOND: f64 = 1.0;
-/// So many answers are a sample.
+/// Answers in a sample, at least.
 const SAMPLE: f64 = 8.0;
 /// A first sample with fewer throttles than this is a single event, not a congestion.
 const SERIOUS: f64 = 4.0;
@@ -33,14 +33,14 @@ const ALTERNATIVE: f64 = 2.0;
 const ENOUGH: f64 = 4.0;
 /// The same from which the congestion is over.
 const OVER: f64 = -2.0;
-/// A run of grants ends the congestion when it is so many times as long as one that the first sample makes likely.
+/// A run of grants ends the congestion when it is this many times as long as one that the first sample makes likely.
 const UNLIKELY: f64 = 2.0;
-/// A sender that ignores throttles sends at most so many times what was granted, or `DOCUMENTED` a second: with a ceiling
-/// far above the quota more would bring nothing.
+/// While throttles are ignored the rate is at most this multiple of what was granted, or `DOCUMENTED` if that is more:
+/// with a ceiling far above the quota a faster rate would bring nothing.
 const OVERSENDING: f64 = 10.0;
 /// The documented quota of creates a second.
 pub(super) const DOCUMENTED: f64 = 50.0;
-/// A congestion that begins within so many seconds of an earlier one's end goes on from what that one knew.
+/// A congestion that begins within this many seconds of the end of another continues it.
 pub(super) const MEMORY: f64 = 20.0;
 
 /// What an answer says.
@@ -171,7 +171,7 @@ impl Congestion {
         (self.first.granted + 1.0) / (until - self.began).max(SECOND)
     }
 
-    /// So many requests were granted since the last throttle, which was so many seconds ago.
+    /// Whether it is over when `granted` requests were granted in the `seconds` since the last throttle.
     pub(super) fn is_over_after(&self, granted: f64, seconds: f64) -> bool {
         let likely = SAMPLE.max(UNLIKELY / (SIMILAR * self.first.share()));
         seconds > SECOND && granted >= likely
@@ -232,7 +232,7 @@ impl Congestion {
 mod tests {
     use super::*;
 
-    /// Answers at a rate, of which this share is throttled at random, until the verdict or for so many seconds; when it
+    /// Answers at a rate, of which this share is throttled at random, until the verdict or for 30 seconds; when it
     /// came and what it was.
     fn verdict(
         congestion: &mut Congestion,
@@ -328,7 +328,7 @@ mod tests {
     fn answers_at_a_high_rate_say_nothing() {
         let random = &mut fastrand::Rng::with_seed(1);
         let mut congestion = sampled(random, 0.5);
-        let (_, verdict) = verdict(&mut congestion, random, 1.1, 20.0, 1.0);
+        let (_, verdict) = verdict(&mut congestion, random, 1.1, 20.0, 0.9);
         assert_eq!(verdict, Verdict::Open);
     }
 
@@ -410,7 +410,7 @@ mod tests {
         let random = &mut fastrand::Rng::with_seed(3);
         let mut congestion = sampled(random, 0.9);
         // Many for a slow rate, but half as many as at first.
-        for number in 0..40 {
+        for number in 0..80 {
             let answer = Answered {
                 sent: 1.1,
                 rate: 2.0,
@@ -419,5 +419,6 @@ mod tests {
             let verdict = congestion.on_answer(answer, 2.0, 0.0);
             assert_ne!(verdict, Verdict::CutsDoNotHelp, "{number}");
         }
+        assert!(congestion.low.all() < 80.0, "the evidence began again");
     }
 }

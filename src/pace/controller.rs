@@ -2,8 +2,8 @@
 //!
 //! # Why it works
 //!
-//! The service keeps a token bucket for each account, Region and operation, and throttles when the bucket is empty. How
-//! many hosts share the bucket, and how fast it is refilled, nobody says. What counts is the time until a batch of
+//! The service keeps a token bucket for each account, Region and operation, and throttles when the bucket is empty. It
+//! does not report how many hosts share the bucket or how fast it is refilled. What counts is the time until a batch of
 //! hundreds or thousands of devices is done; a throttle costs one request and nothing else.
 //!
 //! ```text
@@ -17,13 +17,13 @@
 //! ```
 //!
 //! - **Growth** is a share of the rate a second, so slow hosts climb as fast as fast ones. After `CALM` seconds without
-//!   a cut it doubles every `DOUBLING` seconds, up to `FASTEST_GROWTH`: a rate that may double is there after about
-//!   six seconds, one that may grow tenfold after ten.
+//!   a cut it doubles every `DOUBLING` seconds, up to `FASTEST_GROWTH`: when twice the rate becomes available, the
+//!   controller reaches it after about six seconds; ten times the rate, after ten.
 //! - **A cut** answers a throttle, once for each round trip: only the throttle of a request that was *sent* after the
 //!   last cut says that the cut was not enough. It goes to `CUT` of where the last climb began to accelerate (what
 //!   came after was a search), but leaves `CUT` of what was granted in the last second: one second is the evidence,
 //!   not a handful of answers.
-//! - **Fairness** follows from both: hosts grow by the same share, and who sends more meets more of the throttles.
+//! - **Fairness** follows from both: hosts grow by the same share, and a host that sends more is throttled more.
 //! - **Cuts that do not help.** Somebody may send more than the quota and ignore throttles, or the service may throttle at
 //!   random. Then each cut makes our share smaller and throttles no fewer (`congestion` finds that
 //!   out). So the rate goes back to where it was before the throttles began, and throttles are ignored until the wall
@@ -31,15 +31,16 @@
 //!   time, and are each other's reason for it, listen again at the same time.
 //! - **A ceiling** is where the rate starts, and it never goes beyond. Without one it starts at the documented quota and
 //!   doubles every second until the first throttle, which cuts it to `RAMP_CUT`: the rate has overshot by the round
-//!   trip and by what the full bucket gave.
+//!   trip and by what the full bucket gave. Where that throttle proves to be no matter of the rate, the documented
+//!   quota counts as the rate before it.
 //! - **The client is the bottleneck**: only time in which requests waited at the gate counts as time at this rate. When
 //!   none waits, nothing grows.
 //! - **Server errors and timeouts** say nothing about the rate and do not move it.
 //!
 //! What it costs: to find within seconds what others free, each host must be throttled 0.2 to 0.4 times a second.
 //!
-//! The constants were chosen, and are held, in simulation: `cargo bench --bench pacing`. A quarter more or less of those of
-//! growth and cuts hardly matters.
+//! The constants were chosen, and are held, in simulation: `cargo bench --bench pacing`. Changing those of growth and cuts
+//! by 25 % hardly changes the results.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -49,9 +50,9 @@ use super::spacing::Spacing;
 
 /// Growth a second, as a share of the rate.
 const GROWTH: f64 = 0.03;
-/// After so many seconds without a cut growth begins to double.
+/// Seconds without a cut before growth begins to double.
 const CALM: f64 = 4.0;
-/// In so many seconds growth doubles, once it does.
+/// Doubling time of the growth, in seconds.
 const DOUBLING: f64 = 0.4;
 /// The fastest growth a second, as a share of the rate.
 const FASTEST_GROWTH: f64 = 0.5;
@@ -59,18 +60,18 @@ const FASTEST_GROWTH: f64 = 0.5;
 const CUT: f64 = 0.85;
 /// What the cut leaves that ends the doubling at the start of a run without a ceiling.
 const RAMP_CUT: f64 = 0.4;
-/// Throttles are ignored until the wall clock next shows a multiple of so many seconds, but for a second at least.
+/// Throttles are ignored until the wall clock next shows a multiple of this, in seconds, but for a second at least.
 const IGNORE: f64 = 60.0;
-/// What was granted in so many seconds is the evidence for a cut.
+/// Length of the window whose grants are the evidence for a cut, in seconds.
 const SECOND: f64 = 1.0;
 /// The slowest rate as a share of the ceiling.
 const LEAST: f64 = 0.02;
 /// The bounds of the slowest rate in requests a second: below, minutes could pass between two requests; above, hosts that
 /// share a small quota would throttle each other for nothing.
 const LEAST_BOUNDS: (f64, f64) = (0.5, 5.0);
-/// So many times the slowest rate is low, whatever was granted.
+/// A rate below this multiple of the slowest rate is low, whatever was granted.
 const LOW: f64 = 1.5;
-/// Nothing has been sent for so many times as long as from one request to the next: a pause.
+/// A gap longer than this many periods is a pause.
 const PAUSE: f64 = 4.0;
 /// A pause is not shorter than this, in seconds: at fast rates requests leave in groups, one for each tick of the timer.
 const SHORTEST_PAUSE: f64 = 0.02;
@@ -120,13 +121,26 @@ pub struct Sent {
 /// How the rate grows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Growth {
-    /// Not at all: it has been at the ceiling from the start.
-    Not,
     /// It doubles every second; no throttle yet.
     Ramp,
-    /// It has climbed for `calm` seconds, in which requests waited for it. `base` is the rate at which it began to climb
-    /// faster, or the rate now if it has not.
-    Climb { calm: f64, base: f64 },
+    /// It has climbed for `calm` seconds in which requests waited for it, the last `at_ceiling` of them at the ceiling.
+    /// `base` is the rate that has proved itself: the rate at which it began to climb faster, or the rate now if it has
+    /// not, or if it has been at the ceiling for a second.
+    Climb {
+        calm: f64,
+        base: f64,
+        at_ceiling: f64,
+    },
+}
+
+impl Growth {
+    fn from(rate: f64) -> Self {
+        Self::Climb {
+            calm: 0.0,
+            base: rate,
+            at_ceiling: 0.0,
+        }
+    }
 }
 
 /// Finds the rate that the service grants, and follows it.
@@ -143,6 +157,7 @@ pub struct Controller {
     /// Granted since the last throttle.
     in_a_row: f64,
     grants: Grants,
+    grant: Option<f64>,
     congestion: Option<Congestion>,
     past: Option<Past>,
     /// Throttles are ignored until then.
@@ -160,17 +175,18 @@ impl Controller {
         let RateRange { start, ceiling } = range;
         let most = ceiling.unwrap_or(FASTEST);
         let (least, greatest) = LEAST_BOUNDS;
+        let rate = start.min(most);
         let since_epoch = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             ceiling,
             least: (LEAST * ceiling.unwrap_or(DOCUMENTED))
                 .clamp(least, greatest)
                 .min(most),
-            rate: start.min(most),
-            growth: if start < most {
+            rate,
+            growth: if rate < most {
                 Growth::Ramp
             } else {
-                Growth::Not
+                Growth::from(rate)
             },
             last_sent: None,
             last_cut: None,
@@ -178,6 +194,7 @@ impl Controller {
             last_answer: None,
             in_a_row: 0.0,
             grants: Grants::default(),
+            grant: None,
             congestion: None,
             past: None,
             ignores_until: None,
@@ -199,13 +216,11 @@ impl Controller {
         self.ceiling
     }
 
-    /// What the service granted in the five seconds before its last answer, in requests a second; none where nothing was
-    /// granted, or nothing throttled: then it may grant more.
+    /// What the service granted in the five seconds before its last answer to a request that had waited for its turn, in
+    /// requests a second; none where nothing was granted, or nothing throttled: then it may grant more.
     #[must_use]
     pub fn grant(&self) -> Option<f64> {
-        self.last_throttle?;
-        let last = self.last_answer.filter(|_| !self.grants.is_empty())?;
-        Some(self.grants.rate(last, LONGEST))
+        self.grant
     }
 
     /// Whether throttles were ever ignored, since cutting the rate did not make them fewer.
@@ -238,6 +253,7 @@ impl Controller {
         self.note_answer(now);
         self.grants.add(now);
         self.in_a_row += 1.0;
+        self.note_grant(sent, now);
         if !self.is_ignoring(now) {
             self.judge(sent, now, true);
         } else if let Some(share) = sent.share {
@@ -252,6 +268,7 @@ impl Controller {
         self.end_congestion_after_calm(now);
         self.last_throttle = Some(now);
         self.in_a_row = 0.0;
+        self.note_grant(sent, now);
         if self.is_ignoring(now) {
             if let Some(share) = sent.share {
                 self.spacing.miss(share);
@@ -272,16 +289,31 @@ impl Controller {
         self.last_answer = Some(now);
     }
 
+    /// While nothing waits, what is granted is what was asked for.
+    fn note_grant(&mut self, sent: Sent, now: f64) {
+        let is_known = self.last_throttle.is_some() && !self.grants.is_empty();
+        if is_known && sent.share.is_some() {
+            self.grant = Some(self.grants.rate(now, LONGEST));
+        }
+    }
+
     fn grow(&mut self, seconds: f64) {
         if self.ignores_until.is_some() {
             return;
         }
+        let most = self.ceiling.unwrap_or(FASTEST);
         match &mut self.growth {
-            Growth::Not => {}
             Growth::Ramp => self.rate *= 2f64.powf(seconds),
-            Growth::Climb { calm, base } => {
+            Growth::Climb {
+                calm,
+                base,
+                at_ceiling,
+            } => {
                 *calm += seconds;
-                if *calm <= CALM {
+                if self.rate >= most {
+                    *at_ceiling += seconds;
+                }
+                if *calm <= CALM || *at_ceiling >= SECOND {
                     *base = self.rate;
                 }
                 let doublings = ((*calm - CALM) / DOUBLING).clamp(0.0, 30.0);
@@ -289,7 +321,7 @@ impl Controller {
                 self.rate += slope.min(FASTEST_GROWTH * self.rate) * seconds;
             }
         }
-        self.rate = self.rate.min(self.ceiling.unwrap_or(FASTEST));
+        self.rate = self.rate.min(most);
     }
 
     fn cut(&mut self, now: f64) {
@@ -297,8 +329,10 @@ impl Controller {
         let most = before * CUT;
         let granted = self.grants.rate(now, SECOND) * CUT;
         let (wanted, rate_before) = match self.growth {
-            Growth::Ramp => (before * RAMP_CUT, before * RAMP_CUT),
-            Growth::Not => (most, before),
+            Growth::Ramp => {
+                let after = before * RAMP_CUT;
+                (after, after.max(DOCUMENTED.min(before)))
+            }
             Growth::Climb { base, .. } => ((base * CUT).max(granted).min(most), before),
         };
         let past = self.past;
@@ -362,10 +396,7 @@ impl Controller {
     fn go_on_from(&mut self, rate: f64, now: f64) {
         self.rate = rate;
         self.last_cut = Some(now);
-        self.growth = Growth::Climb {
-            calm: 0.0,
-            base: rate,
-        };
+        self.growth = Growth::from(rate);
     }
 }
 

@@ -1,8 +1,8 @@
 //! The gate that every attempt passes: governor's bucket at the rate in force, and when the next request leaves. Pure: time
 //! is an argument.
 //!
-//! A request leaves a uniformly drawn part of nearly a period after its turn, while the turns stay on their grid. Evenly
-//! spaced requests would lock into the evenly spaced refill of the service's bucket: of several hosts the same one would
+//! Each request is delayed after its turn by a uniformly drawn time of up to a period minus 2 ms; the turns stay on their
+//! grid. Evenly spaced requests would lock into the evenly spaced refill of the service's bucket: of several hosts the same one would
 //! find the token each time. The long-run rate and the burst stay the same. From 500 requests a second on there is no such
 //! delay, since the timer's lateness takes up the whole period.
 //!
@@ -28,7 +28,7 @@ const SAME_RATE: f64 = 0.001;
 /// 500 a second; above, the burst must cover two milliseconds, else the gate itself becomes the limit.
 const TIMER_GRAIN: Duration = Duration::from_millis(2);
 
-/// A request that leaves so soon after the gate opened had been waiting for it.
+/// A request that leaves within this time after the gate opened was held back by it.
 const LATE: Duration = Duration::from_millis(10);
 
 /// The bucket, and what is needed to build the next one in its place.
@@ -38,7 +38,7 @@ pub(super) struct Gate {
     reading: Reading,
     rate: f64,
     last: Departure,
-    /// The next request's turn, as far as one had to wait for it.
+    /// The turn that a request waits for, or has waited for.
     next: Option<Turn>,
 }
 
@@ -53,10 +53,8 @@ struct Departure {
 /// When a request may leave.
 #[derive(Debug, Clone, Copy)]
 struct Turn {
-    /// By the bucket.
-    at: Duration,
-    /// A share of the longest jitter later.
     leaves: Duration,
+    /// Of the longest jitter, the share that is part of `leaves`.
     share: f64,
 }
 
@@ -92,11 +90,12 @@ impl Gate {
         while self.bucket.check().is_ok() {}
     }
 
-    /// Passes now, and gives the share of the jitter with which a request had to wait for it, none where it had not; or
-    /// says when to come again. `spacing` draws that share.
+    /// Lets a request pass and returns its share of the jitter, `None` if it did not have to wait; or returns when to try
+    /// again. `waited` says that this request was already sent away once. `spacing` draws the share.
     pub(super) fn try_pass(
         &mut self,
         now: Duration,
+        waited: bool,
         spacing: impl FnOnce() -> f64,
     ) -> Result<Option<f64>, Duration> {
         if let Some(turn) = self.next.filter(|turn| now < turn.leaves) {
@@ -105,23 +104,30 @@ impl Gate {
         self.reading.set(now);
         match self.bucket.check() {
             Ok(()) => {
-                // Who waited may have given up; a request that comes in its place right then was held back as well.
-                let waited = self.next.take().filter(|turn| now <= turn.leaves + LATE);
-                let late = waited.map_or(Duration::ZERO, |turn| now.saturating_sub(turn.at));
-                self.last = Departure {
-                    at: now,
-                    // Later than that, a request has lost its place on the grid.
-                    late: (late.as_secs_f64() * self.rate).min(f64::from(burst(self.rate) - 1)),
-                };
-                Ok(waited.map(|turn| turn.share))
+                self.last = self.departure(now);
+                // The waiter may have been dropped; a request that arrives at that moment was held back too.
+                let next = self.next.take();
+                let turn = next.filter(|turn| waited || now <= turn.leaves + LATE);
+                Ok(turn.map(|turn| turn.share))
             }
             Err(not_yet) => {
                 let at = Duration::from_nanos(not_yet.earliest_possible().0);
                 let share = spacing();
                 let leaves = at + longest_jitter(self.rate).mul_f64(share);
-                self.next = Some(Turn { at, leaves, share });
+                self.next = Some(Turn { leaves, share });
                 Err(leaves)
             }
+        }
+    }
+
+    /// A request leaves now. Its turn was a period after the last one's; a bucket that has been idle is full, and holds no
+    /// more than the burst.
+    fn departure(&self, now: Duration) -> Departure {
+        let since_last = now.saturating_sub(self.last.at).as_secs_f64() * self.rate;
+        let late = since_last + self.last.late - 1.0;
+        Departure {
+            at: now,
+            late: late.clamp(0.0, f64::from(burst(self.rate) - 1)),
         }
     }
 }
@@ -204,13 +210,13 @@ mod tests {
             let mut gate = Gate::new(1.0);
             let mut now = Duration::ZERO;
             for _ in 0..5 {
-                while let Err(leaves) = gate.try_pass(now, || random.f64()) {
+                while let Err(leaves) = gate.try_pass(now, false, || random.f64()) {
                     now = leaves;
                 }
             }
             gate.follow(100.0);
             let more = (0..10)
-                .filter(|_| gate.try_pass(now, || random.f64()).is_ok())
+                .filter(|_| gate.try_pass(now, false, || random.f64()).is_ok())
                 .count();
             assert!(more <= 1, "seed {seed}: {more}");
         }
@@ -218,16 +224,34 @@ mod tests {
 
     #[test]
     fn a_rate_that_changes_with_each_request_is_kept_in_the_mean() {
-        let random = &mut fastrand::Rng::with_seed(1);
-        let mut gate = Gate::new(50.0);
-        let mut now = Duration::ZERO;
-        for number in 0..10_000 {
-            gate.follow(if number % 2 == 0 { 49.0 } else { 51.0 });
-            while let Err(leaves) = gate.try_pass(now, || random.f64()) {
-                now = leaves;
+        // Timers fire on time, or up to 15 ms late: then the delay and the lateness exceed the burst at times.
+        for (late, least) in [(0.0, 49.5), (0.015, 46.5)] {
+            let random = &mut fastrand::Rng::with_seed(1);
+            let mut gate = Gate::new(50.0);
+            let mut now = Duration::ZERO;
+            for number in 0..10_000 {
+                gate.follow(if number % 2 == 0 { 49.0 } else { 51.0 });
+                let mut waited = false;
+                while let Err(leaves) = gate.try_pass(now, waited, || random.f64()) {
+                    now = leaves + Duration::from_secs_f64(late * random.f64());
+                    waited = true;
+                }
             }
+            let rate = 10_000.0 / now.as_secs_f64();
+            assert!((least..50.5).contains(&rate), "{late}: {rate}");
         }
-        let rate = 10_000.0 / now.as_secs_f64();
-        assert!((49.5..50.5).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn a_waiter_that_wakes_up_late_has_waited_and_another_request_has_not() {
+        for (waited, expected) in [(true, Some(0.5)), (false, None)] {
+            let mut gate = Gate::new(50.0);
+            let late = loop {
+                if let Err(leaves) = gate.try_pass(Duration::ZERO, false, || 0.5) {
+                    break leaves + 2 * LATE;
+                }
+            };
+            assert_eq!(gate.try_pass(late, waited, || 0.9), Ok(expected));
+        }
     }
 }

@@ -36,31 +36,35 @@ impl Limiter {
     /// Waits for leave to send one request. First come, first served. Dropped before it returns, it takes nothing.
     pub async fn acquire(&self) -> Permit {
         let mut gate = self.gate.lock().await;
+        let mut waited = false;
         loop {
             let now = self.now();
             gate.follow(self.rate());
-            match gate.try_pass(now, || self.controller().spacing()) {
+            match gate.try_pass(now, waited, || self.controller().spacing()) {
                 Ok(share) => {
-                    self.controller().on_sent(now, share.is_some());
+                    self.controller().on_sent(now, waited || share.is_some());
                     return Permit(Sent {
                         at: now,
                         rate: gate.rate(),
                         share,
                     });
                 }
-                Err(earliest) => tokio::time::sleep_until(self.origin + earliest).await,
+                Err(earliest) => {
+                    waited = true;
+                    tokio::time::sleep_until(self.origin + earliest).await;
+                }
             }
         }
     }
 
-    /// The service took the request, whatever else came of it. An answer that tells nothing of the rate, or none, is not
-    /// reported at all.
+    /// Reports that the service did not throttle the request. Server errors and missing answers are not reported, because
+    /// they say nothing about the rate.
     pub fn accepted(&self, permit: Permit) {
         let now = self.now();
         self.controller().on_granted(permit.0, now);
     }
 
-    /// The service throttled the request.
+    /// Reports that the service throttled the request.
     pub fn throttled(&self, permit: Permit) {
         let now = self.now();
         self.controller().on_throttled(permit.0, now);
@@ -78,7 +82,8 @@ impl Limiter {
         self.controller().ceiling()
     }
 
-    /// What was granted in the five seconds before the last answer, in requests a second; none before the first throttle.
+    /// What was granted in the last five seconds in which requests waited, in requests a second; none before the first
+    /// throttle.
     #[must_use]
     pub fn grant(&self) -> Option<f64> {
         self.controller().grant()
@@ -165,7 +170,7 @@ mod tests {
         // turn, and up to a period of 12 ms later.
         limiter.acquire().await;
         let gap = start.elapsed();
-        assert!(gap >= Duration::from_millis(6), "{gap:?}");
+        assert!(gap >= Duration::from_millis(9), "{gap:?}");
         assert!(gap <= Duration::from_millis(32), "{gap:?}");
     }
 
@@ -208,8 +213,9 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(10)).await;
         let permit = limiter.acquire().await;
         limiter.throttled(permit);
-        // The new rate goes on from the request that has just left, not from the one that nobody waited for.
-        let seconds = seconds_for(&limiter, 1).await;
+        // A bucket that has been idle holds two: the new rate goes on from the request that has just left, not from the one
+        // that nobody waited for.
+        let seconds = seconds_for(&limiter, 2).await;
         assert!(seconds >= 0.1, "{seconds}");
     }
 

@@ -1,11 +1,10 @@
 //! How long after its turn a request leaves, as a share of the longest delay. Pure but for its own random numbers.
 //!
-//! Usually a new share is drawn for each request, since hosts that share a quota must not lock into its refill. Beside
-//! somebody who sends evenly spaced requests, ignores throttles and has locked into the refill, a token is there only for
-//! the moment until that one's next request. There the share of the last granted request is used again: the next token
-//! grows a period later.
+//! Usually a new share is drawn for each request, since hosts that share a quota must not lock into its refill. If another
+//! client sends evenly spaced requests and ignores throttles, it can lock into the refill; a token is then available only
+//! until its next request. While throttles are ignored, the share of the last granted request is therefore used again.
 
-/// So many throttled requests in a row end the use of a share.
+/// A share is dropped after this many throttled requests in a row.
 const MISSES: u32 = 3;
 
 #[derive(Debug)]

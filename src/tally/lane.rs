@@ -21,9 +21,9 @@ const SHORTEST_WINDOW: Duration = Duration::from_millis(500);
 const SLICE: Duration = Duration::from_millis(100);
 /// Before a Region has created for so long, how fast it goes says little: answers are still on their way.
 const WARM_UP: Duration = Duration::from_secs(2);
-/// A burst that is over sooner has no rate worth the name,
+/// A phase shorter than this has no meaningful rate.
 const SHORTEST_PHASE: Duration = Duration::from_secs(1);
-/// nor have so few channels: the first ones do not wait for the pace.
+/// Neither has a phase with fewer channels: the first ones do not wait for the limiter.
 const FEWEST: u64 = 20;
 
 /// The time in which creates were sent or came to something.
@@ -125,7 +125,7 @@ impl Lane {
         if is_created {
             self.phase.note(now);
         }
-        // What was adopted before the creates began is no matter of their pace.
+        // Devices adopted before the first create do not count towards the rate.
         if self.has_begun() {
             self.note(now, |slice| {
                 slice.finished += 1;

@@ -210,10 +210,6 @@ fn the_pace_stands_in_the_summary_and_in_the_runs_log() {
         done.stderr.contains("/s granted at the end, at most 100"),
         is_measured
     );
-    let is_low = rate["achieved"].as_f64().is_some_and(|value| value < 95.0);
-    if is_low && cloud.throttled() >= 5 {
-        assert!(done.stderr.contains("of 100/s were ours"), "{done}");
-    }
     // A share of what was sent, not of what was made.
     let share = &rate["throttled_share"];
     let [throttled, sent] = [cloud.throttled(), cloud.creates()].map(|count| count.to_string());

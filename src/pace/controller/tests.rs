@@ -18,7 +18,7 @@ fn sent(seconds: f64, rate: f64) -> Sent {
     Sent {
         at: at(seconds),
         rate,
-        share: None,
+        share: Some(0.5),
     }
 }
 
@@ -83,7 +83,7 @@ fn many_throttles_of_one_event_cut_once() {
 #[test]
 fn cuts_leave_what_was_granted_in_the_last_second() {
     let mut controller = upto(50.0);
-    // Two of five are throttled for two seconds.
+    // Two of five are throttled in the first second.
     let mut number = 0;
     send(&mut controller, 0.0, 2.0, |sent| {
         number += 1;
@@ -268,7 +268,7 @@ fn the_spacing_of_a_granted_request_is_used_again_only_while_throttles_are_ignor
 }
 
 #[test]
-fn a_service_that_stops_granting_has_no_grant_at_the_end() {
+fn the_grant_falls_to_zero_when_nothing_is_granted() {
     let mut controller = upto(50.0);
     send(&mut controller, 0.0, 10.0, |sent| sent > 9.0);
     send(&mut controller, 10.0, 30.0, |_| true);
@@ -325,4 +325,44 @@ fn a_congestion_soon_after_another_remembers_the_rate_before_both() {
     throttle(&mut controller, 6.0);
     let before = controller.congestion.unwrap().rate_without_cuts(6.0);
     assert!((before - 50.0).abs() < 1e-9, "{before}");
+}
+
+#[test]
+fn the_grant_is_that_of_the_time_in_which_requests_waited() {
+    let mut controller = upto(50.0);
+    send(&mut controller, 0.0, 10.0, |sent| sent > 9.0 && sent < 9.02);
+    let grant = controller.grant().unwrap();
+    assert!((40.0..51.0).contains(&grant), "{grant}");
+    let late = Sent {
+        share: None,
+        ..sent(14.0, 45.0)
+    };
+    controller.on_granted(late, at(14.1));
+    assert_eq!(controller.grant(), Some(grant));
+}
+
+#[test]
+fn a_rate_that_has_been_at_the_ceiling_is_cut_once_however_it_came_there() {
+    let mut controller = upto(50.0);
+    controller.on_sent(at(0.0), false);
+    for cut in 1..=12 {
+        throttle(&mut controller, f64::from(cut) * 0.1);
+    }
+    send(&mut controller, 1.2, 20.0, |_| false);
+    // Hardly anything was sent in the last second.
+    controller.on_sent(at(21.9), false);
+    throttle(&mut controller, 22.0);
+    let rate = controller.rate();
+    assert!((rate - 42.5).abs() < 0.1, "{rate}");
+}
+
+#[test]
+fn without_a_ceiling_the_documented_quota_counts_as_the_rate_before_random_throttles() {
+    for seed in 1..=20 {
+        let random = &mut fastrand::Rng::with_seed(seed);
+        let mut controller = Controller::new(RateRange::unknown(), UNIX_EPOCH, seed);
+        send(&mut controller, 0.0, 20.0, contested(random));
+        assert!(controller.has_ignored_throttles(), "seed {seed}");
+        assert!((controller.rate() - 50.0).abs() < 1e-9, "seed {seed}");
+    }
 }
