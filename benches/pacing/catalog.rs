@@ -182,31 +182,27 @@ fn neighbours() -> Vec<Scenario> {
 
 /// Throttled at random, whatever the rate.
 fn random() -> Vec<Scenario> {
-    let one = |key: &str, rate: &str, share: f64, host: HostPlan| {
+    let one = |key: &str, rate: u32, share: f64, devices: u32| {
         let title = format!(
-            "{} % throttled at random, `--rate {rate}`, {}",
-            100.0 * share,
-            host.devices
+            "{} % throttled at random, `--rate {rate}`, {devices}",
+            100.0 * share
         );
+        let host = known(devices, f64::from(rate));
         let scenario = Scenario::new(&format!("random-{share}-{key}"), &title, [host]);
         Scenario {
             throttled: Steps(vec![(0.0, share)]),
             ..scenario.quota(NO_QUOTA, 100_000)
         }
     };
-    let fast = |devices: u32| known(devices, 200.0);
     let mut all = [0.1, 0.3, 0.5]
-        .map(|share| one("300", "200", share, fast(300)))
+        .map(|share| one("300", 200, share, 300))
         .to_vec();
     for scenario in &mut all {
         // Twice the ideal and a second.
         scenario.goals = Goals::makespan(2.0 + 1.0 / scenario.ideal());
     }
-    all.push(one("3000", "200", 0.1, fast(3_000)));
-    for share in [0.1, 0.2, 0.5] {
-        all.push(one("default", "50", share, known(500, QUOTA)));
-    }
-    all.push(one("auto", "auto", 0.5, unknown(500)));
+    all.push(one("3000", 200, 0.1, 3_000));
+    all.extend([0.1, 0.2, 0.5].map(|share| one("default", 50, share, 500)));
     all
 }
 
