@@ -3,11 +3,14 @@
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
+use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sdk_sts::config::Builder;
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
+use tracing::info;
 
-use super::attempt::{Seen, Watched, watched};
+use super::attempt::{Seen, Watched, causes, watched};
 use super::error::ConfigError;
+use super::sign_in::SignIn;
 use super::{Connection, Source};
 use crate::device::{AccountId, Region};
 use crate::service::classify;
@@ -15,6 +18,9 @@ use crate::service::{Failure, FailureKind, Identity};
 
 /// The longest that a server that is not AWS may take to say whose account it plays: it is asked out of politeness.
 const OTHERS_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// So long the operator waits for credentials without a word.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How the SDK's errors about credentials begin (`aws-credential-types`, whose error type is not exported).
 const NOT_FOUND: &str = "the credential provider was not enabled";
@@ -41,6 +47,9 @@ impl Connection {
         source: &Source,
         region: &Region,
     ) -> Result<Option<Identity>, ConfigError> {
+        if !self.endpoint().is_loopback() {
+            source.fetch().await?;
+        }
         if self.endpoint().is_aws() {
             self.identity_at_aws(source, region).await.map(Some)
         } else {
@@ -85,6 +94,28 @@ impl Connection {
 }
 
 impl Source {
+    /// Fetches the credentials, before a request that may not take as long as a sign-in does.
+    async fn fetch(&self) -> Result<(), ConfigError> {
+        let sign_in = SignIn::of(&self.profiles);
+        sign_in.check()?;
+        let Some(provider) = self.config.credentials_provider() else {
+            return Ok(());
+        };
+        let fetching = provider.provide_credentials();
+        tokio::pin!(fetching);
+        let fetched = tokio::select! {
+            fetched = &mut fetching => fetched,
+            () = tokio::time::sleep(PATIENCE) => {
+                info!("waiting for the AWS credentials{}", sign_in.whose());
+                fetching.await
+            }
+        };
+        match fetched {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.not_sent(&causes(&error))),
+        }
+    }
+
     fn sts(&self, region: &Region) -> Builder {
         Builder::from(&self.config).region(aws_config::Region::new(region.as_str().to_owned()))
     }
@@ -93,7 +124,7 @@ impl Source {
     fn not_accepted(&self, failure: Failure, seen: &Seen) -> ConfigError {
         match failure.kind {
             FailureKind::Credentials | FailureKind::Denied | FailureKind::Rejected => {
-                let login = self.profiles.login_command();
+                let login = SignIn::of(&self.profiles).command();
                 ConfigError::refused(&failure, seen.date, SystemTime::now(), login.as_deref())
             }
             _ => ConfigError::Unreachable(failure),
@@ -121,7 +152,11 @@ impl Source {
                 Some("where the AWS credentials come from"),
             ));
         }
-        match profiles.login_command() {
+        let sign_in = SignIn::of(profiles);
+        if let Some(failure) = sign_in.failure(&reason) {
+            return failure;
+        }
+        match sign_in.command() {
             Some(command) => ConfigError::LoginNeeded { command, reason },
             None => ConfigError::CredentialsUnavailable { profile, reason },
         }
