@@ -123,13 +123,13 @@ pub enum ConfigError {
     },
     /// Credentials are configured but could not be fetched.
     #[error(
-        "the AWS credentials of the profile {} could not be loaded: {reason}",
-        shown(profile)
+        "the AWS credentials {owner} could not be loaded: {reason}. The AWS CLI shows whether they work elsewhere: aws \
+         sts get-caller-identity"
     )]
     CredentialsUnavailable {
-        /// The profile that was selected.
-        profile: String,
-        /// What the SDK said.
+        /// Whose they are, such as `of the profile 'x'`.
+        owner: String,
+        /// What the SDK said, in plain words.
         reason: String,
     },
     /// The profile signs in in a way that only the AWS CLI can.

@@ -10,6 +10,7 @@ use tracing::info;
 
 use super::attempt::{Seen, Watched, causes, watched};
 use super::error::ConfigError;
+use super::reason::Reason;
 use super::sign_in::SignIn;
 use super::{Connection, Source};
 use crate::device::{AccountId, Region};
@@ -21,16 +22,6 @@ const OTHERS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// So long the operator waits for credentials without a word.
 const PATIENCE: Duration = Duration::from_secs(3);
-
-/// How the SDK's errors about credentials begin (`aws-credential-types`, whose error type is not exported).
-const NOT_FOUND: &str = "the credential provider was not enabled";
-const CREDENTIAL_ERRORS: [&str; 5] = [
-    NOT_FOUND,
-    "credentials provider timed out",
-    "the credentials provider was not properly configured",
-    "an error occurred while loading credentials",
-    "unexpected credentials error",
-];
 
 impl Connection {
     /// Who the credentials say we are: `GetCallerIdentity`, which needs no permission.
@@ -133,32 +124,34 @@ impl Source {
 
     /// Why a request never left: there are no credentials to sign it with, or nobody to fetch them from.
     fn not_sent(&self, causes: &[String]) -> ConfigError {
-        let is_credentials =
-            |cause: &String| CREDENTIAL_ERRORS.iter().any(|text| cause.starts_with(text));
-        let from = causes.iter().position(is_credentials).unwrap_or(0);
-        let causes = causes.get(from..).unwrap_or_default();
-        let reason = classify::message_text(&causes.join(": ")).into_string();
+        let reason = Reason::of(causes);
         let profiles = &self.profiles;
-        let profile = profiles.selected().to_owned();
-        if causes.first().is_some_and(|cause| cause == NOT_FOUND) && !reason.contains("profile `") {
+        if reason.is_nothing_found() {
             return ConfigError::CredentialsMissing {
-                profile,
+                profile: profiles.selected().to_owned(),
                 profiles: profiles.names(),
             };
         }
-        if classify::connection_code(causes).is_some() {
+        if classify::connection_code(reason.causes()).is_some() {
             return ConfigError::Unreachable(classify::connection(
-                causes,
+                reason.causes(),
                 Some("where the AWS credentials come from"),
             ));
         }
+        let text = reason.in_words();
         let sign_in = SignIn::of(profiles);
-        if let Some(failure) = sign_in.failure(&reason) {
+        if let Some(failure) = sign_in.failure(&text) {
             return failure;
         }
-        match sign_in.command() {
-            Some(command) => ConfigError::LoginNeeded { command, reason },
-            None => ConfigError::CredentialsUnavailable { profile, reason },
+        match sign_in.command().filter(|_| !reason.is_configuration()) {
+            Some(command) => ConfigError::LoginNeeded {
+                command,
+                reason: text,
+            },
+            None => ConfigError::CredentialsUnavailable {
+                owner: profiles.credentials_owner(),
+                reason: text,
+            },
         }
     }
 }

@@ -8,6 +8,7 @@
 //! | `probe` | the endpoint that environment and profile configure |
 //! | `profiles`, `chain` | the selected profile, and the standard chain of Region and credentials |
 //! | `sign_in`, `kept` | how a profile gets its credentials, and the credentials between source and SDK |
+//! | `reason` | why the SDK has none, in plain words |
 //! | `http`, `trust` | connection pools, proxy, certificate authorities |
 //! | `attempt` | one attempt: what is seen of it on its way, and what a failure means |
 //! | `operations`, `convert` | the trait's operations, and the service's shapes |
@@ -28,6 +29,7 @@ mod kept;
 mod operations;
 mod probe;
 mod profiles;
+mod reason;
 mod sign_in;
 mod signaling;
 mod trust;

@@ -24,6 +24,7 @@ pub(super) async fn configured(profiles: &Profiles) -> Result<Endpoint, ConfigEr
     if let Some((url, variable)) = profiles.environment().endpoint() {
         return Endpoint::parse(url, variable);
     }
+    profiles.check_endpoint()?;
     let config = chain::loader(profiles, profiles.environment())
         .http_client(Recorder::default().client())
         .region(Some(Region::from_static("us-east-1")))
@@ -61,7 +62,8 @@ async fn target(builder: Builder, region: &'static str) -> Result<String, Config
         .send()
         .await;
     recorder.take().ok_or_else(|| {
-        let reason = asked.err().map(|error| causes(&error).join(": "));
+        // The last cause alone: those before it repeat the request in Rust's debug form.
+        let reason = asked.err().and_then(|error| causes(&error).pop());
         ConfigError::Endpoint(format!(
             "the configured endpoint cannot be used: {}",
             message_text(&reason.unwrap_or_default())

@@ -8,10 +8,12 @@ use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_kinesisvideo::config::Credentials;
 use aws_types::os_shim_internal::Fs;
 
+use super::attempt::causes;
 use super::config_file::ConfigFile;
 use super::endpoint::Endpoint;
 use super::environment::{Environment, SelectedBy, truth};
 use super::error::ConfigError;
+use crate::device::shown;
 use crate::service::classify::message_text;
 
 const IGNORE_ENDPOINTS: &str = "ignore_configured_endpoint_urls";
@@ -81,7 +83,7 @@ impl Profiles {
             Some(Cow::Owned(self.selected.clone())),
         )
         .await
-        .map_err(|error| error.to_string())
+        .map_err(|error| causes(&error).pop().unwrap_or_default())
     }
 
     async fn forget_endpoints(&mut self) {
@@ -149,9 +151,7 @@ impl Profiles {
                 return Err(self.setting(key, "must be true or false"));
             }
         }
-        if let Some(url) = self.get("endpoint_url") {
-            Endpoint::parse(url, "the AWS profile (endpoint_url)")?;
-        }
+        self.check_endpoint()?;
         let Some(services) = self.get("services") else {
             return Ok(());
         };
@@ -164,6 +164,14 @@ impl Profiles {
             "services",
             &format!("names a section [{header}] that is not in the configuration file"),
         ))
+    }
+
+    /// Refuses an endpoint that cannot be used.
+    pub(super) fn check_endpoint(&self) -> Result<(), ConfigError> {
+        match self.get("endpoint_url") {
+            Some(url) => Endpoint::parse(url, "the AWS profile (endpoint_url)").map(drop),
+            None => Ok(()),
+        }
     }
 
     fn setting(&self, key: &str, what: &str) -> ConfigError {
@@ -228,6 +236,31 @@ impl Profiles {
                 Some(format!("profile {profile} ({variable})"))
             }
             _ => Some(format!("profile {profile}")),
+        }
+    }
+
+    /// Whose credentials they are, in an error: the profile's, unless it says nothing of credentials and a variable does.
+    pub(super) fn credentials_owner(&self) -> String {
+        const OF_PROFILE: [&str; 6] = [
+            "aws_access_key_id",
+            "role_arn",
+            "sso_session",
+            "sso_start_url",
+            "sso_account_id",
+            "credential_process",
+        ];
+        const OTHERS: [&str; 3] = [
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        ];
+        let is_of_profile = OF_PROFILE.iter().any(|key| self.get(key).is_some());
+        let variable = OTHERS
+            .into_iter()
+            .find(|name| self.environment.get(name).is_some());
+        match variable.filter(|_| !is_of_profile && !self.is_asked_by_flag()) {
+            Some(variable) => format!("that {variable} points to"),
+            None => format!("of the profile {}", shown(&self.selected)),
         }
     }
 

@@ -126,9 +126,11 @@ impl SignIn<'_> {
         let Self::Process(profile) = self else {
             return None;
         };
+        let field = || reason.split('`').nth(1).unwrap_or_default();
         let what = if reason.contains("could not parse response: Expected field") {
-            let field = reason.split('`').nth(1).unwrap_or_default();
-            format!("what it prints has no {field}")
+            format!("what it prints has no {}", field())
+        } else if reason.contains("could not parse response: Invalid field") {
+            format!("what it prints has a {} that cannot be used", field())
         } else if reason.contains("could not parse response") || reason.contains("decode output") {
             "what it prints is not JSON, or not JSON alone".to_owned()
         } else if let Some((_, end)) = reason.split_once("exited with code ") {
