@@ -78,7 +78,7 @@ pub async fn run(args: ProvisionArgs, warnings: &[String]) -> u8 {
     run.listeners
         .add(Arc::clone(&run.tally) as Arc<dyn Listener>);
     run.listeners.add(Arc::new(narrator::Narrator));
-    let ended = defence::caught(run.provision(&args)).await;
+    let ended = defence::caught(Box::pin(run.provision(&args))).await;
     let ended = ended.unwrap_or_else(|what| Err(run.broken(what)));
     if let Some(json) = &run.json {
         json.close().await;

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use aws_runtime::env_config::file::EnvConfigFileKind;
 
 use super::endpoint;
-use super::environment::{Environment, trimmed};
+use super::environment::Environment;
+use super::value::trimmed;
 
 /// The file's text; empty where there is none.
 #[derive(Debug, Clone)]
@@ -25,7 +26,7 @@ impl ConfigFile {
     pub(super) fn read(environment: &Environment, kind: EnvConfigFileKind) -> Result<Self, String> {
         let (variable, usual) = match kind {
             EnvConfigFileKind::Config => ("AWS_CONFIG_FILE", "~/.aws/config"),
-            _ => ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
+            EnvConfigFileKind::Credentials => ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
         };
         let named = environment.get(variable);
         let path = environment.path(named.unwrap_or(usual));
@@ -101,7 +102,7 @@ fn decode(bytes: &[u8]) -> Result<String, String> {
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         format!(
             "is not UTF-8: line {line} has a character in another encoding, such as Windows-1252 (Latin-1); a comment \
              counts too. {}",

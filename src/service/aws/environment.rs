@@ -11,6 +11,7 @@ use aws_types::os_shim_internal::Env;
 
 use super::endpoint::{self, Endpoint};
 use super::error::ConfigError;
+use super::value::{trimmed, truth, unsendable};
 
 pub(super) const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
@@ -310,35 +311,6 @@ fn unusable(variable: &str, reason: impl Into<String>) -> ConfigError {
         variable: variable.to_owned(),
         reason: reason.into(),
     }
-}
-
-/// Without the white space and line ends that other programs leave around a value.
-pub(super) fn trimmed(value: &str) -> &str {
-    value.trim_matches(|c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}')
-}
-
-/// What a value that is true or false says.
-pub(super) fn truth(value: &str) -> Option<bool> {
-    match value {
-        _ if value.eq_ignore_ascii_case("true") => Some(true),
-        _ if value.eq_ignore_ascii_case("false") => Some(false),
-        _ => None,
-    }
-}
-
-/// What makes a part of credentials unfit for a request's headers, in words that do not repeat it.
-pub(super) fn unsendable(value: &str) -> Option<&'static str> {
-    let quotes = ['"', '\''];
-    if value.starts_with(quotes) || value.ends_with(quotes) {
-        return Some("a quotation mark at an end");
-    }
-    let found = value.chars().find(|c| !c.is_ascii_graphic())?;
-    Some(match found {
-        '\r' | '\n' => "a line end",
-        _ if found.is_whitespace() => "white space",
-        _ if found.is_ascii() => "a control character",
-        _ => "a character that is not ASCII",
-    })
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentials
 use aws_sdk_kinesisvideo::config::Credentials;
 use tokio::sync::Mutex;
 
-use super::environment::{trimmed, unsendable};
+use super::value::{trimmed, unsendable};
 
 /// The longest that a source may take. A `credential_process` may open a browser and wait for somebody to sign in.
 pub(super) const LONGEST_SIGN_IN: Duration = Duration::from_mins(5);

@@ -3,7 +3,7 @@
 //! | module | owns |
 //! | --- | --- |
 //! | this one | [`Connection`]: settings, one client for each Region, identity, reload |
-//! | `environment`, `config_file` | the AWS variables and files, cleaned before the SDK sees them |
+//! | `environment`, `config_file`, `value` | the AWS variables and files, cleaned before the SDK sees them |
 //! | `endpoint` | where requests go; pure |
 //! | `probe` | the endpoint that environment and profile configure |
 //! | `profiles`, `chain` | the selected profile, and the standard chain of Region and credentials |
@@ -33,6 +33,7 @@ mod reason;
 mod sign_in;
 mod signaling;
 mod trust;
+mod value;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -11,8 +11,9 @@ use aws_types::os_shim_internal::Fs;
 use super::attempt::causes;
 use super::config_file::ConfigFile;
 use super::endpoint::Endpoint;
-use super::environment::{Environment, SelectedBy, truth};
+use super::environment::{Environment, SelectedBy};
 use super::error::ConfigError;
+use super::value::truth;
 use crate::device::shown;
 use crate::service::classify::message_text;
 

@@ -14,12 +14,14 @@ const WRAPPERS: [&str; 5] = [
 ];
 
 /// Causes that say no more than the one after them.
-const EMPTY: [&str; 4] = [
+const EMPTY: [&str; 3] = [
     "an error occurred while loading credentials",
     MISCONFIGURED,
     "service error",
-    "ProfileFile provider could not be built",
 ];
+
+/// What begins a cause and names a part of the SDK.
+const PREFIX: &str = "ProfileFile provider could not be built: ";
 
 /// What each provider of the chain says is after its name.
 const OF_PROFILE: &str = "Profile: the credential provider was not enabled: ";
@@ -69,7 +71,7 @@ impl<'a> Reason<'a> {
         for cause in self.0 {
             let is_empty = EMPTY.contains(&cause.as_str()) || cause.starts_with("unhandled error");
             if !is_empty && parts.last() != Some(&cause.as_str()) {
-                parts.push(cause);
+                parts.push(cause.strip_prefix(PREFIX).unwrap_or(cause));
             }
         }
         let text = if parts.is_empty() {
@@ -77,7 +79,10 @@ impl<'a> Reason<'a> {
         } else {
             parts.join(": ")
         };
-        let text = text.replace("StatusCode(", "HTTP status (");
+        // Lists of names, and the status of an answer.
+        let text = text
+            .replace(['[', ']', '"'], "")
+            .replace("StatusCode(", "HTTP status (");
         let text = classify::message_text(&text);
         text.trim_end_matches('.').to_owned()
     }

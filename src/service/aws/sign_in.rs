@@ -56,12 +56,12 @@ impl SignIn<'_> {
         let is_set = |key: &&str| profile.get(key).is_some();
         if ["credential_source", "web_identity_token_file"]
             .iter()
-            .any(|key| is_set(key))
+            .any(is_set)
         {
             SignIn::Other
         } else if ["sso_session", "sso_start_url", "sso_account_id"]
             .iter()
-            .any(|key| is_set(key))
+            .any(is_set)
         {
             SignIn::Sso(profile)
         } else if is_set(&"login_session") {
@@ -130,7 +130,7 @@ impl SignIn<'_> {
         let what = if reason.contains("could not parse response: Expected field") {
             format!("what it prints has no {}", field())
         } else if reason.contains("could not parse response: Invalid field") {
-            format!("what it prints has a {} that cannot be used", field())
+            format!("{} in what it prints cannot be used", field())
         } else if reason.contains("could not parse response") || reason.contains("decode output") {
             "what it prints is not JSON, or not JSON alone".to_owned()
         } else if let Some((_, end)) = reason.split_once("exited with code ") {
