@@ -7,6 +7,7 @@
 //!
 //! | module | owns |
 //! | --- | --- |
+//! | [`defence`] | what becomes of a panic |
 //! | [`device`] | validated types: what cannot be wrong later |
 //! | [`template`] | `{column}` templates |
 //! | [`manifest`] | CSV → devices and numbered row errors, streaming |
@@ -58,6 +59,7 @@ pub mod cli;
 pub mod clock;
 pub mod codes;
 pub mod commands;
+pub mod defence;
 pub mod device;
 pub mod emulator;
 pub mod engine;

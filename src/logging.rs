@@ -1,14 +1,15 @@
 //! Messages on standard error: tracing's events, as plain sentences for people or as JSON for scripts.
 //!
-//! The SDK's own targets are capped at WARN whatever `-v` says: below that they print request bodies and key IDs.
+//! What libraries log is not shown, whatever `-v` and `RUST_LOG` say: it holds request bodies, and at WARN the bytes of
+//! a credentials file. What matters in it is in this program's own messages.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::ProgressBar;
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
@@ -31,7 +32,7 @@ pub fn start(format: LogFormat, quiet: bool, verbose: u8, colour: bool) -> Conso
         (false, _) => Level::TRACE,
     };
     let targets = Targets::new()
-        .with_default(if quiet { Level::ERROR } else { Level::WARN })
+        .with_default(LevelFilter::OFF)
         .with_target(OWN_TARGET, level);
     let layer = tracing_subscriber::fmt::layer()
         .with_ansi(colour)
@@ -54,12 +55,7 @@ pub struct Console(Arc<Mutex<Shared>>);
 #[derive(Debug, Default)]
 struct Shared {
     bar: Option<ProgressBar>,
-    /// Messages of libraries that have been written: the SDK says the same whenever it looks at a file again.
-    said: HashSet<Vec<u8>>,
 }
-
-/// Most messages of libraries that are remembered, so as not to write them again.
-const MOST_SAID: usize = 100;
 
 impl Console {
     /// From now on this bar steps aside.
@@ -97,12 +93,6 @@ impl Console {
         }
     }
 
-    /// Whether a library's message is to be written: the first time.
-    fn is_new(&self, text: &[u8]) -> bool {
-        let said = &mut self.lock().said;
-        !said.contains(text) && (said.len() >= MOST_SAID || said.insert(text.to_vec()))
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, Shared> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -115,15 +105,6 @@ impl<'a> MakeWriter<'a> for Console {
         Message {
             console: self,
             text: Vec::new(),
-            is_own: true,
-        }
-    }
-
-    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Message<'a> {
-        Message {
-            console: self,
-            text: Vec::new(),
-            is_own: metadata.target().starts_with(OWN_TARGET),
         }
     }
 }
@@ -133,7 +114,6 @@ impl<'a> MakeWriter<'a> for Console {
 pub struct Message<'a> {
     console: &'a Console,
     text: Vec<u8>,
-    is_own: bool,
 }
 
 impl Write for Message<'_> {
@@ -149,9 +129,6 @@ impl Write for Message<'_> {
 
 impl Drop for Message<'_> {
     fn drop(&mut self) {
-        if !self.is_own && !self.console.is_new(&self.text) {
-            return;
-        }
         // Nobody may be reading standard error any more; the work goes on all the same.
         self.console
             .aside(|| drop(io::stderr().lock().write_all(&self.text)));
@@ -192,21 +169,5 @@ where
             .field_format()
             .format_fields(writer.by_ref(), event)?;
         writeln!(writer)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_library_says_again_is_not_written_again() {
-        let console = Console::default();
-        assert!(console.is_new(b"cannot read the file"));
-        assert!(!console.is_new(b"cannot read the file"));
-        for number in 0..2 * MOST_SAID {
-            assert!(console.is_new(number.to_string().as_bytes()));
-        }
-        assert_eq!(console.lock().said.len(), MOST_SAID);
     }
 }

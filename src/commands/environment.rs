@@ -52,9 +52,42 @@ fn variable_of(flag: &str) -> String {
 
 /// What to say about variables that look like flags, but that no flag reads: they would be ignored in silence.
 pub(super) fn unread() -> Vec<String> {
-    let mut set: Vec<OsString> = std::env::vars_os().map(|(name, _)| name).collect();
+    let set = std::env::vars_os().filter(|(name, value)| !is_service_link(name, value));
+    let mut set: Vec<OsString> = set.map(|(name, _)| name).collect();
     set.sort_unstable();
     warnings(set.iter().map(OsString::as_os_str))
+}
+
+/// Whether Kubernetes sets the variable in every pod for a Service whose name begins with `kvs-fleet`: `X_SERVICE_HOST`,
+/// `X_SERVICE_PORT`, `X_SERVICE_PORT_NAME`, `X_PORT=tcp://…`, `X_PORT_80_TCP` and what that has after it. No flag is
+/// meant by it.
+fn is_service_link(name: &OsStr, value: &OsStr) -> bool {
+    let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
+        return false;
+    };
+    let protocols = ["TCP", "UDP", "SCTP"];
+    let is_url = protocols.iter().any(|protocol| {
+        let (scheme, _) = value.split_once("://").unwrap_or_default();
+        scheme.eq_ignore_ascii_case(protocol)
+    });
+    let is_of_port = |rest: &str| {
+        let mut parts = rest.split('_');
+        let port = parts.next().unwrap_or_default();
+        let protocol = parts.next().unwrap_or_default();
+        let what = parts.next();
+        !port.is_empty()
+            && port.bytes().all(|byte| byte.is_ascii_digit())
+            && protocols.contains(&protocol)
+            && what.is_none_or(|what| ["PROTO", "PORT", "ADDR"].contains(&what))
+            && parts.next().is_none()
+    };
+    name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_")
+        || (name.ends_with("_PORT") && is_url)
+        || name
+            .match_indices("_PORT_")
+            .any(|(at, word)| is_of_port(name.get(at + word.len()..).unwrap_or_default()))
 }
 
 fn warnings<'a>(set: impl Iterator<Item = &'a OsStr>) -> Vec<String> {
@@ -128,6 +161,33 @@ mod tests {
                 "the environment variable 'KVS_FLEET_MOOD' is not used; no flag is called so",
             ]
         );
+    }
+
+    #[test]
+    fn service_links_of_kubernetes_are_not_taken_for_flags() {
+        let is_link =
+            |name: &str, value: &str| is_service_link(OsStr::new(name), OsStr::new(value));
+        for (name, value) in [
+            ("KVS_FLEET_SERVICE_HOST", "10.0.0.9"),
+            ("KVS_FLEET_SERVICE_PORT", "80"),
+            ("KVS_FLEET_SERVICE_PORT_HTTP", "80"),
+            ("KVS_FLEET_PORT", "tcp://10.0.0.9:80"),
+            ("KVS_FLEET_PORT_80_TCP", "tcp://10.0.0.9:80"),
+            ("KVS_FLEET_PORT_80_TCP_ADDR", "10.0.0.9"),
+            ("KVS_FLEET_PORT_53_UDP_PROTO", "udp"),
+            ("KVS_FLEET_EMULATOR_PORT", "tcp://[fd00::9]:80"),
+            ("KVS_FLEET_EMULATOR_SERVICE_HOST", "10.0.0.9"),
+        ] {
+            assert!(is_link(name, value), "{name}");
+        }
+        for (name, value) in [
+            ("KVS_FLEET_PORT", "8080"),
+            ("KVS_FLEET_REPORT", "tcp://10.0.0.9:80"),
+            ("KVS_FLEET_PORT_80", "80"),
+            ("KVS_FLEET_REGOIN", "eu-west-1"),
+        ] {
+            assert!(!is_link(name, value), "{name}");
+        }
     }
 
     #[cfg(not(windows))]

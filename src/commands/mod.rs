@@ -24,6 +24,7 @@ use asking::side_by_side;
 use last_options::last_options;
 
 use crate::cli::{Cli, Command, OutputArgs};
+use crate::defence;
 use crate::engine::Stop;
 use crate::error::Error;
 use crate::logging::{self, Console};
@@ -31,6 +32,22 @@ use crate::summary::Summary;
 
 /// The program: parses the process's arguments, runs the subcommand, and says how it ended.
 pub fn main() -> ExitCode {
+    defence::install();
+    match defence::guarded(start) {
+        Ok(code) => code,
+        Err(what) => broken(&what),
+    }
+}
+
+/// A panic that nothing nearer caught: one message, and the summary for a script that asked for one.
+fn broken(what: &str) -> ExitCode {
+    let message = Stop::Internal(what.to_owned()).to_string();
+    say("error", &message);
+    leave_summary(std::env::args_os(), 1, "internal", message);
+    ExitCode::from(1)
+}
+
+fn start() -> ExitCode {
     let cli = match Cli::from_process() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -46,32 +63,39 @@ pub fn main() -> ExitCode {
         }
     };
     let warnings = [cli.warnings, environment::unread()].concat();
-    let code = runtime.block_on(async {
-        match cli.command {
-            Command::Provision(args) => provision::run(*args, &warnings).await,
-            Command::Plan(args) => plan::run(&args.provision, args.online, &warnings).await,
-            Command::Verify(args) => verify::run(&args, &warnings).await,
-            Command::Rollback(args) => rollback::run(&args, &warnings).await,
-            Command::Report(args) => report::run(&args, &warnings),
-            Command::Completions(args) => docs::completions(args.shell),
-            Command::Man(args) => docs::man(args.command.as_deref()),
-            Command::Emulator(args) => {
-                for warning in &warnings {
-                    say("warning", warning);
-                }
-                match emulator::run(args).await {
-                    Ok(()) => 0,
-                    Err(error) => {
-                        say("error", &error.to_string());
-                        2
-                    }
+    let code = runtime.block_on(run(cli.command, &warnings));
+    // A thread may still be waiting for standard input; nobody waits for it.
+    runtime.shutdown_background();
+    match defence::first() {
+        // On a task that nobody waited for: what it should have done is missing.
+        Some(what) if code == 0 => broken(what),
+        _ => ExitCode::from(code),
+    }
+}
+
+/// Runs a subcommand and says with which exit code it ended. `warnings` are about the environment.
+async fn run(command: Command, warnings: &[String]) -> u8 {
+    match command {
+        Command::Provision(args) => provision::run(*args, warnings).await,
+        Command::Plan(args) => plan::run(&args.provision, args.online, warnings).await,
+        Command::Verify(args) => verify::run(&args, warnings).await,
+        Command::Rollback(args) => rollback::run(&args, warnings).await,
+        Command::Report(args) => report::run(&args, warnings),
+        Command::Completions(args) => docs::completions(args.shell),
+        Command::Man(args) => docs::man(args.command.as_deref()),
+        Command::Emulator(args) => {
+            for warning in warnings {
+                say("warning", warning);
+            }
+            match emulator::run(args).await {
+                Ok(()) => 0,
+                Err(error) => {
+                    say("error", &error.to_string());
+                    2
                 }
             }
         }
-    });
-    // A thread may still be waiting for standard input; nobody waits for it.
-    runtime.shutdown_background();
-    ExitCode::from(code)
+    }
 }
 
 /// Shows a usage error, or the help; a script that asked for a summary gets one even now.
@@ -84,25 +108,36 @@ fn usage(error: &clap::Error) -> ExitCode {
         say("note", note);
     }
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
-    if code != 0
-        && let Some(file) = summary_file(arguments.into_iter())
-    {
-        let message = std::iter::once(error.to_string()).chain(notes);
-        let summary = Summary {
-            exit_code: code,
-            reason: "usage",
-            message: Some(message.collect::<Vec<_>>().join("\n")),
-            ..Summary::default()
-        };
-        if let Err(error) = summary.write_json(&file) {
-            let file = file.display();
-            say(
-                "error",
-                &format!("the summary could not be written to {file}: {error}"),
-            );
-        }
+    if code != 0 {
+        let message: Vec<String> = std::iter::once(error.to_string()).chain(notes).collect();
+        leave_summary(arguments.into_iter(), code, "usage", message.join("\n"));
     }
     ExitCode::from(code)
+}
+
+/// Writes the summary of a run that never began, where these arguments ask for one.
+fn leave_summary(
+    arguments: impl Iterator<Item = OsString>,
+    exit_code: u8,
+    reason: &'static str,
+    message: String,
+) {
+    let Some(file) = summary_file(arguments) else {
+        return;
+    };
+    let summary = Summary {
+        exit_code,
+        reason,
+        message: Some(message),
+        ..Summary::default()
+    };
+    if let Err(error) = summary.write_json(&file) {
+        let file = file.display();
+        say(
+            "error",
+            &format!("the summary could not be written to {file}: {error}"),
+        );
+    }
 }
 
 /// The file of `--summary-json` in arguments that could not be parsed, unless another argument names it too: that may

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
+use crate::defence;
 use crate::engine::{Stop, StopSignal};
 use crate::logging::Console;
 
@@ -41,7 +42,13 @@ impl LastWords {
 /// Listens for the rest of the process's life, on a thread of its own: whatever the others wait for, such as somebody
 /// who reads standard error, a signal is heard. A process that cannot have that keeps the system's default, which ends
 /// it.
+///
+/// A panic anywhere, such as on a task that nobody waits for, ends the run as a signal does.
 pub(super) fn listen(stop: StopSignal, console: Console, last_words: LastWords) {
+    let broken = stop.clone();
+    defence::listen(move |what| {
+        broken.give(Stop::Internal(what.to_owned()));
+    });
     let (heard, to_say) = tokio::sync::oneshot::channel::<Stop>();
     tokio::spawn(async move {
         if let Ok(cause) = to_say.await {

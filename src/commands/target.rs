@@ -54,8 +54,12 @@ impl Target {
             timeout,
             network: Network::from_environment(),
         };
+        let connection = Connection::load(settings).await?;
+        for warning in connection.warnings() {
+            warn!("{warning}");
+        }
         Ok(Self {
-            connection: Connection::load(settings).await?,
+            connection,
             identity: OnceLock::new(),
             emulator,
         })
@@ -196,12 +200,14 @@ impl Target {
         self.connection.region(region)
     }
 
-    /// What the first line of a run says: account, caller, Regions, endpoint.
+    /// What the first line of a run says: account, caller, profile, Regions, endpoint.
     pub(super) fn first_line(&self, regions: &[Region]) -> String {
         let account = self.account().map_or("not known yet", AccountId::as_str);
         let caller = self
             .caller()
             .map_or(String::new(), |caller| format!(", caller {caller}"));
+        let source = self.connection.credentials_source();
+        let source = source.map_or(String::new(), |source| format!(", {source}"));
         let mut names: Vec<&str> = regions.iter().map(Region::as_str).collect();
         names.sort_unstable();
         let regions = match names.as_slice() {
@@ -218,7 +224,7 @@ impl Target {
             (_, Some(url)) => ("", format!("endpoint {url}")),
             (_, None) => ("", "endpoint AWS".to_owned()),
         };
-        format!("{lead}account {account}{caller}, {regions}, {endpoint}")
+        format!("{lead}account {account}{caller}{source}, {regions}, {endpoint}")
     }
 }
 

@@ -1,6 +1,5 @@
 //! What the lanes of a run share: workers, journal, listeners, credentials, the account, and the rules that stop all.
 
-use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,6 +9,7 @@ use tokio::task::JoinError;
 use super::stop::{Stop, StopSignal};
 use super::{Ledger, Parts, Settings};
 use crate::clock::WallClock;
+use crate::defence;
 use crate::device::AccountId;
 use crate::event::{Event, Listener, Listeners};
 use crate::results::record::{Row, Status};
@@ -38,13 +38,6 @@ impl std::fmt::Display for FailureLimit {
             Self::Percent(percent) => write!(f, "{percent}%"),
         }
     }
-}
-
-/// What a panic said.
-fn in_words(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a panic without words").to_owned()
 }
 
 #[derive(Debug)]
@@ -212,7 +205,7 @@ impl<L: Ledger> Shared<L> {
             Err(error) => error,
         };
         let what = match error.try_into_panic() {
-            Ok(panic) => in_words(&*panic),
+            Ok(panic) => defence::words_of(&*panic),
             Err(cancelled) => cancelled.to_string(),
         };
         self.stop.give(Stop::Internal(what));

@@ -4,6 +4,7 @@
 //! standard error, what was sent, and what stands in the files.
 
 mod ambiguity;
+mod configuration;
 mod credentials;
 mod disk;
 mod docs;

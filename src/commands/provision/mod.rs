@@ -25,6 +25,7 @@ use crate::cli::ProvisionArgs;
 use crate::clock::WallClock;
 use crate::commands::signals::{self, LastWords};
 use crate::commands::{plan, target};
+use crate::defence;
 use crate::device::{AccountId, Region};
 use crate::engine::{self, Census, Engine, Stop, StopSignal};
 use crate::error::Error;
@@ -77,7 +78,8 @@ pub async fn run(args: ProvisionArgs, warnings: &[String]) -> u8 {
     run.listeners
         .add(Arc::clone(&run.tally) as Arc<dyn Listener>);
     run.listeners.add(Arc::new(narrator::Narrator));
-    let ended = run.provision(&args).await;
+    let ended = defence::caught(Box::pin(run.provision(&args))).await;
+    let ended = ended.unwrap_or_else(|what| Err(run.broken(what)));
     if let Some(json) = &run.json {
         json.close().await;
     }
@@ -134,6 +136,15 @@ impl Run {
             }
             Source::Stream(_) => self.work_off(args, ready, None).await,
         }
+    }
+
+    /// A panic in the midst: the runs log gets its last line. The results are a journal up to their last row.
+    fn broken(&self, what: String) -> Error {
+        let stop = Stop::Internal(what);
+        if let Some(words) = self.last_words.take() {
+            words(&stop);
+        }
+        stop.into()
     }
 
     fn note(&mut self, counts: &Counts) {

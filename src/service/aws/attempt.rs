@@ -15,6 +15,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
+use aws_smithy_types::error::ErrorMetadata;
 
 use crate::service::classify::{self, Reply};
 use crate::service::{Failure, FailureKind};
@@ -181,13 +182,22 @@ pub(super) fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
         if texts.len() == MOST_CAUSES {
             break;
         }
-        texts.push(error.to_string());
+        texts.push(match error.downcast_ref::<ErrorMetadata>() {
+            // Its own text is Rust's debug form.
+            Some(meta) => said(meta),
+            None => error.to_string(),
+        });
         next = match error.downcast_ref::<std::io::Error>() {
             Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
             None => error.source(),
         };
     }
     texts
+}
+
+fn said(meta: &ErrorMetadata) -> String {
+    let known = [meta.code(), meta.message()].into_iter().flatten();
+    known.collect::<Vec<_>>().join(": ")
 }
 
 fn parse_date(text: &str) -> Option<SystemTime> {

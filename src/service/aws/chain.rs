@@ -2,25 +2,19 @@
 
 use std::time::Duration;
 
-use aws_config::ecs::EcsCredentialsProvider;
-use aws_config::environment::{
-    EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider,
-};
-use aws_config::imds::credentials::ImdsCredentialsProvider;
-use aws_config::imds::region::ImdsRegionProvider;
-use aws_config::meta::credentials::CredentialsProviderChain;
-use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
-use aws_config::provider_config::ProviderConfig;
+use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_kinesisvideo::config::{Credentials, SharedHttpClient};
 
 use super::Settings;
 use super::endpoint::Endpoint;
+use super::environment::Environment;
 use super::error::ConfigError;
+use super::kept::{Kept, LONGEST_SIGN_IN};
 use super::profiles::Profiles;
 use crate::device::Region;
 
@@ -31,13 +25,18 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
 const STAND_IN_KEY: &str = "KVSFLEETLOOPBACKONLY";
 
 /// A loader with what holds for every configuration. Nothing here asks the network.
-pub(super) fn loader(profile: Option<&str>) -> ConfigLoader {
+///
+/// The SDK sees the environment and the files as they were read and cleaned, never the originals.
+pub(super) fn loader(profiles: &Profiles, environment: &Environment) -> ConfigLoader {
     let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .retry_config(RetryConfig::disabled())
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    match profile {
-        Some(profile) => loader.profile_name(profile),
-        None => loader,
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .env(environment.for_sdk())
+        .profile_files(profiles.contents());
+    if profiles.is_selected() {
+        loader.profile_name(profiles.selected())
+    } else {
+        loader
     }
 }
 
@@ -45,36 +44,28 @@ pub(super) fn loader(profile: Option<&str>) -> ConfigLoader {
 pub(super) async fn region(
     settings: &Settings,
     endpoint: &Endpoint,
+    profiles: &Profiles,
     http: &SharedHttpClient,
 ) -> Result<Option<Region>, ConfigError> {
     if let Some(region) = &settings.region {
         return Ok(Some(region.clone()));
     }
-    let mut profile = ProfileFileRegionProvider::builder();
-    if let Some(name) = &settings.profile {
-        profile = profile.profile_name(name);
+    let mut environment = profiles.environment().clone();
+    if endpoint.is_loopback() {
+        environment.forget_instance();
     }
-    let configured = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-        .or_else(profile.build())
-        .region()
+    let config = loader(profiles, &environment)
+        .http_client(http.clone())
+        .no_credentials()
+        .load()
         .await;
-    let found = match configured {
-        Some(region) => Some(region),
-        None if endpoint.is_loopback() => return Ok(Region::parse("us-east-1").ok()),
-        None => {
-            ImdsRegionProvider::builder()
-                .configure(&provider_config(http))
-                .build()
-                .region()
-                .await
-        }
-    };
-    found
-        .map(|region| {
-            Region::parse(region.as_ref())
-                .map_err(|error| ConfigError::InvalidRegion(error.to_string()))
-        })
-        .transpose()
+    match config.region() {
+        None if endpoint.is_loopback() => Ok(Region::parse("us-east-1").ok()),
+        None => Ok(None),
+        Some(region) => Region::parse(region.as_ref())
+            .map(Some)
+            .map_err(|error| ConfigError::InvalidRegion(error.to_string())),
+    }
 }
 
 /// The configuration for all clients: credentials, timeouts, the HTTP client.
@@ -86,23 +77,30 @@ pub(super) async fn load(
     http: &SharedHttpClient,
 ) -> SdkConfig {
     let region = region.map(|region| aws_config::Region::new(region.as_str().to_owned()));
-    let mut loader = loader(settings.profile.as_deref())
+    let mut environment = profiles.environment().clone();
+    if profiles.is_asked_by_flag() {
+        environment.forget_keys();
+    }
+    let cache = IdentityCache::lazy().load_timeout(LONGEST_SIGN_IN + CONNECT_TIMEOUT);
+    let mut loader = loader(profiles, &environment)
         .http_client(http.clone())
-        .region(region.clone())
+        .region(region)
+        .identity_cache(cache.build())
         .timeout_config(timeouts(settings.timeout));
     if let Ok(name) = AppName::new("kvs-fleet") {
         loader = loader.app_name(name);
     }
     if endpoint.is_loopback() {
-        loader = loader.credentials_provider(loopback_credentials(settings, profiles));
-    } else if let Some(profile) = &settings.profile {
-        let config = provider_config(http)
-            .with_region(region)
-            .with_retry_config(RetryConfig::disabled())
-            .with_timeout_config(timeouts(settings.timeout));
-        loader = loader.credentials_provider(profile_credentials(profile, &config));
+        loader = loader.credentials_provider(loopback_credentials(profiles));
     }
-    loader.load().await
+    let config = loader.load().await;
+    match config.credentials_provider() {
+        Some(source) => {
+            let kept = SharedCredentialsProvider::new(Kept::new(source));
+            config.into_builder().credentials_provider(kept).build()
+        }
+        None => config,
+    }
 }
 
 fn timeouts(attempt: Duration) -> TimeoutConfig {
@@ -114,37 +112,14 @@ fn timeouts(attempt: Duration) -> TimeoutConfig {
         .build()
 }
 
-fn provider_config(http: &SharedHttpClient) -> ProviderConfig {
-    ProviderConfig::without_region()
-        .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
-        .with_http_client(http.clone())
-}
-
-/// What a profile named by a flag gives. As with the AWS CLI, it then wins over keys in the environment: the person
-/// has named an account, and must not silently get another.
-fn profile_credentials(profile: &str, config: &ProviderConfig) -> CredentialsProviderChain {
-    let of_profile = ProfileFileCredentialsProvider::builder()
-        .configure(config)
-        .profile_name(profile)
-        .build();
-    let of_container = EcsCredentialsProvider::builder().configure(config).build();
-    let of_instance = ImdsCredentialsProvider::builder().configure(config).build();
-    CredentialsProviderChain::first_try("Profile", of_profile)
-        .or_else("EcsContainer", of_container)
-        .or_else("Ec2InstanceMetadata", of_instance)
-}
-
-/// Keys from the environment or the profile where they stand there in plain, else stand-ins: an emulator may tell
+/// Keys from the environment or the profile where they are there in plain, else stand-ins: an emulator may tell
 /// accounts apart by key, but nothing on this computer is worth a call over the network.
-fn loopback_credentials(settings: &Settings, profiles: &Profiles) -> CredentialsProviderChain {
-    let stand_in = Credentials::new(STAND_IN_KEY, STAND_IN_KEY, None, None, "Loopback");
-    let of_profile = profiles.static_credentials().unwrap_or(stand_in);
-    if settings.profile.is_some() {
-        return CredentialsProviderChain::first_try("Profile", of_profile);
-    }
-    CredentialsProviderChain::first_try(
-        "Environment",
-        EnvironmentVariableCredentialsProvider::new(),
-    )
-    .or_else("Profile", of_profile)
+fn loopback_credentials(profiles: &Profiles) -> Credentials {
+    let of_environment = || profiles.environment().credentials();
+    let of_environment = (!profiles.is_asked_by_flag())
+        .then(of_environment)
+        .flatten();
+    of_environment
+        .or_else(|| profiles.static_credentials())
+        .unwrap_or_else(|| Credentials::new(STAND_IN_KEY, STAND_IN_KEY, None, None, "Loopback"))
 }

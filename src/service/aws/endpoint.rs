@@ -179,6 +179,24 @@ fn is_loopback(host: &str) -> bool {
     }
 }
 
+/// Whether a name means this service, whichever way it writes the space in `Kinesis Video`.
+pub(super) fn is_our_service(name: &str) -> bool {
+    name.replace(['-', '_', ' '], "")
+        .eq_ignore_ascii_case("kinesisvideo")
+}
+
+/// Refuses what is not the URL of an instance metadata service. Plain HTTP is what that speaks.
+pub(super) fn check_metadata_url(url: &str) -> Result<(), &'static str> {
+    let rest = url
+        .strip_prefix("http://")
+        .or_else(|| url.strip_prefix("https://"));
+    let authority = rest.and_then(|rest| rest.split('/').next());
+    match authority.and_then(host_of) {
+        Some(_) if !url.contains(|c: char| c.is_whitespace() || c.is_control()) => Ok(()),
+        _ => Err("it must be like http://169.254.169.254"),
+    }
+}
+
 fn is_within(host: &str, domain: &str) -> bool {
     host == domain
         || host

@@ -28,14 +28,16 @@ pub enum ConfigError {
     Endpoint(String),
     /// The profile is in neither file.
     #[error(
-        "there is no AWS profile {}{}. Profiles stand in ~/.aws/config and ~/.aws/credentials; known are: {}",
-        shown(name), selected_by(*from_environment), known(profiles)
+        "there is no AWS profile {}{}. Profiles are in ~/.aws/config and ~/.aws/credentials; known are: {}{}",
+        shown(name), selected_by(*variable), known(profiles), hint.as_deref().unwrap_or_default()
     )]
     ProfileNotFound {
         /// The profile asked for.
         name: String,
-        /// Whether `AWS_PROFILE` asked for it, rather than `--profile`.
-        from_environment: bool,
+        /// The variable that asked for it, rather than `--profile`.
+        variable: Option<&'static str>,
+        /// What may have been meant, to follow the message.
+        hint: Option<String>,
         /// The profiles there are.
         profiles: Vec<String>,
     },
@@ -44,6 +46,27 @@ pub enum ConfigError {
         "the AWS configuration files cannot be read: {0}. They are ~/.aws/config and ~/.aws/credentials, unless AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE say otherwise"
     )]
     ProfileFiles(String),
+    /// A variable's value cannot be used.
+    #[error("the environment variable {variable} cannot be used: {reason}")]
+    Variable {
+        /// The variable's name.
+        variable: String,
+        /// What is wrong with its value, and what to do.
+        reason: String,
+    },
+    /// A setting of the selected profile cannot be used.
+    #[error(
+        "{key} in the AWS profile {} {what}; correct it in ~/.aws/config",
+        shown(profile)
+    )]
+    ProfileSetting {
+        /// The selected profile.
+        profile: String,
+        /// The setting.
+        key: String,
+        /// What is wrong with it.
+        what: String,
+    },
     /// No Region is configured anywhere.
     #[error(
         "no AWS Region is set. Give --region, set AWS_REGION, or give the AWS profile one with: aws configure set region eu-central-1"
@@ -100,14 +123,42 @@ pub enum ConfigError {
     },
     /// Credentials are configured but could not be fetched.
     #[error(
-        "the AWS credentials of the profile {} could not be loaded: {reason}",
-        shown(profile)
+        "the AWS credentials {owner} could not be loaded: {reason}. The AWS CLI shows whether they work elsewhere: aws \
+         sts get-caller-identity"
     )]
     CredentialsUnavailable {
-        /// The profile that was selected.
-        profile: String,
-        /// What the SDK said.
+        /// Whose they are, such as `of the profile 'x'`.
+        owner: String,
+        /// What the SDK said, in plain words.
         reason: String,
+    },
+    /// The profile signs in in a way that only the AWS CLI can.
+    #[error(
+        "the AWS profile {} has {setting}. Let the AWS CLI sign in: run '{before}' once, add another profile to \
+         ~/.aws/config with the line\n  credential_process = {export}\nand choose that one with --profile",
+        shown(profile)
+    )]
+    NeedsCli {
+        /// The profile with the setting.
+        profile: String,
+        /// The setting, and what it means.
+        setting: String,
+        /// The command whose output can be used.
+        export: String,
+        /// What to run before it, to be signed in.
+        before: String,
+    },
+    /// The profile's `credential_process` gave no credentials.
+    #[error(
+        "the credential_process of the AWS profile {} gave no credentials: {what}. Run the command by itself: it must \
+         print one JSON object with Version, AccessKeyId and SecretAccessKey, and nothing else",
+        shown(profile)
+    )]
+    CredentialProcess {
+        /// The profile with the command.
+        profile: String,
+        /// What went wrong.
+        what: String,
     },
     /// AWS does not accept the credentials.
     #[error("AWS refused the credentials: {code}: {message}{hint}")]
@@ -132,6 +183,8 @@ impl ConfigError {
             Self::CredentialsMissing { .. }
             | Self::LoginNeeded { .. }
             | Self::CredentialsUnavailable { .. }
+            | Self::NeedsCli { .. }
+            | Self::CredentialProcess { .. }
             | Self::Refused { .. } => ConfigErrorKind::Credentials,
             Self::Unreachable(_) => ConfigErrorKind::Unreachable,
             _ => ConfigErrorKind::Configuration,
@@ -222,12 +275,8 @@ fn clock_error(aws: SystemTime, here: SystemTime) -> Option<String> {
     })
 }
 
-fn selected_by(from_environment: bool) -> &'static str {
-    if from_environment {
-        " (selected by AWS_PROFILE)"
-    } else {
-        ""
-    }
+fn selected_by(variable: Option<&str>) -> String {
+    variable.map_or_else(String::new, |variable| format!(" (selected by {variable})"))
 }
 
 /// The names, or at least how many more there are: a message is not a listing.
@@ -310,7 +359,8 @@ mod tests {
         let profiles: Vec<String> = (0..30).map(|n| format!("p{n}")).collect();
         let error = ConfigError::ProfileNotFound {
             name: "line-7".to_owned(),
-            from_environment: true,
+            variable: Some("AWS_PROFILE"),
+            hint: None,
             profiles,
         };
         let text = error.to_string();

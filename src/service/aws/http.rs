@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -17,6 +16,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use super::error::ConfigError;
 use super::trust;
+use crate::defence;
 
 /// How long an idle connection is kept. Short, since a connection that the other side closes just as a request goes
 /// out makes an ambiguous answer; long against the pauses of a run at 0.1 requests a second.
@@ -129,9 +129,7 @@ pub(super) fn client(network: &Network, with_tls: bool) -> Result<SharedHttpClie
     };
     // The client panics on certificates that it cannot use, and debug builds of it on a system that trusts nobody.
     // That happens here, once, or never.
-    catch_unwind(AssertUnwindSafe(|| {
-        pools.connector(&HttpConnectorSettings::builder().build())
-    }))
+    defence::expecting(|| pools.connector(&HttpConnectorSettings::builder().build()))
     .map_err(|_| {
         ConfigError::Tls(
             "the trusted certificates cannot be loaded; is a package such as ca-certificates missing, or is a \

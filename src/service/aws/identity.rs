@@ -3,11 +3,15 @@
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
+use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sdk_sts::config::Builder;
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
+use tracing::info;
 
-use super::attempt::{Seen, Watched, watched};
+use super::attempt::{Seen, Watched, causes, watched};
 use super::error::ConfigError;
+use super::reason::Reason;
+use super::sign_in::SignIn;
 use super::{Connection, Source};
 use crate::device::{AccountId, Region};
 use crate::service::classify;
@@ -16,15 +20,8 @@ use crate::service::{Failure, FailureKind, Identity};
 /// The longest that a server that is not AWS may take to say whose account it plays: it is asked out of politeness.
 const OTHERS_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How the SDK's errors about credentials begin (`aws-credential-types`, whose error type is not exported).
-const NOT_FOUND: &str = "the credential provider was not enabled";
-const CREDENTIAL_ERRORS: [&str; 5] = [
-    NOT_FOUND,
-    "credentials provider timed out",
-    "the credentials provider was not properly configured",
-    "an error occurred while loading credentials",
-    "unexpected credentials error",
-];
+/// So long the operator waits for credentials without a word.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Connection {
     /// Who the credentials say we are: `GetCallerIdentity`, which needs no permission.
@@ -41,6 +38,9 @@ impl Connection {
         source: &Source,
         region: &Region,
     ) -> Result<Option<Identity>, ConfigError> {
+        if !self.endpoint().is_loopback() {
+            source.fetch().await?;
+        }
         if self.endpoint().is_aws() {
             self.identity_at_aws(source, region).await.map(Some)
         } else {
@@ -85,6 +85,28 @@ impl Connection {
 }
 
 impl Source {
+    /// Fetches the credentials, before a request that may not take as long as a sign-in does.
+    async fn fetch(&self) -> Result<(), ConfigError> {
+        let sign_in = SignIn::of(&self.profiles);
+        sign_in.check()?;
+        let Some(provider) = self.config.credentials_provider() else {
+            return Ok(());
+        };
+        let fetching = provider.provide_credentials();
+        tokio::pin!(fetching);
+        let fetched = tokio::select! {
+            fetched = &mut fetching => fetched,
+            () = tokio::time::sleep(PATIENCE) => {
+                info!("waiting for the AWS credentials{}", sign_in.whose());
+                fetching.await
+            }
+        };
+        match fetched {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.not_sent(&causes(&error))),
+        }
+    }
+
     fn sts(&self, region: &Region) -> Builder {
         Builder::from(&self.config).region(aws_config::Region::new(region.as_str().to_owned()))
     }
@@ -93,7 +115,7 @@ impl Source {
     fn not_accepted(&self, failure: Failure, seen: &Seen) -> ConfigError {
         match failure.kind {
             FailureKind::Credentials | FailureKind::Denied | FailureKind::Rejected => {
-                let login = self.profiles.login_command();
+                let login = SignIn::of(&self.profiles).command();
                 ConfigError::refused(&failure, seen.date, SystemTime::now(), login.as_deref())
             }
             _ => ConfigError::Unreachable(failure),
@@ -102,28 +124,34 @@ impl Source {
 
     /// Why a request never left: there are no credentials to sign it with, or nobody to fetch them from.
     fn not_sent(&self, causes: &[String]) -> ConfigError {
-        let is_credentials =
-            |cause: &String| CREDENTIAL_ERRORS.iter().any(|text| cause.starts_with(text));
-        let from = causes.iter().position(is_credentials).unwrap_or(0);
-        let causes = causes.get(from..).unwrap_or_default();
-        let reason = classify::message_text(&causes.join(": ")).into_string();
+        let reason = Reason::of(causes);
         let profiles = &self.profiles;
-        let profile = profiles.selected().to_owned();
-        if causes.first().is_some_and(|cause| cause == NOT_FOUND) && !reason.contains("profile `") {
+        if reason.is_nothing_found() {
             return ConfigError::CredentialsMissing {
-                profile,
+                profile: profiles.selected().to_owned(),
                 profiles: profiles.names(),
             };
         }
-        if classify::connection_code(causes).is_some() {
+        if classify::connection_code(reason.causes()).is_some() {
             return ConfigError::Unreachable(classify::connection(
-                causes,
+                reason.causes(),
                 Some("where the AWS credentials come from"),
             ));
         }
-        match profiles.login_command() {
-            Some(command) => ConfigError::LoginNeeded { command, reason },
-            None => ConfigError::CredentialsUnavailable { profile, reason },
+        let text = reason.in_words();
+        let sign_in = SignIn::of(profiles);
+        if let Some(failure) = sign_in.failure(&text) {
+            return failure;
+        }
+        match sign_in.command().filter(|_| !reason.is_configuration()) {
+            Some(command) => ConfigError::LoginNeeded {
+                command,
+                reason: text,
+            },
+            None => ConfigError::CredentialsUnavailable {
+                owner: profiles.credentials_owner(),
+                reason: text,
+            },
         }
     }
 }

@@ -3,9 +3,12 @@
 //! | module | owns |
 //! | --- | --- |
 //! | this one | [`Connection`]: settings, one client for each Region, identity, reload |
+//! | `environment`, `config_file`, `value` | the AWS variables and files, cleaned before the SDK sees them |
 //! | `endpoint` | where requests go; pure |
 //! | `probe` | the endpoint that environment and profile configure |
-//! | `profiles`, `chain` | profile files, and the standard chain of Region and credentials |
+//! | `profiles`, `chain` | the selected profile, and the standard chain of Region and credentials |
+//! | `sign_in`, `kept` | how a profile gets its credentials, and the credentials between source and SDK |
+//! | `reason` | why the SDK has none, in plain words |
 //! | `http`, `trust` | connection pools, proxy, certificate authorities |
 //! | `attempt` | one attempt: what is seen of it on its way, and what a failure means |
 //! | `operations`, `convert` | the trait's operations, and the service's shapes |
@@ -15,16 +18,22 @@
 
 mod attempt;
 mod chain;
+mod config_file;
 mod convert;
 mod endpoint;
+mod environment;
 mod error;
 mod http;
 mod identity;
+mod kept;
 mod operations;
 mod probe;
 mod profiles;
+mod reason;
+mod sign_in;
 mod signaling;
 mod trust;
+mod value;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -51,7 +60,7 @@ use profiles::Profiles;
 pub struct Settings {
     /// `--region`; wins over environment and profile.
     pub region: Option<Region>,
-    /// `--profile`; wins over `AWS_PROFILE`, and over keys in the environment.
+    /// `--profile`; wins over `AWS_PROFILE` and `AWS_DEFAULT_PROFILE`, and over keys in the environment.
     pub profile: Option<String>,
     /// `--endpoint-url`; wins over `AWS_ENDPOINT_URL_KINESIS_VIDEO`, `AWS_ENDPOINT_URL` and the profile.
     pub endpoint_url: Option<String>,
@@ -113,18 +122,17 @@ impl Connection {
     /// AWS; only the Region may be asked of an EC2 instance, where nothing else configures one and the endpoint is not
     /// on this computer.
     pub async fn load(settings: Settings) -> Result<Self, ConfigError> {
-        let profile = settings.profile.as_deref();
-        let profiles = Profiles::load(profile).await;
+        let profiles = Profiles::load(settings.profile.as_deref()).await;
         let endpoint = if let Some(url) = &settings.endpoint_url {
             Endpoint::parse(url, "--endpoint-url")?
         } else {
             profiles.check(false)?;
-            probe::configured(profile).await?
+            probe::configured(&profiles).await?
         };
         profiles.check(!endpoint.is_loopback())?;
         let with_tls = endpoint.is_https();
         let http = http::client(&settings.network, with_tls)?;
-        let default_region = chain::region(&settings, &endpoint, &http).await?;
+        let default_region = chain::region(&settings, &endpoint, &profiles, &http).await?;
         let region = default_region.as_ref();
         let config = chain::load(&settings, &endpoint, &profiles, region, &http).await;
         probe::check(&config, &endpoint).await?;
@@ -150,6 +158,23 @@ impl Connection {
     #[must_use]
     pub fn default_region(&self) -> Option<&Region> {
         self.0.default_region.as_ref()
+    }
+
+    /// The profile, or what wins over it, that credentials come from; none where that is no choice of the operator's.
+    #[must_use]
+    pub fn credentials_source(&self) -> Option<String> {
+        let source = self.source();
+        let matters = !self.0.endpoint.is_loopback() || source.profiles.is_selected();
+        source.profiles.in_use().filter(|_| matters)
+    }
+
+    /// What the operator should know of the AWS configuration, though it stops nothing.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        if self.0.endpoint.is_loopback() {
+            return Vec::new();
+        }
+        self.source().profiles.warnings()
     }
 
     /// Where requests go.

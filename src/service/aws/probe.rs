@@ -16,23 +16,16 @@ use super::attempt::causes;
 use super::chain;
 use super::endpoint::Endpoint;
 use super::error::ConfigError;
+use super::profiles::Profiles;
 use crate::service::classify::message_text;
 
-/// The variables that set an endpoint, the stronger first.
-const VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_KINESIS_VIDEO", "AWS_ENDPOINT_URL"];
-const IGNORE: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
-
 /// The endpoint that environment and profile configure; AWS's own where they do not. Nothing is sent.
-pub(super) async fn configured(profile: Option<&str>) -> Result<Endpoint, ConfigError> {
-    let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if !var(IGNORE).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-        for name in VARIABLES {
-            if let Some(url) = var(name) {
-                return Endpoint::parse(&url, name);
-            }
-        }
+pub(super) async fn configured(profiles: &Profiles) -> Result<Endpoint, ConfigError> {
+    if let Some((url, variable)) = profiles.environment().endpoint() {
+        return Endpoint::parse(url, variable);
     }
-    let config = chain::loader(profile)
+    profiles.check_endpoint()?;
+    let config = chain::loader(profiles, profiles.environment())
         .http_client(Recorder::default().client())
         .region(Some(Region::from_static("us-east-1")))
         .no_credentials()
@@ -69,7 +62,8 @@ async fn target(builder: Builder, region: &'static str) -> Result<String, Config
         .send()
         .await;
     recorder.take().ok_or_else(|| {
-        let reason = asked.err().map(|error| causes(&error).join(": "));
+        // The last cause alone: those before it repeat the request in Rust's debug form.
+        let reason = asked.err().and_then(|error| causes(&error).pop());
         ConfigError::Endpoint(format!(
             "the configured endpoint cannot be used: {}",
             message_text(&reason.unwrap_or_default())

@@ -1,0 +1,162 @@
+//! Panics, the last line of defence: a defect of this program or of a library ends in one message and in good order,
+//! never in Rust's own words.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, Location, PanicHookInfo, catch_unwind};
+use std::pin::pin;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::task::Poll;
+
+/// What is told of a panic on whichever thread.
+type Listener = Box<dyn Fn(&str) + Send>;
+
+/// The first panic of the process: what it said, and where.
+static FIRST: OnceLock<String> = OnceLock::new();
+static LISTENER: Mutex<Option<Listener>> = Mutex::new(None);
+
+thread_local! {
+    /// Whether a panic on this thread is expected, and dealt with by who expects it.
+    static EXPECTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The longest that is repeated of what a panic said.
+const LONGEST: usize = 200;
+
+/// From now on a panic is noted and told to the listener. Nothing is printed: whoever ends the run says it, once.
+pub fn install() {
+    std::panic::set_hook(Box::new(note));
+}
+
+fn note(panic: &PanicHookInfo<'_>) {
+    if EXPECTED.get() {
+        return;
+    }
+    let text = describe(panic.payload(), panic.location());
+    let listener = LISTENER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(listener) = listener.as_ref() {
+        listener(&text);
+    }
+    // Later ones follow from the first.
+    let _ = FIRST.set(text);
+}
+
+/// From now on this is told of every panic, wherever it is.
+pub fn listen(listener: impl Fn(&str) + Send + 'static) {
+    *LISTENER.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(listener));
+}
+
+/// What the first panic of this process was, where there was one.
+pub fn first() -> Option<&'static str> {
+    FIRST.get().map(String::as_str)
+}
+
+/// Does something whose panic is expected: it is the result, and nobody else is told.
+pub fn expecting<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    let before = EXPECTED.replace(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    EXPECTED.set(before);
+    done.map_err(|panic| describe(&*panic, None))
+}
+
+/// Does something whose panic nobody expects: it is noted, and is the result.
+pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| words_of(&*panic))
+}
+
+/// A future whose panic is its result.
+pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| {
+        // A future that has panicked is not polled again.
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+            Err(panic) => Poll::Ready(Err(words_of(&*panic))),
+        }
+    })
+    .await
+}
+
+/// What a panic that was caught said, and where, as far as that was noted.
+pub fn words_of(panic: &(dyn Any + Send)) -> String {
+    first().map_or_else(|| describe(panic, None), str::to_owned)
+}
+
+fn describe(panic: &dyn Any, location: Option<&Location<'_>>) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let words = harmless(text.unwrap_or_default());
+    match location {
+        Some(place) => format!("{words} ({}:{})", in_crate(place.file()), place.line()),
+        None => words,
+    }
+}
+
+/// One line up to its first colon: after that comes the debug form of a value, which may hold anything, such as the
+/// bytes of a file.
+fn harmless(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let plain = line.split(": ").next().unwrap_or_default().trim();
+    let plain: String = plain.chars().take(LONGEST).collect();
+    if plain.is_empty() {
+        "a panic without words".to_owned()
+    } else {
+        plain
+    }
+}
+
+/// A source file's path from its crate's folder on: the rest is of the computer that compiled it.
+fn in_crate(file: &str) -> &str {
+    let at = |folder: &str| {
+        let (_, rest) = file.split_once(folder)?;
+        rest.split_once(['/', '\\']).map(|(_, rest)| rest)
+    };
+    at("/registry/src/")
+        .or_else(|| at("\\registry\\src\\"))
+        .or_else(|| at("/rustc/"))
+        .unwrap_or(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_panic_says_holds_no_values_and_no_path_of_another_computer() {
+        for (said, told) in [
+            (
+                "called `Result::unwrap()` on an `Err` value: Utf8 { bytes: [1, 2] }",
+                "called `Result::unwrap()` on an `Err` value",
+            ),
+            (
+                "signing failed: InvalidHeaderValue(\"hunter2\")",
+                "signing failed",
+            ),
+            ("URL was unset\nleft: \"\"", "URL was unset"),
+            ("", "a panic without words"),
+        ] {
+            assert_eq!(harmless(said), told);
+        }
+        let file = "/home/x/.cargo/registry/src/index-123/aws-smithy-types-1.9.3/src/endpoint.rs";
+        assert_eq!(in_crate(file), "aws-smithy-types-1.9.3/src/endpoint.rs");
+        assert_eq!(
+            in_crate("/rustc/abc/library/core/src/x.rs"),
+            "library/core/src/x.rs"
+        );
+        assert_eq!(in_crate("src/engine/mod.rs"), "src/engine/mod.rs");
+    }
+
+    #[tokio::test]
+    async fn the_panic_of_a_future_is_its_result() {
+        let broken = caught(async {
+            tokio::task::yield_now().await;
+            panic!("the roof fell in");
+        });
+        let broken: Result<(), String> = broken.await;
+        assert!(broken.unwrap_err().contains("the roof fell in"));
+        assert_eq!(caught(async { 7 }).await, Ok(7));
+        assert_eq!(expecting(|| 7), Ok(7));
+    }
+}

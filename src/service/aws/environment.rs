@@ -1,0 +1,449 @@
+//! The environment as the SDK is to see it: an empty variable is unset, white space around a value is gone, and a value
+//! that cannot be used is one error that names its variable. The SDK itself takes every value at its word, and panics
+//! on some.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use aws_sdk_kinesisvideo::config::Credentials;
+use aws_types::os_shim_internal::Env;
+
+use super::endpoint::{self, Endpoint};
+use super::error::ConfigError;
+use super::value::{trimmed, truth, unsendable};
+
+pub(super) const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
+/// Another spelling that the SDK reads.
+const SECRET_KEY: &str = "SECRET_ACCESS_KEY";
+const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
+const METADATA_DISABLED: &str = "AWS_EC2_METADATA_DISABLED";
+const METADATA_ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+const METADATA_MODE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
+const IGNORE_ENDPOINTS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
+const OUR_ENDPOINT: &str = "AWS_ENDPOINT_URL_KINESIS_VIDEO";
+
+/// The endpoints of other services that requests may go to for credentials or for a channel's servers, and that of all.
+const ENDPOINTS: [&str; 5] = [
+    ENDPOINT_URL,
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_ENDPOINT_URL_SSO",
+    "AWS_ENDPOINT_URL_SSO_OIDC",
+    "AWS_ENDPOINT_URL_KINESIS_VIDEO_SIGNALING",
+];
+
+/// What decides where requests go, and is either true or false.
+const SWITCHES: [&str; 3] = [
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    IGNORE_ENDPOINTS,
+];
+
+/// The SDK reads these from the process itself, so that they cannot be cleaned for it. It sends the first in a header.
+const IN_HEADER: &str = "AWS_EXECUTION_ENV";
+/// A file of the SDK's own developers. It panics where there is none.
+const PARTITIONS: &str = "SMITHY_CLIENT_SDK_CUSTOM_PARTITION";
+
+/// The cleaned environment.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Environment {
+    vars: HashMap<String, String>,
+    /// AWS variables whose values are not text.
+    unreadable: Vec<String>,
+    has_partitions: bool,
+    /// The value of `AWS_EXECUTION_ENV` as it is sent.
+    sent: Option<String>,
+}
+
+/// Where a profile's name comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SelectedBy {
+    /// `--profile`
+    Flag,
+    /// A variable of this name.
+    Variable(&'static str),
+    /// Nothing selects one: it is `default`.
+    Nothing,
+}
+
+impl Environment {
+    /// That of this process.
+    pub(super) fn of_process() -> Self {
+        Self::from_vars(std::env::vars_os())
+    }
+
+    fn from_vars(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let mut environment = Self::default();
+        for (name, value) in vars {
+            if let Some(name) = name.to_str() {
+                environment.add(name, &value);
+            }
+        }
+        environment.unreadable.sort_unstable();
+        environment
+    }
+
+    fn add(&mut self, name: &str, value: &OsStr) {
+        // Windows knows no case in the names of variables, and the SDK asks for all in capitals.
+        let name = if cfg!(windows) {
+            name.to_ascii_uppercase()
+        } else {
+            name.to_owned()
+        };
+        let is_aws = name.starts_with("AWS_") || name == SECRET_KEY;
+        self.has_partitions |= name == PARTITIONS;
+        match value.to_str() {
+            Some(text) => {
+                if name == IN_HEADER {
+                    self.sent = Some(text.to_owned());
+                }
+                let text = if is_aws { trimmed(text) } else { text };
+                if !text.is_empty() {
+                    self.vars.insert(name, text.to_owned());
+                }
+            }
+            None if is_aws => self.unreadable.push(name),
+            None => {}
+        }
+    }
+
+    /// The value of a variable that is set and not empty.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.vars.get(name).map(String::as_str)
+    }
+
+    /// Refuses what breaks every request, wherever it goes.
+    pub(super) fn check_sendable(&self) -> Result<(), ConfigError> {
+        if self.has_partitions {
+            return Err(unusable(
+                PARTITIONS,
+                "it is for the developers of the AWS SDK alone; unset it",
+            ));
+        }
+        match &self.sent {
+            Some(value) if value.chars().any(char::is_control) => Err(unusable(
+                IN_HEADER,
+                "it holds a line end or another control character, and is sent in a header; unset it, or set it \
+                 without",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses what cannot mean anything. `with_keys` says whether the keys in it are to be used.
+    pub(super) fn check(&self, with_keys: bool) -> Result<(), ConfigError> {
+        if let Some(name) = self.unreadable.first() {
+            return Err(unusable(
+                name,
+                "its value is not text in UTF-8; set it again, or unset it",
+            ));
+        }
+        for name in SWITCHES {
+            if let Some(value) = self.get(name) {
+                truth(value).ok_or_else(|| unusable(name, "it must be true or false"))?;
+            }
+        }
+        if let Some(mode) = self.get(METADATA_MODE)
+            && !["ipv4", "ipv6"].contains(&&*mode.to_ascii_lowercase())
+        {
+            return Err(unusable(METADATA_MODE, "it must be IPv4 or IPv6"));
+        }
+        if let Some(url) = self.get(METADATA_ENDPOINT) {
+            endpoint::check_metadata_url(url)
+                .map_err(|reason| unusable(METADATA_ENDPOINT, reason))?;
+        }
+        self.check_endpoints()?;
+        if with_keys { self.check_keys() } else { Ok(()) }
+    }
+
+    /// Refuses endpoints that cannot be used, and names that look like this service's but that nothing reads.
+    fn check_endpoints(&self) -> Result<(), ConfigError> {
+        if self.ignores_endpoints() {
+            return Ok(());
+        }
+        for name in ENDPOINTS {
+            if let Some(url) = self.get(name) {
+                Endpoint::parse(url, name)?;
+            }
+        }
+        let misspelt = self.vars.keys().find(|name| {
+            let service = name.strip_prefix("AWS_ENDPOINT_URL_").unwrap_or_default();
+            *name != OUR_ENDPOINT && endpoint::is_our_service(service)
+        });
+        match misspelt {
+            Some(name) => Err(unusable(
+                name,
+                format!("nothing reads it; its name must be {OUR_ENDPOINT}"),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn check_keys(&self) -> Result<(), ConfigError> {
+        for name in [ACCESS_KEY_ID, SECRET_ACCESS_KEY, SECRET_KEY, SESSION_TOKEN] {
+            if let Some(what) = self.get(name).and_then(unsendable) {
+                return Err(unusable(
+                    name,
+                    format!("it holds {what}; set it again without"),
+                ));
+            }
+        }
+        if self.get(ACCESS_KEY_ID).is_some() && self.secret().is_none() {
+            return Err(unusable(
+                ACCESS_KEY_ID,
+                format!("{SECRET_ACCESS_KEY} is not set; set both, or unset both"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn secret(&self) -> Option<&str> {
+        self.get(SECRET_ACCESS_KEY).or_else(|| self.get(SECRET_KEY))
+    }
+
+    /// Whether there is a pair of keys.
+    pub(super) fn has_keys(&self) -> bool {
+        self.get(ACCESS_KEY_ID).is_some() && self.secret().is_some()
+    }
+
+    /// The keys, where there is a pair.
+    pub(super) fn credentials(&self) -> Option<Credentials> {
+        let token = self.get(SESSION_TOKEN).map(str::to_owned);
+        let (id, secret) = (self.get(ACCESS_KEY_ID)?, self.secret()?);
+        Some(Credentials::new(id, secret, token, None, "Environment"))
+    }
+
+    /// The keys as the properties of a profile.
+    pub(super) fn keys_as_properties(&self) -> Option<String> {
+        let (id, secret) = (self.get(ACCESS_KEY_ID)?, self.secret()?);
+        let mut text = format!("aws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
+        if let Some(token) = self.get(SESSION_TOKEN) {
+            text = text + "aws_session_token = " + token + "\n";
+        }
+        Some(text)
+    }
+
+    /// The profile that is selected, by the flag or as the AWS CLI reads the environment.
+    pub(super) fn profile(&self, flag: Option<&str>) -> (String, SelectedBy) {
+        if let Some(name) = flag {
+            return (name.to_owned(), SelectedBy::Flag);
+        }
+        for variable in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"] {
+            if let Some(name) = self.get(variable) {
+                return (name.to_owned(), SelectedBy::Variable(variable));
+            }
+        }
+        ("default".to_owned(), SelectedBy::Nothing)
+    }
+
+    /// The endpoint that a variable sets for this service, and the variable.
+    pub(super) fn endpoint(&self) -> Option<(&str, &'static str)> {
+        [OUR_ENDPOINT, ENDPOINT_URL]
+            .into_iter()
+            .find_map(|name| Some((self.get(name)?, name)))
+    }
+
+    /// Whether endpoints in the environment and in the profile do not count.
+    pub(super) fn ignores_endpoints(&self) -> bool {
+        self.get(IGNORE_ENDPOINTS).and_then(truth) == Some(true)
+    }
+
+    /// Takes the endpoints out.
+    pub(super) fn forget_endpoints(&mut self) {
+        self.vars.retain(|name, _| !name.starts_with(ENDPOINT_URL));
+    }
+
+    /// Takes out what makes the SDK look for credentials elsewhere than in the profile first. As with the AWS CLI, a
+    /// profile named by a flag wins over keys in the environment: the operator has named an account, and must not get
+    /// another without notice.
+    pub(super) fn forget_keys(&mut self) {
+        for name in [
+            ACCESS_KEY_ID,
+            SECRET_ACCESS_KEY,
+            SECRET_KEY,
+            SESSION_TOKEN,
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+        ] {
+            self.vars.remove(name);
+        }
+    }
+
+    /// No EC2 instance is asked for anything.
+    pub(super) fn forget_instance(&mut self) {
+        self.vars
+            .insert(METADATA_DISABLED.to_owned(), "true".to_owned());
+    }
+
+    /// The folder that `~` means.
+    fn home(&self) -> Option<PathBuf> {
+        if let Some(home) = self.get("HOME") {
+            return Some(home.into());
+        }
+        if !cfg!(windows) {
+            return None;
+        }
+        self.get("USERPROFILE")
+            .map(PathBuf::from)
+            .or_else(|| Some(format!("{}{}", self.get("HOMEDRIVE")?, self.get("HOMEPATH")?).into()))
+    }
+
+    /// A path with its `~` resolved.
+    pub(super) fn path(&self, path: &str) -> PathBuf {
+        let rest = path
+            .strip_prefix('~')
+            .filter(|rest| rest.is_empty() || rest.starts_with(['/', '\\']));
+        match (rest, self.home()) {
+            (Some(rest), Some(home)) => home.join(rest.trim_start_matches(['/', '\\'])),
+            _ => path.into(),
+        }
+    }
+
+    /// In the SDK's form.
+    pub(super) fn for_sdk(&self) -> Env {
+        Env::from(self.vars.clone())
+    }
+}
+
+fn unusable(variable: &str, reason: impl Into<String>) -> ConfigError {
+    ConfigError::Variable {
+        variable: variable.to_owned(),
+        reason: reason.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(vars: &[(&str, &str)]) -> Environment {
+        let vars = vars.iter().map(|(name, value)| (name.into(), value.into()));
+        Environment::from_vars(vars)
+    }
+
+    #[test]
+    fn empty_is_unset_and_white_space_is_trimmed() {
+        let found = environment(&[
+            ("AWS_REGION", " \r\n"),
+            ("AWS_ENDPOINT_URL", ""),
+            ("AWS_ACCESS_KEY_ID", "\tAKID\r\n"),
+            ("AWS_PROFILE", "\u{feff}line \r"),
+        ]);
+        assert_eq!(found.get("AWS_REGION"), None);
+        assert_eq!(found.endpoint(), None);
+        assert_eq!(found.get(ACCESS_KEY_ID), Some("AKID"));
+        assert_eq!(found.get("AWS_PROFILE"), Some("line"));
+    }
+
+    #[test]
+    fn what_no_request_can_carry_is_named_by_its_variable_and_not_repeated() {
+        for (vars, parts) in [
+            (
+                &[
+                    ("AWS_ACCESS_KEY_ID", "AK\rID"),
+                    ("AWS_SECRET_ACCESS_KEY", "s"),
+                ][..],
+                ["AWS_ACCESS_KEY_ID", "a line end"],
+            ),
+            (
+                &[
+                    ("AWS_ACCESS_KEY_ID", "AKID"),
+                    ("AWS_SECRET_ACCESS_KEY", "\"hunter2\""),
+                ],
+                ["AWS_SECRET_ACCESS_KEY", "a quotation mark"],
+            ),
+            (
+                &[("AWS_SESSION_TOKEN", "hunt\u{fc}r2")],
+                ["AWS_SESSION_TOKEN", "not ASCII"],
+            ),
+            (
+                &[("AWS_ACCESS_KEY_ID", "AKID")],
+                ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY is not set"],
+            ),
+        ] {
+            let found = environment(vars);
+            let error = found.check(true).expect_err(parts[0]).to_string();
+            assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+            assert!(!error.contains("hunt"), "{error}");
+            assert!(found.check(false).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_would_send_requests_elsewhere_is_refused() {
+        for (name, value, part) in [
+            ("AWS_USE_FIPS_ENDPOINT", "yes", "true or false"),
+            ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "1", "true or false"),
+            (
+                "AWS_ENDPOINT_URL_STS",
+                "sts.test",
+                "must start with https://",
+            ),
+            (
+                "AWS_ENDPOINT_URL_KINESISVIDEO",
+                "https://kvs.test",
+                "AWS_ENDPOINT_URL_KINESIS_VIDEO",
+            ),
+            (
+                "AWS_ENDPOINT_URL_KINESIS-VIDEO",
+                "https://kvs.test",
+                "AWS_ENDPOINT_URL_KINESIS_VIDEO",
+            ),
+            (
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+                "not a url",
+                "must be like",
+            ),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "5", "IPv4"),
+        ] {
+            let error = environment(&[(name, value)]).check(true).expect_err(name);
+            let error = error.to_string();
+            assert!(error.contains(name) && error.contains(part), "{error}");
+        }
+        let sound = environment(&[
+            ("AWS_USE_FIPS_ENDPOINT", "False"),
+            ("AWS_ENDPOINT_URL_S3", "whatever"),
+            ("AWS_ENDPOINT_URL_STS", "http://localhost:4566"),
+        ]);
+        assert!(sound.check(true).is_ok());
+    }
+
+    #[test]
+    fn profiles_are_selected_as_by_the_aws_cli() {
+        let both = [("AWS_DEFAULT_PROFILE", "old"), ("AWS_PROFILE", "new")];
+        let selected = |vars: &[(&str, &str)], flag| environment(vars).profile(flag);
+        assert_eq!(
+            selected(&both, Some("flag")),
+            ("flag".to_owned(), SelectedBy::Flag)
+        );
+        assert_eq!(selected(&both, None).0, "new");
+        let (name, by) = selected(&[("AWS_PROFILE", ""), both[0]], None);
+        assert_eq!(
+            (&*name, by),
+            ("old", SelectedBy::Variable("AWS_DEFAULT_PROFILE"))
+        );
+        assert_eq!(
+            selected(&[], None),
+            ("default".to_owned(), SelectedBy::Nothing)
+        );
+    }
+
+    #[test]
+    fn what_the_sdk_reads_by_itself_is_refused_where_it_would_break() {
+        for (name, value, part) in [
+            ("AWS_EXECUTION_ENV", "CodeBuild\r", "header"),
+            ("SMITHY_CLIENT_SDK_CUSTOM_PARTITION", "", "unset it"),
+        ] {
+            let error = environment(&[(name, value)])
+                .check_sendable()
+                .expect_err(name);
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        assert!(
+            environment(&[("AWS_EXECUTION_ENV", "")])
+                .check_sendable()
+                .is_ok()
+        );
+    }
+}

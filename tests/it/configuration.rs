@@ -1,0 +1,469 @@
+//! What the environment and the AWS files may hold: every variable and every key that the AWS SDK reads, set to what
+//! scripts, containers and editors make of them. No panic, one message, and no byte of a file in it.
+
+use std::fs;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use kvs_fleet::defence;
+
+use crate::support::{Bench, Call, Cloud, Done, REGION, Wire, answer, finished, results};
+
+/// The variables that `aws-config`, `aws-runtime` and the service's crate read, and those of the AWS CLI that this tool
+/// reads besides.
+const VARIABLES: [&str; 50] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_ACCOUNT_ID",
+    "AWS_ACCOUNT_ID_ENDPOINT_MODE",
+    "AWS_AUTH_SCHEME_PREFERENCE",
+    "AWS_CA_BUNDLE",
+    "AWS_CONFIG_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_DEFAULT_REGION",
+    "AWS_DISABLE_CLOCK_SKEW_CORRECTION",
+    "AWS_DISABLE_REQUEST_COMPRESSION",
+    "AWS_EC2_METADATA_DISABLED",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_KINESIS_VIDEO",
+    "AWS_ENDPOINT_URL_KINESIS_VIDEO_SIGNALING",
+    "AWS_ENDPOINT_URL_SSO",
+    "AWS_ENDPOINT_URL_SSO_OIDC",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_EXECUTION_ENV",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LOGIN_CACHE_DIRECTORY",
+    "AWS_MAX_ATTEMPTS",
+    "AWS_NEW_RETRIES_2026",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_REQUEST_CHECKSUM_CALCULATION",
+    "AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES",
+    "AWS_RESPONSE_CHECKSUM_VALIDATION",
+    "AWS_RETRY_MODE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_SDK_UA_APP_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_SIGV4A_SIGNING_REGION_SET",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SECRET_ACCESS_KEY",
+    "SMITHY_CLIENT_SDK_CUSTOM_PARTITION",
+    "_X_AMZN_TRACE_ID",
+];
+
+/// The keys of a profile that they read.
+const KEYS: [&str; 35] = [
+    "account_id_endpoint_mode",
+    "auth_scheme_preference",
+    "aws_access_key_id",
+    "aws_account_id",
+    "aws_secret_access_key",
+    "aws_session_token",
+    "credential_process",
+    "credential_source",
+    "disable_clock_skew_correction",
+    "disable_request_compression",
+    "duration_seconds",
+    "ec2_metadata_service_endpoint",
+    "ec2_metadata_service_endpoint_mode",
+    "endpoint_url",
+    "external_id",
+    "ignore_configured_endpoint_urls",
+    "login_session",
+    "max_attempts",
+    "mfa_serial",
+    "region",
+    "request_checksum_calculation",
+    "request_min_compression_size_bytes",
+    "response_checksum_validation",
+    "retry_mode",
+    "role_arn",
+    "role_session_name",
+    "sdk-ua-app-id",
+    "services",
+    "sigv4a_signing_region_set",
+    "source_profile",
+    "sso_account_id",
+    "sso_session",
+    "sso_start_url",
+    "use_dualstack_endpoint",
+    "web_identity_token_file",
+];
+
+/// A secret that must be in no output.
+const SECRET: &str = "hunter2hunter2hunter2";
+
+/// What a variable or a key is set to: nothing, white space, what cannot mean anything, that with the line end of
+/// Windows, and with a line end inside.
+const VALUES: [&str; 5] = ["", " \t ", "n\u{f6}t %zz {\"a\": 1}", "value\r", "val\rue"];
+
+/// STS, which refuses everybody at once.
+fn strict_sts() -> Wire {
+    let body = "<ErrorResponse><Error><Code>InvalidClientTokenId</Code></Error></ErrorResponse>";
+    Wire::new(move |_, _| answer(403, None, body))
+}
+
+/// A call that does not reach AWS, whatever it is told of endpoints.
+fn at_aws(bench: &Bench, sts: &Wire) -> Call {
+    bench
+        .call(&["provision", "d.csv", "--summary-json", "s.json", "-vv"])
+        .env("HTTPS_PROXY", "http://127.0.0.1:1")
+        .env("RUST_LOG", "trace")
+        .env("AWS_ENDPOINT_URL_STS", sts.url())
+}
+
+fn with_keys(call: Call) -> Call {
+    call.env("AWS_REGION", REGION)
+        .env("AWS_ACCESS_KEY_ID", "AKIDENVIRONMENT")
+        .env("AWS_SECRET_ACCESS_KEY", SECRET)
+}
+
+/// It ended as promised: no panic, a code of the contract, at most one error, a summary, nothing of a library's.
+#[track_caller]
+fn is_orderly(case: &str, bench: &Bench, done: &Done) {
+    let said = &done.stderr;
+    assert!(matches!(done.code, Some(0..=2)), "{case}: {done}");
+    for never in [
+        "panicked", SECRET, "Error {", "Some(", "Err(", "source: ", "a defect",
+    ] {
+        assert!(!said.contains(never), "{case}: {never:?}\n{done}");
+    }
+    let errors = said.lines().filter(|line| line.starts_with("error: "));
+    let expected = usize::from(done.code != Some(0));
+    assert_eq!(errors.count(), expected, "{case}: {done}");
+    let summary = bench.json("s.json");
+    assert_eq!(summary["exit_code"], done.code.unwrap(), "{case}");
+}
+
+/// Runs each case on one of a few threads, since each is a process that mostly waits.
+fn sweep<T: Sync>(cases: &[T], run: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    run(case);
+                }
+            });
+        }
+    });
+}
+
+fn cases<'a>(names: &[&'a str]) -> Vec<(&'a str, &'static str)> {
+    let with_values = |name: &&'a str| VALUES.map(|value| (*name, value));
+    names.iter().flat_map(with_values).collect()
+}
+
+#[test]
+fn no_value_of_a_variable_ends_in_a_panic() {
+    let (sts, cloud) = (strict_sts(), Cloud::new());
+    sweep(&cases(&VARIABLES), |(name, value)| {
+        let case = format!("{name}={value:?}");
+        let bench = Bench::of(1);
+        let done = with_keys(at_aws(&bench, &sts)).env(name, value).run();
+        is_orderly(&case, &bench, &done);
+        assert_ne!(done.code, Some(0), "{case}: {done}");
+
+        let bench = Bench::of(1);
+        let call = bench
+            .provision(cloud.url())
+            .args(&["--summary-json", "s.json", "-vv"]);
+        let done = with_keys(call)
+            .env(name, value)
+            .env("RUST_LOG", "trace")
+            .run();
+        is_orderly(&case, &bench, &done);
+    });
+}
+
+#[test]
+fn no_value_of_a_profiles_key_ends_in_a_panic() {
+    let sts = strict_sts();
+    sweep(&cases(&KEYS), |(key, value)| {
+        let case = format!("{key}={value:?}");
+        let bench = Bench::of(1);
+        let folder = bench.path(".aws");
+        fs::create_dir_all(&folder).unwrap();
+        let base = format!(
+            "[profile line]\nregion = {REGION}\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = {SECRET}\n"
+        );
+        fs::write(folder.join("config"), format!("{base}{key} = {value}\r\n")).unwrap();
+        let done = at_aws(&bench, &sts).env("AWS_PROFILE", "line").run();
+        is_orderly(&case, &bench, &done);
+        assert_ne!(done.code, Some(0), "{case}: {done}");
+    });
+}
+
+#[test]
+fn an_empty_variable_is_as_good_as_none() {
+    let seen = Mutex::new(Vec::new());
+    let sts = strict_sts();
+    sweep(&["", " \r\n"], |value| {
+        let bench = Bench::of(1);
+        let mut call = at_aws(&bench, &sts);
+        for name in VARIABLES {
+            // Those of the stand-ins, and the one that cannot be cleaned for the SDK.
+            if !["HTTPS_PROXY", "AWS_ENDPOINT_URL_STS", "AWS_EXECUTION_ENV"].contains(&name)
+                && !name.starts_with("SMITHY")
+            {
+                call = call.env(name, value);
+            }
+        }
+        let done = with_keys(call)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .run();
+        let done = done.exits(2).says("InvalidClientTokenId");
+        seen.lock().unwrap().push(done.stderr);
+    });
+    assert_eq!(seen.lock().unwrap().len(), 2);
+}
+
+/// A folder with a manifest, results, and these AWS files.
+fn bench_with(files: &[(&str, &[u8])]) -> Bench {
+    let bench = Bench::of(1);
+    let row = finished("CAM-0001", "created", "111122223333");
+    bench.write("r.results.csv", results(&[row]));
+    fs::create_dir_all(bench.path(".aws")).unwrap();
+    for (name, bytes) in files {
+        fs::write(bench.path(".aws").join(name), bytes).unwrap();
+    }
+    bench
+}
+
+/// The bytes of text in UTF-16 with its mark.
+fn utf16(text: &str) -> Vec<u8> {
+    let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+    units.flat_map(u16::to_le_bytes).collect()
+}
+
+#[test]
+fn no_byte_of_a_credentials_file_is_in_the_output() {
+    let keys = format!(
+        "[default]\r\naws_access_key_id = AKIDFILE\r\naws_secret_access_key = {SECRET}\r\n"
+    );
+    let latin = [b"# M\xfcnchen\r\n", keys.as_bytes()].concat();
+    let damaged = format!("{keys}{SECRET}\r\n");
+    let sound = keys.as_bytes();
+    let sts = strict_sts();
+    let commands: [&[&str]; 4] = [
+        &["provision", "d.csv"],
+        &["plan", "d.csv", "--online"],
+        &["verify", "r.results.csv"],
+        &["rollback", "r.results.csv", "--yes"],
+    ];
+    for (file, part) in [
+        (&*utf16(&keys), "UTF-16"),
+        (&latin, "line 1 has a character in another encoding"),
+        (damaged.as_bytes(), "line 4: Expected an '=' sign"),
+        (sound, "InvalidClientTokenId"),
+    ] {
+        for command in commands {
+            let bench = bench_with(&[("credentials", file)]);
+            let call = bench.call(command).args(&["-vv", "--region", REGION]);
+            let done = call
+                .env("RUST_LOG", "trace")
+                .env("HTTPS_PROXY", "http://127.0.0.1:1")
+                .env("AWS_ENDPOINT_URL_STS", sts.url())
+                .run()
+                .exits(2)
+                .says(part);
+            // The first bytes of the secret in Rust's debug form, and the key's ID in the file.
+            for never in [
+                SECRET,
+                "104, 117, 110",
+                "AKIDFILE",
+                "bytes:",
+                "debug:",
+                "trace:",
+            ] {
+                assert!(!done.stderr.contains(never), "{never}: {done}");
+                assert!(!done.stdout.contains(never), "{never}: {done}");
+            }
+            if part != "InvalidClientTokenId" {
+                done.says("credentials");
+            }
+        }
+    }
+}
+
+/// A configuration whose profile sends requests to this URL through a `services` section.
+fn services(url: &str, name: &str, setting: &str) -> String {
+    format!(
+        "[default]\nregion = {REGION}\nservices = mine\n{setting}\n[services mine]\n{name} =\n  endpoint_url = {url}\n"
+    )
+}
+
+#[test]
+fn the_endpoint_that_the_profile_names_is_used_or_refused() {
+    let sts = strict_sts();
+    let run = |config: &str| {
+        let bench = bench_with(&[("config", config.as_bytes())]);
+        let call = bench.call(&["provision", "d.csv", "--rate", "20000"]);
+        call.env("AWS_ENDPOINT_URL_STS", sts.url())
+            .env("HTTPS_PROXY", "http://127.0.0.1:1")
+            .env("AWS_ACCESS_KEY_ID", "AKID")
+            .env("AWS_SECRET_ACCESS_KEY", SECRET)
+            .run()
+    };
+    for name in ["kinesis_video", "kinesis-video", "Kinesis_Video"] {
+        let cloud = Cloud::new();
+        run(&services(cloud.url(), name, ""))
+            .exits(0)
+            .says("NOT AWS");
+        assert_eq!(cloud.channels().len(), 1, "{name}");
+    }
+    let cloud = Cloud::new();
+    let ignored = services(
+        cloud.url(),
+        "kinesis_video",
+        "ignore_configured_endpoint_urls = true",
+    );
+    // Endpoints do not count, but that of STS is one too: AWS itself cannot be reached from here.
+    run(&ignored).exits(1).says("AWS cannot be reached");
+    let misspelt = services(cloud.url(), "kinesisvideo", "");
+    run(&misspelt).exits(2).says("line 6").says("kinesis_video");
+    let missing = "[default]\nregion = eu-central-1\nservices = mine\n";
+    run(missing).exits(2).says("[services mine]");
+    assert_eq!(cloud.all_requests(), 0);
+}
+
+#[test]
+fn the_default_profile_of_the_aws_cli_is_used_and_named() {
+    let keys = "[default]\naws_access_key_id = AKIDSANDBOX\naws_secret_access_key = s\n[factory]\n\
+                aws_access_key_id = AKIDFACTORY\naws_secret_access_key = s\n";
+    let cloud = Cloud::new();
+    let wire = Wire::before(cloud.url());
+    let bench = bench_with(&[("credentials", keys.as_bytes())]);
+    let call = bench.provision(wire.url());
+    call.env("AWS_DEFAULT_PROFILE", "factory")
+        .env("AWS_PROFILE", "")
+        .run()
+        .exits(0)
+        .says("profile factory (AWS_DEFAULT_PROFILE)");
+    let creates = wire.creates();
+    assert!(creates[0].head.contains("Credential=AKIDFACTORY/"));
+}
+
+#[test]
+fn a_sign_in_that_only_the_aws_cli_can_do_is_named_with_the_way_out() {
+    let mfa = "[default]\naws_access_key_id = AKID\naws_secret_access_key = s\n[profile line]\nsource_profile = default\n\
+               role_arn = arn:aws:iam::111122223333:role/kvs\nmfa_serial = arn:aws:iam::111122223333:mfa/me\n";
+    let chained = mfa.replace("[profile line]", "[profile role]")
+        + "[profile line]\nrole_arn = arn:aws:iam::111122223333:role/other\nsource_profile = role\n";
+    let login = "[profile line]\nlogin_session = arn:aws:iam::111122223333:user/me\n";
+    for (config, setting, export) in [
+        (mfa, "mfa_serial", "--profile line --format process"),
+        (&chained, "mfa_serial", "--profile role --format process"),
+        (login, "login_session", "run 'aws login --profile line'"),
+    ] {
+        let bench = bench_with(&[("config", config.as_bytes())]);
+        let sts = strict_sts();
+        let call = bench.call(&[
+            "provision",
+            "d.csv",
+            "--profile",
+            "line",
+            "--region",
+            REGION,
+        ]);
+        let done = call.env("AWS_ENDPOINT_URL_STS", sts.url()).run();
+        let done = done.exits(2).says(setting).says(export);
+        assert_eq!(done.stderr.matches("error: ").count(), 1, "{done}");
+        assert!(sts.requests().is_empty());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_credential_process_that_gives_none_is_named_once() {
+    for (command, part) in [
+        (
+            "echo Opening the browser; echo '{\"Version\":1}'",
+            "not JSON alone",
+        ),
+        (
+            "echo '{\"Version\":1,\"AccessKeyId\":\"a\"}'",
+            "has no SecretAccessKey",
+        ),
+        ("echo sign in first >&2; exit 3", "sign in first"),
+        (&format!("echo SecretAccessKey={SECRET}"), "not JSON"),
+    ] {
+        let config = format!("[profile line]\ncredential_process = {command}\n");
+        let bench = bench_with(&[("config", config.as_bytes())]);
+        let call = bench.call(&[
+            "provision",
+            "d.csv",
+            "--profile",
+            "line",
+            "--region",
+            REGION,
+        ]);
+        let done = call.args(&["-vv"]).run().exits(2).says(part).says("'line'");
+        assert_eq!(done.stderr.lines().count(), 1, "{done}");
+        assert!(!done.stderr.contains(SECRET), "{done}");
+    }
+}
+
+#[test]
+fn service_links_of_kubernetes_are_no_flags() {
+    let (bench, cloud) = (Bench::of(1), Cloud::new());
+    let call = bench.provision(cloud.url());
+    call.env("KVS_FLEET_PORT", "tcp://10.0.0.9:80")
+        .env("KVS_FLEET_SERVICE_HOST", "10.0.0.9")
+        .env("KVS_FLEET_SERVICE_PORT_HTTP", "80")
+        .env("KVS_FLEET_PORT_80_TCP_ADDR", "10.0.0.9")
+        .run()
+        .exits(0)
+        .does_not_say("KVS_FLEET_");
+}
+
+const BREAK: &str = "KVS_FLEET_TEST_BREAK";
+
+/// Not a case: the process of the next one, where a thread that nobody waits for breaks.
+#[test]
+fn broken() {
+    if std::env::var_os(BREAK).is_none() {
+        return;
+    }
+    defence::install();
+    defence::listen(|what| println!("told: {what}"));
+    let thread = std::thread::spawn(|| panic!("the roof fell in: {SECRET}"));
+    assert!(thread.join().is_err());
+    assert!(defence::expecting(|| panic!("expected")).is_err());
+    println!("first: {}", defence::first().unwrap());
+}
+
+#[test]
+fn a_panic_is_told_to_who_ends_the_run_and_not_printed() {
+    let binary = std::env::current_exe().unwrap();
+    let mut command = Command::new(binary);
+    command.args(["configuration::broken", "--exact", "--nocapture"]);
+    let output = command.env(BREAK, "1").output().unwrap();
+    let (out, err) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    assert!(output.status.success(), "{out}{err}");
+    let place = "the roof fell in (tests/it/configuration.rs:";
+    assert_eq!(out.matches(&format!("told: {place}")).count(), 1, "{out}");
+    assert_eq!(out.matches("told: ").count(), 1, "{out}");
+    assert!(out.contains(&format!("first: {place}")), "{out}");
+    assert!(
+        !err.contains("panicked") && !out.contains(SECRET),
+        "{out}{err}"
+    );
+}
