@@ -12,7 +12,7 @@ pub(in crate::commands) mod paths;
 mod recheck;
 pub(in crate::commands) mod settings;
 pub(in crate::commands) mod source;
-mod words;
+pub(in crate::commands) mod words;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -66,6 +66,7 @@ pub async fn run(args: ProvisionArgs, warnings: &[String]) -> u8 {
         json: None,
         changed: 0,
         limit_is_reached: false,
+        usable: Ok(()),
         is_introduced: false,
         last_words: LastWords::default(),
     };
@@ -101,6 +102,8 @@ struct Run {
     changed: u64,
     /// Whether `--limit` left devices to another run.
     limit_is_reached: bool,
+    /// Whether any row of a stream could be used.
+    usable: Result<(), Error>,
     /// Whether the first line has been printed.
     is_introduced: bool,
     last_words: LastWords,
@@ -125,8 +128,11 @@ impl Run {
                 let manifest = Arc::clone(manifest);
                 let rules = std::mem::take(&mut ready.rules);
                 let planned = batch::plan(&manifest, &mut ready.roster, rules)?;
-                check_plan(args, &planned).inspect_err(|_| words::say_invalid(&planned.invalid))?;
                 self.note(&planned.counts);
+                check_plan(args, &planned)
+                    .and_then(|()| settings::check_manifest(args, &ready.log, &ready.roster))
+                    .and_then(|()| check_usable(&planned.counts))
+                    .inspect_err(|_| words::say_invalid(&planned.invalid))?;
                 if planned.work.is_empty() {
                     return self.nothing_to_do(ready, &planned).await;
                 }
@@ -140,6 +146,8 @@ impl Run {
         self.summary.listed = counts.listed;
         self.summary.done_before = counts.done;
         self.summary.deleted = counts.deleted;
+        self.summary.repeated = counts.repeated;
+        self.summary.invalid = counts.invalid;
         self.changed = counts.changed;
         if counts.changed > 0 {
             let (devices, ask) = match counts.changed {
@@ -154,6 +162,7 @@ impl Run {
 
     /// Everything is done: nobody is called; the file is put in the manifest's order if it is not.
     async fn nothing_to_do(&mut self, ready: Ready, planned: &Planned) -> Result<(), Error> {
+        words::say_remarks(&planned.remarks);
         words::say_invalid(&planned.invalid);
         words::say_unlisted(&ready.roster);
         words::say_torn(&ready.journal);
@@ -199,23 +208,27 @@ impl Run {
         mut ready: Ready,
         planned: Option<Planned>,
     ) -> Result<(), Error> {
-        let (counts, mut work, invalid) = match planned {
-            Some(planned) => (Some(planned.counts), planned.work, planned.invalid),
-            None => Default::default(),
-        };
+        let is_planned = planned.is_some();
+        let Planned {
+            mut work,
+            invalid,
+            remarks,
+            ..
+        } = planned.unwrap_or_default();
         if let Some(limit) = args.input.limit {
             let all = work.len();
             work.limit(&ready.roster, limit);
             self.limit_is_reached = work.len() < all;
         }
-        let total = counts.is_some().then(|| work.len());
+        let total = is_planned.then(|| work.len());
         let regions = work.into_regions();
         for (region, devices) in &regions {
             self.tally.plan(region, devices.len() as u64);
         }
         self.meet(&mut ready, regions.keys().cloned().collect())
             .await?;
-        if counts.is_some() {
+        if is_planned {
+            words::say_remarks(&remarks);
             words::say_invalid(&invalid);
             words::say_unlisted(&ready.roster);
         }
@@ -252,6 +265,7 @@ impl Run {
                 .check_guard(args.service.connection.account.as_ref())?;
         }
 
+        ready.source.check_current()?;
         // From here on the files are written.
         batch.prepare()?;
         let start = settings::start(
@@ -289,7 +303,9 @@ impl Run {
                 };
                 let (ended, streamed) = stream.work_off(args, engine, &running.books).await;
                 self.note(&streamed.counts);
+                words::say_remarks(&streamed.remarks);
                 self.limit_is_reached = streamed.limit_is_reached;
+                self.usable = check_usable(&streamed.counts);
                 if let Some(account) = ready.target.account() {
                     self.summary.account = Some(account.to_string());
                 }
@@ -298,7 +314,8 @@ impl Run {
         };
         drop(progress);
         let closed = running.close().await?;
-        self.settle(closed, ended, ready.had_results, &log)
+        self.settle(closed, ended, ready.had_results, &log)?;
+        self.usable.clone()
     }
 
     /// A run that nothing stopped has a row for each device of its work: where it has not, it is not complete.
@@ -388,6 +405,25 @@ pub(in crate::commands) fn check_plan(
         return Err(Error::refused("invalid-rows", message));
     }
     Ok(())
+}
+
+/// Refuses a manifest of which not one row can be used: a run of it would be complete without having attempted anything.
+pub(in crate::commands) fn check_usable(counts: &Counts) -> Result<(), Error> {
+    let (listed, invalid) = (counts.listed, counts.invalid);
+    if listed > 0 || invalid == 0 {
+        return Ok(());
+    }
+    let lead = match invalid {
+        1 => "the manifest's only row is invalid".to_owned(),
+        more => format!("not one of the {more} rows can be used: all are invalid"),
+    };
+    Err(Error::refused(
+        "invalid-rows",
+        format!(
+            "{lead}, for the reasons above; nothing was attempted. Correct the manifest, or the flags that say how it \
+             is read ('kvs-fleet plan -v' lists all rows)"
+        ),
+    ))
 }
 
 pub(in crate::commands) fn engine_settings(

@@ -1,4 +1,4 @@
-//! What is said of the files before a run begins: rows that are invalid, rows that nobody asks for, a torn tail.
+//! What is said of the files before a run begins: rows that are invalid or odd, rows that nobody asks for, a torn tail.
 
 use tracing::warn;
 
@@ -11,7 +11,7 @@ use crate::roster::Roster;
 const SHOWN_INVALID: usize = 10;
 
 /// Says which rows are invalid, the first few of them.
-pub(super) fn say_invalid(lines: &[InvalidLine]) {
+pub(in crate::commands) fn say_invalid(lines: &[InvalidLine]) {
     for line in lines.iter().take(SHOWN_INVALID) {
         warn!("invalid row: {}", line.row().error_message);
     }
@@ -20,6 +20,13 @@ pub(super) fn say_invalid(lines: &[InvalidLine]) {
         0 => {}
         1 => warn!("1 more row is invalid"),
         _ => warn!("{more} more rows are invalid"),
+    }
+}
+
+/// Says what the operator should look at in the manifest.
+pub(in crate::commands) fn say_remarks(remarks: &[String]) {
+    for remark in remarks {
+        warn!("{remark}");
     }
 }
 
