@@ -562,7 +562,19 @@ mod tests {
                 format!("the message TTL is {shown}; it must be 5 to 120 seconds")
             );
         }
-        for text in ["", "60s", "60.0", "1e2", "99999999999999999999", "٦٠"] {
+        for text in ["30.0", "30.00", "30,0"] {
+            assert_eq!(MessageTtl::parse(text).unwrap().as_secs(), 30, "{text}");
+        }
+        for text in [
+            "",
+            "60s",
+            "60.5",
+            "60.",
+            ".0",
+            "1e2",
+            "99999999999999999999",
+            "٦٠",
+        ] {
             assert_eq!(
                 reason(MessageTtl::parse(text)),
                 format!(

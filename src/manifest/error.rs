@@ -46,6 +46,15 @@ impl ManifestError {
         matches!(damage, Damage::NoRow)
     }
 
+    /// Whether the first line is no header that can be used.
+    #[must_use]
+    pub fn is_without_header(&self) -> bool {
+        let Self::Line { damage, .. } = self else {
+            return false;
+        };
+        matches!(damage, Damage::Header(_))
+    }
+
     pub(super) fn flag(flag: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Flag {
             flag: flag.into(),

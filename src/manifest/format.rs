@@ -14,8 +14,8 @@ const SIGNATURES: &[(&[u8], &str, Way)] = &[
     (b"\x04\x22\x4D\x18", "LZ4", Way::Unpack("lz4 -dc")),
     (b"7z\xBC\xAF\x27\x1C", "7-Zip", Way::Extract),
     (b"Rar!\x1A\x07", "RAR", Way::Extract),
-    (b"PK\x05\x06", "ZIP", Way::Extract),
-    (b"PK\x07\x08", "ZIP", Way::Extract),
+    (b"PK\x05\x06", "ZIP", Way::Unzip),
+    (b"PK\x07\x08", "ZIP", Way::Unzip),
     (
         b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1",
         "Excel 97 to 2003 (.xls), or a workbook with a password",
@@ -83,6 +83,7 @@ enum Way {
     /// A command that unpacks it to standard output.
     Unpack(&'static str),
     Extract,
+    Unzip,
     Save,
     Export,
     Target,
@@ -100,6 +101,10 @@ impl Way {
                 )
             }
             Self::Extract => "take the CSV out of it first".to_owned(),
+            Self::Unzip => {
+                "take the CSV out of it first, or save it as \"CSV UTF-8\" where it is a workbook"
+                    .to_owned()
+            }
             Self::Save => "save it from the spreadsheet program as \"CSV UTF-8\"".to_owned(),
             Self::Export => "give the CSV, or export the devices as CSV".to_owned(),
             Self::Target => "give the file that it leads to".to_owned(),
@@ -179,13 +184,16 @@ fn archive(bytes: &[u8]) -> (&'static str, Way) {
     let name = bytes.get(NAME_AT..).unwrap_or_default();
     let is = |start: &[u8]| name.starts_with(start);
     if is(b"[Content_Types].xml") || is(b"_rels/") || is(b"xl/") || is(b"docProps/") {
-        ("Excel (.xlsx) or another Office document", Way::Save)
+        (
+            "an Excel workbook (.xlsx) or another Office document",
+            Way::Save,
+        )
     } else if is(b"mimetypeapplication/vnd.oasis") {
-        ("OpenDocument (.ods)", Way::Save)
+        ("an OpenDocument workbook (.ods)", Way::Save)
     } else if is(b"Index/") {
-        ("Apple Numbers", Way::Save)
+        ("an Apple Numbers workbook", Way::Save)
     } else {
-        ("ZIP", Way::Extract)
+        ("ZIP", Way::Unzip)
     }
 }
 
@@ -266,7 +274,7 @@ mod tests {
             (b"\xFD7zXZ\0\0".to_vec(), "xz"),
             (b"\x28\xB5\x2F\xFD\x24".to_vec(), "Zstandard"),
             (b"7z\xBC\xAF\x27\x1C\0".to_vec(), "7-Zip"),
-            (zip("[Content_Types].xml"), "Excel (.xlsx)"),
+            (zip("[Content_Types].xml"), "Excel workbook (.xlsx)"),
             (
                 zip("mimetypeapplication/vnd.oasis.opendocument.spreadsheet"),
                 "OpenDocument",

@@ -28,6 +28,7 @@ mod options;
 mod quotes;
 mod records;
 mod rows;
+mod suspects;
 mod tape;
 mod titles;
 
@@ -42,10 +43,10 @@ pub use ask::{Ask, digest_of};
 pub use cursor::Cursor;
 pub use error::{Damage, ManifestError, RowError};
 pub use layout::Layout;
-pub use mangled::Suspects;
 use on_disk::Version;
 pub use options::{IdPattern, Options, is_delimiter};
 pub use rows::{Row, Rows};
+pub use suspects::Suspects;
 
 /// The longest row, in bytes: far beyond what 50 tags and a few free columns can be, and little enough to hold.
 pub const LONGEST_ROW: usize = 1024 * 1024;

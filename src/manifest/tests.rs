@@ -534,7 +534,8 @@ fn nul_bytes_and_workbooks() {
     for (bytes, message) in [
         (
             &b"PK\x03\x04\x14\x00\x06\x00"[..],
-            "the file is no CSV: its first bytes are those of ZIP; take the CSV out of it first",
+            "the file is no CSV: its first bytes are those of ZIP; take the CSV out of it first, or save it as \"CSV UTF-8\" where it is \
+             a workbook",
         ),
         (
             b"\x1F\x8B\x08\x00",

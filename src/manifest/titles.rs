@@ -30,22 +30,29 @@ pub(super) fn later_header(head: &[u8], delimiter: u8, options: &Options) -> Opt
         .skip(1)
         .collect();
     let delimiters = || [delimiter].into_iter().chain(DELIMITERS);
-    let find = |column: &dyn Fn(&[Box<str>]) -> Option<Box<str>>| {
+    [exact as Find, similar].into_iter().find_map(|find| {
         below.iter().find_map(|(text, line)| {
-            let column = delimiters().find_map(|delimiter| column(&cells(text, delimiter)))?;
+            let column =
+                delimiters().find_map(|delimiter| find(&cells(text, delimiter), id_column))?;
             Some(LaterHeader {
                 line: *line,
                 column,
             })
         })
-    };
-    let exact = |cells: &[Box<str>]| cells.iter().find(|name| &***name == id_column).cloned();
-    let similar = |cells: &[Box<str>]| {
-        let column = near::device_column(id_column, cells)?;
-        // A title such as "Device: gate" is a cell by itself.
-        (cells.len() > 1).then(|| column.into())
-    };
-    find(&exact).or_else(|| find(&similar))
+    })
+}
+
+/// The device column among a line's cells.
+type Find = fn(&[Box<str>], &str) -> Option<Box<str>>;
+
+fn exact(cells: &[Box<str>], id_column: &str) -> Option<Box<str>> {
+    cells.iter().find(|name| ***name == *id_column).cloned()
+}
+
+fn similar(cells: &[Box<str>], id_column: &str) -> Option<Box<str>> {
+    let column = near::device_column(id_column, cells)?;
+    // A cell by itself may be a title.
+    (cells.len() > 1).then(|| column.into())
 }
 
 fn cells(line: &str, delimiter: u8) -> Vec<Box<str>> {

@@ -4,6 +4,7 @@
 //! read whole, the results are locked and read, the plan is made, and who we are is asked. Then what exists is listed.
 //! Only then is the journal touched, and only then is a channel created.
 
+mod checks;
 mod ending;
 mod json_stream;
 mod narrator;
@@ -31,13 +32,15 @@ use crate::error::Error;
 use crate::event::{Event, Listener, Listeners};
 use crate::figures;
 use crate::logging::Console;
-use crate::plan::Counts;
+use crate::plan::{Counts, WorkLists};
 use crate::progress::Progress;
 use crate::results::disk::RealDisk;
+use crate::roster::Roster;
 use crate::service::aws::AwsService;
 use crate::service::channel_quota;
 use crate::summary::Summary;
 use crate::tally::Tally;
+pub(in crate::commands) use checks::{check_plan, check_usable};
 use json_stream::JsonStream;
 use opening::Ready;
 use source::{Source, Stream};
@@ -162,9 +165,7 @@ impl Run {
 
     /// Everything is done: nobody is called; the file is put in the manifest's order if it is not.
     async fn nothing_to_do(&mut self, ready: Ready, planned: &Planned) -> Result<(), Error> {
-        words::say_remarks(&planned.remarks);
-        words::say_invalid(&planned.invalid);
-        words::say_unlisted(&ready.roster);
+        words::say_planned(&planned.remarks, &planned.invalid, &ready.roster);
         words::say_torn(&ready.journal);
         if ready.roster.is_empty() && planned.invalid.is_empty() {
             return Ok(());
@@ -215,11 +216,7 @@ impl Run {
             remarks,
             ..
         } = planned.unwrap_or_default();
-        if let Some(limit) = args.input.limit {
-            let all = work.len();
-            work.limit(&ready.roster, limit);
-            self.limit_is_reached = work.len() < all;
-        }
+        self.limit(args, &mut work, &ready.roster);
         let total = is_planned.then(|| work.len());
         let regions = work.into_regions();
         for (region, devices) in &regions {
@@ -228,9 +225,7 @@ impl Run {
         self.meet(&mut ready, regions.keys().cloned().collect())
             .await?;
         if is_planned {
-            words::say_remarks(&remarks);
-            words::say_invalid(&invalid);
-            words::say_unlisted(&ready.roster);
+            words::say_planned(&remarks, &invalid, &ready.roster);
         }
         words::say_torn(&ready.journal);
 
@@ -318,6 +313,14 @@ impl Run {
         self.usable.clone()
     }
 
+    fn limit(&mut self, args: &ProvisionArgs, work: &mut WorkLists, roster: &Roster) {
+        if let Some(limit) = args.input.limit {
+            let all = work.len();
+            work.limit(roster, limit);
+            self.limit_is_reached = work.len() < all;
+        }
+    }
+
     /// A run that nothing stopped has a row for each device of its work: where it has not, it is not complete.
     fn unfinished(&self, work: u64) -> Option<Stop> {
         let counts = self.tally.counts();
@@ -380,50 +383,6 @@ impl Run {
         }
         Ok(())
     }
-}
-
-/// Refuses a plan that is not what the person expects, before anything is sent.
-pub(in crate::commands) fn check_plan(
-    args: &ProvisionArgs,
-    planned: &Planned,
-) -> Result<(), Error> {
-    let Counts {
-        listed, invalid, ..
-    } = planned.counts;
-    if let Some(expected) = args.input.expect.filter(|expected| *expected != listed) {
-        let message = format!(
-            "the manifest lists {}, but --expect {expected} was given; nothing was attempted",
-            figures::count(listed, "device")
-        );
-        return Err(Error::refused("unexpected-count", message));
-    }
-    if args.input.strict && invalid > 0 {
-        let message = format!(
-            "the manifest has {} and --strict was given; nothing was attempted",
-            figures::count(invalid, "invalid row")
-        );
-        return Err(Error::refused("invalid-rows", message));
-    }
-    Ok(())
-}
-
-/// Refuses a manifest of which not one row can be used: a run of it would be complete without having attempted anything.
-pub(in crate::commands) fn check_usable(counts: &Counts) -> Result<(), Error> {
-    let (listed, invalid) = (counts.listed, counts.invalid);
-    if listed > 0 || invalid == 0 {
-        return Ok(());
-    }
-    let lead = match invalid {
-        1 => "the manifest's only row is invalid".to_owned(),
-        more => format!("not one of the {more} rows can be used: all are invalid"),
-    };
-    Err(Error::refused(
-        "invalid-rows",
-        format!(
-            "{lead}, for the reasons above; nothing was attempted. Correct the manifest, or the flags that say how it \
-             is read ('kvs-fleet plan -v' lists all rows)"
-        ),
-    ))
 }
 
 pub(in crate::commands) fn engine_settings(

@@ -28,6 +28,7 @@ fn settings(args: &ProvisionArgs) -> Settings {
         tags: input.tags.iter().cloned().collect(),
         message_ttl_seconds: input.message_ttl.map(MessageTtl::as_secs),
         id_column: input.id_column.clone(),
+        delimiter: input.delimiter.map(char::from),
         rate: pace.rate.ceiling(),
         workers: u32::try_from(pace.workers).unwrap_or(u32::MAX),
         max_attempts: pace.max_attempts,

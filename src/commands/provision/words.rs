@@ -10,6 +10,13 @@ use crate::roster::Roster;
 /// Invalid rows that are named on the screen; all are in the results.
 const SHOWN_INVALID: usize = 10;
 
+/// Says what there is to say of a manifest that was planned, beside the results.
+pub(super) fn say_planned(remarks: &[String], invalid: &[InvalidLine], roster: &Roster) {
+    say_remarks(remarks);
+    say_invalid(invalid);
+    say_unlisted(roster);
+}
+
 /// Says which rows are invalid, the first few of them.
 pub(in crate::commands) fn say_invalid(lines: &[InvalidLine]) {
     for line in lines.iter().take(SHOWN_INVALID) {
@@ -31,7 +38,7 @@ pub(in crate::commands) fn say_remarks(remarks: &[String]) {
 }
 
 /// Says how many devices the results hold of which the manifest has no valid row.
-pub(super) fn say_unlisted(roster: &Roster) {
+fn say_unlisted(roster: &Roster) {
     let unlisted = roster
         .iter()
         .filter(|index| !roster.is_listed(*index) && roster.place(*index).is_some())

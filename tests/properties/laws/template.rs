@@ -38,8 +38,9 @@ pub(crate) fn spelt(piece: &Piece) -> String {
     match piece {
         Piece::Literal(text) => text.replace('{', "{{").replace('}', "}}"),
         Piece::Column { name, filters } => {
-            let filters: String = filters.iter().map(|filter| format!("|{filter}")).collect();
-            format!("{{{name}{filters}}}")
+            let filters = filters.iter().map(ToString::to_string);
+            let parts: Vec<String> = std::iter::once(name.to_string()).chain(filters).collect();
+            format!("{{{}}}", parts.join("|"))
         }
     }
 }
