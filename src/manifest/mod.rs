@@ -137,7 +137,7 @@ impl Manifest {
         self.on_disk.as_ref().is_none_or(Version::is_current)
     }
 
-    /// Whether its last line has no line end: whoever writes it has perhaps not finished.
+    /// Whether its last line has no line end: the file is perhaps not complete.
     #[must_use]
     pub fn lacks_line_end(&self) -> bool {
         !matches!(self.text.last(), None | Some(b'\n' | b'\r'))

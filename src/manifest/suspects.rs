@@ -89,24 +89,17 @@ impl Suspects {
             .iter()
             .filter(|_| self.numbers * 2 <= self.rows);
         let all: Vec<&Found> = self.found.iter().chain(days).collect();
-        let (count, look, them) = match all.iter().map(|found| found.count).sum::<u64>() {
+        let lead = match all.iter().map(|found| found.count).sum::<u64>() {
             0 => return None,
-            1 => (
-                "1 device ID or channel name".to_owned(),
-                "looks",
-                "it is used as it is",
-            ),
-            more => (
-                format!("{more} device IDs or channel names"),
-                "look",
-                "they are used as they are",
-            ),
+            1 => "1 row has a device ID or channel name that is perhaps not meant, and is used as it is".to_owned(),
+            more => {
+                format!("{more} rows have a device ID or channel name that is perhaps not meant, and are used as they are")
+            }
         };
         let causes: Vec<String> = all.iter().map(|found| found.told()).collect();
         Some(format!(
-            "{count} {look} as if another program changed what was meant ({them}). {}. Compare with the source; \
-             --id-pattern REGEX makes such rows invalid",
-            causes.join("; ")
+            "{lead}: {}; compare with the source: --id-pattern REGEX makes rows of another form invalid",
+            causes.join(", ")
         ))
     }
 }
@@ -123,7 +116,7 @@ impl Found {
             more => format!(" and {more} more"),
         };
         format!(
-            "{}{more}: probably {}",
+            "{}{more} (probably {})",
             named.join(", "),
             self.cause.reason()
         )
@@ -147,14 +140,14 @@ mod tests {
         assert_eq!(warned(&["CAM-1", "CAM-2"]), None);
         assert_eq!(
             warned(&["CAM-1", "2-Jan", "45658"]).unwrap(),
-            "2 device IDs or channel names look as if another program changed what was meant (they are used as they \
-             are). line 3: '2-Jan': probably a spreadsheet program took an ID for a date; line 4: '45658': probably a \
-             spreadsheet program took an ID for a date and wrote the date's number. Compare with the source; \
-             --id-pattern REGEX makes such rows invalid"
+            "2 rows have a device ID or channel name that is perhaps not meant, and are used as they are: line 3: \
+             '2-Jan' (probably a spreadsheet program took an ID for a date), line 4: '45658' (probably a spreadsheet \
+             program took an ID for a date and wrote the date's number); compare with the source: --id-pattern REGEX \
+             makes rows of another form invalid"
         );
         let many = warned(&["1.0", "2.0", "3.0", "4.0", "5.0"]).unwrap();
         assert!(
-            many.contains("line 4: '3.0' and 2 more: probably"),
+            many.contains("line 4: '3.0' and 2 more (probably"),
             "{many}"
         );
     }

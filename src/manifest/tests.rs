@@ -596,9 +596,13 @@ fn lines_that_other_programs_put_before_the_header_are_named() {
     );
 }
 
+/// The reason of a row that repeats the header.
+const HEADER_AGAIN: &str =
+    "here the header stands again; were two files put together? Take the line out";
+
 #[test]
 fn the_header_once_more_is_no_device() {
-    let reason = "here the header stands again; were two files put together? Take the line out";
+    let reason = HEADER_AGAIN;
     assert_eq!(
         rows("device_id,a\nA,1\ndevice_id, a \nB,1\n", &options()),
         [
@@ -678,7 +682,7 @@ fn a_name_that_is_twice_in_the_header_matters_only_where_it_is_used() {
 
 #[test]
 fn byte_order_marks_of_files_that_were_put_together() {
-    let reason = "here the header stands again; were two files put together? Take the line out";
+    let reason = HEADER_AGAIN;
     assert_eq!(
         rows(
             "\u{feff}x,device_id\r\n1,A\r\n\u{feff}x,device_id\r\n2,B\r\n",

@@ -169,3 +169,25 @@ pub(super) fn start(
         settings: Some(settings(args)),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_manifest_may_be_given_by_several_paths() {
+        for (before, now, is_other) in [
+            ("d.csv", "d.csv", false),
+            ("d.csv", "../line4/d.csv", false),
+            ("a/line4/d.csv", "line4/d.csv", false),
+            ("line4/d.csv", "line5/d.csv", true),
+            ("d.2026-11-27", "d.2026-11-28", true),
+            ("d.csv", "d.txt", true),
+            ("-", "d.csv", false),
+            ("d.csv", "-", false),
+        ] {
+            let found = is_another(Path::new(before), Path::new(now));
+            assert_eq!(found, is_other, "{before} {now}");
+        }
+    }
+}

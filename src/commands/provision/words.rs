@@ -1,4 +1,4 @@
-//! What is said of the files before a run begins: rows that are invalid or odd, rows that nobody asks for, a torn tail.
+//! What is reported about the files before a run begins: rows that are invalid or odd, rows that nobody asks for, a torn tail.
 
 use tracing::warn;
 
