@@ -158,7 +158,7 @@ impl MessageTtl {
 
     /// Validates a number of seconds given as text.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        match text.trim().parse() {
+        match whole_number(text.trim()).parse() {
             Ok(seconds) => Self::from_secs(seconds),
             Err(_) => Err(Invalid::new(format!(
                 "the message TTL is {}; it must be a whole number of seconds, 5 to 120",
@@ -171,6 +171,17 @@ impl MessageTtl {
     #[must_use]
     pub fn as_secs(self) -> u8 {
         self.0
+    }
+}
+
+/// A number without a fraction of nothing but zeros: some programs write `30` as `30.0`.
+fn whole_number(text: &str) -> &str {
+    let fraction = text.rsplit_once(['.', ',']);
+    match fraction {
+        Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => {
+            whole
+        }
+        _ => text,
     }
 }
 
@@ -551,7 +562,19 @@ mod tests {
                 format!("the message TTL is {shown}; it must be 5 to 120 seconds")
             );
         }
-        for text in ["", "60s", "60.0", "1e2", "99999999999999999999", "٦٠"] {
+        for text in ["30.0", "30.00", "30,0"] {
+            assert_eq!(MessageTtl::parse(text).unwrap().as_secs(), 30, "{text}");
+        }
+        for text in [
+            "",
+            "60s",
+            "60.5",
+            "60.",
+            ".0",
+            "1e2",
+            "99999999999999999999",
+            "٦٠",
+        ] {
             assert_eq!(
                 reason(MessageTtl::parse(text)),
                 format!(

@@ -3,6 +3,8 @@
 //! The rules hold for a file, which is planned whole before the first call, as for a stream, which is planned row by
 //! row. What the roster knows when planning begins comes from the results file.
 
+mod remarks;
+
 use std::collections::BTreeMap;
 
 use crate::device::{Region, shown};
@@ -10,6 +12,7 @@ use crate::manifest::{Ask, Row};
 use crate::results::asks::Asked;
 use crate::results::record::Status;
 use crate::roster::{DeviceIndex, Roster};
+use remarks::Remarks;
 
 /// What is to do with a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +105,7 @@ pub struct Planner {
     counts: Counts,
     /// The device found last: a results file is mostly in the manifest's order.
     last: Option<DeviceIndex>,
+    remarks: Remarks,
 }
 
 impl Planner {
@@ -112,6 +116,7 @@ impl Planner {
             rules,
             counts: Counts::default(),
             last: None,
+            remarks: Remarks::default(),
         }
     }
 
@@ -121,6 +126,13 @@ impl Planner {
         &self.counts
     }
 
+    /// What the operator should look at in the rows so far, a sentence each. `lacks_line_end` says whether the
+    /// manifest's last line does.
+    #[must_use]
+    pub fn remarks(&self, lacks_line_end: bool) -> Vec<String> {
+        self.remarks.sentences(self.counts.repeated, lacks_line_end)
+    }
+
     /// Says what is to do with a row, and notes the device in the roster as listed.
     pub fn judge(&mut self, roster: &mut Roster, row: &Row<'_>) -> Result<Verdict, Box<Moved>> {
         let verdict = match &row.ask {
@@ -128,7 +140,20 @@ impl Planner {
             Err(error) => flaw(error.code, row.line, &error.reason),
         };
         self.count(&verdict);
+        self.remark(row, &verdict);
         Ok(verdict)
+    }
+
+    fn remark(&mut self, row: &Row<'_>, verdict: &Verdict) {
+        self.remarks.pass(row);
+        match (verdict, &row.ask) {
+            (Verdict::Repeated, _) => self.remarks.repeat(row),
+            (Verdict::Fresh(_) | Verdict::Again(_), Ok(ask)) => {
+                let suspects = &mut self.remarks.suspects;
+                suspects.look(row.line, row.device_id, ask.channel_name());
+            }
+            _ => {}
+        }
     }
 
     fn judge_ask(

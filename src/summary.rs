@@ -46,7 +46,11 @@ pub struct Summary {
     pub done_before: u64,
     /// Of these, devices that a rollback deleted and that stay deleted.
     pub deleted: u64,
-    /// Of these, devices that still have no channel and would be attempted by another run.
+    /// Lines that repeat another, and so list no device.
+    pub repeated: u64,
+    /// Rows that cannot be used. Those that were recorded are counted in `counts`.
+    pub invalid: u64,
+    /// Of the devices listed, those that still have no channel and would be attempted by another run.
     pub remaining: u64,
     /// What this run did.
     pub counts: Counts,
@@ -87,6 +91,12 @@ impl Summary {
             lines.push(format!(
                 "  {} invalid: their rows in the results file say why",
                 self.counts.invalid
+            ));
+        }
+        if self.repeated > 0 {
+            let lines_repeated = figures::count(self.repeated, "line");
+            lines.push(format!(
+                "  {lines_repeated} repeated: a device that is listed twice gets one channel"
             ));
         }
         if self.deleted > 0 {
@@ -185,7 +195,8 @@ impl Summary {
                 "created": self.counts.created,
                 "exists": self.counts.exists,
                 "failed": self.counts.failures(),
-                "invalid": self.counts.invalid,
+                "invalid": self.counts.invalid.max(self.invalid),
+                "repeated": self.repeated,
                 "deleted": self.deleted,
                 "differs": self.counts.differs,
                 "updated": self.counts.updated,
@@ -307,6 +318,7 @@ mod tests {
         };
         summary.counts.created = 998;
         summary.counts.invalid = 3;
+        summary.repeated = 1;
         summary.counts.failed.insert("OutcomeUnknown".into(), 2);
         summary.counts.creates = Requests {
             sent: 1_000,
@@ -317,12 +329,14 @@ mod tests {
             "complete, with exceptions, in 20.4 s: 998 created, 0 existed, 2 failed, 3 invalid\n  \
              2 failed with OutcomeUnknown: run again: the next run asks the service whether the channel exists\n  \
              3 invalid: their rows in the results file say why\n  \
+             1 line repeated: a device that is listed twice gets one channel\n  \
              49.9 channels a second, 50.0/s granted at the end, at most 50; 0.50 % of creates throttled\n  \
              results: devices.results.csv"
         );
         let json = summary.to_json();
         assert_eq!(json["retryable"], true);
         assert_eq!(json["devices"]["created"], 998);
+        assert_eq!(json["devices"]["repeated"], 1);
         assert_eq!(json["requests"]["create"]["throttled"], 5);
         assert_eq!(
             json["rate"],

@@ -3,15 +3,19 @@
 //! Which names exist, and what they stand for in a row, is the manifest's knowledge; this module only takes a
 //! template's text apart.
 
+mod filter;
+
 use std::fmt;
 use std::str::FromStr;
+
+pub use filter::Filter;
 
 use crate::device::shown;
 
 /// A template such as `{device_id}-cam`: text with names of columns in braces; `{{` and `}}` are literal braces.
 ///
-/// A name may hold any character but braces, spaces too; blanks around it do not count. Shown, a template is the text
-/// it was parsed from.
+/// A name may hold any character but braces and `|`, spaces too; blanks around it do not count. After a `|` comes a
+/// [`Filter`]: `{device_id|delete(:)|lower}`. Shown, a template is the text it was parsed from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     text: Box<str>,
@@ -23,8 +27,13 @@ pub struct Template {
 pub enum Piece {
     /// Text that stands for itself, never empty.
     Literal(Box<str>),
-    /// The value of the column of this name, never empty.
-    Column(Box<str>),
+    /// The value of a column.
+    Column {
+        /// The column's name, never empty.
+        name: Box<str>,
+        /// What is done with the value, in this order.
+        filters: Vec<Filter>,
+    },
 }
 
 /// Why a text is not a template.
@@ -61,7 +70,20 @@ impl Template {
     pub fn uses(&self, column: &str) -> bool {
         self.pieces
             .iter()
-            .any(|piece| matches!(piece, Piece::Column(name) if &**name == column))
+            .any(|piece| matches!(piece, Piece::Column { name, .. } if &**name == column))
+    }
+
+    /// The template's text with one more filter for the columns of these names.
+    #[must_use]
+    pub fn with_filter(&self, columns: &[&str], filter: &Filter) -> String {
+        let pieces = self.pieces.iter().map(|piece| match piece {
+            Piece::Column { name, filters } if columns.contains(&&**name) => Piece::Column {
+                name: name.clone(),
+                filters: filters.iter().chain([filter]).cloned().collect(),
+            },
+            other => other.clone(),
+        });
+        pieces.map(|piece| piece.to_string()).collect()
     }
 
     /// The text that the template was parsed from.
@@ -76,7 +98,26 @@ impl Default for Template {
     fn default() -> Self {
         Self {
             text: "{device_id}".into(),
-            pieces: vec![Piece::Column("device_id".into())],
+            pieces: vec![Piece::Column {
+                name: "device_id".into(),
+                filters: Vec::new(),
+            }],
+        }
+    }
+}
+
+impl fmt::Display for Piece {
+    /// As it is written in a template.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Literal(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}")),
+            Self::Column { name, filters } => {
+                write!(f, "{{{name}")?;
+                filters
+                    .iter()
+                    .try_for_each(|filter| write!(f, "|{filter}"))?;
+                f.write_str("}")
+            }
         }
     }
 }
@@ -119,8 +160,8 @@ fn split(text: &str) -> Result<Vec<Piece>, String> {
                 if !literal.is_empty() {
                     pieces.push(Piece::Literal(std::mem::take(&mut literal).into()));
                 }
-                let name = column_name(&mut characters, position)?;
-                pieces.push(Piece::Column(name));
+                let inside = between_braces(&mut characters, position)?;
+                pieces.push(column(&inside, position)?);
             }
             other => literal.push(other),
         }
@@ -131,32 +172,64 @@ fn split(text: &str) -> Result<Vec<Piece>, String> {
     Ok(pieces)
 }
 
-/// The name up to the closing brace. `opened` is the position of the opening one.
-fn column_name(
+/// The text up to the closing brace. `opened` is the position of the opening one.
+fn between_braces(
     characters: &mut impl Iterator<Item = (char, usize)>,
     opened: usize,
-) -> Result<Box<str>, String> {
-    let mut name = String::new();
+) -> Result<String, String> {
+    let mut inside = String::new();
     for (character, position) in characters {
         match character {
-            '}' if name.trim().is_empty() => {
-                return Err(format!(
-                    "has no name between the braces at character {opened}; expected a column's, such as {{device_id}}"
-                ));
-            }
-            '}' => return Ok(name.trim().into()),
+            '}' => return Ok(inside),
             '{' => {
                 return Err(format!(
                     "has a '{{' at character {position} inside the braces opened at character {opened}; expected '}}'"
                 ));
             }
-            other => name.push(other),
+            other => inside.push(other),
         }
     }
     Err(format!(
         "has a '{{' at character {opened} that is never closed; expected '}}' after the column's name, or '{{{{' for \
          a literal brace"
     ))
+}
+
+/// The column and the filters that are between the braces opened at this character.
+fn column(inside: &str, opened: usize) -> Result<Piece, String> {
+    let (name, rest) = match inside.split_once('|') {
+        Some((name, rest)) => (name, Some(rest)),
+        None => (inside, None),
+    };
+    let name = name.trim();
+    if name.is_empty() {
+        return Err(format!(
+            "has no name between the braces at character {opened}; expected a column's, such as {{device_id}}"
+        ));
+    }
+    let filters = rest.into_iter().flat_map(split_filters).map(|text| {
+        Filter::parse(text).map_err(|flaw| {
+            let filter = shown(text.trim());
+            format!("has a filter {filter} in the braces at character {opened} that {flaw}")
+        })
+    });
+    Ok(Piece::Column {
+        name: name.into(),
+        filters: filters.collect::<Result<_, _>>()?,
+    })
+}
+
+/// Parts filters at each `|` that is not between parentheses.
+fn split_filters(text: &str) -> impl Iterator<Item = &str> {
+    let mut is_argument = false;
+    text.split(move |character| {
+        match character {
+            '(' => is_argument = true,
+            ')' => is_argument = false,
+            _ => {}
+        }
+        character == '|' && !is_argument
+    })
 }
 
 #[cfg(test)]
@@ -172,7 +245,10 @@ mod tests {
     }
 
     fn column(name: &str) -> Piece {
-        Piece::Column(name.into())
+        Piece::Column {
+            name: name.into(),
+            filters: Vec::new(),
+        }
     }
 
     fn error(text: &str) -> String {
@@ -222,6 +298,43 @@ mod tests {
             "the template '{a{b}}' has a '{' at character 3 inside the braces opened at character 1; expected '}'"
         );
         assert!(error("{  }").contains("no name between the braces"));
+    }
+
+    #[test]
+    fn filters_follow_the_name() {
+        let filters = |text: &str| match &pieces(text)[..] {
+            [Piece::Column { name, filters }] => {
+                assert_eq!(&**name, "device_id");
+                filters.iter().map(ToString::to_string).collect::<Vec<_>>()
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(filters("{device_id|delete(:)}"), ["delete(:)"]);
+        assert_eq!(
+            filters("{ device_id | replace(:,-) | lower }"),
+            ["replace(:,-)", "lower"]
+        );
+        assert_eq!(
+            filters("{device_id|delete(|)|upper}"),
+            ["delete(|)", "upper"]
+        );
+        assert_eq!(
+            error("cam-{device_id|trim}"),
+            "the template 'cam-{device_id|trim}' has a filter 'trim' in the braces at character 5 that is unknown; \
+             expected delete(CHARACTERS), replace(OLD,NEW), lower or upper"
+        );
+        assert!(error("{device_id|}").contains("a filter ''"));
+        assert!(error("{|lower}").contains("no name between the braces"));
+    }
+
+    #[test]
+    fn a_filter_is_added_to_the_columns_that_are_named() {
+        let template = Template::parse("{{x}}-{a|lower}{b}").unwrap();
+        let filter = Filter::Delete(":".into());
+        assert_eq!(
+            template.with_filter(&["a", "c"], &filter),
+            "{{x}}-{a|lower|delete(:)}{b}"
+        );
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl InvalidLine {
 }
 
 /// A file's plan.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Planned {
     /// In numbers.
     pub counts: Counts,
@@ -66,6 +66,8 @@ pub struct Planned {
     pub work: WorkLists,
     /// The lines that ask for what cannot be had, in the manifest's order.
     pub invalid: Vec<InvalidLine>,
+    /// What the operator should look at, a sentence each.
+    pub remarks: Vec<String>,
 }
 
 /// Plans a file whole.
@@ -85,6 +87,7 @@ pub fn plan(manifest: &Manifest, roster: &mut Roster, rules: Rules) -> Result<Pl
         counts: planner.counts().clone(),
         work,
         invalid,
+        remarks: planner.remarks(manifest.lacks_line_end()),
     })
 }
 

@@ -79,7 +79,7 @@ pub struct InputArgs {
         env = "KVS_FLEET_TAG"
     )]
     pub tags: Vec<(String, String)>,
-    /// The delimiter: ',', ';' or 'tab' [default: found from the header]
+    /// The delimiter: 'tab', 'space' or one character; ',', ';', tab and '|' are found from the header
     #[arg(long, value_name = "CHAR", value_parser = delimiter, env = "KVS_FLEET_DELIMITER")]
     pub delimiter: Option<u8>,
     /// Make rows invalid whose device ID does not match this regular expression as a whole
@@ -117,7 +117,7 @@ pub struct ResultsArgs {
         env = "KVS_FLEET_RECREATE_DELETED"
     )]
     pub recreate_deleted: bool,
-    /// Go on although templates, tags or TTL differ from the last run's
+    /// Go on although templates, tags, TTL or the manifest differ from the last run's
     #[arg(
         long,
         value_parser = FalseyValueParser::new(),

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::rollback::Since;
 use crate::device::{AccountId, MessageTtl, Region};
 use crate::engine::FailureLimit;
+use crate::manifest::is_delimiter;
 use crate::pace::controller::RateRange;
 
 /// The ceiling for creates, in requests a second.
@@ -102,11 +103,14 @@ pub(crate) fn failure_limit(text: &str) -> Result<FailureLimit, String> {
 }
 
 pub(crate) fn delimiter(text: &str) -> Result<u8, String> {
-    match text {
-        "," => Ok(b','),
-        ";" => Ok(b';'),
-        "tab" | "\t" | "\\t" => Ok(b'\t'),
-        _ => Err("expected ',', ';' or 'tab'".to_owned()),
+    match (text, text.as_bytes()) {
+        ("tab" | "\\t", _) => Ok(b'\t'),
+        ("space", _) => Ok(b' '),
+        (_, &[delimiter]) if is_delimiter(delimiter) => Ok(delimiter),
+        _ => Err(
+            "expected 'tab', 'space' or one ASCII character such as ',', ';' or '|', but no quote (\") and no line end"
+                .to_owned(),
+        ),
     }
 }
 
@@ -159,6 +163,28 @@ mod tests {
         assert!(ago >= Duration::from_hours(2) && ago < Duration::from_hours(3));
         for text in ["", "yesterday", "2026-13-01", "07:30", "-2h"] {
             assert!(since(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_delimiter_is_one_character() {
+        for (text, found) in [
+            (",", b','),
+            ("|", b'|'),
+            ("tab", b'\t'),
+            ("\t", b'\t'),
+            ("\\t", b'\t'),
+            ("space", b' '),
+            (":", b':'),
+            ("~", b'~'),
+        ] {
+            assert_eq!(delimiter(text), Ok(found), "{text:?}");
+        }
+        for text in ["", ",,", "\"", "\n", "\0", "§"] {
+            assert!(
+                delimiter(text).unwrap_err().contains("one ASCII"),
+                "{text:?}"
+            );
         }
     }
 

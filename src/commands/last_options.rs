@@ -31,6 +31,9 @@ pub(super) fn last_options(results: &Path, region: Option<Region>) -> Result<Opt
         })
     };
     options.id_column.clone_from(&settings.id_column);
+    options.delimiter = settings
+        .delimiter
+        .and_then(|character| u8::try_from(character).ok());
     options.channel_name = template(&settings.channel_name)?;
     let seconds = settings.message_ttl_seconds;
     options.message_ttl = seconds.and_then(|seconds| MessageTtl::from_secs(seconds.into()).ok());

@@ -1,15 +1,19 @@
 //! What one row asks for: its cells checked against the service's limits, without copying them.
 
+use std::borrow::Cow;
+
 use csv::StringRecord;
 use sha2::{Digest, Sha256};
 
 use super::compiled::{Compiled, Resolved};
 use super::error::RowError;
 use super::layout::{Layout, TagSource};
+use super::mangled;
 use super::records::cell;
 use crate::device::{
     ChannelName, Device, Invalid, LONGEST_DEVICE_ID, MessageTtl, Region, Tag, shown,
 };
+use crate::template::Filter;
 
 /// How many Regions are remembered, so that a Region's name is not copied for each row. AWS has fewer.
 const REGIONS: usize = 64;
@@ -119,24 +123,37 @@ fn check_id(layout: &Layout, device_id: &str) -> Result<(), RowError> {
             device_id.len()
         )));
     }
+    if !device_id.is_ascii() && device_id.contains('\u{feff}') {
+        return Err(RowError::new(format!(
+            "the device ID {} holds a byte order mark; were two files put together without a line end between them? \
+             Part the line there",
+            shown(device_id)
+        )));
+    }
     match &layout.id_pattern {
         Some(pattern) if !pattern.matches(device_id) => Err(RowError::new(format!(
-            "the device ID {} does not match the pattern '{pattern}' as a whole",
-            shown(device_id)
+            "the device ID {} does not match the pattern '{pattern}' as a whole{}",
+            shown(device_id),
+            hint(device_id)
         ))),
         _ => Ok(()),
     }
 }
 
-/// A device of the column's name in a row of all the columns' names is none.
+/// A row of nothing but names of columns, in whatever order, is no device.
 fn refuse_header(layout: &Layout, cells: &StringRecord, device_id: &str) -> Result<(), RowError> {
-    let columns = layout.columns.iter().map(|name| &**name);
-    if device_id == layout.id_column() && columns.eq(cells.iter().map(trim)) {
+    let is_column = |text: &str| layout.columns.iter().any(|name| &**name == text);
+    let mut others = cells.iter().map(trim).filter(|cell| !cell.is_empty());
+    if is_column(device_id) && others.all(is_column) && has_id_column(layout, cells) {
         return Err(RowError::new(
             "here the header stands again; were two files put together? Take the line out",
         ));
     }
     Ok(())
+}
+
+fn has_id_column(layout: &Layout, cells: &StringRecord) -> bool {
+    cells.iter().any(|cell| trim(cell) == layout.id_column())
 }
 
 fn region<'a>(
@@ -156,7 +173,7 @@ fn region<'a>(
     let place = if let Some(place) = place {
         place
     } else {
-        let region = Region::parse(text).map_err(row_error)?;
+        let region = Region::parse(text).map_err(|invalid| with_hint(&invalid, text))?;
         if known.len() == REGIONS {
             known.clear();
         }
@@ -185,8 +202,39 @@ fn channel_name_of<'a>(
         buffer.extend(layout.name_template.texts(cells, names));
         buffer
     };
-    ChannelName::check(name).map_err(row_error)?;
+    ChannelName::check(name).map_err(|invalid| {
+        if own.is_empty() {
+            RowError::new(format!("{invalid}{}", name_hint(layout, names.device_id)))
+        } else {
+            with_hint(&invalid, own)
+        }
+    })?;
     Ok(name)
+}
+
+/// What has probably become of a text that is refused, to be added to the reason.
+fn hint(text: &str) -> String {
+    mangled::cause(text).map_or_else(String::new, |cause| {
+        format!("; probably {}", cause.reason())
+    })
+}
+
+/// What to do about a name that a template makes of this ID. MAC addresses are the IDs of most cameras.
+fn name_hint(layout: &Layout, device_id: &str) -> String {
+    if !is_mac_address(device_id) {
+        return hint(device_id);
+    }
+    let columns = ["device_id", layout.id_column()];
+    let template = layout
+        .name_text
+        .with_filter(&columns, &Filter::Delete(":".into()));
+    format!("; to name channels by MAC addresses without colons, give --channel-name '{template}'")
+}
+
+/// Six or eight pairs of hexadecimal digits with colons between them.
+fn is_mac_address(text: &str) -> bool {
+    let is_pair = |pair: &str| pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit());
+    matches!(text.len(), 17 | 23) && text.split(':').all(is_pair)
 }
 
 fn message_ttl(layout: &Layout, cells: &StringRecord) -> Result<Option<MessageTtl>, RowError> {
@@ -196,15 +244,12 @@ fn message_ttl(layout: &Layout, cells: &StringRecord) -> Result<Option<MessageTt
     if cell.is_empty() {
         return Ok(layout.default_ttl);
     }
-    MessageTtl::parse(cell).map(Some).map_err(row_error)
+    let ttl = MessageTtl::parse(cell).map(Some);
+    ttl.map_err(|invalid| with_hint(&invalid, cell))
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the form that `map_err` takes"
-)]
-fn row_error(invalid: Invalid) -> RowError {
-    RowError::new(invalid.to_string())
+fn with_hint(invalid: &Invalid, text: &str) -> RowError {
+    RowError::new(format!("{invalid}{}", hint(text)))
 }
 
 /// A tag's value in a row.
@@ -314,9 +359,9 @@ impl<'a> Ask<'a> {
         }
     }
 
-    fn texts(&self, value: Value<'a>) -> impl Iterator<Item = &'a str> {
+    fn texts(&self, value: Value<'a>) -> impl Iterator<Item = Cow<'a, str>> {
         let (cell, template) = match value {
-            Value::Cell(text) => (Some(text), None),
+            Value::Cell(text) => (Some(Cow::Borrowed(text)), None),
             Value::Template(template) => (None, Some(template.texts(self.cells, self.names))),
         };
         cell.into_iter().chain(template.into_iter().flatten())
@@ -344,11 +389,11 @@ impl AskDigest {
         Self(Sha256::new_with_prefix([ttl_byte(message_ttl)]))
     }
 
-    fn tag<'t>(&mut self, key: &str, value: impl Iterator<Item = &'t str>) {
+    fn tag(&mut self, key: &str, value: impl Iterator<Item = impl AsRef<str>>) {
         self.0.update(key);
         self.0.update([0]);
         for part in value {
-            self.0.update(part);
+            self.0.update(part.as_ref());
         }
         self.0.update([0]);
     }

@@ -1,9 +1,11 @@
 //! A template resolved against a header: names of columns have become their places, and nothing can be unknown later.
 
+use std::borrow::Cow;
+
 use csv::StringRecord;
 
 use super::records::cell;
-use crate::template::{Piece, Template};
+use crate::template::{Filter, Piece, Template};
 
 /// A template whose columns are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +18,7 @@ enum Part {
     ChannelName,
     Region,
     Cell { index: usize, trimmed: bool },
+    Filtered(Box<Part>, Vec<Filter>),
 }
 
 /// What a row's names came to: these mean the resolved values, not cells.
@@ -36,16 +39,23 @@ impl Compiled {
     ) -> Result<Self, &'t str> {
         let part = |piece: &'t Piece| match piece {
             Piece::Literal(text) => Ok(Part::Literal(text.clone())),
-            Piece::Column(name) => match &**name {
-                "device_id" => Ok(Part::DeviceId),
-                name if name == id_column => Ok(Part::DeviceId),
-                "channel_name" => Ok(Part::ChannelName),
-                "region" => Ok(Part::Region),
-                name => match place(name) {
-                    Some((index, trimmed)) => Ok(Part::Cell { index, trimmed }),
-                    None => Err(name),
-                },
-            },
+            Piece::Column { name, filters } => {
+                let part = match &**name {
+                    "device_id" => Part::DeviceId,
+                    name if name == id_column => Part::DeviceId,
+                    "channel_name" => Part::ChannelName,
+                    "region" => Part::Region,
+                    name => {
+                        let (index, trimmed) = place(name).ok_or(name)?;
+                        Part::Cell { index, trimmed }
+                    }
+                };
+                Ok(if filters.is_empty() {
+                    part
+                } else {
+                    Part::Filtered(Box::new(part), filters.clone())
+                })
+            }
         };
         template
             .pieces()
@@ -80,7 +90,8 @@ impl Compiled {
     ) -> Option<&'a str> {
         match self.0.as_slice() {
             [] => Some(""),
-            [part] => Some(part.text(cells, resolved)),
+            [Part::Filtered(..)] => None,
+            [part] => Some(part.plain(cells, resolved)),
             _ => None,
         }
     }
@@ -90,14 +101,26 @@ impl Compiled {
         &'a self,
         cells: &'a StringRecord,
         resolved: Resolved<'a>,
-    ) -> impl Iterator<Item = &'a str> {
+    ) -> impl Iterator<Item = Cow<'a, str>> {
         self.0.iter().map(move |part| part.text(cells, resolved))
     }
 }
 
 impl Part {
-    fn text<'a>(&'a self, cells: &'a StringRecord, resolved: Resolved<'a>) -> &'a str {
+    fn text<'a>(&'a self, cells: &'a StringRecord, resolved: Resolved<'a>) -> Cow<'a, str> {
+        let plain = Cow::Borrowed(self.plain(cells, resolved));
         match self {
+            Self::Filtered(_, filters) => filters
+                .iter()
+                .fold(plain, |text, filter| filter.apply(text)),
+            _ => plain,
+        }
+    }
+
+    /// The text before filters.
+    fn plain<'a>(&'a self, cells: &'a StringRecord, resolved: Resolved<'a>) -> &'a str {
+        match self {
+            Self::Filtered(part, _) => part.plain(cells, resolved),
             Self::Literal(text) => text,
             Self::DeviceId => resolved.device_id,
             Self::ChannelName => resolved.channel_name,

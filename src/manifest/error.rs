@@ -46,6 +46,15 @@ impl ManifestError {
         matches!(damage, Damage::NoRow)
     }
 
+    /// Whether the first line is no header that can be used.
+    #[must_use]
+    pub fn is_without_header(&self) -> bool {
+        let Self::Line { damage, .. } = self else {
+            return false;
+        };
+        matches!(damage, Damage::Header(_))
+    }
+
     pub(super) fn flag(flag: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Flag {
             flag: flag.into(),
@@ -93,12 +102,25 @@ pub enum Damage {
          with: Get-Content OLD.csv | Set-Content -Encoding utf8 NEW.csv (Export-Csv also takes -Encoding utf8)"
     )]
     Wide(&'static str),
-    /// A workbook or other archive.
+    /// A file of another format.
+    #[error("the file is no CSV: its first bytes are those of {what}; {advice}")]
+    Foreign {
+        /// What it is.
+        what: &'static str,
+        /// How to get a CSV from it.
+        advice: String,
+    },
+    /// A file that another program is writing.
     #[error(
-        "this is not a CSV file but a workbook (.xlsx) or another archive; save it from the spreadsheet program as \
-         \"CSV UTF-8\""
+        "the manifest changed while it was read ({before} bytes before, {after} after): another program is writing it; \
+         wait until that has ended, then run again"
     )]
-    Workbook,
+    Changing {
+        /// Its length when it was opened.
+        before: u64,
+        /// Its length when it had been read.
+        after: u64,
+    },
     /// A NUL byte.
     #[error(
         "the line holds a NUL byte, which no text does; the file is damaged (a crash while it was written, perhaps) \
@@ -171,6 +193,16 @@ impl RowError {
             "a cell has text behind its closing quote (\"); close the quote at the cell's end, or write \"\" for a \
              quote that is part of the text",
         )
+    }
+}
+
+/// A file's name in a command to be typed: as it is where a shell takes it for one word.
+pub(super) fn in_command(file: &str) -> &str {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    if file.chars().all(is_plain) && !file.starts_with('-') {
+        file
+    } else {
+        "FILE"
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::io::{self, ErrorKind, Read};
 
-use super::encoding;
 use super::error::{Damage, ManifestError};
+use super::format::{self, HEAD_BYTES};
+use super::marks::Unmarked;
 use super::options::Options;
 use super::records::Records;
 
 /// The delimiters that are tried when none is given. Of equals the first is taken.
-const DELIMITERS: [u8; 3] = *b",;\t";
+pub(super) const DELIMITERS: [u8; 4] = *b",;\t|";
 
 /// A reader whose first bytes can be read again until the delimiter is known.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub(super) struct Head<R> {
     bytes: Vec<u8>,
     served: usize,
     keeps: bool,
-    reader: R,
+    reader: Unmarked<R>,
 }
 
 impl<R: Read> Head<R> {
@@ -26,19 +27,18 @@ impl<R: Read> Head<R> {
             bytes: Vec::new(),
             served: 0,
             keeps: false,
-            reader,
+            reader: Unmarked::new(reader),
         }
     }
 
     /// Looks at the encoding.
     pub(super) fn begin(reader: R, file: &str) -> Result<Self, ManifestError> {
-        const ENOUGH: usize = 64;
         let mut head = Self {
             keeps: true,
             ..Self::known(reader)
         };
         // A person at a terminal may take a while to write so much: one line is enough too.
-        while head.bytes.len() < ENOUGH && !head.bytes.contains(&b'\n') {
+        while head.bytes.len() < HEAD_BYTES && !head.bytes.contains(&b'\n') {
             head.served = head.bytes.len();
             match head.read(&mut [0; 8 * 1024]) {
                 Ok(0) => break,
@@ -47,7 +47,7 @@ impl<R: Read> Head<R> {
                 Err(error) => return Err(ManifestError::file(file, Damage::Io(error))),
             }
         }
-        match encoding::alien(&head.bytes) {
+        match format::alien(&head.bytes, file) {
             Some(damage) => Err(ManifestError::file(file, damage)),
             None => Ok(head),
         }
@@ -63,6 +63,11 @@ impl<R: Read> Head<R> {
         self.served = 0;
         self.keeps = false;
         Ok(delimiter)
+    }
+
+    /// What has been read so far.
+    pub(super) fn so_far(&self) -> &[u8] {
+        &self.bytes
     }
 
     fn find_delimiter(&mut self, file: &str, id_column: &str) -> Result<u8, ManifestError> {

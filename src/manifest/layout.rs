@@ -5,6 +5,7 @@ use super::compiled::Compiled;
 use super::error::{Damage, ManifestError, listed};
 use super::near;
 use super::options::{IdPattern, Options};
+use super::titles::LaterHeader;
 use crate::device::{MessageTtl, Region, Tag, shown};
 use crate::template::Template;
 
@@ -21,6 +22,8 @@ pub(super) struct Header {
     pub(super) delimiter: u8,
     /// The names, trimmed.
     pub(super) columns: Vec<Box<str>>,
+    /// A later line that looks like the header, where this one does not.
+    pub(super) later: Option<LaterHeader>,
 }
 
 /// How a manifest's rows are laid out: the delimiter, what each column means, the templates with their columns.
@@ -35,6 +38,8 @@ pub struct Layout {
     pub(super) message_ttl: Option<usize>,
     pub(super) region: Option<usize>,
     pub(super) name_template: Compiled,
+    /// The same as it was written, for messages.
+    pub(super) name_text: Template,
     pub(super) default_ttl: Option<MessageTtl>,
     pub(super) default_region: Option<Region>,
     pub(super) id_pattern: Option<IdPattern>,
@@ -56,7 +61,7 @@ pub(super) struct TagSource {
 
 impl Layout {
     pub(super) fn new(header: Header, options: &Options) -> Result<Self, ManifestError> {
-        refuse_duplicates(&header)?;
+        refuse_duplicates(&header, options)?;
         let place = |name: &str| header.columns.iter().position(|column| &**column == name);
         let id_column = options.id_column.trim();
         let id = place(id_column).ok_or_else(|| no_device_column(&header, id_column))?;
@@ -73,6 +78,7 @@ impl Layout {
             message_ttl: place(MESSAGE_TTL),
             region: place(REGION),
             name_template,
+            name_text: options.channel_name.clone(),
             default_ttl: options.message_ttl,
             default_region: options.region.clone(),
             id_pattern: options.id_pattern.clone(),
@@ -125,13 +131,19 @@ fn header_error(header: &Header, reason: String) -> ManifestError {
     ManifestError::line(&header.file, header.line, Damage::Header(reason))
 }
 
-fn refuse_duplicates(header: &Header) -> Result<(), ManifestError> {
+/// Two columns of one name are refused where the name is used: which of them is meant cannot be known.
+fn refuse_duplicates(header: &Header, options: &Options) -> Result<(), ManifestError> {
+    let id_column = options.id_column.trim();
+    let known = [id_column, CHANNEL_NAME, MESSAGE_TTL, REGION];
+    let is_used = |name: &str| {
+        known.contains(&name) || name.starts_with(TAG_PREFIX) || options.templates_use(name)
+    };
     let mut sorted: Vec<(&str, usize)> = header
         .columns
         .iter()
         .map(|name| &**name)
         .zip(1..)
-        .filter(|(name, _)| !name.is_empty())
+        .filter(|(name, _)| !name.is_empty() && is_used(name))
         .collect();
     sorted.sort_unstable();
     let pair = sorted.windows(2).find(|pair| pair[0].0 == pair[1].0);
@@ -167,7 +179,15 @@ fn no_device_column(header: &Header, id_column: &str) -> ManifestError {
                 .to_owned(),
         );
     }
-    let advice = match near::device_column(id_column, &header.columns) {
+    let close = near::device_column(id_column, &header.columns);
+    let is_likelier = |later: &&LaterHeader| close.is_none() || later.has_column(id_column);
+    if let Some(later) = header.later.as_ref().filter(is_likelier) {
+        return header_error(
+            header,
+            later.advice(&header.file, id_column, &listed(columns)),
+        );
+    }
+    let advice = match close {
         Some(close) => format!(
             "give --id-column {} if that one holds the device IDs, or rename it",
             shown(close)
@@ -283,11 +303,6 @@ fn warnings(header: &Header, options: &Options) -> Vec<String> {
     let id_column = options.id_column.trim();
     let known = [CHANNEL_NAME, MESSAGE_TTL, REGION, id_column];
     let is_free = |name: &str| !known.contains(&name) && !name.starts_with(TAG_PREFIX);
-    let is_used = |name: &str| {
-        let mut templates = std::iter::once(&options.channel_name)
-            .chain(options.tags.iter().map(|(_, template)| template));
-        templates.any(|template| template.uses(name))
-    };
     let columns = header.columns.iter().map(|name| &**name);
     let unused = columns.filter(|name| is_free(name)).filter_map(|name| {
         if name == "device_id" {
@@ -296,7 +311,7 @@ fn warnings(header: &Header, options: &Options) -> Vec<String> {
                 shown(id_column)
             ));
         }
-        if is_used(name) {
+        if options.templates_use(name) {
             None
         } else {
             near::unused_column(name)

@@ -17,18 +17,23 @@ mod compiled;
 mod cursor;
 mod encoding;
 mod error;
+mod format;
 mod head;
 mod layout;
+mod mangled;
+mod marks;
 pub(crate) mod near;
+mod on_disk;
 mod options;
 mod quotes;
 mod records;
 mod rows;
+mod suspects;
 mod tape;
+mod titles;
 
 use std::fmt::Write;
-use std::fs;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,8 +43,10 @@ pub use ask::{Ask, digest_of};
 pub use cursor::Cursor;
 pub use error::{Damage, ManifestError, RowError};
 pub use layout::Layout;
-pub use options::{IdPattern, Options};
+use on_disk::Version;
+pub use options::{IdPattern, Options, is_delimiter};
 pub use rows::{Row, Rows};
+pub use suspects::Suspects;
 
 /// The longest row, in bytes: far beyond what 50 tags and a few free columns can be, and little enough to hold.
 pub const LONGEST_ROW: usize = 1024 * 1024;
@@ -56,8 +63,12 @@ pub fn stream<R: Read>(reader: R, options: &Options) -> Result<Rows<R>, Manifest
 #[derive(Debug)]
 pub struct Manifest {
     file: Box<str>,
+    /// Without byte order marks: places of rows are places in it.
     text: Vec<u8>,
+    /// Of the file as it is on the disk.
     sha256: String,
+    /// What tells whether the file is still the one that was read; none where there is no file.
+    on_disk: Option<Version>,
     layout: Arc<Layout>,
     is_plain: bool,
 }
@@ -66,23 +77,31 @@ impl Manifest {
     /// Reads a file and checks it whole. Takes the file's size in memory.
     pub fn open(path: &Path, options: &Options) -> Result<Self, ManifestError> {
         let file: Box<str> = path.display().to_string().into();
-        let bytes = read(path).map_err(|damage| ManifestError::file(&file, damage))?;
-        Self::check(file, bytes, options)
+        let (bytes, version) =
+            on_disk::read(path).map_err(|damage| ManifestError::file(&file, damage))?;
+        let manifest = Self::check(file, bytes, options)?;
+        Ok(Self {
+            on_disk: Some(version),
+            ..manifest
+        })
     }
 
     /// Checks a text whole, which messages call by the name of this file.
     pub fn check(file: Box<str>, text: Vec<u8>, options: &Options) -> Result<Self, ManifestError> {
-        if let Some(damage) = encoding::alien(&text) {
+        if let Some(damage) = format::alien(&text, &file) {
             return Err(ManifestError::file(&file, damage));
         }
         encoding::check(&text)
             .map_err(|(lines, damage)| ManifestError::line(&file, lines + 1, damage))?;
+        let sha256 = hex(&Sha256::digest(&text));
+        let text = marks::without_marks(text);
         let mut rows = Rows::begin(&*text, &file, options)?;
         let layout = Arc::clone(rows.layout());
         let is_plain = is_plain(&text);
         while rows.next()?.is_some() && !is_plain {}
         Ok(Self {
-            sha256: hex(&Sha256::digest(&text)),
+            sha256,
+            on_disk: None,
             file,
             text,
             layout,
@@ -104,6 +123,24 @@ impl Manifest {
     #[must_use]
     pub fn sha256(&self) -> &str {
         &self.sha256
+    }
+
+    /// How messages call it.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Whether the file is still as it was read: of the same length and age.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.on_disk.as_ref().is_none_or(Version::is_current)
+    }
+
+    /// Whether its last line has no line end: the file is perhaps not complete.
+    #[must_use]
+    pub fn lacks_line_end(&self) -> bool {
+        !matches!(self.text.last(), None | Some(b'\n' | b'\r'))
     }
 
     /// How the rows are laid out.
@@ -135,17 +172,6 @@ impl Manifest {
 fn is_plain(bytes: &[u8]) -> bool {
     let mut lines = bytes.split(|&byte| byte == b'\n');
     !bytes.contains(&b'"') && lines.all(|line| line.len() < LONGEST_ROW)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Damage> {
-    // Asked first, since what opening a folder gives differs from system to system.
-    if path.is_dir() {
-        return Err(Damage::Directory);
-    }
-    fs::read(path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Damage::Missing,
-        _ => Damage::Io(error),
-    })
 }
 
 /// Bytes in hexadecimal.

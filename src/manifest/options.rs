@@ -42,6 +42,14 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Whether a template uses the column of this name.
+    pub(super) fn templates_use(&self, column: &str) -> bool {
+        let tags = self.tags.iter().map(|(_, template)| template);
+        std::iter::once(&self.channel_name)
+            .chain(tags)
+            .any(|template| template.uses(column))
+    }
+
     /// Whether the flags can be used with any manifest at all. Reading one checks this first.
     pub fn validate(&self) -> Result<(), ManifestError> {
         if self.id_column.trim().is_empty() {
@@ -124,9 +132,14 @@ impl fmt::Display for IdPattern {
     }
 }
 
+/// Whether a byte can be between two cells.
+#[must_use]
+pub fn is_delimiter(byte: u8) -> bool {
+    byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n' | 0)
+}
+
 fn check_delimiter(delimiter: u8) -> Result<(), String> {
-    let usable = delimiter.is_ascii() && !matches!(delimiter, b'"' | b'\r' | b'\n' | 0);
-    if usable {
+    if is_delimiter(delimiter) {
         Ok(())
     } else {
         Err(format!(

@@ -162,6 +162,11 @@ impl<R: Read> Records<R> {
         }
     }
 
+    /// Whether what was read ends in a line without its end.
+    pub(super) fn lacks_line_end(&self) -> bool {
+        self.reader.get_ref().lacks_line_end()
+    }
+
     pub(super) fn damaged(&self, damage: Damage) -> ManifestError {
         ManifestError::file(&self.file, damage)
     }

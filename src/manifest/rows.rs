@@ -11,6 +11,7 @@ use super::head::Head;
 use super::layout::{Header, Layout};
 use super::options::Options;
 use super::records::Records;
+use super::titles;
 
 /// A manifest's rows. Blank lines, and lines of nothing but delimiters and blanks, are none.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ impl<R: Read> Rows<R> {
         options.validate()?;
         let mut head = Head::begin(reader, file)?;
         let delimiter = head.delimiter(file, options)?;
+        let later = titles::later_header(head.so_far(), delimiter, options);
         let mut records = Records::new(head, file, delimiter);
         if !records.advance()? {
             return Err(records.damaged(Damage::Empty));
@@ -52,6 +54,7 @@ impl<R: Read> Rows<R> {
             line: header.line,
             delimiter,
             columns: header.cells.iter().map(|name| name.trim().into()).collect(),
+            later,
         };
         let layout = Arc::new(Layout::new(header, options)?);
         Ok(Self::new(records, layout))
@@ -114,5 +117,11 @@ impl<R: Read> Rows<R> {
     #[must_use]
     pub fn layout(&self) -> &Arc<Layout> {
         &self.layout
+    }
+
+    /// Whether what was read ends in a line without its end.
+    #[must_use]
+    pub fn lacks_line_end(&self) -> bool {
+        self.records.lacks_line_end()
     }
 }

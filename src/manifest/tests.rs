@@ -1,5 +1,6 @@
 //! The manifest section of the contract, line by line, with the messages that people get.
 
+use std::fs;
 use std::io::{self, Read};
 
 use super::*;
@@ -181,7 +182,7 @@ fn tags_from_flags_and_columns() {
 
 #[test]
 fn delimiters_are_found() {
-    for (delimiter, name) in [(',', b','), (';', b';'), ('\t', b'\t')] {
+    for (delimiter, name) in [(',', b','), (';', b';'), ('\t', b'\t'), ('|', b'|')] {
         let text = "note,device_id,line\nx,a,1\n".replace(',', &delimiter.to_string());
         assert_eq!(rows(&text, &options()), ["2 a>a@eu-central-1"]);
         assert_eq!(open(&text, &options()).layout().delimiter(), name);
@@ -200,16 +201,16 @@ fn delimiters_are_found() {
 #[test]
 fn a_given_delimiter_is_taken() {
     let pipe = Options {
-        delimiter: Some(b'|'),
+        delimiter: Some(b'~'),
         ..options()
     };
     assert_eq!(
-        rows("device_id|note\na|x,y;z\n", &pipe),
+        rows("device_id~note\na~x,y;z\n", &pipe),
         ["2 a>a@eu-central-1"]
     );
     assert_eq!(
         refused("device_id,note\na,x\n", &pipe),
-        "devices.csv, line 1: the header has no column 'device_id'; it has, read with the delimiter '|': \
+        "devices.csv, line 1: the header has no column 'device_id'; it has, read with the delimiter '~': \
          'device_id,note'; name the one that holds the device IDs with --id-column, or add a header line if there is \
          none"
     );
@@ -230,7 +231,7 @@ fn a_byte_order_mark_and_any_line_end() {
 }
 
 #[test]
-fn places_count_the_mark_and_blank_lines() {
+fn places_count_blank_lines_and_no_mark() {
     let text = "\u{feff}device_id\n\n ,\na\n\"b\"\n";
     let manifest = Arc::new(open(text, &options()));
     let mut rows = manifest.rows();
@@ -238,9 +239,13 @@ fn places_count_the_mark_and_blank_lines() {
     while let Some(row) = rows.next().unwrap() {
         places.push(usize::try_from(row.at).unwrap());
     }
+    let unmarked = text.trim_start_matches('\u{feff}');
     assert_eq!(
         places,
-        [text.find("a\n").unwrap(), text.find("\"b\"").unwrap()]
+        [
+            unmarked.find("a\n").unwrap(),
+            unmarked.find("\"b\"").unwrap()
+        ]
     );
     let mut cursor = manifest.cursor();
     for nowhere in [1, text.len() as u64, u64::MAX] {
@@ -526,11 +531,28 @@ fn nul_bytes_and_workbooks() {
         format!("devices.csv, {message}")
     );
     assert_eq!(stream_refused(holes), format!("standard input, {message}"));
-    assert_eq!(
-        refused(b"PK\x03\x04\x14\x00\x06\x00", &options()),
-        "devices.csv: this is not a CSV file but a workbook (.xlsx) or another archive; save it from the spreadsheet \
-         program as \"CSV UTF-8\""
-    );
+    for (bytes, message) in [
+        (
+            &b"PK\x03\x04\x14\x00\x06\x00"[..],
+            "the file is no CSV: its first bytes are those of ZIP; take the CSV out of it first, or save it as \"CSV UTF-8\" where it is \
+             a workbook",
+        ),
+        (
+            b"\x1F\x8B\x08\x00",
+            "the file is no CSV: its first bytes are those of gzip; unpack it first, or unpack it into the command: \
+             gzip -dc FILE | kvs-fleet provision - --results FILE",
+        ),
+    ] {
+        assert_eq!(stream_refused(bytes), format!("standard input: {message}"));
+        let of_file = refused(bytes, &options());
+        assert_eq!(
+            of_file,
+            format!(
+                "devices.csv: {}",
+                message.replace("-dc FILE", "-dc devices.csv")
+            )
+        );
+    }
 }
 
 #[test]
@@ -574,9 +596,13 @@ fn lines_that_other_programs_put_before_the_header_are_named() {
     );
 }
 
+/// The reason of a row that repeats the header.
+const HEADER_AGAIN: &str =
+    "here the header stands again; were two files put together? Take the line out";
+
 #[test]
 fn the_header_once_more_is_no_device() {
-    let reason = "here the header stands again; were two files put together? Take the line out";
+    let reason = HEADER_AGAIN;
     assert_eq!(
         rows("device_id,a\nA,1\ndevice_id, a \nB,1\n", &options()),
         [
@@ -584,6 +610,14 @@ fn the_header_once_more_is_no_device() {
             format!("3 device_id! {reason}"),
             "4 B>B@eu-central-1".to_owned()
         ]
+    );
+    // The columns of the second file may be in another order.
+    assert_eq!(
+        rows(
+            "serial,device_id\nS1,A\ndevice_id,serial\nB,S2\n",
+            &options()
+        )[1],
+        format!("3 serial! {reason}")
     );
     // A device may be called so, where its row says more.
     assert_eq!(
@@ -626,6 +660,139 @@ fn duplicated_header_names() {
     assert_eq!(
         refused("device_id,tag:A,tag: A\n", &options()),
         "devices.csv, line 1: the column 'tag: A': another column has the tag key 'A' too; rename or remove one"
+    );
+}
+
+#[test]
+fn a_name_that_is_twice_in_the_header_matters_only_where_it_is_used() {
+    let text = "note,device_id,note\nx,a,y\n";
+    assert_eq!(rows(text, &options()), ["2 a>a@eu-central-1"]);
+    for flags in [named("{device_id}-{note}"), tagged(&["Note={note}"])] {
+        let message = refused(text, &flags);
+        assert!(
+            message.contains("names 'note' twice, as columns 1 and 3"),
+            "{message}"
+        );
+    }
+    for used in ["region", "channel_name", "message_ttl_seconds"] {
+        let message = refused(format!("device_id,{used},{used}\na,,\n"), &options());
+        assert!(message.contains("twice, as columns 2 and 3"), "{message}");
+    }
+}
+
+#[test]
+fn byte_order_marks_of_files_that_were_put_together() {
+    let reason = HEADER_AGAIN;
+    assert_eq!(
+        rows(
+            "\u{feff}x,device_id\r\n1,A\r\n\u{feff}x,device_id\r\n2,B\r\n",
+            &options()
+        ),
+        [
+            "2 A>A@eu-central-1".to_owned(),
+            format!("3 device_id! {reason}"),
+            "4 B>B@eu-central-1".to_owned()
+        ]
+    );
+    // Also before a quote, which opens a cell only as its first character.
+    assert_eq!(
+        rows(
+            "device_id,x\nA,1\n\u{feff}\"B\",\"2,\n3\"\nC,4\n",
+            &options()
+        ),
+        [
+            "2 A>A@eu-central-1",
+            "3 B>B@eu-central-1",
+            "5 C>C@eu-central-1"
+        ]
+    );
+    // One in the middle of a line, after a file whose last line had no end.
+    let told = rows("device_id\nA\u{feff}device_id\nB\n", &named("x"));
+    assert!(told[0].starts_with(
+        "2 A\u{feff}device_id! the device ID 'A\\u{feff}device_id' holds a byte order mark"
+    ));
+}
+
+#[test]
+fn the_end_mark_of_dos_is_no_row() {
+    for text in [
+        "device_id\nA\n\x1a",
+        "device_id\r\nA\x1a",
+        "device_id\nA\n\x1a\x1a\r\n",
+    ] {
+        assert_eq!(rows(text, &options()), ["2 A>A@eu-central-1"], "{text:?}");
+    }
+}
+
+#[test]
+fn the_header_below_titles_is_named() {
+    assert_eq!(
+        refused(
+            "Auftrag;4711\nDatum;28.11.2026\n\ndevice_id;line\nA;4\n",
+            &options()
+        ),
+        "devices.csv, line 1: the line has no column 'device_id' (it has 'Auftrag', '4711'), but line 4 looks like the \
+         header: remove the lines above it, or leave them out with: tail -n +4 devices.csv | kvs-fleet provision - \
+         --results FILE"
+    );
+    let similar = refused(
+        "# exported 2026-11-28\nSerial Number|line\nA|4\n",
+        &options(),
+    );
+    assert!(
+        similar.contains("line 2 looks like the header")
+            && similar.ends_with("--id-column 'Serial Number'"),
+        "{similar}"
+    );
+}
+
+#[test]
+fn ids_that_another_program_changed_and_the_service_refuses_are_named_for_what_they_are() {
+    let told = rows(
+        "device_id,message_ttl_seconds,region\n1.23457E+11,,\n02. Jan,,\n#N/A,,\n\"=\"\"0001\"\"\",,\na,NaN,\nb,,NULL\nc,30.0,\n",
+        &options(),
+    );
+    let reasons = [
+        "probably a spreadsheet program shortened a long number",
+        "probably a spreadsheet program took an ID for a date",
+        "probably a formula of a spreadsheet program failed",
+        "probably a spreadsheet program wrote how it keeps a number as text",
+        "probably a program wrote a word for an empty cell",
+        "probably a program wrote a word for an empty cell",
+    ];
+    for (row, reason) in told.iter().zip(reasons) {
+        assert!(row.contains('!') && row.ends_with(reason), "{row}");
+    }
+    assert_eq!(told[6], "8 c>c@eu-central-1 30s");
+}
+
+#[test]
+fn mac_addresses_are_refused_with_the_flag_that_names_their_channels() {
+    let text = "mac,Hall\n02:00:5E:00:53:01,1\n02:00:5E:00:53:01:02:03,1\n";
+    let mac = |template: &str| Options {
+        id_column: "mac".into(),
+        ..named(template)
+    };
+    let told = rows(text, &mac("cam-{mac|lower}"));
+    for row in &told {
+        assert!(
+            row.ends_with(
+                "; to name channels by MAC addresses without colons, give --channel-name 'cam-{mac|lower|delete(:)}'"
+            ),
+            "{row}"
+        );
+    }
+    assert_eq!(
+        rows(text, &mac("cam-{mac|lower|delete(:)}"))[0],
+        "2 02:00:5E:00:53:01>cam-02005e005301@eu-central-1"
+    );
+    let tagged = Options {
+        tags: vec![("Mac".into(), Template::parse("{mac|replace(:,-)}").unwrap())],
+        ..mac("{Hall}")
+    };
+    assert_eq!(
+        rows(text, &tagged)[0],
+        "2 02:00:5E:00:53:01>1@eu-central-1 Mac=02-00-5E-00-53-01"
     );
 }
 

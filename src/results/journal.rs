@@ -101,9 +101,20 @@ impl<D: Disk> Journal<D> {
         if self.is_prepared {
             return Ok(());
         }
-        if self.file.is_none() {
-            self.create()?;
+        if self.file.is_some() {
+            return self.make_ready();
         }
+        self.create()?;
+        let ready = self.make_ready();
+        if let Err(JournalError::Io { .. }) = ready {
+            // Of a run that cannot begin nothing is left, as far as the disk lets it be removed.
+            self.file = None;
+            let _kept = self.disk.remove(&self.path);
+        }
+        ready
+    }
+
+    fn make_ready(&mut self) -> Result<(), JournalError> {
         self.check_length(self.reading.length)?;
         if self.reading.torn.is_some() {
             self.attempt("repaired", |file, end| {

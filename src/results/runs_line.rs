@@ -73,6 +73,8 @@ pub struct Settings {
     pub message_ttl_seconds: Option<u8>,
     /// The manifest's column of device IDs.
     pub id_column: String,
+    /// The manifest's delimiter, where a flag gave it.
+    pub delimiter: Option<char>,
     /// The ceiling of creates a second for each account and Region; none for `auto`.
     pub rate: Option<f64>,
     /// The most requests in flight.

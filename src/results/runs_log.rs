@@ -32,7 +32,7 @@ pub enum RunsLogError {
         results: PathBuf,
     },
     /// The disk refused.
-    #[error("the runs log {} cannot be {doing}: {source}", .path.display())]
+    #[error("the runs log {} cannot be {doing}: {source}{}", .path.display(), advice(doing))]
     Io {
         /// The log.
         path: PathBuf,
@@ -42,6 +42,20 @@ pub enum RunsLogError {
         source: io::Error,
     },
 }
+
+/// What to do where the log cannot even be opened: a folder that is read-only, or a share without locks.
+fn advice(doing: &str) -> &'static str {
+    if [OPENED, OPENED_AND_LOCKED, SYNCED].contains(&doing) {
+        "; results need a folder in which files can be made and locked: use a results file in another folder \
+         (provision: --results FILE)"
+    } else {
+        ""
+    }
+}
+
+const OPENED: &str = "opened";
+const OPENED_AND_LOCKED: &str = "opened and locked";
+const SYNCED: &str = "synced";
 
 /// Where the runs log of a results file is: `NAME.runs.jsonl` for `NAME.csv`.
 #[must_use]
@@ -208,27 +222,30 @@ impl<D: Disk> RunsLog<D> {
                 source,
             }
         };
-        resolved.map_err(failed("opened"))?;
-        let locked = open_and_lock(disk, &path).map_err(failed("opened and locked"))?;
+        resolved.map_err(failed(OPENED))?;
+        let locked = open_and_lock(disk, &path).map_err(failed(OPENED_AND_LOCKED))?;
         let Some((file, is_new)) = locked else {
             let results = results.into();
             return Err(RunsLogError::Held { results });
         };
-        disk.sync_folder_of(&path).map_err(failed("synced"))?;
-        let mut last = LastRun::default();
-        let read = for_each_line(&file, |line| last.visit(line));
-        let lacks_line_end = read.map_err(failed("read"))?;
-        let end = file.length().map_err(failed("read"))?;
-        Ok(Self {
-            end,
-            before: (end, lacks_line_end),
+        // From here on a new log that cannot be used is removed again.
+        let mut log = Self {
+            end: 0,
+            before: (0, false),
             disk: disk.clone(),
-            path,
+            path: path.clone(),
             file,
-            lacks_line_end,
-            last,
+            lacks_line_end: false,
+            last: LastRun::default(),
             is_new,
-        })
+        };
+        disk.sync_folder_of(&path).map_err(failed(SYNCED))?;
+        let last = &mut log.last;
+        let read = for_each_line(&log.file, |line| last.visit(line));
+        log.lacks_line_end = read.map_err(failed("read"))?;
+        log.end = log.file.length().map_err(failed("read"))?;
+        log.before = (log.end, log.lacks_line_end);
+        Ok(log)
     }
 
     /// The log's path.
@@ -330,12 +347,20 @@ fn open_and_lock<D: Disk>(disk: &D, path: &Path) -> io::Result<Option<(D::File, 
         let Some((mut file, is_new)) = open_or_create(disk, path)? else {
             continue;
         };
-        if !file.try_lock()? {
-            return Ok(None);
-        }
         // Whoever had it locked may have removed it meanwhile: then it guards nothing any more.
-        if disk.names(path, &file)? {
-            return Ok(Some((file, is_new)));
+        let is_named = file
+            .try_lock()
+            .and_then(|has_lock| has_lock.then(|| disk.names(path, &file)).transpose());
+        let is_named = is_named.inspect_err(|_| {
+            if is_new {
+                // A share without locks, for one. Who opened it meanwhile finds its name gone.
+                let _kept = disk.remove(path);
+            }
+        });
+        match is_named? {
+            None => return Ok(None),
+            Some(true) => return Ok(Some((file, is_new))),
+            Some(false) => {}
         }
     }
     Err(io::Error::other(

@@ -235,7 +235,7 @@ fn results_whose_ids_a_spreadsheet_program_changed_are_refused_with_the_line() {
 
 #[test]
 fn an_id_that_was_changed_where_the_name_was_not_makes_no_second_channel() {
-    let bench = Bench::with("device_id\n0007\n");
+    let bench = Bench::with("device_id\n0007\n0008\n");
     let cloud = Cloud::new();
     let provision = || {
         bench
@@ -249,7 +249,10 @@ fn an_id_that_was_changed_where_the_name_was_not_makes_no_second_channel() {
     let done = provision().run().exits(3);
     done.says("cam-0007").says("'7'");
     assert_eq!(cloud.creates(), creates);
-    assert_eq!(bench.statuses(), ["0007 invalid", "7 created"]);
+    assert_eq!(
+        bench.statuses(),
+        ["0007 invalid", "0008 created", "7 created"]
+    );
 }
 
 #[test]

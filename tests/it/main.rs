@@ -14,6 +14,7 @@ mod field;
 mod kills;
 mod manifest;
 mod matrix;
+mod mistakes;
 mod on_exists;
 mod output;
 mod place;

@@ -69,7 +69,10 @@ fn a_file_without_header_column_or_row_is_refused() {
         "serial,name\nCAM-1,x\n",
         &["line 1", "device_id", "--id-column"],
     );
-    unreadable("device_id,line,line\nCAM-1,1,2\n", &["line 1", "'line'"]);
+    unreadable(
+        "device_id,region,region\nCAM-1,,\n",
+        &["line 1", "'region'"],
+    );
 }
 
 #[test]
@@ -132,7 +135,7 @@ fn flags_out_of_range_are_refused_with_the_range() {
         ("--max-offline", "soon", "such as 500ms"),
         ("--max-failures", "101%", "percentage"),
         ("--id-pattern", "(", "--id-pattern"),
-        ("--delimiter", "|", "delimiter"),
+        ("--delimiter", "||", "delimiter"),
         ("--region", "Frankfurt", "'Frankfurt'"),
         ("--account", "123", "12 digits"),
         ("--limit", "0", "limit"),

@@ -25,7 +25,10 @@ fn every_template_is_taken_apart_into_what_it_was_put_together_from() {
             .flat_map(|(text, name)| {
                 [
                     Piece::Literal(text.as_str().into()),
-                    Piece::Column((*name).into()),
+                    Piece::Column {
+                        name: (*name).into(),
+                        filters: Vec::new(),
+                    },
                 ]
             })
             .collect();

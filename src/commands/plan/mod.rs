@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tracing::{error, warn};
 
 use super::provision::paths::Paths;
-use super::provision::{check_plan, settings, source};
+use super::provision::{check_plan, settings, source, words};
 use super::target::{self, Target};
 use crate::batch::{self, Glance};
 use crate::cli::ProvisionArgs;
@@ -46,7 +46,11 @@ pub(super) async fn run(args: &ProvisionArgs, online: bool, warnings: &[String])
         }
     }
     let planned = plan(args, online).await;
-    let shown = planned.and_then(|outline| show(args, &outline).map(|()| outline));
+    let shown = planned.and_then(|outline| {
+        show(args, &outline)?;
+        outline.check_usable()?;
+        Ok(outline)
+    });
     match shown {
         Ok(outline) if outline.invalid_rows() > 0 => 3,
         Ok(_) => 0,
@@ -85,7 +89,10 @@ async fn plan(args: &ProvisionArgs, online: bool) -> Result<Outline, Error> {
     let expected = target::expected(connection.account.as_ref(), account, &paths.results)?;
     let rules = settings::rules(args, Some(manifest.sha256()), &log);
     let mut planned = batch::plan(&manifest, &mut roster, rules)?;
-    check_plan(args, &planned)?;
+    check_plan(args, &planned)
+        .and_then(|()| settings::check_manifest(args, &log, &roster))
+        .inspect_err(|_| words::say_invalid(&planned.invalid))?;
+    words::say_remarks(&planned.remarks);
     if let Some(limit) = args.input.limit {
         planned.work.limit(&roster, limit);
     }

@@ -8,10 +8,13 @@ use serde_json::{Value, json};
 
 use crate::batch::{InvalidLine, Planned};
 use crate::cli::ProvisionArgs;
+use crate::commands::provision::check_usable;
 use crate::commands::provision::paths::Paths;
 use crate::device::{Device, Region};
 use crate::engine::OnExists;
+use crate::error::Error;
 use crate::manifest::Manifest;
+use crate::plan::Counts;
 use crate::roster::Roster;
 use crate::service::{Operation, channel_quota};
 use std::sync::Arc;
@@ -124,6 +127,7 @@ impl Outline {
             counts,
             work,
             invalid,
+            ..
         } = planned;
         let (fresh, again) = work.sizes();
         let behind_limit = (counts.fresh + counts.again).saturating_sub(fresh + again);
@@ -185,6 +189,15 @@ impl Outline {
         };
         outline.reckon();
         outline
+    }
+
+    /// Refuses what a run would refuse only after the plan has been shown, which names the rows.
+    pub(super) fn check_usable(&self) -> Result<(), Error> {
+        check_usable(&Counts {
+            listed: self.listed,
+            invalid: self.invalid_rows(),
+            ..Counts::default()
+        })
     }
 
     /// How many rows cannot be had.

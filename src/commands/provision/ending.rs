@@ -82,6 +82,12 @@ impl Run {
         if ended.is_ok() && self.limit_is_reached {
             (self.summary.exit_code, self.summary.reason) = (1, "limit");
         }
+        if ended.is_ok()
+            && let Err(unusable) = &self.usable
+        {
+            (self.summary.exit_code, self.summary.reason) =
+                (unusable.exit_code(), unusable.reason());
+        }
     }
 
     /// Should the run have to leave at once, this is what it leaves in writing: the summary, and the log's last line.

@@ -4,6 +4,7 @@
 //! read whole, the results are locked and read, the plan is made, and who we are is asked. Then what exists is listed.
 //! Only then is the journal touched, and only then is a channel created.
 
+mod checks;
 mod ending;
 mod json_stream;
 mod narrator;
@@ -12,7 +13,7 @@ pub(in crate::commands) mod paths;
 mod recheck;
 pub(in crate::commands) mod settings;
 pub(in crate::commands) mod source;
-mod words;
+pub(in crate::commands) mod words;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -32,13 +33,15 @@ use crate::error::Error;
 use crate::event::{Event, Listener, Listeners};
 use crate::figures;
 use crate::logging::Console;
-use crate::plan::Counts;
+use crate::plan::{Counts, WorkLists};
 use crate::progress::Progress;
 use crate::results::disk::RealDisk;
+use crate::roster::Roster;
 use crate::service::aws::AwsService;
 use crate::service::channel_quota;
 use crate::summary::Summary;
 use crate::tally::Tally;
+pub(in crate::commands) use checks::{check_plan, check_usable};
 use json_stream::JsonStream;
 use opening::Ready;
 use source::{Source, Stream};
@@ -67,6 +70,7 @@ pub async fn run(args: ProvisionArgs, warnings: &[String]) -> u8 {
         json: None,
         changed: 0,
         limit_is_reached: false,
+        usable: Ok(()),
         is_introduced: false,
         last_words: LastWords::default(),
     };
@@ -103,6 +107,8 @@ struct Run {
     changed: u64,
     /// Whether `--limit` left devices to another run.
     limit_is_reached: bool,
+    /// Whether any row of a stream could be used.
+    usable: Result<(), Error>,
     /// Whether the first line has been printed.
     is_introduced: bool,
     last_words: LastWords,
@@ -127,8 +133,11 @@ impl Run {
                 let manifest = Arc::clone(manifest);
                 let rules = std::mem::take(&mut ready.rules);
                 let planned = batch::plan(&manifest, &mut ready.roster, rules)?;
-                check_plan(args, &planned).inspect_err(|_| words::say_invalid(&planned.invalid))?;
                 self.note(&planned.counts);
+                check_plan(args, &planned)
+                    .and_then(|()| settings::check_manifest(args, &ready.log, &ready.roster))
+                    .and_then(|()| check_usable(&planned.counts))
+                    .inspect_err(|_| words::say_invalid(&planned.invalid))?;
                 if planned.work.is_empty() {
                     return self.nothing_to_do(ready, &planned).await;
                 }
@@ -151,6 +160,8 @@ impl Run {
         self.summary.listed = counts.listed;
         self.summary.done_before = counts.done;
         self.summary.deleted = counts.deleted;
+        self.summary.repeated = counts.repeated;
+        self.summary.invalid = counts.invalid;
         self.changed = counts.changed;
         if counts.changed > 0 {
             let (devices, ask) = match counts.changed {
@@ -165,8 +176,7 @@ impl Run {
 
     /// Everything is done: nobody is called; the file is put in the manifest's order if it is not.
     async fn nothing_to_do(&mut self, ready: Ready, planned: &Planned) -> Result<(), Error> {
-        words::say_invalid(&planned.invalid);
-        words::say_unlisted(&ready.roster);
+        words::say_planned(&planned.remarks, &planned.invalid, &ready.roster);
         words::say_torn(&ready.journal);
         if ready.roster.is_empty() && planned.invalid.is_empty() {
             return Ok(());
@@ -210,25 +220,23 @@ impl Run {
         mut ready: Ready,
         planned: Option<Planned>,
     ) -> Result<(), Error> {
-        let (counts, mut work, invalid) = match planned {
-            Some(planned) => (Some(planned.counts), planned.work, planned.invalid),
-            None => Default::default(),
-        };
-        if let Some(limit) = args.input.limit {
-            let all = work.len();
-            work.limit(&ready.roster, limit);
-            self.limit_is_reached = work.len() < all;
-        }
-        let total = counts.is_some().then(|| work.len());
+        let is_planned = planned.is_some();
+        let Planned {
+            mut work,
+            invalid,
+            remarks,
+            ..
+        } = planned.unwrap_or_default();
+        self.limit(args, &mut work, &ready.roster);
+        let total = is_planned.then(|| work.len());
         let regions = work.into_regions();
         for (region, devices) in &regions {
             self.tally.plan(region, devices.len() as u64);
         }
         self.meet(&mut ready, regions.keys().cloned().collect())
             .await?;
-        if counts.is_some() {
-            words::say_invalid(&invalid);
-            words::say_unlisted(&ready.roster);
+        if is_planned {
+            words::say_planned(&remarks, &invalid, &ready.roster);
         }
         words::say_torn(&ready.journal);
 
@@ -263,6 +271,7 @@ impl Run {
                 .check_guard(args.service.connection.account.as_ref())?;
         }
 
+        ready.source.check_current()?;
         // From here on the files are written.
         batch.prepare()?;
         let start = settings::start(
@@ -300,7 +309,9 @@ impl Run {
                 };
                 let (ended, streamed) = stream.work_off(args, engine, &running.books).await;
                 self.note(&streamed.counts);
+                words::say_remarks(&streamed.remarks);
                 self.limit_is_reached = streamed.limit_is_reached;
+                self.usable = check_usable(&streamed.counts);
                 if let Some(account) = ready.target.account() {
                     self.summary.account = Some(account.to_string());
                 }
@@ -309,7 +320,16 @@ impl Run {
         };
         drop(progress);
         let closed = running.close().await?;
-        self.settle(closed, ended, ready.had_results, &log)
+        self.settle(closed, ended, ready.had_results, &log)?;
+        self.usable.clone()
+    }
+
+    fn limit(&mut self, args: &ProvisionArgs, work: &mut WorkLists, roster: &Roster) {
+        if let Some(limit) = args.input.limit {
+            let all = work.len();
+            work.limit(roster, limit);
+            self.limit_is_reached = work.len() < all;
+        }
     }
 
     /// A run that nothing stopped has a row for each device of its work: where it has not, it is not complete.
@@ -374,31 +394,6 @@ impl Run {
         }
         Ok(())
     }
-}
-
-/// Refuses a plan that is not what the person expects, before anything is sent.
-pub(in crate::commands) fn check_plan(
-    args: &ProvisionArgs,
-    planned: &Planned,
-) -> Result<(), Error> {
-    let Counts {
-        listed, invalid, ..
-    } = planned.counts;
-    if let Some(expected) = args.input.expect.filter(|expected| *expected != listed) {
-        let message = format!(
-            "the manifest lists {}, but --expect {expected} was given; nothing was attempted",
-            figures::count(listed, "device")
-        );
-        return Err(Error::refused("unexpected-count", message));
-    }
-    if args.input.strict && invalid > 0 {
-        let message = format!(
-            "the manifest has {} and --strict was given; nothing was attempted",
-            figures::count(invalid, "invalid row")
-        );
-        return Err(Error::refused("invalid-rows", message));
-    }
-    Ok(())
 }
 
 pub(in crate::commands) fn engine_settings(

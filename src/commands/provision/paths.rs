@@ -8,7 +8,7 @@ use crate::output_file::try_place;
 use crate::results::runs_log::runs_log_path;
 
 /// The name that means standard input.
-const STANDARD_INPUT: &str = "-";
+pub(super) const STANDARD_INPUT: &str = "-";
 
 /// The files of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,13 +123,26 @@ pub(super) fn check_summary(
     })
 }
 
-/// `devices.csv` → `devices.results.csv`, or `devices.emulator.results.csv`.
+/// `devices.csv` → `devices.results.csv`, or `devices.emulator.results.csv`. Only the extensions of CSV files are taken
+/// off: `serials.2026-11-28` and `serials.2026-11-29` have results of their own.
 fn beside(manifest: &Path, emulator: bool) -> PathBuf {
-    manifest.with_extension(if emulator {
-        "emulator.results.csv"
+    const EXTENSIONS: [&str; 3] = ["csv", "tsv", "txt"];
+    let extension = manifest.extension().unwrap_or_default();
+    let is_known = EXTENSIONS
+        .iter()
+        .any(|known| extension.eq_ignore_ascii_case(known));
+    let stem = if is_known {
+        manifest.file_stem()
     } else {
-        "results.csv"
-    })
+        manifest.file_name()
+    };
+    let mut name = stem.unwrap_or_default().to_owned();
+    name.push(if emulator {
+        ".emulator.results.csv"
+    } else {
+        ".results.csv"
+    });
+    manifest.with_file_name(name)
 }
 
 #[cfg(test)]
@@ -157,6 +170,17 @@ mod tests {
             Path::new("line.7.results.csv")
         );
         assert_eq!(results("devices", false), Path::new("devices.results.csv"));
+        for (manifest, expected) in [
+            ("serials.2026-11-28", "serials.2026-11-28.results.csv"),
+            ("a.b/serials", "a.b/serials.results.csv"),
+            ("devices.TSV", "devices.results.csv"),
+            ("devices.txt", "devices.results.csv"),
+            ("devices.csv.bak", "devices.csv.bak.results.csv"),
+            (".csv", ".csv.results.csv"),
+            ("../devices.csv", "../devices.results.csv"),
+        ] {
+            assert_eq!(results(manifest, false), Path::new(expected));
+        }
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! What a run is set to, as the runs log keeps it: to refuse a rerun that would ask for other channels.
 
+use std::ffi::OsString;
+use std::path::{Component, Path};
 use std::time::SystemTime;
 
 use clap::ValueEnum;
 use tracing::warn;
 
+use super::paths::STANDARD_INPUT;
 use super::source::Source;
 use crate::cli::ProvisionArgs;
+use crate::commands::is_same_file;
 use crate::commands::target::Target;
-use crate::device::{AccountId, MessageTtl};
+use crate::device::{AccountId, MessageTtl, shown};
 use crate::error::Error;
 use crate::plan::Rules;
 use crate::results::asks::Asked;
@@ -24,6 +28,7 @@ fn settings(args: &ProvisionArgs) -> Settings {
         tags: input.tags.iter().cloned().collect(),
         message_ttl_seconds: input.message_ttl.map(MessageTtl::as_secs),
         id_column: input.id_column.clone(),
+        delimiter: input.delimiter.map(char::from),
         rate: pace.rate.ceiling(),
         workers: u32::try_from(pace.workers).unwrap_or(u32::MAX),
         max_attempts: pace.max_attempts,
@@ -60,6 +65,56 @@ pub(in crate::commands) fn check(
             differences.join("; ")
         ),
     ))
+}
+
+/// Refuses results of another manifest, of which this one lists not one device: a rollback meant for one of the two would
+/// delete the channels of both. A stream has no name by which it could be another.
+pub(in crate::commands) fn check_manifest(
+    args: &ProvisionArgs,
+    log: &impl EarlierRuns,
+    roster: &Roster,
+) -> Result<(), Error> {
+    let before = log.last_start().and_then(|start| start.manifest.as_deref());
+    let Some(before) = before.filter(|before| is_another(Path::new(before), &args.manifest)) else {
+        return Ok(());
+    };
+    let mut recorded = roster
+        .iter()
+        .filter(|index| roster.place(*index).is_some())
+        .peekable();
+    let has_rows = recorded.peek().is_some();
+    let shares_one = recorded.any(|index| roster.is_listed(index));
+    if !has_rows || shares_one || args.results.allow_changed {
+        return Ok(());
+    }
+    Err(Error::refused(
+        "other-manifest",
+        format!(
+            "the results belong to another manifest: their last run was of {}, and {} lists not one device that has a \
+             row in them. Give results of their own with --results FILE; or give --allow-changed to add these devices \
+             to the same results, where a rollback deletes the channels of both",
+            shown(before),
+            args.manifest.display()
+        ),
+    ))
+}
+
+/// Whether two paths, of which the first was perhaps given in another folder, are of two manifests.
+fn is_another(before: &Path, now: &Path) -> bool {
+    let is_stream = |path: &Path| path.as_os_str() == STANDARD_INPUT;
+    if is_stream(before) || is_stream(now) {
+        return false;
+    }
+    let named = |path: &Path| -> Vec<OsString> {
+        let components = path.components().filter_map(|component| match component {
+            Component::Normal(name) => Some(name.to_owned()),
+            _ => None,
+        });
+        components.rev().collect()
+    };
+    let (before_names, now_names) = (named(before), named(now));
+    let is_same_end = before_names.iter().zip(&now_names).all(|(a, b)| a == b);
+    !is_same_end && !is_same_file(before, now)
 }
 
 /// The planner's rules. What devices were asked with need not be looked up where the last run found nothing changed and
@@ -113,4 +168,26 @@ pub(super) fn start(
         },
         settings: Some(settings(args)),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_manifest_may_be_given_by_several_paths() {
+        for (before, now, is_other) in [
+            ("d.csv", "d.csv", false),
+            ("d.csv", "../line4/d.csv", false),
+            ("a/line4/d.csv", "line4/d.csv", false),
+            ("line4/d.csv", "line5/d.csv", true),
+            ("d.2026-11-27", "d.2026-11-28", true),
+            ("d.csv", "d.txt", true),
+            ("-", "d.csv", false),
+            ("d.csv", "-", false),
+        ] {
+            let found = is_another(Path::new(before), Path::new(now));
+            assert_eq!(found, is_other, "{before} {now}");
+        }
+    }
 }

@@ -61,6 +61,21 @@ impl Source {
         }
     }
 
+    /// Refuses a file that another program has changed since it was read.
+    pub(super) fn check_current(&self) -> Result<(), Error> {
+        match self {
+            Self::File(manifest) if !manifest.is_current() => {
+                let message = format!(
+                    "the manifest {} changed after it was read: another program is perhaps still writing it; nothing \
+                     was created. Run again when the file is complete",
+                    manifest.file()
+                );
+                Err(Error::refused("manifest", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The SHA-256 of a file; a stream has none.
     pub(super) fn sha256(&self) -> Option<&str> {
         match self {
@@ -194,6 +209,8 @@ struct StreamReader {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Streamed {
     pub(super) counts: Counts,
+    /// What the operator should look at, a sentence each.
+    pub(super) remarks: Vec<String>,
     /// Whether `--limit` ended it: what follows was not read.
     pub(super) limit_is_reached: bool,
     /// How reading it ended; none before it has.
@@ -212,7 +229,10 @@ impl StreamReader {
             self.stop.give(stop.clone());
         }
         // Before the engine learns that no more arrives: this is dropped last.
-        self.progress().ended = Some(ended);
+        let remarks = planner.remarks(self.rows.lacks_line_end());
+        let mut progress = self.progress();
+        progress.remarks = remarks;
+        progress.ended = Some(ended);
     }
 
     fn check_count(&self, listed: u64) -> Result<(), Error> {

@@ -1,4 +1,4 @@
-//! What is said of the files before a run begins: rows that are invalid, rows that nobody asks for, a torn tail.
+//! What is reported about the files before a run begins: rows that are invalid or odd, rows that nobody asks for, a torn tail.
 
 use tracing::warn;
 
@@ -10,8 +10,15 @@ use crate::roster::Roster;
 /// Invalid rows that are named on the screen; all are in the results.
 const SHOWN_INVALID: usize = 10;
 
+/// Says what there is to say of a manifest that was planned, beside the results.
+pub(super) fn say_planned(remarks: &[String], invalid: &[InvalidLine], roster: &Roster) {
+    say_remarks(remarks);
+    say_invalid(invalid);
+    say_unlisted(roster);
+}
+
 /// Says which rows are invalid, the first few of them.
-pub(super) fn say_invalid(lines: &[InvalidLine]) {
+pub(in crate::commands) fn say_invalid(lines: &[InvalidLine]) {
     for line in lines.iter().take(SHOWN_INVALID) {
         warn!("invalid row: {}", line.row().error_message);
     }
@@ -23,8 +30,15 @@ pub(super) fn say_invalid(lines: &[InvalidLine]) {
     }
 }
 
+/// Says what the operator should look at in the manifest.
+pub(in crate::commands) fn say_remarks(remarks: &[String]) {
+    for remark in remarks {
+        warn!("{remark}");
+    }
+}
+
 /// Says how many devices the results hold of which the manifest has no valid row.
-pub(super) fn say_unlisted(roster: &Roster) {
+fn say_unlisted(roster: &Roster) {
     let unlisted = roster
         .iter()
         .filter(|index| !roster.is_listed(*index) && roster.place(*index).is_some())

@@ -10,6 +10,7 @@ use crate::cli::{RollbackArgs, Since};
 use crate::device::{ChannelArn, shown};
 use crate::error::Error;
 use crate::figures;
+use crate::manifest::{self, Options};
 use crate::results::disk::RealDisk;
 use crate::results::read::ReadError;
 use crate::results::record::{Row, Status};
@@ -145,10 +146,8 @@ fn wanted(args: &RollbackArgs) -> Result<Option<HashSet<String>>, Error> {
             format!("--devices-from {}: {problem}", file.display()),
         )
     };
-    let text = std::fs::read(file).map_err(|error| refused(error.to_string()))?;
-    let text = String::from_utf8(text).map_err(|_| refused("it is not UTF-8 text".to_owned()))?;
-    let text = text.trim_start_matches('\u{feff}');
-    let ids = named_in(text).map_err(|error| refused(error.to_string()))?;
+    let bytes = std::fs::read(file).map_err(|error| refused(error.to_string()))?;
+    let ids = named_in(&bytes).map_err(refused)?;
     if ids.is_empty() {
         return Err(refused("it names no device".to_owned()));
     }
@@ -156,31 +155,36 @@ fn wanted(args: &RollbackArgs) -> Result<Option<HashSet<String>>, Error> {
     Ok(Some(wanted))
 }
 
-/// The IDs of a CSV with a column of that name, else of its lines.
-fn named_in(text: &str) -> Result<Vec<String>, csv::Error> {
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let column = reader
-        .headers()?
-        .iter()
-        .position(|name| name == "device_id");
-    let Some(column) = column else {
-        let lines = text.lines().map(str::trim);
-        return Ok(lines
-            .filter(|line| !line.is_empty())
-            .map(str::to_owned)
-            .collect());
+/// The IDs of a manifest, else those of a text with one a line.
+fn named_in(bytes: &[u8]) -> Result<Vec<String>, String> {
+    let mut rows = match manifest::stream(bytes, &Options::default()) {
+        Ok(rows) => rows,
+        Err(error) if error.is_without_header() => return listed_in(bytes),
+        Err(error) => return Err(error.to_string()),
     };
+    let id_column = rows.layout().id_column().to_owned();
     let mut ids = Vec::new();
-    for record in reader.records() {
-        let record = record?;
-        ids.extend(
-            record
-                .get(column)
-                .filter(|id| !id.is_empty())
-                .map(str::to_owned),
-        );
+    loop {
+        match rows.next() {
+            // What the row asks for does not matter, but a header that is repeated is no device.
+            Ok(Some(row)) if row.device_id.is_empty() || row.device_id == id_column => {}
+            Ok(Some(row)) => ids.push(row.device_id.to_owned()),
+            Ok(None) => return Ok(ids),
+            Err(error) if error.is_without_rows() => return Ok(ids),
+            Err(error) => return Err(error.to_string()),
+        }
     }
-    Ok(ids)
+}
+
+fn listed_in(bytes: &[u8]) -> Result<Vec<String>, String> {
+    let text = str::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
+    let lines = text
+        .lines()
+        .map(|line| line.trim_start_matches('\u{feff}').trim());
+    Ok(lines
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect())
 }
 
 /// Refuses devices that have no row: a typo in one is a sign that the others want a second look.

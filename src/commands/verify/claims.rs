@@ -114,6 +114,7 @@ impl Claims {
     ) -> Result<(), Error> {
         let region = region.or_else(|| self.rows.first().map(|claim| claim.region.clone()));
         let options = last_options(results, region)?;
+        let file = manifest.display();
         let manifest = std::sync::Arc::new(Manifest::open(manifest, &options)?);
         let mut asked: HashMap<Box<str>, Device> = HashMap::new();
         let mut rows = manifest.rows();
@@ -123,6 +124,18 @@ impl Claims {
                     .entry(row.device_id.into())
                     .or_insert_with(|| ask.to_device());
             }
+        }
+        if !self.rows.is_empty()
+            && !self
+                .rows
+                .iter()
+                .any(|row| asked.contains_key(&row.device_id))
+        {
+            let message = format!(
+                "the manifest {file} lists not one device that has a channel by {}; give the manifest of these results",
+                results.display()
+            );
+            return Err(Error::refused("other-manifest", message));
         }
         for claim in &mut self.rows {
             if let Some(device) = asked.remove(&claim.device_id) {

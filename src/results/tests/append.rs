@@ -276,6 +276,24 @@ fn a_file_that_cannot_be_made_is_said_to_be_that() {
 }
 
 #[test]
+fn a_file_that_cannot_be_made_ready_is_not_left_behind() {
+    for operation in ["write", "sync", "sync folder"] {
+        let disk = TestDisk::default();
+        let (mut journal, _) = open(&disk).unwrap();
+        disk.fail(operation, io::ErrorKind::StorageFull);
+        journal.prepare().unwrap_err();
+        assert_eq!(disk.file_names(), [""; 0], "{operation}");
+    }
+    // One that was there stays.
+    let disk = TestDisk::default();
+    disk.write_file(&path(), file(&[row("D1", Status::Created)]).as_bytes());
+    let (mut journal, _) = open(&disk).unwrap();
+    disk.fail("sync", io::ErrorKind::StorageFull);
+    journal.prepare().unwrap_err();
+    assert_eq!(text(&disk), file(&[row("D1", Status::Created)]));
+}
+
+#[test]
 fn what_is_prepared_through_the_writer_is_on_disk_before_it_runs() {
     let disk = TestDisk::default();
     let (journal, _) = open(&disk).unwrap();

@@ -1,6 +1,7 @@
 //! The runs log: the lock, what is kept of it, and what a crash leaves.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use super::*;
 use crate::results::asks::Asks;
@@ -246,4 +247,32 @@ fn differing_settings_are_named() {
             "--tag Site was 'A', is not given",
         ]
     );
+}
+
+#[test]
+fn a_folder_without_locks_is_refused_with_the_way_out_and_left_as_it_was() {
+    for (operation, kind) in [
+        ("create", io::ErrorKind::ReadOnlyFilesystem),
+        ("lock", io::ErrorKind::Unsupported),
+        ("names", io::ErrorKind::TimedOut),
+        ("sync folder", io::ErrorKind::PermissionDenied),
+    ] {
+        let disk = TestDisk::default();
+        disk.fail(operation, kind);
+        let error = RunsLog::lock(&disk, &path()).unwrap_err().to_string();
+        assert!(
+            error.contains("batch.results.runs.jsonl cannot be"),
+            "{error}"
+        );
+        assert!(error.contains("--results FILE"), "{operation}: {error}");
+        assert_eq!(disk.file_names(), [""; 0], "{operation}");
+        // A log that was there stays.
+        let log = runs_log_path(&path());
+        disk.write_file(&log, b"{}\n");
+        disk.fail(operation, kind);
+        if operation != "create" {
+            RunsLog::lock(&disk, &path()).unwrap_err();
+        }
+        assert_eq!(disk.read_file(&log).unwrap(), b"{}\n", "{operation}");
+    }
 }

@@ -1,5 +1,7 @@
 //! Templates: taken apart without loss, and filled by the manifest as they say.
 
+use std::borrow::Cow;
+
 use kvs_fleet::device::{ChannelName, Region};
 use kvs_fleet::manifest::{Options, stream};
 use kvs_fleet::template::{Piece, Template};
@@ -22,9 +24,9 @@ pub(crate) fn holds(input: &[u8]) {
     let written: String = pieces.iter().map(spelt).collect();
     assert_eq!(Template::parse(&written).unwrap().pieces(), pieces);
     for piece in pieces {
-        let (Piece::Literal(text) | Piece::Column(text)) = piece;
+        let (Piece::Literal(text) | Piece::Column { name: text, .. }) = piece;
         assert!(!text.is_empty());
-        if let Piece::Column(name) = piece {
+        if let Piece::Column { name, .. } = piece {
             assert!(template.uses(name));
         }
     }
@@ -35,7 +37,11 @@ pub(crate) fn holds(input: &[u8]) {
 pub(crate) fn spelt(piece: &Piece) -> String {
     match piece {
         Piece::Literal(text) => text.replace('{', "{{").replace('}', "}}"),
-        Piece::Column(name) => format!("{{{name}}}"),
+        Piece::Column { name, filters } => {
+            let filters = filters.iter().map(ToString::to_string);
+            let parts: Vec<String> = std::iter::once(name.to_string()).chain(filters).collect();
+            format!("{{{}}}", parts.join("|"))
+        }
     }
 }
 
@@ -47,12 +53,16 @@ fn is_filled(template: &Template) {
             .find(|(column, _)| *column == name)
             .map(|(_, cell)| *cell)
     };
-    let texts: Option<Vec<&str>> = template
+    let texts: Option<Vec<Cow<'_, str>>> = template
         .pieces()
         .iter()
         .map(|piece| match piece {
-            Piece::Literal(text) => Some(&**text),
-            Piece::Column(name) => cell(name),
+            Piece::Literal(text) => Some(Cow::Borrowed(&**text)),
+            Piece::Column { name, filters } => {
+                let cell = Cow::Borrowed(cell(name)?);
+                let filtered = filters.iter().fold(cell, |text, filter| filter.apply(text));
+                Some(filtered)
+            }
         })
         .collect();
     let options = Options {
