@@ -73,6 +73,13 @@ impl Reply<'_> {
             None if (200..400).contains(&self.status) => {
                 return self.unreadable("the answer holds no result that can be read");
             }
+            None if code.is_none() && !is_telling(self.status) => {
+                let said = self.said(&body);
+                let said = said.map_or(String::new(), |said| format!(": {said}"));
+                return self.unreadable(&format!(
+                    "the answer refuses the request, but holds no error code that can be read{said}"
+                ));
+            }
             None => kind_of_status(self.status),
         };
         let code = code.unwrap_or_else(|| format!("Http{}", self.status).into());
@@ -171,6 +178,12 @@ pub fn blames_the_clock(failure: &Failure) -> bool {
         || ["Signature expired", "Signature not yet current"]
             .iter()
             .any(|text| failure.message.contains(text))
+}
+
+/// Whether a status alone says what is wrong. The service puts an error code into each refusal; where it is missing,
+/// the answer was damaged on its way, and what it refused is unknown.
+fn is_telling(status: u16) -> bool {
+    !(400..=499).contains(&status) || matches!(status, 401 | 403 | 408 | 413 | 429)
 }
 
 /// What a status means when no known code says more.

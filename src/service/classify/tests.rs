@@ -134,8 +134,8 @@ fn a_status_decides_where_no_known_code_does() {
         (401, FailureKind::Denied, "Http401"),
         (403, FailureKind::Denied, "Http403"),
         (408, FailureKind::ServerError, "Http408"),
-        (400, FailureKind::Rejected, "Http400"),
-        (404, FailureKind::Rejected, "Http404"),
+        (400, FailureKind::ServerError, UNREADABLE_ANSWER),
+        (404, FailureKind::ServerError, UNREADABLE_ANSWER),
         (413, FailureKind::Rejected, "Http413"),
         (500, FailureKind::ServerError, "Http500"),
         (502, FailureKind::ServerError, "Http502"),
@@ -154,6 +154,29 @@ fn a_status_decides_where_no_known_code_does() {
     let unknown = reply(429, "SomethingNewException", "");
     assert_eq!(unknown.kind, FailureKind::Throttled);
     assert_eq!(&*unknown.code, "SomethingNewException");
+}
+
+#[test]
+fn a_refusal_without_a_code_is_an_unreadable_answer() {
+    for body in [
+        "",
+        "{",
+        r#"{"__type":"InvalidArgumentExce"#,
+        r#"{"Message":"The name is not"#,
+        "upstream connect error",
+        r#"{"__type":null,"code":7}"#,
+    ] {
+        let failure = reply(400, "", body);
+        assert_eq!(failure.kind, FailureKind::ServerError, "{body}");
+        assert_eq!(&*failure.code, UNREADABLE_ANSWER, "{body}");
+        assert!(failure.is_answered() && failure.kind.is_passing(), "{body}");
+        assert!(failure.message.contains("no error code"), "{failure:?}");
+    }
+    let explained = reply(400, "", r#"{"Message":"the name is taken"}"#);
+    assert!(explained.message.contains("the name is taken"));
+    // A code that nobody knows is a code.
+    let unknown = reply(400, "SomethingNewException", "{");
+    assert_eq!(unknown.kind, FailureKind::Rejected);
 }
 
 #[test]
