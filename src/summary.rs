@@ -83,6 +83,7 @@ impl Summary {
                 codes::hint(code)
             ));
         }
+        lines.extend(self.left());
         if self.counts.invalid > 0 {
             lines.push(format!(
                 "  {} invalid: their rows in the results file say why",
@@ -115,8 +116,20 @@ impl Summary {
         }
         if let Some(resume) = &self.resume {
             lines.push(format!("  to go on: {resume}"));
+        } else if self.is_retryable() {
+            // Such as a pipe, which is gone with the run.
+            lines.push("  to go on: send the same manifest to the same command".to_owned());
         }
         lines
+    }
+
+    /// Where devices are left, of several Regions.
+    fn left(&self) -> impl Iterator<Item = String> {
+        let left = &self.totals.left;
+        let several = left.len() > 1;
+        left.iter()
+            .filter(move |(_, count)| several && **count > 0)
+            .map(|(region, count)| format!("  {count} to go in {region}"))
     }
 
     fn headline(&self) -> String {
@@ -173,6 +186,7 @@ impl Summary {
             "message": self.message,
             "retryable": self.is_retryable(),
             "remaining": self.remaining,
+            "remaining_by_region": self.totals.left,
             "manifest": path(self.manifest.as_deref()),
             "results": path(self.results.as_deref()),
             "account": self.account,
@@ -298,6 +312,7 @@ mod tests {
                     grant: Some(49.97),
                     has_ignored_throttles: false,
                 }],
+                left: [("eu-central-1".to_owned(), 2)].into(),
             },
             ceiling: Some(50.0),
             duration: Duration::from_millis(20_400),
@@ -323,6 +338,7 @@ mod tests {
         let json = summary.to_json();
         assert_eq!(json["retryable"], true);
         assert_eq!(json["devices"]["created"], 998);
+        assert_eq!(json["remaining_by_region"]["eu-central-1"], 2);
         assert_eq!(json["requests"]["create"]["throttled"], 5);
         assert_eq!(
             json["rate"],

@@ -5,6 +5,7 @@ mod docs;
 pub mod emulator;
 mod environment;
 mod last_options;
+mod open_files;
 mod plan;
 pub mod provision;
 mod report;
@@ -31,6 +32,7 @@ use crate::summary::Summary;
 
 /// The program: parses the process's arguments, runs the subcommand, and says how it ended.
 pub fn main() -> ExitCode {
+    open_files::raise_limit();
     let cli = match Cli::from_process() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -169,7 +171,7 @@ fn print(text: &str) -> Result<(), Error> {
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             let message = format!("standard output cannot be written to: {error}");
-            Err(Error::Stopped(Stop::Results(message)))
+            Err(Error::Stopped(Stop::Output(message)))
         }
         _ => Ok(()),
     }

@@ -38,16 +38,25 @@ impl LastWords {
     }
 }
 
-/// Listens for the rest of the process's life, on a thread of its own: whatever the others wait for, such as somebody
+/// What follows a signal where requests may be in flight.
+pub(super) const FINISHING: &str =
+    ": requests in flight are being finished and recorded; a second signal leaves at once";
+/// The same where nothing needs to be finished.
+pub(super) const NOTHING: &str = "";
+
+/// Says what follows, and listens for the rest of the process's life, on a thread of its own: whatever the others wait for, such as somebody
 /// who reads standard error, a signal is heard. A process that cannot have that keeps the system's default, which ends
 /// it.
-pub(super) fn listen(stop: StopSignal, console: Console, last_words: LastWords) {
+pub(super) fn listen(
+    stop: StopSignal,
+    console: Console,
+    last_words: LastWords,
+    then: &'static str,
+) {
     let (heard, to_say) = tokio::sync::oneshot::channel::<Stop>();
     tokio::spawn(async move {
         if let Ok(cause) = to_say.await {
-            warn!(
-                "{cause}: requests in flight are being finished and recorded; a second signal leaves at once"
-            );
+            warn!("{cause}{then}");
         }
     });
     let (listening, is_listening) = mpsc::channel();

@@ -11,7 +11,7 @@ mod secrets;
 #[cfg(test)]
 mod tests;
 
-pub use connection::{connection, connection_code, timed_out};
+pub use connection::{connection, connection_code, is_unknown_name, no_such_host, timed_out};
 
 /// This tool's own code for an answer without a usable result.
 pub const UNREADABLE_ANSWER: &str = "UnreadableAnswer";
@@ -27,6 +27,9 @@ pub const DNS_FAILED: &str = "DnsFailed";
 pub const TLS_FAILED: &str = "TlsFailed";
 /// This tool's own code for a proxy that cannot be reached or refuses to connect further.
 pub const PROXY_FAILED: &str = "ProxyFailed";
+/// This tool's own code for a connection that could not be made since this process, or this computer, has as many files open
+/// as it may.
+pub const TOO_MANY_OPEN_FILES: &str = "TooManyOpenFiles";
 /// This tool's own code for credentials that could not be fetched from where they come from.
 pub const CREDENTIALS_UNAVAILABLE: &str = "CredentialsUnavailable";
 /// This tool's own code for a request that could not be built.

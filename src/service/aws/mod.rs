@@ -21,6 +21,7 @@ mod error;
 mod http;
 mod identity;
 mod operations;
+mod presence;
 mod probe;
 mod profiles;
 mod signaling;

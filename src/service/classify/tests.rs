@@ -397,3 +397,32 @@ fn no_bytes_panic() {
         assert!(!failure.code.is_empty());
     }
 }
+
+#[test]
+fn a_file_that_cannot_be_opened_is_not_the_services_silence() {
+    for step in [
+        "tcp open error: Too many open files (os error 24)",
+        "dns error: failed to lookup address information: Too many open files (os error 24)",
+        "tcp open error: Too many open files in system (os error 23)",
+    ] {
+        let causes = ["client error (Connect)".to_owned(), step.to_owned()];
+        let failure = connection(&causes, Some("kvs.example"));
+        assert_eq!(&*failure.code, TOO_MANY_OPEN_FILES, "{step}");
+        assert_eq!(failure.kind, FailureKind::Unreachable);
+        assert!(failure.is_of_open_files() && failure.message.contains("ulimit -n"));
+    }
+    let refused = ["client error (Connect)".to_owned()];
+    assert!(!connection(&refused, None).is_of_open_files());
+}
+
+#[test]
+fn a_host_that_does_not_exist_is_told_from_one_that_nobody_could_look_up() {
+    let looked_up = |why: &str| no_such_host("kinesisvideo.us-west-1.amazonaws.com", why);
+    let words = "failed to lookup address information";
+    for missing in ["Name or service not known", "Name does not resolve"] {
+        assert!(looked_up(&format!("{words}: {missing}")).is_of_a_missing_host());
+    }
+    let nobody = looked_up(&format!("{words}: Temporary failure in name resolution"));
+    assert_eq!(&*nobody.code, DNS_FAILED);
+    assert!(!nobody.is_of_a_missing_host());
+}
