@@ -6,7 +6,7 @@ use tracing::warn;
 
 /// Files that are kept open so that there is room when the results are finished: the file beside them, its folder, the
 /// runs log, the summary, the report, and what a library opens meanwhile.
-const RESERVED: usize = 16;
+const RESERVED: usize = 8;
 /// Files that a run opens besides: results, runs log, lock, the threads of the runtime, name servers, credentials.
 const OTHERS: usize = 16;
 /// Files for a request in flight: its connection, and one more that is being made for it (an address of the other kind, or
@@ -111,9 +111,9 @@ mod tests {
     #[test]
     fn requests_take_what_files_leave() {
         assert_eq!(capped(64, 1_024, 12), 64);
-        assert_eq!(capped(600, 1_024, 12), (1_024 - 12 - 32) / 2);
-        assert_eq!(capped(200, 64, 12), 10);
-        for nothing_left in [0, 20, 44, 45] {
+        assert_eq!(capped(600, 1_024, 12), (1_024 - 12 - 24) / 2);
+        assert_eq!(capped(200, 64, 12), 14);
+        for nothing_left in [0, 20, 36, 39] {
             assert_eq!(capped(200, nothing_left, 12), 1);
         }
         assert_eq!(capped(1, 64, 12), 1);

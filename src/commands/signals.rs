@@ -15,6 +15,9 @@ const LONGEST_LEAVING: Duration = Duration::from_millis(200);
 /// Signals so close to the first are the same one: `timeout` and others send theirs to the process and to its group.
 const SAME_SIGNAL: Duration = Duration::from_millis(100);
 
+/// After SIGTERM the process leaves by itself, before it is killed: `docker stop` waits for ten seconds.
+const LONGEST_TERMINATED: Duration = Duration::from_millis(7_500);
+
 /// What is to be written where the process leaves at once.
 type Words = Box<dyn FnOnce(&Stop) + Send>;
 
@@ -77,9 +80,17 @@ pub(super) fn listen(
             stop.give(cause.clone());
             let _ = heard.send(cause.clone());
             let first = Instant::now();
-            while first.elapsed() < SAME_SIGNAL {
-                signals.next().await;
-            }
+            let left = match cause {
+                Stop::Terminated => LONGEST_TERMINATED,
+                _ => Duration::MAX,
+            };
+            let again = async {
+                while first.elapsed() < SAME_SIGNAL {
+                    signals.next().await;
+                }
+            };
+            // Whatever holds it up, such as a reader of standard error: what is on disk is whole at each instant.
+            let _second = tokio::time::timeout(left, again).await;
             leave(cause, console, last_words);
             std::process::exit(i32::from(code));
         });

@@ -96,7 +96,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         true
     }
 
-    /// A question got no answer; the first such is told. Says whether that has lasted for too long, which stops the run,
+    /// A question got no answer; the first such is reported. Says whether that has lasted for too long, which stops the run,
     /// or where other Regions answer, this one: seconds for a service that was never reached, else `--max-offline`.
     pub(super) fn unheard(&self, silence: &mut Silence, failure: &Failure) -> bool {
         if failure.is_of_open_files() {

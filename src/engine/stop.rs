@@ -143,7 +143,7 @@ impl Stop {
         }
     }
 
-    /// Why several Regions ended, as one cause; none where none did. What is the same in several is said once.
+    /// Why several Regions ended, as one cause; none where none did. A cause that several share is named once.
     pub(super) fn of_regions(causes: &[Self]) -> Option<Self> {
         let (mut full, mut not_offered, mut all) = (None, None, Vec::new());
         for cause in causes {

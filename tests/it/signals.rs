@@ -379,3 +379,13 @@ fn a_plan_ends_wherever_it_is() {
         running.wait_open().exits(code);
     }
 }
+
+#[test]
+fn a_terminated_run_ends_by_itself_whoever_does_not_read() {
+    let bench = Bench::of(8_000);
+    let cloud = Cloud::new();
+    let flags = ["-vv", "--log-format", "json", "--timeout", "1h"];
+    let mut running = unread(&bench, &cloud, &flags);
+    running.signal("TERM");
+    assert_eq!(running.wait(), Some(143));
+}

@@ -212,7 +212,7 @@ impl Outline {
         }
     }
 
-    /// The plan's exit code: what no rerun would mend counts less than what may pass.
+    /// The plan's exit code. Of several troubles, one that may pass decides.
     pub(super) fn exit_code(&self) -> u8 {
         let troubles = self.regions.values().map(|region| region.exit_code);
         let invalid = if self.invalid_rows() > 0 { 3 } else { 0 };

@@ -5,7 +5,7 @@
 //! grace as a request, and the run ends without it.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub(super) struct JsonStream {
     grace: Duration,
     /// Lines that were given up.
     dropped: AtomicU64,
+    /// Whether it has been closed: what was dropped has been said.
+    closed: AtomicBool,
     /// Why the thread could not write, though somebody reads.
     lost: Arc<OnceLock<Stop>>,
 }
@@ -66,12 +68,16 @@ impl JsonStream {
             stop,
             grace,
             dropped: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
             lost,
         })
     }
 
     /// Waits until all lines are written, as long as the grace allows. The error is why they could not be.
     pub(super) async fn close(&self) -> Result<(), Stop> {
+        if self.closed.swap(true, Ordering::Relaxed) {
+            return self.lost.get().cloned().map_or(Ok(()), Err);
+        }
         let (written, all_written) = oneshot::channel();
         let is_done = self.hand_over(Message::Flush(written)).await
             && tokio::select! {
@@ -83,7 +89,7 @@ impl JsonStream {
         if let Some(cause) = self.lost.get() {
             return Err(cause.clone());
         }
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        let dropped = self.dropped.load(Ordering::Relaxed);
         if !is_done || dropped > 0 {
             warn!(
                 "standard output was not read to the end, so the last rows are missing there; the results file has them"
