@@ -41,6 +41,10 @@ pub const OWN: &[(&str, &str)] = &[
         "check HTTPS_PROXY, ALL_PROXY and NO_PROXY, then run again",
     ),
     (
+        "TooManyOpenFiles",
+        "raise the limit of open files (ulimit -n) or lower --workers, then run again",
+    ),
+    (
         "UnreadableAnswer",
         "run again; if it stays, something other than the service answers (a proxy?)",
     ),
@@ -131,6 +135,7 @@ mod tests {
             classify::DNS_FAILED,
             classify::TLS_FAILED,
             classify::PROXY_FAILED,
+            classify::TOO_MANY_OPEN_FILES,
             classify::INVALID_REQUEST,
         ] {
             assert!(OWN.iter().any(|(known, _)| *known == code), "{code}");

@@ -87,6 +87,7 @@ impl Summary {
                 codes::hint(code)
             ));
         }
+        lines.extend(self.left());
         if self.counts.invalid > 0 {
             lines.push(format!(
                 "  {} invalid: their rows in the results file say why",
@@ -125,8 +126,20 @@ impl Summary {
         }
         if let Some(resume) = &self.resume {
             lines.push(format!("  to go on: {resume}"));
+        } else if self.is_retryable() {
+            // Such as a pipe, which is gone with the run.
+            lines.push("  to go on: send the same manifest to the same command".to_owned());
         }
         lines
+    }
+
+    /// Where devices are left, of several Regions.
+    fn left(&self) -> impl Iterator<Item = String> {
+        let left = &self.totals.left;
+        let several = left.len() > 1;
+        left.iter()
+            .filter(move |(_, count)| several && **count > 0)
+            .map(|(region, count)| format!("  {count} to go in {region}"))
     }
 
     fn headline(&self) -> String {
@@ -183,6 +196,7 @@ impl Summary {
             "message": self.message,
             "retryable": self.is_retryable(),
             "remaining": self.remaining,
+            "remaining_by_region": self.totals.left,
             "manifest": path(self.manifest.as_deref()),
             "results": path(self.results.as_deref()),
             "account": self.account,
@@ -309,6 +323,7 @@ mod tests {
                     grant: Some(49.97),
                     has_ignored_throttles: false,
                 }],
+                left: [("eu-central-1".to_owned(), 2)].into(),
             },
             ceiling: Some(50.0),
             duration: Duration::from_millis(20_400),
@@ -337,6 +352,7 @@ mod tests {
         assert_eq!(json["retryable"], true);
         assert_eq!(json["devices"]["created"], 998);
         assert_eq!(json["devices"]["repeated"], 1);
+        assert_eq!(json["remaining_by_region"]["eu-central-1"], 2);
         assert_eq!(json["requests"]["create"]["throttled"], 5);
         assert_eq!(
             json["rate"],

@@ -3,6 +3,7 @@
 mod counts;
 mod lane;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -53,6 +54,8 @@ pub struct Totals {
     pub achieved: Option<f64>,
     /// Each Region's part.
     pub lanes: Vec<LaneTotals>,
+    /// Devices without an outcome, by Region, where it is known how many there were.
+    pub left: BTreeMap<String, u64>,
 }
 
 /// Counts events.
@@ -129,6 +132,7 @@ impl Tally {
             creating,
             achieved: achieved(inner.counts.created, creating),
             lanes: begun.map(Lane::totals).collect(),
+            left: inner.lanes.iter().filter_map(Lane::left).collect(),
         }
     }
 
@@ -222,6 +226,8 @@ impl Listener for Tally {
                 }
             }
             Event::LaneEnded { region } => {
+                // One that ended without an answer stays silent.
+                inner.offline_since = None;
                 if let Some(lane) = inner.lane(region.as_str()) {
                     lane.end();
                 }

@@ -5,6 +5,7 @@ mod docs;
 pub mod emulator;
 mod environment;
 mod last_options;
+mod open_files;
 mod plan;
 pub mod provision;
 mod report;
@@ -48,6 +49,7 @@ fn broken(what: &str) -> ExitCode {
 }
 
 fn start() -> ExitCode {
+    open_files::raise_limit();
     let cli = match Cli::from_process() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -204,7 +206,7 @@ fn print(text: &str) -> Result<(), Error> {
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             let message = format!("standard output cannot be written to: {error}");
-            Err(Error::Stopped(Stop::Results(message)))
+            Err(Error::Stopped(Stop::Output(message)))
         }
         _ => Ok(()),
     }

@@ -16,6 +16,9 @@ const LONGEST_LEAVING: Duration = Duration::from_millis(200);
 /// Signals so close to the first are the same one: `timeout` and others send theirs to the process and to its group.
 const SAME_SIGNAL: Duration = Duration::from_millis(100);
 
+/// After SIGTERM the process leaves by itself, before it is killed: `docker stop` waits for ten seconds.
+const LONGEST_TERMINATED: Duration = Duration::from_millis(7_500);
+
 /// What is to be written where the process leaves at once.
 type Words = Box<dyn FnOnce(&Stop) + Send>;
 
@@ -39,12 +42,23 @@ impl LastWords {
     }
 }
 
-/// Listens for the rest of the process's life, on a thread of its own: whatever the others wait for, such as somebody
+/// What follows a signal where requests may be in flight.
+pub(super) const FINISHING: &str =
+    ": requests in flight are being finished and recorded; a second signal leaves at once";
+/// The same where nothing needs to be finished.
+pub(super) const NOTHING: &str = "";
+
+/// Says what follows, and listens for the rest of the process's life, on a thread of its own: whatever the others wait for, such as somebody
 /// who reads standard error, a signal is heard. A process that cannot have that keeps the system's default, which ends
 /// it.
 ///
 /// A panic anywhere, such as on a task that nobody waits for, ends the run as a signal does.
-pub(super) fn listen(stop: StopSignal, console: Console, last_words: LastWords) {
+pub(super) fn listen(
+    stop: StopSignal,
+    console: Console,
+    last_words: LastWords,
+    then: &'static str,
+) {
     let broken = stop.clone();
     defence::listen(move |what| {
         broken.give(Stop::Internal(what.to_owned()));
@@ -52,9 +66,7 @@ pub(super) fn listen(stop: StopSignal, console: Console, last_words: LastWords) 
     let (heard, to_say) = tokio::sync::oneshot::channel::<Stop>();
     tokio::spawn(async move {
         if let Ok(cause) = to_say.await {
-            warn!(
-                "{cause}: requests in flight are being finished and recorded; a second signal leaves at once"
-            );
+            warn!("{cause}{then}");
         }
     });
     let (listening, is_listening) = mpsc::channel();
@@ -75,9 +87,17 @@ pub(super) fn listen(stop: StopSignal, console: Console, last_words: LastWords) 
             stop.give(cause.clone());
             let _ = heard.send(cause.clone());
             let first = Instant::now();
-            while first.elapsed() < SAME_SIGNAL {
-                signals.next().await;
-            }
+            let left = match cause {
+                Stop::Terminated => LONGEST_TERMINATED,
+                _ => Duration::MAX,
+            };
+            let again = async {
+                while first.elapsed() < SAME_SIGNAL {
+                    signals.next().await;
+                }
+            };
+            // Whatever holds it up, such as a reader of standard error: what is on disk is whole at each instant.
+            let _second = tokio::time::timeout(left, again).await;
             leave(cause, console, last_words);
             std::process::exit(i32::from(code));
         });

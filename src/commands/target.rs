@@ -14,10 +14,10 @@ use crate::emulator::{self, Emulator};
 use crate::engine::{FIRST_CONTACT, Stop, StopSignal};
 use crate::error::Error;
 use crate::retry::Schedule;
-use crate::service::Identity;
 use crate::service::aws::{
     AwsService, ConfigError, ConfigErrorKind, Connection, Network, Settings,
 };
+use crate::service::{Failure, Identity};
 
 /// The service that a run works against.
 #[derive(Debug)]
@@ -193,6 +193,17 @@ impl Target {
             }
         }
         Ok(())
+    }
+
+    /// The Regions of these in which the service is not offered, as far as the name of its host tells, and how it told.
+    pub(super) async fn not_offered(&self, regions: &[Region]) -> Vec<(Region, Failure)> {
+        let mut found = Vec::new();
+        for region in regions {
+            if let Some(failure) = self.connection.not_offered(region).await {
+                found.push((region.clone(), failure));
+            }
+        }
+        found
     }
 
     /// The service in a Region.

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::Settings;
 use super::connection::Ending;
+use super::cors;
 use super::error::ApiError;
 use super::faults::{FaultKind, FaultPlan};
 use super::latency::Latency;
@@ -69,6 +70,8 @@ struct Reply {
     stamp: Option<Stamp>,
     body: Vec<u8>,
     delivery: Delivery,
+    /// Whether a page in a browser is to read it.
+    for_a_page: bool,
 }
 
 struct Stamp {
@@ -95,8 +98,12 @@ pub(super) async fn handle(
     request: HttpRequest,
 ) -> HttpResponse<Body> {
     let (parts, body) = request.into_parts();
+    if let Some(allowed) = cors::preflight(&parts) {
+        return allowed;
+    }
     let body = to_bytes(body, LONGEST_BODY).await.ok();
-    let reply = desk.decide(&parts, body.as_deref());
+    let mut reply = desk.decide(&parts, body.as_deref());
+    reply.for_a_page = cors::is_from_a_page(&parts);
     let mut closing = desk.closing.clone();
     if reply.delivery == Delivery::Hang {
         // An error means that the emulator is gone, which is as good.
@@ -249,6 +256,7 @@ impl Reply {
             stamp: Some(stamp),
             body,
             delivery: Delivery::Whole,
+            for_a_page: false,
         }
     }
 
@@ -262,6 +270,7 @@ impl Reply {
             stamp: Some(stamp),
             body,
             delivery: Delivery::Whole,
+            for_a_page: false,
         }
     }
 
@@ -320,6 +329,7 @@ impl Reply {
         ]
         .into_iter()
         .flatten()
+        .chain(cors::OF_ANSWERS.into_iter().filter(|_| self.for_a_page))
     }
 
     fn into_response(mut self) -> HttpResponse<Body> {

@@ -15,11 +15,12 @@
 //! | [`quota`], [`latency`], [`faults`] | token buckets; how long an answer takes; what goes wrong; drawn by seed |
 //! | [`store`], `validate` | what exists; what is a valid request |
 //! | [`state`], `work` | request, now → answer: the front that checks, and what the operations do |
-//! | `wire`, `connection`, `http`, [`tally`] | bytes, connections, requests and their counts |
+//! | `wire`, `connection`, `cors`, `http`, [`tally`] | bytes, connections, browsers, requests and their counts |
 //!
 //! All but the last line is pure, and drives the simulation tests without any HTTP.
 
 mod connection;
+mod cors;
 pub mod error;
 pub mod faults;
 mod http;

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::insist::Unanswered;
 use super::job::Job;
 use super::lane::Lane;
+use super::link::FIRST_CONTACT;
 use super::{Ledger, Work};
 use crate::device::Device;
 use crate::event::Event;
@@ -61,6 +62,25 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         match listed.await {
             Ok(()) => Some(census),
             Err(unanswered) => self.without_census(&unanswered),
+        }
+    }
+
+    /// Waits until this Region has given no answer for a while, although others do: they do not wait for its listing.
+    pub(super) async fn left_behind(&self) {
+        let begun = Instant::now();
+        let patience = self.shared.settings.timeout + FIRST_CONTACT;
+        loop {
+            let since = Instant::now();
+            tokio::time::sleep(patience).await;
+            let is_silent = !self.link.has_answered_since(since);
+            if is_silent && self.shared.others_answer(&self.region, begun) {
+                let text = format!(
+                    "the channels in {} are not listed, since it gives no answer; the other Regions go on",
+                    self.region
+                );
+                self.shared.tell(&Event::Warning { text: &text });
+                return;
+            }
         }
     }
 

@@ -42,6 +42,13 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             // Before the worker is free, so that only what is in flight by now meets with the same.
             self.account_full(failure.clone());
         }
+        if let Err(failure) = &answer.result
+            && failure.is_of_open_files()
+        {
+            job.attempts -= 1;
+            let wait = self.after_open_files(failure, Some(admission));
+            return Landing::Later(job, wait);
+        }
         // The worker is free: what follows is not the service's time.
         drop(admission);
         self.judge(&answer);
@@ -135,7 +142,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         tokio::select! {
             biased;
             permit = limiter.acquire() => Ok(permit),
-            () = self.shared.stop.given_for(self.shared.settings.timeout) => Err(cut_off()),
+            () = self.grace_over() => Err(cut_off()),
         }
     }
 
@@ -177,7 +184,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         let answer = tokio::select! {
             biased;
             answer = request => answer,
-            () = self.shared.stop.given_for(self.shared.settings.timeout) => {
+            () = self.grace_over() => {
                 return Answer { result: Err(cut_off()), request_id: None, date: None };
             }
         };

@@ -18,7 +18,7 @@ use crate::service::{Answer, Failure, FailureKind, Operation, Service};
 /// Why a question has no answer.
 #[derive(Debug)]
 pub enum Unanswered {
-    /// The run stops; the engine knows why.
+    /// The run stops, or this Region's part of it; the engine knows why.
     Stopped,
     /// The service refuses it, or cannot answer it: asking again does not help.
     Refused(Failure),
@@ -108,6 +108,9 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         begun: Instant,
         failure: Failure,
     ) -> Result<Duration, Unanswered> {
+        if failure.is_of_open_files() {
+            return Ok(self.after_open_files(&failure, None));
+        }
         if asked.alone.is_none() {
             if self.link.answers_since(begun) {
                 return self.after_error(asked, failure);
@@ -149,11 +152,11 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         Ok(self.wait_after(asked.errors))
     }
 
-    /// Waits for something, but not longer than the run goes on.
+    /// Waits for something, but not longer than the run goes on here.
     async fn unless_stopped<T>(&self, wanted: impl Future<Output = T>) -> Result<T, Unanswered> {
         tokio::select! {
             biased;
-            () = self.shared.stop.given() => Err(Unanswered::Stopped),
+            () = self.stopped() => Err(Unanswered::Stopped),
             wanted = wanted => Ok(wanted),
         }
     }

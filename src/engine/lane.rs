@@ -1,7 +1,5 @@
 //! One Region's lane: which device goes next, and when. What one attempt does is in `flight`.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,6 +14,8 @@ use super::job::{Job, Phase};
 use super::link::Link;
 use super::shared::Shared;
 use super::stop::Stop;
+use super::stop_signal::StopSignal;
+use super::waiting::Waiting;
 use super::{Ledger, Work};
 use crate::clock::ServiceClock;
 use crate::device::{Device, Region};
@@ -41,13 +41,17 @@ pub(super) struct Lane<S, L> {
     pub(super) shared: Arc<Shared<L>>,
     /// One for each operation, in their order.
     limiters: [Arc<Limiter>; Operation::ALL.len()],
-    pub(super) link: Link,
+    pub(super) link: Arc<Link>,
     pub(super) schedule: Schedule,
     pub(super) service_clock: Mutex<ServiceClock>,
     random: Mutex<fastrand::Rng>,
     /// Since when everything has been throttled.
     drought: Mutex<Option<Drought>>,
     full: AtomicBool,
+    /// Since when no file could be opened for a request, answers apart.
+    without_files: Mutex<Option<Instant>>,
+    /// Given where the service gives no answer here, although it does elsewhere.
+    gone: StopSignal,
 }
 
 impl<S: Service, L: Ledger> Lane<S, L> {
@@ -61,17 +65,21 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             };
             Arc::new(Limiter::new(Controller::new(range, wall, random.u64(..))))
         });
+        let link = Arc::new(Link::new());
+        shared.add_link(&region, Arc::clone(&link));
         Self {
             limiters,
             region,
             service,
             shared,
-            link: Link::new(),
+            link,
             schedule: Schedule::default(),
             service_clock: Mutex::default(),
             random: Mutex::new(random),
             drought: Mutex::new(None),
             full: AtomicBool::new(false),
+            without_files: Mutex::default(),
+            gone: StopSignal::new(),
         }
     }
 
@@ -126,9 +134,55 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         }
     }
 
+    /// The service gives no answer here: nothing more is sent; the other lanes go on.
+    pub(super) fn shut(&self, cause: Stop) {
+        if self.gone.give(cause.clone()) {
+            self.shared.tell(&Event::Warning {
+                text: &format!("{cause}; the other Regions go on"),
+            });
+            self.shared.lane_stopped(cause);
+        }
+    }
+
     /// Whether nothing new is to be begun.
     pub(super) fn is_over(&self) -> bool {
-        self.full.load(Ordering::Relaxed) || self.shared.stop.is_given()
+        self.full.load(Ordering::Relaxed) || self.is_stopped()
+    }
+
+    /// Whether the run ends, or the service gives no answer here.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.shared.stop.is_given() || self.gone.is_given()
+    }
+
+    /// Waits until the run ends, or the service is known to give no answer here.
+    pub(super) async fn stopped(&self) {
+        tokio::select! {
+            biased;
+            () = self.shared.stop.given() => {}
+            () = self.gone.given() => {}
+        }
+    }
+
+    /// Waits until that has lasted so long that what is still under way is given up.
+    pub(super) async fn grace_over(&self) {
+        let grace = self.shared.settings.timeout;
+        tokio::select! {
+            biased;
+            () = self.shared.stop.given_for(grace) => {}
+            () = self.gone.given_for(grace) => {}
+        }
+    }
+
+    /// Whether it has lasted so long.
+    pub(super) fn is_grace_over(&self) -> bool {
+        let grace = self.shared.settings.timeout;
+        self.shared.stop.is_given_for(grace) || self.gone.is_given_for(grace)
+    }
+
+    pub(super) fn without_files(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.without_files
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn drought(&self) -> std::sync::MutexGuard<'_, Option<Drought>> {
@@ -154,10 +208,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             let permit = limiter.acquire().await;
             // Much may have happened while it waited for its turn.
             if self.link.is_usable() && self.shared.are_credentials_settled() {
-                return Some(Admission {
-                    permit,
-                    _workers: workers,
-                });
+                return Some(Admission { permit, workers });
             }
         }
     }
@@ -205,7 +256,15 @@ pub(super) struct Admission {
     /// From the limiter of the operation that the device's phase begins with.
     pub(super) permit: Permit,
     /// Of the lane's share, and of all. They go back when this is dropped.
-    _workers: [OwnedSemaphorePermit; 2],
+    workers: [OwnedSemaphorePermit; 2],
+}
+
+impl Admission {
+    /// Its worker does not go back.
+    pub(super) fn retire(self) {
+        let [_share, worker] = self.workers;
+        worker.forget();
+    }
 }
 
 /// What a flight ended in.
@@ -217,91 +276,6 @@ pub(super) enum Landing {
     Ready(Box<Job>),
     /// Another attempt after a wait.
     Later(Box<Job>, Duration),
-}
-
-/// The devices that have been tried and are to be tried again.
-#[derive(Debug, Default)]
-struct Waiting {
-    creates: VecDeque<Box<Job>>,
-    settles: VecDeque<Box<Job>>,
-    later: BinaryHeap<Reverse<Later>>,
-    sequence: u64,
-}
-
-#[derive(Debug)]
-struct Later {
-    due: Instant,
-    sequence: u64,
-    job: Box<Job>,
-}
-
-impl PartialEq for Later {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-impl Eq for Later {}
-impl PartialOrd for Later {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Later {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.due, self.sequence).cmp(&(other.due, other.sequence))
-    }
-}
-
-impl Waiting {
-    /// Devices whose channel is there, but has to be looked at.
-    fn to_settle(devices: Vec<(DeviceIndex, Device)>) -> Self {
-        let settles = devices.into_iter().map(|(index, device)| {
-            let mut job = Box::new(Job::new(index, device));
-            job.phase = Phase::Settle;
-            job
-        });
-        Self {
-            settles: settles.collect(),
-            ..Self::default()
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.creates.len() + self.settles.len() + self.later.len()
-    }
-
-    fn ready(&mut self, job: Box<Job>) {
-        match job.phase {
-            Phase::Create => self.creates.push_back(job),
-            Phase::Settle => self.settles.push_back(job),
-        }
-    }
-
-    fn later(&mut self, job: Box<Job>, wait: Duration) {
-        self.sequence += 1;
-        self.later.push(Reverse(Later {
-            due: Instant::now() + wait,
-            sequence: self.sequence,
-            job,
-        }));
-    }
-
-    fn next_due(&self) -> Option<Instant> {
-        self.later.peek().map(|Reverse(later)| later.due)
-    }
-
-    fn promote(&mut self, now: Instant) {
-        while self.next_due().is_some_and(|due| due <= now) {
-            if let Some(Reverse(later)) = self.later.pop() {
-                self.ready(later.job);
-            }
-        }
-    }
-
-    fn into_jobs(self) -> impl Iterator<Item = Box<Job>> {
-        let later = self.later.into_iter().map(|Reverse(later)| later.job);
-        self.creates.into_iter().chain(self.settles).chain(later)
-    }
 }
 
 /// Works through a lane: adopts what is there, creates what is not, until all is done or it must stop.
@@ -349,7 +323,7 @@ struct Loop<S, L> {
 impl<S: Service, L: Ledger> Loop<S, L> {
     async fn work_off<W: Work>(&mut self, work: &mut W) {
         let lane = Arc::clone(&self.lane);
-        let mut stopped = std::pin::pin!(lane.shared.stop.given());
+        let mut stopped = std::pin::pin!(lane.stopped());
         while !lane.is_over() {
             self.waiting.promote(Instant::now());
             let wants_create = !self.waiting.creates.is_empty() || self.fresh.is_some();

@@ -53,6 +53,11 @@ impl Link {
         self.known().last_answer.is_some()
     }
 
+    /// Whether an answer came since then.
+    pub(super) fn has_answered_since(&self, then: Instant) -> bool {
+        self.known().last_answer.is_some_and(|last| last >= then)
+    }
+
     /// Whether answers come: one since then, and lately.
     pub(super) fn answers_since(&self, then: Instant) -> bool {
         let last = self.known().last_answer;

@@ -22,10 +22,13 @@ mod insist;
 mod job;
 mod lane;
 mod link;
+mod open_files;
 mod outage;
 mod settle;
 mod shared;
 mod stop;
+mod stop_signal;
+mod waiting;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -39,7 +42,8 @@ pub use census::Census;
 pub use insist::Unanswered;
 pub use link::FIRST_CONTACT;
 pub use shared::FailureLimit;
-pub use stop::{Stop, StopSignal};
+pub use stop::Stop;
+pub use stop_signal::StopSignal;
 
 use crate::clock::WallClock;
 use crate::device::{AccountId, Device, Region};
@@ -47,7 +51,7 @@ use crate::event::Listeners;
 use crate::pace::controller::RateRange;
 use crate::results::record::Row;
 use crate::roster::DeviceIndex;
-use crate::service::Service;
+use crate::service::{Failure, Service};
 use lane::Lane;
 use shared::Shared;
 
@@ -162,6 +166,8 @@ pub struct Arrival<S, W> {
     pub service: S,
     /// Its devices.
     pub work: W,
+    /// How it shows that the service is not offered there, if it is not.
+    pub not_offered: Option<Failure>,
 }
 
 impl<S: Service, L: Ledger, W: Work> Engine<S, L, W> {
@@ -184,12 +190,21 @@ impl<S: Service, L: Ledger, W: Work> Engine<S, L, W> {
         });
     }
 
+    /// Leaves a Region out, since the service is not offered there. Its devices get no row.
+    pub fn leave_out(&self, region: &Region, failure: &Failure) {
+        self.shared.not_offered(region, failure);
+    }
+
     /// Lists the channels that exist, in all Regions at once. Where listing is not allowed or not possible, that is
-    /// told as a warning and the lane has no census. Returns early when the run is to stop.
+    /// told as a warning and the lane has no census; likewise where a Region gives no answer while others do. Returns early when the run is to stop.
     pub async fn take_census(&mut self) {
         let listings = self.lanes.iter_mut().map(|entrance| async {
-            let work = &entrance.work;
-            entrance.census = entrance.lane.list_all(|name| work.may_want(name)).await;
+            let (lane, work) = (&entrance.lane, &entrance.work);
+            entrance.census = tokio::select! {
+                biased;
+                census = lane.list_all(|name| work.may_want(name)) => census,
+                () = lane.left_behind() => None,
+            };
         });
         join_all(listings).await;
     }
@@ -233,10 +248,14 @@ impl<S: Service, L: Ledger, W: Work> Engine<S, L, W> {
                 biased;
                 Some(ended) = running.join_next() => self.shared.survive(ended).unwrap_or_default(),
                 arrival = next_arrival(&mut arrivals), if arrivals.is_some() => {
-                    let Some(Arrival { region, service, work }) = arrival else {
+                    let Some(Arrival { region, service, work, not_offered }) = arrival else {
                         arrivals = None;
                         continue;
                     };
+                    if let Some(failure) = not_offered {
+                        self.shared.not_offered(&region, &failure);
+                        continue;
+                    }
                     let lane = Lane::new(region, service, Arc::clone(&self.shared), number);
                     number += 1;
                     running.spawn(enter(Arc::new(lane), work, reconcile, share));

@@ -13,7 +13,7 @@ use super::link::FIRST_CONTACT;
 use super::stop::Stop;
 use crate::device::ChannelName;
 use crate::event::Event;
-use crate::service::{Failure, FailureKind, Operation, Service};
+use crate::service::{Failure, FailureKind, Operation, Service, is_known_to_offer};
 
 /// The longest wait between two probes of a service that gives no answer.
 pub(super) const LONGEST_PROBE_WAIT: Duration = Duration::from_secs(2);
@@ -53,7 +53,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             return self.link.was_out_since(begun);
         }
         let _only_one = self.link.probing.lock().await;
-        if self.link.answers_since(begun) || self.shared.stop.is_given() {
+        if self.link.answers_since(begun) || self.is_stopped() {
             return self.link.was_out_since(begun);
         }
         self.link.pause();
@@ -89,16 +89,21 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             let wait = self.wait_after(silence.questions).min(LONGEST_PROBE_WAIT);
             tokio::select! {
                 biased;
-                () = self.shared.stop.given() => break,
+                () = self.stopped() => break,
                 () = tokio::time::sleep(wait) => {}
             }
         }
         true
     }
 
-    /// A question got no answer; the first such is told. Says whether that has lasted for too long, which stops the run:
-    /// seconds for a service that was never reached, else `--max-offline`.
+    /// A question got no answer; the first such is reported. Says whether that has lasted for too long, which stops the run,
+    /// or where other Regions answer, this one: seconds for a service that was never reached, else `--max-offline`.
     pub(super) fn unheard(&self, silence: &mut Silence, failure: &Failure) -> bool {
+        if failure.is_of_open_files() {
+            // Nobody was asked. Who asks next waits all the same.
+            self.after_open_files(failure, None);
+            return self.is_stopped();
+        }
         silence.questions += 1;
         if silence.questions == 1 {
             self.shared.tell(&Event::Offline {
@@ -107,25 +112,39 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             });
         }
         let after = silence.since.elapsed();
-        let region = self.region.clone();
-        let failure = failure.clone();
         let cannot_be_reached = failure.kind == FailureKind::Unreachable
             || failure.foreign
             || (silence.questions >= FEW_QUESTIONS && !self.shared.ever_answered());
         let never_reached = cannot_be_reached && !self.link.ever_answered();
-        if never_reached && after >= FIRST_CONTACT {
-            self.shared.stop.give(Stop::Unreachable { region, failure });
-            return true;
-        }
-        if after >= self.shared.settings.max_offline {
-            self.shared.stop.give(Stop::Offline {
-                region,
+        let cause = if never_reached && after >= FIRST_CONTACT {
+            self.never_reached(failure.clone())
+        } else if after >= self.shared.settings.max_offline {
+            Stop::Offline {
+                region: self.region.clone(),
                 after,
-                failure,
-            });
-            return true;
+                failure: failure.clone(),
+            }
+        } else {
+            return false;
+        };
+        if self.shared.others_answer(&self.region, silence.since) {
+            self.shut(cause);
+        } else {
+            self.shared.stop.give(cause);
         }
-        false
+        true
+    }
+
+    /// What it means that the service was never reached here.
+    fn never_reached(&self, failure: Failure) -> Stop {
+        let region = self.region.clone();
+        if failure.is_of_a_missing_host() && !is_known_to_offer(&region) {
+            return Stop::NotOffered {
+                regions: vec![region],
+                failure,
+            };
+        }
+        Stop::Unreachable { region, failure }
     }
 
     /// An answer came, which ends a silence and is told if there was one. Says whether there was.

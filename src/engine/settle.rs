@@ -33,6 +33,10 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             }
             Ok(Some(channel)) => (Truth::Present, Some(channel)),
             Ok(None) => (Truth::Absent, None),
+            Err(failure) if failure.is_of_open_files() => {
+                let wait = self.after_open_files(&failure, None);
+                return Landing::Later(job, wait);
+            }
             Err(failure) => {
                 if !failure.is_answered() && self.is_outage(&job, begun).await {
                     return Landing::Later(job, self.wait_after(1));
@@ -134,13 +138,12 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             }
             _ => return false,
         };
-        let grace = self.shared.settings.timeout;
         tokio::select! {
             biased;
-            () = self.shared.stop.given_for(grace) => {}
+            () = self.grace_over() => {}
             () = tokio::time::sleep(wait) => {}
         }
-        !self.shared.stop.is_given_for(grace)
+        !self.is_grace_over()
     }
 
     /// The row of a device whose channel is there.

@@ -1,16 +1,19 @@
 //! What the lanes of a run share: workers, journal, listeners, credentials, the account, and the rules that stop all.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
+use tokio::time::Instant;
 
-use super::stop::{Stop, StopSignal};
+use super::link::Link;
+use super::stop::Stop;
+use super::stop_signal::StopSignal;
 use super::{Ledger, Parts, Settings};
 use crate::clock::WallClock;
 use crate::defence;
-use crate::device::AccountId;
+use crate::device::{AccountId, Region};
 use crate::event::{Event, Listener, Listeners};
 use crate::results::record::{Row, Status};
 use crate::roster::DeviceIndex;
@@ -46,6 +49,9 @@ pub(super) struct Shared<L> {
     pub(super) stop: StopSignal,
     pub(super) clock: WallClock,
     pub(super) workers: Arc<Semaphore>,
+    /// How many workers there are: fewer where this process may open no more files.
+    workers_left: AtomicUsize,
+    said_open_files: AtomicBool,
     ledger: Arc<L>,
     listeners: Listeners,
     account: Mutex<Option<AccountId>>,
@@ -54,8 +60,10 @@ pub(super) struct Shared<L> {
     finished: AtomicU64,
     /// Whether any Region ever answered.
     answered: AtomicBool,
-    /// Why a lane ended although the run went on.
-    lane_stop: Mutex<Option<Stop>>,
+    /// Why lanes ended although the run went on.
+    lane_stops: Mutex<Vec<Stop>>,
+    /// What is known of the way to the service in each Region.
+    links: Mutex<Vec<(Region, Arc<Link>)>>,
     /// Held while credentials are fetched.
     pub(super) credentials: tokio::sync::Mutex<()>,
     /// The newest generation that an answer has proved good.
@@ -64,10 +72,11 @@ pub(super) struct Shared<L> {
 
 impl<L: Ledger> Shared<L> {
     pub(super) fn new(parts: Parts<L>) -> Self {
+        let workers = parts.settings.workers.clamp(1, Semaphore::MAX_PERMITS);
         Self {
-            workers: Arc::new(Semaphore::new(
-                parts.settings.workers.clamp(1, Semaphore::MAX_PERMITS),
-            )),
+            workers: Arc::new(Semaphore::new(workers)),
+            workers_left: AtomicUsize::new(workers),
+            said_open_files: AtomicBool::new(false),
             account: Mutex::new(parts.settings.account.clone()),
             settings: parts.settings,
             stop: parts.stop,
@@ -78,7 +87,8 @@ impl<L: Ledger> Shared<L> {
             failed: AtomicU64::new(0),
             finished: AtomicU64::new(0),
             answered: AtomicBool::new(false),
-            lane_stop: Mutex::new(None),
+            lane_stops: Mutex::default(),
+            links: Mutex::default(),
             credentials: tokio::sync::Mutex::new(()),
             proved_generation: AtomicU64::new(0),
         }
@@ -138,6 +148,18 @@ impl<L: Ledger> Shared<L> {
                 limit: limit.to_string(),
             });
         }
+    }
+
+    /// Takes a worker off the count, unless it is the last. How many there were.
+    pub(super) fn fewer_workers(&self) -> Option<usize> {
+        let relaxed = Ordering::Relaxed;
+        let fewer = |left: usize| (left > 1).then(|| left - 1);
+        self.workers_left.fetch_update(relaxed, relaxed, fewer).ok()
+    }
+
+    /// Whether it has been said that files are short; it counts as said from here on.
+    pub(super) fn has_said_open_files(&self) -> bool {
+        self.said_open_files.swap(true, Ordering::Relaxed)
     }
 
     /// A device was refused by an authorization code. Enough of them in a row stop the run.
@@ -212,20 +234,41 @@ impl<L: Ledger> Shared<L> {
         None
     }
 
-    /// A lane ends for a reason that does not concern the others. Of several, those that are full are all kept.
+    /// A lane ends for a reason that does not concern the others.
     pub(super) fn lane_stopped(&self, cause: Stop) {
-        let mut known = self.lock(&self.lane_stop);
-        *known = Some(match known.take() {
-            Some(known) => known.with(cause),
-            None => cause,
+        self.lock(&self.lane_stops).push(cause);
+    }
+
+    /// The service is not offered in a Region, which ends nothing but its lane.
+    pub(super) fn not_offered(&self, region: &Region, failure: &Failure) {
+        let cause = Stop::NotOffered {
+            regions: vec![region.clone()],
+            failure: failure.clone(),
+        };
+        self.tell(&Event::Warning {
+            text: &cause.to_string(),
         });
+        self.tell(&Event::LaneEnded { region });
+        self.lane_stopped(cause);
+    }
+
+    /// A lane's link, so that others may look whether it is alive.
+    pub(super) fn add_link(&self, region: &Region, link: Arc<Link>) {
+        self.lock(&self.links).push((region.clone(), link));
+    }
+
+    /// Whether another Region has had an answer since then.
+    pub(super) fn others_answer(&self, region: &Region, since: Instant) -> bool {
+        self.lock(&self.links)
+            .iter()
+            .any(|(other, link)| other != region && link.has_answered_since(since))
     }
 
     /// Why the run ended early, if it did.
     pub(super) fn end(&self) -> Option<Stop> {
         self.stop
             .cause()
-            .or_else(|| self.lock(&self.lane_stop).clone())
+            .or_else(|| Stop::of_regions(&self.lock(&self.lane_stops)))
     }
 
     /// Waits while credentials are fetched. New ones are in place before it is known whose they are: what is sent

@@ -1,12 +1,8 @@
-//! Why a run ends before its work does, and the signal that ends it. Knows what each cause means to a person and to
-//! a script; not how it was found.
+//! Why a run, or one of its Regions, ends before its work does. Knows what each cause means to a person and to a script;
+//! not how it was found.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
-
-use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use crate::device::{AccountId, Region};
 use crate::figures;
@@ -77,6 +73,20 @@ pub enum Stop {
         /// What the service said in the first.
         failure: Failure,
     },
+    /// Kinesis Video Streams is not offered in these Regions.
+    NotOffered {
+        /// The Regions.
+        regions: Vec<Region>,
+        /// How that showed in the first.
+        failure: Failure,
+    },
+    /// Several Regions ended, each for a reason of its own.
+    Several(Vec<Stop>),
+    /// This process may not open as many files as even one request needs.
+    OpenFiles {
+        /// What the attempts brought.
+        failure: Failure,
+    },
     /// More devices failed than `--max-failures` allows.
     TooManyFailures {
         /// How many failed.
@@ -93,6 +103,8 @@ pub enum Stop {
     },
     /// A row could not be written; what was lost stands in the message.
     Results(String),
+    /// Standard output could not be written to.
+    Output(String),
     /// The manifest's stream broke.
     Manifest(String),
     /// A stream did not list as many devices as were expected.
@@ -114,29 +126,61 @@ impl Stop {
             Self::Denied { .. } => "access-denied",
             Self::Credentials { .. } => "credentials",
             Self::AccountFull { .. } | Self::RegionsFull { .. } => "account-full",
+            Self::NotOffered { .. } => "not-offered",
+            // The first that a rerun may get further with.
+            Self::Several(causes) => causes
+                .iter()
+                .find(|cause| cause.exit_code() == self.exit_code())
+                .map_or("internal", Self::reason),
+            Self::OpenFiles { .. } => "too-many-open-files",
             Self::TooManyFailures { .. } => "too-many-failures",
             Self::WrongAccount { .. } => "wrong-account",
             Self::Results(_) => "results-not-written",
+            Self::Output(_) => "output-not-written",
             Self::Manifest(_) => "manifest-damaged",
             Self::UnexpectedCount(_) => "unexpected-count",
             Self::Internal(_) => "internal",
         }
     }
 
-    /// This cause, and that of another Region where both can be said at once.
-    pub(super) fn with(self, other: Self) -> Self {
-        let (mut regions, failure) = match self {
-            Self::AccountFull { region, failure } => (vec![region], failure),
-            Self::RegionsFull { regions, failure } => (regions, failure),
-            first => return first,
-        };
-        match other {
-            Self::AccountFull { region, .. } => {
-                regions.push(region);
-                Self::RegionsFull { regions, failure }
-            }
-            _ => Self::RegionsFull { regions, failure },
+    /// Why several Regions ended, as one cause; none where none did. A cause that several share is named once.
+    pub(super) fn of_regions(causes: &[Self]) -> Option<Self> {
+        let (mut full, mut not_offered, mut all) = (None, None, Vec::new());
+        for cause in causes {
+            let (place, region, failure) = match cause {
+                Self::AccountFull { region, failure } => (&mut full, region.clone(), failure),
+                Self::NotOffered { regions, failure } => match regions.as_slice() {
+                    [region] => (&mut not_offered, region.clone(), failure),
+                    _ => continue,
+                },
+                other => {
+                    all.push(other.clone());
+                    continue;
+                }
+            };
+            let (regions, _) = place.get_or_insert_with(|| (Vec::new(), failure.clone()));
+            regions.push(region);
         }
+        all.extend(full.map(
+            |(regions, failure)| match <[Region; 1]>::try_from(regions) {
+                Ok([region]) => Self::AccountFull { region, failure },
+                Err(regions) => Self::RegionsFull { regions, failure },
+            },
+        ));
+        all.extend(not_offered.map(|(regions, failure)| Self::NotOffered { regions, failure }));
+        if all.len() > 1 {
+            return Some(Self::Several(all));
+        }
+        all.pop()
+    }
+
+    /// Whether other Regions may do well all the same.
+    #[must_use]
+    pub fn is_of_one_region(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Offline { .. } | Self::NotOffered { .. }
+        )
     }
 
     /// The process's exit code.
@@ -145,6 +189,9 @@ impl Stop {
         match self {
             Self::Interrupted => 130,
             Self::Terminated => 143,
+            // Everything else is done, and a rerun would do nothing.
+            Self::NotOffered { .. } => 3,
+            Self::Several(causes) => causes.iter().map(Self::exit_code).min().unwrap_or(1),
             _ => 1,
         }
     }
@@ -203,11 +250,26 @@ impl fmt::Display for Stop {
                 after_refusal(failure)
             ),
             Self::AccountFull { region, failure } => full(f, region.as_str(), failure),
-            Self::RegionsFull { regions, failure } => {
-                let mut names: Vec<&str> = regions.iter().map(Region::as_str).collect();
-                names.sort_unstable();
-                full(f, &names.join(", "), failure)
+            Self::RegionsFull { regions, failure } => full(f, &names(regions), failure),
+            Self::NotOffered { regions, failure } => write!(
+                f,
+                "Kinesis Video Streams is not offered in {}: {}. Give its devices another Region, and run again",
+                names(regions),
+                failure.message.trim_end_matches('.')
+            ),
+            Self::Several(causes) => {
+                for (number, cause) in causes.iter().enumerate() {
+                    let separator = if number == 0 { "" } else { "; " };
+                    write!(f, "{separator}{cause}")?;
+                }
+                Ok(())
             }
+            Self::OpenFiles { failure } => write!(
+                f,
+                "this process may open too few files to send even one request: {}. Raise the limit (ulimit -n), and run \
+                 again",
+                failure.message.trim_end_matches('.')
+            ),
             Self::TooManyFailures { failed, limit } => write!(
                 f,
                 "{} failed, more than --max-failures {limit} allows",
@@ -225,10 +287,18 @@ impl fmt::Display for Stop {
             ),
             Self::NoIdentity(message)
             | Self::Results(message)
+            | Self::Output(message)
             | Self::Manifest(message)
             | Self::UnexpectedCount(message) => f.write_str(message),
         }
     }
+}
+
+/// The Regions' names, in order.
+fn names(regions: &[Region]) -> String {
+    let mut names: Vec<&str> = regions.iter().map(Region::as_str).collect();
+    names.sort_unstable();
+    names.join(", ")
 }
 
 fn full(f: &mut fmt::Formatter<'_>, regions: &str, failure: &Failure) -> fmt::Result {
@@ -262,88 +332,6 @@ fn after_refusal(failure: &Failure) -> &'static str {
 
 fn whole_seconds(duration: Duration) -> Duration {
     Duration::from_secs(duration.as_secs())
-}
-
-/// The signal that ends a run: the first cause wins.
-#[derive(Debug, Clone)]
-pub struct StopSignal(Arc<Signal>);
-
-/// Not a `watch` channel, which wakes those who wait in an order drawn by chance: the same seed must give the same run.
-#[derive(Debug)]
-struct Signal {
-    given: OnceLock<(Stop, Instant)>,
-    bell: Notify,
-}
-
-impl StopSignal {
-    /// A signal that nobody has given yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self(Arc::new(Signal {
-            given: OnceLock::new(),
-            bell: Notify::new(),
-        }))
-    }
-
-    /// Ends the run. Says whether this cause was the first.
-    pub fn give(&self, cause: Stop) -> bool {
-        let is_first = self.0.given.set((cause, Instant::now())).is_ok();
-        if is_first {
-            self.0.bell.notify_waiters();
-        }
-        is_first
-    }
-
-    /// Why the run ends, if it does.
-    #[must_use]
-    pub fn cause(&self) -> Option<Stop> {
-        self.0.given.get().map(|(cause, _)| cause.clone())
-    }
-
-    /// Waits until the signal is given, and says why.
-    pub async fn ended(&self) -> Stop {
-        self.wait().await.0.clone()
-    }
-
-    /// Whether the run is to end.
-    #[must_use]
-    pub fn is_given(&self) -> bool {
-        self.0.given.get().is_some()
-    }
-
-    /// Whether the signal was given so long ago.
-    pub(super) fn is_given_for(&self, grace: Duration) -> bool {
-        let given = self.0.given.get();
-        given.is_some_and(|(_, since)| since.elapsed() >= grace)
-    }
-
-    /// Waits until the signal is given.
-    pub async fn given(&self) {
-        self.wait().await;
-    }
-
-    /// Waits until the signal has been given for so long.
-    pub async fn given_for(&self, grace: Duration) {
-        let since = self.wait().await.1;
-        tokio::time::sleep_until(since + grace).await;
-    }
-
-    async fn wait(&self) -> &(Stop, Instant) {
-        loop {
-            // Hears the bell from here on, also before it is polled.
-            let rung = self.0.bell.notified();
-            if let Some(given) = self.0.given.get() {
-                return given;
-            }
-            rung.await;
-        }
-    }
-}
-
-impl Default for StopSignal {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 #[cfg(test)]
@@ -388,23 +376,39 @@ mod tests {
         assert_eq!(refused(CREDENTIALS_UNAVAILABLE, text), text);
     }
 
-    #[tokio::test]
-    async fn those_who_wait_are_woken_in_the_order_in_which_they_came() {
-        let stop = StopSignal::new();
-        let order = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let mut waiting = tokio::task::JoinSet::new();
-        for number in 0..40 {
-            let (stop, order) = (stop.clone(), Arc::clone(&order));
-            waiting.spawn(async move {
-                stop.given().await;
-                order.lock().unwrap().push(number);
-            });
-        }
-        tokio::task::yield_now().await;
-        assert!(stop.give(Stop::Interrupted));
-        assert!(!stop.give(Stop::Terminated));
-        waiting.join_all().await;
-        assert_eq!(*order.lock().unwrap(), (0..40).collect::<Vec<_>>());
-        assert_eq!(stop.ended().await, Stop::Interrupted);
+    #[test]
+    fn what_ended_several_regions_is_one_cause() {
+        let region = |name: &str| Region::parse(name).unwrap();
+        let failure = |message: &str| Failure {
+            kind: FailureKind::Unreachable,
+            code: "DnsFailed".into(),
+            message: message.into(),
+            foreign: false,
+        };
+        let not_offered = |name: &str| Stop::NotOffered {
+            regions: vec![region(name)],
+            failure: failure("there is no such host."),
+        };
+        let unreachable = Stop::Unreachable {
+            region: region("eu-west-1"),
+            failure: failure("no route"),
+        };
+        assert_eq!(Stop::of_regions(&[]), None);
+        let nowhere = Stop::of_regions(&[not_offered("us-west-1"), not_offered("ca-west-1")]);
+        let nowhere = nowhere.unwrap();
+        assert_eq!((nowhere.reason(), nowhere.exit_code()), ("not-offered", 3));
+        let text = nowhere.to_string();
+        assert!(
+            text.contains("offered in ca-west-1, us-west-1: there is no such host. Give"),
+            "{text}"
+        );
+        // A rerun may help where one Region may come back.
+        let both = Stop::of_regions(&[not_offered("us-west-1"), unreachable]).unwrap();
+        assert_eq!((both.reason(), both.exit_code()), ("unreachable", 1));
+        let text = both.to_string();
+        assert!(
+            text.contains("eu-west-1 cannot be reached") && text.contains("us-west-1"),
+            "{text}"
+        );
     }
 }

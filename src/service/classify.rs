@@ -11,7 +11,7 @@ mod secrets;
 #[cfg(test)]
 mod tests;
 
-pub use connection::{connection, connection_code, timed_out};
+pub use connection::{connection, connection_code, is_unknown_name, no_such_host, timed_out};
 
 /// This tool's own code for an answer without a usable result.
 pub const UNREADABLE_ANSWER: &str = "UnreadableAnswer";
@@ -27,6 +27,9 @@ pub const DNS_FAILED: &str = "DnsFailed";
 pub const TLS_FAILED: &str = "TlsFailed";
 /// This tool's own code for a proxy that cannot be reached or refuses to connect further.
 pub const PROXY_FAILED: &str = "ProxyFailed";
+/// This tool's own code for a connection that could not be made since this process, or this computer, has as many files open
+/// as it may.
+pub const TOO_MANY_OPEN_FILES: &str = "TooManyOpenFiles";
 /// This tool's own code for credentials that could not be fetched from where they come from.
 pub const CREDENTIALS_UNAVAILABLE: &str = "CredentialsUnavailable";
 /// This tool's own code for a request that could not be built.
@@ -72,6 +75,13 @@ impl Reply<'_> {
             Some(kind) => kind,
             None if (200..400).contains(&self.status) => {
                 return self.unreadable("the answer holds no result that can be read");
+            }
+            None if code.is_none() && !is_telling(self.status) => {
+                let said = self.said(&body);
+                let said = said.map_or(String::new(), |said| format!(": {said}"));
+                return self.unreadable(&format!(
+                    "the answer refuses the request, but holds no error code that can be read{said}"
+                ));
             }
             None => kind_of_status(self.status),
         };
@@ -171,6 +181,12 @@ pub fn blames_the_clock(failure: &Failure) -> bool {
         || ["Signature expired", "Signature not yet current"]
             .iter()
             .any(|text| failure.message.contains(text))
+}
+
+/// Whether a status alone says what is wrong. The service puts an error code into each refusal; where it is missing,
+/// the answer was damaged on its way, and what it refused is unknown.
+fn is_telling(status: u16) -> bool {
+    !(400..=499).contains(&status) || matches!(status, 401 | 403 | 408 | 413 | 429)
 }
 
 /// What a status means when no known code says more.

@@ -72,6 +72,41 @@ pub fn channel_quota(region: &Region) -> u64 {
     }
 }
 
+/// Regions in which Kinesis Video Streams is offered for certain (`endpoints.json` of botocore 1.44, November 2026). AWS adds
+/// Regions, so one that is missing here may offer it all the same.
+const OFFERING: [&str; 24] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-5",
+    "ca-central-1",
+    "cn-north-1",
+    "eu-central-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "il-central-1",
+    "me-south-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "us-iso-east-1",
+    "us-west-2",
+];
+
+/// Whether the service is offered in a Region for certain: where it cannot be reached there, something is in the way.
+#[must_use]
+pub fn is_known_to_offer(region: &Region) -> bool {
+    OFFERING.contains(&region.as_str())
+}
+
 /// What an attempt brought, with what the answer's headers said.
 #[derive(Debug, Clone)]
 pub struct Answer<T> {
@@ -151,6 +186,23 @@ impl Failure {
     pub fn is_answered(&self) -> bool {
         let is_a_proxys = self.foreign && self.kind == FailureKind::ServerError;
         self.kind.is_answered() && !is_a_proxys
+    }
+
+    /// Whether the host does not exist, as far as name servers or the proxy say.
+    #[must_use]
+    pub fn is_of_a_missing_host(&self) -> bool {
+        match &*self.code {
+            classify::PROXY_FAILED => true,
+            classify::DNS_FAILED => classify::is_unknown_name(&self.message),
+            _ => false,
+        }
+    }
+
+    /// Whether this process could not send the request, for want of file descriptors: it says nothing of the service or
+    /// the network.
+    #[must_use]
+    pub fn is_of_open_files(&self) -> bool {
+        &*self.code == classify::TOO_MANY_OPEN_FILES
     }
 }
 

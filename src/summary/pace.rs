@@ -162,6 +162,7 @@ mod tests {
             creating: Duration::from_secs(20),
             achieved: lanes.iter().map(|lane| lane.achieved).sum(),
             lanes,
+            left: std::collections::BTreeMap::new(),
         };
         let pace = Pace {
             created: 12,

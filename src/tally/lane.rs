@@ -194,6 +194,12 @@ impl Lane {
         }
     }
 
+    /// Devices without an outcome, where it is known how many there were.
+    pub(super) fn left(&self) -> Option<(String, u64)> {
+        let left = self.planned?.saturating_sub(self.finished);
+        Some((self.region.to_string(), left))
+    }
+
     /// Whether it creates.
     pub(super) fn is_working(&self) -> bool {
         self.has_begun() && !self.has_ended

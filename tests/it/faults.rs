@@ -254,6 +254,54 @@ fn an_answer_without_an_arn_is_not_believed() {
 }
 
 #[test]
+fn a_refusal_that_cannot_be_read_is_tried_again() {
+    for body in [
+        "",
+        r#"{"__type":"InvalidArgum"#,
+        "upstream connect error",
+        r#"{"Message":"no"}"#,
+    ] {
+        let bench = Bench::of(2);
+        let cloud = Cloud::new();
+        let url = cloud.url().to_owned();
+        let refused = std::sync::Mutex::new(Vec::new());
+        let wire = Wire::new(move |request, _| {
+            let is_create = request.path == "/createSignalingChannel";
+            let mut refused = refused.lock().unwrap();
+            if is_create && !refused.contains(&request.body) {
+                refused.push(request.body.clone());
+                return answer(400, None, body);
+            }
+            drop(refused);
+            forward(&url, request)
+        });
+        bench.provision(wire.url()).run().exits(0);
+        assert_eq!(bench.statuses(), ["CAM-0001 created", "CAM-0002 created"]);
+        assert_eq!(bench.row("CAM-0001")["attempts"], "2", "{body}");
+        agree(&bench, &cloud);
+    }
+}
+
+#[test]
+fn a_refusal_whose_body_breaks_off_is_tried_again() {
+    let bench = Bench::of(1);
+    let cloud = Cloud::new();
+    let url = cloud.url().to_owned();
+    let wire = Wire::new(move |request, before| {
+        if request.path == "/createSignalingChannel" && before <= 3 {
+            return Act::Cut(
+                "HTTP/1.1 400 Bad Request\r\nx-amzn-RequestId: 1\r\nContent-Length: 90\r\n\r\n{\"__type\":"
+                    .to_owned(),
+            );
+        }
+        forward(&url, request)
+    });
+    bench.provision(wire.url()).run().exits(0);
+    assert_eq!(bench.statuses(), ["CAM-0001 created"]);
+    agree(&bench, &cloud);
+}
+
+#[test]
 fn a_request_that_is_wrong_is_not_repeated() {
     let bench = Bench::of(2);
     let wire = Wire::new(|request, _| match request.path.as_str() {

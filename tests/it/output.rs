@@ -535,3 +535,99 @@ fn a_switch_that_the_environment_turns_off_contradicts_nothing() {
         .exits(0);
     assert_eq!(cloud.tags("CAM-0001").len(), 2);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_is_full_under_standard_output_is_an_error() {
+    use std::process::Stdio;
+
+    // The null device whose writes all fail.
+    let full = || {
+        Stdio::from(
+            std::fs::File::options()
+                .write(true)
+                .open("/dev/full")
+                .unwrap(),
+        )
+    };
+    let bench = Bench::of(30);
+    let cloud = Cloud::new();
+    let call = || {
+        let call = bench.provision(cloud.url());
+        call.args(&["--json", "--workers", "2", "--summary-json", "s.json"])
+    };
+    let errors = || Stdio::from(std::fs::File::create(bench.path("err")).unwrap());
+    let mut child = call().on([Stdio::null(), full(), errors()]);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let said = bench.read("err");
+    assert!(
+        said.contains("standard output cannot be written to"),
+        "{said}"
+    );
+    assert!(!said.contains("is closed"), "{said}");
+    assert_eq!(bench.json("s.json")["reason"], "output-not-written");
+    assert_eq!(bench.rows("d.results.csv").len(), cloud.channels().len());
+    call().run().exits(0);
+    let plan = bench.call(&["plan", "d.csv", "--region", REGION]);
+    let mut child = plan.on([Stdio::null(), full(), errors()]);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_command_to_go_on_works_as_it_is_printed() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::process::Command;
+
+    let names: [&[u8]; 6] = [
+        b"two words.csv",
+        b"it's \"the\" $(one) `now`!.csv",
+        b"-leading.csv",
+        b"=zsh.csv",
+        b"new\nline.csv",
+        b"caf\xe9 \x1b[1m.csv",
+    ];
+    for name in names {
+        let bench = Bench::new();
+        let file = bench.folder().join(OsStr::from_bytes(name));
+        if std::fs::write(&file, "device_id\nCAM-1\nCAM-2\n").is_err() {
+            // Some systems take UTF-8 only.
+            continue;
+        }
+        let cloud = Cloud::new();
+        let command = |program: &str| {
+            let mut command = Command::new(program);
+            command.current_dir(bench.folder()).env_clear();
+            command.env("HOME", bench.folder());
+            command
+        };
+        let mut first = command(env!("CARGO_BIN_EXE_kvs-fleet"));
+        first.args(["provision", "--limit", "1", "--region", REGION]);
+        first.args(["--endpoint-url", cloud.url(), "-o", "r.csv", "--"]);
+        let said = first.arg(OsStr::from_bytes(name)).output().unwrap();
+        let said = String::from_utf8(said.stderr).unwrap();
+        let resume = said
+            .lines()
+            .find_map(|line| line.strip_prefix("  to go on: "))
+            .unwrap_or_else(|| panic!("{said}"));
+        let again = command("sh").args(["-c", resume]).output().unwrap();
+        assert_eq!(again.status.code(), Some(0), "{resume}\n{again:?}");
+        assert_eq!(bench.rows("r.csv").len(), 2, "{resume}");
+    }
+}
+
+#[test]
+fn no_command_is_printed_that_would_wait_for_a_pipe() {
+    let bench = Bench::new();
+    let cloud = Cloud::new();
+    bench
+        .provision_file("-", cloud.url())
+        .args(&["-o", "r.csv", "--limit", "1", "--summary-json", "s.json"])
+        .input("device_id\nCAM-1\nCAM-2\n")
+        .run()
+        .exits(1)
+        .says("to go on: send the same manifest")
+        .does_not_say("provision -");
+    assert_eq!(bench.json("s.json")["resume"], Value::Null);
+}

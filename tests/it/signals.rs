@@ -338,3 +338,54 @@ fn a_reader_of_standard_error_that_goes_away_does_not_stop_the_run() {
         assert_eq!(bench.statuses().len(), 40, "{closed}");
     }
 }
+
+#[test]
+fn a_run_that_is_terminated_is_over_before_it_is_killed() {
+    let bench = Bench::of(4);
+    let cloud = Cloud::faulty(&["hang-before=1@create", "hang-before=1@describe"]);
+    let running = bench
+        .provision(cloud.url())
+        .args(&["--timeout", "1h", "--summary-json", "s.json"])
+        .start();
+    while cloud.creates() < 4 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    running.signal("TERM");
+    // A run that took the hour would be killed, and have no code.
+    running.wait().exits(143);
+    assert_eq!(bench.json("s.json")["reason"], "terminated");
+    assert_eq!(bench.row("CAM-0001")["error_code"], "OutcomeUnknown");
+}
+
+#[test]
+fn a_plan_ends_wherever_it_is() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        // As PID 1 of a container a process has no handlers but its own; that it has them shows in its exit code.
+        let bench = Bench::of(2);
+        let cloud = Cloud::faulty(&["hang-before=1@list"]);
+        let call = bench.call(&["plan", "d.csv", "--online", "--region", "eu-central-1"]);
+        let running = call.args(&["--endpoint-url", cloud.url()]).start();
+        while cloud.requests(kvs_fleet::emulator::operation::Operation::List) == 0 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        running.signal(signal);
+        running.wait().exits(code);
+
+        let call = bench.call(&["plan", "-", "-o", "r.csv", "--region", "eu-central-1"]);
+        let mut running = call.start();
+        running.say("device_id\nCAM-1\n");
+        std::thread::sleep(Duration::from_millis(500));
+        running.signal(signal);
+        running.wait_open().exits(code);
+    }
+}
+
+#[test]
+fn a_terminated_run_ends_by_itself_whoever_does_not_read() {
+    let bench = Bench::of(8_000);
+    let cloud = Cloud::new();
+    let flags = ["-vv", "--log-format", "json", "--timeout", "1h"];
+    let mut running = unread(&bench, &cloud, &flags);
+    running.signal("TERM");
+    assert_eq!(running.wait(), Some(143));
+}

@@ -6,17 +6,18 @@ mod text;
 
 use std::collections::HashSet;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tracing::{error, warn};
 
 use super::provision::paths::Paths;
 use super::provision::{check_plan, settings, source, words};
+use super::signals::{self, LastWords};
 use super::target::{self, Target};
 use crate::batch::{self, Glance};
 use crate::cli::ProvisionArgs;
-use crate::engine::Stop;
+use crate::engine::{Stop, StopSignal};
 use crate::error::Error;
 use crate::manifest::{Manifest, ManifestError, Options};
 use crate::results::disk::RealDisk;
@@ -31,7 +32,14 @@ const STANDARD_INPUT: &str = "standard input";
 
 /// Runs the subcommand and says with which exit code it ended. `warnings` are about the environment.
 pub(super) async fn run(args: &ProvisionArgs, online: bool, warnings: &[String]) -> u8 {
-    super::start_logging(&args.output, warnings);
+    let console = super::start_logging(&args.output, warnings);
+    let stop = StopSignal::new();
+    signals::listen(
+        stop.clone(),
+        console,
+        LastWords::default(),
+        signals::NOTHING,
+    );
     if args.service.recheck {
         warn!(
             "--recheck asks the service when a run begins; the plan takes the results at their word"
@@ -45,31 +53,37 @@ pub(super) async fn run(args: &ProvisionArgs, online: bool, warnings: &[String])
             warn!("a plan writes no {flag}: only a run does; --json prints the plan");
         }
     }
-    let planned = plan(args, online).await;
+    // Nothing is changed and nothing must be finished: it ends wherever it is.
+    let planned = tokio::select! {
+        planned = plan(args, online, &stop) => planned,
+        cause = stop.ended() => Err(cause.into()),
+    };
     let shown = planned.and_then(|outline| {
         show(args, &outline)?;
         outline.check_usable()?;
         Ok(outline)
     });
     match shown {
-        Ok(outline) if outline.invalid_rows() > 0 => 3,
-        Ok(_) => 0,
+        Ok(outline) => outline.exit_code(),
         Err(refused) => {
-            error!("{refused}");
+            // A signal was answered when it came.
+            if refused.exit_code() < 128 {
+                error!("{refused}");
+            }
             refused.exit_code()
         }
     }
 }
 
 /// Plans as a run does, in the same order, with the same refusals.
-async fn plan(args: &ProvisionArgs, online: bool) -> Result<Outline, Error> {
+async fn plan(args: &ProvisionArgs, online: bool, stop: &StopSignal) -> Result<Outline, Error> {
     let emulator = args.service.emulator;
     let paths = Paths::new(&args.manifest, args.results.file.as_deref(), emulator)?;
     paths.check_place()?;
     let connection = &args.service.connection;
     let target = Target::load(connection, emulator, args.pace.timeout).await?;
     let options = source::options(&args.input, target.default_region())?;
-    let manifest = Arc::new(open(paths.manifest.as_deref(), &options)?);
+    let manifest = Arc::new(open(paths.manifest.clone(), options).await?);
     for warning in manifest.layout().warnings() {
         warn!("{warning}");
     }
@@ -107,13 +121,23 @@ async fn plan(args: &ProvisionArgs, online: bool) -> Result<Outline, Error> {
             roster: &roster,
             to_do,
         };
-        online::ask(args, &target, expected, &wanted, &mut outline).await?;
+        online::ask(args, &target, expected, &wanted, stop, &mut outline).await?;
     }
     Ok(outline)
 }
 
-/// Reads the manifest whole: a pipe, too, since nothing waits for its rows.
-fn open(path: Option<&Path>, options: &Options) -> Result<Manifest, Error> {
+/// Reads the manifest whole: a pipe, too, since nothing waits for its rows. On a thread that may wait for it.
+async fn open(path: Option<PathBuf>, options: Options) -> Result<Manifest, Error> {
+    let opening = tokio::task::spawn_blocking(move || read(path.as_deref(), &options));
+    opening.await.map_err(|error| {
+        Error::refused(
+            "manifest",
+            format!("the manifest could not be read: {error}"),
+        )
+    })?
+}
+
+fn read(path: Option<&Path>, options: &Options) -> Result<Manifest, Error> {
     let manifest = match path {
         Some(path) if !path.exists() => {
             let message = format!("the manifest {} does not exist", path.display());

@@ -21,26 +21,37 @@ pub(super) async fn ask(
     target: &Target,
     expected: Option<AccountId>,
     wanted: &Wanted<'_>,
+    stop: &StopSignal,
     outline: &mut Outline,
 ) -> Result<(), Error> {
     let parse = |name: &String| Region::parse(name).ok();
     let mut regions: Vec<Region> = outline.regions.keys().filter_map(parse).collect();
     regions.extend(target.default_region().filter(|_| regions.is_empty()));
-    let stop = StopSignal::new();
+    for (region, failure) in target.not_offered(&regions).await {
+        regions.retain(|other| *other != region);
+        let cause = Stop::NotOffered {
+            regions: vec![region.clone()],
+            failure,
+        };
+        outline.trouble(&region, &cause);
+    }
     let Some(region) = regions.first() else {
         return Ok(());
     };
-    target.identify(region, &stop).await?;
+    target.identify(region, stop).await?;
     target.check_account(expected.as_ref())?;
     introduce(target, &regions);
-    let mut caller = Caller::new(Parts {
-        settings: engine_settings(args, target.account().cloned().or(expected)),
-        ledger: Arc::new(()),
-        listeners: Listeners::default(),
-        stop,
-        clock: WallClock::system(),
-    });
+    let mut account = target.account().cloned().or(expected);
+    let several = regions.len() > 1;
     for region in regions {
+        // Of its own, since one Region that gives no answer does not stop the others.
+        let mut caller = Caller::new(Parts {
+            settings: engine_settings(args, account.clone()),
+            ledger: Arc::new(()),
+            listeners: Listeners::default(),
+            stop: StopSignal::new(),
+            clock: WallClock::system(),
+        });
         let asked = caller.region(region.clone(), target.service(&region));
         let (mut existing, mut to_adopt) = (0, 0);
         let listed = asked.list(|page| {
@@ -55,7 +66,12 @@ pub(super) async fn ask(
             Ok(()) => {}
             Err(Unanswered::Stopped) => {
                 let unknown = || Stop::Internal("asking ended without a word".to_owned());
-                return Err(caller.end().unwrap_or_else(unknown).into());
+                let cause = caller.end().unwrap_or_else(unknown);
+                if several && cause.is_of_one_region() {
+                    outline.trouble(&region, &cause);
+                    continue;
+                }
+                return Err(cause.into());
             }
             Err(Unanswered::Refused(failure)) => {
                 tracing::warn!(
@@ -66,12 +82,13 @@ pub(super) async fn ask(
                 continue;
             }
         }
+        account = caller.account();
         if let Some(part) = outline.regions.get_mut(region.as_str()) {
             part.existing = Some(existing);
             part.to_adopt = Some(to_adopt.min(part.to_do));
         }
     }
-    outline.account = caller.account().map(|account| account.to_string());
+    outline.account = account.map(|account| account.to_string());
     outline.caller = target.caller().map(str::to_owned);
     outline.reckon();
     Ok(())

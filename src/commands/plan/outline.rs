@@ -11,7 +11,7 @@ use crate::cli::ProvisionArgs;
 use crate::commands::provision::check_usable;
 use crate::commands::provision::paths::Paths;
 use crate::device::{Device, Region};
-use crate::engine::OnExists;
+use crate::engine::{OnExists, Stop};
 use crate::error::Error;
 use crate::manifest::Manifest;
 use crate::plan::Counts;
@@ -93,6 +93,11 @@ pub(super) struct RegionOutline {
     pub(super) existing: Option<u64>,
     /// Devices to do whose channel exists: they are adopted, likewise.
     pub(super) to_adopt: Option<u64>,
+    /// Why the service gives no answer there, likewise.
+    pub(super) trouble: Option<String>,
+    /// The exit code of a run that meets with that.
+    #[serde(skip)]
+    exit_code: u8,
 }
 
 /// A request.
@@ -142,6 +147,8 @@ impl Outline {
                 quota: quota(&region),
                 existing: None,
                 to_adopt: None,
+                trouble: None,
+                exit_code: 0,
             };
             (region.to_string(), part)
         });
@@ -208,6 +215,22 @@ impl Outline {
     /// Devices that are to do, in all Regions.
     pub(super) fn to_do(&self) -> u64 {
         self.regions.values().map(|region| region.to_do).sum()
+    }
+
+    /// A Region in which a run would get nowhere.
+    pub(super) fn trouble(&mut self, region: &Region, cause: &Stop) {
+        if let Some(part) = self.regions.get_mut(region.as_str()) {
+            part.trouble = Some(cause.to_string());
+            part.exit_code = cause.exit_code();
+        }
+    }
+
+    /// The plan's exit code. Of several troubles, one that may pass decides.
+    pub(super) fn exit_code(&self) -> u8 {
+        let troubles = self.regions.values().map(|region| region.exit_code);
+        let invalid = if self.invalid_rows() > 0 { 3 } else { 0 };
+        let all = troubles.chain([invalid]).filter(|code| *code > 0);
+        all.min().unwrap_or(0)
     }
 
     /// How long the creates take.

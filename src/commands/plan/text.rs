@@ -102,6 +102,10 @@ fn devices(lines: &mut Lines, plan: &Outline) {
 
 fn in_region(lines: &mut Lines, name: &str, region: &RegionOutline) {
     lines.add("Region", &format!("{name}: {} to do", region.to_do));
+    if let Some(trouble) = &region.trouble {
+        lines.add("", trouble);
+        return;
+    }
     if let (Some(existing), Some(to_adopt)) = (region.existing, region.to_adopt) {
         let there = format!("{to_adopt} of them there, {existing} channels in all");
         lines.add("", &there);

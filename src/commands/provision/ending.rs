@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::{error, info, warn};
 
-use super::Run;
+use super::{Run, resume};
 use crate::batch::{Closed, asks};
 use crate::commands::report;
 use crate::device::AccountId;
@@ -57,6 +57,7 @@ impl Run {
             drop(self.last_words.take());
             return withdraw(made, log).and(ended);
         }
+        self.reserve.release();
         let (roster, kept) = closed.finish();
         if let Err(Error::Stopped(Stop::WrongAccount { expected, found })) = &ended
             && self.tally.counts().created > 0
@@ -96,7 +97,7 @@ impl Run {
         let (tally, changed) = (Arc::clone(&self.tally), self.changed);
         self.last_words.set(move |cause| {
             note_end(&mut summary, &tally, &Err(Error::Stopped(cause.clone())));
-            summary.resume = Some(command_line());
+            summary.resume = resume::command();
             // Nobody is told any more what cannot be written.
             if let Some(log) = log {
                 let end = RunsLine::End(Box::new(end_line(&summary, changed)));
@@ -115,7 +116,7 @@ impl Run {
         let results = self.summary.results.as_deref();
         self.summary.has_results = results.is_some_and(Path::exists);
         if self.summary.is_retryable() && !refused {
-            self.summary.resume = Some(command_line());
+            self.summary.resume = resume::command();
         }
         // A signal was answered when it came.
         if let Err(error) = ended
@@ -237,18 +238,4 @@ fn lane_line(lane: &LaneTotals) -> Lane {
 
 fn locked(log: &SharedLog) -> MutexGuard<'_, RunsLog<RealDisk>> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The command that this process was started with, fit to be typed again.
-fn command_line() -> String {
-    let quoted = std::env::args_os().map(|argument| {
-        let argument = argument.to_string_lossy().into_owned();
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
-        if !argument.is_empty() && argument.chars().all(plain) {
-            argument
-        } else {
-            format!("'{}'", argument.replace('\'', r"'\''"))
-        }
-    });
-    quoted.collect::<Vec<_>>().join(" ")
 }

@@ -5,7 +5,8 @@
 //! grace as a request, and the run ends without it.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -14,7 +15,7 @@ use tracing::warn;
 
 use crate::batch::Outlet;
 use crate::device::ChannelArn;
-use crate::engine::StopSignal;
+use crate::engine::{Stop, StopSignal};
 use crate::logging::Console;
 use crate::results::record::{Row, timestamp};
 
@@ -33,6 +34,10 @@ pub(super) struct JsonStream {
     grace: Duration,
     /// Lines that were given up.
     dropped: AtomicU64,
+    /// Whether it has been closed: what was dropped has been said.
+    closed: AtomicBool,
+    /// Why the thread could not write, though somebody reads.
+    lost: Arc<OnceLock<Stop>>,
 }
 
 #[derive(Debug)]
@@ -49,17 +54,30 @@ impl JsonStream {
         let thread = std::thread::Builder::new().name("json".to_owned());
         // A progress bar is in the way only where both are on a terminal.
         let console = io::stdout().is_terminal().then_some(console);
-        thread.spawn(move || write(messages, console.as_ref()))?;
+        let lost = Arc::new(OnceLock::new());
+        let (its_stop, its_loss) = (stop.clone(), Arc::clone(&lost));
+        thread.spawn(move || {
+            if let Err(cause) = write(messages, console.as_ref()) {
+                // Before the queue ends, by which the others learn of it.
+                let _first = its_loss.set(cause.clone());
+                its_stop.give(cause);
+            }
+        })?;
         Ok(Self {
             queue,
             stop,
             grace,
             dropped: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            lost,
         })
     }
 
-    /// Waits until all lines are written, as long as the grace allows.
-    pub(super) async fn close(&self) {
+    /// Waits until all lines are written, as long as the grace allows. The error is why they could not be.
+    pub(super) async fn close(&self) -> Result<(), Stop> {
+        if self.closed.swap(true, Ordering::Relaxed) {
+            return self.lost.get().cloned().map_or(Ok(()), Err);
+        }
         let (written, all_written) = oneshot::channel();
         let is_done = self.hand_over(Message::Flush(written)).await
             && tokio::select! {
@@ -68,12 +86,16 @@ impl JsonStream {
                 _ = all_written => true,
                 () = self.stop.given_for(self.grace) => false,
             };
+        if let Some(cause) = self.lost.get() {
+            return Err(cause.clone());
+        }
         let dropped = self.dropped.load(Ordering::Relaxed);
         if !is_done || dropped > 0 {
             warn!(
                 "standard output was not read to the end, so the last rows are missing there; the results file has them"
             );
         }
+        Ok(())
     }
 
     /// Whether it was taken, or nobody wants it any more.
@@ -104,8 +126,9 @@ fn line(row: &Row) -> Vec<u8> {
     line
 }
 
-/// Writes what has gathered, until nobody is left to bring or to read anything.
-fn write(mut messages: mpsc::Receiver<Message>, console: Option<&Console>) {
+/// Writes what has gathered, until nobody is left to bring or to read anything. The error stops the run: who acts on
+/// these lines would miss devices.
+fn write(mut messages: mpsc::Receiver<Message>, console: Option<&Console>) -> Result<(), Stop> {
     let mut chunk = Vec::new();
     let mut flushed = Vec::new();
     while let Some(first) = messages.blocking_recv() {
@@ -123,9 +146,18 @@ fn write(mut messages: mpsc::Receiver<Message>, console: Option<&Console>) {
             Some(console) => console.aside(|| write_out(&chunk)),
             None => write_out(&chunk),
         };
-        if let Err(error) = written {
-            warn!("standard output is closed ({error}); the run goes on without --json");
-            return;
+        match written {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                warn!("standard output is closed ({error}); the run goes on without --json");
+                return Ok(());
+            }
+            Err(error) => {
+                return Err(Stop::Output(format!(
+                    "standard output cannot be written to ({error}), so rows of --json are missing there; the results file \
+                     has them. Make room, and run again"
+                )));
+            }
         }
         chunk.clear();
         for written in flushed.drain(..) {
@@ -133,6 +165,7 @@ fn write(mut messages: mpsc::Receiver<Message>, console: Option<&Console>) {
             let _ = written.send(());
         }
     }
+    Ok(())
 }
 
 fn write_out(chunk: &[u8]) -> io::Result<()> {

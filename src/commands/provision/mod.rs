@@ -11,6 +11,8 @@ mod narrator;
 mod opening;
 pub(in crate::commands) mod paths;
 mod recheck;
+mod regions;
+mod resume;
 pub(in crate::commands) mod settings;
 pub(in crate::commands) mod source;
 pub(in crate::commands) mod words;
@@ -24,11 +26,13 @@ use tracing::{info, warn};
 use crate::batch::{self, Batch, FileLedger, InvalidLine, LaneWork, Outlet, Parts, Planned};
 use crate::cli::ProvisionArgs;
 use crate::clock::WallClock;
+use crate::commands::open_files::{self, Reserve};
+use crate::commands::plan;
 use crate::commands::signals::{self, LastWords};
-use crate::commands::{plan, target};
+use crate::commands::target;
 use crate::defence;
 use crate::device::{AccountId, Region};
-use crate::engine::{self, Census, Engine, Stop, StopSignal};
+use crate::engine::{self, Engine, Stop, StopSignal};
 use crate::error::Error;
 use crate::event::{Event, Listener, Listeners};
 use crate::figures;
@@ -38,7 +42,6 @@ use crate::progress::Progress;
 use crate::results::disk::RealDisk;
 use crate::roster::Roster;
 use crate::service::aws::AwsService;
-use crate::service::channel_quota;
 use crate::summary::Summary;
 use crate::tally::Tally;
 pub(in crate::commands) use checks::{check_plan, check_usable};
@@ -50,11 +53,12 @@ use source::{Source, Stream};
 type ProvisionEngine = Engine<AwsService, FileLedger<JsonStream>, LaneWork>;
 
 /// Runs the subcommand and says with which exit code it ended. `warnings` are about the environment.
-pub async fn run(args: ProvisionArgs, warnings: &[String]) -> u8 {
+pub async fn run(mut args: ProvisionArgs, warnings: &[String]) -> u8 {
     if args.dry_run {
         return plan::run(&args, false, warnings).await;
     }
     let console = super::start_logging(&args.output, warnings);
+    args.pace.workers = open_files::most_requests(args.pace.workers);
     let mut run = Run {
         tally: Arc::new(Tally::new()),
         stop: StopSignal::new(),
@@ -73,20 +77,20 @@ pub async fn run(args: ProvisionArgs, warnings: &[String]) -> u8 {
         usable: Ok(()),
         is_introduced: false,
         last_words: LastWords::default(),
+        reserve: Reserve::new(),
     };
     signals::listen(
         run.stop.clone(),
         run.console.clone(),
         run.last_words.clone(),
+        signals::FINISHING,
     );
     run.listeners
         .add(Arc::clone(&run.tally) as Arc<dyn Listener>);
     run.listeners.add(Arc::new(narrator::Narrator));
     let ended = defence::caught(Box::pin(run.provision(&args))).await;
     let ended = ended.unwrap_or_else(|what| Err(run.broken(what)));
-    if let Some(json) = &run.json {
-        json.close().await;
-    }
+    let ended = run.flushed(ended).await;
     run.conclude(&ended)
 }
 
@@ -112,6 +116,8 @@ struct Run {
     /// Whether the first line has been printed.
     is_introduced: bool,
     last_words: LastWords,
+    /// Kept open until the results are finished.
+    reserve: Reserve,
 }
 
 impl Run {
@@ -154,6 +160,15 @@ impl Run {
             words(&stop);
         }
         stop.into()
+    }
+
+    /// How the run ended once all rows are on standard output, where they are wanted there.
+    async fn flushed(&self, ended: Result<(), Error>) -> Result<(), Error> {
+        match &self.json {
+            // What stopped the run first is the reason.
+            Some(json) => ended.and(json.close().await.map_err(Error::from)),
+            None => ended,
+        }
     }
 
     fn note(&mut self, counts: &Counts) {
@@ -229,10 +244,11 @@ impl Run {
         } = planned.unwrap_or_default();
         self.limit(args, &mut work, &ready.roster);
         let total = is_planned.then(|| work.len());
-        let regions = work.into_regions();
+        let mut regions = work.into_regions();
         for (region, devices) in &regions {
             self.tally.plan(region, devices.len() as u64);
         }
+        let not_offered = regions::leave_out(&ready.target, &mut regions).await?;
         self.meet(&mut ready, regions.keys().cloned().collect())
             .await?;
         if is_planned {
@@ -255,21 +271,11 @@ impl Run {
         if let Source::File(manifest) = &ready.source {
             batch.add_lanes(regions, manifest, |region| ready.target.service(region));
         }
-        if !args.service.no_reconcile {
-            batch.engine.take_census().await;
-            self.check_census(args, &batch.engine)?;
+        for (region, failure) in &not_offered {
+            batch.engine.leave_out(region, failure);
         }
-        let was_listed = |census: Option<&Census>| census.is_some_and(|census| census.total > 0);
-        if !batch
-            .engine
-            .censuses()
-            .any(|(_, census, _)| was_listed(census))
-        {
-            // Neither an identity nor an ARN has said whose account this is, or the Region will say it later.
-            ready
-                .target
-                .check_guard(args.service.connection.account.as_ref())?;
-        }
+        self.take_census(args, &ready.target, &mut batch.engine)
+            .await?;
 
         ready.source.check_current()?;
         // From here on the files are written.
@@ -319,6 +325,7 @@ impl Run {
             }
         };
         drop(progress);
+        let ended = self.flushed(ended).await;
         let closed = running.close().await?;
         self.settle(closed, ended, ready.had_results, &log)?;
         self.usable.clone()
@@ -362,35 +369,6 @@ impl Run {
         self.summary.regions = regions.iter().map(ToString::to_string).collect();
         if !std::mem::replace(&mut self.is_introduced, true) {
             target::introduce(&ready.target, &regions);
-        }
-        Ok(())
-    }
-
-    /// Refuses an account that was not meant, and says what would not fit into the account.
-    fn check_census(
-        &mut self,
-        args: &ProvisionArgs,
-        engine: &ProvisionEngine,
-    ) -> Result<(), Error> {
-        match self.stop.cause() {
-            Some(stop @ Stop::WrongAccount { .. }) => {
-                return Err(Error::refused("wrong-account", stop.to_string()));
-            }
-            Some(stop) => return Err(stop.into()),
-            None => {}
-        }
-        self.summary.account = engine.account().map(|account| account.to_string());
-        for (region, census, work) in engine.censuses() {
-            let Some(census) = census else { continue };
-            let quota = args.service.channel_quota.unwrap_or(channel_quota(region));
-            let fresh = work.missing_from(census);
-            let there = census.total;
-            if (there + fresh) as u64 > quota {
-                warn!(
-                    "{region} has {there} channels and {fresh} are to be created, but the account's limit is {quota} \
-                     (--channel-quota): expect the service to refuse the rest, or ask AWS support for more first"
-                );
-            }
         }
         Ok(())
     }

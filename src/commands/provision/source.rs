@@ -302,7 +302,9 @@ impl StreamReader {
         &mut self,
         region: &Region,
     ) -> Result<Option<mpsc::Sender<(DeviceIndex, Device)>>, Error> {
-        if !self.target.is_identified() {
+        let not_offered = self.target.not_offered(std::slice::from_ref(region));
+        let not_offered = self.runtime.block_on(not_offered).pop();
+        if not_offered.is_none() && !self.target.is_identified() {
             let identified = self.target.identify(region, &self.stop);
             self.runtime.block_on(identified)?;
             self.target.check_account(self.account.as_ref())?;
@@ -315,6 +317,7 @@ impl StreamReader {
             region: region.clone(),
             service: self.target.service(region),
             work: LaneWork::Streamed(receiver),
+            not_offered: not_offered.map(|(_, failure)| failure),
         };
         let begun = self.arrivals.blocking_send(arrival);
         Ok(begun.ok().map(|()| sender))

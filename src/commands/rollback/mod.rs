@@ -13,6 +13,7 @@ use std::time::SystemTime;
 
 use tracing::{error, info, warn};
 
+use super::open_files::{self, Reserve};
 use super::signals::{self, LastWords};
 use super::target::{self, Target};
 use crate::batch::{self, Glance, History, Outlet};
@@ -90,7 +91,12 @@ fn check_there(args: &RollbackArgs) -> Result<(), Error> {
 /// Deletes what is asked for; says how many channels are left.
 async fn rollback(args: &RollbackArgs, console: Console) -> Result<u64, Error> {
     let stop = StopSignal::new();
-    signals::listen(stop.clone(), console.clone(), LastWords::default());
+    signals::listen(
+        stop.clone(),
+        console.clone(),
+        LastWords::default(),
+        signals::FINISHING,
+    );
     check_there(args)?;
     consent::check_possible(args)?;
     let (log, history) = batch::open(&RealDisk, &args.results)?;
@@ -200,6 +206,7 @@ impl Run<'_> {
         )?;
         log.append([self.start_line()])
             .map_err(|error| Error::refused("results", error.to_string()))?;
+        let mut reserve = Reserve::new();
         let deletions = Arc::new(Deletions::new());
         let total = selection.candidates.len() as u64;
         let left_by_choice = left_by_choice(&selection);
@@ -221,7 +228,7 @@ impl Run<'_> {
             ledger: Arc::clone(&running.books.ledger),
             deletions: Arc::clone(&deletions),
             stop: self.stop.clone(),
-            workers: self.args.asking.workers,
+            workers: open_files::most_requests_each(self.args.asking.workers, self.regions.len()),
             max_attempts: self.args.asking.max_attempts,
             service: |region: &Region| self.target.service(region),
         };
@@ -231,6 +238,7 @@ impl Run<'_> {
         for line in closed.unsaved() {
             error!("{line}");
         }
+        reserve.release();
         let (_, kept) = closed.finish();
         let ended = ending(caller.end(), kept);
         let left = deletions.left();

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use tracing::{error, info, warn};
 
+use super::open_files;
 use super::signals::{self, LastWords};
 use super::target::{self, Target};
 use crate::cli::{OutputArgs, VerifyArgs};
@@ -47,7 +48,12 @@ pub(super) async fn run(args: &VerifyArgs, warnings: &[String]) -> u8 {
 async fn verify(args: &VerifyArgs, console: Console) -> Result<Findings, Error> {
     let started_at = SystemTime::now();
     let stop = StopSignal::new();
-    signals::listen(stop.clone(), console.clone(), LastWords::default());
+    signals::listen(
+        stop.clone(),
+        console.clone(),
+        LastWords::default(),
+        signals::NOTHING,
+    );
     let mut claims = Claims::read(&args.results)?;
     if let Some(torn) = claims.torn {
         warn!("{}: {torn}; it is not looked at", args.results.display());
@@ -83,7 +89,7 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<Findings, Error> 
         clock: WallClock::system(),
     });
     let questions = Questions {
-        workers: args.asking.workers,
+        workers: open_files::most_requests_each(args.asking.workers, regions.len()),
         tags: args.compare.tags,
         endpoints: args.compare.endpoints,
         ice: args.compare.ice,

@@ -59,6 +59,11 @@ impl Network {
         Self::from_vars(|name| std::env::var(name).ok())
     }
 
+    /// Whether a proxy is configured, be it for some hosts only.
+    pub(super) fn has_proxy(&self) -> bool {
+        self.proxy.is_some()
+    }
+
     fn proxy(&self) -> Result<ProxyConfig, ConfigError> {
         let Some((variable, value)) = &self.proxy else {
             return Ok(ProxyConfig::disabled());

@@ -27,6 +27,7 @@ mod http;
 mod identity;
 mod kept;
 mod operations;
+mod presence;
 mod probe;
 mod profiles;
 mod reason;

@@ -50,10 +50,10 @@ pub(super) async fn check(config: &SdkConfig, endpoint: &Endpoint) -> Result<(),
 }
 
 /// The scheme and authority that a request in this Region would go to.
-async fn target(builder: Builder, region: &'static str) -> Result<String, ConfigError> {
+pub(super) async fn target(builder: Builder, region: &str) -> Result<String, ConfigError> {
     let recorder = Recorder::default();
     let config = builder
-        .region(Region::from_static(region))
+        .region(Region::new(region.to_owned()))
         .credentials_provider(Credentials::new("probe", "probe", None, None, "Probe"))
         .http_client(recorder.client())
         .build();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     CONNECTION_FAILED, CONNECTION_LOST, DNS_FAILED, Failure, FailureKind, PROXY_FAILED, TIMEOUT,
-    TLS_FAILED, message_text,
+    TLS_FAILED, TOO_MANY_OPEN_FILES, message_text,
 };
 
 /// No answer within an attempt's time, although the request may have been sent.
@@ -39,6 +39,10 @@ pub fn connection(causes: &[String], host: Option<&str>) -> Failure {
             FailureKind::Unreachable,
             format!("the proxy does not connect to {host}"),
         ),
+        TOO_MANY_OPEN_FILES => (
+            FailureKind::Unreachable,
+            "no connection can be made, since too many files are open".to_owned(),
+        ),
         TLS_FAILED => (
             FailureKind::Unreachable,
             format!("no secure connection to {host}"),
@@ -54,11 +58,21 @@ pub fn connection(causes: &[String], host: Option<&str>) -> Failure {
     }
 }
 
+/// A host name that does not exist: why a lookup says so.
+#[must_use]
+pub fn no_such_host(host: &str, why: &str) -> Failure {
+    let cause = format!("dns error: {why}");
+    connection(&[cause], Some(host))
+}
+
 /// This tool's code where the causes say that a connection could not be made; none where they do not.
 #[must_use]
 pub fn connection_code(causes: &[String]) -> Option<&'static str> {
     let any = |pattern: &str| causes.iter().any(|cause| cause.contains(pattern));
-    if any("tunnel error") {
+    // EMFILE and ENFILE, as Unix and Windows spell them; whatever step met with it.
+    if any("Too many open files") || any("(os error 10024)") {
+        Some(TOO_MANY_OPEN_FILES)
+    } else if any("tunnel error") {
         Some(PROXY_FAILED)
     } else if any("dns error") {
         Some(DNS_FAILED)
@@ -73,6 +87,21 @@ pub fn connection_code(causes: &[String]) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Whether a failed name lookup says that there is no such name, rather than that nobody could be asked: in the words of
+/// glibc, macOS, musl and Windows.
+#[must_use]
+pub fn is_unknown_name(text: &str) -> bool {
+    [
+        "Name or service not known",
+        "No address associated with hostname",
+        "nodename nor servname provided, or not known",
+        "Name does not resolve",
+        "No such host is known",
+    ]
+    .iter()
+    .any(|words| text.contains(words))
 }
 
 /// The causes that say something, from the first specific one on, without repetitions.
@@ -111,6 +140,7 @@ fn hint(code: &str, causes: &[String]) -> &'static str {
         TLS_FAILED if any("Expired") || any("NotValidYet") || any("not valid yet") => {
             " (is this computer's clock right?)"
         }
+        TOO_MANY_OPEN_FILES => " (see ulimit -n)",
         PROXY_FAILED => " (see HTTPS_PROXY, ALL_PROXY and NO_PROXY)",
         _ => "",
     }

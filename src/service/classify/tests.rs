@@ -134,8 +134,8 @@ fn a_status_decides_where_no_known_code_does() {
         (401, FailureKind::Denied, "Http401"),
         (403, FailureKind::Denied, "Http403"),
         (408, FailureKind::ServerError, "Http408"),
-        (400, FailureKind::Rejected, "Http400"),
-        (404, FailureKind::Rejected, "Http404"),
+        (400, FailureKind::ServerError, UNREADABLE_ANSWER),
+        (404, FailureKind::ServerError, UNREADABLE_ANSWER),
         (413, FailureKind::Rejected, "Http413"),
         (500, FailureKind::ServerError, "Http500"),
         (502, FailureKind::ServerError, "Http502"),
@@ -154,6 +154,29 @@ fn a_status_decides_where_no_known_code_does() {
     let unknown = reply(429, "SomethingNewException", "");
     assert_eq!(unknown.kind, FailureKind::Throttled);
     assert_eq!(&*unknown.code, "SomethingNewException");
+}
+
+#[test]
+fn a_refusal_without_a_code_is_an_unreadable_answer() {
+    for body in [
+        "",
+        "{",
+        r#"{"__type":"InvalidArgumentExce"#,
+        r#"{"Message":"The name is not"#,
+        "upstream connect error",
+        r#"{"__type":null,"code":7}"#,
+    ] {
+        let failure = reply(400, "", body);
+        assert_eq!(failure.kind, FailureKind::ServerError, "{body}");
+        assert_eq!(&*failure.code, UNREADABLE_ANSWER, "{body}");
+        assert!(failure.is_answered() && failure.kind.is_passing(), "{body}");
+        assert!(failure.message.contains("no error code"), "{failure:?}");
+    }
+    let explained = reply(400, "", r#"{"Message":"the name is taken"}"#);
+    assert!(explained.message.contains("the name is taken"));
+    // A code that nobody knows is a code.
+    let unknown = reply(400, "SomethingNewException", "{");
+    assert_eq!(unknown.kind, FailureKind::Rejected);
 }
 
 #[test]
@@ -373,4 +396,33 @@ fn no_bytes_panic() {
         let failure = reply.failure();
         assert!(!failure.code.is_empty());
     }
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_not_the_services_silence() {
+    for step in [
+        "tcp open error: Too many open files (os error 24)",
+        "dns error: failed to lookup address information: Too many open files (os error 24)",
+        "tcp open error: Too many open files in system (os error 23)",
+    ] {
+        let causes = ["client error (Connect)".to_owned(), step.to_owned()];
+        let failure = connection(&causes, Some("kvs.example"));
+        assert_eq!(&*failure.code, TOO_MANY_OPEN_FILES, "{step}");
+        assert_eq!(failure.kind, FailureKind::Unreachable);
+        assert!(failure.is_of_open_files() && failure.message.contains("ulimit -n"));
+    }
+    let refused = ["client error (Connect)".to_owned()];
+    assert!(!connection(&refused, None).is_of_open_files());
+}
+
+#[test]
+fn a_host_that_does_not_exist_is_told_from_one_that_nobody_could_look_up() {
+    let looked_up = |why: &str| no_such_host("kinesisvideo.us-west-1.amazonaws.com", why);
+    let words = "failed to lookup address information";
+    for missing in ["Name or service not known", "Name does not resolve"] {
+        assert!(looked_up(&format!("{words}: {missing}")).is_of_a_missing_host());
+    }
+    let nobody = looked_up(&format!("{words}: Temporary failure in name resolution"));
+    assert_eq!(&*nobody.code, DNS_FAILED);
+    assert!(!nobody.is_of_a_missing_host());
 }

@@ -59,6 +59,12 @@ impl Call {
         self.in_shell(&format!("ulimit -f {}", bytes / 512))
     }
 
+    /// It may have so many files open at once.
+    #[cfg(unix)]
+    pub(crate) fn with_open_files(self, limit: &str) -> Self {
+        self.in_shell(&format!("ulimit {limit}"))
+    }
+
     /// Started by a shell that has done this before.
     #[cfg(unix)]
     fn in_shell(mut self, before: &str) -> Self {

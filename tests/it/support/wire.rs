@@ -41,6 +41,8 @@ impl Request {
 pub(crate) enum Act {
     /// Sends these bytes, and keeps the connection.
     Send(String),
+    /// Sends these bytes, and ends the connection.
+    Cut(String),
     /// Ends the connection without a word.
     Close,
 }
@@ -135,6 +137,10 @@ fn serve(
         match act(&request, before) {
             // A client that has gone does not want the answer.
             Act::Send(bytes) if stream.write_all(bytes.as_bytes()).is_ok() => {}
+            Act::Cut(bytes) => {
+                let _ = stream.write_all(bytes.as_bytes());
+                return;
+            }
             _ => return,
         }
     }

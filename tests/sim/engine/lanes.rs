@@ -3,6 +3,7 @@
 use super::rig::{Rig, Supply, device, region, seconds};
 use crate::world::Act;
 use kvs_fleet::emulator::faults::FaultKind;
+use kvs_fleet::engine::Stop;
 use kvs_fleet::service::Operation;
 
 const REGIONS: [&str; 4] = ["eu-central-1", "eu-west-1", "us-east-1", "ap-south-1"];
@@ -84,4 +85,73 @@ fn regions_of_a_stream_stop_when_the_run_does() {
     let run = rig.run();
     assert!(run.count("created") > 200 && run.count("created") < 500);
     assert_eq!(run.rows.len(), run.count("created"));
+}
+
+/// One Region gives no answer from then on.
+fn without_one(supply: Supply, census: bool, from: f64, act: Act) -> super::outcome::Outcome {
+    let mut rig = spread(400, &REGIONS).script(move |ask| {
+        let is_gone = ask.region.as_str() == REGIONS[1] && ask.at >= seconds(from);
+        is_gone.then_some(act)
+    });
+    rig.supply = supply;
+    rig.census = census;
+    rig.settings.max_offline = seconds(60.0);
+    rig.run()
+}
+
+#[test]
+fn a_region_that_cannot_be_reached_ends_alone() {
+    for supply in [Supply::Listed, Supply::Streamed] {
+        for census in [false, true] {
+            let run = without_one(supply, census, 0.0, Act::NoWay);
+            let Some(Stop::Unreachable { region, .. }) = &run.stop else {
+                panic!("{supply:?} {census}: {:?}", run.stop);
+            };
+            assert_eq!(region.as_str(), REGIONS[1]);
+            assert_eq!((run.count("created"), run.rows.len()), (300, 300));
+            assert_eq!(run.told("Warning"), 1);
+        }
+    }
+}
+
+#[test]
+fn a_region_that_goes_away_ends_alone() {
+    // The others have work for longer than it may be silent.
+    for act in [Act::NoWay, Act::Spoil(FaultKind::HangBefore)] {
+        let mut rig = spread(2_000, &REGIONS).script(move |ask| {
+            let is_gone = ask.region.as_str() == REGIONS[1] && ask.at >= seconds(1.0);
+            is_gone.then_some(act)
+        });
+        rig.settings.max_offline = seconds(6.0);
+        let run = rig.run();
+        let Some(Stop::Offline { region, .. }) = &run.stop else {
+            panic!("{act:?}: {:?}", run.stop);
+        };
+        assert_eq!(region.as_str(), REGIONS[1]);
+        assert!(
+            run.count("created") >= 1_500,
+            "{act:?}: {}",
+            run.count("created")
+        );
+    }
+}
+
+#[test]
+fn a_region_that_hangs_does_not_keep_the_others_from_their_creates() {
+    let act = Act::Spoil(FaultKind::HangBefore);
+    let run = without_one(Supply::Listed, true, 0.0, act);
+    assert!(run.stop.is_some());
+    let asked = run.asked(Operation::Create);
+    let mut others = asked.iter().filter(|ask| ask.region.as_str() != REGIONS[1]);
+    assert!(others.all(|ask| ask.at < seconds(30.0)));
+    assert_eq!(run.count("created"), 300);
+}
+
+#[test]
+fn where_no_region_is_reached_the_run_ends() {
+    let run = spread(40, &REGIONS).script(|_| Some(Act::NoWay)).run();
+    let is_unreachable = matches!(run.stop, Some(Stop::Unreachable { .. }));
+    assert!(is_unreachable, "{:?}", run.stop);
+    assert!(run.rows.is_empty());
+    assert!(run.took < seconds(12.0), "{:?}", run.took);
 }

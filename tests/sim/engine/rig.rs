@@ -271,6 +271,7 @@ impl Rig {
                     region,
                     service,
                     work,
+                    not_offered: None,
                 };
                 if sender.send(arrival).await.is_err() {
                     break;

@@ -1,0 +1,121 @@
+//! How many files this process may have open. Each request in flight needs one, and the end of the run needs some.
+
+use std::fs::File;
+
+use tracing::warn;
+
+/// Files that are kept open so that there is room when the results are finished: the file beside them, its folder, the
+/// runs log, the summary, the report, and what a library opens meanwhile.
+const RESERVED: usize = 8;
+/// Files that a run opens besides: results, runs log, lock, the threads of the runtime, name servers, credentials.
+const OTHERS: usize = 16;
+/// Files for a request in flight: its connection, and one more that is being made for it (an address of the other kind, or
+/// the emulator's end).
+const FOR_A_REQUEST: usize = 2;
+
+/// Raises the limit as far as this user may. Most shells begin at 1,024 (Linux) or 256 (macOS), whatever is allowed.
+pub(super) fn raise_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+        /// What macOS takes at the most where it says that there is no limit.
+        const OPEN_MAX: u64 = 10_240;
+
+        let limit = getrlimit(Resource::Nofile);
+        let raised = |current| Rlimit {
+            current,
+            maximum: limit.maximum,
+        };
+        for most in [limit.maximum, Some(OPEN_MAX)] {
+            let is_more = limit
+                .current
+                .is_some_and(|now| most.is_none_or(|most| most > now));
+            // What cannot be raised stays: the requests in flight are then capped.
+            if !is_more || setrlimit(Resource::Nofile, raised(most)).is_ok() {
+                return;
+            }
+        }
+    }
+}
+
+/// As many requests in flight as asked for, or as the limit leaves room for, which is reported.
+pub(super) fn most_requests(asked: usize) -> usize {
+    let Some(limit) = limit() else {
+        return asked;
+    };
+    let most = capped(asked, limit, open_now());
+    if most < asked {
+        warn!(
+            "{asked} requests in flight (--workers) need more open files than the {limit} that this process may have \
+             (ulimit -n): at most {most} are in flight"
+        );
+    }
+    most
+}
+
+/// The same where so many are asked for in each of these Regions.
+pub(super) fn most_requests_each(asked: usize, regions: usize) -> usize {
+    let regions = regions.max(1);
+    (most_requests(asked.saturating_mul(regions)) / regions).max(1)
+}
+
+/// The requests in flight that so many open files leave room for.
+fn capped(asked: usize, limit: usize, open: usize) -> usize {
+    let left = limit.saturating_sub(open + RESERVED + OTHERS);
+    asked.min((left / FOR_A_REQUEST).max(1))
+}
+
+#[cfg(unix)]
+fn limit() -> Option<usize> {
+    use rustix::process::{Resource, getrlimit};
+    usize::try_from(getrlimit(Resource::Nofile).current?).ok()
+}
+
+#[cfg(not(unix))]
+fn limit() -> Option<usize> {
+    None
+}
+
+/// Files that are open now. Where the system does not say: as many as a process that has just begun.
+fn open_now() -> usize {
+    const AT_FIRST: usize = 16;
+    std::fs::read_dir("/dev/fd").map_or(AT_FIRST, Iterator::count)
+}
+
+/// Files that are open for nothing, to be closed when others are needed.
+#[derive(Debug)]
+pub(super) struct Reserve(Vec<File>);
+
+impl Reserve {
+    /// Opens them, as many as there is room for.
+    pub(super) fn new() -> Self {
+        let nothing = if cfg!(unix) { "/dev/null" } else { "NUL" };
+        Self(
+            (0..RESERVED)
+                .map_while(|_| File::open(nothing).ok())
+                .collect(),
+        )
+    }
+
+    /// Makes the room.
+    pub(super) fn release(&mut self) {
+        self.0.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_take_what_files_leave() {
+        assert_eq!(capped(64, 1_024, 12), 64);
+        assert_eq!(capped(600, 1_024, 12), (1_024 - 12 - 24) / 2);
+        assert_eq!(capped(200, 64, 12), 14);
+        for nothing_left in [0, 20, 36, 39] {
+            assert_eq!(capped(200, nothing_left, 12), 1);
+        }
+        assert_eq!(capped(1, 64, 12), 1);
+    }
+}

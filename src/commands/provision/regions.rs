@@ -1,0 +1,86 @@
+//! The Regions of a run before its first create: whether the service is offered there, and what exists there already.
+
+use std::collections::BTreeMap;
+
+use tracing::warn;
+
+use super::{ProvisionEngine, Run};
+use crate::cli::ProvisionArgs;
+use crate::commands::target::Target;
+use crate::device::Region;
+use crate::engine::{Census, Stop};
+use crate::error::Error;
+use crate::roster::DeviceIndex;
+use crate::service::{Failure, channel_quota};
+
+impl Run {
+    /// Lists what exists in all Regions, and refuses an account that was not meant.
+    pub(super) async fn take_census(
+        &mut self,
+        args: &ProvisionArgs,
+        target: &Target,
+        engine: &mut ProvisionEngine,
+    ) -> Result<(), Error> {
+        if !args.service.no_reconcile {
+            engine.take_census().await;
+            self.check_census(args, engine)?;
+        }
+        let was_listed = |census: Option<&Census>| census.is_some_and(|census| census.total > 0);
+        if !engine.censuses().any(|(_, census, _)| was_listed(census)) {
+            // Neither an identity nor an ARN has said whose account this is, or the Region will say it later.
+            target.check_guard(args.service.connection.account.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// Refuses an account that was not meant, and says what would not fit into the account.
+    fn check_census(
+        &mut self,
+        args: &ProvisionArgs,
+        engine: &ProvisionEngine,
+    ) -> Result<(), Error> {
+        match self.stop.cause() {
+            // Nothing was attempted, and what is configured must change.
+            Some(stop @ (Stop::WrongAccount { .. } | Stop::NotOffered { .. })) => {
+                return Err(Error::refused(stop.reason(), stop.to_string()));
+            }
+            Some(stop) => return Err(stop.into()),
+            None => {}
+        }
+        self.summary.account = engine.account().map(|account| account.to_string());
+        for (region, census, work) in engine.censuses() {
+            let Some(census) = census else { continue };
+            let quota = args.service.channel_quota.unwrap_or(channel_quota(region));
+            let fresh = work.missing_from(census);
+            let there = census.total;
+            if (there + fresh) as u64 > quota {
+                warn!(
+                    "{region} has {there} channels and {fresh} are to be created, but the account's limit is {quota} \
+                     (--channel-quota): expect the service to refuse the rest, or ask AWS support for more first"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes out the Regions in which the service is not offered, and says how that showed. Refuses a run that has no other.
+pub(super) async fn leave_out(
+    target: &Target,
+    regions: &mut BTreeMap<Region, Vec<DeviceIndex>>,
+) -> Result<Vec<(Region, Failure)>, Error> {
+    let names: Vec<Region> = regions.keys().cloned().collect();
+    let not_offered = target.not_offered(&names).await;
+    if let Some((_, failure)) = not_offered.first()
+        && not_offered.len() == regions.len()
+    {
+        let failure = failure.clone();
+        let stop = Stop::NotOffered {
+            regions: names,
+            failure,
+        };
+        return Err(Error::refused(stop.reason(), stop.to_string()));
+    }
+    regions.retain(|region, _| not_offered.iter().all(|(other, _)| other != region));
+    Ok(not_offered)
+}

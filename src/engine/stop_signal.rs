@@ -1,0 +1,146 @@
+//! The signal that ends a run, or one Region of it.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::stop::Stop;
+
+/// After SIGTERM the run is over within this and the time that the files take: `docker stop` and Kubernetes' shortest grace
+/// period kill after ten seconds, Windows after five when a window is closed.
+const AFTER_TERMINATE: Duration = Duration::from_secs(if cfg!(windows) { 3 } else { 6 });
+
+/// The signal that ends a run: the first cause wins.
+#[derive(Debug, Clone)]
+pub struct StopSignal(Arc<Signal>);
+
+/// The time that is left for what is under way.
+fn shortened(grace: Duration, cause: &Stop) -> Duration {
+    match cause {
+        Stop::Terminated => grace.min(AFTER_TERMINATE),
+        _ => grace,
+    }
+}
+
+/// Not a `watch` channel, which wakes those who wait in an order drawn by chance: the same seed must give the same run.
+#[derive(Debug)]
+struct Signal {
+    given: OnceLock<(Stop, Instant)>,
+    bell: Notify,
+}
+
+impl StopSignal {
+    /// A signal that nobody has given yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(Signal {
+            given: OnceLock::new(),
+            bell: Notify::new(),
+        }))
+    }
+
+    /// Ends the run. Says whether this cause was the first.
+    pub fn give(&self, cause: Stop) -> bool {
+        let is_first = self.0.given.set((cause, Instant::now())).is_ok();
+        if is_first {
+            self.0.bell.notify_waiters();
+        }
+        is_first
+    }
+
+    /// Why the run ends, if it does.
+    #[must_use]
+    pub fn cause(&self) -> Option<Stop> {
+        self.0.given.get().map(|(cause, _)| cause.clone())
+    }
+
+    /// Waits until the signal is given, and says why.
+    pub async fn ended(&self) -> Stop {
+        self.wait().await.0.clone()
+    }
+
+    /// Whether the run is to end.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.0.given.get().is_some()
+    }
+
+    /// Whether the signal was given so long ago.
+    pub(super) fn is_given_for(&self, grace: Duration) -> bool {
+        let given = self.0.given.get();
+        given.is_some_and(|(cause, since)| since.elapsed() >= shortened(grace, cause))
+    }
+
+    /// Waits until the signal is given.
+    pub async fn given(&self) {
+        self.wait().await;
+    }
+
+    /// Waits until the signal has been given for so long, or as long as its cause allows.
+    pub async fn given_for(&self, grace: Duration) {
+        let (cause, since) = self.wait().await;
+        tokio::time::sleep_until(*since + shortened(grace, cause)).await;
+    }
+
+    async fn wait(&self) -> &(Stop, Instant) {
+        loop {
+            // Hears the bell from here on, also before it is polled.
+            let rung = self.0.bell.notified();
+            if let Some(given) = self.0.given.get() {
+                return given;
+            }
+            rung.await;
+        }
+    }
+}
+
+impl Default for StopSignal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn those_who_wait_are_woken_in_the_order_in_which_they_came() {
+        let stop = StopSignal::new();
+        let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let mut waiting = tokio::task::JoinSet::new();
+        for number in 0..40 {
+            let (stop, order) = (stop.clone(), Arc::clone(&order));
+            waiting.spawn(async move {
+                stop.given().await;
+                order.lock().unwrap().push(number);
+            });
+        }
+        tokio::task::yield_now().await;
+        assert!(stop.give(Stop::Interrupted));
+        assert!(!stop.give(Stop::Terminated));
+        waiting.join_all().await;
+        assert_eq!(*order.lock().unwrap(), (0..40).collect::<Vec<_>>());
+        assert_eq!(stop.ended().await, Stop::Interrupted);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_is_terminated_has_less_time() {
+        let hour = Duration::from_hours(1);
+        for (cause, longest) in [
+            (Stop::Terminated, AFTER_TERMINATE),
+            (Stop::Interrupted, hour),
+        ] {
+            let stop = StopSignal::new();
+            stop.give(cause);
+            let begun = Instant::now();
+            assert!(!stop.is_given_for(hour));
+            stop.given_for(hour).await;
+            assert_eq!(begun.elapsed().as_secs(), longest.as_secs());
+            assert!(stop.is_given_for(hour));
+            assert!(stop.is_given_for(Duration::ZERO));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Several Regions, one of which does not answer.
+
+use crate::support::{Act, Bench, Cloud, Wire, bare, forward};
+
+const MANIFEST: &str =
+    "device_id,region\nCAM-1,eu-central-1\nCAM-2,us-west-2\nCAM-3,eu-central-1\n";
+
+/// The service, but for one Region, in which this happens to every request.
+fn without(region: &'static str, cloud: &Cloud, act: Act) -> Wire {
+    let url = cloud.url().to_owned();
+    Wire::new(move |request, _| {
+        let scope = request.header("Authorization").unwrap_or_default();
+        if scope.contains(region) && request.path != "/" {
+            return act.clone();
+        }
+        forward(&url, request)
+    })
+}
+
+/// What a proxy says of a host that it does not reach.
+fn bad_gateway() -> Act {
+    bare(
+        502,
+        "Content-Type: text/html\r\n",
+        "<html>no such host</html>",
+    )
+}
+
+#[test]
+fn the_others_finish_and_the_rest_is_reported_with_its_region() {
+    let bench = Bench::with(MANIFEST);
+    let cloud = Cloud::new();
+    let wire = without("us-west-2", &cloud, bad_gateway());
+    bench
+        .provision(wire.url())
+        .args(&["--summary-json", "s.json"])
+        .run()
+        .exits(1)
+        .says("the service in us-west-2 cannot be reached")
+        .says("the other Regions go on")
+        .says("1 to go in us-west-2")
+        .does_not_say("to go in eu-central-1");
+    assert_eq!(bench.statuses(), ["CAM-1 created", "CAM-3 created"]);
+    let summary = bench.json("s.json");
+    assert_eq!(summary["reason"], "unreachable");
+    assert_eq!(summary["retryable"], true);
+    assert_eq!(summary["remaining"], 1);
+    assert_eq!(summary["remaining_by_region"]["us-west-2"], 1);
+    assert_eq!(summary["remaining_by_region"]["eu-central-1"], 0);
+    // A rerun makes what is left.
+    bench.provision(cloud.url()).run().exits(0);
+    assert_eq!(bench.statuses().len(), 3);
+}
+
+#[test]
+fn a_plan_says_which_region_gives_no_answer() {
+    let bench = Bench::with(MANIFEST);
+    let cloud = Cloud::new();
+    let wire = without("us-west-2", &cloud, bad_gateway());
+    let done = bench
+        .call(&["plan", "d.csv", "--online", "--json"])
+        .args(&["--endpoint-url", wire.url()])
+        .run()
+        .exits(1);
+    let plan: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    let trouble = plan["regions"]["us-west-2"]["trouble"].as_str().unwrap();
+    assert!(trouble.contains("cannot be reached"), "{trouble}");
+    assert_eq!(plan["regions"]["eu-central-1"]["existing"], 0);
+}
