@@ -1,5 +1,5 @@
-//! Panics, the last line of defence: a defect of this program or of a library ends in one message and in good order,
-//! never in Rust's own words.
+//! Panics, the last line of defence: a defect of this program or of a library ends with one message and an orderly exit,
+//! not with the text of Rust's panic hook.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::Poll;
 
-/// What is told of a panic on whichever thread.
+/// Receives the description of a panic, on the thread that panicked.
 type Listener = Box<dyn Fn(&str) + Send>;
 
 /// The first panic of the process: what it said, and where.
@@ -17,14 +17,15 @@ static FIRST: OnceLock<String> = OnceLock::new();
 static LISTENER: Mutex<Option<Listener>> = Mutex::new(None);
 
 thread_local! {
-    /// Whether a panic on this thread is expected, and dealt with by who expects it.
+    /// Whether a panic on this thread is expected, so that the caller handles it.
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The longest that is repeated of what a panic said.
 const LONGEST: usize = 200;
 
-/// From now on a panic is noted and told to the listener. Nothing is printed: whoever ends the run says it, once.
+/// From now on a panic is recorded and reported to the listener. Nothing is printed here: the end of the run reports it,
+/// once.
 pub fn install() {
     std::panic::set_hook(Box::new(note));
 }
@@ -42,7 +43,7 @@ fn note(panic: &PanicHookInfo<'_>) {
     let _ = FIRST.set(text);
 }
 
-/// From now on this is told of every panic, wherever it is.
+/// From now on the listener receives every panic, on any thread.
 pub fn listen(listener: impl Fn(&str) + Send + 'static) {
     *LISTENER.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(listener));
 }
@@ -52,7 +53,7 @@ pub fn first() -> Option<&'static str> {
     FIRST.get().map(String::as_str)
 }
 
-/// Does something whose panic is expected: it is the result, and nobody else is told.
+/// Does something whose panic is expected: it is the result, and the listener does not receive it.
 pub fn expecting<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let before = EXPECTED.replace(true);
     let done = catch_unwind(AssertUnwindSafe(work));
@@ -60,7 +61,7 @@ pub fn expecting<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     done.map_err(|panic| describe(&*panic, None))
 }
 
-/// Does something whose panic nobody expects: it is noted, and is the result.
+/// Does something whose panic is not expected: it is recorded, and is the result.
 pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| words_of(&*panic))
 }
@@ -139,7 +140,7 @@ mod tests {
         ] {
             assert_eq!(harmless(said), told);
         }
-        let file = "/home/x/.cargo/registry/src/index-123/aws-smithy-types-1.9.3/src/endpoint.rs";
+        let file = "/x/registry/src/index-123/aws-smithy-types-1.9.3/src/endpoint.rs";
         assert_eq!(in_crate(file), "aws-smithy-types-1.9.3/src/endpoint.rs");
         assert_eq!(
             in_crate("/rustc/abc/library/core/src/x.rs"),

@@ -19,7 +19,7 @@ pub struct ConnectionArgs {
     /// The Region for rows that name none [default: AWS_REGION, else the profile's]
     #[arg(long, value_name = "REGION", value_parser = region, env = "KVS_FLEET_REGION")]
     pub region: Option<Region>,
-    /// The profile in the AWS configuration files [default: AWS_PROFILE, else 'default']
+    /// The profile in the AWS configuration files [default: AWS_PROFILE, else AWS_DEFAULT_PROFILE, else 'default']
     #[arg(long, value_name = "NAME", env = "KVS_FLEET_PROFILE")]
     pub profile: Option<String>,
     /// Another endpoint than AWS's own; http:// only for loopback

@@ -117,7 +117,7 @@ fn strict_sts() -> Wire {
     Wire::new(move |_, _| answer(403, None, body))
 }
 
-/// A call that does not reach AWS, whatever it is told of endpoints.
+/// A call that does not reach AWS, whatever endpoints are configured.
 fn at_aws(bench: &Bench, sts: &Wire) -> Call {
     bench
         .call(&["provision", "d.csv", "--summary-json", "s.json", "-vv"])
@@ -335,7 +335,7 @@ fn the_endpoint_that_the_profile_names_is_used_or_refused() {
     // Endpoints do not count, but that of STS is one too: AWS itself cannot be reached from here.
     run(&ignored).exits(1).says("AWS cannot be reached");
     let misspelt = services(cloud.url(), "kinesisvideo", "");
-    run(&misspelt).exits(2).says("line 6").says("kinesis_video");
+    run(&misspelt).exits(2).says("line 7").says("kinesis_video");
     let missing = "[default]\nregion = eu-central-1\nservices = mine\n";
     run(missing).exits(2).says("[services mine]");
     assert_eq!(cloud.all_requests(), 0);

@@ -10,7 +10,7 @@ use super::endpoint;
 use super::environment::Environment;
 use super::value::trimmed;
 
-/// The file's text; empty where there is none.
+/// The file's text; empty if there is no file.
 #[derive(Debug, Clone)]
 pub(super) struct ConfigFile {
     pub(super) kind: EnvConfigFileKind,

@@ -43,7 +43,7 @@ const SWITCHES: [&str; 3] = [
 
 /// The SDK reads these from the process itself, so that they cannot be cleaned for it. It sends the first in a header.
 const IN_HEADER: &str = "AWS_EXECUTION_ENV";
-/// A file of the SDK's own developers. It panics where there is none.
+/// A file for the SDK's own developers. The SDK panics if the file does not exist.
 const PARTITIONS: &str = "SMITHY_CLIENT_SDK_CUSTOM_PARTITION";
 
 /// The cleaned environment.

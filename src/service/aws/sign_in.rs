@@ -10,7 +10,7 @@ use crate::service::classify::message_text;
 /// Profiles may name each other; more than this many in a row is a circle.
 const LONGEST_CHAIN: usize = 10;
 
-/// What stands at the end of the chain of profiles.
+/// The source at the end of the chain of profiles.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum SignIn<'a> {
     /// A session that `aws sso login` opens.
