@@ -572,7 +572,7 @@ fn a_disk_that_is_full_under_standard_output_is_an_error() {
     assert_eq!(bench.json("s.json")["reason"], "output-not-written");
     assert_eq!(bench.rows("d.results.csv").len(), cloud.channels().len());
     call().run().exits(0);
-    let plan = bench.call(&["plan", "d.csv", "--region", REGION]);
+    let plan = bench.call(&["plan", "d.csv", "--region", REGION, "-o", "other.csv"]);
     let mut child = plan.on([Stdio::null(), full(), errors()]);
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }
