@@ -137,11 +137,13 @@ fn put_in_order<D: Disk>(
             Some(FinishRow::Kept(place))
         }
     });
+    let results = journal.path().to_owned();
     match finish(journal, rows) {
         Ok(Finished::Unchanged | Finished::Replaced) => Ok(()),
         Ok(Finished::SavedBeside(path)) => Err(Error::Stopped(Stop::Results(format!(
-            "the results file was renamed, replaced or deleted by another program during the run; the complete \
+            "the results file {} was renamed, replaced or deleted by another program during the run; the complete \
              results are in {}: put them in its place before you run again",
+            results.display(),
             path.display()
         )))),
         Err(error) => Err(Error::Stopped(Stop::Results(error.to_string()))),
