@@ -329,6 +329,7 @@ mod tests {
             duration: Duration::from_millis(20_400),
             results: Some("devices.results.csv".into()),
             has_results: true,
+            resume: Some("kvs-fleet provision devices.csv".to_owned()),
             ..Summary::default()
         };
         summary.counts.created = 998;
@@ -346,7 +347,8 @@ mod tests {
              3 invalid: their rows in the results file say why\n  \
              1 line repeated: a device that is listed twice gets one channel\n  \
              49.9 channels a second, 50.0/s granted at the end, at most 50; 0.50 % of creates throttled\n  \
-             results: devices.results.csv"
+             results: devices.results.csv\n  \
+             to go on: kvs-fleet provision devices.csv"
         );
         let json = summary.to_json();
         assert_eq!(json["retryable"], true);
