@@ -21,21 +21,23 @@ pub(super) struct Head<R> {
 }
 
 impl<R: Read> Head<R> {
-    /// A reader from whose head nothing has to be found out.
+    /// A reader of a text without marks, from whose head nothing has to be found out.
     pub(super) fn known(reader: R) -> Self {
         Self {
             bytes: Vec::new(),
             served: 0,
             keeps: false,
-            reader: Unmarked::new(reader),
+            reader: Unmarked::clean(reader),
         }
     }
 
     /// Looks at the encoding.
     pub(super) fn begin(reader: R, file: &str) -> Result<Self, ManifestError> {
         let mut head = Self {
+            bytes: Vec::new(),
+            served: 0,
             keeps: true,
-            ..Self::known(reader)
+            reader: Unmarked::new(reader),
         };
         // A person at a terminal may take a while to write so much: one line is enough too.
         while head.bytes.len() < HEAD_BYTES && !head.bytes.contains(&b'\n') {

@@ -82,23 +82,38 @@ const MONTHS: [&str; 32] = [
     "déc", "ene", "abr", "ago", "dic", "sept", "märz",
 ];
 
-/// What has probably become of this ID or name, where it looks odd by itself. Called for each row.
+/// What has probably become of this ID or name, where it looks odd by itself. Called for each row, so what most IDs are
+/// like is decided by a few bytes.
 pub(super) fn cause(text: &str) -> Option<Cause> {
+    const LONGEST: usize = 16;
     match text.as_bytes() {
         [b'0'..=b'9', ..] => of_digits(text),
         [b'=' | b'\'', ..] => Some(Cause::Formula),
         [b'#', b'A'..=b'Z', ..] => Some(Cause::Failed),
-        _ if text.len() > 16 => None,
-        bytes if bytes.iter().any(u8::is_ascii_digit) => {
-            let (month, day) = text.split_at_checked(text.find(|c: char| !c.is_alphabetic())?)?;
-            let digits = day.get(1..)?;
-            let is_day = (1..=4).contains(&digits.len()) && is_digits(digits);
-            (is_day && day.starts_with(['-', ' ', '/']) && is_month(month)).then_some(Cause::Date)
+        bytes if bytes.len() > LONGEST => None,
+        [first, .., b'0'..=b'9'] => {
+            (starts_a_month(*first) && is_month_and_day(text)).then_some(Cause::Date)
         }
         _ if is_one_of(&MISSING, text) => Some(Cause::Missing),
         _ if is_one_of(&TOTALS, text) => Some(Cause::Total),
         _ => None,
     }
+}
+
+/// Whether one of the months starts with this letter.
+fn starts_a_month(first: u8) -> bool {
+    matches!(
+        first.to_ascii_lowercase(),
+        b'a' | b'd' | b'e' | b'f' | b'j' | b'm' | b'n' | b'o' | b's'
+    )
+}
+
+/// Such as `Jan-02`.
+fn is_month_and_day(text: &str) -> bool {
+    let month = text.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = text.len() - month.len();
+    let month = month.strip_suffix(['-', ' ', '/']);
+    (1..=4).contains(&digits) && month.is_some_and(is_month)
 }
 
 fn is_one_of(words: &[&str], text: &str) -> bool {
@@ -116,10 +131,8 @@ fn is_month(text: &str) -> bool {
 
 /// The cause of a text that starts with a digit.
 fn of_digits(text: &str) -> Option<Cause> {
-    let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
-    if rest.is_empty() {
-        return None;
-    }
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let rest = text.get(digits..).filter(|rest| !rest.is_empty())?;
     let fraction = rest.strip_prefix(['.', ',']);
     if fraction.is_some_and(|zeros| !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0')) {
         return Some(Cause::Decimal);

@@ -37,6 +37,8 @@ pub(super) struct Unmarked<R> {
     /// The beginning of what is perhaps a mark.
     held: Vec<u8>,
     is_line_start: bool,
+    /// The text is known to have no mark.
+    is_clean: bool,
 }
 
 impl<R: Read> Unmarked<R> {
@@ -47,6 +49,15 @@ impl<R: Read> Unmarked<R> {
             given: 0,
             held: Vec::new(),
             is_line_start: true,
+            is_clean: false,
+        }
+    }
+
+    /// A reader of a text whose marks were left out before.
+    pub(super) fn clean(reader: R) -> Self {
+        Self {
+            is_clean: true,
+            ..Self::new(reader)
         }
     }
 
@@ -91,6 +102,9 @@ impl<R: Read> Unmarked<R> {
 
 impl<R: Read> Read for Unmarked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.is_clean {
+            return self.reader.read(buffer);
+        }
         loop {
             let mut ready = self.ready.get(self.given..).unwrap_or_default();
             if !ready.is_empty() {

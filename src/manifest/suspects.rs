@@ -56,7 +56,9 @@ impl Suspects {
         };
         if let Some((cause, text)) = odd(device_id).or_else(other) {
             self.of(cause).add(line, text);
-        } else if is_digits(device_id) {
+        } else if device_id.as_bytes().first().is_some_and(u8::is_ascii_digit)
+            && is_digits(device_id)
+        {
             self.numbers += 1;
             let is_day = device_id.len() == 5
                 && device_id
