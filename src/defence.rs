@@ -85,6 +85,14 @@ pub fn words_of(panic: &(dyn Any + Send)) -> String {
     first().map_or_else(|| describe(panic, None), str::to_owned)
 }
 
+/// The same of a task that ended by a panic, or was cancelled.
+pub fn words_of_task(ended: tokio::task::JoinError) -> String {
+    match ended.try_into_panic() {
+        Ok(panic) => words_of(&*panic),
+        Err(cancelled) => cancelled.to_string(),
+    }
+}
+
 fn describe(panic: &dyn Any, location: Option<&Location<'_>>) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
@@ -95,11 +103,16 @@ fn describe(panic: &dyn Any, location: Option<&Location<'_>>) -> String {
     }
 }
 
-/// One line up to its first colon: after that comes the debug form of a value, which may hold anything, such as the
-/// bytes of a file.
+/// One line up to its first colon or quotation mark: after that comes a value, which may hold anything, such as the bytes
+/// of a file. Only what `unwrap` says begins with a name in quotation marks.
 fn harmless(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
-    let plain = line.split(": ").next().unwrap_or_default().trim();
+    let plain = line.split(": ").next().unwrap_or_default();
+    let plain = match plain.strip_prefix("called `") {
+        Some(_) => plain,
+        None => plain.split(['`', '\'', '"']).next().unwrap_or_default(),
+    };
+    let plain = plain.trim();
     let plain: String = plain.chars().take(LONGEST).collect();
     if plain.is_empty() {
         "a panic without words".to_owned()

@@ -69,8 +69,8 @@ fn start() -> ExitCode {
     // A thread may still be waiting for standard input; nobody waits for it.
     runtime.shutdown_background();
     match defence::first() {
-        // On a task that nobody waited for: what it should have done is missing.
-        Some(what) if code == 0 => broken(what),
+        // On a task whose end nobody looked at, or took for a mistake in the configuration.
+        Some(what) if code == 0 || code == 2 => broken(what),
         _ => ExitCode::from(code),
     }
 }

@@ -13,7 +13,13 @@ const OTHERS: usize = 16;
 /// the emulator's end).
 const FOR_A_REQUEST: usize = 2;
 
-/// Raises the limit as far as this user may. Most shells begin at 1,024 (Linux) or 256 (macOS), whatever is allowed.
+/// As many as any run needs. Children inherit the limit, and some close every file that it allows: in a container that may
+/// be a billion.
+#[cfg(unix)]
+const ENOUGH: u64 = 65_536;
+
+/// Raises the limit as far as this user may and a run needs. Most shells begin at 1,024 (Linux) or 256 (macOS), whatever is
+/// allowed.
 pub(super) fn raise_limit() {
     #[cfg(unix)]
     {
@@ -27,12 +33,11 @@ pub(super) fn raise_limit() {
             current,
             maximum: limit.maximum,
         };
-        for most in [limit.maximum, Some(OPEN_MAX)] {
-            let is_more = limit
-                .current
-                .is_some_and(|now| most.is_none_or(|most| most > now));
+        let most = limit.maximum.unwrap_or(ENOUGH).min(ENOUGH);
+        for most in [most, OPEN_MAX] {
+            let is_more = limit.current.is_some_and(|now| most > now);
             // What cannot be raised stays: the requests in flight are then capped.
-            if !is_more || setrlimit(Resource::Nofile, raised(most)).is_ok() {
+            if !is_more || setrlimit(Resource::Nofile, raised(Some(most))).is_ok() {
                 return;
             }
         }

@@ -19,6 +19,9 @@ use crate::service::aws::{
 };
 use crate::service::{Failure, Identity};
 
+/// In at most so many Regions it is asked who we are, each for a few seconds.
+const MOST_REGIONS_ASKED: usize = 3;
+
 /// The service that a run works against.
 #[derive(Debug)]
 pub(super) struct Target {
@@ -190,6 +193,22 @@ impl Target {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 stopped = stop.ended() => return Err(stopped.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The same in the first of these Regions that answers: one that does not must not stop the others.
+    pub(super) async fn identify_in(
+        &self,
+        regions: &[Region],
+        stop: &StopSignal,
+    ) -> Result<(), Error> {
+        let mut regions = regions.iter().take(MOST_REGIONS_ASKED).peekable();
+        while let Some(region) = regions.next() {
+            match self.identify(region, stop).await {
+                Err(Error::Stopped(Stop::NoIdentity(_))) if regions.peek().is_some() => {}
+                asked => return asked,
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
@@ -24,6 +25,9 @@ use crate::service::Failure;
 const DENIED_IN_A_ROW: u32 = 20;
 /// A share of failures means little before so many devices have an outcome.
 const SHARE_NEEDS: u64 = 100;
+
+/// Requests that fail within this time for want of a file fail for the same reason.
+const ONE_SHORTAGE: Duration = Duration::from_millis(100);
 
 /// How many failed rows end a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,6 +55,8 @@ pub(super) struct Shared<L> {
     pub(super) workers: Arc<Semaphore>,
     /// How many workers there are: fewer where this process may open no more files.
     workers_left: AtomicUsize,
+    /// When the last worker was taken off.
+    retired: Mutex<Option<Instant>>,
     said_open_files: AtomicBool,
     ledger: Arc<L>,
     listeners: Listeners,
@@ -76,6 +82,7 @@ impl<L: Ledger> Shared<L> {
         Self {
             workers: Arc::new(Semaphore::new(workers)),
             workers_left: AtomicUsize::new(workers),
+            retired: Mutex::default(),
             said_open_files: AtomicBool::new(false),
             account: Mutex::new(parts.settings.account.clone()),
             settings: parts.settings,
@@ -150,8 +157,14 @@ impl<L: Ledger> Shared<L> {
         }
     }
 
-    /// Takes a worker off the count, unless it is the last. How many there were.
+    /// Takes a worker off the count, unless it is the last, or one was taken a moment ago: requests that fail together are
+    /// one shortage. How many there were.
     pub(super) fn fewer_workers(&self) -> Option<usize> {
+        let mut last = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| last.elapsed() < ONE_SHORTAGE) {
+            return None;
+        }
+        *last = Some(Instant::now());
         let relaxed = Ordering::Relaxed;
         let fewer = |left: usize| (left > 1).then(|| left - 1);
         self.workers_left.fetch_update(relaxed, relaxed, fewer).ok()
@@ -222,16 +235,14 @@ impl<L: Ledger> Shared<L> {
 
     /// What a task brought; none where it broke, which stops the run: its device has no row, and a rerun settles it.
     pub(super) fn survive<T>(&self, ended: Result<T, JoinError>) -> Option<T> {
-        let error = match ended {
-            Ok(value) => return Some(value),
-            Err(error) => error,
-        };
-        let what = match error.try_into_panic() {
-            Ok(panic) => defence::words_of(&*panic),
-            Err(cancelled) => cancelled.to_string(),
-        };
-        self.stop.give(Stop::Internal(what));
-        None
+        match ended {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.stop
+                    .give(Stop::Internal(defence::words_of_task(error)));
+                None
+            }
+        }
     }
 
     /// A lane ends for a reason that does not concern the others.

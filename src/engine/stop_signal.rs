@@ -16,19 +16,22 @@ const AFTER_TERMINATE: Duration = Duration::from_secs(if cfg!(windows) { 3 } els
 #[derive(Debug, Clone)]
 pub struct StopSignal(Arc<Signal>);
 
-/// The time that is left for what is under way.
-fn shortened(grace: Duration, cause: &Stop) -> Duration {
-    match cause {
-        Stop::Terminated => grace.min(AFTER_TERMINATE),
-        _ => grace,
-    }
-}
-
 /// Not a `watch` channel, which wakes those who wait in an order drawn by chance: the same seed must give the same run.
 #[derive(Debug)]
 struct Signal {
     given: OnceLock<(Stop, Instant)>,
+    /// When SIGTERM came, whether or not it is the cause.
+    terminated: OnceLock<Instant>,
     bell: Notify,
+}
+
+impl Signal {
+    /// When what is under way has had the time that is left for it.
+    fn end(&self, since: Instant, grace: Duration) -> Instant {
+        let end = since + grace;
+        let terminated = self.terminated.get();
+        terminated.map_or(end, |at| end.min(*at + AFTER_TERMINATE))
+    }
 }
 
 impl StopSignal {
@@ -37,14 +40,18 @@ impl StopSignal {
     pub fn new() -> Self {
         Self(Arc::new(Signal {
             given: OnceLock::new(),
+            terminated: OnceLock::new(),
             bell: Notify::new(),
         }))
     }
 
-    /// Ends the run. Says whether this cause was the first.
+    /// Ends the run. Says whether this cause was the first. SIGTERM also shortens the time that is left in a run that ends
+    /// for another cause.
     pub fn give(&self, cause: Stop) -> bool {
-        let is_first = self.0.given.set((cause, Instant::now())).is_ok();
-        if is_first {
+        let now = Instant::now();
+        let is_news = cause == Stop::Terminated && self.0.terminated.set(now).is_ok();
+        let is_first = self.0.given.set((cause, now)).is_ok();
+        if is_first || is_news {
             self.0.bell.notify_waiters();
         }
         is_first
@@ -70,7 +77,7 @@ impl StopSignal {
     /// Whether the signal was given so long ago.
     pub(super) fn is_given_for(&self, grace: Duration) -> bool {
         let given = self.0.given.get();
-        given.is_some_and(|(cause, since)| since.elapsed() >= shortened(grace, cause))
+        given.is_some_and(|(_, since)| Instant::now() >= self.0.end(*since, grace))
     }
 
     /// Waits until the signal is given.
@@ -78,10 +85,18 @@ impl StopSignal {
         self.wait().await;
     }
 
-    /// Waits until the signal has been given for so long, or as long as its cause allows.
+    /// Waits until the signal has been given for so long, or as long as SIGTERM allows.
     pub async fn given_for(&self, grace: Duration) {
-        let (cause, since) = self.wait().await;
-        tokio::time::sleep_until(*since + shortened(grace, cause)).await;
+        let (_, since) = self.wait().await;
+        loop {
+            let rung = self.0.bell.notified();
+            let end = self.0.end(*since, grace);
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(end) => return,
+                () = rung => {}
+            }
+        }
     }
 
     async fn wait(&self) -> &(Stop, Instant) {
@@ -142,5 +157,21 @@ mod tests {
             assert!(stop.is_given_for(hour));
             assert!(stop.is_given_for(Duration::ZERO));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sigterm_shortens_the_time_of_a_run_that_ends_for_another_cause() {
+        let stop = StopSignal::new();
+        stop.give(Stop::Interrupted);
+        let waiting = tokio::spawn({
+            let stop = stop.clone();
+            async move { stop.given_for(Duration::from_hours(1)).await }
+        });
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        let terminated = Instant::now();
+        assert!(!stop.give(Stop::Terminated));
+        waiting.await.unwrap();
+        assert_eq!(terminated.elapsed().as_secs(), AFTER_TERMINATE.as_secs());
+        assert_eq!(stop.cause(), Some(Stop::Interrupted));
     }
 }

@@ -17,6 +17,7 @@ use super::signals::{self, LastWords};
 use super::target::{self, Target};
 use crate::batch::{self, Glance};
 use crate::cli::ProvisionArgs;
+use crate::defence;
 use crate::engine::{Stop, StopSignal};
 use crate::error::Error;
 use crate::manifest::{Manifest, ManifestError, Options};
@@ -129,12 +130,8 @@ async fn plan(args: &ProvisionArgs, online: bool, stop: &StopSignal) -> Result<O
 /// Reads the manifest whole: a pipe, too, since nothing waits for its rows. On a thread that may wait for it.
 async fn open(path: Option<PathBuf>, options: Options) -> Result<Manifest, Error> {
     let opening = tokio::task::spawn_blocking(move || read(path.as_deref(), &options));
-    opening.await.map_err(|error| {
-        Error::refused(
-            "manifest",
-            format!("the manifest could not be read: {error}"),
-        )
-    })?
+    let opened = opening.await;
+    opened.map_err(|ended| Stop::Internal(defence::words_of_task(ended)))?
 }
 
 fn read(path: Option<&Path>, options: &Options) -> Result<Manifest, Error> {

@@ -35,10 +35,10 @@ pub(super) async fn ask(
         };
         outline.trouble(&region, &cause);
     }
-    let Some(region) = regions.first() else {
+    if regions.is_empty() {
         return Ok(());
-    };
-    target.identify(region, stop).await?;
+    }
+    target.identify_in(&regions, stop).await?;
     target.check_account(expected.as_ref())?;
     introduce(target, &regions);
     let mut account = target.account().cloned().or(expected);

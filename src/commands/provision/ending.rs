@@ -118,6 +118,11 @@ impl Run {
         if self.summary.is_retryable() && !refused {
             self.summary.resume = resume::command();
         }
+        // First, since who reads standard error slowly may hold up the rest for too long.
+        let written = self.summary_file.as_ref().map(|file| {
+            let written = self.summary.write_json(file);
+            written.map_err(|error| (file, error))
+        });
         // A signal was answered when it came.
         if let Err(error) = ended
             && self.summary.exit_code < 128
@@ -137,9 +142,7 @@ impl Run {
                 Err(error) => error!("there is no report: {error}"),
             }
         }
-        if let Some(file) = &self.summary_file
-            && let Err(error) = self.summary.write_json(file)
-        {
+        if let Some(Err((file, error))) = written {
             error!(
                 "the summary could not be written to {}: {error}",
                 file.display()

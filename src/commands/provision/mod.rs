@@ -351,16 +351,10 @@ impl Run {
 
     /// Asks who we are, compares the accounts, and prints the first line.
     async fn meet(&mut self, ready: &mut Ready, mut regions: Vec<Region>) -> Result<(), Error> {
-        let region = regions
-            .first()
-            .cloned()
-            .or_else(|| ready.target.default_region());
-        if let Some(region) = region {
-            ready.target.identify(&region, &self.stop).await?;
-            if regions.is_empty() {
-                regions.push(region);
-            }
+        if regions.is_empty() {
+            regions.extend(ready.target.default_region());
         }
+        ready.target.identify_in(&regions, &self.stop).await?;
         ready.target.check_account(ready.expected.as_ref())?;
         if let Some(found) = ready.target.account() {
             ready.expected = Some(found.clone());

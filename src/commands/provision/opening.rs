@@ -14,8 +14,9 @@ use crate::batch::{self, History};
 use crate::cli::ProvisionArgs;
 use crate::commands::report;
 use crate::commands::target::{self, Target};
+use crate::defence;
 use crate::device::AccountId;
-use crate::engine::StopSignal;
+use crate::engine::{Stop, StopSignal};
 use crate::error::Error;
 use crate::manifest::Options;
 use crate::plan::Rules;
@@ -148,9 +149,7 @@ async fn opened(
     stop: &StopSignal,
 ) -> Result<Source, Error> {
     tokio::select! {
-        source = opening => source.map_err(|error| {
-            Error::refused("manifest", format!("the manifest could not be read: {error}"))
-        })?,
+        source = opening => source.map_err(|ended| Stop::Internal(defence::words_of_task(ended)))?,
         stopped = stop.ended() => Err(stopped.into()),
     }
 }

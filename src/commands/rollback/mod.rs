@@ -121,9 +121,7 @@ async fn rollback(args: &RollbackArgs, console: Console) -> Result<u64, Error> {
     let connection = args.connection.within(&regions);
     let target = Target::load(&connection, false, args.asking.timeout).await?;
     target.check_kind(history.account.as_ref(), &args.results)?;
-    if let Some(first) = regions.first() {
-        target.identify(first, &stop).await?;
-    }
+    target.identify_in(&regions, &stop).await?;
     target.check_account(expected.as_ref())?;
     target::introduce(&target, &regions);
     consent::show(&selection);

@@ -71,11 +71,11 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<Findings, Error> 
         claims.ask_for(manifest, &args.results, target.default_region())?;
     }
     let mut findings = Findings::new(&claims, args, started_at)?;
-    let Some(first) = regions.first() else {
+    if regions.is_empty() {
         info!("no row claims a channel: there is nothing to verify");
         return Ok(findings);
-    };
-    target.identify(first, &stop).await?;
+    }
+    target.identify_in(&regions, &stop).await?;
     target.check_account(expected.as_ref())?;
     target::introduce(&target, &regions);
     let tally = Arc::new(Tally::new());

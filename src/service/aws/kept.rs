@@ -11,6 +11,7 @@ use aws_sdk_kinesisvideo::config::Credentials;
 use tokio::sync::Mutex;
 
 use super::value::{trimmed, unsendable};
+use crate::defence;
 
 /// The longest that a source may take. A `credential_process` may open a browser and wait for somebody to sign in.
 pub(super) const LONGEST_SIGN_IN: Duration = Duration::from_mins(5);
@@ -40,7 +41,8 @@ impl Kept {
     async fn credentials(&self) -> provider::Result {
         let inner = Arc::clone(&self.0);
         let fetching = tokio::spawn(async move { inner.fetch().await });
-        fetching.await.map_err(CredentialsError::unhandled)?
+        let fetched = fetching.await;
+        fetched.map_err(|ended| CredentialsError::unhandled(defence::words_of_task(ended)))?
     }
 }
 
