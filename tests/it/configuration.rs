@@ -399,7 +399,7 @@ fn a_credential_process_that_gives_none_is_named_once() {
             "echo '{\"Version\":1,\"AccessKeyId\":\"a\"}'",
             "has no SecretAccessKey",
         ),
-        ("echo sign in first >&2; exit 3", "sign in first"),
+        ("echo sign in first >&2; exit 3", "exit status: 3"),
         (&format!("echo SecretAccessKey={SECRET}"), "not JSON"),
     ] {
         let config = format!("[profile line]\ncredential_process = {command}\n");

@@ -147,6 +147,11 @@ impl Run {
                 "the summary could not be written to {}: {error}",
                 file.display()
             );
+            // A script that reads it must not take this for a success.
+            return match self.summary.exit_code {
+                0 => 1,
+                code => code,
+            };
         }
         self.summary.exit_code
     }

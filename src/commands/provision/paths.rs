@@ -29,7 +29,7 @@ impl Paths {
         let manifest = (manifest.as_os_str() != STANDARD_INPUT).then(|| manifest.to_owned());
         let results = match (results, &manifest) {
             (Some(results), _) => results.to_owned(),
-            (None, Some(manifest)) if is_pipe(manifest) => {
+            (None, Some(manifest)) if is_pipe(manifest) || is_of_the_system(manifest) => {
                 let message = format!(
                     "the manifest {} is a pipe or a device, so no results file can stand beside it: give --results FILE",
                     manifest.display()
@@ -91,6 +91,11 @@ impl Paths {
 fn is_pipe(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|there| !there.is_file() && !there.is_dir())
+}
+
+/// Whether the path is one of the system's for an open file, such as `/dev/stdin`, beside which nothing can be kept.
+fn is_of_the_system(path: &Path) -> bool {
+    ["/dev", "/proc"].iter().any(|root| path.starts_with(root)) && !path.starts_with("/dev/shm")
 }
 
 /// Refuses a summary that would be written over the manifest, the results or their runs log, or that cannot be written.
@@ -185,6 +190,10 @@ mod tests {
 
     #[test]
     fn files_that_cannot_be_results_are_refused() {
+        for open in ["/dev/stdin", "/dev/fd/3", "/proc/self/fd/0"] {
+            assert!(paths(open, None, false).is_err(), "{open}");
+        }
+        assert!(paths("/dev/shm/d.csv", None, false).is_ok());
         assert!(
             paths("-", None, false)
                 .unwrap_err()

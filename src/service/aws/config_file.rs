@@ -155,12 +155,18 @@ fn normalize(text: &str) -> Result<String, (usize, String)> {
                 key = key.to_ascii_lowercase().replace('_', "-");
                 key.clone_into(&mut service);
             }
-            let is_ours = endpoint::is_our_service(&service) && service != "kinesis-video";
-            if is_nested && is_ours && key.eq_ignore_ascii_case("endpoint_url") {
-                let message = "an endpoint for this service is under another name than kinesis_video; nothing reads it";
+            let is_parent = !is_nested && is_followed_by_continuation(&lines, index);
+            let property = Property {
+                key: &key,
+                service: &service,
+                in_services,
+                is_nested,
+                is_parent,
+                has_value: !value.is_empty(),
+            };
+            if let Some(message) = property.unread_endpoint() {
                 return Err((index + 1, message.to_owned()));
             }
-            let is_parent = !is_nested && is_followed_by_continuation(&lines, index);
             if !value.is_empty() || is_parent {
                 let indent = if is_nested { "  " } else { "" };
                 normal = normal + indent + &key + " = " + value;
@@ -171,6 +177,40 @@ fn normalize(text: &str) -> Result<String, (usize, String)> {
         normal.push('\n');
     }
     Ok(normal)
+}
+
+/// A property, as far as it may be meant as this service's endpoint.
+struct Property<'a> {
+    key: &'a str,
+    /// In a section of services: the one that it belongs to.
+    service: &'a str,
+    in_services: bool,
+    is_nested: bool,
+    is_parent: bool,
+    has_value: bool,
+}
+
+impl Property<'_> {
+    /// Why nothing would read the endpoint, where this is one: the run would create its channels at AWS.
+    fn unread_endpoint(&self) -> Option<&'static str> {
+        const FORM: &str = "an endpoint that nothing reads: it belongs in a section [services NAME], in a line \
+            'endpoint_url = URL' indented below 'kinesis_video =', and the profile needs 'services = NAME'";
+        let of_ours = endpoint::is_our_service(self.service);
+        let is_ours = endpoint::is_our_service(self.key);
+        let is_url = self.key.eq_ignore_ascii_case("endpoint_url");
+        match (self.in_services, self.is_nested) {
+            (true, true) if of_ours && is_url && self.service != "kinesis-video" => Some(
+                "an endpoint for this service is under another name than kinesis_video; nothing reads it",
+            ),
+            (true, true) if of_ours && !is_url && self.key.to_ascii_lowercase().contains("url") => {
+                Some(FORM)
+            }
+            (true, false) if is_ours && self.has_value => Some(FORM),
+            (true, false) if self.key == "endpoint-url" && self.has_value => Some(FORM),
+            (false, false) if is_ours && (self.has_value || self.is_parent) => Some(FORM),
+            _ => None,
+        }
+    }
 }
 
 /// Whether a line belongs to the property above it.
@@ -246,6 +286,25 @@ mod tests {
             assert_eq!(line, 3);
             assert!(what.contains("kinesis_video"), "{what}");
         }
+    }
+
+    #[test]
+    fn an_endpoint_that_nothing_reads_is_refused_with_its_line() {
+        for text in [
+            "[services s]\nkinesis_video = https://h\n",
+            "[services s]\nendpoint_url = https://h\n",
+            "[services s]\nkinesis_video =\n  endpointurl = https://h\n",
+            "[default]\nkinesis_video =\n  endpoint_url = https://h\n",
+        ] {
+            let refused = normalize(text).expect_err(text);
+            assert!(
+                refused.0 >= 2 && refused.1.contains("[services NAME]"),
+                "{text}"
+            );
+        }
+        let other =
+            "[services s]\ns3 =\n  endpoint_url = https://h\n[default]\nendpoint_url = https://h\n";
+        assert!(normalize(other).is_ok());
     }
 
     #[test]

@@ -83,9 +83,14 @@ impl<'a> Reason<'a> {
         let text = text
             .replace(['[', ']', '"'], "")
             .replace("StatusCode(", "HTTP status (");
-        let text = classify::message_text(&text);
-        text.trim_end_matches('.').to_owned()
+        let text = classify::message_text(without_output(&text));
+        text.trim_end_matches(['.', ' ']).to_owned()
     }
+}
+
+/// Without what a `credential_process` printed, as the SDK repeats it: it may hold secrets.
+pub(super) fn without_output(text: &str) -> &str {
+    text.split("Stderr:").next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -94,6 +99,14 @@ mod tests {
 
     fn reason(causes: &[&str]) -> Vec<String> {
         causes.iter().map(|cause| (*cause).to_owned()).collect()
+    }
+
+    #[test]
+    fn what_a_process_printed_is_left_out() {
+        let end = "exit status: 7. Stderr: + SECRET=hunter2";
+        assert_eq!(without_output(end), "exit status: 7. ");
+        let causes = reason(&["an error occurred while loading credentials", end]);
+        assert_eq!(Reason::of(&causes).in_words(), "exit status: 7");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use aws_config::profile::Profile;
 
 use super::error::ConfigError;
 use super::profiles::Profiles;
+use super::reason::without_output;
 use crate::service::classify::message_text;
 
 /// Profiles may name each other; more than this many in a row is a circle.
@@ -136,7 +137,7 @@ impl SignIn<'_> {
         } else if let Some((_, end)) = reason.split_once("exited with code ") {
             format!(
                 "it failed ({})",
-                message_text(end).trim_end_matches([' ', '.'])
+                message_text(without_output(end)).trim_end_matches([' ', '.'])
             )
         } else if let Some((_, end)) = reason.split_once("from external process: ") {
             end.to_owned()
