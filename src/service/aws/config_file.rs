@@ -159,8 +159,12 @@ fn normalize(text: &str) -> Result<String, (usize, String)> {
             let property = Property {
                 key: &key,
                 service: &service,
-                in_services,
-                is_nested,
+                place: match (in_services, is_nested) {
+                    (true, false) => Place::Services,
+                    (true, true) => Place::Service,
+                    (false, false) => Place::Section,
+                    (false, true) => Place::Nested,
+                },
                 is_parent,
                 has_value: !value.is_empty(),
             };
@@ -179,13 +183,24 @@ fn normalize(text: &str) -> Result<String, (usize, String)> {
     Ok(normal)
 }
 
+/// Where a property is.
+enum Place {
+    /// In a section of services.
+    Services,
+    /// Indented there, below a service.
+    Service,
+    /// In another section, such as a profile.
+    Section,
+    /// Indented there.
+    Nested,
+}
+
 /// A property, as far as it may be meant as this service's endpoint.
 struct Property<'a> {
     key: &'a str,
     /// In a section of services: the one that it belongs to.
     service: &'a str,
-    in_services: bool,
-    is_nested: bool,
+    place: Place,
     is_parent: bool,
     has_value: bool,
 }
@@ -198,16 +213,18 @@ impl Property<'_> {
         let of_ours = endpoint::is_our_service(self.service);
         let is_ours = endpoint::is_our_service(self.key);
         let is_url = self.key.eq_ignore_ascii_case("endpoint_url");
-        match (self.in_services, self.is_nested) {
-            (true, true) if of_ours && is_url && self.service != "kinesis-video" => Some(
+        match self.place {
+            Place::Service if of_ours && is_url && self.service != "kinesis-video" => Some(
                 "an endpoint for this service is under another name than kinesis_video; nothing reads it",
             ),
-            (true, true) if of_ours && !is_url && self.key.to_ascii_lowercase().contains("url") => {
+            Place::Service
+                if of_ours && !is_url && self.key.to_ascii_lowercase().contains("url") =>
+            {
                 Some(FORM)
             }
-            (true, false) if is_ours && self.has_value => Some(FORM),
-            (true, false) if self.key == "endpoint-url" && self.has_value => Some(FORM),
-            (false, false) if is_ours && (self.has_value || self.is_parent) => Some(FORM),
+            Place::Services if is_ours && self.has_value => Some(FORM),
+            Place::Services if self.key == "endpoint-url" && self.has_value => Some(FORM),
+            Place::Section if is_ours && (self.has_value || self.is_parent) => Some(FORM),
             _ => None,
         }
     }
