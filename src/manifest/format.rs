@@ -1,6 +1,7 @@
 //! What a file is that is no CSV: other formats by their first bytes, and the way from each to a CSV. Pure: bytes → damage.
 
 use super::error::{Damage, in_command};
+use crate::wide::wide;
 
 /// As many of a stream's first bytes as are looked at; a file is looked at whole.
 pub(super) const HEAD_BYTES: usize = 64;
@@ -116,34 +117,12 @@ impl Way {
 
 /// What the first bytes of a manifest tell, when they tell that it is no CSV in UTF-8. `file` is how messages call it.
 pub(super) fn alien(bytes: &[u8], file: &str) -> Option<Damage> {
-    let wide = wide(bytes).map(Damage::Wide);
+    let wide = wide(bytes).map(|wide| Damage::Wide(wide.name));
     wide.or_else(|| {
         let (what, way) = foreign(bytes)?;
         let advice = way.advice(file);
         Some(Damage::Foreign { what, advice })
     })
-}
-
-fn wide(bytes: &[u8]) -> Option<&'static str> {
-    const LITTLE: &str = "UTF-16 (little endian)";
-    const BIG: &str = "UTF-16 (big endian)";
-    match bytes {
-        [0xFF, 0xFE, 0, 0, ..] => return Some("UTF-32 (little endian)"),
-        [0, 0, 0xFE, 0xFF, ..] => return Some("UTF-32 (big endian)"),
-        [0xFF, 0xFE, ..] => return Some(LITTLE),
-        [0xFE, 0xFF, ..] => return Some(BIG),
-        _ => {}
-    }
-    // UTF-16 without a mark: Latin letters with a NUL before or after each.
-    let start = bytes.get(..bytes.len().min(HEAD_BYTES) & !1)?;
-    let is_nul = |byte: &&u8| **byte == 0;
-    let even = start.iter().step_by(2).filter(is_nul).count();
-    let odd = start.iter().skip(1).step_by(2).filter(is_nul).count();
-    match start.len() / 2 {
-        pairs @ 2.. if odd > pairs / 2 && even == 0 => Some(LITTLE),
-        pairs @ 2.. if even > pairs / 2 && odd == 0 => Some(BIG),
-        _ => None,
-    }
 }
 
 fn foreign(bytes: &[u8]) -> Option<(&'static str, Way)> {

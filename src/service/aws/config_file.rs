@@ -9,6 +9,7 @@ use aws_runtime::env_config::file::EnvConfigFileKind;
 use super::endpoint;
 use super::environment::Environment;
 use super::value::trimmed;
+use crate::wide::{Wide, wide};
 
 /// The file's text; empty if there is no file.
 #[derive(Debug, Clone)]
@@ -94,10 +95,10 @@ fn decode(bytes: &[u8]) -> Result<String, String> {
              (Get-Content FILE) | Set-Content -Encoding ascii FILE"
         )
     };
-    if let Some(name) = wide(bytes) {
+    if let Some(Wide { iconv, .. }) = wide(bytes) {
         return Err(format!(
-            "is in {name}, as Windows PowerShell writes with '>'; it must be UTF-8. {}",
-            convert(name)
+            "is in {iconv}, as Windows PowerShell writes with '>'; it must be UTF-8. {}",
+            convert(iconv)
         ));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
@@ -117,22 +118,6 @@ fn decode(bytes: &[u8]) -> Result<String, String> {
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
-}
-
-/// The encoding of text whose characters have two or four bytes: told by its mark, or by NUL bytes among Latin letters.
-fn wide(bytes: &[u8]) -> Option<&'static str> {
-    match bytes {
-        [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => return Some("UTF-32"),
-        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => return Some("UTF-16"),
-        _ => {}
-    }
-    let nuls = |from: usize, order: &'static str| {
-        let half = || bytes.iter().skip(from).step_by(2);
-        let is_wide =
-            bytes.len() >= 4 && half().filter(|byte| **byte == 0).count() * 2 > half().count();
-        is_wide.then_some(order)
-    };
-    nuls(1, "UTF-16LE").or_else(|| nuls(0, "UTF-16BE"))
 }
 
 /// The lines with their values trimmed, without those whose value is empty, and with the names of services as the SDK
