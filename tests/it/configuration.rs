@@ -358,6 +358,18 @@ fn the_default_profile_of_the_aws_cli_is_used_and_named() {
     assert!(creates[0].head.contains("Credential=AKIDFACTORY/"));
 }
 
+/// `provision` with the profile `line`.
+fn provision_as_line(bench: &Bench) -> Call {
+    bench.call(&[
+        "provision",
+        "d.csv",
+        "--profile",
+        "line",
+        "--region",
+        REGION,
+    ])
+}
+
 #[test]
 fn a_sign_in_that_only_the_aws_cli_can_do_is_named_with_the_way_out() {
     let mfa = "[default]\naws_access_key_id = AKID\naws_secret_access_key = s\n[profile line]\nsource_profile = default\n\
@@ -372,14 +384,7 @@ fn a_sign_in_that_only_the_aws_cli_can_do_is_named_with_the_way_out() {
     ] {
         let bench = bench_with(&[("config", config.as_bytes())]);
         let sts = strict_sts();
-        let call = bench.call(&[
-            "provision",
-            "d.csv",
-            "--profile",
-            "line",
-            "--region",
-            REGION,
-        ]);
+        let call = provision_as_line(&bench);
         let done = call.env("AWS_ENDPOINT_URL_STS", sts.url()).run();
         let done = done.exits(2).says(setting).says(export);
         assert_eq!(done.stderr.matches("error: ").count(), 1, "{done}");
@@ -404,14 +409,7 @@ fn a_credential_process_that_gives_none_is_named_once() {
     ] {
         let config = format!("[profile line]\ncredential_process = {command}\n");
         let bench = bench_with(&[("config", config.as_bytes())]);
-        let call = bench.call(&[
-            "provision",
-            "d.csv",
-            "--profile",
-            "line",
-            "--region",
-            REGION,
-        ]);
+        let call = provision_as_line(&bench);
         let done = call.args(&["-vv"]).run().exits(2).says(part).says("'line'");
         assert_eq!(done.stderr.lines().count(), 1, "{done}");
         assert!(!done.stderr.contains(SECRET), "{done}");
