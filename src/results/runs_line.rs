@@ -45,6 +45,8 @@ pub struct Start {
     pub command: String,
     /// The command line, without the program's name.
     pub arguments: Vec<String>,
+    /// The folder in which the command was given: relative paths start there.
+    pub directory: Option<String>,
     /// The manifest's path, `-` for a stream.
     pub manifest: Option<String>,
     /// Its SHA-256 in hexadecimal digits; none for a stream.

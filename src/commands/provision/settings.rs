@@ -74,8 +74,14 @@ pub(in crate::commands) fn check_manifest(
     log: &impl EarlierRuns,
     roster: &Roster,
 ) -> Result<(), Error> {
-    let before = log.last_start().and_then(|start| start.manifest.as_deref());
-    let Some(before) = before.filter(|before| is_another(Path::new(before), &args.manifest)) else {
+    let Some(start) = log.last_start() else {
+        return Ok(());
+    };
+    let directory = start.directory.as_deref().map(Path::new);
+    let before = start.manifest.as_deref();
+    let Some(before) =
+        before.filter(|before| is_another(directory, Path::new(before), &args.manifest))
+    else {
         return Ok(());
     };
     let mut recorded = roster
@@ -99,11 +105,15 @@ pub(in crate::commands) fn check_manifest(
     ))
 }
 
-/// Whether two paths, of which the first was perhaps given in another folder, are of two manifests.
-fn is_another(before: &Path, now: &Path) -> bool {
+/// Whether two paths are of two manifests. The first was given in this directory; a runs log of an earlier version does not
+/// name it.
+fn is_another(directory: Option<&Path>, before: &Path, now: &Path) -> bool {
     let is_stream = |path: &Path| path.as_os_str() == STANDARD_INPUT;
     if is_stream(before) || is_stream(now) {
         return false;
+    }
+    if let Some(directory) = directory {
+        return !is_same_file(&directory.join(before), now);
     }
     let named = |path: &Path| -> Vec<OsString> {
         let components = path.components().filter_map(|component| match component {
@@ -156,6 +166,9 @@ pub(super) fn start(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         command: "provision".to_owned(),
         arguments: crate::commands::arguments(),
+        directory: std::env::current_dir()
+            .ok()
+            .map(|directory| directory.display().to_string()),
         manifest: Some(args.manifest.display().to_string()),
         manifest_sha256: source.sha256().map(str::to_owned),
         account: account.map(ToString::to_string),
@@ -186,8 +199,26 @@ mod tests {
             ("-", "d.csv", false),
             ("d.csv", "-", false),
         ] {
-            let found = is_another(Path::new(before), Path::new(now));
+            let found = is_another(None, Path::new(before), Path::new(now));
             assert_eq!(found, is_other, "{before} {now}");
         }
+    }
+
+    #[test]
+    fn one_name_in_two_folders_is_two_manifests() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
+        for batch in [&first, &second] {
+            std::fs::create_dir(batch).unwrap();
+            std::fs::write(batch.join("d.csv"), "device_id\n").unwrap();
+        }
+        let name = Path::new("d.csv");
+        assert!(is_another(Some(&first), name, &second.join(name)));
+        assert!(!is_another(Some(&first), name, &first.join(name)));
+        assert!(!is_another(
+            Some(&second),
+            &first.join(name),
+            &first.join(name)
+        ));
     }
 }
