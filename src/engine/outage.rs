@@ -127,7 +127,13 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         } else {
             return false;
         };
-        if self.shared.others_answer(&self.region, silence.since) {
+        // The others may have had nothing to ask in these seconds.
+        let others_answer = if never_reached {
+            self.shared.others_are_reached(&self.region)
+        } else {
+            self.shared.others_answer(&self.region, silence.since)
+        };
+        if others_answer {
             self.shut(cause);
         } else {
             self.shared.stop.give(cause);

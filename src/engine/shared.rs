@@ -275,6 +275,13 @@ impl<L: Ledger> Shared<L> {
             .any(|(other, link)| other != region && link.has_answered_since(since))
     }
 
+    /// Whether another Region has ever had an answer, and is not waiting for one.
+    pub(super) fn others_are_reached(&self, region: &Region) -> bool {
+        self.lock(&self.links)
+            .iter()
+            .any(|(other, link)| other != region && link.ever_answered() && link.is_usable())
+    }
+
     /// Why the run ended early, if it did.
     pub(super) fn end(&self) -> Option<Stop> {
         self.stop

@@ -366,3 +366,16 @@ fn without_a_ceiling_the_documented_quota_counts_as_the_rate_before_random_throt
         assert!((controller.rate() - 50.0).abs() < 1e-9, "seed {seed}");
     }
 }
+
+#[test]
+fn at_the_slowest_rate_throttles_that_stay_are_found_out() {
+    for seed in 1..=20 {
+        let random = &mut fastrand::Rng::with_seed(seed);
+        let mut controller = upto(50.0);
+        // Nothing is granted while the rate falls; then two of three are throttled.
+        send(&mut controller, 0.0, 10.0, |_| true);
+        assert!(controller.rate() < 1.1, "seed {seed}");
+        send(&mut controller, 10.0, 120.0, contested(random));
+        assert!(controller.has_ignored_throttles(), "seed {seed}");
+    }
+}

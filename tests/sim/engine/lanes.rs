@@ -115,6 +115,21 @@ fn a_region_that_cannot_be_reached_ends_alone() {
 }
 
 #[test]
+fn a_region_that_cannot_be_reached_ends_alone_while_the_others_have_nothing_to_ask() {
+    let mut rig = spread(12, &REGIONS)
+        .script(|ask| (ask.region.as_str() == REGIONS[1]).then_some(Act::NoWay));
+    rig.supply = Supply::Streamed;
+    rig.dawdle = seconds(8.0);
+    let run = rig.run();
+    assert!(
+        matches!(&run.stop, Some(Stop::Unreachable { region, .. }) if region.as_str() == REGIONS[1]),
+        "{:?}",
+        run.stop
+    );
+    assert_eq!((run.count("created"), run.rows.len()), (9, 9));
+}
+
+#[test]
 fn a_region_that_goes_away_ends_alone() {
     // The others have work for longer than it may be silent.
     for act in [Act::NoWay, Act::Spoil(FaultKind::HangBefore)] {
