@@ -54,6 +54,13 @@ impl Cli {
         arguments: impl IntoIterator<Item = T>,
     ) -> Result<Self, clap::Error> {
         let mut command = Self::command().mut_subcommands(|command| command.mut_args(unless_empty));
+        if let Some(variable) = damaged_variable(&command) {
+            let message = format!(
+                "{variable} holds a control character, such as the carriage return that a file from Windows leaves at the \
+                 end of each line: remove it"
+            );
+            return Err(command.error(ErrorKind::ValueValidation, message));
+        }
         let matches = command.try_get_matches_from_mut(arguments)?;
         let mut cli = Self::from_arg_matches(&matches)?;
         if let Some((_, matches)) = matches.subcommand() {
@@ -81,11 +88,31 @@ impl Cli {
 /// A variable that is empty is as good as none: who wants to be rid of one cannot always unset it.
 fn unless_empty(argument: Arg) -> Arg {
     let variable = argument.get_env().and_then(std::env::var_os);
-    if variable.is_some_and(|value| value.is_empty()) {
+    // A delimiter may be a tab or a space.
+    let is_blank = |value: &OsString| {
+        value.is_empty()
+            || (argument.get_id() != "delimiter" && value.to_string_lossy().trim().is_empty())
+    };
+    if variable.as_ref().is_some_and(is_blank) {
         argument.env(Resettable::Reset)
     } else {
         argument
     }
+}
+
+/// The first variable of a flag that holds what neither a value nor a file's name is meant to hold. A file of that name would
+/// be made, and the next run would not find it.
+fn damaged_variable(command: &clap::Command) -> Option<String> {
+    let arguments = command
+        .get_subcommands()
+        .flat_map(clap::Command::get_arguments);
+    let mut set = arguments.filter_map(|argument| {
+        let name = argument.get_env()?;
+        Some((name, std::env::var_os(name)?))
+    });
+    let is_damage = |character: char| character.is_control() && character != '\t';
+    set.find(|(_, value)| value.to_string_lossy().contains(is_damage))
+        .map(|(name, _)| name.to_string_lossy().into_owned())
 }
 
 /// A variable holds one text; the tags in it are separated by commas, which on the command line stand for themselves.

@@ -299,6 +299,24 @@ fn an_empty_variable_is_none() {
 }
 
 #[test]
+fn a_variable_with_a_line_end_is_refused_and_a_blank_one_is_none() {
+    let (bench, cloud) = (Bench::of(1), Cloud::new());
+    for (name, value) in [
+        ("RESULTS", "out.csv\r"),
+        ("RATE", "10\r"),
+        ("ID_COLUMN", "a\nb"),
+    ] {
+        let name = format!("KVS_FLEET_{name}");
+        let call = bench.provision(cloud.url()).env(&name, value);
+        let done = call.run().exits(2).says(&name).says("control character");
+        assert!(!done.stderr.contains('\r'), "{done}");
+    }
+    assert!(!bench.path("out.csv\r").exists());
+    let call = bench.provision(cloud.url()).env("KVS_FLEET_WORKERS", "  ");
+    call.run().exits(0);
+}
+
+#[test]
 fn a_misspelt_variable_is_said() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
