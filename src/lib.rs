@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | [`defence`] | what becomes of a panic |
 //! | [`device`] | validated types: what cannot be wrong later |
-//! | `wide` | text in UTF-16 or UTF-32, told by its first bytes |
+//! | [`wide`] | text in UTF-16 or UTF-32, told by its first bytes |
 //! | [`template`] | `{column}` templates |
 //! | [`manifest`] | CSV → devices and numbered row errors, streaming |
 //! | [`results`] | one row, the journal, the atomic finish, the runs log |
@@ -82,4 +82,4 @@ pub mod summary;
 pub mod tally;
 pub mod template;
 pub mod verify;
-mod wide;
+pub mod wide;

@@ -5,15 +5,16 @@ const HEAD_BYTES: usize = 64;
 
 /// An encoding whose characters have two or four bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Wide {
+pub struct Wide {
     /// As messages call it.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// As `iconv -f` takes it: with a byte order mark, iconv finds the order of the bytes itself.
-    pub(crate) iconv: &'static str,
+    pub iconv: &'static str,
 }
 
 /// Which of them these bytes are in: by their byte order mark, or by NUL bytes among Latin letters.
-pub(crate) fn wide(bytes: &[u8]) -> Option<Wide> {
+#[must_use]
+pub fn wide(bytes: &[u8]) -> Option<Wide> {
     const LITTLE: &str = "UTF-16 (little endian)";
     const BIG: &str = "UTF-16 (big endian)";
     let found = |name, iconv| Some(Wide { name, iconv });
