@@ -50,7 +50,8 @@ impl Cli {
         Self::from_arguments(std::env::args_os())
     }
 
-    fn from_arguments<T: Into<OsString> + Clone>(
+    /// These arguments, the program's name first, and the process's environment.
+    pub fn from_arguments<T: Into<OsString> + Clone>(
         arguments: impl IntoIterator<Item = T>,
     ) -> Result<Self, clap::Error> {
         let mut command = Self::command().mut_subcommands(|command| command.mut_args(unless_empty));

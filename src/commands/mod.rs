@@ -54,6 +54,11 @@ fn start() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    if let Err(message) = open_files::check_limit() {
+        say("error", &message);
+        leave_summary(std::env::args_os(), 2, "too-many-open-files", message);
+        return ExitCode::from(2);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

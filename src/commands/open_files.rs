@@ -44,6 +44,19 @@ pub(super) fn raise_limit() {
     }
 }
 
+/// Refuses a limit that leaves no room for even one request.
+pub(super) fn check_limit() -> Result<(), String> {
+    let Some(limit) = limit() else { return Ok(()) };
+    let needed = open_now() + RESERVED + OTHERS;
+    if limit >= needed {
+        return Ok(());
+    }
+    Err(format!(
+        "this process may have only {limit} files open at once (ulimit -n), but needs {needed}; raise the limit, for \
+         instance with: ulimit -n 1024"
+    ))
+}
+
 /// As many requests in flight as asked for, or as the limit leaves room for, which is reported.
 pub(super) fn most_requests(asked: usize) -> usize {
     let Some(limit) = limit() else {

@@ -56,7 +56,12 @@ impl Caller {
         self.shared.account()
     }
 
-    /// Why it was stopped, if it was.
+    /// Why asking was stopped in all Regions, if it was.
+    pub fn stopped(&self) -> Option<Stop> {
+        self.shared.stop.cause()
+    }
+
+    /// Why it was stopped, be it in one Region alone, if it was.
     pub fn end(&self) -> Option<Stop> {
         self.shared.end()
     }

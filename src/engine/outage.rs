@@ -116,8 +116,16 @@ impl<S: Service, L: Ledger> Lane<S, L> {
             || failure.foreign
             || (silence.questions >= FEW_QUESTIONS && !self.shared.ever_answered());
         let never_reached = cannot_be_reached && !self.link.ever_answered();
+        // The others may have had nothing to ask in these seconds.
+        let others_answer = || {
+            if never_reached {
+                self.shared.others_are_reached(&self.region)
+            } else {
+                self.shared.others_answer(&self.region, silence.since)
+            }
+        };
         let cause = if never_reached && after >= FIRST_CONTACT {
-            self.never_reached(failure.clone())
+            self.never_reached(failure.clone(), others_answer())
         } else if after >= self.shared.settings.max_offline {
             Stop::Offline {
                 region: self.region.clone(),
@@ -127,13 +135,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         } else {
             return false;
         };
-        // The others may have had nothing to ask in these seconds.
-        let others_answer = if never_reached {
-            self.shared.others_are_reached(&self.region)
-        } else {
-            self.shared.others_answer(&self.region, silence.since)
-        };
-        if others_answer {
+        if others_answer() {
             self.shut(cause);
         } else {
             self.shared.stop.give(cause);
@@ -141,10 +143,11 @@ impl<S: Service, L: Ledger> Lane<S, L> {
         true
     }
 
-    /// What it means that the service was never reached here.
-    fn never_reached(&self, failure: Failure) -> Stop {
+    /// What it means that the service was never reached here. That its host does not exist is believed only where the
+    /// same name servers or the same proxy lead to the service elsewhere.
+    fn never_reached(&self, failure: Failure, others_answer: bool) -> Stop {
         let region = self.region.clone();
-        if failure.is_of_a_missing_host() && !is_known_to_offer(&region) {
+        if others_answer && failure.is_of_a_missing_host() && !is_known_to_offer(&region) {
             return Stop::NotOffered {
                 regions: vec![region],
                 failure,

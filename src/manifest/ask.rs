@@ -203,11 +203,12 @@ fn channel_name_of<'a>(
         buffer
     };
     ChannelName::check(name).map_err(|invalid| {
-        if own.is_empty() {
-            RowError::new(format!("{invalid}{}", name_hint(layout, names.device_id)))
+        let hint = if own.is_empty() {
+            template_hint(layout, cells, names.device_id)
         } else {
-            with_hint(&invalid, own)
-        }
+            cell_hint(layout, own)
+        };
+        RowError::new(format!("{invalid}{hint}"))
     })?;
     Ok(name)
 }
@@ -219,16 +220,38 @@ fn hint(text: &str) -> String {
     })
 }
 
-/// What to do about a name that a template makes of this ID. MAC addresses are the IDs of most cameras.
-fn name_hint(layout: &Layout, device_id: &str) -> String {
-    if !is_mac_address(device_id) {
+/// What to do about a name that the template makes of this row. MAC addresses are what most cameras are known by.
+fn template_hint(layout: &Layout, cells: &StringRecord, device_id: &str) -> String {
+    let columns = layout.columns.iter().map(|name| &**name);
+    let of_cells = columns
+        .zip(cells)
+        .filter(|(_, cell)| is_mac_address(trim(cell)));
+    let of_id = ["device_id"]
+        .into_iter()
+        .filter(|_| is_mac_address(device_id));
+    let columns: Vec<&str> = of_cells.map(|(name, _)| name).chain(of_id).collect();
+    if !columns.iter().any(|name| layout.name_text.uses(name)) {
         return hint(device_id);
     }
-    let columns = ["device_id", layout.id_column()];
     let template = layout
         .name_text
         .with_filter(&columns, &Filter::Delete(":".into()));
     format!("; to name channels by MAC addresses without colons, give --channel-name '{template}'")
+}
+
+/// What to do about a name that a cell gives.
+fn cell_hint(layout: &Layout, name: &str) -> String {
+    if !is_mac_address(name) {
+        return hint(name);
+    }
+    let column = layout
+        .channel_name
+        .and_then(|index| layout.columns.get(index));
+    format!(
+        "; to name channels by MAC addresses without colons, rename the column {} to mac, and give --channel-name \
+         '{{mac|delete(:)}}'",
+        shown(column.map_or("channel_name", |name| name))
+    )
 }
 
 /// Six or eight pairs of hexadecimal digits with colons between them.

@@ -12,6 +12,7 @@ pub(super) enum Cause {
     Failed,
     Formula,
     Total,
+    Border,
 }
 
 impl Cause {
@@ -29,6 +30,7 @@ impl Cause {
             Self::Failed => "a formula of a spreadsheet program failed",
             Self::Formula => "a spreadsheet program wrote how it keeps a number as text",
             Self::Total => "the row is a total and no device",
+            Self::Border => "the line is the border of a table and no device",
         }
     }
 }
@@ -88,8 +90,11 @@ pub(super) fn cause(text: &str) -> Option<Cause> {
     const LONGEST: usize = 16;
     match text.as_bytes() {
         [b'0'..=b'9', ..] => of_digits(text),
-        [b'=' | b'\'', ..] => Some(Cause::Formula),
         [b'#', b'A'..=b'Z', ..] => Some(Cause::Failed),
+        [b'-' | b':' | b'+' | b'=', .., b'-' | b':' | b'+' | b'='] if is_border(text) => {
+            Some(Cause::Border)
+        }
+        [b'=' | b'\'', ..] => Some(Cause::Formula),
         bytes if bytes.len() > LONGEST => None,
         [first, .., b'0'..=b'9'] => {
             (starts_a_month(*first) && is_month_and_day(text)).then_some(Cause::Date)
@@ -98,6 +103,14 @@ pub(super) fn cause(text: &str) -> Option<Cause> {
         _ if is_one_of(&TOTALS, text) => Some(Cause::Total),
         _ => None,
     }
+}
+
+/// Such as `---`, `:--:` or `+----+`: Markdown, and programs that draw tables with characters, write these.
+fn is_border(text: &str) -> bool {
+    text.len() > 2
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'-' | b':' | b'+' | b'='))
 }
 
 /// Whether one of the months starts with this letter.
@@ -223,6 +236,7 @@ mod tests {
             ),
             (Cause::Failed, &["#N/A", "#NV", "#REF!", "#WERT!", "#NAME?"]),
             (Cause::Formula, &["=\"000123\"", "'000123"]),
+            (Cause::Border, &["---", ":---:", "+----+", "====="]),
             (Cause::Total, &["Summe", "Total", "Grand Total", "GESAMT"]),
         ] {
             for text in texts {

@@ -786,6 +786,18 @@ fn mac_addresses_are_refused_with_the_flag_that_names_their_channels() {
         rows(text, &mac("cam-{mac|lower|delete(:)}"))[0],
         "2 02:00:5E:00:53:01>cam-02005e005301@eu-central-1"
     );
+    // Where it is in another column that the template uses, or names the channel by itself.
+    let of_other = rows("device_id,mac\nA,02:00:5E:00:53:01\n", &named("c-{mac}"));
+    assert!(of_other[0].ends_with("'c-{mac|delete(:)}'"), "{of_other:?}");
+    let of_cell = rows("device_id,channel_name\nA,02:00:5E:00:53:01\n", &options());
+    assert!(
+        of_cell[0].ends_with(
+            "rename the column 'channel_name' to mac, and give --channel-name '{mac|delete(:)}'"
+        ),
+        "{of_cell:?}"
+    );
+    let braces = rows(text, &mac("{{mac}}"));
+    assert!(!braces[0].contains("--channel-name"), "{braces:?}");
     let tagged = Options {
         tags: vec![("Mac".into(), Template::parse("{mac|replace(:,-)}").unwrap())],
         ..mac("{Hall}")

@@ -192,7 +192,8 @@ impl Failure {
     #[must_use]
     pub fn is_of_a_missing_host(&self) -> bool {
         match &*self.code {
-            classify::PROXY_FAILED => true,
+            // A proxy that wants a password has not looked for the host.
+            classify::PROXY_FAILED => !self.message.contains("authorization required"),
             classify::DNS_FAILED => classify::is_unknown_name(&self.message),
             _ => false,
         }

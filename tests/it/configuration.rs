@@ -2,10 +2,13 @@
 //! scripts, containers and editors make of them. No panic, one message, and no byte of a file in it.
 
 use std::fs;
-use std::process::Command;
+use std::process;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use kvs_fleet::cli::{Cli, Command};
+use kvs_fleet::commands::provision;
 use kvs_fleet::defence;
 
 use crate::support::{Bench, Call, Cloud, Done, REGION, Wire, answer, finished, results};
@@ -66,13 +69,14 @@ const VARIABLES: [&str; 50] = [
 ];
 
 /// The keys of a profile that they read.
-const KEYS: [&str; 35] = [
+const KEYS: [&str; 40] = [
     "account_id_endpoint_mode",
     "auth_scheme_preference",
     "aws_access_key_id",
     "aws_account_id",
     "aws_secret_access_key",
     "aws_session_token",
+    "ca_bundle",
     "credential_process",
     "credential_source",
     "disable_clock_skew_correction",
@@ -98,8 +102,12 @@ const KEYS: [&str; 35] = [
     "sigv4a_signing_region_set",
     "source_profile",
     "sso_account_id",
+    "sso_region",
+    "sso_role_name",
     "sso_session",
     "sso_start_url",
+    "tls_verify",
+    "use_fips_endpoint",
     "use_dualstack_endpoint",
     "web_identity_token_file",
 ];
@@ -203,6 +211,32 @@ fn no_value_of_a_profiles_key_ends_in_a_panic() {
         );
         fs::write(folder.join("config"), format!("{base}{key} = {value}\r\n")).unwrap();
         let done = at_aws(&bench, &sts).env("AWS_PROFILE", "line").run();
+        is_orderly(&case, &bench, &done);
+        assert_ne!(done.code, Some(0), "{case}: {done}");
+    });
+}
+
+#[test]
+fn no_value_in_a_section_of_services_or_of_a_session_ends_in_a_panic() {
+    let sts = strict_sts();
+    let names = [
+        "[services mine]\nkinesis_video =\n  endpoint_url",
+        "[services mine]\nsts =\n  endpoint_url",
+        "[sso-session mine]\nsso_start_url",
+        "[sso-session mine]\nsso_region",
+        "[sso-session mine]\nsso_registration_scopes",
+    ];
+    sweep(&cases(&names), |(name, value)| {
+        let case = format!("{name}={value:?}");
+        let bench = Bench::of(1);
+        let folder = bench.path(".aws");
+        fs::create_dir_all(&folder).unwrap();
+        let config = format!(
+            "[default]\nregion = {REGION}\nservices = mine\nsso_session = mine\nsso_account_id = 111122223333\n\
+             sso_role_name = r\n[services mine]\n[sso-session mine]\n{name} = {value}\r\n"
+        );
+        fs::write(folder.join("config"), config).unwrap();
+        let done = at_aws(&bench, &sts).run();
         is_orderly(&case, &bench, &done);
         assert_ne!(done.code, Some(0), "{case}: {done}");
     });
@@ -342,6 +376,78 @@ fn the_endpoint_that_the_profile_names_is_used_or_refused() {
 }
 
 #[test]
+fn settings_that_would_be_passed_over_are_named() {
+    let (sts, cloud) = (strict_sts(), Cloud::new());
+    let keys =
+        "[default]\naws_access_key_id = AKID\naws_secret_access_key = s\nregion = eu-central-1\n";
+    let run = |config: &str| {
+        let bench = bench_with(&[("config", config.as_bytes())]);
+        let call = bench.call(&["provision", "d.csv"]);
+        call.env("AWS_ENDPOINT_URL_STS", sts.url()).run().exits(2)
+    };
+    let unused = format!("{keys}[services mine]\nkinesis_video =\n  endpoint_url = https://h\n");
+    run(&unused).says("[services mine] has an endpoint for this service, but no profile");
+    run(&format!("{unused}[profile x]\nservices = mine\n")).does_not_say("services");
+    run(&format!("{keys}ca_bundle = ~/no.pem\n"))
+        .says("ca_bundle of the AWS profile names")
+        .says("no.pem");
+    let of_web = "[default]\nregion = eu-central-1\nrole_arn = arn:aws:iam::111122223333:role/x\n\
+                  web_identity_token_file = /no/token\n";
+    run(of_web).says("web_identity_token_file /no/token");
+
+    let unclear = format!("{keys}ignore_configured_endpoint_urls = yes\n");
+    let bench = bench_with(&[("config", unclear.as_bytes())]);
+    let call = bench.call(&["provision", "d.csv"]);
+    call.env("AWS_ENDPOINT_URL", cloud.url())
+        .run()
+        .exits(2)
+        .says("ignore_configured_endpoint_urls in the AWS profile 'default' must be true or false");
+    assert_eq!(cloud.all_requests(), 0);
+}
+
+#[test]
+fn keys_of_another_profile_or_of_the_environment_are_checked_as_well() {
+    let chain = "[profile line]\nrole_arn = arn:aws:iam::111122223333:role/x\nsource_profile = base\n\
+                 [profile base]\naws_access_key_id = AK\u{7}ID\naws_secret_access_key = s\n";
+    let source = "[profile line]\nrole_arn = arn:aws:iam::111122223333:role/x\n\
+                  credential_source = Environment\n";
+    let sts = strict_sts();
+    for (config, parts) in [
+        (
+            chain,
+            [
+                "aws_access_key_id in the AWS profile 'base'",
+                "a control character",
+            ],
+        ),
+        (source, ["AWS_ACCESS_KEY_ID", "a line end"]),
+    ] {
+        let bench = bench_with(&[("config", config.as_bytes())]);
+        let done = provision_as_line(&bench)
+            .env("AWS_ENDPOINT_URL_STS", sts.url())
+            .env("AWS_ACCESS_KEY_ID", "AKID\nrole_arn = x")
+            .env("AWS_SECRET_ACCESS_KEY", "s")
+            .run()
+            .exits(2);
+        for part in parts {
+            assert!(done.stderr.contains(part), "{part}: {done}");
+        }
+    }
+    assert!(sts.requests().is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_proxy_whose_url_is_no_text_is_refused() {
+    let bench = Bench::of(1);
+    let call = with_keys(bench.call(&["provision", "d.csv"]));
+    call.env_bytes("HTTPS_PROXY", b"http://pr\xfcfer:1")
+        .run()
+        .exits(2)
+        .says("HTTPS_PROXY");
+}
+
+#[test]
 fn the_default_profile_of_the_aws_cli_is_used_and_named() {
     let keys = "[default]\naws_access_key_id = AKIDSANDBOX\naws_secret_access_key = s\n[factory]\n\
                 aws_access_key_id = AKIDFACTORY\naws_secret_access_key = s\n";
@@ -429,6 +535,74 @@ fn service_links_of_kubernetes_are_no_flags() {
         .does_not_say("KVS_FLEET_");
 }
 
+/// Not a case: the process of the next one, in which a thread that nobody waits for breaks in the middle of a run.
+#[test]
+fn broken_run() {
+    let Some(url) = std::env::var_os(BREAK) else {
+        return;
+    };
+    defence::install();
+    let url = url.to_str().unwrap();
+    let cli = Cli::from_arguments([
+        "kvs-fleet",
+        "provision",
+        "d.csv",
+        "--endpoint-url",
+        url,
+        "--workers",
+        "4",
+        "--summary-json",
+        "s.json",
+    ]);
+    let Command::Provision(args) = cli.unwrap().command else {
+        unreachable!();
+    };
+    std::thread::spawn(|| {
+        while fs::read_to_string("d.results.csv").map_or(0, |text| text.lines().count()) < 10 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("the roof fell in: {SECRET}");
+    });
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let code = runtime.block_on(provision::run(*args, &[]));
+    std::process::exit(i32::from(code));
+}
+
+#[test]
+fn a_panic_in_the_middle_of_a_run_is_one_message_and_an_orderly_end() {
+    let (bench, cloud) = (Bench::of(300), Cloud::new());
+    let mut command = process::Command::new(std::env::current_exe().unwrap());
+    command.args(["configuration::broken_run", "--exact", "--nocapture"]);
+    let command = command.current_dir(bench.folder()).env(BREAK, cloud.url());
+    let output = command.env("KVS_FLEET_REGION", REGION).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said.matches("error: ").count(), 1, "{said}");
+    assert!(
+        said.contains("a defect of this program ended the run: the roof fell in"),
+        "{said}"
+    );
+    assert!(
+        !said.contains(SECRET) && !said.contains("panicked"),
+        "{said}"
+    );
+    let summary = bench.json("s.json");
+    assert_eq!(
+        (&summary["reason"], &summary["exit_code"]),
+        (&"internal".into(), &1.into())
+    );
+    let rows = bench.statuses();
+    assert!(
+        rows.len() < 300 && rows.len() == cloud.channels().len(),
+        "{rows:?}"
+    );
+    let log = bench.read("d.results.runs.jsonl");
+    assert_eq!(log.matches("\"internal\"").count(), 1, "{log}");
+    // Nothing holds the results, and nothing is missing.
+    bench.provision(cloud.url()).run().exits(0);
+    assert_eq!(cloud.creates(), 300);
+}
+
 const BREAK: &str = "KVS_FLEET_TEST_BREAK";
 
 /// Not a case: the process of the next one, where a thread that nobody waits for breaks.
@@ -448,7 +622,7 @@ fn broken() {
 #[test]
 fn a_panic_is_told_to_who_ends_the_run_and_not_printed() {
     let binary = std::env::current_exe().unwrap();
-    let mut command = Command::new(binary);
+    let mut command = process::Command::new(binary);
     command.args(["configuration::broken", "--exact", "--nocapture"]);
     let output = command.env(BREAK, "1").output().unwrap();
     let (out, err) = (

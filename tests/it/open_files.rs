@@ -34,6 +34,18 @@ fn a_hard_limit_caps_the_requests_in_flight() {
 }
 
 #[test]
+fn a_limit_that_leaves_no_room_at_all_is_named() {
+    let bench = Bench::of(1);
+    let call = bench.provision("http://127.0.0.1:1");
+    let done = call.with_open_files("-n 20").run().exits(2);
+    let done = done
+        .says("only 20 files open at once")
+        .says("ulimit -n 1024");
+    assert_eq!(done.stderr.lines().count(), 1, "{done}");
+    assert_eq!(bench.files().len(), 1);
+}
+
+#[test]
 fn the_end_of_a_run_has_room_however_few_files_there_are() {
     let (bench, done) = run("-n 40", 20);
     done.does_not_say("results could not");

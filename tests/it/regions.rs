@@ -53,6 +53,39 @@ fn the_others_finish_and_the_rest_is_reported_with_its_region() {
 }
 
 #[test]
+fn verify_and_a_recheck_ask_in_the_other_regions_all_the_same() {
+    let bench = Bench::with(MANIFEST);
+    let cloud = Cloud::new();
+    bench.provision(cloud.url()).run().exits(0);
+    cloud.delete("CAM-3");
+    let wire = without("us-west-2", &cloud, bad_gateway());
+    let verify = ["verify", "d.results.csv", "--endpoint-url", wire.url()];
+    let done = bench.call(&verify).run().exits(1);
+    let done = done.says("the service in us-west-2 cannot be reached");
+    for part in [
+        "'CAM-2' in us-west-2: unverified",
+        "'CAM-3' in eu-central-1: missing",
+        "1 of 3 channels",
+    ] {
+        assert!(done.stdout.contains(part), "{part}: {done}");
+    }
+    let call = bench
+        .provision(wire.url())
+        .args(&["--recheck", "--summary-json", "s.json"]);
+    call.run().exits(1).says("1 of 3 channels no longer there");
+    assert_eq!(bench.json("s.json")["reason"], "unreachable");
+    assert_eq!(cloud.creates(), 4);
+    // Nothing is left to do, but not everything was asked for.
+    let call = bench.provision(wire.url()).args(&["--recheck"]);
+    call.run().exits(1).says("0 of 3 channels no longer there");
+    bench
+        .provision(cloud.url())
+        .args(&["--recheck"])
+        .run()
+        .exits(0);
+}
+
+#[test]
 fn a_plan_says_which_region_gives_no_answer() {
     let bench = Bench::with(MANIFEST);
     let cloud = Cloud::new();

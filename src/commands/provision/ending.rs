@@ -68,10 +68,10 @@ impl Run {
         self.note_end(&ended);
         let lines = asks(&roster).map(RunsLine::Asks);
         let end = RunsLine::End(Box::new(end_line(&self.summary, self.changed)));
-        // Were a second signal to come now, the line would stand there twice.
-        drop(self.last_words.take());
-        let logged = locked(log).append(lines.chain([end]));
-        if let Err(error) = logged {
+        // Where the words are gone, a second signal has come, and who listens for it writes the last line.
+        if self.last_words.take().is_some()
+            && let Err(error) = locked(log).append(lines.chain([end]))
+        {
             warn!("{error}");
         }
         ended

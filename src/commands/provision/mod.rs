@@ -73,6 +73,7 @@ pub async fn run(mut args: ProvisionArgs, warnings: &[String]) -> u8 {
         page: args.results.report.clone(),
         json: None,
         changed: 0,
+        unchecked: None,
         limit_is_reached: false,
         usable: Ok(()),
         is_introduced: false,
@@ -109,6 +110,8 @@ struct Run {
     json: Option<Arc<JsonStream>>,
     /// Finished devices that now ask for another TTL or other tags.
     changed: u64,
+    /// Why `--recheck` could not ask everywhere.
+    unchecked: Option<Stop>,
     /// Whether `--limit` left devices to another run.
     limit_is_reached: bool,
     /// Whether any row of a stream could be used.
@@ -171,6 +174,13 @@ impl Run {
         }
     }
 
+    /// Whether `--recheck` could ask everywhere.
+    fn rechecked(&mut self) -> Result<(), Error> {
+        self.unchecked
+            .take()
+            .map_or(Ok(()), |stop| Err(stop.into()))
+    }
+
     fn note(&mut self, counts: &Counts) {
         self.summary.listed = counts.listed;
         self.summary.done_before = counts.done;
@@ -196,6 +206,7 @@ impl Run {
         if ready.roster.is_empty() && planned.invalid.is_empty() {
             return Ok(());
         }
+        self.rechecked()?;
         batch::tidy(ready.journal, &ready.roster, &planned.invalid)?;
         for row in planned.invalid.iter().map(InvalidLine::row) {
             if let Some(json) = &self.json {
@@ -325,7 +336,7 @@ impl Run {
             }
         };
         drop(progress);
-        let ended = self.flushed(ended).await;
+        let ended = self.flushed(ended).await.and(self.rechecked());
         let closed = running.close().await?;
         self.settle(closed, ended, ready.had_results, &log)?;
         self.usable.clone()

@@ -21,7 +21,8 @@ use crate::verify::Kind;
 const NAMED: usize = 10;
 
 impl Run {
-    /// Asks for every channel that the results claim, and forgets those that are gone.
+    /// Asks for every channel that the results claim, and forgets those that are gone. A Region that gives no answer is
+    /// why the run cannot be complete, whatever else it does.
     pub(super) async fn recheck(
         &mut self,
         args: &ProvisionArgs,
@@ -49,8 +50,8 @@ impl Run {
             ..Questions::default()
         };
         let found = ask_all(questions, &ready.target, &mut caller, claims.rows).await;
-        let Some(found) = found.filter(|_| caller.end().is_none()) else {
-            return Err(match caller.end() {
+        let Some(found) = found.filter(|_| caller.stopped().is_none()) else {
+            return Err(match caller.stopped() {
                 Some(stop @ Stop::WrongAccount { .. }) => {
                     Error::refused("wrong-account", stop.to_string())
                 }
@@ -58,12 +59,14 @@ impl Run {
                 None => Stop::Internal("asking ended without a word".to_owned()).into(),
             });
         };
+        self.unchecked = caller.end();
         let is_gone = |kind| matches!(kind, Kind::Missing | Kind::MadeAgain);
         let (gone, others): (Vec<_>, Vec<_>) = found
             .differences
             .into_iter()
             .partition(|difference| is_gone(difference.kind));
-        for difference in others.iter().filter(|other| other.kind == Kind::Unverified) {
+        let unverified = others.iter().filter(|other| other.kind == Kind::Unverified);
+        for difference in unverified.take(NAMED) {
             let device = shown(&difference.device_id);
             warn!(
                 "the channel of {device} could not be asked for: {}",

@@ -43,7 +43,8 @@ pub(in crate::commands) struct Usable {
     pub(super) ice_servers: Vec<Box<str>>,
 }
 
-/// Compares all claims, the Regions side by side. None where it was stopped.
+/// Compares all claims, the Regions side by side. The claims of a Region that gives no answer are unverified. None where
+/// asking was stopped.
 pub(in crate::commands) async fn ask_all(
     questions: Questions,
     target: &Target,
@@ -61,13 +62,24 @@ pub(in crate::commands) async fn ask_all(
     for (region, claims) in by_region {
         let service = target.service(&region);
         let asked = caller.region(region, service);
-        regions.spawn(async move { region_of(asked, claims, questions).await });
+        regions.spawn(async move {
+            let found = region_of(asked, claims.clone(), questions).await;
+            found.ok_or(claims)
+        });
     }
     let mut all = Found::default();
     while let Some(ended) = regions.join_next().await {
-        let found = ended.ok()??;
-        all.differences.extend(found.differences);
-        all.usable.extend(found.usable);
+        match ended.ok()? {
+            Ok(found) => {
+                all.differences.extend(found.differences);
+                all.usable.extend(found.usable);
+            }
+            Err(_) if caller.stopped().is_some() => return None,
+            Err(claims) => {
+                let unverified = |claim: &Claim| claim.unverified("its Region gave no answer");
+                all.differences.extend(claims.iter().map(unverified));
+            }
+        }
     }
     let place = |found: &Difference| (found.device_id.clone(), found.kind);
     all.differences.sort_by_key(place);
@@ -76,7 +88,7 @@ pub(in crate::commands) async fn ask_all(
     Some(all)
 }
 
-/// Compares the claims of one Region.
+/// Compares the claims of one Region. None where asking was stopped, there or altogether.
 async fn region_of(asked: Asked, claims: Vec<Claim>, questions: Questions) -> Option<Found> {
     let workers = questions.workers;
     let mut there: HashMap<Box<str>, Channel> = HashMap::new();

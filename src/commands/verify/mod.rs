@@ -31,13 +31,16 @@ use findings::Findings;
 pub(super) async fn run(args: &VerifyArgs, warnings: &[String]) -> u8 {
     let console = super::start_logging(&args.output, warnings);
     let ended = verify(args, console).await;
-    let shown = ended.and_then(|findings| {
+    let shown = ended.and_then(|(findings, unasked)| {
         show(args, &findings)?;
-        Ok(findings.differences.len())
+        match unasked {
+            Some(stop) => Err(stop.into()),
+            None => Ok(findings.differences.is_empty()),
+        }
     });
     match shown {
-        Ok(0) => 0,
-        Ok(_) => 3,
+        Ok(true) => 0,
+        Ok(false) => 3,
         Err(stopped) => {
             error!("{stopped}");
             stopped.exit_code()
@@ -45,7 +48,8 @@ pub(super) async fn run(args: &VerifyArgs, warnings: &[String]) -> u8 {
     }
 }
 
-async fn verify(args: &VerifyArgs, console: Console) -> Result<Findings, Error> {
+/// What was found, and why some Regions could not be asked, where they could not.
+async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option<Stop>), Error> {
     let started_at = SystemTime::now();
     let stop = StopSignal::new();
     signals::listen(
@@ -73,7 +77,7 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<Findings, Error> 
     let mut findings = Findings::new(&claims, args, started_at)?;
     if regions.is_empty() {
         info!("no row claims a channel: there is nothing to verify");
-        return Ok(findings);
+        return Ok((findings, None));
     }
     target.identify_in(&regions, &stop).await?;
     target.check_account(expected.as_ref())?;
@@ -104,12 +108,12 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<Findings, Error> 
     });
     let asked = ask_all(questions, &target, &mut caller, claims.rows).await;
     drop(progress);
-    let Some(found) = asked.filter(|_| caller.end().is_none()) else {
+    let Some(found) = asked.filter(|_| caller.stopped().is_none()) else {
         let unknown = || Stop::Internal("asking ended without a word".to_owned());
-        return Err(caller.end().unwrap_or_else(unknown).into());
+        return Err(caller.stopped().unwrap_or_else(unknown).into());
     };
     findings.conclude(found, &target, caller.account());
-    Ok(findings)
+    Ok((findings, caller.end()))
 }
 
 /// Prints what was found.

@@ -74,6 +74,26 @@ impl ConfigFile {
         });
     }
 
+    /// The names of the sections of services that have an endpoint for this service.
+    pub(super) fn sections_with_our_endpoint(&self) -> Vec<&str> {
+        let mut found = Vec::new();
+        let mut section = None;
+        let mut is_ours = false;
+        for line in self.text.lines() {
+            if let Some(name) = section_of(line) {
+                section = name.strip_prefix("services ").map(str::trim);
+                is_ours = false;
+            } else if let (Some(name), Some(key)) = (section, key_of(line)) {
+                if is_continuation(line) {
+                    found.extend((is_ours && key == "endpoint_url").then_some(name));
+                } else {
+                    is_ours = endpoint::is_our_service(&key);
+                }
+            }
+        }
+        found
+    }
+
     fn replace_lines(&mut self, mut other: impl FnMut(&str) -> Option<String>) {
         let lines = self.text.lines();
         let lines = lines.map(|line| other(line).unwrap_or_else(|| line.to_owned()) + "\n");

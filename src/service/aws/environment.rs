@@ -141,9 +141,7 @@ impl Environment {
             ));
         }
         for name in SWITCHES {
-            if let Some(value) = self.get(name) {
-                truth(value).ok_or_else(|| unusable(name, "it must be true or false"))?;
-            }
+            self.check_switch(name)?;
         }
         if let Some(mode) = self.get(METADATA_MODE)
             && !["ipv4", "ipv6"].contains(&&*mode.to_ascii_lowercase())
@@ -156,6 +154,20 @@ impl Environment {
         }
         self.check_endpoints()?;
         if with_keys { self.check_keys() } else { Ok(()) }
+    }
+
+    fn check_switch(&self, name: &str) -> Result<(), ConfigError> {
+        match self.get(name) {
+            Some(value) if truth(value).is_none() => {
+                Err(unusable(name, "it must be true or false"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a switch that decides whether configured endpoints count, and is neither true nor false.
+    pub(super) fn check_ignores_endpoints(&self) -> Result<(), ConfigError> {
+        self.check_switch(IGNORE_ENDPOINTS)
     }
 
     /// Refuses endpoints that cannot be used, and names that look like this service's but that nothing reads.
@@ -181,7 +193,8 @@ impl Environment {
         }
     }
 
-    fn check_keys(&self) -> Result<(), ConfigError> {
+    /// Refuses keys that no request can carry, or one key of a pair.
+    pub(super) fn check_keys(&self) -> Result<(), ConfigError> {
         for name in [ACCESS_KEY_ID, SECRET_ACCESS_KEY, SECRET_KEY, SESSION_TOKEN] {
             if let Some(what) = self.get(name).and_then(unsendable) {
                 return Err(unusable(
@@ -215,8 +228,9 @@ impl Environment {
         Some(Credentials::new(id, secret, token, None, "Environment"))
     }
 
-    /// The keys as the properties of a profile.
+    /// The keys as the properties of a profile, where they can be used.
     pub(super) fn keys_as_properties(&self) -> Option<String> {
+        self.check_keys().ok()?;
         let (id, secret) = (self.get(ACCESS_KEY_ID)?, self.secret()?);
         let mut text = format!("aws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
         if let Some(token) = self.get(SESSION_TOKEN) {
@@ -314,136 +328,4 @@ fn unusable(variable: &str, reason: impl Into<String>) -> ConfigError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn environment(vars: &[(&str, &str)]) -> Environment {
-        let vars = vars.iter().map(|(name, value)| (name.into(), value.into()));
-        Environment::from_vars(vars)
-    }
-
-    #[test]
-    fn empty_is_unset_and_white_space_is_trimmed() {
-        let found = environment(&[
-            ("AWS_REGION", " \r\n"),
-            ("AWS_ENDPOINT_URL", ""),
-            ("AWS_ACCESS_KEY_ID", "\tAKID\r\n"),
-            ("AWS_PROFILE", "\u{feff}line \r"),
-        ]);
-        assert_eq!(found.get("AWS_REGION"), None);
-        assert_eq!(found.endpoint(), None);
-        assert_eq!(found.get(ACCESS_KEY_ID), Some("AKID"));
-        assert_eq!(found.get("AWS_PROFILE"), Some("line"));
-    }
-
-    #[test]
-    fn what_no_request_can_carry_is_named_by_its_variable_and_not_repeated() {
-        for (vars, parts) in [
-            (
-                &[
-                    ("AWS_ACCESS_KEY_ID", "AK\rID"),
-                    ("AWS_SECRET_ACCESS_KEY", "s"),
-                ][..],
-                ["AWS_ACCESS_KEY_ID", "a line end"],
-            ),
-            (
-                &[
-                    ("AWS_ACCESS_KEY_ID", "AKID"),
-                    ("AWS_SECRET_ACCESS_KEY", "\"hunter2\""),
-                ],
-                ["AWS_SECRET_ACCESS_KEY", "a quotation mark"],
-            ),
-            (
-                &[("AWS_SESSION_TOKEN", "hunt\u{fc}r2")],
-                ["AWS_SESSION_TOKEN", "not ASCII"],
-            ),
-            (
-                &[("AWS_ACCESS_KEY_ID", "AKID")],
-                ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY is not set"],
-            ),
-        ] {
-            let found = environment(vars);
-            let error = found.check(true).expect_err(parts[0]).to_string();
-            assert!(parts.iter().all(|part| error.contains(part)), "{error}");
-            assert!(!error.contains("hunt"), "{error}");
-            assert!(found.check(false).is_ok());
-        }
-    }
-
-    #[test]
-    fn what_would_send_requests_elsewhere_is_refused() {
-        for (name, value, part) in [
-            ("AWS_USE_FIPS_ENDPOINT", "yes", "true or false"),
-            ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "1", "true or false"),
-            (
-                "AWS_ENDPOINT_URL_STS",
-                "sts.test",
-                "must start with https://",
-            ),
-            (
-                "AWS_ENDPOINT_URL_KINESISVIDEO",
-                "https://kvs.test",
-                "AWS_ENDPOINT_URL_KINESIS_VIDEO",
-            ),
-            (
-                "AWS_ENDPOINT_URL_KINESIS-VIDEO",
-                "https://kvs.test",
-                "AWS_ENDPOINT_URL_KINESIS_VIDEO",
-            ),
-            (
-                "AWS_EC2_METADATA_SERVICE_ENDPOINT",
-                "not a url",
-                "must be like",
-            ),
-            ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "5", "IPv4"),
-        ] {
-            let error = environment(&[(name, value)]).check(true).expect_err(name);
-            let error = error.to_string();
-            assert!(error.contains(name) && error.contains(part), "{error}");
-        }
-        let sound = environment(&[
-            ("AWS_USE_FIPS_ENDPOINT", "False"),
-            ("AWS_ENDPOINT_URL_S3", "whatever"),
-            ("AWS_ENDPOINT_URL_STS", "http://localhost:4566"),
-        ]);
-        assert!(sound.check(true).is_ok());
-    }
-
-    #[test]
-    fn profiles_are_selected_as_by_the_aws_cli() {
-        let both = [("AWS_DEFAULT_PROFILE", "old"), ("AWS_PROFILE", "new")];
-        let selected = |vars: &[(&str, &str)], flag| environment(vars).profile(flag);
-        assert_eq!(
-            selected(&both, Some("flag")),
-            ("flag".to_owned(), SelectedBy::Flag)
-        );
-        assert_eq!(selected(&both, None).0, "new");
-        let (name, by) = selected(&[("AWS_PROFILE", ""), both[0]], None);
-        assert_eq!(
-            (&*name, by),
-            ("old", SelectedBy::Variable("AWS_DEFAULT_PROFILE"))
-        );
-        assert_eq!(
-            selected(&[], None),
-            ("default".to_owned(), SelectedBy::Nothing)
-        );
-    }
-
-    #[test]
-    fn what_the_sdk_reads_by_itself_is_refused_where_it_would_break() {
-        for (name, value, part) in [
-            ("AWS_EXECUTION_ENV", "CodeBuild\r", "header"),
-            ("SMITHY_CLIENT_SDK_CUSTOM_PARTITION", "", "unset it"),
-        ] {
-            let error = environment(&[(name, value)])
-                .check_sendable()
-                .expect_err(name);
-            assert!(error.to_string().contains(part), "{error}");
-        }
-        assert!(
-            environment(&[("AWS_EXECUTION_ENV", "")])
-                .check_sendable()
-                .is_ok()
-        );
-    }
-}
+mod tests;

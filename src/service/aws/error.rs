@@ -78,8 +78,10 @@ pub enum ConfigError {
     )]
     InvalidRegion(String),
     /// The file of CA certificates cannot be used.
-    #[error("AWS_CA_BUNDLE names {}, which cannot be used: {reason}. It must be a PEM file with the certificates to trust beside the system's", path.display())]
+    #[error("{setting} names {}, which cannot be used: {reason}. It must be a PEM file with the certificates to trust beside the system's", path.display())]
     CaBundle {
+        /// What names the file.
+        setting: &'static str,
         /// The file.
         path: PathBuf,
         /// What is wrong with it.

@@ -28,7 +28,8 @@ const NEVER_PROXIED: &str = "localhost,127.0.0.0/8,::1";
 /// The environment's say in how to reach the network: read once, at the edge.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Network {
-    ca_bundle: Option<PathBuf>,
+    /// The setting that names the certificates to trust, and their file.
+    ca_bundle: Option<(&'static str, PathBuf)>,
     proxy: Option<(&'static str, String)>,
     no_proxy: String,
 }
@@ -44,7 +45,7 @@ impl Network {
         };
         let first = |names: [&'static str; 2]| names.into_iter().find_map(set);
         Self {
-            ca_bundle: set("AWS_CA_BUNDLE").map(|(_, path)| path.into()),
+            ca_bundle: set("AWS_CA_BUNDLE").map(|(name, path)| (name, path.into())),
             proxy: first(["HTTPS_PROXY", "https_proxy"])
                 .or_else(|| first(["ALL_PROXY", "all_proxy"])),
             no_proxy: first(["NO_PROXY", "no_proxy"])
@@ -53,10 +54,19 @@ impl Network {
         }
     }
 
-    /// The same, from this process's environment.
+    /// The same, from this process's environment. A value that is not text is one that cannot be used.
     #[must_use]
     pub fn from_environment() -> Self {
-        Self::from_vars(|name| std::env::var(name).ok())
+        Self::from_vars(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
+    }
+
+    /// The same, with the profile's file of certificates where no variable names one.
+    pub(super) fn or_ca_bundle(&self, of_profile: Option<PathBuf>) -> Self {
+        let of_profile = of_profile.map(|path| ("ca_bundle of the AWS profile", path));
+        Self {
+            ca_bundle: self.ca_bundle.clone().or(of_profile),
+            ..self.clone()
+        }
     }
 
     /// Whether a proxy is configured, be it for some hosts only.
@@ -85,10 +95,11 @@ impl Network {
 
     fn trust(&self) -> Result<TrustStore, ConfigError> {
         let mut store = TrustStore::default();
-        let Some(path) = &self.ca_bundle else {
+        let Some((setting, path)) = &self.ca_bundle else {
             return Ok(store);
         };
         let unusable = |reason: String| ConfigError::CaBundle {
+            setting,
             path: path.clone(),
             reason,
         };

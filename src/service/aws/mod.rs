@@ -128,11 +128,13 @@ impl Connection {
             Endpoint::parse(url, "--endpoint-url")?
         } else {
             profiles.check(false)?;
+            profiles.check_ignores_endpoints()?;
             probe::configured(&profiles).await?
         };
         profiles.check(!endpoint.is_loopback())?;
         let with_tls = endpoint.is_https();
-        let http = http::client(&settings.network, with_tls)?;
+        let network = settings.network.or_ca_bundle(profiles.ca_bundle());
+        let http = http::client(&network, with_tls)?;
         let default_region = chain::region(&settings, &endpoint, &profiles, &http).await?;
         let region = default_region.as_ref();
         let config = chain::load(&settings, &endpoint, &profiles, region, &http).await;

@@ -2,6 +2,7 @@
 //! the SDK's business.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 
 use aws_config::profile::{Profile, ProfileSet};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
@@ -13,8 +14,9 @@ use super::config_file::ConfigFile;
 use super::endpoint::Endpoint;
 use super::environment::{Environment, SelectedBy};
 use super::error::ConfigError;
-use super::value::truth;
-use crate::device::shown;
+use super::sign_in;
+use super::value::{truth, unsendable};
+use crate::device::{shown, visible};
 use crate::service::classify::message_text;
 
 const IGNORE_ENDPOINTS: &str = "ignore_configured_endpoint_urls";
@@ -145,13 +147,51 @@ impl Profiles {
         }
     }
 
+    /// Refuses keys that no request can carry: the SDK panics when it signs with them. Those of the selected profile
+    /// and of each profile that it takes credentials from are looked at.
+    fn check_keys(&self) -> Result<(), ConfigError> {
+        if self.uses_keys_of_environment() {
+            return Ok(());
+        }
+        for profile in sign_in::chain(self) {
+            for key in [
+                "aws_access_key_id",
+                "aws_secret_access_key",
+                "aws_session_token",
+            ] {
+                if let Some(what) = profile.get(key).and_then(unsendable) {
+                    return Err(setting(profile.name(), key, &format!("holds {what}")));
+                }
+            }
+            let source = profile.get("credential_source").unwrap_or_default();
+            if source.eq_ignore_ascii_case("environment") {
+                self.environment.check_keys()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a switch that decides whether configured endpoints count, and is neither true nor false.
+    pub(super) fn check_ignores_endpoints(&self) -> Result<(), ConfigError> {
+        self.environment.check_ignores_endpoints()?;
+        self.check_switch(IGNORE_ENDPOINTS)
+    }
+
+    fn check_switch(&self, key: &str) -> Result<(), ConfigError> {
+        match self.get(key) {
+            Some(value) if truth(value).is_none() => {
+                Err(setting(&self.selected, key, "must be true or false"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses what the selected profile says of endpoints and cannot be followed.
     fn check_profile(&self) -> Result<(), ConfigError> {
         for key in SWITCHES {
-            if self.get(key).is_some_and(|value| truth(value).is_none()) {
-                return Err(self.setting(key, "must be true or false"));
-            }
+            self.check_switch(key)?;
         }
+        self.check_keys()?;
         self.check_endpoint()?;
         let Some(services) = self.get("services") else {
             return Ok(());
@@ -161,7 +201,8 @@ impl Profiles {
         if self.ignores_endpoints() || has_services {
             return Ok(());
         }
-        Err(self.setting(
+        Err(setting(
+            &self.selected,
             "services",
             &format!("names a section [{header}] that is not in the configuration file"),
         ))
@@ -175,14 +216,6 @@ impl Profiles {
         }
     }
 
-    fn setting(&self, key: &str, what: &str) -> ConfigError {
-        ConfigError::ProfileSetting {
-            profile: self.selected.clone(),
-            key: key.to_owned(),
-            what: what.to_owned(),
-        }
-    }
-
     /// What the operator should know of the files, though it stops nothing.
     pub(super) fn warnings(&self) -> Vec<String> {
         let missing = self.files.iter().filter_map(|file| {
@@ -192,7 +225,32 @@ impl Profiles {
                 file.path.display()
             ))
         });
-        missing.collect()
+        missing.chain(self.unused_endpoints()).collect()
+    }
+
+    /// Endpoints for this service in sections that no profile names.
+    fn unused_endpoints(&self) -> impl Iterator<Item = String> {
+        let in_files = self.files.iter().flat_map(|file| {
+            let sections = file.sections_with_our_endpoint().into_iter();
+            sections.map(|name| (&file.path, name))
+        });
+        in_files.filter_map(|(path, name)| {
+            let mut profiles = self.set.profiles().filter_map(|profile| self.named(profile));
+            let is_named = profiles.any(|profile| profile.get("services") == Some(name));
+            (!is_named).then(|| {
+                format!(
+                    "{}: the section [services {name}] has an endpoint for this service, but no profile has \
+                     'services = {name}'; it is not used",
+                    path.display()
+                )
+            })
+        })
+    }
+
+    /// The file of certificates that the selected profile names.
+    pub(super) fn ca_bundle(&self) -> Option<PathBuf> {
+        self.get("ca_bundle")
+            .map(|path| self.environment.path(path))
     }
 
     pub(super) fn environment(&self) -> &Environment {
@@ -259,10 +317,16 @@ impl Profiles {
         let variable = OTHERS
             .into_iter()
             .find(|name| self.environment.get(name).is_some());
-        match variable.filter(|_| !is_of_profile && !self.is_asked_by_flag()) {
-            Some(variable) => format!("that {variable} points to"),
-            None => format!("of the profile {}", shown(&self.selected)),
+        let variable = variable.filter(|_| !is_of_profile && !self.is_asked_by_flag());
+        if let Some(variable) = variable {
+            let place = self.environment.get(variable).unwrap_or_default();
+            return format!("that {variable} points to ({})", visible(place));
         }
+        let file = sign_in::chain(self).find_map(|profile| profile.get("web_identity_token_file"));
+        let file = file.map_or(String::new(), |file| {
+            format!(" (web_identity_token_file {})", visible(file))
+        });
+        format!("of the profile {}{file}", shown(&self.selected))
     }
 
     /// All profiles' names, sorted.
@@ -295,6 +359,14 @@ impl Profiles {
 
     pub(super) fn named(&self, name: &str) -> Option<&Profile> {
         self.set.get_profile(name)
+    }
+}
+
+fn setting(profile: &str, key: &str, what: &str) -> ConfigError {
+    ConfigError::ProfileSetting {
+        profile: profile.to_owned(),
+        key: key.to_owned(),
+        what: what.to_owned(),
     }
 }
 

@@ -32,24 +32,20 @@ impl SignIn<'_> {
         if profiles.uses_keys_of_environment() {
             return SignIn::Other;
         }
-        let mut next = profiles.profile();
-        for depth in 0..LONGEST_CHAIN {
-            let Some(profile) = next else { break };
+        let mut last = None;
+        for (depth, profile) in chain(profiles).enumerate() {
             let is_set = |key: &str| profile.get(key).is_some();
             if depth > 0 && is_set("aws_access_key_id") && is_set("aws_secret_access_key") {
-                break;
+                return SignIn::Other;
             }
-            let assumes_role = is_set("role_arn") && !is_set("web_identity_token_file");
-            if assumes_role && is_set("mfa_serial") {
+            if assumes_role(profile) && is_set("mfa_serial") {
                 return SignIn::Mfa(profile);
             }
-            let source = profile.get("source_profile").filter(|_| assumes_role);
-            match source {
-                Some(name) if name != profile.name() => next = profiles.named(name),
-                _ => return SignIn::base(profile),
-            }
+            last = Some(profile);
         }
-        SignIn::Other
+        // A source that does not exist, or a circle, is the SDK's to report.
+        let is_end = |profile: &&Profile| source_of(profile).is_none();
+        last.filter(is_end).map_or(SignIn::Other, SignIn::base)
     }
 
     /// In the order in which the SDK looks.
@@ -149,6 +145,24 @@ impl SignIn<'_> {
             what,
         })
     }
+}
+
+/// The selected profile and those that it takes its credentials from, each after the one that names it.
+pub(super) fn chain(profiles: &Profiles) -> impl Iterator<Item = &Profile> {
+    let source = |profile: &&Profile| profiles.named(source_of(profile)?);
+    std::iter::successors(profiles.profile(), source).take(LONGEST_CHAIN)
+}
+
+/// The profile that this one takes its credentials from.
+fn source_of(profile: &Profile) -> Option<&str> {
+    let source = profile
+        .get("source_profile")
+        .filter(|_| assumes_role(profile))?;
+    (source != profile.name()).then_some(source)
+}
+
+fn assumes_role(profile: &Profile) -> bool {
+    profile.get("role_arn").is_some() && profile.get("web_identity_token_file").is_none()
 }
 
 /// The flag that names a profile to the AWS CLI, quoted where it must be.

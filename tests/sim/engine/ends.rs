@@ -22,6 +22,27 @@ fn twenty_refused_in_a_row_stop_the_run() {
 }
 
 #[test]
+fn a_panic_on_one_devices_task_ends_the_run_and_keeps_the_rows() {
+    let run = Rig::new(300)
+        .script(|ask| {
+            assert_ne!(ask.name, "CAM-00100", "the roof fell in");
+            None
+        })
+        .run();
+    assert!(
+        matches!(run.stop, Some(Stop::Internal(_))),
+        "{:?}",
+        run.stop
+    );
+    assert!(
+        (50..300).contains(&run.count("created")),
+        "{}",
+        run.count("created")
+    );
+    assert_eq!(run.count("created"), run.rows.len());
+}
+
+#[test]
 fn refusals_between_successes_are_the_devices_own() {
     let run = Rig::new(400)
         .script(|ask| {
