@@ -7,31 +7,16 @@
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | [`defence`] | what becomes of a panic |
-//! | [`device`] | validated types: what cannot be wrong later |
-//! | [`wide`] | text in UTF-16 or UTF-32, told by its first bytes |
-//! | [`template`] | `{column}` templates |
+//! | [`domain`] | validated types, the control plane as a trait, how values are written |
 //! | [`manifest`] | CSV → devices and numbered row errors, streaming |
 //! | [`results`] | one row, the journal, the atomic finish, the runs log |
-//! | [`roster`] | who is known, by device ID and by channel name, and where each one's row is |
-//! | [`plan`] | the manifest minus what is done → the work |
-//! | [`clock`] | what time it is, here and at the service |
-//! | [`figures`] | how rates, shares and durations are written for people |
-//! | [`output_file`] | a file that a person named for this tool to write |
-//! | [`service`] | the KVS control plane as a trait, and the AWS SDK behind it |
-//! | [`codes`] | what to do about each error code |
-//! | [`verify`] | what results claim beside what the service has |
-//! | [`retry`] | this failure, this attempt → done, wait, give up, stop the run |
-//! | [`pace`] | how fast requests may leave: the limiter and its controller |
-//! | [`event`] | what the engine tells |
-//! | [`engine`] | the pipeline: the only module that decides what is sent and when |
+//! | [`aws`] | the control plane over the AWS SDK: the only folder that names it |
+//! | [`engine`] | the pipeline: the only module that decides what is sent and when; its retries and its pace |
 //! | [`error`] | the one error type at the top, which knows its exit code |
-//! | [`batch`] | the engine between the plan and the results file: open, plan, run, finish |
+//! | [`fleet`] | known devices, the plan, the run between plan and results file |
 //! | [`emulator`] | the service, in process |
-//! | [`tally`], [`summary`] | what has happened, in numbers; what the person and the script see at the end |
-//! | [`report`] | what results and runs log tell of a batch, as text and as a page |
+//! | [`output`] | messages, progress, summary, reports |
 //! | [`cli`] | the command line |
-//! | [`logging`], [`progress`] | what the person sees meanwhile |
 //! | [`commands`] | arguments → validated configuration → the parts wired together |
 //!
 //! # Invariants
@@ -55,31 +40,14 @@
 #[cfg(test)]
 extern crate self as kvs_fleet;
 
-pub mod batch;
+pub mod aws;
 pub mod cli;
-pub mod clock;
-pub mod codes;
 pub mod commands;
-pub mod defence;
-pub mod device;
+pub mod domain;
 pub mod emulator;
 pub mod engine;
 pub mod error;
-pub mod event;
-pub mod figures;
-pub mod logging;
+pub mod fleet;
 pub mod manifest;
-pub mod output_file;
-pub mod pace;
-pub mod plan;
-pub mod progress;
-pub mod report;
+pub mod output;
 pub mod results;
-pub mod retry;
-pub mod roster;
-pub mod service;
-pub mod summary;
-pub mod tally;
-pub mod template;
-pub mod verify;
-pub mod wide;

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
-use kvs_fleet::clock::WallClock;
-use kvs_fleet::device::{ChannelName, Device};
-use kvs_fleet::engine::{Engine, Ledger, OnExists, Parts, Settings, Stop, StopSignal, Work};
-use kvs_fleet::event::{Event, Listener, Listeners};
-use kvs_fleet::pace::limiter::Limiter;
+use kvs_fleet::domain::clock::WallClock;
+use kvs_fleet::domain::device::{ChannelName, Device};
+use kvs_fleet::engine::event::{Event, Listener, Listeners};
+use kvs_fleet::engine::pace::limiter::Limiter;
+use kvs_fleet::engine::{Engine, OnExists, Parts, RowSink, Settings, Stop, StopSignal, Work};
+use kvs_fleet::fleet::known_devices::{DeviceIndex, KnownDevices};
 use kvs_fleet::results::record::Row;
-use kvs_fleet::roster::{DeviceIndex, Roster};
 
 use crate::host::Host;
 use crate::scenario::HostPlan;
@@ -20,7 +20,7 @@ use crate::world::{World, region};
 #[derive(Debug)]
 struct Nowhere;
 
-impl Ledger for Nowhere {
+impl RowSink for Nowhere {
     async fn record(&self, _: DeviceIndex, row: Row) -> Result<Row, String> {
         Ok(row)
     }
@@ -84,7 +84,7 @@ struct Registers {
 
 impl Listener for Registers {
     fn tell(&self, event: &Event<'_>) {
-        if let Event::LaneStarted { limiter, .. } = event {
+        if let Event::RegionStarted { limiter, .. } = event {
             let mut known = self.limiters.0.lock().expect("nothing panics under it");
             known.insert(self.host, Arc::clone(limiter));
         }
@@ -110,12 +110,12 @@ pub(crate) async fn run(
     let clock = Arc::clone(world);
     let mut engine = Engine::new(Parts {
         settings: settings(plan, seed),
-        ledger: Arc::new(Nowhere),
+        sink: Arc::new(Nowhere),
         listeners,
         stop: StopSignal::new(),
         clock: WallClock::new(move || UNIX_EPOCH + clock.wall()),
     });
-    let index = Roster::new()
+    let index = KnownDevices::new()
         .insert("any", "any", &region())
         .expect("room for one device");
     let host = Host {
@@ -127,7 +127,7 @@ pub(crate) async fn run(
         left: plan.devices,
         index,
     };
-    engine.add_lane(region(), host, devices);
+    engine.add_region(region(), host, devices);
     engine.run(None, false).await
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use kvs_fleet::device::{AccountId, ChannelArn, ChannelName, Device, MessageTtl, Tag};
-use kvs_fleet::service::{
+use kvs_fleet::domain::device::{AccountId, ChannelArn, ChannelName, Device, MessageTtl, Tag};
+use kvs_fleet::domain::service::{
     Answer, Channel, ChannelPage, Failure, FailureKind, Identity, ListRequest, Service, TagPage,
 };
 

@@ -1,6 +1,6 @@
 //! Other ways to pace requests, to compare with. Pure: times are in seconds, rates in requests a second.
 
-use kvs_fleet::pace::controller::RateRange;
+use kvs_fleet::engine::pace::controller::RateRange;
 
 /// Seconds.
 const FIRST_BACKOFF: f64 = 0.1;

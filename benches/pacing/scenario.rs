@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kvs_fleet::emulator::latency::Latency;
 use kvs_fleet::emulator::{RateChange, Settings};
-use kvs_fleet::pace::controller::RateRange;
+use kvs_fleet::engine::pace::controller::RateRange;
 
 use crate::goals::Goals;
 

@@ -6,7 +6,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use kvs_fleet::device::Region;
+use kvs_fleet::domain::device::Region;
 use kvs_fleet::emulator::shapes::{CreateChannel, Request, Response};
 use kvs_fleet::emulator::state::{Caller, State};
 use tokio::time::Instant;

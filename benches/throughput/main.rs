@@ -18,7 +18,7 @@
 //! adaptive mode, told that the error is a throttle, and prints one JSON object. `benches/confirm.py` runs it in
 //! processes of its own, beside the binary.
 
-mod figures;
+mod format;
 mod memory;
 mod ours;
 mod sdk;
@@ -28,12 +28,12 @@ use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use kvs_fleet::device::Region;
+use kvs_fleet::domain::device::Region;
 use kvs_fleet::emulator::latency::Latency;
 use kvs_fleet::emulator::operation::Operation;
 use kvs_fleet::emulator::{Emulator, Settings};
 
-use figures::{Cost, Meter, best, median};
+use format::{Cost, Meter, best, median};
 use sdk::Mode;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -141,7 +141,7 @@ async fn without_quota(extent: &Extent) -> Outcome<()> {
             "| {name} | {:.0} | {:.0} | {} |",
             best(speeds()),
             median(speeds()),
-            figures::or_dash(median_cpu(costs, devices), 0)
+            format::or_dash(median_cpu(costs, devices), 0)
         );
     }
     let ratios = || {
@@ -179,7 +179,7 @@ async fn turn<F: Future<Output = Outcome<()>>>(
     let meter = Meter::start();
     what(emulator.url(), devices).await?;
     let cost = meter.read();
-    let made = emulator.tally().of(Operation::Create).answered;
+    let made = emulator.request_counts().of(Operation::Create).answered;
     emulator.stop().await;
     if made == devices as u64 {
         Ok(cost)
@@ -244,7 +244,7 @@ impl Attempted {
         let meter = Meter::start();
         what(emulator.url(), devices).await?;
         let took = meter.read().wall;
-        let creates = emulator.tally().of(Operation::Create);
+        let creates = emulator.request_counts().of(Operation::Create);
         emulator.stop().await;
         Ok(Self {
             took,
@@ -254,11 +254,11 @@ impl Attempted {
     }
 
     fn use_of_quota(&self) -> f64 {
-        figures::count(self.made) / self.took.as_secs_f64() / QUOTA
+        format::count(self.made) / self.took.as_secs_f64() / QUOTA
     }
 
     fn throttled_share(&self) -> f64 {
-        figures::count(self.throttled) / figures::count(self.made + self.throttled).max(1.0)
+        format::count(self.throttled) / format::count(self.made + self.throttled).max(1.0)
     }
 }
 

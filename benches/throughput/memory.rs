@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::{Outcome, figures, name};
+use super::{Outcome, format, name};
 
 /// What does not hold anybody back, as flags of `emulator`.
 const NO_QUOTA: [&str; 8] = [
@@ -37,10 +37,10 @@ pub(crate) fn table(batch: usize) -> Outcome<()> {
             mega(peak),
             mega(beside)
         );
-        peaks.push(figures::count(beside));
+        peaks.push(format::count(beside));
     }
     if let [small, large, _] = peaks.as_slice() {
-        let growth = (large - small) / figures::count(9 * batch as u64);
+        let growth = (large - small) / format::count(9 * batch as u64);
         println!("\nfrom the first to the second batch: {growth:.0} bytes a device");
     }
     Ok(())
@@ -125,5 +125,5 @@ fn write_manifest(path: &Path, devices: usize) -> Outcome<()> {
 }
 
 fn mega(bytes: u64) -> f64 {
-    figures::count(bytes) / 1e6
+    format::count(bytes) / 1e6
 }

@@ -4,19 +4,19 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kvs_fleet::clock::WallClock;
-use kvs_fleet::device::{ChannelName, Device, Region};
-use kvs_fleet::engine::{Engine, Ledger, OnExists, Parts, Settings, StopSignal, Work};
-use kvs_fleet::event::{Listener, Listeners};
-use kvs_fleet::pace::controller::RateRange;
+use kvs_fleet::aws::{Connection, Settings as ConnectionSettings};
+use kvs_fleet::domain::clock::WallClock;
+use kvs_fleet::domain::device::{ChannelName, Device, Region};
+use kvs_fleet::engine::event::{Listener, Listeners};
+use kvs_fleet::engine::pace::controller::RateRange;
+use kvs_fleet::engine::{Engine, OnExists, Parts, RowSink, Settings, StopSignal, Work};
+use kvs_fleet::fleet::known_devices::{DeviceIndex, KnownDevices};
+use kvs_fleet::output::stats::Stats;
 use kvs_fleet::results::disk::RealDisk;
 use kvs_fleet::results::journal::Journal;
 use kvs_fleet::results::read::ReadError;
 use kvs_fleet::results::record::Row;
 use kvs_fleet::results::writer::{self, Recorder};
-use kvs_fleet::roster::{DeviceIndex, Roster};
-use kvs_fleet::service::aws::{Connection, Settings as ConnectionSettings};
-use kvs_fleet::tally::Tally;
 
 use super::{IN_FLIGHT, Outcome, name, region};
 
@@ -29,7 +29,7 @@ pub(crate) async fn run(url: &str, devices: usize, ceiling: f64) -> Outcome<()> 
     let (recorder, mut writer) = writer::recorder(&RealDisk, journal);
     writer.prepare()?;
     let writer = tokio::spawn(writer.run());
-    let roster = Arc::new(Mutex::new(Roster::new()));
+    let known_devices = Arc::new(Mutex::new(KnownDevices::new()));
     let connection = Connection::load(ConnectionSettings {
         region: Some(region.clone()),
         endpoint_url: Some(url.to_owned()),
@@ -38,13 +38,13 @@ pub(crate) async fn run(url: &str, devices: usize, ceiling: f64) -> Outcome<()> 
     let service = connection.await?.region(&region);
 
     let mut listeners = Listeners::default();
-    let tally = Arc::new(Tally::new());
-    listeners.add(Arc::clone(&tally) as Arc<dyn Listener>);
+    let stats = Arc::new(Stats::new());
+    listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);
     let mut engine = Engine::new(Parts {
         settings: settings(ceiling),
-        ledger: Arc::new(Book {
+        sink: Arc::new(Book {
             recorder,
-            roster: Arc::clone(&roster),
+            known_devices: Arc::clone(&known_devices),
         }),
         listeners,
         stop: StopSignal::new(),
@@ -53,12 +53,12 @@ pub(crate) async fn run(url: &str, devices: usize, ceiling: f64) -> Outcome<()> 
     let batch = Batch {
         left: 0..devices,
         region: region.clone(),
-        roster,
+        known_devices,
     };
-    engine.add_lane(region, service, batch);
+    engine.add_region(region, service, batch);
     let stop = engine.run(None, false).await;
     let closed = writer.await?;
-    let created = tally.counts().created;
+    let created = stats.counts().created;
     match (stop, closed.failure) {
         (None, None) if created == devices as u64 => Ok(()),
         (stop, failure) => Err(format!(
@@ -89,13 +89,13 @@ fn settings(ceiling: f64) -> Settings {
 struct Batch {
     left: std::ops::Range<usize>,
     region: Region,
-    roster: Arc<Mutex<Roster>>,
+    known_devices: Arc<Mutex<KnownDevices>>,
 }
 
 impl Work for Batch {
     async fn next(&mut self) -> Option<(DeviceIndex, Device)> {
         let name = name(self.left.next()?);
-        let index = locked(&self.roster).insert(&name, &name, &self.region);
+        let index = locked(&self.known_devices).insert(&name, &name, &self.region);
         let device = Device {
             channel_name: ChannelName::parse(&name).ok()?,
             id: name.into(),
@@ -118,14 +118,14 @@ impl Work for Batch {
 /// The journal's front, as `provision` has it.
 struct Book {
     recorder: Recorder,
-    roster: Arc<Mutex<Roster>>,
+    known_devices: Arc<Mutex<KnownDevices>>,
 }
 
-impl Ledger for Book {
+impl RowSink for Book {
     async fn record(&self, device: DeviceIndex, row: Row) -> Result<Row, String> {
         let recorded = self.recorder.record(row).await;
         let (row, place) = recorded.map_err(|error| error.to_string())?;
-        locked(&self.roster).record(device, row.status, place);
+        locked(&self.known_devices).record(device, row.status, place);
         Ok(row)
     }
 
@@ -138,6 +138,6 @@ impl Ledger for Book {
     }
 }
 
-fn locked(roster: &Mutex<Roster>) -> std::sync::MutexGuard<'_, Roster> {
-    roster.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(known_devices: &Mutex<KnownDevices>) -> std::sync::MutexGuard<'_, KnownDevices> {
+    known_devices.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,7 +12,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::shared::{ConnectionArgs, OutputArgs};
 use super::values::{Rate, delimiter, duration, failure_limit, message_ttl, rate, tag, workers};
-use crate::device::MessageTtl;
+use crate::domain::device::MessageTtl;
 use crate::engine::{FailureLimit, OnExists};
 
 /// `kvs-fleet provision`.

@@ -10,7 +10,7 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::values::{account, duration, region, workers};
-use crate::device::{AccountId, Region};
+use crate::domain::device::{AccountId, Region};
 
 /// Which service, and as whom.
 #[derive(Debug, Clone, Args)]

@@ -3,10 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use super::rollback::Since;
-use crate::device::{AccountId, MessageTtl, Region};
+use crate::domain::device::{AccountId, MessageTtl, Region};
 use crate::engine::FailureLimit;
+use crate::engine::pace::controller::RateRange;
 use crate::manifest::is_delimiter;
-use crate::pace::controller::RateRange;
 
 /// The ceiling for creates, in requests a second.
 #[derive(Debug, Clone, Copy, PartialEq)]

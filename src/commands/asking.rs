@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::cli::AskArgs;
-use crate::device::AccountId;
+use crate::domain::device::AccountId;
+use crate::domain::service::Operation;
+use crate::engine::pace::controller::RateRange;
 use crate::engine::{OnExists, Settings};
-use crate::pace::controller::RateRange;
-use crate::service::Operation;
 
 /// How long a Region may throttle everything, and how long a service that was reached may stay silent.
 const PATIENCE: Duration = Duration::from_mins(5);

@@ -100,7 +100,7 @@ fn unknown(all: &Command, name: &str) -> String {
     let names: Vec<&str> = all.get_subcommands().map(Command::get_name).collect();
     format!(
         "there is no command {}; there are pages about {}",
-        crate::device::shown(name),
+        crate::domain::device::shown(name),
         names.join(", ")
     )
 }

@@ -165,9 +165,9 @@ pub async fn run(args: EmulatorArgs) -> Result<(), EmulatorError> {
     tell(&guide(&emulator.url(), &args, seed));
     print_url(&emulator.url()).map_err(EmulatorError::Output)?;
     signals.wait().await;
-    let tally = emulator.tally();
+    let stats = emulator.request_counts();
     emulator.stop().await;
-    tell(&format!("The emulator has ended. Requests: {tally}.\n"));
+    tell(&format!("The emulator has ended. Requests: {stats}.\n"));
     Ok(())
 }
 

@@ -7,8 +7,8 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Command, CommandFactory};
 
 use crate::cli::Cli;
-use crate::device::shown;
-use crate::manifest::near;
+use crate::domain::device::shown;
+use crate::manifest::suggest;
 
 /// What the variables of all flags begin with.
 const PREFIX: &str = "KVS_FLEET_";
@@ -109,7 +109,7 @@ fn warnings<'a>(set: impl Iterator<Item = &'a OsStr>) -> Vec<String> {
     unread
         .map(|name| {
             let name_shown = shown(name);
-            match near::nearest(name, PREFIX.len(), known.iter().copied()) {
+            match suggest::nearest(name, PREFIX.len(), known.iter().copied()) {
                 Some(meant) => format!(
                     "the environment variable {name_shown} is not used; if {meant} is meant, rename it to that"
                 ),

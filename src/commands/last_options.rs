@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use crate::device::{MessageTtl, Region};
+use crate::domain::device::{MessageTtl, Region};
+use crate::domain::template::Template;
 use crate::error::Error;
 use crate::manifest::Options;
 use crate::results::disk::RealDisk;
 use crate::results::runs_log::{EarlierRuns, RunsGlance};
-use crate::template::Template;
 
 /// How the last run read its manifest.
 pub(super) fn last_options(results: &Path, region: Option<Region>) -> Result<Options, Error> {

@@ -25,16 +25,16 @@ use asking::side_by_side;
 use last_options::last_options;
 
 use crate::cli::{Cli, Command, OutputArgs};
-use crate::defence;
+use crate::domain::panics;
 use crate::engine::Stop;
 use crate::error::Error;
-use crate::logging::{self, Console};
-use crate::summary::Summary;
+use crate::output::logging::{self, Console};
+use crate::output::summary::Summary;
 
 /// The program: parses the process's arguments, runs the subcommand, and says how it ended.
 pub fn main() -> ExitCode {
-    defence::install();
-    match defence::guarded(start) {
+    panics::install();
+    match panics::guarded(start) {
         Ok(code) => code,
         Err(what) => broken(&what),
     }
@@ -73,7 +73,7 @@ fn start() -> ExitCode {
     let code = runtime.block_on(run(cli.command, &warnings));
     // A thread may still be waiting for standard input; nobody waits for it.
     runtime.shutdown_background();
-    match defence::first() {
+    match panics::first() {
         // On a task whose end nobody looked at, or took for a mistake in the configuration.
         Some(what) if code == 0 || code == 2 => broken(what),
         _ => ExitCode::from(code),

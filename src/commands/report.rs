@@ -6,14 +6,14 @@ use tracing::{error, info, warn};
 
 use super::last_options;
 use crate::cli::ReportArgs;
-use crate::device::Region;
+use crate::domain::device::Region;
+use crate::domain::format;
 use crate::engine::Stop;
 use crate::error::Error;
-use crate::figures;
 use crate::manifest::Manifest;
-use crate::output_file;
-use crate::report::facts::Facts;
-use crate::report::{failed, page, text};
+use crate::output::file;
+use crate::output::report::facts::Facts;
+use crate::output::report::{failed, page, text};
 use crate::results::disk::RealDisk;
 use crate::results::runs_log::runs_log_path;
 
@@ -58,7 +58,7 @@ fn report(args: &ReportArgs) -> Result<(), Error> {
         let failed = failed::pick(&facts, &manifest)
             .map_err(|error| Error::refused("manifest", error.to_string()))?;
         write(file, &failed.text)?;
-        let rows = figures::count(failed.rows, "row");
+        let rows = format::count(failed.rows, "row");
         info!("{rows} without a channel written to {}", file.display());
     }
     super::print(&text::text(&facts))
@@ -91,7 +91,7 @@ pub(super) fn check_place(flag: &str, file: &Path, inputs: &[&Path]) -> Result<(
             ));
         }
     }
-    output_file::try_place(file).or_else(|error| {
+    file::try_place(file).or_else(|error| {
         refused(format!(
             "{flag} {}: {error}; give a file in a folder that exists and may be written to",
             file.display()
@@ -100,7 +100,7 @@ pub(super) fn check_place(flag: &str, file: &Path, inputs: &[&Path]) -> Result<(
 }
 
 fn write(file: &Path, content: &[u8]) -> Result<(), Error> {
-    output_file::replace(file, content).map_err(|error| {
+    file::replace(file, content).map_err(|error| {
         let message = format!("{} cannot be written: {error}", file.display());
         Error::Stopped(Stop::Results(message))
     })

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-use crate::defence;
+use crate::domain::panics;
 use crate::engine::{Stop, StopSignal};
-use crate::logging::Console;
+use crate::output::logging::Console;
 
 /// How long the end at once may take: for the last words on the disk, and for a terminal.
 const LONGEST_LEAVING: Duration = Duration::from_millis(200);
@@ -60,7 +60,7 @@ pub(super) fn listen(
     then: &'static str,
 ) {
     let broken = stop.clone();
-    defence::listen(move |what| {
+    panics::listen(move |what| {
         broken.give(Stop::Internal(what.to_owned()));
     });
     let (heard, to_say) = tokio::sync::oneshot::channel::<Stop>();

@@ -8,16 +8,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::aws::{AwsService, ConfigError, ConfigErrorKind, Connection, Network, Settings};
 use crate::cli::ConnectionArgs;
-use crate::device::{AccountId, Region};
+use crate::domain::device::{AccountId, Region};
+use crate::domain::service::{Failure, Identity};
 use crate::emulator::{self, Emulator};
+use crate::engine::retry::Schedule;
 use crate::engine::{FIRST_CONTACT, Stop, StopSignal};
 use crate::error::Error;
-use crate::retry::Schedule;
-use crate::service::aws::{
-    AwsService, ConfigError, ConfigErrorKind, Connection, Network, Settings,
-};
-use crate::service::{Failure, Identity};
 
 /// In at most so many Regions it is asked who we are, each for a few seconds.
 const MOST_REGIONS_ASKED: usize = 3;

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use super::operation::Operation;
 use super::shapes::Request;
-use crate::device::ChannelName;
+use crate::domain::device::ChannelName;
 
 /// The most channel names of which a fault knows how often it struck them: ten times what an account may have, and few
 /// enough that no client can fill the memory. Those that come later are spared.

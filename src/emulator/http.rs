@@ -1,4 +1,4 @@
-//! The emulator at the wire: axum takes HTTP apart, `Desk` decides on arrival, and the answer leaves after the latency,
+//! The emulator at the wire: axum takes HTTP apart, `Server` decides on arrival, and the answer leaves after the latency,
 //! whole or as a fault wants it. The only file of the emulator that knows clocks and connections.
 
 use std::fmt::Write;
@@ -19,9 +19,9 @@ use super::error::ApiError;
 use super::faults::{FaultKind, FaultPlan};
 use super::latency::Latency;
 use super::operation::Operation;
+use super::request_counts::{Fate, RequestCounts};
 use super::shapes::{Request, Response};
 use super::state::State;
-use super::tally::{Fate, Tally};
 use super::wire;
 
 /// The largest request: 50 tags of the longest key and value, fourfold escaped, stay far below.
@@ -32,7 +32,7 @@ const XML: &str = "text/xml";
 const HTML: &str = "text/html";
 
 /// Where requests are decided on.
-pub(super) struct Desk {
+pub(super) struct Server {
     core: Mutex<Core>,
     clock: Clock,
     latency: Latency,
@@ -46,7 +46,7 @@ struct Core {
     faults: FaultPlan,
     request_ids: fastrand::Rng,
     latencies: fastrand::Rng,
-    tally: Tally,
+    request_counts: RequestCounts,
 }
 
 /// The time since the Unix epoch, which never runs backwards.
@@ -93,7 +93,7 @@ enum Delivery {
 
 /// Answers one HTTP request.
 pub(super) async fn handle(
-    Shared(desk): Shared<Arc<Desk>>,
+    Shared(server): Shared<Arc<Server>>,
     ConnectInfo(ending): ConnectInfo<Ending>,
     request: HttpRequest,
 ) -> HttpResponse<Body> {
@@ -102,14 +102,14 @@ pub(super) async fn handle(
         return allowed;
     }
     let body = to_bytes(body, LONGEST_BODY).await.ok();
-    let mut reply = desk.decide(&parts, body.as_deref());
+    let mut reply = server.decide(&parts, body.as_deref());
     reply.for_a_page = cors::is_from_a_page(&parts);
-    let mut closing = desk.closing.clone();
+    let mut closing = server.closing.clone();
     if reply.delivery == Delivery::Hang {
         // An error means that the emulator is gone, which is as good.
         let _ = closing.wait_for(|closing| *closing).await;
-    } else if !desk.latency.median.is_zero() {
-        let latency = desk.draw_latency();
+    } else if !server.latency.median.is_zero() {
+        let latency = server.draw_latency();
         tokio::select! {
             () = tokio::time::sleep(latency) => {}
             _ = closing.wait_for(|closing| *closing) => {}
@@ -123,7 +123,7 @@ pub(super) async fn handle(
     HttpResponse::new(Body::empty())
 }
 
-impl Desk {
+impl Server {
     pub(super) fn new(settings: Settings, authority: &str, closing: watch::Receiver<bool>) -> Self {
         let started_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Self {
@@ -133,7 +133,7 @@ impl Desk {
                 // Another stream than the faults', so that IDs do not repeat their draws.
                 request_ids: fastrand::Rng::with_seed(!settings.seed),
                 latencies: fastrand::Rng::with_seed(settings.seed.rotate_left(32)),
-                tally: Tally::default(),
+                request_counts: RequestCounts::default(),
             }),
             clock: Clock {
                 started: Instant::now(),
@@ -144,8 +144,8 @@ impl Desk {
         }
     }
 
-    pub(super) fn tally(&self) -> Tally {
-        self.lock().tally.clone()
+    pub(super) fn request_counts(&self) -> RequestCounts {
+        self.lock().request_counts.clone()
     }
 
     fn draw_latency(&self) -> Duration {
@@ -184,12 +184,12 @@ impl Desk {
         };
         let answer = match fault {
             Some(kind) if !kind.is_applied() => {
-                core.tally.count(operation, Fate::Fault);
+                core.request_counts.count(operation, Fate::Fault);
                 return Reply::instead(kind, stamp);
             }
             _ => core.answer(now, authorization, request),
         };
-        core.tally.count(operation, fate(fault, &answer));
+        core.request_counts.count(operation, fate(fault, &answer));
         drop(core);
         let reply = match answer {
             Ok(response) => Reply::success(stamp, &response, is_sts),

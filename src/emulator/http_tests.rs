@@ -281,7 +281,7 @@ async fn faults_with_an_answer_are_as_described_and_not_applied() {
         );
         assert!(!exists(&emulator, "a").await, "{fault}");
         assert_eq!(ask(&emulator, &create("a")).await.status, 200, "{fault}");
-        let counts = emulator.tally().of(Operation::Create);
+        let counts = emulator.request_counts().of(Operation::Create);
         assert_eq!((counts.answered, counts.faults), (1, 1), "{fault}");
     }
 }
@@ -328,7 +328,7 @@ async fn a_hang_lasts_until_the_emulator_ends() {
         let emulator = with_faults(&[&format!("{fault}=1@create")]).await;
         let mut stream = TcpStream::connect(emulator.address()).await.unwrap();
         stream.write_all(create("a").as_bytes()).await.unwrap();
-        while emulator.tally().of(Operation::Create).faults == 0 {
+        while emulator.request_counts().of(Operation::Create).faults == 0 {
             tokio::task::yield_now().await;
         }
         assert_eq!(exists(&emulator, "a").await, applied, "{fault}");
@@ -369,7 +369,7 @@ async fn a_request_counts_on_arrival_though_its_answer_is_late() {
     .await;
     let mut stream = TcpStream::connect(emulator.address()).await.unwrap();
     stream.write_all(create("a").as_bytes()).await.unwrap();
-    while emulator.tally().of(Operation::Create).answered == 0 {
+    while emulator.request_counts().of(Operation::Create).answered == 0 {
         tokio::task::yield_now().await;
     }
     let nothing = stream.try_read(&mut [0; 1]).unwrap_err();
@@ -442,7 +442,7 @@ async fn a_browser_may_send_what_the_sdks_send() {
         allowed.header("access-control-allow-private-network"),
         "true"
     );
-    let create = emulator.tally().of(Operation::Create);
+    let create = emulator.request_counts().of(Operation::Create);
     assert_eq!(
         (
             create.answered,

@@ -15,7 +15,7 @@
 //! | [`quota`], [`latency`], [`faults`] | token buckets; how long an answer takes; what goes wrong; drawn by seed |
 //! | [`store`], `validate` | what exists; what is a valid request |
 //! | [`state`], `work` | request, now → answer: the front that checks, and what the operations do |
-//! | `wire`, `connection`, `cors`, `http`, [`tally`] | bytes, connections, browsers, requests and their counts |
+//! | `wire`, `connection`, `cors`, `http`, [`request_counts`] | bytes, connections, browsers, requests and their counts |
 //!
 //! All but the last line is pure, and drives the simulation tests without any HTTP.
 
@@ -27,10 +27,10 @@ mod http;
 pub mod latency;
 pub mod operation;
 pub mod quota;
+pub mod request_counts;
 pub mod shapes;
 pub mod state;
 pub mod store;
-pub mod tally;
 mod validate;
 mod wire;
 mod work;
@@ -47,9 +47,9 @@ use tokio::task::JoinHandle;
 
 use self::connection::{Door, Ending};
 use self::faults::Fault;
-use self::http::Desk;
+use self::http::Server;
 use self::latency::Latency;
-use self::tally::Tally;
+use self::request_counts::RequestCounts;
 
 /// How the emulated account behaves.
 #[derive(Debug, Clone, PartialEq)]
@@ -145,9 +145,9 @@ pub enum StartError {
 /// A running emulator. It ends with [`Emulator::stop`], or when this is dropped.
 pub struct Emulator {
     address: SocketAddr,
-    desk: Arc<Desk>,
+    server: Arc<Server>,
     closing: watch::Sender<bool>,
-    server: JoinHandle<()>,
+    serving: JoinHandle<()>,
 }
 
 impl std::fmt::Debug for Emulator {
@@ -173,20 +173,20 @@ impl Emulator {
         let listener = TcpListener::bind(listen).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let (closing, is_closing) = watch::channel(false);
-        let desk = Arc::new(Desk::new(
+        let server = Arc::new(Server::new(
             settings,
             &address.to_string(),
             is_closing.clone(),
         ));
         let router = Router::new()
             .fallback(http::handle)
-            .with_state(Arc::clone(&desk));
-        let server = tokio::spawn(serve(listener, router, is_closing));
+            .with_state(Arc::clone(&server));
+        let serving = tokio::spawn(serve(listener, router, is_closing));
         Ok(Self {
             address,
-            desk,
-            closing,
             server,
+            closing,
+            serving,
         })
     }
 
@@ -211,8 +211,8 @@ impl Emulator {
 
     /// The requests so far.
     #[must_use]
-    pub fn tally(&self) -> Tally {
-        self.desk.tally()
+    pub fn request_counts(&self) -> RequestCounts {
+        self.server.request_counts()
     }
 
     /// Ends it: no new connections, answers under way leave at once, hung ones are reset. A client that stops in the
@@ -220,9 +220,9 @@ impl Emulator {
     pub async fn stop(self) {
         const PATIENCE: Duration = Duration::from_secs(1);
         self.closing.send_replace(true);
-        let mut server = self.server;
-        if tokio::time::timeout(PATIENCE, &mut server).await.is_err() {
-            server.abort();
+        let mut serving = self.serving;
+        if tokio::time::timeout(PATIENCE, &mut serving).await.is_err() {
+            serving.abort();
         }
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::operation::Operation;
-use crate::device::ArnParts;
-use crate::service::ChannelStatus;
+use crate::domain::device::ArnParts;
+use crate::domain::service::ChannelStatus;
 
 /// A request.
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@ use super::shapes::{Request, Response};
 use super::store::{Channel, Store};
 use super::validate;
 use super::{RateChange, Settings};
-use crate::device::{AccountId, Region};
+use crate::domain::device::{AccountId, Region};
 
 /// Who asks, and where: what the Authorization header says.
 #[derive(Debug, Clone)]

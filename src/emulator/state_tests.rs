@@ -7,24 +7,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
+use crate::domain::service::ChannelStatus;
 use crate::emulator::shapes::{
     ChannelInfo, CreateChannel, DeleteChannel, DescribeChannel, EndpointConfiguration, GetEndpoint,
     GetIceServers, ListChannels, ListTags, NameCondition, SingleMaster, Tag, TagResource,
     UntagResource, UpdateChannel,
 };
 use crate::emulator::store::{name_of_token, token_of_name};
-use crate::service::ChannelStatus;
 
 const START: Duration = Duration::from_millis(1_700_000_000_123);
 
 /// One caller at a state whose time goes on by hand.
-struct Desk {
+struct Server {
     state: State,
     caller: Caller,
     now: Duration,
 }
 
-impl Desk {
+impl Server {
     fn new(settings: Settings) -> Self {
         Self {
             state: State::new(&settings, "127.0.0.1:4567"),
@@ -168,24 +168,24 @@ fn list() -> Request {
 
 #[test]
 fn a_new_channel_is_as_asked() {
-    let mut desk = Desk::free();
-    let arn = desk.create("DEVICE_1");
+    let mut server = Server::free();
+    let arn = server.create("DEVICE_1");
     assert_eq!(
         &*arn,
         "arn:aws:kinesisvideo:eu-central-1:000000000000:channel/DEVICE_1/1700000000123"
     );
-    let info = desk.describe("DEVICE_1");
+    let info = server.describe("DEVICE_1");
     assert_eq!(
         (&*info.name, &info.arn, info.message_ttl),
         ("DEVICE_1", &arn, 60)
     );
     assert_eq!(info.status, ChannelStatus::Active);
     assert_eq!(info.creation_millis, 1_700_000_000_123);
-    assert_eq!(desk.ask(describe_arn(&arn)), Ok(Response::Describe(info)));
-    let region = desk.caller.region.clone();
-    let truth: Vec<_> = desk
+    assert_eq!(server.ask(describe_arn(&arn)), Ok(Response::Describe(info)));
+    let region = server.caller.region.clone();
+    let truth: Vec<_> = server
         .state
-        .channels(&region, desk.now)
+        .channels(&region, server.now)
         .map(Channel::arn)
         .collect();
     assert_eq!(truth, [&*arn]);
@@ -193,7 +193,7 @@ fn a_new_channel_is_as_asked() {
 
 #[test]
 fn the_arn_has_the_partition_of_its_region() {
-    let mut desk = Desk::free();
+    let mut server = Server::free();
     for (region, start) in [
         ("cn-north-1", "arn:aws-cn:kinesisvideo:cn-north-1:"),
         (
@@ -202,44 +202,44 @@ fn the_arn_has_the_partition_of_its_region() {
         ),
         ("us-west-2", "arn:aws:kinesisvideo:us-west-2:"),
     ] {
-        desk.caller = caller(region, "AKID");
-        assert!(desk.create("a").starts_with(start));
+        server.caller = caller(region, "AKID");
+        assert!(server.create("a").starts_with(start));
     }
 }
 
 #[test]
 fn a_name_is_taken_once_in_each_region() {
-    let mut desk = Desk::free();
-    let arn = desk.create("a");
-    assert_eq!(desk.refused(create("a")), (400, "ResourceInUseException"));
-    desk.caller = caller("us-west-2", "AKID");
+    let mut server = Server::free();
+    let arn = server.create("a");
+    assert_eq!(server.refused(create("a")), (400, "ResourceInUseException"));
+    server.caller = caller("us-west-2", "AKID");
     assert_eq!(
-        desk.refused(describe("a")),
+        server.refused(describe("a")),
         (404, "ResourceNotFoundException")
     );
     assert_eq!(
-        desk.refused(describe_arn(&arn)),
+        server.refused(describe_arn(&arn)),
         (404, "ResourceNotFoundException")
     );
-    desk.create("a");
+    server.create("a");
 }
 
 #[test]
 fn a_channel_made_again_in_the_same_millisecond_has_another_arn() {
-    let mut desk = Desk::free();
-    let first = desk.create("a");
-    desk.ask(delete(&first, None)).unwrap();
-    let second = desk.create("a");
+    let mut server = Server::free();
+    let first = server.create("a");
+    server.ask(delete(&first, None)).unwrap();
+    let second = server.create("a");
     assert_ne!(first, second);
     assert_eq!(
-        desk.refused(describe_arn(&first)),
+        server.refused(describe_arn(&first)),
         (404, "ResourceNotFoundException")
     );
     assert_eq!(
-        desk.refused(delete(&first, None)),
+        server.refused(delete(&first, None)),
         (404, "ResourceNotFoundException")
     );
-    assert_eq!(desk.describe("a").arn, second);
+    assert_eq!(server.describe("a").arn, second);
 }
 
 #[test]
@@ -248,124 +248,124 @@ fn the_quota_changes_so_long_after_the_first_create() {
         after: Duration::from_secs(after),
         rate,
     });
-    let mut desk = Desk::new(Settings {
+    let mut server = Server::new(Settings {
         burst: 1,
         rate_changes: changes.to_vec(),
         ..Settings::default()
     });
     // Time before the first create does not count.
-    desk.wait(10_000);
+    server.wait(10_000);
     let mut granted = [0; 3];
     for step in 0..3_000_usize {
-        if desk.ask(create(&format!("c{step}"))).is_ok() {
+        if server.ask(create(&format!("c{step}"))).is_ok() {
             granted[step / 1_000] += 1;
         }
-        desk.wait(1);
+        server.wait(1);
     }
     assert_eq!(granted, [50, 100, 200]);
 }
 
 #[test]
 fn windows_are_counted_where_asked_for() {
-    let mut desk = Desk::new(Settings {
+    let mut server = Server::new(Settings {
         rate: 5.0,
         window: true,
         ..Settings::default()
     });
-    let granted = |desk: &mut Desk| {
-        let names = (0..9).map(|number| format!("c{number}-{}", desk.now.as_millis()));
+    let granted = |server: &mut Server| {
+        let names = (0..9).map(|number| format!("c{number}-{}", server.now.as_millis()));
         let names: Vec<_> = names.collect();
-        let answers = names.iter().map(|name| desk.ask(create(name)));
+        let answers = names.iter().map(|name| server.ask(create(name)));
         answers.flatten().count()
     };
-    assert_eq!(granted(&mut desk), 5);
-    assert_eq!(granted(&mut desk), 0);
-    desk.wait(1_000);
-    assert_eq!(granted(&mut desk), 5);
-    assert_eq!(granted(&mut desk), 0);
+    assert_eq!(granted(&mut server), 5);
+    assert_eq!(granted(&mut server), 0);
+    server.wait(1_000);
+    assert_eq!(granted(&mut server), 5);
+    assert_eq!(granted(&mut server), 0);
 }
 
 #[test]
 fn a_channel_is_creating_before_it_is_active() {
-    let mut desk = Desk::new(Settings {
+    let mut server = Server::new(Settings {
         active_after: Duration::from_secs(2),
         ..Settings::default()
     });
-    let arn = desk.create("a");
-    desk.wait(1999);
-    let info = desk.describe("a");
+    let arn = server.create("a");
+    server.wait(1999);
+    let info = server.describe("a");
     assert_eq!(info.status, ChannelStatus::Creating);
     assert_eq!(
-        desk.refused(delete(&arn, None)),
+        server.refused(delete(&arn, None)),
         (400, "ResourceInUseException")
     );
     assert_eq!(
-        desk.refused(update(&arn, &info.version, 9)),
+        server.refused(update(&arn, &info.version, 9)),
         (400, "ResourceInUseException")
     );
     let endpoint = Request::Endpoint(GetEndpoint {
         channel_arn: Some(arn.to_string()),
         configuration: None,
     });
-    assert_eq!(desk.refused(endpoint), (404, "ResourceNotFoundException"));
-    desk.wait(1);
-    assert_eq!(desk.describe("a").status, ChannelStatus::Active);
+    assert_eq!(server.refused(endpoint), (404, "ResourceNotFoundException"));
+    server.wait(1);
+    assert_eq!(server.describe("a").status, ChannelStatus::Active);
 }
 
 #[test]
 fn a_deleted_channel_is_deleting_before_it_is_gone() {
-    let mut desk = Desk::new(Settings {
+    let mut server = Server::new(Settings {
         deleting_for: Duration::from_secs(2),
         ..Settings::default()
     });
-    let region = desk.caller.region.clone();
-    let arn = desk.create("a");
-    desk.ask(delete(&arn, None)).unwrap();
-    desk.wait(1999);
-    assert_eq!(desk.describe("a").status, ChannelStatus::Deleting);
-    assert_eq!(desk.refused(create("a")), (400, "ResourceInUseException"));
+    let region = server.caller.region.clone();
+    let arn = server.create("a");
+    server.ask(delete(&arn, None)).unwrap();
+    server.wait(1999);
+    assert_eq!(server.describe("a").status, ChannelStatus::Deleting);
+    assert_eq!(server.refused(create("a")), (400, "ResourceInUseException"));
     assert_eq!(
-        desk.refused(delete(&arn, None)),
+        server.refused(delete(&arn, None)),
         (400, "ResourceInUseException")
     );
-    assert_eq!(desk.state.channels(&region, desk.now).count(), 1);
-    desk.wait(1);
-    assert_eq!(desk.state.channels(&region, desk.now).count(), 0);
+    assert_eq!(server.state.channels(&region, server.now).count(), 1);
+    server.wait(1);
+    assert_eq!(server.state.channels(&region, server.now).count(), 0);
     assert_eq!(
-        desk.refused(describe("a")),
+        server.refused(describe("a")),
         (404, "ResourceNotFoundException")
     );
-    assert_ne!(desk.create("a"), arn);
+    assert_ne!(server.create("a"), arn);
 }
 
 #[test]
 fn versions_change_with_each_update_and_guard_changes() {
-    let mut desk = Desk::free();
-    let arn = desk.create("a");
-    let first = desk.describe("a").version;
-    desk.ask(update(&arn, &first, 90)).unwrap();
-    let info = desk.describe("a");
+    let mut server = Server::free();
+    let arn = server.create("a");
+    let first = server.describe("a").version;
+    server.ask(update(&arn, &first, 90)).unwrap();
+    let info = server.describe("a");
     assert_eq!(info.message_ttl, 90);
     assert_ne!(info.version, first);
     assert_eq!(
-        desk.refused(update(&arn, &first, 30)),
+        server.refused(update(&arn, &first, 30)),
         (400, "VersionMismatchException")
     );
     assert_eq!(
-        desk.refused(delete(&arn, Some(&first))),
+        server.refused(delete(&arn, Some(&first))),
         (400, "VersionMismatchException")
     );
-    assert_eq!(desk.describe("a").message_ttl, 90);
-    desk.ask(delete(&arn, Some(&info.version))).unwrap();
+    assert_eq!(server.describe("a").message_ttl, 90);
+    server.ask(delete(&arn, Some(&info.version))).unwrap();
     assert_eq!(
-        desk.refused(describe("a")),
+        server.refused(describe("a")),
         (404, "ResourceNotFoundException")
     );
 }
 
 #[test]
 fn tags_are_set_changed_and_taken_away() {
-    let mut desk = Desk::free();
+    let mut server = Server::free();
     let request = CreateChannel {
         channel_name: Some("a".to_owned()),
         tags: Some(vec![Tag {
@@ -374,18 +374,18 @@ fn tags_are_set_changed_and_taken_away() {
         }]),
         ..CreateChannel::default()
     };
-    let Response::Create(arn) = desk.ask(Request::Create(request)).unwrap() else {
+    let Response::Create(arn) = server.ask(Request::Create(request)).unwrap() else {
         panic!("another answer");
     };
-    desk.ask(tag(&arn, 0..49, "old")).unwrap();
+    server.ask(tag(&arn, 0..49, "old")).unwrap();
     assert_eq!(
-        desk.refused(tag(&arn, 40..50, "new")),
+        server.refused(tag(&arn, 40..50, "new")),
         (400, "TagsPerResourceExceededLimitException")
     );
     // All or none: k40 is as it was. A known key takes no room.
-    assert_eq!(desk.tags(&arn)["k40"], "old");
-    desk.ask(tag(&arn, 0..1, "new")).unwrap();
-    let tags = desk.tags(&arn);
+    assert_eq!(server.tags(&arn)["k40"], "old");
+    server.ask(tag(&arn, 0..1, "new")).unwrap();
+    let tags = server.tags(&arn);
     assert_eq!((tags.len(), &*tags["k0"], &*tags["line"]), (50, "new", ""));
     let keys = (0..49)
         .map(|i| format!("k{i}"))
@@ -394,46 +394,46 @@ fn tags_are_set_changed_and_taken_away() {
         resource_arn: Some(arn.to_string()),
         tag_key_list: Some(keys.collect()),
     });
-    desk.ask(untag).unwrap();
-    assert_eq!(desk.tags(&arn).into_keys().collect::<Vec<_>>(), ["line"]);
+    server.ask(untag).unwrap();
+    assert_eq!(server.tags(&arn).into_keys().collect::<Vec<_>>(), ["line"]);
 }
 
 #[test]
 fn a_listing_goes_on_while_channels_come_and_go() {
-    let mut desk = Desk::free();
+    let mut server = Server::free();
     for name in ["cam-1", "cam-2", "cam-3", "cam-4", "door-1"] {
-        desk.create(name);
+        server.create(name);
     }
-    let (names, token) = desk.page("cam-", 2, None);
+    let (names, token) = server.page("cam-", 2, None);
     assert_eq!(names, ["cam-1", "cam-2"]);
     let token = token.expect("there are more");
     assert!(!token.contains("cam"), "the token is opaque: {token}");
-    let gone = desk.describe("cam-2").arn;
-    desk.ask(delete(&gone, None)).unwrap();
-    desk.create("cam-0");
-    desk.create("cam-33");
-    let (names, token) = desk.page("cam-", 2, Some(token));
+    let gone = server.describe("cam-2").arn;
+    server.ask(delete(&gone, None)).unwrap();
+    server.create("cam-0");
+    server.create("cam-33");
+    let (names, token) = server.page("cam-", 2, Some(token));
     assert_eq!(names, ["cam-3", "cam-33"]);
-    let (names, token) = desk.page("cam-", 2, token);
+    let (names, token) = server.page("cam-", 2, token);
     assert_eq!((names, token), (vec!["cam-4".to_owned()], None));
 }
 
 #[test]
 fn a_page_that_ends_with_the_last_channel_has_no_token() {
-    let mut desk = Desk::free();
+    let mut server = Server::free();
     for i in 0..4 {
-        desk.create(&format!("cam-{i}"));
+        server.create(&format!("cam-{i}"));
     }
-    assert_eq!(desk.page("", 4, None).1, None);
-    assert_eq!(desk.page("cam-", 10_000, Some(String::new())).0.len(), 4);
-    assert_eq!(desk.page("x", 1, None), (vec![], None));
+    assert_eq!(server.page("", 4, None).1, None);
+    assert_eq!(server.page("cam-", 10_000, Some(String::new())).0.len(), 4);
+    assert_eq!(server.page("x", 1, None), (vec![], None));
     for token in ["zz", "abc", "ff"] {
         let request = Request::List(ListChannels {
             next_token: Some(token.to_owned()),
             ..ListChannels::default()
         });
         assert_eq!(
-            desk.refused(request),
+            server.refused(request),
             (400, "InvalidArgumentException"),
             "{token}"
         );
@@ -447,11 +447,11 @@ fn a_page_that_ends_with_the_last_channel_has_no_token() {
 
 #[test]
 fn a_page_holds_500_unless_asked() {
-    let mut desk = Desk::free();
+    let mut server = Server::free();
     for i in 0..501 {
-        desk.create(&format!("cam-{i}"));
+        server.create(&format!("cam-{i}"));
     }
-    let Response::List(page) = desk.ask(list()).unwrap() else {
+    let Response::List(page) = server.ask(list()).unwrap() else {
         panic!("another answer");
     };
     assert_eq!(page.channels.len(), 500);
@@ -460,8 +460,8 @@ fn a_page_holds_500_unless_asked() {
 
 #[test]
 fn endpoints_lead_to_the_emulator_and_ice_servers_nowhere() {
-    let mut desk = Desk::free();
-    let arn = desk.create("a");
+    let mut server = Server::free();
+    let arn = server.create("a");
     let endpoint = |protocols: Option<Vec<&str>>| {
         Request::Endpoint(GetEndpoint {
             channel_arn: Some(arn.to_string()),
@@ -474,15 +474,15 @@ fn endpoints_lead_to_the_emulator_and_ice_servers_nowhere() {
     let https = ("HTTPS", "http://127.0.0.1:4567".to_owned());
     let wss = ("WSS", "ws://127.0.0.1:4567".to_owned());
     assert_eq!(
-        desk.ask(endpoint(Some(vec!["HTTPS"]))),
+        server.ask(endpoint(Some(vec!["HTTPS"]))),
         Ok(Response::Endpoint(vec![https.clone()]))
     );
     assert_eq!(
-        desk.ask(endpoint(None)),
+        server.ask(endpoint(None)),
         Ok(Response::Endpoint(vec![wss, https]))
     );
     assert_eq!(
-        desk.refused(endpoint(Some(vec!["WEBRTC"]))),
+        server.refused(endpoint(Some(vec!["WEBRTC"]))),
         (400, "InvalidArgumentException")
     );
     let ice = Request::Ice(GetIceServers {
@@ -490,7 +490,7 @@ fn endpoints_lead_to_the_emulator_and_ice_servers_nowhere() {
         username: Some("viewer-1".to_owned()),
         ..GetIceServers::default()
     });
-    let Response::Ice(servers) = desk.ask(ice).unwrap() else {
+    let Response::Ice(servers) = server.ask(ice).unwrap() else {
         panic!("another answer");
     };
     assert!(
@@ -504,119 +504,119 @@ fn endpoints_lead_to_the_emulator_and_ice_servers_nowhere() {
 
 #[test]
 fn creates_have_the_quota_that_is_set_in_each_region() {
-    let mut desk = Desk::new(Settings {
+    let mut server = Server::new(Settings {
         rate: 10.0,
         burst: 3,
         ..Settings::default()
     });
     for i in 0..3 {
-        desk.create(&format!("a{i}"));
+        server.create(&format!("a{i}"));
     }
     assert_eq!(
-        desk.refused(create("b")),
+        server.refused(create("b")),
         (400, "ClientLimitExceededException")
     );
     // Another key of the account shares the quota, another Region has its own.
-    desk.caller = caller("eu-central-1", "OTHER");
+    server.caller = caller("eu-central-1", "OTHER");
     assert_eq!(
-        desk.refused(create("b")),
+        server.refused(create("b")),
         (400, "ClientLimitExceededException")
     );
-    desk.caller = caller("us-east-1", "AKID");
-    desk.create("b");
-    desk.caller = caller("eu-central-1", "AKID");
-    desk.wait(100);
-    desk.create("b");
+    server.caller = caller("us-east-1", "AKID");
+    server.create("b");
+    server.caller = caller("eu-central-1", "AKID");
+    server.wait(100);
+    server.create("b");
     assert_eq!(
-        desk.refused(create("c")),
+        server.refused(create("c")),
         (400, "ClientLimitExceededException")
     );
 }
 
 #[test]
 fn other_operations_have_quotas_of_their_own() {
-    let mut desk = Desk::new(Settings {
+    let mut server = Server::new(Settings {
         rate: 1.0,
         burst: 1,
         ..Settings::default()
     });
-    desk.create("a");
-    let granted = |desk: &mut Desk, request: fn() -> Request| {
+    server.create("a");
+    let granted = |server: &mut Server, request: fn() -> Request| {
         (0..1000)
             .filter(|_| {
-                let answer = desk.ask(request());
+                let answer = server.ask(request());
                 !answer.is_err_and(|error| error.is_throttle())
             })
             .count()
     };
-    assert_eq!(granted(&mut desk, list), 50);
-    assert_eq!(granted(&mut desk, || describe("not-there")), 300);
-    desk.wait(100);
-    assert_eq!(granted(&mut desk, list), 5);
-    assert_eq!(granted(&mut desk, || describe("not-there")), 30);
+    assert_eq!(granted(&mut server, list), 50);
+    assert_eq!(granted(&mut server, || describe("not-there")), 300);
+    server.wait(100);
+    assert_eq!(granted(&mut server, list), 5);
+    assert_eq!(granted(&mut server, || describe("not-there")), 30);
 }
 
 #[test]
 fn each_channel_bears_five_requests_a_second() {
-    let mut desk = Desk::free();
-    desk.create("a");
-    desk.create("b");
+    let mut server = Server::free();
+    server.create("a");
+    server.create("b");
     for _ in 0..5 {
-        desk.describe("a");
+        server.describe("a");
     }
     assert_eq!(
-        desk.refused(describe("a")),
+        server.refused(describe("a")),
         (400, "ClientLimitExceededException")
     );
-    desk.describe("b");
-    desk.wait(199);
+    server.describe("b");
+    server.wait(199);
     assert_eq!(
-        desk.refused(describe("a")),
+        server.refused(describe("a")),
         (400, "ClientLimitExceededException")
     );
-    desk.wait(1);
-    desk.describe("a");
+    server.wait(1);
+    server.describe("a");
 }
 
 #[test]
 fn a_request_that_its_channel_does_not_bear_costs_the_account_nothing() {
-    let mut desk = Desk::free();
-    let arn = desk.create("a");
+    let mut server = Server::free();
+    let arn = server.create("a");
     for _ in 0..1000 {
-        let _ = desk.ask(tag(&arn, 0..1, "v"));
+        let _ = server.ask(tag(&arn, 0..1, "v"));
     }
-    let other = desk.create("b");
-    desk.ask(tag(&other, 0..1, "v")).unwrap();
+    let other = server.create("b");
+    server.ask(tag(&other, 0..1, "v")).unwrap();
 }
 
 #[test]
 fn the_account_is_full_at_its_limit_in_each_region() {
-    let mut desk = Desk::new(Settings {
+    let mut server = Server::new(Settings {
         channel_limit: 2,
         ..Settings::default()
     });
-    let first = desk.create("a");
-    desk.create("b");
+    let first = server.create("a");
+    server.create("b");
     assert_eq!(
-        desk.refused(create("c")),
+        server.refused(create("c")),
         (400, "AccountChannelLimitExceededException")
     );
-    assert_eq!(desk.refused(create("a")), (400, "ResourceInUseException"));
-    desk.caller = caller("us-east-1", "AKID");
-    desk.create("c");
-    desk.caller = caller("eu-central-1", "AKID");
-    desk.ask(delete(&first, None)).unwrap();
-    desk.create("c");
+    assert_eq!(server.refused(create("a")), (400, "ResourceInUseException"));
+    server.caller = caller("us-east-1", "AKID");
+    server.create("c");
+    server.caller = caller("eu-central-1", "AKID");
+    server.ask(delete(&first, None)).unwrap();
+    server.create("c");
 }
 
 #[test]
 fn names_outside_the_prefix_are_denied_but_listing_is_not() {
-    let mut desk = Desk::new(Settings {
+    let mut server = Server::new(Settings {
         deny_outside: Some("line-4-".to_owned()),
         ..Settings::default()
     });
-    desk.create("line-4-a");
-    let error = desk.ask(create("line-5-a")).unwrap_err();
+    server.create("line-4-a");
+    let error = server.ask(create("line-5-a")).unwrap_err();
     assert_eq!(
         (error.http_status, error.code),
         (401, "AccessDeniedException")
@@ -630,39 +630,39 @@ fn names_outside_the_prefix_are_denied_but_listing_is_not() {
     );
     let arn = "arn:aws:kinesisvideo:eu-central-1:000000000000:channel/line-5-a/1";
     assert_eq!(
-        desk.refused(delete(arn, None)),
+        server.refused(delete(arn, None)),
         (401, "AccessDeniedException")
     );
     assert_eq!(
-        desk.refused(tag(arn, 0..1, "v")),
+        server.refused(tag(arn, 0..1, "v")),
         (401, "AccessDeniedException")
     );
-    desk.ask(list()).unwrap();
+    server.ask(list()).unwrap();
 }
 
 #[test]
 fn an_access_key_expires_after_its_requests() {
-    let mut desk = Desk::new(Settings {
+    let mut server = Server::new(Settings {
         expire_after: Some(2),
         ..Settings::default()
     });
     assert!(matches!(
-        desk.ask(Request::CallerIdentity),
+        server.ask(Request::CallerIdentity),
         Ok(Response::CallerIdentity { .. })
     ));
-    desk.create("a");
-    assert_eq!(desk.refused(create("b")), (403, "ExpiredTokenException"));
+    server.create("a");
+    assert_eq!(server.refused(create("b")), (403, "ExpiredTokenException"));
     assert_eq!(
-        desk.refused(Request::CallerIdentity),
+        server.refused(Request::CallerIdentity),
         (403, "ExpiredTokenException")
     );
-    desk.caller = caller("eu-central-1", "FRESH");
-    desk.create("b");
+    server.caller = caller("eu-central-1", "FRESH");
+    server.create("b");
 }
 
 #[test]
 fn the_checks_come_in_the_order_of_a_front_end() {
-    let mut desk = Desk::new(Settings {
+    let mut server = Server::new(Settings {
         rate: 1.0,
         burst: 1,
         deny_outside: Some("ok".to_owned()),
@@ -670,47 +670,47 @@ fn the_checks_come_in_the_order_of_a_front_end() {
         ..Settings::default()
     });
     // Invalid and throttled and denied and expired: what comes first is told.
-    desk.create("ok");
+    server.create("ok");
     assert_eq!(
-        desk.refused(create("not allowed!")),
+        server.refused(create("not allowed!")),
         (401, "AccessDeniedException")
     );
     assert_eq!(
-        desk.refused(create("ok!")),
+        server.refused(create("ok!")),
         (400, "ClientLimitExceededException")
     );
-    desk.wait(1000);
+    server.wait(1000);
     assert_eq!(
-        desk.refused(create("ok!")),
+        server.refused(create("ok!")),
         (400, "InvalidArgumentException")
     );
-    desk.wait(1000);
+    server.wait(1000);
     assert_eq!(
-        desk.refused(create("not allowed!")),
+        server.refused(create("not allowed!")),
         (403, "ExpiredTokenException")
     );
 }
 
 #[test]
 fn invented_regions_and_keys_do_not_fill_the_memory() {
-    let mut desk = Desk::new(Settings {
+    let mut server = Server::new(Settings {
         expire_after: Some(9),
         ..Settings::default()
     });
     for i in 0..20_000 {
-        desk.caller = caller("eu-central-1", &format!("KEY{i}"));
-        let _ = desk.ask(Request::CallerIdentity);
+        server.caller = caller("eu-central-1", &format!("KEY{i}"));
+        let _ = server.ask(Request::CallerIdentity);
     }
-    assert_eq!(desk.state.uses.len(), MOST_ACCESS_KEYS);
-    assert_eq!(desk.refused(list()), (403, "UnrecognizedClientException"));
+    assert_eq!(server.state.uses.len(), MOST_ACCESS_KEYS);
+    assert_eq!(server.refused(list()), (403, "UnrecognizedClientException"));
     for i in 0..2 * MOST_REGIONS {
         let letters: String = format!("{i:04}")
             .bytes()
             .map(|digit| char::from(digit + 49))
             .collect();
-        let _ = desk
+        let _ = server
             .state
             .store(&caller(&format!("eu-{letters}-1"), "AKID").region);
     }
-    assert_eq!(desk.state.regions.len(), MOST_REGIONS);
+    assert_eq!(server.state.regions.len(), MOST_REGIONS);
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::operation::Operation;
 use super::quota::Bucket;
 use super::shapes::ChannelInfo;
-use crate::service::ChannelStatus;
+use crate::domain::service::ChannelStatus;
 
 /// A channel that exists. Times are since the Unix epoch.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! The service model's validation (`kinesisvideo/2017-09-30`, `kinesis-video-signaling/2019-12-04`): lengths, patterns,
 //! ranges, required members, and the few rules beyond the model. It knows requests only, never what exists.
 //!
-//! Patterns are the model's own text, deliberately not the checks of [`crate::device`]: the emulator is a second
+//! Patterns are the model's own text, deliberately not the checks of [`crate::domain::device`]: the emulator is a second
 //! opinion on what those let through.
 
 use std::collections::HashSet;

@@ -11,8 +11,8 @@ use super::error::ApiError;
 use super::operation::Operation;
 use super::shapes::{ChannelInfo, Request, Response};
 use super::state::Caller;
-use crate::device::{AccountId, Region};
-use crate::service::ChannelStatus;
+use crate::domain::device::{AccountId, Region};
+use crate::domain::service::ChannelStatus;
 
 /// Reads who asks from the Authorization header: `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …`.
 /// The signature itself is not verified.

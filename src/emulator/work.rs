@@ -12,8 +12,8 @@ use super::shapes::{
 };
 use super::state::{State, partition};
 use super::store::{Channel, name_of_token, token_of_name};
-use crate::device::{AccountId, ArnParts, Region};
-use crate::service::ChannelStatus;
+use crate::domain::device::{AccountId, ArnParts, Region};
+use crate::domain::service::ChannelStatus;
 
 /// The service's default for a channel's message TTL, in seconds.
 const DEFAULT_MESSAGE_TTL: i32 = 60;

@@ -4,18 +4,18 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use super::insist::Unanswered;
-use super::lane::Lane;
+use super::ask::Unanswered;
+use super::region_run::RegionRun;
 use super::shared::Shared;
 use super::stop::Stop;
-use super::{Ledger, Parts};
-use crate::device::{AccountId, ChannelArn, Region};
+use super::{Parts, RowSink};
+use crate::domain::device::{AccountId, ChannelArn, Region};
+use crate::domain::service::{Answer, Channel, FailureKind, Operation, Service};
+use crate::fleet::known_devices::DeviceIndex;
 use crate::results::record::Row;
-use crate::roster::DeviceIndex;
-use crate::service::{Answer, Channel, FailureKind, Operation, Service};
 
 /// Questions that end in no row.
-impl Ledger for () {
+impl RowSink for () {
     async fn record(&self, _: DeviceIndex, row: Row) -> Result<Row, String> {
         Ok(row)
     }
@@ -47,7 +47,12 @@ impl Caller {
         let number = self.regions;
         self.regions += 1;
         RegionCaller {
-            lane: Arc::new(Lane::new(region, service, Arc::clone(&self.shared), number)),
+            region_run: Arc::new(RegionRun::new(
+                region,
+                service,
+                Arc::clone(&self.shared),
+                number,
+            )),
         }
     }
 
@@ -70,13 +75,13 @@ impl Caller {
 /// One Region to ask in. Cheap to clone; clones share everything.
 #[derive(Debug)]
 pub struct RegionCaller<S> {
-    lane: Arc<Lane<S, ()>>,
+    region_run: Arc<RegionRun<S, ()>>,
 }
 
 impl<S> Clone for RegionCaller<S> {
     fn clone(&self) -> Self {
         Self {
-            lane: Arc::clone(&self.lane),
+            region_run: Arc::clone(&self.region_run),
         }
     }
 }
@@ -84,12 +89,12 @@ impl<S> Clone for RegionCaller<S> {
 impl<S: Service> RegionCaller<S> {
     /// The Region.
     pub fn region(&self) -> &Region {
-        &self.lane.region
+        &self.region_run.region
     }
 
     /// The control plane there: what `ask` sends is asked of it.
     pub fn service(&self) -> &S {
-        &self.lane.service
+        &self.region_run.service
     }
 
     /// Asks until the service has answered or refused, however many attempts that takes. The request must be one that
@@ -102,14 +107,14 @@ impl<S: Service> RegionCaller<S> {
     where
         F: Future<Output = Answer<T>>,
     {
-        let answer = self.lane.insist(operation, send).await;
+        let answer = self.region_run.ask_until_answered(operation, send).await;
         self.judge(&answer);
         answer
     }
 
     /// All tags of a channel.
     pub async fn tags(&self, arn: &ChannelArn) -> Result<Vec<(Box<str>, Box<str>)>, Unanswered> {
-        let tags = self.lane.all_tags(arn).await;
+        let tags = self.region_run.all_tags(arn).await;
         self.judge(&tags);
         tags
     }
@@ -118,16 +123,16 @@ impl<S: Service> RegionCaller<S> {
     fn judge<T>(&self, answer: &Result<T, Unanswered>) {
         match answer {
             Err(Unanswered::Refused(failure)) if failure.kind == FailureKind::Denied => {
-                self.lane.shared.denied(failure);
+                self.region_run.shared.denied(failure);
             }
-            Ok(_) => self.lane.shared.allowed(),
+            Ok(_) => self.region_run.shared.allowed(),
             Err(_) => {}
         }
     }
 
     /// Lists the Region's channels, page by page. An ARN of another account than the one expected stops everything.
     pub async fn list(&self, each_page: impl FnMut(Vec<Channel>)) -> Result<(), Unanswered> {
-        let listed = self.lane.pages(each_page).await;
+        let listed = self.region_run.pages(each_page).await;
         self.judge(&listed);
         listed
     }

@@ -3,15 +3,15 @@
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 
-use super::Ledger;
-use super::flight::pace;
-use super::lane::Lane;
+use super::RowSink;
+use super::attempt::pace;
 use super::outage::{LONGEST_PROBE_WAIT, Silence};
+use super::region_run::RegionRun;
 use super::stop::Stop;
-use crate::device::ChannelName;
-use crate::service::{Failure, FailureKind, Identity, Operation, Service};
+use crate::domain::device::ChannelName;
+use crate::domain::service::{Failure, FailureKind, Identity, Operation, Service};
 
-impl<S: Service, L: Ledger> Lane<S, L> {
+impl<S: Service, L: RowSink> RegionRun<S, L> {
     /// The credentials of this generation were refused. Fetches new ones, once for each expiry; if those that were
     /// fetched last are refused before they ever worked, the run stops. Says whether to go on. `name` is a channel to ask for
     /// with the new ones, where there is one.

@@ -2,12 +2,12 @@
 
 use std::time::SystemTime;
 
-use crate::codes::OUTCOME_UNKNOWN;
-use crate::device::{ChannelArn, Device};
+use crate::domain::device::{ChannelArn, Device};
+use crate::domain::error_codes::OUTCOME_UNKNOWN;
+use crate::domain::service::{Failure, FailureKind};
+use crate::engine::retry::History;
+use crate::fleet::known_devices::DeviceIndex;
 use crate::results::record::{Row, Status};
-use crate::retry::History;
-use crate::roster::DeviceIndex;
-use crate::service::{Failure, FailureKind};
 
 /// What a device's next request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) enum Phase {
     /// Create its channel.
     Create,
     /// Ask whether its channel is there.
-    Settle,
+    Resolve,
 }
 
 /// A device that is not finished.
@@ -52,7 +52,7 @@ impl Job {
     /// Whether an attempt was made for this device whose outcome is its own, or unknown.
     pub(super) fn was_tried(&self) -> bool {
         self.history.ambiguous
-            || (self.attempts > 0 && self.phase == Phase::Settle)
+            || (self.attempts > 0 && self.phase == Phase::Resolve)
             || self.history.tries > 0 && !self.was_never_sent()
     }
 

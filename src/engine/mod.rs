@@ -1,6 +1,6 @@
 //! The pipeline: devices in, rows out. The only module that decides what is sent and when.
 //!
-//! Each Region of the batch is a *lane* with its own client, limiters and link; lanes share the workers (the most
+//! Each Region of the batch is a *Region* with its own client, limiters and link; Regions share the workers (the most
 //! requests in flight), the journal, the credentials and the stop signal.
 //!
 //! ```text
@@ -12,23 +12,26 @@
 //!
 //! The engine does not know the manifest, the command line or the terminal.
 
-mod align;
+mod ask;
+mod attempt;
 mod caller;
-mod census;
 mod credentials;
-mod crew;
-mod flight;
-mod insist;
+pub mod event;
 mod job;
-mod lane;
 mod link;
+mod listing;
 mod open_files;
 mod outage;
-mod settle;
+pub mod pace;
+mod region_run;
+mod resolve;
+pub mod retry;
 mod shared;
 mod stop;
 mod stop_signal;
+mod update;
 mod waiting;
+mod workers;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -37,22 +40,22 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+pub use ask::Unanswered;
 pub use caller::{Caller, RegionCaller};
-pub use census::Census;
-pub use insist::Unanswered;
 pub use link::FIRST_CONTACT;
+pub use listing::Listing;
 pub use shared::FailureLimit;
 pub use stop::Stop;
 pub use stop_signal::StopSignal;
 
-use crate::clock::WallClock;
-use crate::device::{AccountId, Device, Region};
-use crate::event::Listeners;
-use crate::pace::controller::RateRange;
+use crate::domain::clock::WallClock;
+use crate::domain::device::{AccountId, Device, Region};
+use crate::domain::service::{Failure, Service};
+use crate::engine::event::Listeners;
+use crate::engine::pace::controller::RateRange;
+use crate::fleet::known_devices::DeviceIndex;
 use crate::results::record::Row;
-use crate::roster::DeviceIndex;
-use crate::service::{Failure, Service};
-use lane::Lane;
+use region_run::RegionRun;
 use shared::Shared;
 
 /// What to do with a channel that is there already.
@@ -98,7 +101,7 @@ pub struct Settings {
 }
 
 /// Where rows go.
-pub trait Ledger: Send + Sync + 'static {
+pub trait RowSink: Send + Sync + 'static {
     /// Writes a device's last row and gives it back once it is on disk. The error is the message for the person; the
     /// run stops with it.
     fn record(
@@ -114,7 +117,7 @@ pub trait Ledger: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Row>, String>> + Send;
 }
 
-/// Where a lane's devices come from.
+/// Where a Region's devices come from.
 pub trait Work: Send + Sync + 'static {
     /// The next device; none when there are no more. Must be cancel-safe: dropped while waiting, it loses nothing.
     fn next(&mut self) -> impl Future<Output = Option<(DeviceIndex, Device)>> + Send;
@@ -133,7 +136,7 @@ pub struct Parts<L> {
     /// How it behaves.
     pub settings: Settings,
     /// Where rows go.
-    pub ledger: Arc<L>,
+    pub sink: Arc<L>,
     /// Who is told.
     pub listeners: Listeners,
     /// Ends the run.
@@ -142,19 +145,19 @@ pub struct Parts<L> {
     pub clock: WallClock,
 }
 
-/// The engine of one run: a lane for each Region.
+/// The engine of one run: a Region for each Region.
 #[derive(Debug)]
 pub struct Engine<S, L, W> {
     shared: Arc<Shared<L>>,
-    lanes: Vec<Entrance<S, L, W>>,
+    region_runs: Vec<Entrance<S, L, W>>,
 }
 
-/// A lane that has not begun.
+/// A Region that has not begun.
 #[derive(Debug)]
 struct Entrance<S, L, W> {
-    lane: Arc<Lane<S, L>>,
+    region_run: Arc<RegionRun<S, L>>,
     work: W,
-    census: Option<Census>,
+    listing: Option<Listing>,
 }
 
 /// A Region whose first device arrives while the run is under way.
@@ -170,23 +173,28 @@ pub struct Arrival<S, W> {
     pub not_offered: Option<Failure>,
 }
 
-impl<S: Service, L: Ledger, W: Work> Engine<S, L, W> {
-    /// An engine without lanes.
+impl<S: Service, L: RowSink, W: Work> Engine<S, L, W> {
+    /// An engine without Regions.
     #[must_use]
     pub fn new(parts: Parts<L>) -> Self {
         Self {
             shared: Arc::new(Shared::new(parts)),
-            lanes: Vec::new(),
+            region_runs: Vec::new(),
         }
     }
 
     /// Adds a Region with its client and its work.
-    pub fn add_lane(&mut self, region: Region, service: S, work: W) {
-        let number = self.lanes.len() as u64;
-        self.lanes.push(Entrance {
-            lane: Arc::new(Lane::new(region, service, Arc::clone(&self.shared), number)),
+    pub fn add_region(&mut self, region: Region, service: S, work: W) {
+        let number = self.region_runs.len() as u64;
+        self.region_runs.push(Entrance {
+            region_run: Arc::new(RegionRun::new(
+                region,
+                service,
+                Arc::clone(&self.shared),
+                number,
+            )),
             work,
-            census: None,
+            listing: None,
         });
     }
 
@@ -196,25 +204,25 @@ impl<S: Service, L: Ledger, W: Work> Engine<S, L, W> {
     }
 
     /// Lists the channels that exist, in all Regions at once. Where listing is not allowed or not possible, that is
-    /// told as a warning and the lane has no census; likewise where a Region gives no answer while others do. Returns early when the run is to stop.
-    pub async fn take_census(&mut self) {
-        let listings = self.lanes.iter_mut().map(|entrance| async {
-            let (lane, work) = (&entrance.lane, &entrance.work);
-            entrance.census = tokio::select! {
+    /// told as a warning and the Region has no listing; likewise where a Region gives no answer while others do. Returns early when the run is to stop.
+    pub async fn list_existing(&mut self) {
+        let listings = self.region_runs.iter_mut().map(|entrance| async {
+            let (region_run, work) = (&entrance.region_run, &entrance.work);
+            entrance.listing = tokio::select! {
                 biased;
-                census = lane.list_all(|name| work.may_want(name)) => census,
-                () = lane.left_behind() => None,
+                listing = region_run.list_all(|name| work.may_want(name)) => listing,
+                () = region_run.left_behind() => None,
             };
         });
         join_all(listings).await;
     }
 
-    /// Each Region with its census, where there is one, and its work.
-    pub fn censuses(&self) -> impl Iterator<Item = (&Region, Option<&Census>, &W)> {
-        self.lanes.iter().map(|entrance| {
+    /// Each Region with its listing, where there is one, and its work.
+    pub fn listings(&self) -> impl Iterator<Item = (&Region, Option<&Listing>, &W)> {
+        self.region_runs.iter().map(|entrance| {
             (
-                &entrance.lane.region,
-                entrance.census.as_ref(),
+                &entrance.region_run.region,
+                entrance.listing.as_ref(),
                 &entrance.work,
             )
         })
@@ -233,15 +241,25 @@ impl<S: Service, L: Ledger, W: Work> Engine<S, L, W> {
         reconcile: bool,
     ) -> Option<Stop> {
         let workers = self.shared.settings.workers;
-        // With several lanes none may hold all workers; where they are not known in advance, first come, first served.
+        // With several Regions none may hold all workers; where they are not known in advance, first come, first served.
         let share = match arrivals {
-            None => workers.div_ceil(self.lanes.len().max(1)).max(1),
+            None => workers.div_ceil(self.region_runs.len().max(1)).max(1),
             Some(_) => workers,
         };
-        let mut number = self.lanes.len() as u64;
+        let mut number = self.region_runs.len() as u64;
         let mut running = JoinSet::new();
-        for Entrance { lane, work, census } in self.lanes {
-            running.spawn(lane::run(lane, work, census.unwrap_or_default(), share));
+        for Entrance {
+            region_run,
+            work,
+            listing,
+        } in self.region_runs
+        {
+            running.spawn(region_run::run(
+                region_run,
+                work,
+                listing.unwrap_or_default(),
+                share,
+            ));
         }
         loop {
             tokio::select! {
@@ -256,9 +274,9 @@ impl<S: Service, L: Ledger, W: Work> Engine<S, L, W> {
                         self.shared.not_offered(&region, &failure);
                         continue;
                     }
-                    let lane = Lane::new(region, service, Arc::clone(&self.shared), number);
+                    let region_run = RegionRun::new(region, service, Arc::clone(&self.shared), number);
                     number += 1;
-                    running.spawn(enter(Arc::new(lane), work, reconcile, share));
+                    running.spawn(enter(Arc::new(region_run), work, reconcile, share));
                 }
                 () = self.shared.stop.given(), if arrivals.is_some() => arrivals = None,
                 else => break,
@@ -277,19 +295,19 @@ async fn next_arrival<S, W>(
     }
 }
 
-/// A lane that begins while the run is under way.
-async fn enter<S: Service, L: Ledger, W: Work>(
-    lane: Arc<Lane<S, L>>,
+/// A Region that begins while the run is under way.
+async fn enter<S: Service, L: RowSink, W: Work>(
+    region_run: Arc<RegionRun<S, L>>,
     work: W,
     reconcile: bool,
     workers: usize,
 ) {
-    let census = if reconcile {
-        lane.list_all(|name| work.may_want(name)).await
+    let listing = if reconcile {
+        region_run.list_all(|name| work.may_want(name)).await
     } else {
         None
     };
-    lane::run(lane, work, census.unwrap_or_default(), workers).await;
+    region_run::run(region_run, work, listing.unwrap_or_default(), workers).await;
 }
 
 /// Runs all to their end, side by side in this task.

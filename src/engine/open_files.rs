@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Ledger;
-use super::lane::{Admission, Lane};
+use super::RowSink;
+use super::region_run::{Admission, RegionRun};
 use super::stop::Stop;
-use crate::event::Event;
-use crate::figures;
-use crate::service::{Failure, Service};
+use crate::domain::format;
+use crate::domain::service::{Failure, Service};
+use crate::engine::event::Event;
 
 /// So long without any answer, not even one request can be sent: those in flight have ended by then, and idle connections
 /// are closed.
@@ -18,7 +18,7 @@ const LONGEST_WITHOUT: Duration = Duration::from_mins(1);
 /// The wait before the next try grows to that of so many failed ones.
 const AS_AFTER_TRIES: u32 = 4;
 
-impl<S: Service, L: Ledger> Lane<S, L> {
+impl<S: Service, L: RowSink> RegionRun<S, L> {
     /// No file could be opened for a request. Takes its worker out of the run, unless it is the last one. Says how long to
     /// wait before the next try; if nothing could be sent for too long, the run stops.
     pub(super) fn after_open_files(
@@ -49,7 +49,7 @@ impl<S: Service, L: Ledger> Lane<S, L> {
     }
 }
 
-impl<L: Ledger> super::shared::Shared<L> {
+impl<L: RowSink> super::shared::Shared<L> {
     /// From now on one request fewer is in flight; the last one stays.
     fn retire_worker(&self, admission: Admission) {
         let Some(left) = self.fewer_workers() else {
@@ -57,7 +57,7 @@ impl<L: Ledger> super::shared::Shared<L> {
         };
         admission.retire();
         if !self.has_said_open_files() {
-            let left = figures::count(left as u64, "request");
+            let left = format::count(left as u64, "request");
             self.tell(&Event::Warning {
                 text: &format!(
                     "too many files are open to send more requests at once, so fewer than {left} are in flight from here on; \

@@ -1,19 +1,19 @@
-//! No answer: whether it is one device's bad luck, or nobody gets any and the lane pauses and probes.
+//! No answer: whether it is one device's bad luck, or nobody gets any and the Region pauses and probes.
 
 use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Ledger;
-use super::flight::pace;
+use super::RowSink;
+use super::attempt::pace;
 use super::job::Job;
-use super::lane::Lane;
 use super::link::FIRST_CONTACT;
+use super::region_run::RegionRun;
 use super::stop::Stop;
-use crate::device::ChannelName;
-use crate::event::Event;
-use crate::service::{Failure, FailureKind, Operation, Service, is_known_to_offer};
+use crate::domain::device::ChannelName;
+use crate::domain::service::{Failure, FailureKind, Operation, Service, is_known_to_offer};
+use crate::engine::event::Event;
 
 /// The longest wait between two probes of a service that gives no answer.
 pub(super) const LONGEST_PROBE_WAIT: Duration = Duration::from_secs(2);
@@ -45,8 +45,8 @@ impl Silence {
     }
 }
 
-impl<S: Service, L: Ledger> Lane<S, L> {
-    /// After an attempt without an answer: whether nobody else got one either. Then the lane pauses until one comes,
+impl<S: Service, L: RowSink> RegionRun<S, L> {
+    /// After an attempt without an answer: whether nobody else got one either. Then the Region pauses until one comes,
     /// or until the run has been silent for too long.
     pub(super) async fn is_outage(&self, job: &Job, begun: Instant) -> bool {
         if self.link.answers_since(begun) {

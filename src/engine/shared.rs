@@ -1,4 +1,4 @@
-//! What the lanes of a run share: workers, journal, listeners, credentials, the account, and the rules that stop all.
+//! What the Regions of a run share: workers, journal, listeners, credentials, the account, and the rules that stop all.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,14 +11,14 @@ use tokio::time::Instant;
 use super::link::Link;
 use super::stop::Stop;
 use super::stop_signal::StopSignal;
-use super::{Ledger, Parts, Settings};
-use crate::clock::WallClock;
-use crate::defence;
-use crate::device::{AccountId, Region};
-use crate::event::{Event, Listener, Listeners};
+use super::{Parts, RowSink, Settings};
+use crate::domain::clock::WallClock;
+use crate::domain::device::{AccountId, Region};
+use crate::domain::panics;
+use crate::domain::service::Failure;
+use crate::engine::event::{Event, Listener, Listeners};
+use crate::fleet::known_devices::DeviceIndex;
 use crate::results::record::{Row, Status};
-use crate::roster::DeviceIndex;
-use crate::service::Failure;
 
 /// So many devices in a row refused by an authorization code, with none succeeding in between, are not the devices'
 /// fault.
@@ -58,7 +58,7 @@ pub(super) struct Shared<L> {
     /// When the last worker was taken off.
     retired: Mutex<Option<Instant>>,
     said_open_files: AtomicBool,
-    ledger: Arc<L>,
+    sink: Arc<L>,
     listeners: Listeners,
     account: Mutex<Option<AccountId>>,
     denied: AtomicU32,
@@ -66,8 +66,8 @@ pub(super) struct Shared<L> {
     finished: AtomicU64,
     /// Whether any Region ever answered.
     answered: AtomicBool,
-    /// Why lanes ended although the run went on.
-    lane_stops: Mutex<Vec<Stop>>,
+    /// Why Regions ended although the run went on.
+    region_stops: Mutex<Vec<Stop>>,
     /// What is known of the way to the service in each Region.
     links: Mutex<Vec<(Region, Arc<Link>)>>,
     /// Held while credentials are fetched.
@@ -76,7 +76,7 @@ pub(super) struct Shared<L> {
     pub(super) proved_generation: AtomicU64,
 }
 
-impl<L: Ledger> Shared<L> {
+impl<L: RowSink> Shared<L> {
     pub(super) fn new(parts: Parts<L>) -> Self {
         let workers = parts.settings.workers.clamp(1, Semaphore::MAX_PERMITS);
         Self {
@@ -88,13 +88,13 @@ impl<L: Ledger> Shared<L> {
             settings: parts.settings,
             stop: parts.stop,
             clock: parts.clock,
-            ledger: parts.ledger,
+            sink: parts.sink,
             listeners: parts.listeners,
             denied: AtomicU32::new(0),
             failed: AtomicU64::new(0),
             finished: AtomicU64::new(0),
             answered: AtomicBool::new(false),
-            lane_stops: Mutex::default(),
+            region_stops: Mutex::default(),
             links: Mutex::default(),
             credentials: tokio::sync::Mutex::new(()),
             proved_generation: AtomicU64::new(0),
@@ -107,13 +107,13 @@ impl<L: Ledger> Shared<L> {
 
     /// Puts a row on disk, then counts and shows it. If it cannot be written the run stops.
     pub(super) async fn record(&self, index: DeviceIndex, row: Row) {
-        let recorded = self.ledger.record(index, row).await;
+        let recorded = self.sink.record(index, row).await;
         self.recorded(recorded.as_ref().map(std::slice::from_ref));
     }
 
     /// The same for many rows.
     pub(super) async fn record_all(&self, rows: Vec<(DeviceIndex, Row)>) {
-        let recorded = self.ledger.record_all(rows).await;
+        let recorded = self.sink.record_all(rows).await;
         self.recorded(recorded.as_deref());
     }
 
@@ -233,24 +233,23 @@ impl<L: Ledger> Shared<L> {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// What a task brought; none where it broke, which stops the run: its device has no row, and a rerun settles it.
+    /// What a task brought; none where it broke, which stops the run: its device has no row, and a rerun resolves it.
     pub(super) fn survive<T>(&self, ended: Result<T, JoinError>) -> Option<T> {
         match ended {
             Ok(value) => Some(value),
             Err(error) => {
-                self.stop
-                    .give(Stop::Internal(defence::words_of_task(error)));
+                self.stop.give(Stop::Internal(panics::words_of_task(error)));
                 None
             }
         }
     }
 
-    /// A lane ends for a reason that does not concern the others.
-    pub(super) fn lane_stopped(&self, cause: Stop) {
-        self.lock(&self.lane_stops).push(cause);
+    /// A Region ends for a reason that does not concern the others.
+    pub(super) fn region_stopped(&self, cause: Stop) {
+        self.lock(&self.region_stops).push(cause);
     }
 
-    /// The service is not offered in a Region, which ends nothing but its lane.
+    /// The service is not offered in a Region, which ends nothing but its Region.
     pub(super) fn not_offered(&self, region: &Region, failure: &Failure) {
         let cause = Stop::NotOffered {
             regions: vec![region.clone()],
@@ -259,11 +258,11 @@ impl<L: Ledger> Shared<L> {
         self.tell(&Event::Warning {
             text: &cause.to_string(),
         });
-        self.tell(&Event::LaneEnded { region });
-        self.lane_stopped(cause);
+        self.tell(&Event::RegionEnded { region });
+        self.region_stopped(cause);
     }
 
-    /// A lane's link, so that others may look whether it is alive.
+    /// A Region's link, so that others may look whether it is alive.
     pub(super) fn add_link(&self, region: &Region, link: Arc<Link>) {
         self.lock(&self.links).push((region.clone(), link));
     }
@@ -286,7 +285,7 @@ impl<L: Ledger> Shared<L> {
     pub(super) fn end(&self) -> Option<Stop> {
         self.stop
             .cause()
-            .or_else(|| Stop::of_regions(&self.lock(&self.lane_stops)))
+            .or_else(|| Stop::of_regions(&self.lock(&self.region_stops)))
     }
 
     /// Waits while credentials are fetched. New ones are in place before it is known whose they are: what is sent

@@ -4,12 +4,12 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::device::{AccountId, Region};
-use crate::figures;
-use crate::service::Failure;
-use crate::service::classify::{CREDENTIALS_UNAVAILABLE, blames_the_clock};
+use crate::domain::device::{AccountId, Region};
+use crate::domain::format;
+use crate::domain::service::Failure;
+use crate::domain::service::classify::{CREDENTIALS_UNAVAILABLE, blames_the_clock};
 
-/// Why the run, or one Region's lane, stopped.
+/// Why the run, or one Region's Region, stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
     /// SIGINT, Ctrl-C.
@@ -273,7 +273,7 @@ impl fmt::Display for Stop {
             Self::TooManyFailures { failed, limit } => write!(
                 f,
                 "{} failed, more than --max-failures {limit} allows",
-                figures::count(*failed, "device")
+                format::count(*failed, "device")
             ),
             Self::WrongAccount { expected, found } => write!(
                 f,
@@ -337,7 +337,7 @@ fn whole_seconds(duration: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::FailureKind;
+    use crate::domain::service::FailureKind;
 
     fn refused(code: &str, message: &str) -> String {
         let failure = Failure {

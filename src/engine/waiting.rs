@@ -1,4 +1,4 @@
-//! The devices of a lane that wait for another attempt: those that may go at once, and those whose time has not come.
+//! The devices of a Region that wait for another attempt: those that may go at once, and those whose time has not come.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -7,14 +7,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::job::{Job, Phase};
-use crate::device::Device;
-use crate::roster::DeviceIndex;
+use crate::domain::device::Device;
+use crate::fleet::known_devices::DeviceIndex;
 
 /// The devices that have been tried and are to be tried again.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     pub(super) creates: VecDeque<Box<Job>>,
-    pub(super) settles: VecDeque<Box<Job>>,
+    pub(super) resolves: VecDeque<Box<Job>>,
     later: BinaryHeap<Reverse<Later>>,
     sequence: u64,
 }
@@ -45,26 +45,26 @@ impl Ord for Later {
 
 impl Waiting {
     /// Devices whose channel is there, but has to be looked at.
-    pub(super) fn to_settle(devices: Vec<(DeviceIndex, Device)>) -> Self {
-        let settles = devices.into_iter().map(|(index, device)| {
+    pub(super) fn to_resolve(devices: Vec<(DeviceIndex, Device)>) -> Self {
+        let resolves = devices.into_iter().map(|(index, device)| {
             let mut job = Box::new(Job::new(index, device));
-            job.phase = Phase::Settle;
+            job.phase = Phase::Resolve;
             job
         });
         Self {
-            settles: settles.collect(),
+            resolves: resolves.collect(),
             ..Self::default()
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.creates.len() + self.settles.len() + self.later.len()
+        self.creates.len() + self.resolves.len() + self.later.len()
     }
 
     pub(super) fn ready(&mut self, job: Box<Job>) {
         match job.phase {
             Phase::Create => self.creates.push_back(job),
-            Phase::Settle => self.settles.push_back(job),
+            Phase::Resolve => self.resolves.push_back(job),
         }
     }
 
@@ -91,6 +91,6 @@ impl Waiting {
 
     pub(super) fn into_jobs(self) -> impl Iterator<Item = Box<Job>> {
         let later = self.later.into_iter().map(|Reverse(later)| later.job);
-        self.creates.into_iter().chain(self.settles).chain(later)
+        self.creates.into_iter().chain(self.resolves).chain(later)
     }
 }

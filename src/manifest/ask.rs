@@ -10,10 +10,10 @@ use super::error::RowError;
 use super::layout::{Layout, TagSource};
 use super::mangled;
 use super::records::cell;
-use crate::device::{
+use crate::domain::device::{
     ChannelName, Device, Invalid, LONGEST_DEVICE_ID, MessageTtl, Region, Tag, shown,
 };
-use crate::template::Filter;
+use crate::domain::template::Filter;
 
 /// How many Regions are remembered, so that a Region's name is not copied for each row. AWS has fewer.
 const REGIONS: usize = 64;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use csv::StringRecord;
 
 use super::records::cell;
-use crate::template::{Filter, Piece, Template};
+use crate::domain::template::{Filter, Piece, Template};
 
 /// A template whose columns are known.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::Manifest;
 use super::ask::{self, Scratch};
 use super::quotes;
 use super::records::grammar;
-use crate::device::Device;
+use crate::domain::device::Device;
 
 /// Reads rows again by their places. One behind the other costs no search.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::Region;
+    use crate::domain::device::Region;
     use crate::manifest::{Ask, Options};
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::device::shown;
+use crate::domain::device::shown;
 
 /// Why a manifest cannot be read at all. Shown, each is one sentence that names the file and line, or the flag, and
 /// says what to do.

@@ -1,7 +1,7 @@
 //! What a file is that is no CSV: other formats by their first bytes, and the way from each to a CSV. Pure: bytes → damage.
 
 use super::error::{Damage, in_command};
-use crate::wide::wide;
+use crate::domain::wide::wide;
 
 /// As many of a stream's first bytes as are looked at; a file is looked at whole.
 pub(super) const HEAD_BYTES: usize = 64;

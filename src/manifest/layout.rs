@@ -3,11 +3,11 @@
 use super::ask::untagged_digests;
 use super::compiled::Compiled;
 use super::error::{Damage, ManifestError, listed};
-use super::near;
 use super::options::{IdPattern, Options};
+use super::suggest;
 use super::titles::LaterHeader;
-use crate::device::{MessageTtl, Region, Tag, shown};
-use crate::template::Template;
+use crate::domain::device::{MessageTtl, Region, Tag, shown};
+use crate::domain::template::Template;
 
 const CHANNEL_NAME: &str = "channel_name";
 const MESSAGE_TTL: &str = "message_ttl_seconds";
@@ -179,7 +179,7 @@ fn no_device_column(header: &Header, id_column: &str) -> ManifestError {
                 .to_owned(),
         );
     }
-    let close = near::device_column(id_column, &header.columns);
+    let close = suggest::device_column(id_column, &header.columns);
     let is_likelier = |later: &&LaterHeader| close.is_none() || later.has_column(id_column);
     if let Some(later) = header.later.as_ref().filter(is_likelier) {
         return header_error(
@@ -293,7 +293,8 @@ fn tag_columns(header: &Header) -> Result<Vec<(&str, usize)>, ManifestError> {
 
 /// What a template puts into every value must be sound before the first row is read.
 fn check_literals(template: &Compiled, flag: &str) -> Result<(), ManifestError> {
-    let wrong = |invalid: crate::device::Invalid| ManifestError::flag(flag, invalid.to_string());
+    let wrong =
+        |invalid: crate::domain::device::Invalid| ManifestError::flag(flag, invalid.to_string());
     let literals: String = template.literals().collect();
     Tag::check_value(&literals).map_err(wrong)
 }
@@ -314,7 +315,7 @@ fn warnings(header: &Header, options: &Options) -> Vec<String> {
         if options.templates_use(name) {
             None
         } else {
-            near::unused_column(name)
+            suggest::unused_column(name)
         }
     });
     unused.take(MOST).collect()

@@ -5,8 +5,8 @@ use std::fmt;
 use regex::Regex;
 
 use super::error::ManifestError;
-use crate::device::{MessageTtl, Region, Tag, shown};
-use crate::template::Template;
+use crate::domain::device::{MessageTtl, Region, Tag, shown};
+use crate::domain::template::Template;
 
 /// How a manifest is to be read.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! The rows of a manifest whose ID or channel name another program has probably changed: one warning for all of them.
 
 use super::mangled::{Cause, cause, is_digits};
-use crate::device::shown;
+use crate::domain::device::shown;
 
 /// Rows to name for each cause.
 const NAMED: usize = 3;

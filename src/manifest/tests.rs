@@ -4,8 +4,8 @@ use std::fs;
 use std::io::{self, Read};
 
 use super::*;
-use crate::device::{MessageTtl, Region};
-use crate::template::Template;
+use crate::domain::device::{MessageTtl, Region};
+use crate::domain::template::Template;
 
 fn options() -> Options {
     Options {

@@ -2,9 +2,9 @@
 
 use super::error::in_command;
 use super::head::DELIMITERS;
-use super::near;
 use super::options::Options;
-use crate::device::shown;
+use super::suggest;
+use crate::domain::device::shown;
 
 /// Lines that are looked at.
 const MOST_LINES: u64 = 40;
@@ -50,7 +50,7 @@ fn exact(cells: &[Box<str>], id_column: &str) -> Option<Box<str>> {
 }
 
 fn similar(cells: &[Box<str>], id_column: &str) -> Option<Box<str>> {
-    let column = near::device_column(id_column, cells)?;
+    let column = suggest::device_column(id_column, cells)?;
     // A cell by itself may be a title.
     (cells.len() > 1).then(|| column.into())
 }

@@ -5,7 +5,7 @@ use std::io;
 use super::disk::DiskFile;
 use super::record::{COLUMNS, HEADER};
 use super::split::Fields;
-use crate::device::shown;
+use crate::domain::device::shown;
 
 /// Enough to know the header, or what is there in its place.
 pub(super) fn first_bytes<F: DiskFile>(file: &F) -> io::Result<Vec<u8>> {

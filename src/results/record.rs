@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::device::ChannelArn;
+use crate::domain::device::ChannelArn;
 
 /// The header, in the order of the columns.
 pub const COLUMNS: [&str; 11] = [

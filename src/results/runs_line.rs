@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::asks::Asks;
-use crate::device::shown;
+use crate::domain::device::shown;
 
 /// The command of a run that deletes.
 pub const ROLLBACK: &str = "rollback";
@@ -148,7 +148,8 @@ pub struct End {
     /// Throttled create requests as a share of all, from 0 to 1.
     pub throttled_share: f64,
     /// Each Region's creates.
-    pub lanes: Vec<Lane>,
+    #[serde(rename = "lanes")]
+    pub regions: Vec<RegionLine>,
     /// Why it ended: `complete`, `interrupted`, or what stopped it.
     pub reason: String,
     /// Its exit code.
@@ -158,7 +159,7 @@ pub struct End {
 /// The creates of one account and Region.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Lane {
+pub struct RegionLine {
     /// The Region.
     pub region: String,
     /// Create requests sent.

@@ -4,7 +4,7 @@
 
 use super::record::{COLUMNS, Status};
 use super::split::Fields;
-use crate::device::{ArnParts, ChannelName, Region, shown};
+use crate::domain::device::{ArnParts, ChannelName, Region, shown};
 
 /// What is wrong with a record. The text fits behind "FILE, line N: ".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

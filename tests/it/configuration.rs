@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use kvs_fleet::cli::{Cli, Command};
 use kvs_fleet::commands::provision;
-use kvs_fleet::defence;
+use kvs_fleet::domain::panics;
 
 use crate::support::{Bench, Call, Cloud, Done, REGION, Wire, answer, finished, results};
 
@@ -541,7 +541,7 @@ fn broken_run() {
     let Some(url) = std::env::var_os(BREAK) else {
         return;
     };
-    defence::install();
+    panics::install();
     let url = url.to_str().unwrap();
     let cli = Cli::from_arguments([
         "kvs-fleet",
@@ -611,12 +611,12 @@ fn broken() {
     if std::env::var_os(BREAK).is_none() {
         return;
     }
-    defence::install();
-    defence::listen(|what| println!("told: {what}"));
+    panics::install();
+    panics::listen(|what| println!("told: {what}"));
     let thread = std::thread::spawn(|| panic!("the roof fell in: {SECRET}"));
     assert!(thread.join().is_err());
-    assert!(defence::expecting(|| panic!("expected")).is_err());
-    println!("first: {}", defence::first().unwrap());
+    assert!(panics::expecting(|| panic!("expected")).is_err());
+    println!("first: {}", panics::first().unwrap());
 }
 
 #[test]

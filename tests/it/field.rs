@@ -1,7 +1,7 @@
 //! Files from the field, byte for byte as other programs write them: manifests as they are exported, and results files
 //! that somebody opened, saved, cut or put together.
 
-use kvs_fleet::device::AccountId;
+use kvs_fleet::domain::device::AccountId;
 
 use crate::support::{Bench, Cloud, HEADER, arn, devices, finished, results};
 

@@ -1,6 +1,6 @@
 //! Drawn manifests: of hard text, of bytes, and as a CSV writer writes them.
 
-use kvs_fleet::device::{Region, Tag};
+use kvs_fleet::domain::device::{Region, Tag};
 use kvs_fleet::manifest::Options;
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,6 +1,6 @@
 //! Drawn templates.
 
-use kvs_fleet::template::{Piece, Template};
+use kvs_fleet::domain::template::{Piece, Template};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

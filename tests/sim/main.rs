@@ -7,7 +7,7 @@
 //! | module | owns |
 //! | --- | --- |
 //! | `batch` | whole batches over the disk, by seed: crashes, interruptions, failing disks, reruns |
-//! | `engine` | the engine alone, with a ledger in memory: scenarios, and weather by seed |
+//! | `engine` | the engine alone, with a sink in memory: scenarios, and weather by seed |
 //! | `world`, `service` | the simulated service: what exists, and one request on its way |
 //! | `disk` | the simulated disk, which the unit tests of the results use as well |
 //! | `power` | when a process ends |

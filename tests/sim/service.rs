@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::world::{Act, Ask, World, caller};
-use kvs_fleet::device::{ChannelArn, ChannelName, Device, MessageTtl, Region, Tag};
+use kvs_fleet::domain::device::{ChannelArn, ChannelName, Device, MessageTtl, Region, Tag};
+use kvs_fleet::domain::service::classify::{self, Reply};
+use kvs_fleet::domain::service::{
+    Answer, Channel, ChannelPage, Failure, Identity, ListRequest, Operation, Service, TagPage,
+};
 use kvs_fleet::emulator::faults::FaultKind;
 use kvs_fleet::emulator::operation::Operation as Operations;
 use kvs_fleet::emulator::shapes::{
     self, ChannelInfo, CreateChannel, DeleteChannel, DescribeChannel, ListChannels, ListTags,
     NameCondition, Request, Response, SingleMaster, TagResource, UntagResource, UpdateChannel,
-};
-use kvs_fleet::service::classify::{self, Reply};
-use kvs_fleet::service::{
-    Answer, Channel, ChannelPage, Failure, Identity, ListRequest, Operation, Service, TagPage,
 };
 
 /// More requests than any simulation needs: a loop without end.
@@ -30,7 +30,7 @@ pub(super) struct Sim {
 struct Flight<'a> {
     world: &'a World,
     name: String,
-    /// A census is nobody's, and needs no worker.
+    /// A listing is nobody's, and needs no worker.
     is_for_device: bool,
 }
 
@@ -38,7 +38,7 @@ impl Drop for Flight<'_> {
     fn drop(&mut self) {
         let mut core = self.world.core();
         core.in_flight -= u32::from(self.is_for_device);
-        *core.flying.get_mut(&self.name).unwrap() -= 1;
+        *core.by_device.get_mut(&self.name).unwrap() -= 1;
     }
 }
 
@@ -69,13 +69,16 @@ impl Sim {
         assert!(core.asked.len() < TOO_MANY, "a loop without end: {ask:?}");
         core.asked.push(ask.clone());
         let key = format!("{}/{name}", self.region);
-        let flying = core.flying.entry(key.clone()).or_default();
-        *flying += 1;
-        assert_eq!(*flying, 1, "two requests in flight for one device: {ask:?}");
+        let of_device = core.by_device.entry(key.clone()).or_default();
+        *of_device += 1;
+        assert_eq!(
+            *of_device, 1,
+            "two requests in flight for one device: {ask:?}"
+        );
         let is_for_device = !name.is_empty();
         core.in_flight += u32::from(is_for_device);
         core.peak = core.peak.max(core.in_flight);
-        let spread = if world.nature.jitters {
+        let spread = if world.settings.jitters {
             0.5 + core.random.f64()
         } else {
             1.0
@@ -84,13 +87,13 @@ impl Sim {
             act: if core.is_calm {
                 None
             } else {
-                (world.nature.script)(&ask).or_else(|| {
+                (world.settings.script)(&ask).or_else(|| {
                     core.faults
                         .draw(emulated(operation), Some(request))
                         .map(Act::Spoil)
                 })
             },
-            latency: world.nature.emulator.latency.median.mul_f64(spread),
+            latency: world.settings.emulator.latency.median.mul_f64(spread),
             key: core.first_key + core.generation,
         };
         let flight = Flight {
@@ -112,7 +115,7 @@ impl Sim {
         let mut answer = answer.map_err(|error| refusal(error.http_status, error.code));
         let is_hidden = |channel: &ChannelInfo| {
             let made = Duration::from_millis(channel.creation_millis);
-            made + self.world.nature.hidden_for > now
+            made + self.world.settings.hidden_for > now
         };
         match &mut answer {
             Ok(Response::Describe(channel)) if is_hidden(channel) => {
@@ -132,7 +135,7 @@ impl Sim {
         read: impl Fn(Response) -> T,
     ) -> Answer<T> {
         let (fate, _flight) = self.begin(operation, name, &request);
-        let limit = self.world.nature.timeout;
+        let limit = self.world.settings.timeout;
         let answered = tokio::time::timeout(limit, self.carry(&fate, &request)).await;
         let result = answered.unwrap_or_else(|_| Err(classify::timed_out(limit)));
         let is_answered = result
@@ -364,8 +367,8 @@ impl Service for Sim {
 
     async fn reload_credentials(&self, seen: u64) -> Result<Option<Identity>, Failure> {
         self.world.core().reloads += 1;
-        tokio::time::sleep(self.world.nature.reload_takes).await;
-        let identity = (self.world.nature.reload)(seen)?;
+        tokio::time::sleep(self.world.settings.reload_takes).await;
+        let identity = (self.world.settings.reload)(seen)?;
         self.world.core().generation += 1;
         Ok(identity)
     }

@@ -6,13 +6,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use kvs_fleet::device::{AccountId, Region};
+use kvs_fleet::domain::device::{AccountId, Region};
+use kvs_fleet::domain::service::{Failure, FailureKind, Identity, Operation};
 use kvs_fleet::emulator;
 use kvs_fleet::emulator::error::ApiError;
 use kvs_fleet::emulator::faults::{FaultKind, FaultPlan};
 use kvs_fleet::emulator::shapes::{CreateChannel, DeleteChannel, Request, Response, SingleMaster};
 use kvs_fleet::emulator::state::{Caller, State};
-use kvs_fleet::service::{Failure, FailureKind, Identity, Operation};
 use tokio::time::Instant;
 
 use crate::power::Power;
@@ -54,7 +54,7 @@ pub(super) type Reload = Arc<dyn Fn(u64) -> Result<Option<Identity>, Failure> + 
 
 /// How the simulated service behaves.
 #[derive(Clone)]
-pub(super) struct Nature {
+pub(super) struct WorldSettings {
     pub(super) emulator: emulator::Settings,
     pub(super) script: Script,
     pub(super) reload: Reload,
@@ -93,7 +93,7 @@ pub(super) struct Late {
 
 /// Everything outside the engine.
 pub(super) struct World {
-    pub(super) nature: Nature,
+    pub(super) settings: WorldSettings,
     /// How old the simulation was at which instant.
     origin: Mutex<(Duration, Instant)>,
     core: Mutex<Core>,
@@ -106,7 +106,7 @@ pub(super) struct Core {
     pub(super) random: fastrand::Rng,
     pub(super) asked: Vec<Ask>,
     pub(super) counts: HashMap<(Operation, String), u32>,
-    pub(super) flying: HashMap<String, u32>,
+    pub(super) by_device: HashMap<String, u32>,
     pub(super) in_flight: u32,
     pub(super) peak: u32,
     pub(super) generation: u64,
@@ -148,17 +148,17 @@ impl Core {
 }
 
 impl World {
-    pub(super) fn new(nature: Nature) -> Arc<Self> {
-        let settings = nature.emulator.clone();
+    pub(super) fn new(settings: WorldSettings) -> Arc<Self> {
+        let emulator = settings.emulator.clone();
         Arc::new(Self {
             origin: Mutex::new((Duration::ZERO, Instant::now())),
             core: Mutex::new(Core {
-                state: State::new(&settings, "simulation:0"),
-                faults: FaultPlan::new(settings.faults, settings.seed),
-                random: fastrand::Rng::with_seed(!settings.seed),
+                state: State::new(&emulator, "simulation:0"),
+                faults: FaultPlan::new(emulator.faults, emulator.seed),
+                random: fastrand::Rng::with_seed(!emulator.seed),
                 asked: Vec::new(),
                 counts: HashMap::new(),
-                flying: HashMap::new(),
+                by_device: HashMap::new(),
                 in_flight: 0,
                 peak: 0,
                 generation: 0,
@@ -171,7 +171,7 @@ impl World {
                 is_calm: false,
                 power: None,
             }),
-            nature,
+            settings,
         })
     }
 
@@ -213,7 +213,7 @@ impl World {
             .min_by_key(|(at, late)| (late.due, *at))
         {
             let late = core.late.remove(at);
-            let due = EPOCH + self.nature.ahead + late.due;
+            let due = EPOCH + self.settings.ahead + late.due;
             // Nobody waits for the answer.
             let _unheard = core.answer(due, &late.caller, &late.request, (late.process, true));
         }
@@ -226,7 +226,7 @@ impl World {
 
     /// The service's clock, since the Unix epoch.
     pub(super) fn service_now(&self) -> Duration {
-        EPOCH + self.nature.ahead + self.elapsed()
+        EPOCH + self.settings.ahead + self.elapsed()
     }
 
     /// Another process begins, with credentials of its own.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::device::ChannelName;
+use crate::domain::device::ChannelName;
 use crate::emulator::RateChange;
 use crate::emulator::latency::Latency;
 use crate::emulator::quota::Quota;

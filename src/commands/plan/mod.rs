@@ -12,19 +12,19 @@ use std::sync::Arc;
 use tracing::{error, warn};
 
 use super::provision::paths::Paths;
-use super::provision::{check_plan, settings, source, words};
+use super::provision::{check_plan, messages, settings, source};
 use super::signals::{self, LastWords};
 use super::target::{self, Target};
-use crate::batch::{self, Glance};
+use crate::aws::ConfigError;
 use crate::cli::ProvisionArgs;
-use crate::defence;
+use crate::domain::panics;
 use crate::engine::{Stop, StopSignal};
 use crate::error::Error;
+use crate::fleet::batch::{self, Glance};
+use crate::fleet::known_devices::DeviceIndex;
 use crate::manifest::{Manifest, ManifestError, Options};
 use crate::results::disk::RealDisk;
 use crate::results::runs_log::RunsGlance;
-use crate::roster::DeviceIndex;
-use crate::service::aws::ConfigError;
 use online::Wanted;
 use outline::Outline;
 
@@ -89,7 +89,7 @@ async fn plan(args: &ProvisionArgs, online: bool, stop: &StopSignal) -> Result<O
         warn!("{warning}");
     }
     let Glance {
-        mut roster,
+        mut known_devices,
         account,
         torn,
     } = Glance::take(&RealDisk, &paths.results)?;
@@ -99,27 +99,27 @@ async fn plan(args: &ProvisionArgs, online: bool, stop: &StopSignal) -> Result<O
     }
     let log = RunsGlance::take(&RealDisk, &paths.results)
         .map_err(|error| Error::refused("results", error.to_string()))?;
-    settings::check(args, &log, &roster)?;
+    settings::check(args, &log, &known_devices)?;
     target.check_kind(account.as_ref(), &paths.results)?;
     let expected = target::expected(connection.account.as_ref(), account, &paths.results)?;
     let rules = settings::rules(args, Some(manifest.sha256()), &log);
-    let mut planned = batch::plan(&manifest, &mut roster, rules)?;
+    let mut planned = batch::plan(&manifest, &mut known_devices, rules)?;
     check_plan(args, &planned)
-        .and_then(|()| settings::check_manifest(args, &log, &roster))
-        .inspect_err(|_| words::say_invalid(&planned.invalid))?;
-    words::say_remarks(&planned.remarks);
+        .and_then(|()| settings::check_manifest(args, &log, &known_devices))
+        .inspect_err(|_| messages::say_invalid(&planned.invalid))?;
+    messages::say_remarks(&planned.remarks);
     if let Some(limit) = args.input.limit {
-        planned.work.limit(&roster, limit);
+        planned.work.limit(&known_devices, limit);
     }
     let to_do: HashSet<DeviceIndex> = if online {
         planned.work.iter().collect()
     } else {
         HashSet::new()
     };
-    let mut outline = Outline::new(args, &paths, &manifest, &roster, planned);
+    let mut outline = Outline::new(args, &paths, &manifest, &known_devices, planned);
     if online {
         let wanted = Wanted {
-            roster: &roster,
+            known_devices: &known_devices,
             to_do,
         };
         online::ask(args, &target, expected, &wanted, stop, &mut outline).await?;
@@ -131,7 +131,7 @@ async fn plan(args: &ProvisionArgs, online: bool, stop: &StopSignal) -> Result<O
 async fn open(path: Option<PathBuf>, options: Options) -> Result<Manifest, Error> {
     let opening = tokio::task::spawn_blocking(move || read(path.as_deref(), &options));
     let opened = opening.await;
-    opened.map_err(|ended| Stop::Internal(defence::words_of_task(ended)))?
+    opened.map_err(|ended| Stop::Internal(panics::words_of_task(ended)))?
 }
 
 fn read(path: Option<&Path>, options: &Options) -> Result<Manifest, Error> {

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use super::outline::Outline;
 use crate::cli::ProvisionArgs;
-use crate::clock::WallClock;
 use crate::commands::provision::engine_settings;
 use crate::commands::target::{Target, introduce};
-use crate::device::{AccountId, Region};
+use crate::domain::clock::WallClock;
+use crate::domain::device::{AccountId, Region};
+use crate::domain::service::ChannelStatus;
+use crate::engine::event::Listeners;
 use crate::engine::{Caller, Parts, Stop, StopSignal, Unanswered};
 use crate::error::Error;
-use crate::event::Listeners;
-use crate::roster::{DeviceIndex, Roster};
-use crate::service::ChannelStatus;
+use crate::fleet::known_devices::{DeviceIndex, KnownDevices};
 
 /// Asks, and adds what was learnt to the plan.
 pub(super) async fn ask(
@@ -47,7 +47,7 @@ pub(super) async fn ask(
         // Of its own, since one Region that gives no answer does not stop the others.
         let mut caller = Caller::new(Parts {
             settings: engine_settings(args, account.clone()),
-            ledger: Arc::new(()),
+            sink: Arc::new(()),
             listeners: Listeners::default(),
             stop: StopSignal::new(),
             clock: WallClock::system(),
@@ -96,14 +96,14 @@ pub(super) async fn ask(
 
 /// The devices that a run would attempt.
 pub(super) struct Wanted<'a> {
-    pub(super) roster: &'a Roster,
+    pub(super) known_devices: &'a KnownDevices,
     pub(super) to_do: HashSet<DeviceIndex>,
 }
 
 impl Wanted<'_> {
     /// Whether one of them asks for this name.
     fn has(&self, region: &Region, name: &str) -> bool {
-        let mut holders = self.roster.holders(region, name);
+        let mut holders = self.known_devices.holders(region, name);
         holders.any(|index| self.to_do.contains(&index))
     }
 }

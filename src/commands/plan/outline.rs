@@ -6,17 +6,17 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::batch::{InvalidLine, Planned};
 use crate::cli::ProvisionArgs;
 use crate::commands::provision::check_usable;
 use crate::commands::provision::paths::Paths;
-use crate::device::{Device, Region};
+use crate::domain::device::{Device, Region};
+use crate::domain::service::{Operation, channel_quota};
 use crate::engine::{OnExists, Stop};
 use crate::error::Error;
+use crate::fleet::batch::{InvalidLine, Planned};
+use crate::fleet::known_devices::KnownDevices;
+use crate::fleet::plan::Counts;
 use crate::manifest::Manifest;
-use crate::plan::Counts;
-use crate::roster::Roster;
-use crate::service::{Operation, channel_quota};
 use std::sync::Arc;
 
 /// The schema of `plan --json`. Fields may be added without a new one.
@@ -125,7 +125,7 @@ impl Outline {
         args: &ProvisionArgs,
         paths: &Paths,
         manifest: &Arc<Manifest>,
-        roster: &Roster,
+        known_devices: &KnownDevices,
         planned: Planned,
     ) -> Self {
         let Planned {
@@ -136,9 +136,12 @@ impl Outline {
         } = planned;
         let (fresh, again) = work.sizes();
         let behind_limit = (counts.fresh + counts.again).saturating_sub(fresh + again);
-        let first = work.first(roster);
-        let example =
-            first.and_then(|index| manifest.cursor().device_at(roster.manifest_at(index)?));
+        let first = work.first(known_devices);
+        let example = first.and_then(|index| {
+            manifest
+                .cursor()
+                .device_at(known_devices.manifest_at(index)?)
+        });
         let tag_keys: Vec<String> = manifest.layout().tag_keys().map(str::to_owned).collect();
         let quota = |region: &Region| args.service.channel_quota.unwrap_or(channel_quota(region));
         let regions = work.into_regions().into_iter().map(|(region, devices)| {
@@ -152,9 +155,11 @@ impl Outline {
             };
             (region.to_string(), part)
         });
-        let unlisted = roster
+        let unlisted = known_devices
             .iter()
-            .filter(|index| !roster.is_listed(*index) && roster.place(*index).is_some())
+            .filter(|index| {
+                !known_devices.is_listed(*index) && known_devices.place(*index).is_some()
+            })
             .count();
         let mut outline = Self {
             schema: SCHEMA,

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use super::outline::{InvalidRow, Outline, RegionOutline};
-use crate::device::shown;
-use crate::device::visible;
-use crate::figures;
+use crate::domain::device::shown;
+use crate::domain::device::visible;
+use crate::domain::format;
 
 /// Invalid rows that are shown unless all are asked for.
 const SHOWN_INVALID: usize = 20;
@@ -20,8 +20,8 @@ pub(super) fn of(plan: &Outline, all_invalid: bool) -> String {
         in_region(&mut lines, name, region);
     }
     if plan.to_do() > 0 {
-        let took = figures::ahead(plan.duration());
-        let rate = figures::rate(plan.rate);
+        let took = format::ahead(plan.duration());
+        let rate = format::rate(plan.rate);
         lines.add(
             "takes",
             &format!("about {took}, at {rate} creates a second and Region"),
@@ -64,7 +64,7 @@ fn devices(lines: &mut Lines, plan: &Outline) {
         let caller = plan.caller.as_deref().unwrap_or("not known");
         lines.add("account", &format!("{account}, caller {caller}"));
     }
-    lines.add("listed", &figures::count(plan.listed, "device"));
+    lines.add("listed", &format::count(plan.listed, "device"));
     for (label, many, text) in [
         ("done already", plan.done, "by the results"),
         ("to create", plan.to_create, ""),

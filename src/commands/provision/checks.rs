@@ -1,10 +1,10 @@
 //! What a plan is refused for as a whole, before anything is sent or written.
 
-use crate::batch::Planned;
 use crate::cli::ProvisionArgs;
+use crate::domain::format;
 use crate::error::Error;
-use crate::figures;
-use crate::plan::Counts;
+use crate::fleet::batch::Planned;
+use crate::fleet::plan::Counts;
 
 /// Refuses a plan that is not what the person expects, before anything is sent.
 pub(in crate::commands) fn check_plan(
@@ -17,14 +17,14 @@ pub(in crate::commands) fn check_plan(
     if let Some(expected) = args.input.expect.filter(|expected| *expected != listed) {
         let message = format!(
             "the manifest lists {}, but --expect {expected} was given; nothing was attempted",
-            figures::count(listed, "device")
+            format::count(listed, "device")
         );
         return Err(Error::refused("unexpected-count", message));
     }
     if args.input.strict && invalid > 0 {
         let message = format!(
             "the manifest has {} and --strict was given; nothing was attempted",
-            figures::count(invalid, "invalid row")
+            format::count(invalid, "invalid row")
         );
         return Err(Error::refused("invalid-rows", message));
     }

@@ -13,10 +13,10 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
-use crate::batch::Outlet;
-use crate::device::ChannelArn;
+use crate::domain::device::ChannelArn;
 use crate::engine::{Stop, StopSignal};
-use crate::logging::Console;
+use crate::fleet::batch::RowStream;
+use crate::output::logging::Console;
 use crate::results::record::{Row, timestamp};
 
 /// Lines that may wait before those who bring more must wait themselves.
@@ -108,7 +108,7 @@ impl JsonStream {
     }
 }
 
-impl Outlet for JsonStream {
+impl RowStream for JsonStream {
     async fn put(&self, rows: &[Row]) {
         for row in rows {
             if !self.hand_over(Message::Line(line(row))).await {

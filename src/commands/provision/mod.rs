@@ -5,17 +5,17 @@
 //! Only then is the journal touched, and only then is a channel created.
 
 mod checks;
-mod ending;
+mod finish;
 mod json_stream;
-mod narrator;
-mod opening;
+mod log_listener;
+pub(in crate::commands) mod messages;
 pub(in crate::commands) mod paths;
+mod prepare;
 mod recheck;
 mod regions;
 mod resume;
 pub(in crate::commands) mod settings;
 pub(in crate::commands) mod source;
-pub(in crate::commands) mod words;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -23,34 +23,36 @@ use std::time::SystemTime;
 
 use tracing::{info, warn};
 
-use crate::batch::{self, Batch, FileLedger, InvalidLine, LaneWork, Outlet, Parts, Planned};
+use crate::aws::AwsService;
 use crate::cli::ProvisionArgs;
-use crate::clock::WallClock;
 use crate::commands::open_files::{self, Reserve};
 use crate::commands::plan;
 use crate::commands::signals::{self, LastWords};
 use crate::commands::target;
-use crate::defence;
-use crate::device::{AccountId, Region};
+use crate::domain::clock::WallClock;
+use crate::domain::device::{AccountId, Region};
+use crate::domain::format;
+use crate::domain::panics;
+use crate::engine::event::{Event, Listener, Listeners};
 use crate::engine::{self, Engine, Stop, StopSignal};
 use crate::error::Error;
-use crate::event::{Event, Listener, Listeners};
-use crate::figures;
-use crate::logging::Console;
-use crate::plan::{Counts, WorkLists};
-use crate::progress::Progress;
+use crate::fleet::batch::{
+    self, Batch, FileRowSink, InvalidLine, Parts, Planned, RegionWork, RowStream,
+};
+use crate::fleet::known_devices::KnownDevices;
+use crate::fleet::plan::{Counts, WorkLists};
+use crate::output::logging::Console;
+use crate::output::progress::Progress;
+use crate::output::stats::Stats;
+use crate::output::summary::Summary;
 use crate::results::disk::RealDisk;
-use crate::roster::Roster;
-use crate::service::aws::AwsService;
-use crate::summary::Summary;
-use crate::tally::Tally;
 pub(in crate::commands) use checks::{check_plan, check_usable};
 use json_stream::JsonStream;
-use opening::Ready;
+use prepare::Ready;
 use source::{Source, Stream};
 
 /// The engine over the AWS SDK and the results file.
-type ProvisionEngine = Engine<AwsService, FileLedger<JsonStream>, LaneWork>;
+type ProvisionEngine = Engine<AwsService, FileRowSink<JsonStream>, RegionWork>;
 
 /// Runs the subcommand and says with which exit code it ended. `warnings` are about the environment.
 pub async fn run(mut args: ProvisionArgs, warnings: &[String]) -> u8 {
@@ -60,7 +62,7 @@ pub async fn run(mut args: ProvisionArgs, warnings: &[String]) -> u8 {
     let console = super::start_logging(&args.output, warnings);
     args.pace.workers = open_files::most_requests(args.pace.workers);
     let mut run = Run {
-        tally: Arc::new(Tally::new()),
+        stats: Arc::new(Stats::new()),
         stop: StopSignal::new(),
         listeners: Listeners::default(),
         console,
@@ -87,9 +89,9 @@ pub async fn run(mut args: ProvisionArgs, warnings: &[String]) -> u8 {
         signals::FINISHING,
     );
     run.listeners
-        .add(Arc::clone(&run.tally) as Arc<dyn Listener>);
-    run.listeners.add(Arc::new(narrator::Narrator));
-    let ended = defence::caught(Box::pin(run.provision(&args))).await;
+        .add(Arc::clone(&run.stats) as Arc<dyn Listener>);
+    run.listeners.add(Arc::new(log_listener::LogListener));
+    let ended = panics::caught(Box::pin(run.provision(&args))).await;
     let ended = ended.unwrap_or_else(|what| Err(run.broken(what)));
     let ended = run.flushed(ended).await;
     run.conclude(&ended)
@@ -97,7 +99,7 @@ pub async fn run(mut args: ProvisionArgs, warnings: &[String]) -> u8 {
 
 /// What a run is made of before it knows its files.
 struct Run {
-    tally: Arc<Tally>,
+    stats: Arc<Stats>,
     stop: StopSignal,
     listeners: Listeners,
     console: Console,
@@ -141,12 +143,12 @@ impl Run {
             Source::File(manifest) => {
                 let manifest = Arc::clone(manifest);
                 let rules = std::mem::take(&mut ready.rules);
-                let planned = batch::plan(&manifest, &mut ready.roster, rules)?;
+                let planned = batch::plan(&manifest, &mut ready.known_devices, rules)?;
                 self.note(&planned.counts);
                 check_plan(args, &planned)
-                    .and_then(|()| settings::check_manifest(args, &ready.log, &ready.roster))
+                    .and_then(|()| settings::check_manifest(args, &ready.log, &ready.known_devices))
                     .and_then(|()| check_usable(&planned.counts))
-                    .inspect_err(|_| words::say_invalid(&planned.invalid))?;
+                    .inspect_err(|_| messages::say_invalid(&planned.invalid))?;
                 if planned.work.is_empty() {
                     return self.nothing_to_do(ready, &planned).await;
                 }
@@ -201,13 +203,13 @@ impl Run {
 
     /// Everything is done: nobody is called; the file is put in the manifest's order if it is not.
     async fn nothing_to_do(&mut self, ready: Ready, planned: &Planned) -> Result<(), Error> {
-        words::say_planned(&planned.remarks, &planned.invalid, &ready.roster);
-        words::say_torn(&ready.journal);
-        if ready.roster.is_empty() && planned.invalid.is_empty() {
+        messages::say_planned(&planned.remarks, &planned.invalid, &ready.known_devices);
+        messages::say_torn(&ready.journal);
+        if ready.known_devices.is_empty() && planned.invalid.is_empty() {
             return Ok(());
         }
         self.rechecked()?;
-        batch::tidy(ready.journal, &ready.roster, &planned.invalid)?;
+        batch::tidy(ready.journal, &ready.known_devices, &planned.invalid)?;
         for row in planned.invalid.iter().map(InvalidLine::row) {
             if let Some(json) = &self.json {
                 json.put(std::slice::from_ref(&row)).await;
@@ -253,19 +255,19 @@ impl Run {
             remarks,
             ..
         } = planned.unwrap_or_default();
-        self.limit(args, &mut work, &ready.roster);
+        self.limit(args, &mut work, &ready.known_devices);
         let total = is_planned.then(|| work.len());
         let mut regions = work.into_regions();
         for (region, devices) in &regions {
-            self.tally.plan(region, devices.len() as u64);
+            self.stats.plan(region, devices.len() as u64);
         }
         let not_offered = regions::leave_out(&ready.target, &mut regions).await?;
         self.meet(&mut ready, regions.keys().cloned().collect())
             .await?;
         if is_planned {
-            words::say_planned(&remarks, &invalid, &ready.roster);
+            messages::say_planned(&remarks, &invalid, &ready.known_devices);
         }
-        words::say_torn(&ready.journal);
+        messages::say_torn(&ready.journal);
 
         let parts = Parts {
             settings: engine::Settings {
@@ -275,17 +277,23 @@ impl Run {
             listeners: self.listeners.clone(),
             stop: self.stop.clone(),
             clock: WallClock::system(),
-            outlet: self.json.clone(),
+            row_stream: self.json.clone(),
         };
         let results = &ready.paths.results;
-        let mut batch = Batch::new(&RealDisk, results, ready.journal, ready.roster, parts);
+        let mut batch = Batch::new(
+            &RealDisk,
+            results,
+            ready.journal,
+            ready.known_devices,
+            parts,
+        );
         if let Source::File(manifest) = &ready.source {
-            batch.add_lanes(regions, manifest, |region| ready.target.service(region));
+            batch.add_regions(regions, manifest, |region| ready.target.service(region));
         }
         for (region, failure) in &not_offered {
             batch.engine.leave_out(region, failure);
         }
-        self.take_census(args, &ready.target, &mut batch.engine)
+        self.list_existing(args, &ready.target, &mut batch.engine)
             .await?;
 
         ready.source.check_current()?;
@@ -307,7 +315,7 @@ impl Run {
             args.output.progress,
             args.output.quiet,
             total,
-            Arc::clone(&self.tally),
+            Arc::clone(&self.stats),
             self.console.clone(),
         );
         running.record_invalid(&invalid).await;
@@ -326,7 +334,7 @@ impl Run {
                 };
                 let (ended, streamed) = stream.work_off(args, engine, &running.books).await;
                 self.note(&streamed.counts);
-                words::say_remarks(&streamed.remarks);
+                messages::say_remarks(&streamed.remarks);
                 self.limit_is_reached = streamed.limit_is_reached;
                 self.usable = check_usable(&streamed.counts);
                 if let Some(account) = ready.target.account() {
@@ -342,20 +350,20 @@ impl Run {
         self.usable.clone()
     }
 
-    fn limit(&mut self, args: &ProvisionArgs, work: &mut WorkLists, roster: &Roster) {
+    fn limit(&mut self, args: &ProvisionArgs, work: &mut WorkLists, known_devices: &KnownDevices) {
         if let Some(limit) = args.input.limit {
             let all = work.len();
-            work.limit(roster, limit);
+            work.limit(known_devices, limit);
             self.limit_is_reached = work.len() < all;
         }
     }
 
     /// A run that nothing stopped has a row for each device of its work: where it has not, it is not complete.
     fn unfinished(&self, work: u64) -> Option<Stop> {
-        let counts = self.tally.counts();
+        let counts = self.stats.counts();
         let recorded = counts.created + counts.exists + counts.failures();
         (recorded < work).then(|| {
-            let lost = figures::count(work - recorded, "device");
+            let lost = format::count(work - recorded, "device");
             Stop::Internal(format!("{lost} of the work got no row"))
         })
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::commands::is_same_file;
 use crate::error::Error;
-use crate::output_file::try_place;
+use crate::output::file::try_place;
 use crate::results::runs_log::runs_log_path;
 
 /// The name that means standard input.

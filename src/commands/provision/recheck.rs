@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
-use super::opening::Ready;
+use super::prepare::Ready;
 use super::{Run, engine_settings};
 use crate::cli::ProvisionArgs;
-use crate::clock::WallClock;
 use crate::commands::verify::{Claims, Questions, ask_all};
-use crate::device::{Region, shown};
+use crate::domain::clock::WallClock;
+use crate::domain::device::{Region, shown};
+use crate::domain::format;
+use crate::engine::event::Listeners;
 use crate::engine::{Caller, Parts, Stop};
 use crate::error::Error;
-use crate::event::Listeners;
-use crate::figures;
-use crate::verify::Kind;
+use crate::fleet::claim::Kind;
 
 /// Channels that are named; the results name all.
 const NAMED: usize = 10;
@@ -28,7 +28,7 @@ impl Run {
         args: &ProvisionArgs,
         ready: &mut Ready,
     ) -> Result<(), Error> {
-        if ready.roster.is_empty() {
+        if ready.known_devices.is_empty() {
             return Ok(());
         }
         let claims = Claims::read(&ready.paths.results)?;
@@ -37,10 +37,10 @@ impl Run {
             return Ok(());
         }
         self.meet(ready, regions).await?;
-        let claimed = figures::count(claims.rows.len() as u64, "channel");
+        let claimed = format::count(claims.rows.len() as u64, "channel");
         let mut caller = Caller::new(Parts {
             settings: engine_settings(args, ready.expected.clone()),
-            ledger: Arc::new(()),
+            sink: Arc::new(()),
             listeners: Listeners::default(),
             stop: self.stop.clone(),
             clock: WallClock::system(),
@@ -74,8 +74,8 @@ impl Run {
             );
         }
         for difference in &gone {
-            if let Some(index) = ready.roster.find(&difference.device_id) {
-                ready.roster.lose(index);
+            if let Some(index) = ready.known_devices.find(&difference.device_id) {
+                ready.known_devices.lose(index);
             }
         }
         info!("--recheck: {} of {claimed} no longer there", gone.len());

@@ -7,26 +7,27 @@ use tracing::warn;
 use super::{ProvisionEngine, Run};
 use crate::cli::ProvisionArgs;
 use crate::commands::target::Target;
-use crate::device::Region;
-use crate::engine::{Census, Stop};
+use crate::domain::device::Region;
+use crate::domain::service::{Failure, channel_quota};
+use crate::engine::{Listing, Stop};
 use crate::error::Error;
-use crate::roster::DeviceIndex;
-use crate::service::{Failure, channel_quota};
+use crate::fleet::known_devices::DeviceIndex;
 
 impl Run {
     /// Lists what exists in all Regions, and refuses an account that was not meant.
-    pub(super) async fn take_census(
+    pub(super) async fn list_existing(
         &mut self,
         args: &ProvisionArgs,
         target: &Target,
         engine: &mut ProvisionEngine,
     ) -> Result<(), Error> {
         if !args.service.no_reconcile {
-            engine.take_census().await;
-            self.check_census(args, engine)?;
+            engine.list_existing().await;
+            self.check_listing(args, engine)?;
         }
-        let was_listed = |census: Option<&Census>| census.is_some_and(|census| census.total > 0);
-        if !engine.censuses().any(|(_, census, _)| was_listed(census)) {
+        let was_listed =
+            |listing: Option<&Listing>| listing.is_some_and(|listing| listing.total > 0);
+        if !engine.listings().any(|(_, listing, _)| was_listed(listing)) {
             // Neither an identity nor an ARN has said whose account this is, or the Region will say it later.
             target.check_guard(args.service.connection.account.as_ref())?;
         }
@@ -34,7 +35,7 @@ impl Run {
     }
 
     /// Refuses an account that was not meant, and says what would not fit into the account.
-    fn check_census(
+    fn check_listing(
         &mut self,
         args: &ProvisionArgs,
         engine: &ProvisionEngine,
@@ -48,11 +49,11 @@ impl Run {
             None => {}
         }
         self.summary.account = engine.account().map(|account| account.to_string());
-        for (region, census, work) in engine.censuses() {
-            let Some(census) = census else { continue };
+        for (region, listing, work) in engine.listings() {
+            let Some(listing) = listing else { continue };
             let quota = args.service.channel_quota.unwrap_or(channel_quota(region));
-            let fresh = work.missing_from(census);
-            let there = census.total;
+            let fresh = work.missing_from(listing);
+            let there = listing.total;
             if (there + fresh) as u64 > quota {
                 warn!(
                     "{region} has {there} channels and {fresh} are to be created, but the account's limit is {quota} \

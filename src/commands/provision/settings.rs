@@ -12,14 +12,14 @@ use super::source::Source;
 use crate::cli::ProvisionArgs;
 use crate::commands::is_same_file;
 use crate::commands::target::Target;
-use crate::device::{AccountId, MessageTtl, shown};
+use crate::domain::device::{AccountId, MessageTtl, shown};
 use crate::error::Error;
-use crate::plan::Rules;
+use crate::fleet::known_devices::KnownDevices;
+use crate::fleet::plan::Rules;
 use crate::results::asks::Asked;
 use crate::results::record::timestamp;
 use crate::results::runs_line::{RunsLine, Settings, Start};
 use crate::results::runs_log::EarlierRuns;
-use crate::roster::Roster;
 
 fn settings(args: &ProvisionArgs) -> Settings {
     let (input, pace) = (&args.input, &args.pace);
@@ -51,10 +51,10 @@ fn differences(args: &ProvisionArgs, log: &impl EarlierRuns) -> Vec<String> {
 pub(in crate::commands) fn check(
     args: &ProvisionArgs,
     log: &impl EarlierRuns,
-    roster: &Roster,
+    known_devices: &KnownDevices,
 ) -> Result<(), Error> {
     let differences = differences(args, log);
-    if differences.is_empty() || args.results.allow_changed || roster.is_empty() {
+    if differences.is_empty() || args.results.allow_changed || known_devices.is_empty() {
         return Ok(());
     }
     Err(Error::refused(
@@ -72,7 +72,7 @@ pub(in crate::commands) fn check(
 pub(in crate::commands) fn check_manifest(
     args: &ProvisionArgs,
     log: &impl EarlierRuns,
-    roster: &Roster,
+    known_devices: &KnownDevices,
 ) -> Result<(), Error> {
     let Some(start) = log.last_start() else {
         return Ok(());
@@ -84,12 +84,12 @@ pub(in crate::commands) fn check_manifest(
     else {
         return Ok(());
     };
-    let mut recorded = roster
+    let mut recorded = known_devices
         .iter()
-        .filter(|index| roster.place(*index).is_some())
+        .filter(|index| known_devices.place(*index).is_some())
         .peekable();
     let has_rows = recorded.peek().is_some();
-    let shares_one = recorded.any(|index| roster.is_listed(index));
+    let shares_one = recorded.any(|index| known_devices.is_listed(index));
     if !has_rows || shares_one || args.results.allow_changed {
         return Ok(());
     }

@@ -11,19 +11,19 @@ use tokio::sync::mpsc;
 use tracing::info;
 
 use super::json_stream::JsonStream;
-use crate::batch::{Books, FileLedger, InvalidLine, LaneWork, SharedRoster, lock};
+use crate::aws::{AwsService, ConfigError};
 use crate::cli::{InputArgs, ProvisionArgs};
 use crate::commands::target::{self, Target};
-use crate::device::{AccountId, Device, Region, shown};
+use crate::domain::device::{AccountId, Device, Region, shown};
+use crate::domain::format;
+use crate::domain::template::Template;
+use crate::engine::event::Listeners;
 use crate::engine::{Arrival, Engine, Stop, StopSignal};
 use crate::error::Error;
-use crate::event::Listeners;
-use crate::figures;
+use crate::fleet::batch::{Books, FileRowSink, InvalidLine, RegionWork, SharedDevices, lock};
+use crate::fleet::known_devices::DeviceIndex;
+use crate::fleet::plan::{Counts, Planner, Rules, Verdict};
 use crate::manifest::{self, IdPattern, Layout, Manifest, Options, Rows};
-use crate::plan::{Counts, Planner, Rules, Verdict};
-use crate::roster::DeviceIndex;
-use crate::service::aws::{AwsService, ConfigError};
-use crate::template::Template;
 
 /// Regions of a stream that may wait to be begun.
 const ARRIVALS_WAITING: usize = 16;
@@ -138,7 +138,7 @@ impl Stream {
     pub(super) async fn work_off(
         self,
         args: &ProvisionArgs,
-        engine: Engine<AwsService, FileLedger<JsonStream>, LaneWork>,
+        engine: Engine<AwsService, FileRowSink<JsonStream>, RegionWork>,
         books: &Books<JsonStream>,
     ) -> (Result<(), Error>, Streamed) {
         let (arrivals, arriving) = mpsc::channel(ARRIVALS_WAITING);
@@ -146,12 +146,12 @@ impl Stream {
         let reader = StreamReader {
             rows: self.rows,
             rules: self.rules,
-            roster: Arc::clone(&books.roster),
+            known_devices: Arc::clone(&books.known_devices),
             limit: args.input.limit,
             expect: args.input.expect,
             account: self.account,
             guard: args.service.connection.account.clone(),
-            ledger: Arc::clone(&books.ledger),
+            sink: Arc::clone(&books.sink),
             listeners: books.listeners.clone(),
             stop: books.stop.clone(),
             arrivals,
@@ -186,17 +186,17 @@ impl Stream {
 struct StreamReader {
     rows: Box<Rows<Stdin>>,
     rules: Rules,
-    roster: SharedRoster,
+    known_devices: SharedDevices,
     limit: Option<u64>,
     expect: Option<u64>,
     /// The account that this run must be of, where one was expected or found.
     account: Option<AccountId>,
     /// `--account`.
     guard: Option<AccountId>,
-    ledger: Arc<FileLedger<JsonStream>>,
+    sink: Arc<FileRowSink<JsonStream>>,
     listeners: Listeners,
     stop: StopSignal,
-    arrivals: mpsc::Sender<Arrival<AwsService, LaneWork>>,
+    arrivals: mpsc::Sender<Arrival<AwsService, RegionWork>>,
     target: Arc<Target>,
     runtime: Handle,
     progress: Arc<Mutex<Streamed>>,
@@ -240,14 +240,14 @@ impl StreamReader {
         match self.expect.filter(|expected| *expected != listed) {
             Some(expected) if is_whole => Err(Error::Stopped(Stop::UnexpectedCount(format!(
                 "standard input listed {}, but --expect {expected} was given",
-                figures::count(listed, "device")
+                format::count(listed, "device")
             )))),
             _ => Ok(()),
         }
     }
 
     fn read_rows(&mut self, planner: &mut Planner) -> Result<(), Error> {
-        let mut lanes: HashMap<Region, mpsc::Sender<(DeviceIndex, Device)>> = HashMap::new();
+        let mut senders: HashMap<Region, mpsc::Sender<(DeviceIndex, Device)>> = HashMap::new();
         let mut left = self.limit.unwrap_or(u64::MAX);
         while !self.stop.is_given() {
             let row = self.rows.next().map_err(|error| match error {
@@ -257,7 +257,7 @@ impl StreamReader {
             let Some(row) = row else {
                 return Ok(());
             };
-            let verdict = planner.judge(&mut lock(&self.roster), &row);
+            let verdict = planner.judge(&mut lock(&self.known_devices), &row);
             let verdict = verdict.map_err(|error| damaged(&error))?;
             locked(&self.progress).counts = planner.counts().clone();
             match verdict {
@@ -265,17 +265,17 @@ impl StreamReader {
                     let Ok(ask) = &row.ask else { continue };
                     let device = ask.to_device();
                     let region = device.region.clone();
-                    let lane = match lanes.entry(region) {
-                        Entry::Occupied(lane) => lane.into_mut(),
+                    let sender = match senders.entry(region) {
+                        Entry::Occupied(sender) => sender.into_mut(),
                         Entry::Vacant(place) => {
-                            let Some(lane) = self.open_lane(place.key())? else {
+                            let Some(sender) = self.open_region(place.key())? else {
                                 return Ok(());
                             };
-                            place.insert(lane)
+                            place.insert(sender)
                         }
                     };
-                    // A lane that is gone has stopped; its devices have no row.
-                    let _ = lane.blocking_send((index, device));
+                    // A sender that is gone has stopped; its devices have no row.
+                    let _ = sender.blocking_send((index, device));
                     left -= 1;
                     if left == 0 {
                         info!("--limit is reached; what follows on standard input is not read");
@@ -298,7 +298,7 @@ impl StreamReader {
 
     /// Begins a Region; none where the run has ended meanwhile. Before the first one it is made sure whose account
     /// this is, where that could not be asked for want of a Region.
-    fn open_lane(
+    fn open_region(
         &mut self,
         region: &Region,
     ) -> Result<Option<mpsc::Sender<(DeviceIndex, Device)>>, Error> {
@@ -316,7 +316,7 @@ impl StreamReader {
         let arrival = Arrival {
             region: region.clone(),
             service: self.target.service(region),
-            work: LaneWork::Streamed(receiver),
+            work: RegionWork::Streamed(receiver),
             not_offered: not_offered.map(|(_, failure)| failure),
         };
         let begun = self.arrivals.blocking_send(arrival);
@@ -326,7 +326,7 @@ impl StreamReader {
     fn record_held(&mut self) -> Result<(), Error> {
         let held = self.held.drain(..);
         let rows: Vec<_> = held.map(|line| (line.at, line.row())).collect();
-        let recorded = self.ledger.record_invalid(rows, &self.listeners);
+        let recorded = self.sink.record_invalid(rows, &self.listeners);
         let recorded = self.runtime.block_on(recorded);
         recorded.map_err(|message| Error::Stopped(Stop::Results(message)))
     }

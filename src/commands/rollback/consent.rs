@@ -6,10 +6,10 @@ use tracing::{info, warn};
 
 use super::selection::{Candidate, Selection};
 use crate::cli::RollbackArgs;
-use crate::device::shown;
+use crate::domain::device::shown;
+use crate::domain::format;
 use crate::engine::StopSignal;
 use crate::error::Error;
-use crate::figures;
 
 /// Channels that are named on the screen before the question.
 const SHOWN: usize = 10;
@@ -28,7 +28,7 @@ pub(super) fn check_possible(args: &RollbackArgs) -> Result<(), Error> {
 
 /// Says what will be deleted, and what will not.
 pub(super) fn show(selection: &Selection) {
-    let count = figures::count(selection.candidates.len() as u64, "channel");
+    let count = format::count(selection.candidates.len() as u64, "channel");
     warn!("to be deleted: {count}");
     for candidate in selection.candidates.iter().take(SHOWN) {
         info!("  {}", line(candidate));
@@ -43,11 +43,11 @@ pub(super) fn show(selection: &Selection) {
 /// Says what is not touched.
 pub(super) fn say_left(selection: &Selection) {
     if selection.adopted > 0 {
-        let count = figures::count(selection.adopted, "channel");
+        let count = format::count(selection.adopted, "channel");
         info!("{count} adopted ('exists'): left, since this tool did not create what it adopts");
     }
     if selection.deleted_before > 0 {
-        let count = figures::count(selection.deleted_before, "channel");
+        let count = format::count(selection.deleted_before, "channel");
         info!("{count} deleted before");
     }
 }

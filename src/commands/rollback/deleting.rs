@@ -8,20 +8,20 @@ use tokio::task::JoinSet;
 
 use super::deletions::Deletions;
 use super::selection::Candidate;
-use crate::batch::FileLedger;
-use crate::codes::CHANNEL_MADE_AGAIN;
 use crate::commands::side_by_side;
-use crate::device::{ChannelArn, Region};
-use crate::engine::{Caller, Ledger as _, RegionCaller, Stop, StopSignal, Unanswered};
+use crate::domain::device::{ChannelArn, Region};
+use crate::domain::error_codes::CHANNEL_MADE_AGAIN;
+use crate::domain::service::{Answer, ChannelStatus, Failure, FailureKind, Operation, Service};
+use crate::engine::retry::Schedule;
+use crate::engine::{Caller, RegionCaller, RowSink as _, Stop, StopSignal, Unanswered};
+use crate::fleet::batch::FileRowSink;
 use crate::results::record::{Row, Status};
-use crate::retry::Schedule;
-use crate::service::{Answer, ChannelStatus, Failure, FailureKind, Operation, Service};
 
 use super::Silent;
 
 /// What all deletions need.
 pub(super) struct Deleting<S> {
-    pub(super) ledger: Arc<FileLedger<Silent>>,
+    pub(super) sink: Arc<FileRowSink<Silent>>,
     pub(super) deletions: Arc<Deletions>,
     pub(super) stop: StopSignal,
     /// Requests in flight in each Region.
@@ -62,7 +62,7 @@ pub(super) async fn delete_all<S: Service, F: Fn(&Region) -> S>(
     for (region, candidates) in by_region {
         let asked = caller.region(region.clone(), (deleting.service)(&region));
         let one = Arc::new(OneRegion {
-            ledger: Arc::clone(&deleting.ledger),
+            sink: Arc::clone(&deleting.sink),
             deletions: Arc::clone(&deleting.deletions),
             stop: deleting.stop.clone(),
             max_attempts: deleting.max_attempts,
@@ -87,7 +87,7 @@ pub(super) async fn delete_all<S: Service, F: Fn(&Region) -> S>(
 }
 
 struct OneRegion<S> {
-    ledger: Arc<FileLedger<Silent>>,
+    sink: Arc<FileRowSink<Silent>>,
     deletions: Arc<Deletions>,
     stop: StopSignal,
     max_attempts: u32,
@@ -134,7 +134,7 @@ impl<S: Service> OneRegion<S> {
             None => self.ask(&candidate).await?,
         };
         let row = row_of(&candidate, &outcome, started_at);
-        match self.ledger.record(candidate.index, row).await {
+        match self.sink.record(candidate.index, row).await {
             Ok(row) => self.deletions.note(&row),
             Err(message) => {
                 self.stop.give(Stop::Results(message));
@@ -207,7 +207,8 @@ impl<S: Service> OneRegion<S> {
 
     /// What Describe says of the channel's name, where that settles it. None where that was stopped.
     async fn changed(&self, candidate: &Candidate) -> Option<Option<Outcome>> {
-        let Ok(name) = crate::device::ChannelName::parse(&candidate.row.channel_name) else {
+        let Ok(name) = crate::domain::device::ChannelName::parse(&candidate.row.channel_name)
+        else {
             return Some(None);
         };
         let described = self

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::figures;
-use crate::progress::{Subject, View};
+use crate::domain::format;
+use crate::output::progress::{Subject, View};
 use crate::results::record::{Row, Status};
 
 /// The pace that is shown is that of so long.
@@ -91,10 +91,10 @@ impl Subject for Deletions {
         View {
             done,
             outcomes: match ahead {
-                Some(ahead) => format!("ETA {}, {left}", figures::ahead(ahead)),
+                Some(ahead) => format!("ETA {}, {left}", format::ahead(ahead)),
                 None => left,
             },
-            pace: format!("{} deleted/s", figures::rate(pace)),
+            pace: format!("{} deleted/s", format::rate(pace)),
         }
     }
 }

@@ -16,23 +16,23 @@ use tracing::{error, info, warn};
 use super::open_files::{self, Reserve};
 use super::signals::{self, LastWords};
 use super::target::{self, Target};
-use crate::batch::{self, Glance, History, Outlet};
 use crate::cli::RollbackArgs;
-use crate::clock::WallClock;
-use crate::codes;
-use crate::device::{AccountId, Region};
+use crate::domain::clock::WallClock;
+use crate::domain::device::{AccountId, Region};
+use crate::domain::error_codes;
+use crate::domain::format;
+use crate::engine::event::{Listener, Listeners};
 use crate::engine::{Caller, Parts, Stop, StopSignal};
 use crate::error::Error;
-use crate::event::{Listener, Listeners};
-use crate::figures;
-use crate::logging::Console;
-use crate::progress::Progress;
+use crate::fleet::batch::{self, Glance, History, RowStream};
+use crate::output::logging::Console;
+use crate::output::progress::Progress;
+use crate::output::stats::Stats;
 use crate::results::disk::RealDisk;
 use crate::results::read::ReadError;
 use crate::results::record::{Row, timestamp};
 use crate::results::runs_line::{End, ROLLBACK, RunsLine, Start};
 use crate::results::runs_log::RunsLog;
-use crate::tally::Tally;
 use deleting::{Deleting, delete_all};
 use deletions::Deletions;
 use selection::Selection;
@@ -41,7 +41,7 @@ use selection::Selection;
 #[derive(Debug)]
 struct Silent;
 
-impl Outlet for Silent {
+impl RowStream for Silent {
     async fn put(&self, _: &[Row]) {}
 }
 
@@ -70,10 +70,10 @@ pub(super) async fn run(args: &RollbackArgs, warnings: &[String]) -> u8 {
 fn preview(args: &RollbackArgs) -> Result<u64, Error> {
     check_there(args)?;
     let glance = Glance::take(&RealDisk, &args.results)?;
-    let selection = Selection::read(args, &glance.roster)?;
+    let selection = Selection::read(args, &glance.known_devices)?;
     let lines = selection.candidates.iter().map(consent::line);
     super::print(&lines.map(|line| line + "\n").collect::<String>())?;
-    let count = figures::count(selection.candidates.len() as u64, "channel");
+    let count = format::count(selection.candidates.len() as u64, "channel");
     info!("would delete {count}; nothing was changed");
     consent::say_left(&selection);
     Ok(0)
@@ -111,7 +111,7 @@ async fn rollback(args: &RollbackArgs, console: Console) -> Result<u64, Error> {
         history.account.clone(),
         &args.results,
     )?;
-    let selection = Selection::read(args, &history.roster)?;
+    let selection = Selection::read(args, &history.known_devices)?;
     if selection.candidates.is_empty() {
         info!("nothing to delete");
         consent::say_left(&selection);
@@ -192,9 +192,9 @@ impl Run<'_> {
         history: History<RealDisk>,
         selection: Selection,
     ) -> Result<u64, Error> {
-        let tally = Arc::new(Tally::new());
+        let stats = Arc::new(Stats::new());
         let mut listeners = Listeners::default();
-        listeners.add(Arc::clone(&tally) as Arc<dyn Listener>);
+        listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);
         let running = batch::go_on(
             &RealDisk,
             &self.args.results,
@@ -217,13 +217,13 @@ impl Run<'_> {
         );
         let mut caller = Caller::new(Parts {
             settings: self.args.asking.settings(self.account.clone()),
-            ledger: Arc::new(()),
+            sink: Arc::new(()),
             listeners,
             stop: self.stop.clone(),
             clock: WallClock::system(),
         });
         let deleting = Deleting {
-            ledger: Arc::clone(&running.books.ledger),
+            sink: Arc::clone(&running.books.sink),
             deletions: Arc::clone(&deletions),
             stop: self.stop.clone(),
             workers: open_files::most_requests_each(self.args.asking.workers, self.regions.len()),
@@ -247,7 +247,7 @@ impl Run<'_> {
             Ok(()) if failed + left_by_choice > 0 => (3, "complete"),
             Ok(()) => (0, "complete"),
         };
-        let counts = tally.counts();
+        let counts = stats.counts();
         let requests = [counts.describes, counts.lists, counts.others];
         let end = End {
             at: timestamp(SystemTime::now()),
@@ -273,7 +273,7 @@ impl Run<'_> {
         info!("{deleted} of {total} deleted in {seconds:.1} s");
         let mut failed = 0;
         for (code, count) in deletions.left() {
-            warn!("{count} left with {code}: {}", codes::hint(&code));
+            warn!("{count} left with {code}: {}", error_codes::hint(&code));
             failed += count;
         }
         let open = total - deleted - failed;

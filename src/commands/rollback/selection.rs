@@ -5,17 +5,17 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::batch::last_rows;
 use crate::cli::{RollbackArgs, Since};
-use crate::device::{ChannelArn, shown};
+use crate::domain::device::{ChannelArn, shown};
+use crate::domain::format;
 use crate::error::Error;
-use crate::figures;
+use crate::fleet::batch::last_rows;
+use crate::fleet::known_devices::{DeviceIndex, KnownDevices};
 use crate::manifest::{self, Options};
 use crate::results::disk::RealDisk;
 use crate::results::read::ReadError;
 use crate::results::record::{Row, Status};
 use crate::results::view::RecordView;
-use crate::roster::{DeviceIndex, Roster};
 
 /// Unknown devices that a message names.
 const NAMED: usize = 3;
@@ -42,17 +42,17 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    /// Reads the rows. `roster` says which row of a device is its last.
-    pub(super) fn read(args: &RollbackArgs, roster: &Roster) -> Result<Self, Error> {
+    /// Reads the rows. `known_devices` says which row of a device is its last.
+    pub(super) fn read(args: &RollbackArgs, known_devices: &KnownDevices) -> Result<Self, Error> {
         let wanted = wanted(args)?;
         if let Some(wanted) = &wanted {
-            check_known(wanted, roster, &args.results)?;
+            check_known(wanted, known_devices, &args.results)?;
         }
         let mut selection = Self {
             is_a_part: wanted.is_some(),
             ..Self::default()
         };
-        let read = last_rows(&RealDisk, &args.results, roster, |index, entry| {
+        let read = last_rows(&RealDisk, &args.results, known_devices, |index, entry| {
             let Some(index) = index else { return Ok(()) };
             let row = &entry.record;
             if wanted
@@ -188,10 +188,14 @@ fn listed_in(bytes: &[u8]) -> Result<Vec<String>, String> {
 }
 
 /// Refuses devices that have no row: a typo in one is a sign that the others want a second look.
-fn check_known(wanted: &HashSet<String>, roster: &Roster, results: &Path) -> Result<(), Error> {
+fn check_known(
+    wanted: &HashSet<String>,
+    known_devices: &KnownDevices,
+    results: &Path,
+) -> Result<(), Error> {
     let mut unknown: Vec<&String> = wanted
         .iter()
-        .filter(|id| roster.find(id).is_none())
+        .filter(|id| known_devices.find(id).is_none())
         .collect();
     if unknown.is_empty() {
         return Ok(());
@@ -206,7 +210,7 @@ fn check_known(wanted: &HashSet<String>, roster: &Roster, results: &Path) -> Res
         "usage",
         format!(
             "{} without a row in {}: {}{more}; nothing was deleted",
-            figures::count(unknown.len() as u64, "device"),
+            format::count(unknown.len() as u64, "device"),
             results.display(),
             named.join(", ")
         ),

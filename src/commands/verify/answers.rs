@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::asking::Questions;
-use crate::figures;
-use crate::progress::{Subject, View};
-use crate::tally::Tally;
+use crate::domain::format;
+use crate::output::progress::{Subject, View};
+use crate::output::stats::Stats;
 
 impl Questions {
     /// Questions a channel besides the listing.
@@ -18,7 +18,7 @@ impl Questions {
 }
 
 /// The answers to those questions.
-pub(super) struct Answers(pub(super) Arc<Tally>);
+pub(super) struct Answers(pub(super) Arc<Stats>);
 
 impl Subject for Answers {
     fn view(&self, total: Option<u64>) -> View {
@@ -32,12 +32,11 @@ impl Subject for Answers {
         let ahead = (pace > 0.0).then(|| Duration::from_secs_f64(left as f64 / pace));
         View {
             done,
-            outcomes: ahead.map_or_else(String::new, |ahead| {
-                format!("ETA {}", figures::ahead(ahead))
-            }),
+            outcomes: ahead
+                .map_or_else(String::new, |ahead| format!("ETA {}", format::ahead(ahead))),
             pace: format!(
                 "{} questions/s, {} throttled",
-                figures::rate(pace),
+                format::rate(pace),
                 asked.throttled
             ),
         }

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
+use crate::aws::AwsService;
 use crate::commands::side_by_side;
 use crate::commands::target::Target;
+use crate::domain::service::{Channel, Failure, FailureKind, Operation, Service};
 use crate::engine::{Caller, RegionCaller, Unanswered};
-use crate::service::aws::AwsService;
-use crate::service::{Channel, Failure, FailureKind, Operation, Service};
-use crate::verify::{Claim, Difference, Kind};
+use crate::fleet::claim::{Claim, Difference, Kind};
 
 /// A Region to ask in.
 type Asked = RegionCaller<AwsService>;

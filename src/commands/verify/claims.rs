@@ -7,15 +7,15 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::batch::{Glance, last_rows};
 use crate::commands::last_options;
-use crate::device::{AccountId, ChannelArn, ChannelName, Device, Region};
+use crate::domain::device::{AccountId, ChannelArn, ChannelName, Device, Region};
 use crate::error::Error;
+use crate::fleet::batch::{Glance, last_rows};
+use crate::fleet::claim::Claim;
 use crate::manifest::{Manifest, hex};
 use crate::results::disk::RealDisk;
 use crate::results::read::{ReadError, TornTail};
 use crate::results::record::Status;
-use crate::verify::Claim;
 
 /// The rows of a results file that claim a channel, each device's last one.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Claims {
             refused(ReadError::Io { path, source })
         })?;
         let Glance {
-            roster,
+            known_devices,
             account,
             torn,
         } = Glance::take(&RealDisk, results)?;
@@ -51,7 +51,7 @@ impl Claims {
             torn,
             sha256,
         };
-        let read = last_rows(&RealDisk, results, &roster, |_, entry| {
+        let read = last_rows(&RealDisk, results, &known_devices, |_, entry| {
             let row = entry.record;
             match row.status() {
                 Status::Created | Status::Exists => found.claim(

@@ -10,11 +10,11 @@ use super::asking::{Found, Usable};
 use super::claims::Claims;
 use crate::cli::VerifyArgs;
 use crate::commands::target::Target;
-use crate::device::{AccountId, shown, visible};
+use crate::domain::device::{AccountId, shown, visible};
+use crate::domain::format;
 use crate::error::Error;
-use crate::figures;
+use crate::fleet::claim::{Difference, Kind};
 use crate::results::record::timestamp;
-use crate::verify::{Difference, Kind};
 
 /// The schema of `verify --json`. Fields may be added without a new one.
 const SCHEMA: u32 = 1;
@@ -113,10 +113,10 @@ impl fmt::Display for Findings {
             writeln!(f, "  {expected}{}", visible(&found.expected))?;
             writeln!(f, "  {is}{}", visible(&found.found))?;
         }
-        let claimed = figures::count(self.claimed, "channel");
+        let claimed = format::count(self.claimed, "channel");
         writeln!(f, "{} of {claimed} as the results say", self.verified)?;
         if !self.usable.is_empty() {
-            let usable = figures::count(self.usable.len() as u64, "channel");
+            let usable = format::count(self.usable.len() as u64, "channel");
             writeln!(
                 f,
                 "{usable} with endpoints to connect to (--json names them)"
@@ -126,7 +126,7 @@ impl fmt::Display for Findings {
             writeln!(
                 f,
                 "{} {status}: no channel to ask for",
-                figures::count(*many, "row")
+                format::count(*many, "row")
             )?;
         }
         Ok(())

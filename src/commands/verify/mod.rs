@@ -14,14 +14,14 @@ use super::open_files;
 use super::signals::{self, LastWords};
 use super::target::{self, Target};
 use crate::cli::{OutputArgs, VerifyArgs};
-use crate::clock::WallClock;
-use crate::device::Region;
+use crate::domain::clock::WallClock;
+use crate::domain::device::Region;
+use crate::engine::event::{Listener, Listeners};
 use crate::engine::{Caller, Parts, Stop, StopSignal};
 use crate::error::Error;
-use crate::event::{Listener, Listeners};
-use crate::logging::Console;
-use crate::progress::Progress;
-use crate::tally::Tally;
+use crate::output::logging::Console;
+use crate::output::progress::Progress;
+use crate::output::stats::Stats;
 use answers::Answers;
 pub(super) use asking::{Questions, ask_all};
 pub(super) use claims::Claims;
@@ -82,12 +82,12 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option
     target.identify_in(&regions, &stop).await?;
     target.check_account(expected.as_ref())?;
     target::introduce(&target, &regions);
-    let tally = Arc::new(Tally::new());
+    let stats = Arc::new(Stats::new());
     let mut listeners = Listeners::default();
-    listeners.add(Arc::clone(&tally) as Arc<dyn Listener>);
+    listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);
     let mut caller = Caller::new(Parts {
         settings: args.asking.settings(target.account().cloned().or(expected)),
-        ledger: Arc::new(()),
+        sink: Arc::new(()),
         listeners,
         stop,
         clock: WallClock::system(),
@@ -100,7 +100,7 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option
     };
     let total = claims.rows.len() as u64 * questions.of_a_channel();
     let progress = (total > 0).then(|| {
-        let answers = Arc::new(Answers(tally));
+        let answers = Arc::new(Answers(stats));
         let OutputArgs {
             progress, quiet, ..
         } = args.output;

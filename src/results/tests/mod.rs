@@ -16,7 +16,7 @@ use super::journal::Journal;
 use super::read::{Entry, ReadError};
 use super::record::{Place, Row, Status, encode};
 use super::test_disk::TestDisk;
-use crate::device::ChannelArn;
+use crate::domain::device::ChannelArn;
 
 fn path() -> PathBuf {
     PathBuf::from("batch.results.csv")

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use kvs_fleet::device::{Device, Region};
-use kvs_fleet::service::aws::Connection;
-use kvs_fleet::service::{ChannelStatus, FailureKind, ListRequest, Service as _};
+use kvs_fleet::aws::Connection;
+use kvs_fleet::domain::device::{Device, Region};
+use kvs_fleet::domain::service::{ChannelStatus, FailureKind, ListRequest, Service as _};
 
 use super::play::{Act, DATE, DATE_EPOCH, REQUEST_ID, Script, answer, bare_answer, start};
 use super::{REGION, arn, device, name, region, service, settings};

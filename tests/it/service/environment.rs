@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use kvs_fleet::device::Region;
-use kvs_fleet::service::Service as _;
-use kvs_fleet::service::aws::{ConfigError, Connection, Network, Settings};
+use kvs_fleet::aws::{ConfigError, Connection, Network, Settings};
+use kvs_fleet::domain::device::Region;
+use kvs_fleet::domain::service::Service as _;
 use tokio::process::Command;
 
 use super::name;

@@ -7,8 +7,8 @@ mod play;
 
 use std::time::Duration;
 
-use kvs_fleet::device::{ChannelName, Device, MessageTtl, Region, Tag};
-use kvs_fleet::service::aws::{AwsService, Connection, Settings};
+use kvs_fleet::aws::{AwsService, Connection, Settings};
+use kvs_fleet::domain::device::{ChannelName, Device, MessageTtl, Region, Tag};
 
 pub(super) const REGION: &str = "eu-central-1";
 

@@ -66,7 +66,12 @@ impl Cloud {
 
     /// Requests for an operation, whatever became of them.
     pub(crate) fn requests(&self, operation: Operation) -> u64 {
-        let counts = self.emulator.as_ref().unwrap().tally().of(operation);
+        let counts = self
+            .emulator
+            .as_ref()
+            .unwrap()
+            .request_counts()
+            .of(operation);
         counts.answered + counts.refused + counts.throttled + counts.faults
     }
 
@@ -85,13 +90,18 @@ impl Cloud {
 
     /// Requests for an operation that a fault struck.
     pub(crate) fn faults(&self, operation: Operation) -> u64 {
-        self.emulator.as_ref().unwrap().tally().of(operation).faults
+        self.emulator
+            .as_ref()
+            .unwrap()
+            .request_counts()
+            .of(operation)
+            .faults
     }
 
     /// Create requests that were throttled.
     pub(crate) fn throttled(&self) -> u64 {
-        let tally = self.emulator.as_ref().unwrap().tally();
-        tally.of(Operation::Create).throttled
+        let counts = self.emulator.as_ref().unwrap().request_counts();
+        counts.of(Operation::Create).throttled
     }
 
     /// The channels of [`REGION`]: name and ARN.

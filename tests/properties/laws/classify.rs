@@ -1,9 +1,9 @@
 //! Answers and broken connections: whatever comes back has a meaning, a code and words that can be recorded.
 
-use kvs_fleet::service::classify::{
+use kvs_fleet::domain::service::classify::{
     Reply, bare_code, blames_the_clock, connection, kind_of_code, message_text,
 };
-use kvs_fleet::service::{Failure, FailureKind};
+use kvs_fleet::domain::service::{Failure, FailureKind};
 
 /// The longest message: 500 characters and the sign that it was cut.
 const LONGEST: usize = 501;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use kvs_fleet::device::ArnParts;
+use kvs_fleet::domain::device::ArnParts;
+use kvs_fleet::domain::service::classify::bare_code;
 use kvs_fleet::emulator::latency::Latency;
 use kvs_fleet::emulator::{Emulator, Settings};
-use kvs_fleet::service::classify::bare_code;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

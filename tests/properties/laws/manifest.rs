@@ -5,9 +5,9 @@ use std::cell::OnceCell;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use kvs_fleet::device::{Device, Region};
+use kvs_fleet::domain::device::{Device, Region};
+use kvs_fleet::domain::template::Template;
 use kvs_fleet::manifest::{Manifest, ManifestError, Options, Row, Rows, digest_of, stream};
-use kvs_fleet::template::Template;
 
 use super::{first_line, is_a_message};
 

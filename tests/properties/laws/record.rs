@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use kvs_fleet::device::ChannelArn;
+use kvs_fleet::domain::device::ChannelArn;
 use kvs_fleet::results::record::{
     HEADER, LONGEST_MESSAGE, LONGEST_WORD, Row, Status, encode, timestamp,
 };

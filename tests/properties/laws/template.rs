@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use kvs_fleet::device::{ChannelName, Region};
+use kvs_fleet::domain::device::{ChannelName, Region};
+use kvs_fleet::domain::template::{Piece, Template};
 use kvs_fleet::manifest::{Options, stream};
-use kvs_fleet::template::{Piece, Template};
 
 use super::is_a_message;
 

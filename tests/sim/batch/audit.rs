@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use kvs_fleet::device::ArnParts;
-use kvs_fleet::event::{Event, Listener};
+use kvs_fleet::domain::device::ArnParts;
+use kvs_fleet::domain::service::Operation;
+use kvs_fleet::engine::event::{Event, Listener};
 use kvs_fleet::results::journal::Journal;
 use kvs_fleet::results::read::{Entry, ReadError};
 use kvs_fleet::results::record::{Row, Status};
-use kvs_fleet::service::Operation;
 
 use crate::disk::TestDisk;
 use crate::engine::outcome::check_bucket;
@@ -114,7 +114,7 @@ impl Audit {
             let first = first.unwrap_or_else(|| panic!("nobody asked for it: {row:?}"));
             let age = ArnParts::parse(arn).unwrap().creation_millis;
             let born = Duration::from_millis(age) + CLOCKS_AGREE;
-            let tried = EPOCH + self.world.nature.ahead + first.at;
+            let tried = EPOCH + self.world.settings.ahead + first.at;
             assert!(born >= tried, "another process made it: {row:?}");
         }
     }
@@ -190,11 +190,11 @@ fn check_pace(asked: &[Ask], ceiling: Option<f64>) {
             other => Some(other.quota()),
         };
         let Some(rate) = rate else { continue };
-        for name in super::sheet::REGIONS {
-            let of_lane = asked
+        for name in super::results_check::REGIONS {
+            let of_region = asked
                 .iter()
                 .filter(|ask| ask.operation == operation && ask.region.as_str() == name);
-            check_bucket(of_lane.map(|ask| ask.at), rate);
+            check_bucket(of_region.map(|ask| ask.at), rate);
         }
     }
 }
@@ -202,7 +202,9 @@ fn check_pace(asked: &[Ask], ceiling: Option<f64>) {
 impl Listener for Audit {
     fn tell(&self, event: &Event<'_>) {
         match event {
-            Event::LaneStarted { region, .. } => self.note(format_args!("LaneStarted {region}")),
+            Event::RegionStarted { region, .. } => {
+                self.note(format_args!("RegionStarted {region}"));
+            }
             other => self.note(format_args!("{other:?}")),
         }
         if let Event::Recorded { row } = event {

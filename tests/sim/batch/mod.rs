@@ -6,10 +6,10 @@
 //! be true after each of them is in `audit`, what at the end is here. Seeds that once found a bug are kept below.
 
 mod audit;
+mod faults;
 mod process;
+mod results_check;
 mod scripted;
-mod sheet;
-mod weather;
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -23,9 +23,9 @@ use kvs_fleet::error::Error;
 use kvs_fleet::results::record::Status;
 
 use self::audit::{Audit, rows_of};
+use self::faults::{Ending, Process, Weather};
 use self::process::{Desk, Ended};
-use self::sheet::{Kind, REGIONS, Sheet};
-use self::weather::{Ending, Process, Weather};
+use self::results_check::{Kind, REGIONS, Sheet};
 use crate::disk::{Mishap, TestDisk};
 use crate::engine::rig::{region, seconds};
 use crate::power::Power;
@@ -240,7 +240,7 @@ impl Station {
                 .collect();
             let set: HashSet<_> = ids.iter().collect();
             assert_eq!(set.len(), ids.len(), "a device has two rows: {ids:?}");
-            if self.audit.world.nature.hidden_for.is_zero() {
+            if self.audit.world.settings.hidden_for.is_zero() {
                 self.audit.check_nothing_is_lost();
             }
         }
@@ -294,7 +294,7 @@ fn on_paused_clock<T>(future: impl Future<Output = T>) -> T {
 fn simulate(seed: u64) -> Vec<String> {
     let weather = Weather::drawn(seed);
     let world = on_paused_clock(async {
-        let world = World::new(weather.nature);
+        let world = World::new(weather.world_settings);
         for (made, number) in weather.premade.iter().zip(1..) {
             // One after the other, no faster than the slowest quota.
             let ago = seconds(3_600.0 - 0.5 * f64::from(number));

@@ -5,19 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kvs_fleet::batch::{self, Batch, History, Outlet, Parts};
-use kvs_fleet::clock::WallClock;
+use kvs_fleet::domain::clock::WallClock;
+use kvs_fleet::engine::event::{Event, Listener, Listeners};
 use kvs_fleet::engine::{Settings, StopSignal};
 use kvs_fleet::error::Error;
-use kvs_fleet::event::{Event, Listener, Listeners};
+use kvs_fleet::fleet::batch::{self, Batch, History, Parts, RowStream};
+use kvs_fleet::fleet::plan::Rules;
 use kvs_fleet::manifest::{Manifest, Options};
-use kvs_fleet::plan::Rules;
 use kvs_fleet::results::record::Row;
 use kvs_fleet::results::runs_line::{End, RunsLine, Start};
 use kvs_fleet::results::runs_log::{EarlierRuns, RunsLog, RunsLogError};
 
 use super::audit::{Audit, Hazard};
-use super::weather::Process;
+use super::faults::Process;
 use crate::disk::TestDisk;
 use crate::engine::rig::region;
 use crate::power::Power;
@@ -30,7 +30,7 @@ struct Reader {
     power: Arc<Power>,
 }
 
-impl Outlet for Reader {
+impl RowStream for Reader {
     async fn put(&self, rows: &[Row]) {
         for _ in rows {
             tokio::time::sleep(self.takes).await;
@@ -77,11 +77,11 @@ impl Desk<'_> {
         );
         let History {
             journal,
-            mut roster,
+            mut known_devices,
             ..
         } = history;
         let options = Options {
-            region: Some(region(super::sheet::REGIONS[0])),
+            region: Some(region(super::results_check::REGIONS[0])),
             ..Options::default()
         };
         let text = self.manifest.clone().into_bytes();
@@ -90,9 +90,9 @@ impl Desk<'_> {
             recreate_deleted: false,
             asked_before: log.asked().unwrap_or_default(),
         };
-        let planned = batch::plan(&manifest, &mut roster, rules)?;
+        let planned = batch::plan(&manifest, &mut known_devices, rules)?;
         if planned.work.is_empty() {
-            batch::tidy(journal, &roster, &planned.invalid)?;
+            batch::tidy(journal, &known_devices, &planned.invalid)?;
             for line in &planned.invalid {
                 let row = line.row();
                 self.audit.tell(&Event::Recorded { row: &row });
@@ -100,13 +100,13 @@ impl Desk<'_> {
             return Ok(Ended::Idle);
         }
         let parts = self.parts(process);
-        let mut batch = Batch::new(self.disk, self.results, journal, roster, parts);
-        batch.add_lanes(planned.work.into_regions(), &manifest, |region| Sim {
+        let mut batch = Batch::new(self.disk, self.results, journal, known_devices, parts);
+        batch.add_regions(planned.work.into_regions(), &manifest, |region| Sim {
             world: Arc::clone(&self.audit.world),
             region: region.clone(),
         });
         if process.reconciles {
-            batch.engine.take_census().await;
+            batch.engine.list_existing().await;
             if self.stop.is_given() {
                 return Ok(Ended::Unbegun);
             }
@@ -123,9 +123,9 @@ impl Desk<'_> {
         for line in closed.unsaved() {
             self.audit.note(format_args!("{line}"));
         }
-        let (roster, kept) = closed.finish();
+        let (known_devices, kept) = closed.finish();
         let end = RunsLine::End(Box::<End>::default());
-        let lines = batch::asks(&roster).map(RunsLine::Asks);
+        let lines = batch::asks(&known_devices).map(RunsLine::Asks);
         if let Err(error) = log.append(lines.chain([end])) {
             self.audit.note(format_args!("{error}"));
         }
@@ -145,7 +145,7 @@ impl Desk<'_> {
             listeners,
             stop: self.stop.clone(),
             clock: WallClock::new(move || world.wall()),
-            outlet: Some(Arc::new(Reader {
+            row_stream: Some(Arc::new(Reader {
                 takes: process.reader_takes,
                 power: Arc::clone(&self.power),
             })),

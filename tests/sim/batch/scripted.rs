@@ -2,12 +2,12 @@
 
 use std::task::{Context, Poll, Waker};
 
-use kvs_fleet::batch::{self, Batch, InvalidLine, Outlet, Parts};
-use kvs_fleet::clock::WallClock;
-use kvs_fleet::device::ChannelArn;
-use kvs_fleet::engine::{Ledger, StopSignal};
-use kvs_fleet::event::Listeners;
-use kvs_fleet::plan::Flaw;
+use kvs_fleet::domain::clock::WallClock;
+use kvs_fleet::domain::device::ChannelArn;
+use kvs_fleet::engine::event::Listeners;
+use kvs_fleet::engine::{RowSink, StopSignal};
+use kvs_fleet::fleet::batch::{self, Batch, InvalidLine, Parts, RowStream};
+use kvs_fleet::fleet::plan::Flaw;
 use kvs_fleet::results::record::{Row, Status};
 
 use super::audit::{Found, rows_of};
@@ -18,7 +18,7 @@ use crate::service::Sim;
 
 struct Nobody;
 
-impl Outlet for Nobody {
+impl RowStream for Nobody {
     async fn put(&self, _: &[Row]) {}
 }
 
@@ -50,23 +50,23 @@ fn a_row_that_nobody_waits_for_is_among_the_results() {
     on_paused_clock(async {
         let disk = TestDisk::default();
         let (_log, history) = batch::open(&disk, &results()).unwrap();
-        let mut roster = history.roster;
-        let device = roster.insert("CAM-1", "CAM-1", &here()).unwrap();
-        roster.list(device, 0, 0);
+        let mut known_devices = history.known_devices;
+        let device = known_devices.insert("CAM-1", "CAM-1", &here()).unwrap();
+        known_devices.list(device, 0, 0);
         let parts = Parts::<Nobody> {
             settings: Rig::new(0).settings,
             listeners: Listeners::default(),
             stop: StopSignal::new(),
             clock: WallClock::system(),
-            outlet: None,
+            row_stream: None,
         };
         let mut batch: Batch<_, Sim, _> =
-            Batch::new(&disk, &results(), history.journal, roster, parts);
+            Batch::new(&disk, &results(), history.journal, known_devices, parts);
         batch.prepare().unwrap();
         let (engine, running) = batch.start();
         let (row, found) = created("CAM-1");
         {
-            let mut recording = Box::pin(running.books.ledger.record(device, row));
+            let mut recording = Box::pin(running.books.sink.record(device, row));
             let mut context = Context::from_waker(Waker::noop());
             assert!(matches!(
                 recording.as_mut().poll(&mut context),

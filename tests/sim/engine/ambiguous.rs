@@ -2,9 +2,9 @@
 
 use super::rig::{Premade, Rig, seconds};
 use crate::world::Act;
+use kvs_fleet::domain::service::Operation;
 use kvs_fleet::emulator::faults::FaultKind;
 use kvs_fleet::engine::OnExists;
-use kvs_fleet::service::Operation;
 
 const APPLIED: [&str; 5] = [
     "reset-after",
@@ -38,7 +38,7 @@ fn whose_channel_it_is_is_judged_by_the_services_clock() {
         for (premade, status) in [(true, "exists"), (false, "created")] {
             let mut rig =
                 Rig::new(1).faults(&["reset-before=first:1@create", "reset-after=first:1@create"]);
-            rig.nature.ahead = seconds(ahead);
+            rig.world_settings.ahead = seconds(ahead);
             if premade {
                 rig.premade = vec![Premade::new("CAM-00000", 2.0)];
             }
@@ -55,7 +55,7 @@ fn ours_is_created_even_where_existing_channels_fail() {
     rig.settings.on_exists = OnExists::Fail;
     let run = rig.run();
     assert_eq!(
-        run.tally(),
+        run.stats(),
         [("ChannelExists".into(), 1), ("created".into(), 1)].into()
     );
     assert_eq!(&*run.row(1).error_code, "ChannelExists");
@@ -68,10 +68,10 @@ fn a_channel_in_the_way_is_adopted() {
         ttl: Some(99),
         ..Premade::new("CAM-00001", 60.0)
     }];
-    rig.devices[1].message_ttl = kvs_fleet::device::MessageTtl::from_secs(30).ok();
+    rig.devices[1].message_ttl = kvs_fleet::domain::device::MessageTtl::from_secs(30).ok();
     let run = rig.run();
     assert_eq!(
-        run.tally(),
+        run.stats(),
         [("created".into(), 2), ("exists".into(), 1)].into()
     );
     assert_eq!(run.row(1).attempts, 1);
@@ -93,7 +93,7 @@ fn a_truth_that_cannot_be_learnt_is_said() {
         rig.settings.max_attempts = 2;
         let run = rig.run();
         assert_eq!(
-            run.tally(),
+            run.stats(),
             [("OutcomeUnknown".into(), 1), ("created".into(), 1)].into()
         );
         let row = run.row(0);
@@ -114,21 +114,21 @@ fn where_describe_is_not_allowed_the_list_is_asked() {
 #[test]
 fn a_channel_that_is_being_deleted_is_waited_for_and_made_again() {
     let mut rig = Rig::new(2);
-    rig.nature.emulator.deleting_for = seconds(1.5);
+    rig.world_settings.emulator.deleting_for = seconds(1.5);
     rig.premade = vec![Premade {
         deleting: true,
         ..Premade::new("CAM-00000", 60.0)
     }];
-    for census in [false, true] {
-        rig.census = census;
+    for listing in [false, true] {
+        rig.listing = listing;
         let run = rig.run();
         assert_eq!(run.count("created"), 2, "{:?}", run.rows);
         assert!(run.row(0).attempts > 1);
     }
-    rig.nature.emulator.deleting_for = seconds(3_600.0);
+    rig.world_settings.emulator.deleting_for = seconds(3_600.0);
     let run = rig.run();
     assert_eq!(
-        run.tally(),
+        run.stats(),
         [("ChannelDeleting".into(), 1), ("created".into(), 1)].into()
     );
     assert_eq!(run.row(0).attempts, rig.settings.max_attempts);
@@ -141,14 +141,14 @@ fn questions_count_only_until_one_is_answered() {
         let odd = ask.operation == Operation::Describe && ask.nth % 2 == 1;
         odd.then_some(Act::Refuse(500, "InternalFailure"))
     });
-    rig.nature.emulator.deleting_for = seconds(3_600.0);
+    rig.world_settings.emulator.deleting_for = seconds(3_600.0);
     rig.premade = vec![Premade {
         deleting: true,
         ..Premade::new("CAM-00000", 60.0)
     }];
     rig.settings.max_attempts = 3;
     let run = rig.run();
-    assert_eq!(run.tally(), [("ChannelDeleting".into(), 1)].into());
+    assert_eq!(run.stats(), [("ChannelDeleting".into(), 1)].into());
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_last_device_whose_creates_hang_fails_with_timeout() {
     rig.settings.max_attempts = 3;
     let run = rig.run();
     assert_eq!(
-        run.tally(),
+        run.stats(),
         [("Timeout".into(), 1), ("created".into(), 4)].into()
     );
     assert_eq!(run.row(4).attempts, 3);

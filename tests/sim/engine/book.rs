@@ -1,4 +1,4 @@
-//! What stands around the engine besides the service: its work, and the ledger that is its listener as well.
+//! What stands around the engine besides the service: its work, and the sink that is its listener as well.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use super::rig::Supply;
 use crate::world::World;
-use kvs_fleet::device::Device;
-use kvs_fleet::engine::{Ledger, Work};
-use kvs_fleet::event::{Event, Listener};
+use kvs_fleet::domain::device::Device;
+use kvs_fleet::engine::event::{Event, Listener};
+use kvs_fleet::engine::{RowSink, Work};
+use kvs_fleet::fleet::known_devices::DeviceIndex;
 use kvs_fleet::results::record::Row;
-use kvs_fleet::roster::DeviceIndex;
 
-/// A lane's devices.
+/// A Region's devices.
 #[derive(Debug)]
 pub(super) struct Supplied {
     pub(super) devices: VecDeque<(DeviceIndex, Device)>,
@@ -53,7 +53,7 @@ impl Work for Supplied {
     }
 }
 
-/// The ledger and the listener: what was recorded, what was told.
+/// The sink and the listener: what was recorded, what was told.
 #[derive(Debug)]
 pub(super) struct Book {
     pub(super) world: Arc<World>,
@@ -70,7 +70,7 @@ impl Book {
     }
 }
 
-impl Ledger for Book {
+impl RowSink for Book {
     async fn record(&self, device: DeviceIndex, row: Row) -> Result<Row, String> {
         let mut rows = self.record_all(vec![(device, row)]).await?;
         Ok(rows.remove(0))
@@ -106,7 +106,7 @@ impl Listener for Book {
         let mut line = format!("{:>12} ", self.world.elapsed().as_micros());
         // Writing to a string cannot fail.
         let _ = match event {
-            Event::LaneStarted { region, .. } => write!(line, "LaneStarted {region}"),
+            Event::RegionStarted { region, .. } => write!(line, "RegionStarted {region}"),
             other => write!(line, "{other:?}"),
         };
         self.trace.lock().unwrap().push(line);

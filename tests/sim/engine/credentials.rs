@@ -5,15 +5,15 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::rig::{Rig, seconds};
 use crate::world::{Act, failure, identity};
-use kvs_fleet::device::AccountId;
+use kvs_fleet::domain::device::AccountId;
+use kvs_fleet::domain::service::{FailureKind, Operation};
 use kvs_fleet::emulator::faults::FaultKind;
 use kvs_fleet::engine::Stop;
-use kvs_fleet::service::{FailureKind, Operation};
 
 #[test]
 fn each_expiry_is_one_reload_and_no_failure() {
     let mut rig = Rig::new(500);
-    rig.nature.emulator.expire_after = Some(120);
+    rig.world_settings.emulator.expire_after = Some(120);
     let run = rig.run();
     assert_eq!((run.stop.clone(), run.count("created")), (None, 500));
     assert_eq!(run.world.reloads(), 4);
@@ -38,7 +38,7 @@ fn credentials_that_never_worked_stop_the_run_without_a_failed_row() {
 fn where_nobody_says_whose_new_credentials_are_one_question_tries_them() {
     let mut rig = Rig::new(300)
         .script(|ask| (ask.at > seconds(2.0)).then_some(Act::Refuse(403, "ExpiredTokenException")));
-    rig.nature.reload = Arc::new(|_| Ok(None));
+    rig.world_settings.reload = Arc::new(|_| Ok(None));
     let run = rig.run();
     assert!(
         matches!(run.stop, Some(Stop::Credentials { .. })),
@@ -58,7 +58,7 @@ fn a_question_that_is_answered_does_not_prove_that_creates_are_taken() {
         let is_refused = ask.at > seconds(2.0) && ask.operation == Operation::Create;
         is_refused.then_some(Act::Refuse(403, "ExpiredTokenException"))
     });
-    rig.nature.reload = Arc::new(|_| Ok(None));
+    rig.world_settings.reload = Arc::new(|_| Ok(None));
     let run = rig.run();
     assert!(
         matches!(run.stop, Some(Stop::Credentials { .. })),
@@ -89,15 +89,15 @@ fn trouble_on_the_way_does_not_prove_credentials() {
 #[test]
 fn a_source_that_gives_none_stops_the_run() {
     let mut rig = Rig::new(100);
-    rig.nature.emulator.expire_after = Some(30);
-    rig.nature.reload =
+    rig.world_settings.emulator.expire_after = Some(30);
+    rig.world_settings.reload =
         Arc::new(|_| Err(failure(FailureKind::Credentials, "CredentialsUnavailable")));
     let run = rig.run();
     let Some(Stop::Credentials { failure }) = &run.stop else {
         panic!("{:?}", run.stop);
     };
     assert_eq!(&*failure.code, "CredentialsUnavailable");
-    assert_eq!(run.tally(), [("created".into(), 30)].into());
+    assert_eq!(run.stats(), [("created".into(), 30)].into());
 }
 
 #[test]
@@ -109,9 +109,9 @@ fn a_source_in_trouble_is_asked_again() {
         FailureKind::Throttled,
     ] {
         let mut rig = Rig::new(100);
-        rig.nature.emulator.expire_after = Some(60);
+        rig.world_settings.emulator.expire_after = Some(60);
         let left = Arc::new(std::sync::atomic::AtomicU32::new(5));
-        rig.nature.reload = Arc::new(move |_| {
+        rig.world_settings.reload = Arc::new(move |_| {
             let is_well = left
                 .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1))
                 .is_err();
@@ -135,8 +135,8 @@ fn a_source_in_trouble_is_asked_again() {
 #[test]
 fn a_source_that_stays_in_trouble_ends_the_run_for_that() {
     let mut rig = Rig::new(100);
-    rig.nature.emulator.expire_after = Some(30);
-    rig.nature.reload = Arc::new(|_| Err(failure(FailureKind::Lost, "Timeout")));
+    rig.world_settings.emulator.expire_after = Some(30);
+    rig.world_settings.reload = Arc::new(|_| Err(failure(FailureKind::Lost, "Timeout")));
     rig.settings.max_offline = seconds(60.0);
     let run = rig.run();
     assert!(
@@ -144,16 +144,16 @@ fn a_source_that_stays_in_trouble_ends_the_run_for_that() {
         "{:?}",
         run.stop
     );
-    assert_eq!(run.tally(), [("created".into(), 30)].into());
+    assert_eq!(run.stats(), [("created".into(), 30)].into());
     assert!(run.took > seconds(60.0) && run.took < seconds(80.0));
 }
 
 #[test]
 fn nothing_is_made_in_another_account_after_a_reload() {
     let mut rig = Rig::new(300);
-    rig.nature.emulator.expire_after = Some(60);
-    rig.nature.reload = Arc::new(|_| Ok(Some(identity("111122223333"))));
-    rig.nature.reload_takes = seconds(2.0);
+    rig.world_settings.emulator.expire_after = Some(60);
+    rig.world_settings.reload = Arc::new(|_| Ok(Some(identity("111122223333"))));
+    rig.world_settings.reload_takes = seconds(2.0);
     rig.settings.account = AccountId::parse(AccountId::EMULATOR).ok();
     let run = rig.run();
     assert!(
@@ -173,8 +173,8 @@ fn nothing_is_made_in_another_account_after_a_reload() {
 #[test]
 fn fetching_credentials_does_not_outlast_the_grace() {
     let mut rig = Rig::new(100);
-    rig.nature.emulator.expire_after = Some(20);
-    rig.nature.reload_takes = seconds(3_600.0);
+    rig.world_settings.emulator.expire_after = Some(20);
+    rig.world_settings.reload_takes = seconds(3_600.0);
     rig.interrupt_at = Some(seconds(5.0));
     let run = rig.run();
     assert_eq!(run.stop, Some(Stop::Interrupted));

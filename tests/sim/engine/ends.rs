@@ -2,14 +2,14 @@
 
 use super::rig::{Rig, region, seconds};
 use crate::world::Act;
+use kvs_fleet::domain::service::Operation;
 use kvs_fleet::emulator::faults::FaultKind;
 use kvs_fleet::engine::{FailureLimit, Stop};
-use kvs_fleet::service::Operation;
 
 #[test]
 fn twenty_refused_in_a_row_stop_the_run() {
     let mut rig = Rig::new(300);
-    rig.nature.emulator.deny_outside = Some("CAM-00".to_owned());
+    rig.world_settings.emulator.deny_outside = Some("CAM-00".to_owned());
     rig.devices = (99_900..100_000)
         .map(|number| super::rig::device(number, &super::rig::here()))
         .collect();
@@ -52,7 +52,7 @@ fn refusals_between_successes_are_the_devices_own() {
         .run();
     assert_eq!(run.stop, None);
     assert_eq!(
-        run.tally(),
+        run.stats(),
         [
             ("AccessDeniedException".into(), 360),
             ("created".into(), 40)
@@ -64,12 +64,12 @@ fn refusals_between_successes_are_the_devices_own() {
 #[test]
 fn a_full_account_stops_its_lane_only() {
     let mut rig = Rig::new(0);
-    rig.nature.emulator.channel_limit = 50;
-    let lanes = [
+    rig.world_settings.emulator.channel_limit = 50;
+    let regions = [
         (region("eu-central-1"), 0..40),
         (region("us-east-1"), 100..300),
     ];
-    for (region, numbers) in lanes {
+    for (region, numbers) in regions {
         rig.devices
             .extend(numbers.map(|number| super::rig::device(number, &region)));
     }
@@ -87,7 +87,7 @@ fn a_full_account_stops_its_lane_only() {
 #[test]
 fn every_region_that_is_full_is_named() {
     let mut rig = Rig::new(0);
-    rig.nature.emulator.channel_limit = 20;
+    rig.world_settings.emulator.channel_limit = 20;
     let regions = ["us-west-2", "eu-central-1", "us-east-1"];
     for (name, hundred) in regions.into_iter().zip(1..) {
         let region = region(name);
@@ -114,7 +114,7 @@ fn open_outcomes_of_a_lane_that_is_full_are_settled_in_spite_of_trouble() {
         Operation::Describe if ask.nth == 2 => Some(Act::Spoil(FaultKind::Throttle)),
         _ => None,
     });
-    rig.nature.emulator.channel_limit = 48;
+    rig.world_settings.emulator.channel_limit = 48;
     let run = rig.run();
     assert_eq!((run.count("created"), run.count("OutcomeUnknown")), (48, 0));
 }
@@ -161,7 +161,7 @@ fn a_defect_stops_the_run_and_is_said() {
 #[test]
 fn a_ledger_that_fails_stops_the_run() {
     let mut rig = Rig::new(300);
-    rig.ledger_fails_after = Some(70);
+    rig.sink_fails_after = Some(70);
     let run = rig.run();
     assert_eq!(run.stop, Some(Stop::Results("the disk is full".to_owned())));
     assert_eq!(run.rows.len(), 70);
@@ -180,7 +180,7 @@ fn an_interrupted_run_sends_no_more_creates_and_loses_nothing() {
             .last()
             .map_or(seconds(0.0), |ask| ask.at);
         assert!(last <= seconds(at), "a create left at {last:?}");
-        assert_eq!(run.count("OutcomeUnknown"), 0, "{:?}", run.tally());
+        assert_eq!(run.count("OutcomeUnknown"), 0, "{:?}", run.stats());
         assert_eq!(run.count("ClientLimitExceededException"), 0);
         assert!(run.took <= seconds(at + 10.1), "{:?}", run.took);
     }
@@ -196,13 +196,13 @@ fn a_throttle_is_never_an_outcome() {
     });
     rig.interrupt_at = Some(seconds(20.0));
     let run = rig.run();
-    assert_eq!(run.tally(), [("InternalFailure".into(), 5)].into());
+    assert_eq!(run.stats(), [("InternalFailure".into(), 5)].into());
 }
 
 #[test]
 fn the_grace_bounds_what_is_in_flight() {
     let mut rig = Rig::new(300).faults(&["hang-after=1@create"]);
-    rig.nature.timeout = seconds(3_600.0);
+    rig.world_settings.timeout = seconds(3_600.0);
     rig.interrupt_at = Some(seconds(1.0));
     let run = rig.run();
     assert_eq!(run.stop, Some(Stop::Interrupted));
@@ -211,5 +211,5 @@ fn the_grace_bounds_what_is_in_flight() {
         "{:?}",
         run.took
     );
-    assert!(run.count("OutcomeUnknown") > 40, "{:?}", run.tally());
+    assert!(run.count("OutcomeUnknown") > 40, "{:?}", run.stats());
 }

@@ -2,9 +2,9 @@
 
 use super::rig::{Rig, seconds};
 use crate::world::Act;
+use kvs_fleet::domain::service::Operation;
 use kvs_fleet::emulator::faults::FaultKind;
 use kvs_fleet::engine::Stop;
-use kvs_fleet::service::Operation;
 
 /// No answers from 2 s to `until`, as this act.
 fn outage(rig: Rig, until: f64, act: Act) -> Rig {
@@ -86,9 +86,9 @@ fn an_outage_that_lasts_too_long_ends_the_run() {
 
 #[test]
 fn a_service_that_was_never_reached_is_found_out_in_seconds() {
-    for census in [false, true] {
+    for listing in [false, true] {
         let mut rig = Rig::new(300).script(|_| Some(Act::NoWay));
-        rig.census = census;
+        rig.listing = listing;
         let run = rig.run();
         let Some(Stop::Unreachable { failure, .. }) = &run.stop else {
             panic!("{:?}", run.stop);
@@ -105,9 +105,9 @@ fn a_service_that_was_never_reached_is_found_out_in_seconds() {
 
 #[test]
 fn a_service_that_swallows_everything_is_found_out_after_a_few_timeouts() {
-    for census in [false, true] {
+    for listing in [false, true] {
         let mut rig = Rig::new(300).script(|_| Some(Act::Spoil(FaultKind::HangBefore)));
-        rig.census = census;
+        rig.listing = listing;
         let run = rig.run();
         assert!(
             matches!(run.stop, Some(Stop::Unreachable { .. })),

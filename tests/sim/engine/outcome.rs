@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::rig::{Rig, region, seconds};
 use crate::world::{Ask, EPOCH, World};
-use kvs_fleet::device::ArnParts;
+use kvs_fleet::domain::device::ArnParts;
+use kvs_fleet::domain::service::Operation;
 use kvs_fleet::engine::Stop;
 use kvs_fleet::results::record::{Row, Status};
-use kvs_fleet::service::Operation;
 
 /// What came of a run.
 pub(super) struct Outcome {
@@ -33,20 +33,20 @@ impl Outcome {
     }
 
     /// How many rows have this status and, if they failed, which code.
-    pub(super) fn tally(&self) -> BTreeMap<String, usize> {
-        let mut tally = BTreeMap::new();
+    pub(super) fn stats(&self) -> BTreeMap<String, usize> {
+        let mut stats = BTreeMap::new();
         for row in &self.rows {
             let key = match row.status {
                 Status::Failed => row.error_code.to_string(),
                 other => other.as_str().to_owned(),
             };
-            *tally.entry(key).or_default() += 1;
+            *stats.entry(key).or_default() += 1;
         }
-        tally
+        stats
     }
 
     pub(super) fn count(&self, key: &str) -> usize {
-        self.tally().get(key).copied().unwrap_or_default()
+        self.stats().get(key).copied().unwrap_or_default()
     }
 
     pub(super) fn has_channel(&self, id: &str) -> bool {
@@ -84,7 +84,7 @@ impl Outcome {
         assert_eq!(self.told("Recorded"), self.rows.len());
         self.check_rows();
         let is_broken = matches!(self.stop, Some(Stop::Internal(_)));
-        if self.rig.crash_at.is_none() && self.rig.ledger_fails_after.is_none() && !is_broken {
+        if self.rig.crash_at.is_none() && self.rig.sink_fails_after.is_none() && !is_broken {
             self.check_nothing_is_lost();
         }
         self.check_pace();
@@ -116,7 +116,7 @@ impl Outcome {
 
     fn is_newer(&self, arn: &str, by: Duration) -> bool {
         let made = ArnParts::parse(arn).unwrap().creation_millis;
-        let born = EPOCH + self.rig.nature.ahead + self.began;
+        let born = EPOCH + self.rig.world_settings.ahead + self.began;
         Duration::from_millis(made) + by > born
     }
 
@@ -137,7 +137,7 @@ impl Outcome {
             .filter(told)
             .map(|row| &*row.channel_name)
             .collect();
-        for (region, _) in self.rig.lanes() {
+        for (region, _) in self.rig.regions() {
             for (name, arn) in self.world.channels(&region) {
                 let is_ours = tried.contains(&name) && self.is_new(&arn);
                 assert!(
@@ -157,7 +157,7 @@ impl Outcome {
                 other => Some(other.quota()),
             };
             let Some(rate) = rate else { continue };
-            for (region, _) in self.rig.lanes() {
+            for (region, _) in self.rig.regions() {
                 let asked = self.asked(operation);
                 let times = asked.iter().filter(|ask| ask.region == region);
                 check_bucket(times.map(|ask| ask.at), rate);

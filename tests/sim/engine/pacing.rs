@@ -2,10 +2,10 @@
 
 use super::rig::{Rig, seconds};
 use crate::world::Act;
+use kvs_fleet::domain::service::Operation;
 use kvs_fleet::emulator::faults::FaultKind;
 use kvs_fleet::engine::Stop;
-use kvs_fleet::pace::controller::RateRange;
-use kvs_fleet::service::Operation;
+use kvs_fleet::engine::pace::controller::RateRange;
 
 #[test]
 fn creates_at_the_quota_and_not_faster() {
@@ -67,8 +67,8 @@ fn nothing_but_throttles_ends_the_run() {
 #[test]
 fn a_success_now_and_then_keeps_a_throttled_run_going() {
     let mut rig = Rig::new(20);
-    rig.nature.emulator.rate = 0.1;
-    rig.nature.emulator.burst = 1;
+    rig.world_settings.emulator.rate = 0.1;
+    rig.world_settings.emulator.burst = 1;
     rig.settings.max_throttled = seconds(30.0);
     let run = rig.run();
     assert_eq!((run.stop.clone(), run.count("created")), (None, 20));
@@ -84,7 +84,7 @@ fn adopting_devices_is_no_standstill() {
         .iter()
         .map(|device| super::rig::Premade::new(device.channel_name.as_str(), 3_600.0))
         .collect();
-    rig.nature.emulator.burst = 1;
+    rig.world_settings.emulator.burst = 1;
     rig.settings.rate = RateRange::upto(100.0);
     rig.settings.max_throttled = seconds(3.0);
     let run = rig.run();

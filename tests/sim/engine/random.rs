@@ -5,11 +5,11 @@ use super::outcome::Outcome;
 use super::rig::{Premade, Rig, Supply, device, region, seconds};
 use crate::seeds;
 use crate::world::Act;
+use kvs_fleet::domain::service::Operation;
 use kvs_fleet::emulator::faults::{Fault, FaultKind, Often};
 use kvs_fleet::emulator::operation::Operation as Operations;
 use kvs_fleet::engine::Stop;
-use kvs_fleet::pace::controller::RateRange;
-use kvs_fleet::service::Operation;
+use kvs_fleet::engine::pace::controller::RateRange;
 
 const REGIONS: [&str; 3] = ["eu-central-1", "us-east-1", "ap-south-1"];
 
@@ -27,7 +27,7 @@ fn drawn(seed: u64) -> Rig {
     rig.devices = (0..devices)
         .map(|number| device(number, &region(random.choice(regions).unwrap())))
         .collect();
-    rig.census = random.bool();
+    rig.listing = random.bool();
     if random.u8(..4) == 0 {
         rig.supply = Supply::Streamed;
     }
@@ -41,8 +41,8 @@ fn drawn(seed: u64) -> Rig {
     // So many that a fault which strikes at random never uses them up.
     rig.settings.max_attempts = 40;
     rig.settings.max_throttled = seconds(600.0);
-    rig.nature.ahead = seconds(random.f64() * 3.0);
-    let emulator = &mut rig.nature.emulator;
+    rig.world_settings.ahead = seconds(random.f64() * 3.0);
+    let emulator = &mut rig.world_settings.emulator;
     emulator.seed = random.u64(..);
     emulator.rate = random.choice([3.0, 50.0, 100.0]).unwrap();
     emulator.burst = random.choice([1, 50]).unwrap();
@@ -75,7 +75,7 @@ fn drawn(seed: u64) -> Rig {
     if random.u8(..3) == 0 {
         // Not before the first answer has come: a service that was never reached ends the run. And no credentials that
         // are used up while nothing they bring arrives.
-        rig.nature.emulator.expire_after = None;
+        rig.world_settings.emulator.expire_after = None;
         let acts = [FaultKind::HangAfter, FaultKind::ResetBefore];
         let act = random.choice(acts).map(Act::Spoil);
         let (from, lasts) = (2.5 + random.f64() * 5.0, random.f64() * 100.0);
@@ -91,7 +91,7 @@ fn drawn(seed: u64) -> Rig {
 fn assert_complete(run: &Outcome, devices: usize) {
     assert_eq!(run.stop, None);
     let done = run.count("created") + run.count("exists");
-    assert_eq!(done, devices, "{:?}", run.tally());
+    assert_eq!(done, devices, "{:?}", run.stats());
 }
 
 #[test]

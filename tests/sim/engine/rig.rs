@@ -1,4 +1,4 @@
-//! A whole run in a test: the engine between a simulated service, a ledger in memory and a listener that keeps the
+//! A whole run in a test: the engine between a simulated service, a sink in memory and a listener that keeps the
 //! trace, on a runtime of its own whose clock is paused. `outcome` holds what must be true after every run.
 
 use std::sync::{Arc, Mutex};
@@ -7,14 +7,14 @@ use std::time::Duration;
 use super::book::{Book, Supplied};
 use super::outcome::Outcome;
 use crate::service::Sim;
-use crate::world::{Act, Ask, Nature, World, identity};
-use kvs_fleet::clock::WallClock;
-use kvs_fleet::device::{AccountId, ChannelName, Device, Region};
+use crate::world::{Act, Ask, World, WorldSettings, identity};
+use kvs_fleet::domain::clock::WallClock;
+use kvs_fleet::domain::device::{AccountId, ChannelName, Device, Region};
 use kvs_fleet::emulator;
+use kvs_fleet::engine::event::{Listener, Listeners};
+use kvs_fleet::engine::pace::controller::RateRange;
 use kvs_fleet::engine::{Arrival, Engine, OnExists, Parts, Settings, Stop, StopSignal};
-use kvs_fleet::event::{Listener, Listeners};
-use kvs_fleet::pace::controller::RateRange;
-use kvs_fleet::roster::Roster;
+use kvs_fleet::fleet::known_devices::KnownDevices;
 
 /// Longer than any run takes: what is not over by then never will be.
 const FOREVER: Duration = Duration::from_hours(48);
@@ -66,17 +66,17 @@ pub(super) enum Supply {
 pub(crate) struct Rig {
     pub(super) devices: Vec<Device>,
     pub(crate) settings: Settings,
-    pub(super) nature: Nature,
+    pub(super) world_settings: WorldSettings,
     pub(super) premade: Vec<Premade>,
-    pub(super) census: bool,
+    pub(super) listing: bool,
     pub(super) supply: Supply,
-    /// Between the census and the first create.
+    /// Between the listing and the first create.
     pub(super) dawdle: Duration,
     pub(super) interrupt_at: Option<Duration>,
     /// The process is gone at once.
     pub(super) crash_at: Option<Duration>,
-    pub(super) ledger_takes: Duration,
-    pub(super) ledger_fails_after: Option<usize>,
+    pub(super) sink_takes: Duration,
+    pub(super) sink_fails_after: Option<usize>,
 }
 
 pub(super) fn device(number: usize, region: &Region) -> Device {
@@ -108,7 +108,7 @@ impl Rig {
                 account: None,
                 seed: 1,
             },
-            nature: Nature {
+            world_settings: WorldSettings {
                 emulator: emulator::Settings::default(),
                 script: Arc::new(|_| None),
                 reload: Arc::new(|_| Ok(Some(identity(AccountId::EMULATOR)))),
@@ -119,19 +119,19 @@ impl Rig {
                 hidden_for: Duration::ZERO,
             },
             premade: Vec::new(),
-            census: false,
+            listing: false,
             supply: Supply::Listed,
             dawdle: Duration::ZERO,
             interrupt_at: None,
             crash_at: None,
-            ledger_takes: Duration::from_millis(3),
-            ledger_fails_after: None,
+            sink_takes: Duration::from_millis(3),
+            sink_fails_after: None,
         }
     }
 
     pub(super) fn faults(mut self, faults: &[&str]) -> Self {
         let faults = faults.iter().map(|fault| fault.parse().unwrap());
-        self.nature.emulator.faults = faults.collect();
+        self.world_settings.emulator.faults = faults.collect();
         self
     }
 
@@ -139,7 +139,7 @@ impl Rig {
         mut self,
         script: impl Fn(&Ask) -> Option<Act> + Send + Sync + 'static,
     ) -> Self {
-        self.nature.script = Arc::new(script);
+        self.world_settings.script = Arc::new(script);
         self
     }
 
@@ -166,7 +166,7 @@ impl Rig {
     }
 
     fn world(&self) -> Arc<World> {
-        let world = World::new(self.nature.clone());
+        let world = World::new(self.world_settings.clone());
         // One after the other, no faster than the slowest quota.
         let all = u32::try_from(self.premade.len()).unwrap();
         for (made, number) in self.premade.iter().zip(1..) {
@@ -180,29 +180,30 @@ impl Rig {
     }
 
     /// The devices of each Region, in the order in which Regions appear.
-    pub(super) fn lanes(&self) -> Vec<(Region, Supplied)> {
-        let mut roster = Roster::new();
-        let mut lanes: Vec<(Region, Supplied)> = Vec::new();
+    pub(super) fn regions(&self) -> Vec<(Region, Supplied)> {
+        let mut known_devices = KnownDevices::new();
+        let mut regions: Vec<(Region, Supplied)> = Vec::new();
         for device in &self.devices {
-            let index = roster.insert(&device.id, device.channel_name.as_str(), &device.region);
+            let index =
+                known_devices.insert(&device.id, device.channel_name.as_str(), &device.region);
             let item = (index.unwrap(), device.clone());
-            match lanes
+            match regions
                 .iter_mut()
                 .find(|(region, _)| *region == device.region)
             {
                 Some((_, supplied)) => supplied.devices.push_back(item),
-                None => lanes.push((device.region.clone(), Supplied::new(item, self.supply))),
+                None => regions.push((device.region.clone(), Supplied::new(item, self.supply))),
             }
         }
-        lanes
+        regions
     }
 
     async fn run_in(&self, world: &Arc<World>) -> Outcome {
         let began = world.elapsed();
         let book = Arc::new(Book {
             world: Arc::clone(world),
-            takes: self.ledger_takes,
-            fails_after: self.ledger_fails_after,
+            takes: self.sink_takes,
+            fails_after: self.sink_fails_after,
             rows: Mutex::default(),
             trace: Mutex::default(),
         });
@@ -212,7 +213,7 @@ impl Rig {
         let clock = Arc::clone(world);
         let parts = Parts {
             settings: self.settings.clone(),
-            ledger: Arc::clone(&book),
+            sink: Arc::clone(&book),
             listeners,
             stop: stop.clone(),
             clock: WallClock::new(move || clock.wall()),
@@ -252,20 +253,20 @@ impl Rig {
     async fn engine(&self, world: &Arc<World>, parts: Parts<Book>) -> Option<Stop> {
         let mut engine = Engine::new(parts);
         if self.supply == Supply::Listed {
-            for (region, work) in self.lanes() {
+            for (region, work) in self.regions() {
                 let service = service(world, &region);
-                engine.add_lane(region, service, work);
+                engine.add_region(region, service, work);
             }
-            if self.census {
-                engine.take_census().await;
+            if self.listing {
+                engine.list_existing().await;
                 tokio::time::sleep(self.dawdle).await;
             }
-            return engine.run(None, self.census).await;
+            return engine.run(None, self.listing).await;
         }
         let (sender, receiver) = tokio::sync::mpsc::channel(1);
-        let (lanes, world) = (self.lanes(), Arc::clone(world));
+        let (regions, world) = (self.regions(), Arc::clone(world));
         tokio::spawn(async move {
-            for (region, work) in lanes {
+            for (region, work) in regions {
                 let service = service(&world, &region);
                 let arrival = Arrival {
                     region,
@@ -278,7 +279,7 @@ impl Rig {
                 }
             }
         });
-        engine.run(Some(receiver), self.census).await
+        engine.run(Some(receiver), self.listing).await
     }
 }
 

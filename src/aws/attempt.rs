@@ -1,0 +1,211 @@
+//! One attempt: what its answer's headers said, and what its failure means.
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_kinesisvideo::config::RuntimeComponents;
+use aws_sdk_kinesisvideo::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_kinesisvideo::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use aws_smithy_types::error::ErrorMetadata;
+
+use crate::domain::service::classify::{self, Reply};
+use crate::domain::service::{Failure, FailureKind};
+
+/// More causes than this behind one error are a circle.
+const MOST_CAUSES: usize = 32;
+
+/// What an attempt showed of itself, whatever became of it.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Where the request went; none where it never got so far.
+    pub(super) host: Option<Box<str>>,
+    /// The answer's status; 0 without one.
+    pub(super) status: u16,
+    /// The answer's `x-amzn-RequestId`.
+    pub(super) request_id: Option<Box<str>>,
+    /// The answer's `Date`.
+    pub(super) date: Option<SystemTime>,
+    /// The answer's `x-amzn-ErrorType`.
+    pub(super) error_type: Option<Box<str>>,
+}
+
+tokio::task_local! {
+    /// What the request that is being made under [`watched`] shows of itself.
+    static SEEN: RefCell<Seen>;
+}
+
+/// Makes a request of a client whose HTTP client is [`Watched`], and says what was seen of it.
+///
+/// The SDK's futures have many kilobytes: pin one where it is made, and hand over the pin.
+pub(super) async fn watched<T>(request: Pin<&mut impl Future<Output = T>>) -> (T, Seen) {
+    let noting = async {
+        let outcome = request.await;
+        (outcome, SEEN.with(RefCell::take))
+    };
+    SEEN.scope(RefCell::default(), noting).await
+}
+
+/// Notes something of the request under way; of others, as those of the credential providers, nobody wants to know.
+fn note(change: impl FnOnce(&mut Seen)) {
+    let _not_watched = SEEN.try_with(|seen| change(&mut seen.borrow_mut()));
+}
+
+/// An HTTP client that notes where a request goes and what its answer's headers say: the SDK forgets the headers where
+/// it cannot read the body, and the `Date` always. One for clients of the service alone: what the credential providers
+/// ask must not pass for the request that waits for them.
+///
+/// An interceptor would see the same, and cost a tenth of what the whole request does.
+#[derive(Debug)]
+pub(super) struct Watched(pub(super) SharedHttpClient);
+
+impl HttpClient for Watched {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(WatchedConnector(
+            self.0.http_connector(settings, components),
+        ))
+    }
+}
+
+#[derive(Debug)]
+struct WatchedConnector(SharedHttpConnector);
+
+impl HttpConnector for WatchedConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        note(|seen| seen.host = Some(authority(request.uri()).into()));
+        let answering = self.0.call(request);
+        HttpConnectorFuture::new(async move {
+            let answer = answering.await;
+            if let Ok(response) = &answer {
+                note(|seen| seen.read(response));
+            }
+            answer
+        })
+    }
+}
+
+impl Seen {
+    fn read(&mut self, response: &HttpResponse) {
+        let header = |name: &str| response.headers().get(name);
+        let request_id = header("x-amzn-requestid").or_else(|| header("x-amz-request-id"));
+        self.status = response.status().as_u16();
+        self.request_id = request_id.map(classify::message_text);
+        self.date = header("date").and_then(parse_date);
+        self.error_type = header("x-amzn-errortype").map(Into::into);
+    }
+
+    /// The answer as the tables take it.
+    pub(super) fn reply<'a>(&'a self, body: &'a [u8]) -> Reply<'a> {
+        Reply {
+            status: self.status,
+            error_type: self.error_type.as_deref(),
+            has_request_id: self.request_id.is_some(),
+            body,
+            message: None,
+        }
+    }
+
+    /// What an error of the SDK means; the causes where the request never left, which is nearly always for want of
+    /// credentials.
+    pub(super) fn failure<E>(
+        &self,
+        error: &SdkError<E, HttpResponse>,
+        limit: Duration,
+    ) -> Result<Failure, Vec<String>>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let body = error
+            .raw_response()
+            .and_then(|response| response.body().bytes())
+            .unwrap_or_default();
+        Ok(match error {
+            SdkError::ServiceError(service) => {
+                let meta = service.err().meta();
+                let mut reply = self.reply(body);
+                reply.error_type = reply.error_type.or(meta.code());
+                reply.message = meta.message();
+                reply.failure()
+            }
+            SdkError::ResponseError(_) if (200..300).contains(&self.status) => self
+                .reply(body)
+                .unreadable("the answer broke off before its end"),
+            SdkError::ResponseError(_) => self.reply(body).failure(),
+            SdkError::ConstructionFailure(_) => invalid(error),
+            SdkError::TimeoutError(_) if self.host.is_none() => late_credentials(limit),
+            _ if self.host.is_none() => return Err(causes(error)),
+            SdkError::TimeoutError(_) => classify::timed_out(limit),
+            SdkError::DispatchFailure(dispatch) if dispatch.is_user() => invalid(error),
+            _ => classify::connection(&causes(error), self.host.as_deref()),
+        })
+    }
+}
+
+fn invalid(error: &(dyn Error + 'static)) -> Failure {
+    Failure {
+        kind: FailureKind::Rejected,
+        code: classify::INVALID_REQUEST.into(),
+        message: classify::message_text(&causes(error).join(": ")),
+        foreign: false,
+    }
+}
+
+fn late_credentials(limit: Duration) -> Failure {
+    let limit = limit.as_secs_f64();
+    Failure {
+        kind: FailureKind::Unreachable,
+        code: classify::TIMEOUT.into(),
+        message: format!("the AWS credentials did not arrive within {limit} s").into(),
+        foreign: false,
+    }
+}
+
+/// The texts of an error and all its causes, outermost first.
+///
+/// `io::Error` hides what it carries from `source()`, and TLS errors sit inside two of them.
+pub(super) fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if texts.len() == MOST_CAUSES {
+            break;
+        }
+        texts.push(match error.downcast_ref::<ErrorMetadata>() {
+            // Its own text is Rust's debug form.
+            Some(meta) => said(meta),
+            None => error.to_string(),
+        });
+        next = match error.downcast_ref::<std::io::Error>() {
+            Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+            None => error.source(),
+        };
+    }
+    texts
+}
+
+fn said(meta: &ErrorMetadata) -> String {
+    let known = [meta.code(), meta.message()].into_iter().flatten();
+    known.collect::<Vec<_>>().join(": ")
+}
+
+fn parse_date(text: &str) -> Option<SystemTime> {
+    let date = DateTime::from_str(text, Format::HttpDate).ok()?;
+    SystemTime::try_from(date).ok()
+}
+
+fn authority(uri: &str) -> &str {
+    let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default()
+}

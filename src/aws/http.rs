@@ -1,0 +1,286 @@
+//! The HTTP client under the SDK: connection pools, the proxy, and whom TLS trusts.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Connector, ConnectorBuilder};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+
+use super::error::ConfigError;
+use super::trust;
+use crate::domain::panics;
+
+/// How long an idle connection is kept. Short, since a connection that the other side closes just as a request goes
+/// out makes an ambiguous answer; long against the pauses of a run at 0.1 requests a second.
+const IDLE_CONNECTION: Duration = Duration::from_secs(20);
+
+/// Hosts that no proxy is asked for, whatever the environment says.
+const NEVER_PROXIED: &str = "localhost,127.0.0.0/8,::1";
+
+/// The environment's say in how to reach the network: read once, at the edge.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Network {
+    /// The setting that names the certificates to trust, and their file.
+    ca_bundle: Option<(&'static str, PathBuf)>,
+    proxy: Option<(&'static str, String)>,
+    no_proxy: String,
+}
+
+impl Network {
+    /// What `AWS_CA_BUNDLE`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` (the last three also in lower case) say, with
+    /// the meaning that curl gives them. `HTTP_PROXY` has no part: only this computer itself is spoken to without TLS.
+    #[must_use]
+    pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Self {
+        let set = |name: &'static str| {
+            let value = var(name)?.trim().to_owned();
+            (!value.is_empty()).then_some((name, value))
+        };
+        let first = |names: [&'static str; 2]| names.into_iter().find_map(set);
+        Self {
+            ca_bundle: set("AWS_CA_BUNDLE").map(|(name, path)| (name, path.into())),
+            proxy: first(["HTTPS_PROXY", "https_proxy"])
+                .or_else(|| first(["ALL_PROXY", "all_proxy"])),
+            no_proxy: first(["NO_PROXY", "no_proxy"])
+                .map(|(_, rules)| rules)
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The same, from this process's environment. A value that is not text is one that cannot be used.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        Self::from_vars(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
+    }
+
+    /// The same, with the profile's file of certificates where no variable names one.
+    pub(super) fn or_ca_bundle(&self, of_profile: Option<PathBuf>) -> Self {
+        let of_profile = of_profile.map(|path| ("ca_bundle of the AWS profile", path));
+        Self {
+            ca_bundle: self.ca_bundle.clone().or(of_profile),
+            ..self.clone()
+        }
+    }
+
+    /// Whether a proxy is configured, be it for some hosts only.
+    pub(super) fn has_proxy(&self) -> bool {
+        self.proxy.is_some()
+    }
+
+    fn proxy(&self) -> Result<ProxyConfig, ConfigError> {
+        let Some((variable, value)) = &self.proxy else {
+            return Ok(ProxyConfig::disabled());
+        };
+        let url = if value.contains("://") {
+            value.clone()
+        } else {
+            format!("http://{value}")
+        };
+        let config = ProxyConfig::https(url.as_str()).map_err(|_| ConfigError::Proxy {
+            variable,
+            reason: format!(
+                "{} is not the http:// or https:// URL of a proxy",
+                crate::domain::device::shown(without_password(value))
+            ),
+        })?;
+        Ok(config.no_proxy(format!("{},{NEVER_PROXIED}", self.no_proxy)))
+    }
+
+    fn trust(&self) -> Result<TrustStore, ConfigError> {
+        let mut store = TrustStore::default();
+        let Some((setting, path)) = &self.ca_bundle else {
+            return Ok(store);
+        };
+        let unusable = |reason: String| ConfigError::CaBundle {
+            setting,
+            path: path.clone(),
+            reason,
+        };
+        let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+        for certificate in trust::certificates(&pem).map_err(unusable)? {
+            store.add_pem_certificate(certificate);
+        }
+        Ok(store)
+    }
+}
+
+/// A proxy's URL may hold a password, so it has no derived `Debug`.
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network")
+            .field("ca_bundle", &self.ca_bundle)
+            .field("proxy", &self.proxy.as_ref().map(|(variable, _)| variable))
+            .field("no_proxy", &self.no_proxy)
+            .finish()
+    }
+}
+
+/// The URL from behind the last `@` on: what stands before is a user name and a password.
+fn without_password(url: &str) -> &str {
+    url.rsplit('@').next().unwrap_or_default()
+}
+
+/// The HTTP client. `with_tls` false spares the loading of trusted certificates where nothing is encrypted.
+pub(super) fn client(network: &Network, with_tls: bool) -> Result<SharedHttpClient, ConfigError> {
+    let (proxy, trust) = if with_tls {
+        (network.proxy()?, network.trust()?)
+    } else {
+        (ProxyConfig::disabled(), TrustStore::empty())
+    };
+    let tls = TlsContext::builder()
+        .with_trust_store(trust)
+        .build()
+        .map_err(|error| ConfigError::Tls(error.to_string()))?;
+    let pools = Pools {
+        proxy,
+        tls,
+        connectors: RwLock::default(),
+    };
+    // The client panics on certificates that it cannot use, and debug builds of it on a system that trusts nobody.
+    // That happens here, once, or never.
+    panics::expecting(|| pools.connector(&HttpConnectorSettings::builder().build()))
+    .map_err(|_| {
+        ConfigError::Tls(
+            "the trusted certificates cannot be loaded; is a package such as ca-certificates missing, or is a \
+             certificate of AWS_CA_BUNDLE damaged?"
+                .to_owned(),
+        )
+    })?;
+    Ok(SharedHttpClient::new(pools))
+}
+
+/// One pool of connections for each pair of timeouts: the service's own, and those of the credential providers.
+struct Pools {
+    proxy: ProxyConfig,
+    tls: TlsContext,
+    connectors: RwLock<HashMap<Timeouts, SharedHttpConnector>>,
+}
+
+type Timeouts = (Option<Duration>, Option<Duration>);
+
+impl Pools {
+    fn connector(&self, settings: &HttpConnectorSettings) -> SharedHttpConnector {
+        let key = (settings.connect_timeout(), settings.read_timeout());
+        let known = self
+            .connectors
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+            .cloned();
+        known.unwrap_or_else(|| {
+            self.connectors
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(key)
+                .or_insert_with(|| SharedHttpConnector::new(self.build(settings)))
+                .clone()
+        })
+    }
+
+    fn build(&self, settings: &HttpConnectorSettings) -> Connector {
+        let builder: ConnectorBuilder = Connector::builder();
+        builder
+            .connector_settings(settings.clone())
+            .enable_tcp_nodelay(true)
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .proxy_config(self.proxy.clone())
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(self.tls.clone())
+            .build()
+    }
+}
+
+impl HttpClient for Pools {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        _components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        self.connector(settings)
+    }
+}
+
+impl fmt::Debug for Pools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pools")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(vars: &[(&str, &str)]) -> Network {
+        Network::from_vars(|name| {
+            vars.iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_first_proxy_variable_that_says_something_counts() {
+        for (vars, expected) in [
+            (&[][..], None),
+            (&[("HTTP_PROXY", "http://a:1")], None),
+            (&[("HTTPS_PROXY", " ")], None),
+            (&[("all_proxy", "http://a:1")], Some("all_proxy")),
+            (
+                &[("ALL_PROXY", "http://a:1"), ("https_proxy", "http://b:1")],
+                Some("https_proxy"),
+            ),
+            (
+                &[("https_proxy", "http://a:1"), ("HTTPS_PROXY", "b:1")],
+                Some("HTTPS_PROXY"),
+            ),
+        ] {
+            let network = network(vars);
+            assert_eq!(network.proxy.as_ref().map(|(name, _)| *name), expected);
+            assert!(network.proxy().is_ok());
+        }
+        let rules = network(&[("no_proxy", "a"), ("NO_PROXY", "b, .c")]).no_proxy;
+        assert_eq!(rules, "b, .c");
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_used_is_said_without_its_password() {
+        for value in [
+            "socks5://me:hunter2@proxy:1080",
+            "http://",
+            "http://me:hunter2@",
+        ] {
+            let network = network(&[("ALL_PROXY", value)]);
+            let error = network.proxy().expect_err(value).to_string();
+            assert!(error.contains("ALL_PROXY"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+            assert!(!format!("{network:?}").contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn a_missing_or_damaged_bundle_is_said() {
+        let missing = network(&[("AWS_CA_BUNDLE", "/no/such/file.pem")]);
+        let error = client(&missing, true).expect_err("missing").to_string();
+        assert!(error.contains("AWS_CA_BUNDLE names /no/such/file.pem"));
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        std::fs::write(
+            &path,
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        )
+        .unwrap();
+        let damaged = network(&[("AWS_CA_BUNDLE", path.to_str().unwrap())]);
+        let error = client(&damaged, true).expect_err("damaged").to_string();
+        assert!(error.contains("certificate 1"), "{error}");
+        // Where nothing is encrypted, nothing of this matters.
+        assert!(client(&damaged, false).is_ok());
+    }
+}

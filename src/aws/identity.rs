@@ -1,0 +1,165 @@
+//! Who the credentials say we are, and why they may not.
+
+use std::pin::pin;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::provider::ProvideCredentials as _;
+use aws_sdk_sts::config::Builder;
+use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
+use tracing::info;
+
+use super::attempt::{Seen, Watched, causes, watched};
+use super::error::ConfigError;
+use super::reason::Reason;
+use super::sign_in::SignIn;
+use super::{Connection, Source};
+use crate::domain::device::{AccountId, Region};
+use crate::domain::service::classify;
+use crate::domain::service::{Failure, FailureKind, Identity};
+
+/// The longest that a server that is not AWS may take to say whose account it plays: it is asked out of politeness.
+const OTHERS_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// So long the operator waits for credentials without a word.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+impl Connection {
+    /// Who the credentials say we are: `GetCallerIdentity`, which needs no permission.
+    ///
+    /// AWS itself is asked through STS in this Region, and must answer. A server in AWS's place is asked itself, and
+    /// need not: none where it gives no sensible answer.
+    pub async fn identity(&self, region: &Region) -> Result<Option<Identity>, ConfigError> {
+        self.identity_of(&self.source(), region).await
+    }
+
+    /// The same for these credentials.
+    pub(super) async fn identity_of(
+        &self,
+        source: &Source,
+        region: &Region,
+    ) -> Result<Option<Identity>, ConfigError> {
+        if !self.endpoint().is_loopback() {
+            source.fetch().await?;
+        }
+        if self.endpoint().is_aws() {
+            self.identity_at_aws(source, region).await.map(Some)
+        } else {
+            Ok(self.identity_at_endpoint(source, region).await)
+        }
+    }
+
+    async fn identity_at_aws(
+        &self,
+        source: &Source,
+        region: &Region,
+    ) -> Result<Identity, ConfigError> {
+        let config = source.sts(region).http_client(Watched(self.0.http.clone()));
+        let client = aws_sdk_sts::Client::from_conf(config.build());
+        let (sent, seen) = watched(pin!(client.get_caller_identity().send())).await;
+        match sent {
+            Ok(output) => read(&output)
+                .map_err(|reason| ConfigError::Unreachable(seen.reply(b"").unreadable(&reason))),
+            Err(error) => Err(match seen.failure(&error, self.timeout()) {
+                Ok(failure) => source.not_accepted(failure, &seen),
+                Err(causes) => source.not_sent(&causes),
+            }),
+        }
+    }
+
+    async fn identity_at_endpoint(&self, source: &Source, region: &Region) -> Option<Identity> {
+        let mut builder = source.sts(region);
+        builder.set_endpoint_url(self.endpoint().url().map(str::to_owned));
+        let client = aws_sdk_sts::Client::from_conf(builder.build());
+        let asked = client.get_caller_identity().send();
+        let output = tokio::time::timeout(OTHERS_TIMEOUT, asked)
+            .await
+            .ok()?
+            .ok()?;
+        read(&output).ok()
+    }
+
+    /// Why a request never left.
+    pub(super) fn not_sent(&self, causes: &[String]) -> ConfigError {
+        self.source().not_sent(causes)
+    }
+}
+
+impl Source {
+    /// Fetches the credentials, before a request that may not take as long as a sign-in does.
+    async fn fetch(&self) -> Result<(), ConfigError> {
+        let sign_in = SignIn::of(&self.profiles);
+        sign_in.check()?;
+        let Some(provider) = self.config.credentials_provider() else {
+            return Ok(());
+        };
+        let fetching = provider.provide_credentials();
+        tokio::pin!(fetching);
+        let fetched = tokio::select! {
+            fetched = &mut fetching => fetched,
+            () = tokio::time::sleep(PATIENCE) => {
+                info!("waiting for the AWS credentials{}", sign_in.whose());
+                fetching.await
+            }
+        };
+        match fetched {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.not_sent(&causes(&error))),
+        }
+    }
+
+    fn sts(&self, region: &Region) -> Builder {
+        Builder::from(&self.config).region(aws_config::Region::new(region.as_str().to_owned()))
+    }
+
+    /// STS answered, or somebody did, or nobody.
+    fn not_accepted(&self, failure: Failure, seen: &Seen) -> ConfigError {
+        match failure.kind {
+            FailureKind::Credentials | FailureKind::Denied | FailureKind::Rejected => {
+                let login = SignIn::of(&self.profiles).command();
+                ConfigError::refused(&failure, seen.date, SystemTime::now(), login.as_deref())
+            }
+            _ => ConfigError::Unreachable(failure),
+        }
+    }
+
+    /// Why a request never left: there are no credentials to sign it with, or nobody to fetch them from.
+    fn not_sent(&self, causes: &[String]) -> ConfigError {
+        let reason = Reason::of(causes);
+        let profiles = &self.profiles;
+        if reason.is_nothing_found() {
+            return ConfigError::CredentialsMissing {
+                profile: profiles.selected().to_owned(),
+                profiles: profiles.names(),
+            };
+        }
+        if classify::connection_code(reason.causes()).is_some() {
+            return ConfigError::Unreachable(classify::connection(
+                reason.causes(),
+                Some("where the AWS credentials come from"),
+            ));
+        }
+        let text = reason.in_words();
+        let sign_in = SignIn::of(profiles);
+        if let Some(failure) = sign_in.failure(&text) {
+            return failure;
+        }
+        match sign_in.command().filter(|_| !reason.is_configuration()) {
+            Some(command) => ConfigError::LoginNeeded {
+                command,
+                reason: text,
+            },
+            None => ConfigError::CredentialsUnavailable {
+                owner: profiles.credentials_owner(),
+                reason: text,
+            },
+        }
+    }
+}
+
+fn read(output: &GetCallerIdentityOutput) -> Result<Identity, String> {
+    let account = output.account().unwrap_or_default();
+    Ok(Identity {
+        account: AccountId::parse(account).map_err(|error| error.to_string())?,
+        caller: output.arn().unwrap_or_default().into(),
+    })
+}

@@ -1,0 +1,304 @@
+//! The AWS SDK behind [`Service`](super::Service): this folder is the only place that names it.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | this one | [`Connection`]: settings, one client for each Region, identity, reload |
+//! | `environment`, `config_file`, `value` | the AWS variables and files, cleaned before the SDK sees them |
+//! | `endpoint` | where requests go; pure |
+//! | `probe` | the endpoint that environment and profile configure |
+//! | `profiles`, `chain` | the selected profile, and the standard chain of Region and credentials |
+//! | `sign_in`, `kept` | how a profile gets its credentials, and the credentials between source and SDK |
+//! | `reason` | why the SDK has none, in plain words |
+//! | `http`, `trust` | connection pools, proxy, certificate authorities |
+//! | `attempt` | one attempt: what is seen of it on its way, and what a failure means |
+//! | `operations`, `convert` | the trait's operations, and the service's shapes |
+//! | `error` | why there is no connection to work with |
+//!
+//! The SDK's retries are off: whether and when to try again is decided elsewhere, once.
+
+mod attempt;
+mod chain;
+mod config_file;
+mod convert;
+mod endpoint;
+mod environment;
+mod error;
+mod http;
+mod identity;
+mod kept;
+mod operations;
+mod presence;
+mod probe;
+mod profiles;
+mod reason;
+mod sign_in;
+mod signaling;
+mod trust;
+mod value;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_kinesisvideo::Client;
+use aws_sdk_kinesisvideo::config::SharedHttpClient;
+
+pub use endpoint::Endpoint;
+pub use error::{ConfigError, ConfigErrorKind};
+pub use http::Network;
+pub use operations::AwsService;
+pub use signaling::SignalingEndpoints;
+
+use crate::domain::device::Region;
+use crate::domain::service::{Failure, Identity};
+use attempt::Watched;
+use profiles::Profiles;
+
+/// How to reach the service: what flags say over the standard chain, and what the environment says of the network.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `--region`; wins over environment and profile.
+    pub region: Option<Region>,
+    /// `--profile`; wins over `AWS_PROFILE` and `AWS_DEFAULT_PROFILE`, and over keys in the environment.
+    pub profile: Option<String>,
+    /// `--endpoint-url`; wins over `AWS_ENDPOINT_URL_KINESIS_VIDEO`, `AWS_ENDPOINT_URL` and the profile.
+    pub endpoint_url: Option<String>,
+    /// The longest that one attempt may take.
+    pub timeout: Duration,
+    /// Proxy and certificates.
+    pub network: Network,
+}
+
+impl Default for Settings {
+    /// Nothing given by flags, 10 s an attempt, no proxy.
+    fn default() -> Self {
+        Self {
+            region: None,
+            profile: None,
+            endpoint_url: None,
+            timeout: Duration::from_secs(10),
+            network: Network::default(),
+        }
+    }
+}
+
+/// The way to the service: endpoint, credentials and connection pools, for all Regions. Cheap to clone; clones share
+/// everything.
+#[derive(Clone)]
+pub struct Connection(Arc<Shared>);
+
+struct Shared {
+    settings: Settings,
+    endpoint: Endpoint,
+    default_region: Option<Region>,
+    http: SharedHttpClient,
+    current: RwLock<Current>,
+    /// The last reload; held while one goes on, so that there is one at a time.
+    reloaded: tokio::sync::Mutex<Option<Reload>>,
+}
+
+/// What a reload replaces.
+struct Current {
+    generation: u64,
+    source: Source,
+    clients: HashMap<Region, Client>,
+}
+
+/// Where credentials come from.
+#[derive(Clone)]
+struct Source {
+    config: SdkConfig,
+    profiles: Arc<Profiles>,
+}
+
+struct Reload {
+    generation: u64,
+    identity: Option<Identity>,
+}
+
+impl Connection {
+    /// Finds endpoint, Region and the source of credentials. Credentials are not fetched yet, and nothing is asked of
+    /// AWS; only the Region may be asked of an EC2 instance, where nothing else configures one and the endpoint is not
+    /// on this computer.
+    pub async fn load(settings: Settings) -> Result<Self, ConfigError> {
+        let profiles = Profiles::load(settings.profile.as_deref()).await;
+        let endpoint = if let Some(url) = &settings.endpoint_url {
+            Endpoint::parse(url, "--endpoint-url")?
+        } else {
+            profiles.check(false)?;
+            profiles.check_ignores_endpoints()?;
+            probe::configured(&profiles).await?
+        };
+        profiles.check(!endpoint.is_loopback())?;
+        let with_tls = endpoint.is_https();
+        let network = settings.network.or_ca_bundle(profiles.ca_bundle());
+        let http = http::client(&network, with_tls)?;
+        let default_region = chain::region(&settings, &endpoint, &profiles, &http).await?;
+        let region = default_region.as_ref();
+        let config = chain::load(&settings, &endpoint, &profiles, region, &http).await;
+        probe::check(&config, &endpoint).await?;
+        Ok(Self(Arc::new(Shared {
+            settings,
+            endpoint,
+            default_region,
+            http,
+            current: RwLock::new(Current {
+                generation: 0,
+                source: Source {
+                    config,
+                    profiles: Arc::new(profiles),
+                },
+                clients: HashMap::new(),
+            }),
+            reloaded: tokio::sync::Mutex::new(None),
+        })))
+    }
+
+    /// The Region where nothing else names one: flag, environment, profile, EC2 instance; at a loopback endpoint
+    /// `us-east-1` at last.
+    #[must_use]
+    pub fn default_region(&self) -> Option<&Region> {
+        self.0.default_region.as_ref()
+    }
+
+    /// The profile, or what wins over it, that credentials come from; none where that is no choice of the operator's.
+    #[must_use]
+    pub fn credentials_source(&self) -> Option<String> {
+        let source = self.source();
+        let matters = !self.0.endpoint.is_loopback() || source.profiles.is_selected();
+        source.profiles.in_use().filter(|_| matters)
+    }
+
+    /// What the operator should know of the AWS configuration, though it stops nothing.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        if self.0.endpoint.is_loopback() {
+            return Vec::new();
+        }
+        self.source().profiles.warnings()
+    }
+
+    /// Where requests go.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
+    /// The service in a Region.
+    #[must_use]
+    pub fn region(&self, region: &Region) -> AwsService {
+        AwsService::new(self.clone(), region.clone())
+    }
+
+    /// Which credentials are in use: 0 at first, one more with every reload.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.read(|current| current.generation)
+    }
+
+    /// Fetches the credentials anew, asks who they belong to, through STS in this Region, and only then puts them in
+    /// place: until then, and where that fails, the old ones stay.
+    ///
+    /// `seen` is the generation that failed. When it has been replaced already, or is being replaced, that reload's
+    /// result is returned instead of making another.
+    pub async fn reload(&self, seen: u64, region: &Region) -> Result<Option<Identity>, Failure> {
+        let mut reloaded = self.0.reloaded.lock().await;
+        if let Some(last) = reloaded.as_ref().filter(|last| last.generation > seen) {
+            return Ok(last.identity.clone());
+        }
+        let fetched = self.fetch(region).await;
+        let (source, identity) = fetched.map_err(ConfigError::into_failure)?;
+        *reloaded = Some(Reload {
+            generation: self.replace(source),
+            identity: identity.clone(),
+        });
+        Ok(identity)
+    }
+
+    /// Credentials as they are configured now, and whose they are.
+    async fn fetch(&self, region: &Region) -> Result<(Source, Option<Identity>), ConfigError> {
+        let shared = &*self.0;
+        let profiles = Profiles::load(shared.settings.profile.as_deref()).await;
+        profiles.check(!shared.endpoint.is_loopback())?;
+        let config = chain::load(
+            &shared.settings,
+            &shared.endpoint,
+            &profiles,
+            shared.default_region.as_ref(),
+            &shared.http,
+        )
+        .await;
+        let profiles = Arc::new(profiles);
+        let source = Source { config, profiles };
+        let identity = self.identity_of(&source, region).await?;
+        Ok((source, identity))
+    }
+
+    fn replace(&self, source: Source) -> u64 {
+        let mut current = self
+            .0
+            .current
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        current.generation += 1;
+        current.source = source;
+        current.clients.clear();
+        current.generation
+    }
+
+    fn source(&self) -> Source {
+        self.read(|current| current.source.clone())
+    }
+
+    fn client(&self, region: &Region) -> Client {
+        if let Some(client) = self.read(|current| current.clients.get(region).cloned()) {
+            return client;
+        }
+        let mut current = self
+            .0
+            .current
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut builder = aws_sdk_kinesisvideo::config::Builder::from(&current.source.config)
+            .region(aws_config::Region::new(region.as_str().to_owned()))
+            .http_client(Watched(self.0.http.clone()));
+        builder.set_endpoint_url(self.0.endpoint.url().map(str::to_owned));
+        current
+            .clients
+            .entry(region.clone())
+            .or_insert_with(|| Client::from_conf(builder.build()))
+            .clone()
+    }
+
+    /// Credentials and network as they are now, for clients of other services.
+    fn signaling_config(&self) -> (SdkConfig, Watched) {
+        (self.source().config, Watched(self.0.http.clone()))
+    }
+
+    fn timeout(&self) -> Duration {
+        self.0.settings.timeout
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Current) -> T) -> T {
+        look(
+            &self
+                .0
+                .current
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+}
+
+/// Neither credentials nor the proxy's password.
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("endpoint", &self.0.endpoint)
+            .field("default_region", &self.0.default_region)
+            .field("generation", &self.generation())
+            .finish_non_exhaustive()
+    }
+}

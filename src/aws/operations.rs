@@ -1,0 +1,315 @@
+//! The operations of the service over the SDK: one call, one attempt.
+
+use std::error::Error;
+use std::future::Future;
+use std::pin::{Pin, pin};
+
+use aws_sdk_kinesisvideo::Client;
+use aws_sdk_kinesisvideo::config::http::HttpResponse;
+use aws_sdk_kinesisvideo::error::{BuildError, ProvideErrorMetadata, SdkError};
+use aws_sdk_kinesisvideo::types::ChannelType;
+
+use super::attempt::{Seen, Watched, watched};
+use super::{Connection, convert};
+use crate::domain::device::{ChannelArn, ChannelName, Device, MessageTtl, Region, Tag};
+use crate::domain::service::{
+    Answer, Channel, ChannelPage, Failure, FailureKind, Identity, ListRequest, Service, TagPage,
+    classify,
+};
+
+/// The control plane in one Region, through a [`Connection`]. Cheap to clone; clones share everything.
+#[derive(Debug, Clone)]
+pub struct AwsService {
+    connection: Connection,
+    region: Region,
+}
+
+impl AwsService {
+    pub(super) fn new(connection: Connection, region: Region) -> Self {
+        Self { connection, region }
+    }
+
+    /// The Region.
+    #[must_use]
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// What a client of another service's needs to be as this one's is.
+    pub(super) fn signaling_config(&self) -> (aws_config::SdkConfig, Watched) {
+        self.connection.signaling_config()
+    }
+
+    /// Sends one request and reads its answer. `read` says why it cannot where it cannot.
+    pub(super) async fn attempt<T, O, E, F>(
+        &self,
+        send: impl FnOnce(Client) -> F,
+        read: impl FnOnce(O, &Seen) -> Result<T, String>,
+    ) -> Answer<T>
+    where
+        F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let request = pin!(send(self.connection.client(&self.region)));
+        self.attempt_by(request, read).await
+    }
+
+    /// The same with a request of whichever client, pinned where it is made.
+    pub(super) async fn attempt_by<T, O, E>(
+        &self,
+        request: Pin<&mut impl Future<Output = Result<O, SdkError<E, HttpResponse>>>>,
+        read: impl FnOnce(O, &Seen) -> Result<T, String>,
+    ) -> Answer<T>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let (outcome, seen) = watched(request).await;
+        let result = match outcome {
+            Ok(output) => read(output, &seen).map_err(|reason| seen.reply(b"").unreadable(&reason)),
+            Err(error) => Err(seen
+                .failure(&error, self.connection.timeout())
+                .unwrap_or_else(|causes| self.connection.not_sent(&causes).into_failure())),
+        };
+        Answer {
+            result,
+            request_id: seen.request_id,
+            date: seen.date,
+        }
+    }
+}
+
+impl Service for AwsService {
+    async fn create(&self, device: &Device) -> Answer<ChannelArn> {
+        let tags = match convert::tags(device) {
+            Ok(tags) => tags,
+            Err(error) => return never_sent(&error),
+        };
+        self.attempt(
+            |client| {
+                client
+                    .create_signaling_channel()
+                    .channel_name(device.channel_name.as_str())
+                    .channel_type(ChannelType::SingleMaster)
+                    .set_single_master_configuration(convert::configuration(device.message_ttl))
+                    .set_tags(tags)
+                    .send()
+            },
+            |output, _| convert::arn(output.channel_arn(), &device.channel_name, &self.region),
+        )
+        .await
+    }
+
+    async fn describe(&self, name: &ChannelName) -> Answer<Channel> {
+        self.attempt(
+            |client| {
+                client
+                    .describe_signaling_channel()
+                    .channel_name(name.as_str())
+                    .send()
+            },
+            |output, _| convert::described(output.channel_info(), name, &self.region),
+        )
+        .await
+    }
+
+    async fn list(&self, request: &ListRequest) -> Answer<ChannelPage> {
+        let prefix = request.name_prefix.as_deref();
+        self.attempt(
+            |client| {
+                client
+                    .list_signaling_channels()
+                    .max_results(i32::from(request.max_results))
+                    .set_next_token(request.next_token.as_deref().map(str::to_owned))
+                    .set_channel_name_condition(prefix.map(convert::begins_with))
+                    .send()
+            },
+            |output, seen| {
+                // `{}` is also what others say who know nothing of channels.
+                if output.channel_info_list.is_none() && seen.request_id.is_none() {
+                    return Err("the answer to a listing holds no list".to_owned());
+                }
+                let token = output.next_token().filter(|token| !token.is_empty());
+                Ok(ChannelPage {
+                    next_token: token.map(Into::into),
+                    channels: self.understood(output.channel_info_list()),
+                })
+            },
+        )
+        .await
+    }
+
+    async fn delete(&self, arn: &ChannelArn) -> Answer<()> {
+        self.attempt(
+            |client| {
+                client
+                    .delete_signaling_channel()
+                    .channel_arn(arn.as_str())
+                    .send()
+            },
+            |_, _| Ok(()),
+        )
+        .await
+    }
+
+    async fn update(&self, channel: &Channel, message_ttl: MessageTtl) -> Answer<()> {
+        self.attempt(
+            |client| {
+                client
+                    .update_signaling_channel()
+                    .channel_arn(channel.arn.as_str())
+                    .current_version(&*channel.version)
+                    .set_single_master_configuration(convert::configuration(Some(message_ttl)))
+                    .send()
+            },
+            |_, _| Ok(()),
+        )
+        .await
+    }
+
+    async fn list_tags(&self, arn: &ChannelArn, next_token: Option<&str>) -> Answer<TagPage> {
+        self.attempt(
+            |client| {
+                client
+                    .list_tags_for_resource()
+                    .resource_arn(arn.as_str())
+                    .set_next_token(next_token.map(str::to_owned))
+                    .send()
+            },
+            |output, seen| {
+                let token = output.next_token().filter(|token| !token.is_empty());
+                let next_token = token.map(Into::into);
+                let Some(tags) = output.tags else {
+                    // `{}` is also what others say who know nothing of tags.
+                    return match seen.request_id {
+                        Some(_) => Ok(TagPage::default()),
+                        None => Err("the answer to a listing of tags holds no tags".to_owned()),
+                    };
+                };
+                let tags = tags
+                    .into_iter()
+                    .map(|(key, value)| (key.into(), value.into()));
+                Ok(TagPage {
+                    tags: tags.collect(),
+                    next_token,
+                })
+            },
+        )
+        .await
+    }
+
+    async fn tag(&self, arn: &ChannelArn, tags: &[Tag]) -> Answer<()> {
+        let tags = match tags.iter().map(convert::tag).collect() {
+            Ok(tags) => tags,
+            Err(error) => return never_sent(&error),
+        };
+        self.attempt(
+            |client| {
+                client
+                    .tag_resource()
+                    .resource_arn(arn.as_str())
+                    .set_tags(Some(tags))
+                    .send()
+            },
+            |_, _| Ok(()),
+        )
+        .await
+    }
+
+    async fn untag(&self, arn: &ChannelArn, keys: &[&str]) -> Answer<()> {
+        let keys = keys.iter().map(|&key| key.to_owned()).collect();
+        self.attempt(
+            |client| {
+                client
+                    .untag_resource()
+                    .resource_arn(arn.as_str())
+                    .set_tag_key_list(Some(keys))
+                    .send()
+            },
+            |_, _| Ok(()),
+        )
+        .await
+    }
+
+    fn credentials_generation(&self) -> u64 {
+        self.connection.generation()
+    }
+
+    async fn reload_credentials(&self, seen: u64) -> Result<Option<Identity>, Failure> {
+        // Seldom wanted, and as large as the requests that it makes.
+        Box::pin(self.connection.reload(seen, &self.region)).await
+    }
+}
+
+impl AwsService {
+    /// The channels that can be read. One that cannot is left out rather than the page lost: whoever needs it meets it
+    /// again when creating it, and asks Describe.
+    fn understood(&self, list: &[aws_sdk_kinesisvideo::types::ChannelInfo]) -> Vec<Channel> {
+        list.iter()
+            .filter_map(|info| match convert::listed(info, &self.region) {
+                Ok(channel) => Some(channel),
+                Err(reason) => {
+                    tracing::warn!(
+                        "a channel in {}'s listing is left out: {reason}",
+                        self.region
+                    );
+                    None
+                }
+            })
+            .collect()
+    }
+}
+
+fn never_sent<T>(error: &BuildError) -> Answer<T> {
+    Answer {
+        result: Err(Failure {
+            kind: FailureKind::Rejected,
+            code: classify::INVALID_REQUEST.into(),
+            message: classify::message_text(&error.to_string()),
+            foreign: false,
+        }),
+        request_id: None,
+        date: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::Settings;
+    use crate::domain::device::Region;
+
+    /// Of the most bytes that a task holds for the length of the run, for each request that may be in flight.
+    const MOST_BYTES: usize = 8 * 1_024;
+
+    #[tokio::test]
+    async fn no_future_is_large() {
+        let region = Region::parse("eu-central-1").unwrap();
+        let settings = Settings {
+            region: Some(region.clone()),
+            endpoint_url: Some("http://127.0.0.1:1".to_owned()),
+            ..Settings::default()
+        };
+        let service = Connection::load(settings).await.unwrap().region(&region);
+        let name = ChannelName::parse("DEVICE_1").unwrap();
+        let device = Device {
+            id: "DEVICE_1".into(),
+            channel_name: name.clone(),
+            region,
+            message_ttl: None,
+            tags: Vec::new(),
+        };
+        let request = ListRequest {
+            name_prefix: None,
+            next_token: None,
+            max_results: 1,
+        };
+        for (what, bytes) in [
+            ("create", size_of_val(&service.create(&device))),
+            ("describe", size_of_val(&service.describe(&name))),
+            ("list", size_of_val(&service.list(&request))),
+            ("reload", size_of_val(&service.reload_credentials(0))),
+        ] {
+            assert!(bytes <= MOST_BYTES, "{what}: {bytes}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Where the SDK would send a request, found out by asking it: its rules (service-specific variables, the profile's
+//! `services` section, dual-stack, FIPS) are not repeated here.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_config::SdkConfig;
+use aws_sdk_kinesisvideo::Client;
+use aws_sdk_kinesisvideo::config::http::HttpRequest;
+use aws_sdk_kinesisvideo::config::{Builder, Credentials, Region, SharedHttpClient};
+use aws_sdk_kinesisvideo::error::ConnectorError;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
+
+use super::attempt::causes;
+use super::chain;
+use super::endpoint::Endpoint;
+use super::error::ConfigError;
+use super::profiles::Profiles;
+use crate::domain::service::classify::message_text;
+
+/// The endpoint that environment and profile configure; AWS's own where they do not. Nothing is sent.
+pub(super) async fn configured(profiles: &Profiles) -> Result<Endpoint, ConfigError> {
+    if let Some((url, variable)) = profiles.environment().endpoint() {
+        return Endpoint::parse(url, variable);
+    }
+    profiles.check_endpoint()?;
+    let config = chain::loader(profiles, profiles.environment())
+        .http_client(Recorder::default().client())
+        .region(Some(Region::from_static("us-east-1")))
+        .no_credentials()
+        .load()
+        .await;
+    // An endpoint that does not follow the Region is a configured one.
+    let east = target(Builder::from(&config), "us-east-1").await?;
+    let west = target(Builder::from(&config), "us-west-2").await?;
+    if east == west {
+        Endpoint::parse(&east, "the AWS profile (endpoint_url)")
+    } else {
+        Ok(Endpoint::aws())
+    }
+}
+
+/// Whether the SDK accepts the endpoint together with everything else that is configured (FIPS and dual-stack
+/// exclude some).
+pub(super) async fn check(config: &SdkConfig, endpoint: &Endpoint) -> Result<(), ConfigError> {
+    let mut builder = Builder::from(config);
+    builder.set_endpoint_url(endpoint.url().map(str::to_owned));
+    target(builder, "us-east-1").await.map(|_| ())
+}
+
+/// The scheme and authority that a request in this Region would go to.
+pub(super) async fn target(builder: Builder, region: &str) -> Result<String, ConfigError> {
+    let recorder = Recorder::default();
+    let config = builder
+        .region(Region::new(region.to_owned()))
+        .credentials_provider(Credentials::new("probe", "probe", None, None, "Probe"))
+        .http_client(recorder.client())
+        .build();
+    let asked = Client::from_conf(config)
+        .list_signaling_channels()
+        .send()
+        .await;
+    recorder.take().ok_or_else(|| {
+        // The last cause alone: those before it repeat the request in Rust's debug form.
+        let reason = asked.err().and_then(|error| causes(&error).pop());
+        ConfigError::Endpoint(format!(
+            "the configured endpoint cannot be used: {}",
+            message_text(&reason.unwrap_or_default())
+        ))
+    })
+}
+
+/// Remembers where a request was to go, and refuses to send it.
+#[derive(Debug, Clone, Default)]
+struct Recorder(Arc<Mutex<Option<String>>>);
+
+impl Recorder {
+    fn client(&self) -> SharedHttpClient {
+        let connector = SharedHttpConnector::new(self.clone());
+        http_client_fn(move |_, _| connector.clone())
+    }
+
+    fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl HttpConnector for Recorder {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let base = request
+            .uri()
+            .trim_end_matches("/listSignalingChannels")
+            .to_owned();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(base);
+        HttpConnectorFuture::ready(Err(ConnectorError::user("nothing is to be sent".into())))
+    }
+}

@@ -1,0 +1,389 @@
+//! The AWS profiles: which there are, which one is selected, and what it says. What a profile means for AWS itself is
+//! the SDK's business.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use aws_config::profile::{Profile, ProfileSet};
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_sdk_kinesisvideo::config::Credentials;
+use aws_types::os_shim_internal::Fs;
+
+use super::attempt::causes;
+use super::config_file::ConfigFile;
+use super::endpoint::Endpoint;
+use super::environment::{Environment, SelectedBy};
+use super::error::ConfigError;
+use super::sign_in;
+use super::value::{truth, unsendable};
+use crate::domain::device::{shown, visible};
+use crate::domain::service::classify::message_text;
+
+const IGNORE_ENDPOINTS: &str = "ignore_configured_endpoint_urls";
+
+/// What a profile says of where requests go, and is either true or false.
+const SWITCHES: [&str; 3] = [
+    "use_fips_endpoint",
+    "use_dualstack_endpoint",
+    IGNORE_ENDPOINTS,
+];
+
+/// The profile files and the selected profile, with the environment that goes with them.
+#[derive(Debug, Default)]
+pub(super) struct Profiles {
+    environment: Environment,
+    files: Vec<ConfigFile>,
+    set: ProfileSet,
+    damage: Option<String>,
+    selected: String,
+    by: Option<SelectedBy>,
+}
+
+impl Profiles {
+    /// Reads environment and files. Damage is kept, for [`Profiles::check`].
+    pub(super) async fn load(flag: Option<&str>) -> Self {
+        let environment = Environment::of_process();
+        let (selected, by) = environment.profile(flag);
+        let mut profiles = Self {
+            environment,
+            selected,
+            by: Some(by),
+            ..Self::default()
+        };
+        if let Err(damage) = profiles.read().await {
+            profiles.damage = Some(damage);
+            profiles.files.clear();
+            profiles.set = ProfileSet::default();
+        }
+        if profiles.ignores_endpoints() {
+            profiles.forget_endpoints().await;
+        }
+        profiles
+    }
+
+    async fn read(&mut self) -> Result<(), String> {
+        for kind in [EnvConfigFileKind::Config, EnvConfigFileKind::Credentials] {
+            let mut file = ConfigFile::read(&self.environment, kind)?;
+            self.parse(std::slice::from_ref(&file))
+                .await
+                .map_err(|error| format!("{} {}", file.path.display(), parse_error(&error)))?;
+            if self.by == Some(SelectedBy::Flag)
+                && let Some(keys) = self.environment.keys_as_properties()
+            {
+                file.resolve_environment(&keys);
+            }
+            self.files.push(file);
+        }
+        self.set = self.parse(&self.files).await?;
+        Ok(())
+    }
+
+    async fn parse(&self, files: &[ConfigFile]) -> Result<ProfileSet, String> {
+        aws_config::profile::load(
+            &Fs::real(),
+            &self.environment.for_sdk(),
+            &contents(files),
+            Some(Cow::Owned(self.selected.clone())),
+        )
+        .await
+        .map_err(|error| causes(&error).pop().unwrap_or_default())
+    }
+
+    async fn forget_endpoints(&mut self) {
+        self.environment.forget_endpoints();
+        for file in &mut self.files {
+            file.forget_endpoints();
+        }
+        if let Ok(set) = self.parse(&self.files).await {
+            self.set = set;
+        }
+    }
+
+    /// Whether endpoints in environment and profile do not count.
+    fn ignores_endpoints(&self) -> bool {
+        let in_profile = || self.get(IGNORE_ENDPOINTS).and_then(truth) == Some(true);
+        // A variable that is set has the last word.
+        match self.environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
+            Some(_) => self.environment.ignores_endpoints(),
+            None => in_profile(),
+        }
+    }
+
+    /// Whether environment and files can be read, mean something, and hold the selected profile, where one was asked
+    /// for. Towards a loopback endpoint (not `strict`) only what a flag asks for matters.
+    pub(super) fn check(&self, strict: bool) -> Result<(), ConfigError> {
+        self.environment.check_sendable()?;
+        if strict {
+            self.environment.check(!self.is_asked_by_flag())?;
+        }
+        if !(strict || self.is_asked_by_flag()) {
+            return Ok(());
+        }
+        if let Some(damage) = &self.damage {
+            return Err(ConfigError::ProfileFiles(damage.clone()));
+        }
+        let is_asked_for = self.is_asked_by_flag() || self.selected != "default";
+        if is_asked_for && self.profile().is_none() {
+            return Err(self.not_found());
+        }
+        if strict { self.check_profile() } else { Ok(()) }
+    }
+
+    fn not_found(&self) -> ConfigError {
+        let name = self.selected.clone();
+        let mut files = self.files.iter();
+        let bare = files.find(|file| file.has_bare_section(&name));
+        ConfigError::ProfileNotFound {
+            hint: bare.map(|file| {
+                let file = file.path.display();
+                format!(". {file} has [{name}], which must be written [profile {name}]")
+            }),
+            name,
+            variable: match self.by {
+                Some(SelectedBy::Variable(variable)) => Some(variable),
+                _ => None,
+            },
+            profiles: self.names(),
+        }
+    }
+
+    /// Refuses keys that no request can carry: the SDK panics when it signs with them. Those of the selected profile
+    /// and of each profile that it takes credentials from are looked at.
+    fn check_keys(&self) -> Result<(), ConfigError> {
+        if self.uses_keys_of_environment() {
+            return Ok(());
+        }
+        for profile in sign_in::chain(self) {
+            for key in [
+                "aws_access_key_id",
+                "aws_secret_access_key",
+                "aws_session_token",
+            ] {
+                if let Some(what) = profile.get(key).and_then(unsendable) {
+                    return Err(setting(profile.name(), key, &format!("holds {what}")));
+                }
+            }
+            let source = profile.get("credential_source").unwrap_or_default();
+            if source.eq_ignore_ascii_case("environment") {
+                self.environment.check_keys()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a switch that decides whether configured endpoints count, and is neither true nor false.
+    pub(super) fn check_ignores_endpoints(&self) -> Result<(), ConfigError> {
+        self.environment.check_ignores_endpoints()?;
+        self.check_switch(IGNORE_ENDPOINTS)
+    }
+
+    fn check_switch(&self, key: &str) -> Result<(), ConfigError> {
+        match self.get(key) {
+            Some(value) if truth(value).is_none() => {
+                Err(setting(&self.selected, key, "must be true or false"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses what the selected profile says of endpoints and cannot be followed.
+    fn check_profile(&self) -> Result<(), ConfigError> {
+        for key in SWITCHES {
+            self.check_switch(key)?;
+        }
+        self.check_keys()?;
+        self.check_endpoint()?;
+        let Some(services) = self.get("services") else {
+            return Ok(());
+        };
+        let header = format!("services {services}");
+        let has_services = self.files.iter().any(|file| file.has_bare_section(&header));
+        if self.ignores_endpoints() || has_services {
+            return Ok(());
+        }
+        Err(setting(
+            &self.selected,
+            "services",
+            &format!("names a section [{header}] that is not in the configuration file"),
+        ))
+    }
+
+    /// Refuses an endpoint that cannot be used.
+    pub(super) fn check_endpoint(&self) -> Result<(), ConfigError> {
+        match self.get("endpoint_url") {
+            Some(url) => Endpoint::parse(url, "the AWS profile (endpoint_url)").map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// What the operator should know of the files, though it stops nothing.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let missing = self.files.iter().filter_map(|file| {
+            let variable = file.missing?;
+            Some(format!(
+                "{variable} names {}, which does not exist; no profile is read from it",
+                file.path.display()
+            ))
+        });
+        missing.chain(self.unused_endpoints()).collect()
+    }
+
+    /// Endpoints for this service in sections that no profile names.
+    fn unused_endpoints(&self) -> impl Iterator<Item = String> {
+        let in_files = self.files.iter().flat_map(|file| {
+            let sections = file.sections_with_our_endpoint().into_iter();
+            sections.map(|name| (&file.path, name))
+        });
+        in_files.filter_map(|(path, name)| {
+            let mut profiles = self.set.profiles().filter_map(|profile| self.named(profile));
+            let is_named = profiles.any(|profile| profile.get("services") == Some(name));
+            (!is_named).then(|| {
+                format!(
+                    "{}: the section [services {name}] has an endpoint for this service, but no profile has \
+                     'services = {name}'; it is not used",
+                    path.display()
+                )
+            })
+        })
+    }
+
+    /// The file of certificates that the selected profile names.
+    pub(super) fn ca_bundle(&self) -> Option<PathBuf> {
+        self.get("ca_bundle")
+            .map(|path| self.environment.path(path))
+    }
+
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The files as the SDK takes them.
+    pub(super) fn contents(&self) -> EnvConfigFiles {
+        contents(&self.files)
+    }
+
+    /// Whether `--profile` selects the profile.
+    pub(super) fn is_asked_by_flag(&self) -> bool {
+        self.by == Some(SelectedBy::Flag)
+    }
+
+    /// Whether anything selects the profile.
+    pub(super) fn is_selected(&self) -> bool {
+        !matches!(self.by, Some(SelectedBy::Nothing) | None)
+    }
+
+    /// Whether credentials are the environment's, not the profile's.
+    pub(super) fn uses_keys_of_environment(&self) -> bool {
+        !self.is_asked_by_flag() && self.environment.has_keys()
+    }
+
+    /// The selected profile's name, whether or not there is one.
+    pub(super) fn selected(&self) -> &str {
+        &self.selected
+    }
+
+    /// Where the credentials come from, for the first line of a run: the profile, or keys in the environment that win
+    /// over one that was asked for.
+    pub(super) fn in_use(&self) -> Option<String> {
+        let profile = self.profile()?.name();
+        match self.by {
+            Some(SelectedBy::Nothing) | None if self.uses_keys_of_environment() => None,
+            _ if self.uses_keys_of_environment() => Some(format!(
+                "keys of AWS_ACCESS_KEY_ID (not of profile {profile})"
+            )),
+            Some(SelectedBy::Variable(variable @ "AWS_DEFAULT_PROFILE")) => {
+                Some(format!("profile {profile} ({variable})"))
+            }
+            _ => Some(format!("profile {profile}")),
+        }
+    }
+
+    /// Whose credentials they are, in an error: the profile's, unless it says nothing of credentials and a variable does.
+    pub(super) fn credentials_owner(&self) -> String {
+        const OF_PROFILE: [&str; 6] = [
+            "aws_access_key_id",
+            "role_arn",
+            "sso_session",
+            "sso_start_url",
+            "sso_account_id",
+            "credential_process",
+        ];
+        const OTHERS: [&str; 3] = [
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        ];
+        let is_of_profile = OF_PROFILE.iter().any(|key| self.get(key).is_some());
+        let variable = OTHERS
+            .into_iter()
+            .find(|name| self.environment.get(name).is_some());
+        let variable = variable.filter(|_| !is_of_profile && !self.is_asked_by_flag());
+        if let Some(variable) = variable {
+            let place = self.environment.get(variable).unwrap_or_default();
+            return format!("that {variable} points to ({})", visible(place));
+        }
+        let file = sign_in::chain(self).find_map(|profile| profile.get("web_identity_token_file"));
+        let file = file.map_or(String::new(), |file| {
+            format!(" (web_identity_token_file {})", visible(file))
+        });
+        format!("of the profile {}{file}", shown(&self.selected))
+    }
+
+    /// All profiles' names, sorted.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.set.profiles().map(str::to_owned).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The keys that the selected profile holds itself.
+    pub(super) fn static_credentials(&self) -> Option<Credentials> {
+        let profile = self.profile()?;
+        Some(Credentials::new(
+            profile.get("aws_access_key_id")?,
+            profile.get("aws_secret_access_key")?,
+            profile.get("aws_session_token").map(str::to_owned),
+            None,
+            "Profile",
+        ))
+    }
+
+    /// A property of the selected profile.
+    pub(super) fn get(&self, key: &str) -> Option<&str> {
+        self.profile()?.get(key)
+    }
+
+    pub(super) fn profile(&self) -> Option<&Profile> {
+        self.named(&self.selected)
+    }
+
+    pub(super) fn named(&self, name: &str) -> Option<&Profile> {
+        self.set.get_profile(name)
+    }
+}
+
+fn setting(profile: &str, key: &str, what: &str) -> ConfigError {
+    ConfigError::ProfileSetting {
+        profile: profile.to_owned(),
+        key: key.to_owned(),
+        what: what.to_owned(),
+    }
+}
+
+fn contents(files: &[ConfigFile]) -> EnvConfigFiles {
+    // Without any file the builder panics.
+    let builder = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, "");
+    files
+        .iter()
+        .fold(builder, |builder, file| {
+            builder.with_contents(file.kind, &*file.text)
+        })
+        .build()
+}
+
+/// The SDK's words on a file that it was given without its name: the line, and what is wrong with it.
+fn parse_error(error: &str) -> String {
+    let error = message_text(error);
+    let line = error.split_once("on line ").map(|(_, rest)| rest);
+    line.map_or_else(|| error.to_string(), |line| format!("line {line}"))
+}

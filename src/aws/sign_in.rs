@@ -1,0 +1,175 @@
+//! How the selected profile gets its credentials, as far as messages need it: the command that signs in again, and what
+//! this tool cannot do itself.
+
+use aws_config::profile::Profile;
+
+use super::error::ConfigError;
+use super::profiles::Profiles;
+use super::reason::without_output;
+use crate::domain::service::classify::message_text;
+
+/// Profiles may name each other; more than this many in a row is a circle.
+const LONGEST_CHAIN: usize = 10;
+
+/// The source at the end of the chain of profiles.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum SignIn<'a> {
+    /// A session that `aws sso login` opens.
+    Sso(&'a Profile),
+    /// A session that `aws login` opens.
+    Login(&'a Profile),
+    /// A command that prints credentials.
+    Process(&'a Profile),
+    /// A role that asks for a code of an MFA device.
+    Mfa(&'a Profile),
+    /// Anything else.
+    Other,
+}
+
+impl SignIn<'_> {
+    /// That of the selected profile, or of keys in the environment where those win.
+    pub(super) fn of(profiles: &Profiles) -> SignIn<'_> {
+        if profiles.uses_keys_of_environment() {
+            return SignIn::Other;
+        }
+        let mut last = None;
+        for (depth, profile) in chain(profiles).enumerate() {
+            let is_set = |key: &str| profile.get(key).is_some();
+            if depth > 0 && is_set("aws_access_key_id") && is_set("aws_secret_access_key") {
+                return SignIn::Other;
+            }
+            if assumes_role(profile) && is_set("mfa_serial") {
+                return SignIn::Mfa(profile);
+            }
+            last = Some(profile);
+        }
+        // A source that does not exist, or a circle, is the SDK's to report.
+        let is_end = |profile: &&Profile| source_of(profile).is_none();
+        last.filter(is_end).map_or(SignIn::Other, SignIn::base)
+    }
+
+    /// In the order in which the SDK looks.
+    fn base(profile: &Profile) -> SignIn<'_> {
+        let is_set = |key: &&str| profile.get(key).is_some();
+        if ["credential_source", "web_identity_token_file"]
+            .iter()
+            .any(is_set)
+        {
+            SignIn::Other
+        } else if ["sso_session", "sso_start_url", "sso_account_id"]
+            .iter()
+            .any(is_set)
+        {
+            SignIn::Sso(profile)
+        } else if is_set(&"login_session") {
+            SignIn::Login(profile)
+        } else if is_set(&"credential_process") {
+            SignIn::Process(profile)
+        } else {
+            SignIn::Other
+        }
+    }
+
+    /// The command that signs in again, where there is one.
+    pub(super) fn command(&self) -> Option<String> {
+        match self {
+            Self::Sso(profile) => Some(format!("aws sso login{}", flag(profile))),
+            _ => None,
+        }
+    }
+
+    /// Whose credentials they are, at the end of a sentence.
+    pub(super) fn whose(&self) -> String {
+        match self {
+            Self::Process(profile) => {
+                format!(
+                    " from the credential_process of the profile '{}'",
+                    profile.name()
+                )
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// Refuses what would fail without a word that helps: what this tool cannot do itself.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let (profile, setting) = match self {
+            Self::Mfa(profile) => (
+                profile,
+                "mfa_serial: its role asks for a code of an MFA device, for which this tool does not ask",
+            ),
+            Self::Login(profile) => (
+                profile,
+                "login_session: it was made by 'aws login', whose sessions this tool does not read",
+            ),
+            _ => return Ok(()),
+        };
+        Err(ConfigError::NeedsCli {
+            profile: profile.name().to_owned(),
+            setting: setting.to_owned(),
+            export: format!(
+                "aws configure export-credentials{} --format process",
+                flag(profile)
+            ),
+            before: match self {
+                Self::Login(_) => format!("aws login{}", flag(profile)),
+                _ => format!("aws sts get-caller-identity{}", flag(profile)),
+            },
+        })
+    }
+
+    /// What went wrong, where the SDK's reason is for those who know the SDK.
+    pub(super) fn failure(&self, reason: &str) -> Option<ConfigError> {
+        let Self::Process(profile) = self else {
+            return None;
+        };
+        let field = || reason.split('`').nth(1).unwrap_or_default();
+        let what = if reason.contains("could not parse response: Expected field") {
+            format!("what it prints has no {}", field())
+        } else if reason.contains("could not parse response: Invalid field") {
+            format!("{} in what it prints cannot be used", field())
+        } else if reason.contains("could not parse response") || reason.contains("decode output") {
+            "what it prints is not JSON, or not JSON alone".to_owned()
+        } else if let Some((_, end)) = reason.split_once("exited with code ") {
+            format!(
+                "it failed ({})",
+                message_text(without_output(end)).trim_end_matches([' ', '.'])
+            )
+        } else if let Some((_, end)) = reason.split_once("from external process: ") {
+            end.to_owned()
+        } else {
+            return None;
+        };
+        Some(ConfigError::CredentialProcess {
+            profile: profile.name().to_owned(),
+            what,
+        })
+    }
+}
+
+/// The selected profile and those that it takes its credentials from, each after the one that names it.
+pub(super) fn chain(profiles: &Profiles) -> impl Iterator<Item = &Profile> {
+    let source = |profile: &&Profile| profiles.named(source_of(profile)?);
+    std::iter::successors(profiles.profile(), source).take(LONGEST_CHAIN)
+}
+
+/// The profile that this one takes its credentials from.
+fn source_of(profile: &Profile) -> Option<&str> {
+    let source = profile
+        .get("source_profile")
+        .filter(|_| assumes_role(profile))?;
+    (source != profile.name()).then_some(source)
+}
+
+fn assumes_role(profile: &Profile) -> bool {
+    profile.get("role_arn").is_some() && profile.get("web_identity_token_file").is_none()
+}
+
+/// The flag that names a profile to the AWS CLI, quoted where it must be.
+fn flag(profile: &Profile) -> String {
+    match profile.name() {
+        "default" => String::new(),
+        name if name.contains([' ', '"', '\'']) => format!(" --profile \"{name}\""),
+        name => format!(" --profile {name}"),
+    }
+}

@@ -1,0 +1,102 @@
+//! What a camera asks before it connects: where its channel's signaling is, and the STUN and TURN servers that are told
+//! there. Of their credentials nothing leaves this file: they are not even read.
+
+use std::pin::pin;
+
+use aws_sdk_kinesisvideo::types::{
+    ChannelProtocol, ChannelRole, SingleMasterChannelEndpointConfiguration,
+};
+use aws_sdk_kinesisvideosignaling::Client;
+use aws_sdk_kinesisvideosignaling::types::IceServer;
+
+use super::endpoint::Endpoint;
+use super::operations::AwsService;
+use crate::domain::device::{ChannelArn, shown};
+use crate::domain::service::{Answer, Failure, FailureKind, classify};
+
+/// Where the signaling of a channel is, for its master.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignalingEndpoints {
+    /// For the connection that stays.
+    pub wss: Box<str>,
+    /// For what is asked once.
+    pub https: Box<str>,
+}
+
+impl AwsService {
+    /// `GetSignalingChannelEndpoint`, for WSS and HTTPS as MASTER.
+    pub async fn signaling_endpoints(&self, arn: &ChannelArn) -> Answer<SignalingEndpoints> {
+        let configuration = SingleMasterChannelEndpointConfiguration::builder()
+            .protocols(ChannelProtocol::Wss)
+            .protocols(ChannelProtocol::Https)
+            .role(ChannelRole::Master)
+            .build();
+        self.attempt(
+            |client| {
+                client
+                    .get_signaling_channel_endpoint()
+                    .channel_arn(arn.as_str())
+                    .single_master_channel_endpoint_configuration(configuration)
+                    .send()
+            },
+            |output, _| {
+                let of = |protocol: &ChannelProtocol| {
+                    let list = output.resource_endpoint_list();
+                    list.iter()
+                        .find(|endpoint| endpoint.protocol() == Some(protocol))
+                        .and_then(|endpoint| endpoint.resource_endpoint())
+                        .map(Into::into)
+                        .ok_or_else(|| format!("the answer holds no {protocol} endpoint"))
+                };
+                Ok(SignalingEndpoints {
+                    wss: of(&ChannelProtocol::Wss)?,
+                    https: of(&ChannelProtocol::Https)?,
+                })
+            },
+        )
+        .await
+    }
+
+    /// `GetIceServerConfig` at the channel's HTTPS endpoint: the servers' URIs.
+    pub async fn ice_servers(&self, arn: &ChannelArn, https: &str) -> Answer<Vec<Box<str>>> {
+        // Credentials are sent there, so it is held to what an endpoint of the person's own is held to.
+        if let Err(error) = Endpoint::parse(https, "the channel's HTTPS endpoint") {
+            return refused(https, &error.to_string());
+        }
+        let client = self.signaling_client(https);
+        let request = client
+            .get_ice_server_config()
+            .channel_arn(arn.as_str())
+            .send();
+        self.attempt_by(pin!(request), |output, _| {
+            let servers = output.ice_server_list().iter();
+            Ok(servers
+                .flat_map(IceServer::uris)
+                .map(|uri| classify::message_text(uri))
+                .collect())
+        })
+        .await
+    }
+
+    fn signaling_client(&self, https: &str) -> Client {
+        let (config, http) = self.signaling_config();
+        let config = aws_sdk_kinesisvideosignaling::config::Builder::from(&config)
+            .region(aws_config::Region::new(self.region().as_str().to_owned()))
+            .http_client(http)
+            .endpoint_url(https);
+        Client::from_conf(config.build())
+    }
+}
+
+fn refused<T>(https: &str, why: &str) -> Answer<T> {
+    Answer {
+        result: Err(Failure {
+            kind: FailureKind::Rejected,
+            code: classify::UNREADABLE_ANSWER.into(),
+            message: format!("the endpoint {} is not asked: {why}", shown(https)).into(),
+            foreign: false,
+        }),
+        request_id: None,
+        date: None,
+    }
+}

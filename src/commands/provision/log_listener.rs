@@ -1,0 +1,71 @@
+//! Turns the engine's events into messages on standard error.
+
+use tracing::{debug, info, trace, warn};
+
+use crate::engine::event::{Event, Listener};
+use crate::results::record::Row;
+
+/// Tells the person what happens, as far as `-v` asks for it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LogListener;
+
+impl Listener for LogListener {
+    fn tell(&self, event: &Event<'_>) {
+        match event {
+            Event::Offline { region, cause } => {
+                warn!("no answer from the service in {region} ({cause}); waiting until one comes");
+            }
+            Event::Online { region, after } => info!(
+                "the service in {region} answers again after {:.1} s",
+                after.as_secs_f64()
+            ),
+            Event::Warning { text } => warn!("{text}"),
+            Event::Listed { region, channels } => {
+                let channels = crate::domain::format::count(*channels as u64, "channel");
+                debug!("{channels} listed in {region}");
+            }
+            Event::Retried {
+                device_id,
+                code,
+                message,
+                wait,
+            } => debug!(
+                "{} will be tried again in {:.1} s after {code}: {message}",
+                crate::domain::device::shown(device_id),
+                wait.as_secs_f64()
+            ),
+            Event::Differs {
+                device_id,
+                difference,
+            } => debug!(
+                "the channel of {} was adopted with {difference}",
+                crate::domain::device::shown(device_id)
+            ),
+            Event::Updated {
+                device_id,
+                difference,
+            } => debug!(
+                "the channel of {} was updated: {difference}",
+                crate::domain::device::shown(device_id)
+            ),
+            Event::Recorded { row } => trace!(
+                "{} {} {}",
+                crate::domain::device::shown(&row.device_id),
+                row.status.as_str(),
+                outcome(row)
+            ),
+            Event::RegionStarted { .. }
+            | Event::RegionEnded { .. }
+            | Event::Sent { .. }
+            | Event::Throttled { .. } => {}
+        }
+    }
+}
+
+/// What a row is there for: the ARN, or why there is none.
+fn outcome(row: &Row) -> String {
+    row.channel_arn.as_ref().map_or_else(
+        || format!("{}: {}", row.error_code, row.error_message),
+        ToString::to_string,
+    )
+}

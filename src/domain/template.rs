@@ -1,0 +1,350 @@
+//! `{column}` templates: their form, and nothing of what the columns hold.
+//!
+//! Which names exist, and what they stand for in a row, is the manifest's knowledge; this module only takes a
+//! template's text apart.
+
+mod filter;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use filter::Filter;
+
+use crate::domain::device::shown;
+
+/// A template such as `{device_id}-cam`: text with names of columns in braces; `{{` and `}}` are literal braces.
+///
+/// A name may hold any character but braces and `|`, spaces too; blanks around it do not count. After a `|` comes a
+/// [`Filter`]: `{device_id|delete(:)|lower}`. Shown, a template is the text it was parsed from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    text: Box<str>,
+    pieces: Vec<Piece>,
+}
+
+/// A part of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// Text that stands for itself, never empty.
+    Literal(Box<str>),
+    /// The value of a column.
+    Column {
+        /// The column's name, never empty.
+        name: Box<str>,
+        /// What is done with the value, in this order.
+        filters: Vec<Filter>,
+    },
+}
+
+/// Why a text is not a template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the template {template} {flaw}")]
+pub struct TemplateError {
+    template: String,
+    flaw: String,
+}
+
+impl Template {
+    /// Takes a template apart.
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        match split(text) {
+            Ok(pieces) => Ok(Self {
+                text: text.into(),
+                pieces,
+            }),
+            Err(flaw) => Err(TemplateError {
+                template: shown(text),
+                flaw,
+            }),
+        }
+    }
+
+    /// The template's parts, in order. None means that it yields no text.
+    #[must_use]
+    pub fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// Whether the template uses the column of this name.
+    #[must_use]
+    pub fn uses(&self, column: &str) -> bool {
+        self.pieces
+            .iter()
+            .any(|piece| matches!(piece, Piece::Column { name, .. } if &**name == column))
+    }
+
+    /// The template's text with one more filter for the columns of these names.
+    #[must_use]
+    pub fn with_filter(&self, columns: &[&str], filter: &Filter) -> String {
+        let pieces = self.pieces.iter().map(|piece| match piece {
+            Piece::Column { name, filters } if columns.contains(&&**name) => Piece::Column {
+                name: name.clone(),
+                filters: filters.iter().chain([filter]).cloned().collect(),
+            },
+            other => other.clone(),
+        });
+        pieces.map(|piece| piece.to_string()).collect()
+    }
+
+    /// The text that the template was parsed from.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Default for Template {
+    /// `{device_id}`
+    fn default() -> Self {
+        Self {
+            text: "{device_id}".into(),
+            pieces: vec![Piece::Column {
+                name: "device_id".into(),
+                filters: Vec::new(),
+            }],
+        }
+    }
+}
+
+impl fmt::Display for Piece {
+    /// As it is written in a template.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Literal(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}")),
+            Self::Column { name, filters } => {
+                write!(f, "{{{name}")?;
+                filters
+                    .iter()
+                    .try_for_each(|filter| write!(f, "|{filter}"))?;
+                f.write_str("}")
+            }
+        }
+    }
+}
+
+impl FromStr for Template {
+    type Err = TemplateError;
+
+    fn from_str(text: &str) -> Result<Self, TemplateError> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The parts of a template, or what is wrong with it. Positions are counted in characters, from 1.
+fn split(text: &str) -> Result<Vec<Piece>, String> {
+    let mut pieces = Vec::new();
+    let mut literal = String::new();
+    let mut characters = text.chars().zip(1_usize..).peekable();
+    while let Some((character, position)) = characters.next() {
+        match character {
+            '{' | '}'
+                if characters
+                    .peek()
+                    .is_some_and(|(next, _)| *next == character) =>
+            {
+                characters.next();
+                literal.push(character);
+            }
+            '}' => {
+                return Err(format!(
+                    "has a '}}' at character {position} that closes nothing; write '}}}}' for a literal brace"
+                ));
+            }
+            '{' => {
+                if !literal.is_empty() {
+                    pieces.push(Piece::Literal(std::mem::take(&mut literal).into()));
+                }
+                let inside = between_braces(&mut characters, position)?;
+                pieces.push(column(&inside, position)?);
+            }
+            other => literal.push(other),
+        }
+    }
+    if !literal.is_empty() {
+        pieces.push(Piece::Literal(literal.into()));
+    }
+    Ok(pieces)
+}
+
+/// The text up to the closing brace. `opened` is the position of the opening one.
+fn between_braces(
+    characters: &mut impl Iterator<Item = (char, usize)>,
+    opened: usize,
+) -> Result<String, String> {
+    let mut inside = String::new();
+    for (character, position) in characters {
+        match character {
+            '}' => return Ok(inside),
+            '{' => {
+                return Err(format!(
+                    "has a '{{' at character {position} inside the braces opened at character {opened}; expected '}}'"
+                ));
+            }
+            other => inside.push(other),
+        }
+    }
+    Err(format!(
+        "has a '{{' at character {opened} that is never closed; expected '}}' after the column's name, or '{{{{' for \
+         a literal brace"
+    ))
+}
+
+/// The column and the filters that are between the braces opened at this character.
+fn column(inside: &str, opened: usize) -> Result<Piece, String> {
+    let (name, rest) = match inside.split_once('|') {
+        Some((name, rest)) => (name, Some(rest)),
+        None => (inside, None),
+    };
+    let name = name.trim();
+    if name.is_empty() {
+        return Err(format!(
+            "has no name between the braces at character {opened}; expected a column's, such as {{device_id}}"
+        ));
+    }
+    let filters = rest.into_iter().flat_map(split_filters).map(|text| {
+        Filter::parse(text).map_err(|flaw| {
+            let filter = shown(text.trim());
+            format!("has a filter {filter} in the braces at character {opened} that {flaw}")
+        })
+    });
+    Ok(Piece::Column {
+        name: name.into(),
+        filters: filters.collect::<Result<_, _>>()?,
+    })
+}
+
+/// Parts filters at each `|` that is not between parentheses.
+fn split_filters(text: &str) -> impl Iterator<Item = &str> {
+    let mut is_argument = false;
+    text.split(move |character| {
+        match character {
+            '(' => is_argument = true,
+            ')' => is_argument = false,
+            _ => {}
+        }
+        character == '|' && !is_argument
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(text: &str) -> Vec<Piece> {
+        Template::parse(text).unwrap().pieces().to_vec()
+    }
+
+    fn literal(text: &str) -> Piece {
+        Piece::Literal(text.into())
+    }
+
+    fn column(name: &str) -> Piece {
+        Piece::Column {
+            name: name.into(),
+            filters: Vec::new(),
+        }
+    }
+
+    fn error(text: &str) -> String {
+        Template::parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn text_and_columns_alternate() {
+        assert_eq!(
+            pieces("{device_id}-cam"),
+            [column("device_id"), literal("-cam")]
+        );
+        assert_eq!(pieces("a{b}{c}"), [literal("a"), column("b"), column("c")]);
+        assert_eq!(pieces("plain"), [literal("plain")]);
+        assert_eq!(pieces(""), []);
+        assert_eq!(
+            pieces("{tag:Site} {Gerät Nr. 1}"),
+            [column("tag:Site"), literal(" "), column("Gerät Nr. 1")]
+        );
+        assert_eq!(pieces("{ serial }"), [column("serial")]);
+    }
+
+    #[test]
+    fn doubled_braces_are_literal() {
+        assert_eq!(pieces("{{{a}}}"), [literal("{"), column("a"), literal("}")]);
+        assert_eq!(pieces("{{device_id}}"), [literal("{device_id}")]);
+    }
+
+    #[test]
+    fn errors_name_the_place_and_what_was_expected() {
+        assert_eq!(
+            error("cam-{device_id"),
+            "the template 'cam-{device_id' has a '{' at character 5 that is never closed; expected '}' after the \
+             column's name, or '{{' for a literal brace"
+        );
+        assert_eq!(
+            error("é{}"),
+            "the template 'é{}' has no name between the braces at character 2; expected a column's, such as \
+             {device_id}"
+        );
+        assert_eq!(
+            error("a}b"),
+            "the template 'a}b' has a '}' at character 2 that closes nothing; write '}}' for a literal brace"
+        );
+        assert_eq!(
+            error("{a{b}}"),
+            "the template '{a{b}}' has a '{' at character 3 inside the braces opened at character 1; expected '}'"
+        );
+        assert!(error("{  }").contains("no name between the braces"));
+    }
+
+    #[test]
+    fn filters_follow_the_name() {
+        let filters = |text: &str| match &pieces(text)[..] {
+            [Piece::Column { name, filters }] => {
+                assert_eq!(&**name, "device_id");
+                filters.iter().map(ToString::to_string).collect::<Vec<_>>()
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(filters("{device_id|delete(:)}"), ["delete(:)"]);
+        assert_eq!(
+            filters("{ device_id | replace(:,-) | lower }"),
+            ["replace(:,-)", "lower"]
+        );
+        assert_eq!(
+            filters("{device_id|delete(|)|upper}"),
+            ["delete(|)", "upper"]
+        );
+        assert_eq!(
+            error("cam-{device_id|trim}"),
+            "the template 'cam-{device_id|trim}' has a filter 'trim' in the braces at character 5 that is unknown; \
+             expected delete(CHARACTERS), replace(OLD,NEW), lower or upper"
+        );
+        assert!(error("{device_id|}").contains("a filter ''"));
+        assert!(error("{|lower}").contains("no name between the braces"));
+    }
+
+    #[test]
+    fn a_filter_is_added_to_the_columns_that_are_named() {
+        let template = Template::parse("{{x}}-{a|lower}{b}").unwrap();
+        let filter = Filter::Delete(":".into());
+        assert_eq!(
+            template.with_filter(&["a", "c"], &filter),
+            "{{x}}-{a|lower|delete(:)}{b}"
+        );
+    }
+
+    #[test]
+    fn a_template_is_shown_as_it_was_written() {
+        assert_eq!(
+            Template::parse("{{x}} { a }").unwrap().to_string(),
+            "{{x}} { a }"
+        );
+        assert_eq!(Template::default(), Template::parse("{device_id}").unwrap());
+        assert!(Template::default().uses("device_id"));
+        assert!(!Template::default().uses("serial"));
+    }
+}

@@ -1,0 +1,252 @@
+//! Requests wait here, in order of arrival, for the gate to let them pass at the controller's rate; the controller learns of
+//! their answers.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::controller::{Controller, Sent};
+use super::gate::Gate;
+
+/// Leave to send one request.
+#[derive(Debug, Clone, Copy)]
+pub struct Permit(Sent);
+
+/// The limiter of one operation in one account and Region.
+#[derive(Debug)]
+pub struct Limiter {
+    gate: tokio::sync::Mutex<Gate>,
+    controller: Mutex<Controller>,
+    origin: Instant,
+}
+
+impl Limiter {
+    /// A limiter that follows this controller's rate.
+    #[must_use]
+    pub fn new(controller: Controller) -> Self {
+        let gate = Gate::new(controller.rate());
+        Self {
+            gate: tokio::sync::Mutex::new(gate),
+            controller: Mutex::new(controller),
+            origin: Instant::now(),
+        }
+    }
+
+    /// Waits for leave to send one request. First come, first served. Dropped before it returns, it takes nothing.
+    pub async fn acquire(&self) -> Permit {
+        let mut gate = self.gate.lock().await;
+        let mut waited = false;
+        loop {
+            let now = self.now();
+            gate.follow(self.rate());
+            match gate.try_pass(now, waited, || self.controller().spacing()) {
+                Ok(share) => {
+                    self.controller().on_sent(now, waited || share.is_some());
+                    return Permit(Sent {
+                        at: now,
+                        rate: gate.rate(),
+                        share,
+                    });
+                }
+                Err(earliest) => {
+                    waited = true;
+                    tokio::time::sleep_until(self.origin + earliest).await;
+                }
+            }
+        }
+    }
+
+    /// Reports that the service did not throttle the request. Server errors and missing answers are not reported, because
+    /// they say nothing about the rate.
+    pub fn accepted(&self, permit: Permit) {
+        let now = self.now();
+        self.controller().on_granted(permit.0, now);
+    }
+
+    /// Reports that the service throttled the request.
+    pub fn throttled(&self, permit: Permit) {
+        let now = self.now();
+        self.controller().on_throttled(permit.0, now);
+    }
+
+    /// The rate in force, in requests a second. While throttles are ignored it is far above what is granted.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.controller().rate()
+    }
+
+    /// The fastest rate allowed, in requests a second; none where it is to be found.
+    #[must_use]
+    pub fn ceiling(&self) -> Option<f64> {
+        self.controller().ceiling()
+    }
+
+    /// What was granted in the last five seconds in which requests waited, in requests a second; none before the first
+    /// throttle.
+    #[must_use]
+    pub fn grant(&self) -> Option<f64> {
+        self.controller().grant()
+    }
+
+    /// Whether throttles were ever ignored, since cutting the rate did not make them fewer.
+    #[must_use]
+    pub fn has_ignored_throttles(&self) -> bool {
+        self.controller().has_ignored_throttles()
+    }
+
+    fn now(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    fn controller(&self) -> std::sync::MutexGuard<'_, Controller> {
+        self.controller
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::pace::controller::RateRange;
+
+    fn limiter(rate: f64) -> Limiter {
+        Limiter::new(Controller::new(
+            RateRange::upto(rate),
+            std::time::UNIX_EPOCH,
+            1,
+        ))
+    }
+
+    async fn seconds_for(limiter: &Limiter, requests: u32) -> f64 {
+        let start = Instant::now();
+        for _ in 0..requests {
+            limiter.acquire().await;
+        }
+        start.elapsed().as_secs_f64()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keeps_the_rate_exactly() {
+        for (rate, requests) in [
+            (0.5, 10),
+            (1.0, 20),
+            (50.0, 1_000),
+            (333.0, 6_660),
+            (500.0, 10_000),
+            (5_000.0, 100_000),
+            (50_000.0, 1_000_000),
+        ] {
+            let limiter = limiter(rate);
+            // Past the burst that a new bucket begins with.
+            seconds_for(&limiter, requests / 200 + 5).await;
+            let seconds = seconds_for(&limiter, requests).await;
+            // The first and the last may each leave a period after their turn.
+            let requests = f64::from(requests);
+            let share = requests / rate / seconds;
+            let exact = 1.0 / requests;
+            assert!(
+                (0.995 - exact..=1.0005 + exact).contains(&share),
+                "{rate}/s: {share}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn goes_on_at_the_new_rate_from_the_last_request() {
+        let limiter = limiter(100.0);
+        seconds_for(&limiter, 200).await;
+        let permit = limiter.acquire().await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        limiter.throttled(permit);
+        let rate = limiter.rate();
+        assert!((84.0..86.0).contains(&rate), "{rate}");
+        let start = Instant::now();
+        limiter.acquire().await;
+        // A full bucket would let two pass at once; the one that goes on lets the next pass a period after the last one's
+        // turn, and up to a period of 12 ms later.
+        limiter.acquire().await;
+        let gap = start.elapsed();
+        assert!(gap >= Duration::from_millis(9), "{gap:?}");
+        assert!(gap <= Duration::from_millis(32), "{gap:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_client_does_not_raise_the_rate() {
+        let range = RateRange::unknown();
+        let limiter = Limiter::new(Controller::new(range, std::time::UNIX_EPOCH, 1));
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            limiter.acquire().await;
+        }
+        assert!((limiter.rate() - 50.0).abs() < 1e-9);
+        seconds_for(&limiter, 60).await;
+        assert!(limiter.rate() > 60.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_leave_off_their_grid_and_the_grid_stays() {
+        let limiter = limiter(10.0);
+        seconds_for(&limiter, 5).await;
+        let origin = Instant::now();
+        let mut phases = Vec::new();
+        for number in 1..=200_u32 {
+            limiter.acquire().await;
+            let late = origin.elapsed().as_secs_f64() - f64::from(number) * 0.1;
+            assert!((-0.11..0.11).contains(&late), "{number}: {late}");
+            phases.push(late);
+        }
+        phases.sort_by(f64::total_cmp);
+        let spread = phases[180] - phases[20];
+        assert!(spread > 0.05, "{spread}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_given_up_long_ago_is_forgotten() {
+        let limiter = limiter(10.0);
+        seconds_for(&limiter, 5).await;
+        let gave_up = tokio::time::timeout(Duration::from_millis(1), limiter.acquire()).await;
+        assert!(gave_up.is_err());
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let permit = limiter.acquire().await;
+        limiter.throttled(permit);
+        // A bucket that has been idle holds two: the new rate goes on from the request that has just left, not from the one
+        // that nobody waited for.
+        let seconds = seconds_for(&limiter, 2).await;
+        assert!(seconds >= 0.1, "{seconds}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn serves_in_order_of_arrival() {
+        let limiter = Arc::new(limiter(10.0));
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let waiters: Vec<_> = (0..20)
+            .map(|number| {
+                let (limiter, order) = (Arc::clone(&limiter), Arc::clone(&order));
+                tokio::spawn(async move {
+                    limiter.acquire().await;
+                    order.lock().unwrap().push(number);
+                })
+            })
+            .collect();
+        for waiter in waiters {
+            waiter.await.unwrap();
+        }
+        assert_eq!(*order.lock().unwrap(), (0..20).collect::<Vec<_>>());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dropped_wait_takes_nothing() {
+        let limiter = limiter(10.0);
+        seconds_for(&limiter, 5).await;
+        for _ in 0..50 {
+            let gave_up = tokio::time::timeout(Duration::from_millis(1), limiter.acquire()).await;
+            assert!(gave_up.is_err());
+        }
+        let seconds = seconds_for(&limiter, 10).await;
+        assert!(seconds < 1.05, "{seconds}");
+    }
+}

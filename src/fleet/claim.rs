@@ -1,0 +1,241 @@
+//! What results claim beside what the service has: pure comparison, of one channel at a time. Knows neither who was asked
+//! nor how.
+
+use std::fmt::Display;
+
+use serde::Serialize;
+
+use crate::domain::device::{ChannelArn, ChannelName, MessageTtl, Region, Tag};
+use crate::domain::service::{Channel, ChannelStatus};
+
+/// What a row claims, and what was asked for its channel where that is known.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The device.
+    pub device_id: Box<str>,
+    /// The channel's name.
+    pub name: ChannelName,
+    /// Its Region.
+    pub region: Region,
+    /// Its ARN.
+    pub arn: ChannelArn,
+    /// The message TTL that the manifest asks for.
+    pub message_ttl: Option<MessageTtl>,
+    /// The tags that the manifest asks for.
+    pub tags: Vec<Tag>,
+}
+
+/// In what a channel is not as its row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// There is no channel of this name.
+    Missing,
+    /// The channel of this name has another ARN: the row's was deleted.
+    MadeAgain,
+    /// It is not ACTIVE.
+    NotActive,
+    /// It is no `SINGLE_MASTER`.
+    Type,
+    /// It has another message TTL.
+    MessageTtl,
+    /// A tag is missing or has another value.
+    Tag,
+    /// Its signaling endpoints are not told.
+    Endpoints,
+    /// No TURN server is told for it.
+    IceServers,
+    /// The service did not say.
+    Unverified,
+}
+
+impl Kind {
+    /// In a word or two, for people.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::MadeAgain => "made again",
+            Self::NotActive => "not ACTIVE",
+            Self::Type => "type",
+            Self::MessageTtl => "message TTL",
+            Self::Tag => "tag",
+            Self::Endpoints => "no endpoints",
+            Self::IceServers => "no TURN server",
+            Self::Unverified => "unverified",
+        }
+    }
+}
+
+/// One thing that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The device.
+    pub device_id: Box<str>,
+    /// The channel's name.
+    pub channel_name: Box<str>,
+    /// The Region.
+    pub region: Box<str>,
+    /// In what.
+    pub kind: Kind,
+    /// What the results or the manifest say.
+    pub expected: String,
+    /// What the service says.
+    pub found: String,
+}
+
+impl Claim {
+    fn differs(&self, kind: Kind, expected: &dyn Display, found: &dyn Display) -> Difference {
+        Difference {
+            device_id: self.device_id.clone(),
+            channel_name: self.name.as_str().into(),
+            region: self.region.as_str().into(),
+            kind,
+            expected: expected.to_string(),
+            found: found.to_string(),
+        }
+    }
+
+    /// What differs from the channel that the service has by this name.
+    #[must_use]
+    pub fn compare(&self, channel: Option<&Channel>) -> Vec<Difference> {
+        let Some(channel) = channel else {
+            return vec![self.differs(Kind::Missing, &self.arn, &"no channel of this name")];
+        };
+        if channel.arn != self.arn {
+            return vec![self.differs(Kind::MadeAgain, &self.arn, &channel.arn)];
+        }
+        let mut differences = Vec::new();
+        if channel.status != ChannelStatus::Active {
+            let found = channel.status.as_str();
+            differences.push(self.differs(
+                Kind::NotActive,
+                &ChannelStatus::Active.as_str(),
+                &found,
+            ));
+        }
+        if &*channel.channel_type != "SINGLE_MASTER" {
+            differences.push(self.differs(Kind::Type, &"SINGLE_MASTER", &channel.channel_type));
+        }
+        if let (Some(asked), Some(has)) = (self.message_ttl, channel.message_ttl)
+            && asked != has
+        {
+            differences.push(self.differs(Kind::MessageTtl, &asked.as_secs(), &has.as_secs()));
+        }
+        differences
+    }
+
+    /// What of the tags that were asked for is not there. Tags that nobody asked for are somebody else's.
+    #[must_use]
+    pub fn compare_tags(&self, tags: &[(Box<str>, Box<str>)]) -> Vec<Difference> {
+        let value = |key: &str| tags.iter().find(|(has, _)| &**has == key);
+        let of_tag = |tag: &Tag| {
+            let expected = format!("{}={}", tag.key(), tag.value());
+            match value(tag.key()) {
+                Some((_, value)) if &**value == tag.value() => None,
+                Some((key, value)) => {
+                    Some(self.differs(Kind::Tag, &expected, &format!("{key}={value}")))
+                }
+                None => Some(self.differs(Kind::Tag, &expected, &"no such tag")),
+            }
+        };
+        self.tags.iter().filter_map(of_tag).collect()
+    }
+
+    /// Why there are no endpoints to connect to.
+    #[must_use]
+    pub fn without_endpoints(&self, why: &str) -> Difference {
+        self.differs(
+            Kind::Endpoints,
+            &"WSS and HTTPS endpoints for a MASTER",
+            &why,
+        )
+    }
+
+    /// Why there is no TURN server to relay through.
+    #[must_use]
+    pub fn without_turn(&self, why: &str) -> Difference {
+        self.differs(Kind::IceServers, &"a TURN server", &why)
+    }
+
+    /// What could not be learnt, and why.
+    #[must_use]
+    pub fn unverified(&self, why: &str) -> Difference {
+        self.differs(Kind::Unverified, &self.arn, &why)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arn(millis: u64) -> ChannelArn {
+        let text = format!("arn:aws:kinesisvideo:eu-central-1:123456789012:channel/CAM-1/{millis}");
+        ChannelArn::parse(&text).unwrap()
+    }
+
+    fn claim() -> Claim {
+        Claim {
+            device_id: "CAM-1".into(),
+            name: ChannelName::parse("CAM-1").unwrap(),
+            region: Region::parse("eu-central-1").unwrap(),
+            arn: arn(1),
+            message_ttl: MessageTtl::from_secs(30).ok(),
+            tags: vec![Tag::new("Line", "7").unwrap()],
+        }
+    }
+
+    fn channel() -> Channel {
+        Channel {
+            name: claim().name,
+            arn: arn(1),
+            status: ChannelStatus::Active,
+            channel_type: "SINGLE_MASTER".into(),
+            message_ttl: MessageTtl::from_secs(30).ok(),
+            creation_millis: 1,
+            version: "v".into(),
+        }
+    }
+
+    fn kinds(channel: Option<&Channel>) -> Vec<Kind> {
+        let differences = claim().compare(channel);
+        differences
+            .iter()
+            .map(|difference| difference.kind)
+            .collect()
+    }
+
+    #[test]
+    fn every_way_to_differ_is_found() {
+        assert_eq!(kinds(Some(&channel())), []);
+        assert_eq!(kinds(None), [Kind::Missing]);
+        let again = Channel {
+            arn: arn(2),
+            ..channel()
+        };
+        assert_eq!(kinds(Some(&again)), [Kind::MadeAgain]);
+        let other = Channel {
+            status: ChannelStatus::Deleting,
+            channel_type: "FULL_MESH".into(),
+            message_ttl: MessageTtl::from_secs(60).ok(),
+            ..channel()
+        };
+        assert_eq!(
+            kinds(Some(&other)),
+            [Kind::NotActive, Kind::Type, Kind::MessageTtl]
+        );
+    }
+
+    #[test]
+    fn only_tags_that_were_asked_for_count() {
+        let tags = |pairs: &[(&str, &str)]| {
+            let pairs = pairs
+                .iter()
+                .map(|(key, value)| ((*key).into(), (*value).into()));
+            claim().compare_tags(&pairs.collect::<Vec<_>>())
+        };
+        assert_eq!(tags(&[("Line", "7"), ("Other", "x")]), []);
+        assert_eq!(tags(&[("Line", "8")])[0].found, "Line=8");
+        assert_eq!(tags(&[])[0].found, "no such tag");
+    }
+}

@@ -1,0 +1,83 @@
+//! What the rows of a manifest are suspected of, in sentences for the operator: no row is refused for it.
+
+use crate::domain::device::shown;
+use crate::manifest::{Row, Suspects};
+
+/// Repeated lines that are named.
+const NAMED: usize = 3;
+
+/// What was noticed in the rows so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Remarks {
+    pub(super) suspects: Suspects,
+    /// The first lines that repeat another, with their devices.
+    repeated: Vec<(u64, Box<str>)>,
+    /// The device ID of the row before, and the length of the shortest one before that.
+    last_id: String,
+    shortest: Option<usize>,
+}
+
+impl Remarks {
+    /// Takes any row in.
+    pub(super) fn pass(&mut self, row: &Row<'_>) {
+        if !self.last_id.is_empty() {
+            let length = self.last_id.len();
+            self.shortest = Some(
+                self.shortest
+                    .map_or(length, |shortest| shortest.min(length)),
+            );
+        }
+        self.last_id.clear();
+        self.last_id.push_str(row.device_id);
+    }
+
+    /// Takes a line in that repeats another.
+    pub(super) fn repeat(&mut self, row: &Row<'_>) {
+        if self.repeated.len() < NAMED {
+            self.repeated.push((row.line, row.device_id.into()));
+        }
+    }
+
+    /// The sentences. `repeated` lines repeat others; the manifest's last line may lack its end.
+    pub(super) fn sentences(&self, repeated: u64, lacks_line_end: bool) -> Vec<String> {
+        let cut = self.cut().filter(|_| lacks_line_end);
+        [self.suspects.warning(), self.repeated(repeated), cut]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    fn repeated(&self, count: u64) -> Option<String> {
+        let lead = match count {
+            0 => return None,
+            1 => "1 line repeats another to the letter and is the same device".to_owned(),
+            more => format!("{more} lines repeat others to the letter and are the same devices"),
+        };
+        let named = self.repeated.iter();
+        let named: Vec<String> = named
+            .map(|(line, id)| format!("line {line}: {}", shown(id)))
+            .collect();
+        let more = match count - self.repeated.len() as u64 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        Some(format!(
+            "{lead} ({}{more}); two cameras with one label get one channel",
+            named.join(", ")
+        ))
+    }
+
+    /// Whether the last ID is shorter than all others, as a file that is cut off or not yet whole leaves it.
+    fn cut(&self) -> Option<String> {
+        let is_shortest = self
+            .shortest
+            .is_some_and(|shortest| self.last_id.len() < shortest);
+        (is_shortest && !self.last_id.is_empty()).then(|| {
+            format!(
+                "the last line has no line end, and its device ID {} is shorter than all others: the file is perhaps \
+                 cut off, or still being written; --expect N refuses a manifest that does not list N devices",
+                shown(&self.last_id)
+            )
+        })
+    }
+}

@@ -1,0 +1,370 @@
+//! The page: one HTML file that loads nothing, works offline, printed, in the light and in the dark.
+//!
+//! Texts come from whoever wrote the manifest; the template engine escapes them, and the content security policy lets
+//! nothing run but the one script, by its hash.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use plotters::style::RGBColor;
+use sha2::{Digest as _, Sha256};
+use std::time::Duration;
+
+use super::charts;
+use super::facts::{Fact, Facts, RunFact, STATUSES};
+use super::spread::{self, Times};
+use super::table;
+use super::timeline::Timeline;
+use crate::domain::device::visible;
+use crate::domain::error_codes;
+use crate::domain::format;
+use crate::results::record::{Status, timestamp};
+
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+
+/// Devices of one error code that are listed outside of the table.
+const LISTED: usize = 200;
+
+/// Codes with so few devices show them at once.
+const FEW: usize = 20;
+
+/// The whole page.
+#[must_use]
+pub fn page(facts: &Facts) -> String {
+    let hash = BASE64_STANDARD.encode(Sha256::digest(SCRIPT));
+    let policy = format!(
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'"
+    );
+    let name = facts
+        .results
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (visible(&name)) " – kvs-fleet report" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                (head(facts, &name))
+                main {
+                    (totals(facts))
+                    (failures(facts))
+                    (drawings(facts))
+                    (runs(facts))
+                    (devices(facts))
+                }
+                footer {
+                    "Written by kvs-fleet " (env!("CARGO_PKG_VERSION")) " on " (timestamp(facts.read_at))
+                    " from " (visible(&facts.results.display().to_string())) ". Times are UTC."
+                }
+                script type="application/json" id="data" { (PreEscaped(table::json(facts))) }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn head(facts: &Facts, name: &str) -> Markup {
+    let mut regions: Vec<&str> = facts.named_regions().map(|(_, name)| name).collect();
+    regions.sort_unstable();
+    html! {
+        header {
+            h1 { "Signaling channels: " (visible(name)) }
+            p.faint {
+                @if let Some(account) = &facts.account { "Account " (account.as_str()) ". " }
+                @match regions.as_slice() {
+                    [] => {},
+                    [one] => { "Region " (one) "." },
+                    several => { "Regions " (several.join(", ")) "." },
+                }
+            }
+            @if facts.is_emulated() {
+                p.note { strong { "Rehearsal: " } "these channels were made by the emulator, not by AWS." }
+            }
+            @if let Some(torn) = facts.torn {
+                p.note { "The results file ends in an incomplete record at line " (torn.line)
+                    ", as a power loss or a kill leaves it; the next run repairs it." }
+            }
+            @if facts.runs.is_none() {
+                p.note { "There is no runs log beside the results: quotas, throttles and runs are not known." }
+            }
+        }
+    }
+}
+
+fn totals(facts: &Facts) -> Markup {
+    let timeline = Timeline::new(facts);
+    let times = Times::new(facts);
+    let listed = facts.rows.len() as u64;
+    html! {
+        section aria-labelledby="totals" {
+            h2 id="totals" { "Totals" }
+            dl.tiles {
+                div { dt { "rows" } dd { (grouped(listed)) } }
+                @for status in STATUSES {
+                    @let count = facts.count(status);
+                    @let is_bad = count > 0 && matches!(status, Status::Failed | Status::Invalid);
+                    div.bad[is_bad] { dt { (status.as_str()) } dd { (grouped(count)) } }
+                }
+                @if !timeline.done.is_empty() {
+                    div { dt { "working time" } dd { (took(timeline.length())) } }
+                }
+                @if let Some(median) = times.percentile(50) {
+                    div { dt { "a device, median" } dd { (took(median)) } }
+                }
+                @if let Some((sent, throttled)) = requests(facts) {
+                    div { dt { "requests" } dd { (grouped(sent)) } }
+                    div { dt { "throttled" } dd { (format::percent(share(throttled, sent))) } }
+                }
+            }
+        }
+    }
+}
+
+/// Requests of the logged runs, and the throttled ones among them.
+fn requests(facts: &Facts) -> Option<(u64, u64)> {
+    let ends: Vec<_> = facts
+        .provisioning()
+        .filter_map(|run| run.end.as_ref())
+        .collect();
+    let sent = ends.iter().map(|end| end.requests).sum();
+    let throttled = ends.iter().map(|end| end.throttles).sum();
+    (!ends.is_empty()).then_some((sent, throttled))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of requests")]
+fn share(part: u64, whole: u64) -> f64 {
+    part as f64 / whole.max(1) as f64
+}
+
+fn failures(facts: &Facts) -> Markup {
+    let failures = facts.failures();
+    html! {
+        section aria-labelledby="failures" {
+            h2 id="failures" { "Failures" }
+            @if failures.is_empty() {
+                p { "None: every row that was to get a channel has one, or was deleted on purpose." }
+            }
+            @for (code, rows) in &failures {
+                h3 { code { (visible(code)) } " – " (format::count(rows.len() as u64, "row")) }
+                p { "What to do: " (error_codes::hint(code)) "." }
+                details open[rows.len() <= FEW] {
+                    summary { "The devices" }
+                    ul.messages {
+                        @for row in rows.iter().take(LISTED) {
+                            li { (device(row)) ": " bdi { (visible(facts.message(row))) } }
+                        }
+                    }
+                    @if rows.len() > LISTED {
+                        p.faint { "and " (grouped((rows.len() - LISTED) as u64)) " more: search the table below for " code { (visible(code)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn device(row: &Fact) -> Markup {
+    let id = if row.device_id.is_empty() {
+        "(no device ID)".to_owned()
+    } else {
+        visible(&row.device_id)
+    };
+    html! { bdi.mono { (id) } }
+}
+
+fn drawings(facts: &Facts) -> Markup {
+    let (timeline, times) = (Timeline::new(facts), Times::new(facts));
+    let has_quota = timeline
+        .stretches
+        .iter()
+        .any(|stretch| stretch.quota.is_some());
+    let pauses = timeline.stretches.len().saturating_sub(1) as u64;
+    let regions = spread::regions(facts);
+    let stacked: Vec<_> = regions
+        .iter()
+        .map(|(name, counts)| (name.clone(), counts.to_vec()))
+        .collect();
+    let colours: [RGBColor; 3] = [charts::BLUE, charts::ORANGE, charts::VERMILION];
+    if timeline.done.is_empty() {
+        return html! {};
+    }
+    html! {
+        section aria-labelledby="charts" {
+            h2 id="charts" { "Charts" }
+            div.charts {
+                (figure("Devices done over time", charts::done(&timeline), &html! {
+                    span.key.done { "devices done" }
+                    @if has_quota { span.key.quota { "what the quota allows (dashed)" } }
+                    (grouped(timeline.done.len() as u64)) " devices in " (took(timeline.length())) " of working time"
+                    @if pauses > 0 { "; " (format::count(pauses, "pause")) " of more than a minute cut out (dashed upright)" }
+                    "."
+                }))
+                (figure("Rate by second", charts::rate(&timeline), &html! {
+                    @let (width, _) = timeline.rates();
+                    span.key.done { "devices a second" }
+                    @if has_quota { span.key.quota { "quota (dashed)" } }
+                    "A bar is " (took(width)) "."
+                    @if !has_quota { " The quota is not known." }
+                }))
+                @if !times.is_empty() {
+                    (figure("Time a device took", charts::bars(&times.bars(), "from its first attempt to its outcome"), &html! {
+                        @for (percent, name) in [(50, "median"), (90, "90 %"), (99, "99 %"), (100, "longest")] {
+                            @if let Some(at) = times.percentile(percent) { (name) " " (took(at)) @if percent < 100 { ", " } }
+                        }
+                        ", of " (format::count(times.len() as u64, "device")) "."
+                    }))
+                    (figure("Attempts a device", charts::bars(&spread::attempts(facts), "create requests"), &html! {
+                        "Create requests sent for a device in the run that finished it, throttled ones included."
+                    }))
+                }
+                (figure("Regions", charts::stacks(&stacked, &colours, "Region"), &html! {
+                    span.key.created { "created" } span.key.exists { "exists" } span.key.failed { "failed" }
+                    @for (name, [created, exists, failed]) in &regions {
+                        " " (name) ": " (created) " created, " (exists) " exist, " (failed) " failed."
+                    }
+                }))
+            }
+        }
+    }
+}
+
+fn figure(
+    title: &str,
+    drawing: Result<String, Box<dyn std::error::Error>>,
+    caption: &Markup,
+) -> Markup {
+    html! {
+        figure {
+            h3 { (title) }
+            @match drawing {
+                Ok(svg) => div.drawing role="img" aria-label=(title) { (PreEscaped(svg)) },
+                Err(error) => p.note { "This chart could not be drawn: " (error.to_string()) },
+            }
+            figcaption { (caption) }
+        }
+    }
+}
+
+fn runs(facts: &Facts) -> Markup {
+    let Some(runs) = &facts.runs else {
+        return html! {};
+    };
+    html! {
+        section aria-labelledby="runs" {
+            h2 id="runs" { "Runs" }
+            div.scroll { table.runs {
+                thead { tr {
+                    th { "began" } th { "command" } th { "caller" } th { "endpoint" }
+                    th.number { "took" } th { "came to" } th.number { "rate" } th.number { "throttled" } th { "ended" }
+                } }
+                tbody { @for entry in runs { (run(entry)) } }
+            } }
+        }
+    }
+}
+
+fn run(run: &RunFact) -> Markup {
+    let (start, end) = (&run.start, run.end.as_ref());
+    let counts = end.map(|end| {
+        let counts = end.counts.iter().filter(|(_, count)| **count > 0);
+        let counts: Vec<String> = counts
+            .map(|(status, count)| format!("{count} {status}"))
+            .collect();
+        if counts.is_empty() {
+            "nothing".to_owned()
+        } else {
+            counts.join(", ")
+        }
+    });
+    let rate = end.and_then(|end| end.achieved_per_second);
+    html! {
+        tr {
+            td.when { (visible(start.at.get(..19).unwrap_or(&start.at)).replace('T', " ")) }
+            td.mono { (visible(&start.arguments.join(" "))) }
+            td.mono { (start.caller.as_deref().map(visible).unwrap_or_default()) }
+            td { (start.endpoint.as_deref().map_or_else(|| "AWS".to_owned(), visible)) }
+            td.number { @if let Some(end) = end { (took(i64::try_from(end.duration_ms).unwrap_or(i64::MAX))) } }
+            td { (counts.unwrap_or_default()) }
+            td.number { @if let Some(rate) = rate { (format::rate(rate)) "/s" } }
+            td.number { @if let Some(end) = end { (format::percent(share(end.throttles, end.requests))) } }
+            td { @match end {
+                Some(end) => { (visible(&end.reason)) ", exit code " (end.exit_code) },
+                None => "killed, or still under way",
+            } }
+        }
+    }
+}
+
+fn devices(facts: &Facts) -> Markup {
+    const COLUMNS: [(&str, bool, &str); 10] = [
+        ("device", false, "12%"),
+        ("channel", false, "10%"),
+        ("Region", false, "10%"),
+        ("status", false, "7%"),
+        ("attempts", true, "7.5%"),
+        ("started", false, "16%"),
+        ("took", true, "7%"),
+        ("error", false, "11%"),
+        ("message", false, "11.5%"),
+        ("ARN", false, "8%"),
+    ];
+    html! {
+        section aria-labelledby="devices" {
+            h2 id="devices" { "Devices" }
+            noscript { p.note { "The table needs JavaScript; totals and failures above are complete without it." } }
+            div.tools {
+                input id="search" type="search" placeholder="Search: ID, channel, Region, error, ARN…" aria-label="Search the rows" autocomplete="off" spellcheck="false";
+                select id="status" aria-label="Status" {
+                    option value="" { "all statuses" }
+                    @for (place, status) in STATUSES.iter().enumerate() {
+                        option value=(place) { (status.as_str()) }
+                    }
+                }
+                span.faint id="count" role="status" { (grouped(facts.rows.len() as u64)) }
+            }
+            div id="rows" tabindex="0" role="region" aria-label="Rows" {
+                table {
+                    colgroup { @for (.., width) in COLUMNS { col style={ "width:" (width) }; } }
+                    thead { tr { @for (name, is_number, _) in COLUMNS {
+                        th.number[is_number] scope="col" { button type="button" title="Sort" { (name) } }
+                    } } }
+                    tbody {}
+                }
+            }
+            p.faint.screen { "Printed, the table holds its first 5,000 rows: search to choose them." }
+        }
+    }
+}
+
+/// A duration of so many milliseconds.
+fn took(millis: i64) -> String {
+    let millis = u64::try_from(millis).unwrap_or_default();
+    if millis < 1_000 {
+        format!("{millis} ms")
+    } else {
+        format::took(Duration::from_millis(millis))
+    }
+}
+
+/// A count with its thousands apart.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}

@@ -1,0 +1,366 @@
+//! What has happened so far, in numbers: a listener that counts. Shows nothing.
+
+mod counts;
+mod region;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::domain::device::Region;
+use crate::domain::service::Operation;
+use crate::engine::event::{Event, Listener};
+use crate::results::record::{Row, Status};
+pub use counts::{Counts, Requests};
+use region::{Phase, RegionStats, achieved};
+
+/// How fast it goes at one instant, in all Regions together.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Pace {
+    /// Channels created a second over the last seconds, in the Regions that still create.
+    pub now: f64,
+    /// The most that is allowed in these, in requests a second; none where that is to be found.
+    pub ceiling: Option<f64>,
+    /// How long the rest will take, where there is any telling.
+    pub ahead: Option<Duration>,
+}
+
+/// What creating came to in one Region.
+#[derive(Debug, Clone)]
+pub struct RegionTotals {
+    /// The Region.
+    pub region: Region,
+    /// Create requests.
+    pub creates: Requests,
+    /// Channels created a second, from the first create to the last; none for a burst of less than a second or fewer
+    /// than 20 channels.
+    pub achieved: Option<f64>,
+    /// The rate in force at the end, in requests a second.
+    pub rate: f64,
+    /// What was granted in the last five seconds, in requests a second; none where nothing was throttled.
+    pub grant: Option<f64>,
+    /// Whether throttles were ignored for a while, since cutting the rate did not make them fewer.
+    pub has_ignored_throttles: bool,
+}
+
+/// What creating came to.
+#[derive(Debug, Clone, Default)]
+pub struct Totals {
+    /// From the first create request to the last, or to the last channel: the listing before it is not in it.
+    pub creating: Duration,
+    /// Channels created a second in that time; none for a burst of less than a second or fewer than 20 channels.
+    pub achieved: Option<f64>,
+    /// Each Region's part.
+    pub regions: Vec<RegionTotals>,
+    /// Devices without an outcome, by Region, where it is known how many there were.
+    pub left: BTreeMap<String, u64>,
+}
+
+/// Counts events.
+#[derive(Debug)]
+pub struct Stats {
+    started: Instant,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    counts: Counts,
+    regions: Vec<RegionStats>,
+    phase: Phase,
+    offline_since: Option<Instant>,
+}
+
+impl Stats {
+    /// A stats that begins now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            inner: Mutex::default(),
+        }
+    }
+
+    /// The time since it began.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The counts now.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.lock().counts.clone()
+    }
+
+    /// So many devices are to be done in a Region: with that it can be said how long they will take.
+    pub fn plan(&self, region: &Region, devices: u64) {
+        let stats = RegionStats::new(region.clone(), Some(devices));
+        self.lock().regions.push(stats);
+    }
+
+    /// How fast channels are being made now.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        let now = Instant::now();
+        let inner = self.lock();
+        let ceilings: Option<Vec<f64>> = inner.working().map(RegionStats::ceiling).collect();
+        Pace {
+            now: sum(inner.working().map(|stats| stats.achieved_lately(now))),
+            ceiling: ceilings
+                .filter(|ceilings| !ceilings.is_empty())
+                .map(|ceilings| sum(ceilings.into_iter())),
+            ahead: inner.ahead(now),
+        }
+    }
+
+    /// For how long there has been no answer, if there is none now.
+    #[must_use]
+    pub fn offline_for(&self) -> Option<Duration> {
+        self.lock().offline_since.map(|since| since.elapsed())
+    }
+
+    /// What creating came to.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let inner = self.lock();
+        let creating = inner.phase.duration();
+        let begun = inner.regions.iter().filter(|stats| stats.has_begun());
+        Totals {
+            creating,
+            achieved: achieved(inner.counts.created, creating),
+            regions: begun.map(RegionStats::totals).collect(),
+            left: inner.regions.iter().filter_map(RegionStats::left).collect(),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An empty sum of floats is -0, which shows.
+fn sum(rates: impl Iterator<Item = f64>) -> f64 {
+    rates.fold(0.0, |sum, rate| sum + rate)
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Inner {
+    fn requests(&mut self, operation: Operation) -> &mut Requests {
+        match operation {
+            Operation::Create => &mut self.counts.creates,
+            Operation::Describe => &mut self.counts.describes,
+            Operation::List => &mut self.counts.lists,
+            _ => &mut self.counts.others,
+        }
+    }
+
+    fn region_stats(&mut self, region: &str) -> Option<&mut RegionStats> {
+        self.regions
+            .iter_mut()
+            .find(|stats| stats.region.as_str() == region)
+    }
+
+    /// Something became of a create request.
+    fn create(&mut self, region: &Region, of_region: fn(&mut RegionStats, Instant)) {
+        let now = Instant::now();
+        self.phase.note(now);
+        if let Some(stats) = self.region_stats(region.as_str()) {
+            of_region(stats, now);
+        }
+    }
+
+    /// The Regions that create.
+    fn working(&self) -> impl Iterator<Item = &RegionStats> {
+        self.regions.iter().filter(|stats| stats.is_working())
+    }
+
+    /// The Regions go on side by side: all is done when the last one is.
+    fn ahead(&self, now: Instant) -> Option<Duration> {
+        let each: Option<Vec<Duration>> =
+            self.regions.iter().map(|stats| stats.ahead(now)).collect();
+        each?.into_iter().max()
+    }
+
+    fn recorded(&mut self, row: &Row) {
+        let now = Instant::now();
+        match row.status {
+            Status::Created => self.counts.created += 1,
+            Status::Exists => self.counts.exists += 1,
+            Status::Failed => {
+                let code = row.error_code.clone();
+                *self.counts.failed.entry(code).or_default() += 1;
+            }
+            Status::Invalid => {
+                self.counts.invalid += 1;
+                return;
+            }
+            Status::Deleted => return,
+        }
+        let is_created = row.status == Status::Created;
+        if is_created {
+            self.phase.note(now);
+        }
+        if let Some(stats) = self.region_stats(&row.region) {
+            stats.finish(is_created, now);
+        }
+    }
+}
+
+impl Listener for Stats {
+    fn tell(&self, event: &Event<'_>) {
+        let mut inner = self.lock();
+        match event {
+            Event::RegionStarted { region, limiter } => {
+                if inner.region_stats(region.as_str()).is_none() {
+                    inner
+                        .regions
+                        .push(RegionStats::new((*region).clone(), None));
+                }
+                if let Some(stats) = inner.region_stats(region.as_str()) {
+                    stats.begin(Arc::clone(limiter));
+                }
+            }
+            Event::RegionEnded { region } => {
+                // One that ended without an answer stays silent.
+                inner.offline_since = None;
+                if let Some(stats) = inner.region_stats(region.as_str()) {
+                    stats.end();
+                }
+            }
+            Event::Sent { region, operation } => {
+                inner.requests(*operation).sent += 1;
+                if *operation == Operation::Create {
+                    inner.create(region, RegionStats::send);
+                }
+            }
+            Event::Throttled { region, operation } => {
+                inner.requests(*operation).throttled += 1;
+                if *operation == Operation::Create {
+                    inner.create(region, RegionStats::throttle);
+                }
+            }
+            Event::Offline { .. } => inner.offline_since = Some(Instant::now()),
+            Event::Online { .. } => inner.offline_since = None,
+            Event::Differs { .. } => inner.counts.differs += 1,
+            Event::Updated { .. } => inner.counts.updated += 1,
+            Event::Recorded { row } => inner.recorded(row),
+            Event::Listed { .. } | Event::Retried { .. } | Event::Warning { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::pace::controller::{Controller, RateRange};
+    use crate::engine::pace::limiter::Limiter;
+
+    fn region(name: &str) -> Region {
+        Region::parse(name).unwrap()
+    }
+
+    fn limiter(range: RateRange) -> Arc<Limiter> {
+        let controller = Controller::new(range, std::time::UNIX_EPOCH, 1);
+        Arc::new(Limiter::new(controller))
+    }
+
+    fn begin(stats: &Stats, name: &str, limiter: Arc<Limiter>) {
+        let region = &region(name);
+        stats.tell(&Event::RegionStarted { region, limiter });
+    }
+
+    fn sent(stats: &Stats, name: &str) {
+        stats.tell(&Event::Sent {
+            region: &region(name),
+            operation: Operation::Create,
+        });
+    }
+
+    fn recorded(run: &Stats, region_name: &str, status: Status) {
+        let row = Row {
+            device_id: "CAM-1".into(),
+            channel_name: "CAM-1".into(),
+            region: region_name.into(),
+            status,
+            channel_arn: None,
+            attempts: 1,
+            started_at: None,
+            finished_at: None,
+            error_code: "Timeout".into(),
+            error_message: Box::default(),
+            request_id: Box::default(),
+        };
+        run.tell(&Event::Recorded { row: &row });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn regions_that_create_are_summed_and_the_slowest_is_waited_for() {
+        let stats = Stats::new();
+        stats.plan(&region("eu-central-1"), 900);
+        stats.plan(&region("us-east-1"), 100);
+        assert_eq!(stats.pace(), Pace::default());
+        begin(&stats, "eu-central-1", limiter(RateRange::upto(50.0)));
+        begin(&stats, "us-east-1", limiter(RateRange::upto(50.0)));
+        let pace = stats.pace();
+        assert_eq!(pace.ceiling, Some(100.0));
+        assert_eq!(pace.ahead, Some(Duration::from_secs(18)));
+        let region = &region("eu-central-1");
+        stats.tell(&Event::RegionEnded { region });
+        let pace = stats.pace();
+        assert_eq!(pace.ceiling, Some(50.0));
+        assert_eq!(pace.ahead, Some(Duration::from_secs(2)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_one_ceiling_is_to_be_found_there_is_none_for_all() {
+        let stats = Stats::new();
+        begin(&stats, "eu-central-1", limiter(RateRange::upto(50.0)));
+        begin(&stats, "us-east-1", limiter(RateRange::unknown()));
+        assert_eq!(stats.pace().ceiling, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rate_achieved_is_of_the_creates_alone() {
+        let stats = Stats::new();
+        begin(&stats, "eu-central-1", limiter(RateRange::upto(50.0)));
+        // Listing and adopting are no creates, however long they take.
+        recorded(&stats, "eu-central-1", Status::Exists);
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        for _ in 0..100 {
+            sent(&stats, "eu-central-1");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            recorded(&stats, "eu-central-1", Status::Created);
+        }
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        recorded(&stats, "eu-central-1", Status::Failed);
+        let totals = stats.totals();
+        assert_eq!(totals.creating, Duration::from_secs(2));
+        assert_eq!(totals.achieved, Some(50.0));
+        assert_eq!(totals.regions[0].achieved, Some(50.0));
+        assert_eq!(stats.counts().finished(), 102);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_creates_were_only_throttled_is_time_of_creating() {
+        let stats = Stats::new();
+        begin(&stats, "eu-central-1", limiter(RateRange::upto(50.0)));
+        for _ in 0..20 {
+            sent(&stats, "eu-central-1");
+            recorded(&stats, "eu-central-1", Status::Created);
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        stats.tell(&Event::Throttled {
+            region: &region("eu-central-1"),
+            operation: Operation::Create,
+        });
+        assert_eq!(stats.totals().achieved, Some(2.0));
+    }
+}

@@ -1,0 +1,361 @@
+//! The creates of one Region in numbers: what came of them, how fast, and how long the rest will take. Time is an
+//! argument.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{RegionTotals, Requests};
+use crate::domain::device::Region;
+use crate::engine::pace::limiter::Limiter;
+
+/// The rate "now" is taken over this long,
+const NOW: Duration = Duration::from_secs(5);
+/// and the time left from what was done in this long: a longer one, so that it does not jump.
+const LATELY: Duration = Duration::from_secs(10);
+/// Over less than this a few devices would make a rate of hundreds.
+const SHORTEST_WINDOW: Duration = Duration::from_millis(500);
+/// Tenths of a second are fine enough to show, and bound what is kept at any rate.
+const SLICE: Duration = Duration::from_millis(100);
+/// Before a Region has created for so long, how fast it goes says little: answers are still on their way.
+const WARM_UP: Duration = Duration::from_secs(2);
+/// A phase shorter than this has no meaningful rate.
+const SHORTEST_PHASE: Duration = Duration::from_secs(1);
+/// Neither has a phase with fewer channels: the first ones do not wait for the limiter.
+const FEWEST: u64 = 20;
+
+/// The time in which creates were sent or came to something.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Phase {
+    first: Option<Instant>,
+    last: Option<Instant>,
+}
+
+impl Phase {
+    /// A create was sent, was throttled, or made its channel.
+    pub(super) fn note(&mut self, now: Instant) {
+        self.first.get_or_insert(now);
+        self.last = Some(now);
+    }
+
+    /// From the first to the last.
+    pub(super) fn duration(&self) -> Duration {
+        self.first
+            .zip(self.last)
+            .map_or(Duration::ZERO, |(first, last)| last.duration_since(first))
+    }
+}
+
+/// Channels created a second over a phase; none for a burst: less than a second, or fewer than 20 channels.
+pub(super) fn achieved(created: u64, phase: Duration) -> Option<f64> {
+    let is_burst = phase < SHORTEST_PHASE || created < FEWEST;
+    #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
+    let created = created as f64;
+    (!is_burst).then(|| created / phase.as_secs_f64())
+}
+
+/// A Region's creates.
+#[derive(Debug)]
+pub(super) struct RegionStats {
+    pub(super) region: Region,
+    creates: Requests,
+    created: u64,
+    phase: Phase,
+    /// Devices to do, where that is known in advance.
+    planned: Option<u64>,
+    /// Of these, devices that have an outcome.
+    finished: u64,
+    /// None before its creates begin.
+    limiter: Option<Arc<Limiter>>,
+    has_ended: bool,
+    recent: VecDeque<Slice>,
+}
+
+/// A tenth of a second in which something happened.
+#[derive(Debug)]
+struct Slice {
+    at: Instant,
+    finished: u64,
+    created: u64,
+}
+
+impl RegionStats {
+    pub(super) fn new(region: Region, planned: Option<u64>) -> Self {
+        Self {
+            region,
+            planned,
+            creates: Requests::default(),
+            created: 0,
+            phase: Phase::default(),
+            finished: 0,
+            limiter: None,
+            has_ended: false,
+            recent: VecDeque::new(),
+        }
+    }
+
+    /// Its creates begin, at the pace of this limiter.
+    pub(super) fn begin(&mut self, limiter: Arc<Limiter>) {
+        self.limiter = Some(limiter);
+    }
+
+    /// It has nothing more to create.
+    pub(super) fn end(&mut self) {
+        self.has_ended = true;
+    }
+
+    /// A create was sent.
+    pub(super) fn send(&mut self, now: Instant) {
+        self.creates.sent += 1;
+        self.phase.note(now);
+    }
+
+    /// A create was throttled.
+    pub(super) fn throttle(&mut self, now: Instant) {
+        self.creates.throttled += 1;
+        self.phase.note(now);
+    }
+
+    /// A device got its outcome, a new channel or another.
+    pub(super) fn finish(&mut self, is_created: bool, now: Instant) {
+        self.finished += 1;
+        self.created += u64::from(is_created);
+        if is_created {
+            self.phase.note(now);
+        }
+        // Devices adopted before the first create do not count towards the rate.
+        if self.has_begun() {
+            self.note(now, |slice| {
+                slice.finished += 1;
+                slice.created += u64::from(is_created);
+            });
+        }
+    }
+
+    /// Counts in the slice of this moment.
+    fn note(&mut self, now: Instant, count: impl FnOnce(&mut Slice)) {
+        self.forget(now);
+        let before = self.recent.back().map(|slice| slice.at);
+        if before.is_none_or(|at| now.duration_since(at) >= SLICE) {
+            self.recent.push_back(Slice {
+                at: now,
+                finished: 0,
+                created: 0,
+            });
+        }
+        if let Some(slice) = self.recent.back_mut() {
+            count(slice);
+        }
+    }
+
+    /// Lets go of what is too old.
+    fn forget(&mut self, now: Instant) {
+        while let Some(oldest) = self.recent.front()
+            && !is_within(oldest, now, LATELY)
+        {
+            self.recent.pop_front();
+        }
+    }
+
+    /// How many of something happened a second in the last `window`, or since the first create if that is shorter.
+    fn per_second(&self, now: Instant, window: Duration, of: fn(&Slice) -> u64) -> f64 {
+        let recent = self.recent.iter();
+        let recent = recent.filter(|slice| is_within(slice, now, window));
+        let count: u64 = recent.map(of).sum();
+        let since_first = self
+            .phase
+            .first
+            .map_or(Duration::ZERO, |first| now.duration_since(first));
+        let window = since_first.clamp(SHORTEST_WINDOW, window);
+        #[expect(clippy::cast_precision_loss, reason = "a count of a few seconds")]
+        let count = count as f64;
+        count / window.as_secs_f64()
+    }
+
+    /// Whether its creates have begun.
+    pub(super) fn has_begun(&self) -> bool {
+        self.limiter.is_some()
+    }
+
+    /// What its creates came to.
+    pub(super) fn totals(&self) -> RegionTotals {
+        RegionTotals {
+            region: self.region.clone(),
+            creates: self.creates,
+            achieved: achieved(self.created, self.phase.duration()),
+            rate: self.rate(),
+            grant: self.grant(),
+            has_ignored_throttles: self
+                .limiter
+                .as_ref()
+                .is_some_and(|limiter| limiter.has_ignored_throttles()),
+        }
+    }
+
+    /// Devices without an outcome, where it is known how many there were.
+    pub(super) fn left(&self) -> Option<(String, u64)> {
+        let left = self.planned?.saturating_sub(self.finished);
+        Some((self.region.to_string(), left))
+    }
+
+    /// Whether it creates.
+    pub(super) fn is_working(&self) -> bool {
+        self.has_begun() && !self.has_ended
+    }
+
+    /// The rate in force, in requests a second; 0 before its creates begin.
+    pub(super) fn rate(&self) -> f64 {
+        self.limiter.as_ref().map_or(0.0, |limiter| limiter.rate())
+    }
+
+    /// The fastest rate allowed, in requests a second; none where it is to be found, or before its creates begin.
+    pub(super) fn ceiling(&self) -> Option<f64> {
+        self.limiter.as_ref()?.ceiling()
+    }
+
+    /// What was granted in the last five seconds, in requests a second; none where nothing was throttled.
+    fn grant(&self) -> Option<f64> {
+        self.limiter.as_ref()?.grant()
+    }
+
+    /// Channels created a second over the last seconds.
+    pub(super) fn achieved_lately(&self, now: Instant) -> f64 {
+        self.per_second(now, NOW, |slice| slice.created)
+    }
+
+    /// How long the rest will take, at the rate of the last seconds: the rate in force may be far above what is granted.
+    /// None where it is unknown: for a stream, a Region that has not begun, or one in which nothing gets done.
+    pub(super) fn ahead(&self, now: Instant) -> Option<Duration> {
+        let left = self.planned?.saturating_sub(self.finished);
+        if left == 0 || self.has_ended {
+            return Some(Duration::ZERO);
+        }
+        let is_warm = |first: Instant| now.duration_since(first) >= WARM_UP;
+        // Slower than this, ten seconds hold too few devices.
+        let is_countable = self.rate() >= 1.0;
+        let per_second = if is_countable && self.phase.first.is_some_and(is_warm) {
+            self.per_second(now, LATELY, |slice| slice.finished)
+        } else {
+            self.rate()
+        };
+        #[expect(clippy::cast_precision_loss, reason = "an estimate in seconds")]
+        let seconds = left as f64 / per_second;
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+}
+
+/// Whether a slice began in the last `window`. It lies after its beginning: half of it at the window's edge is as much
+/// as is missing on average.
+fn is_within(slice: &Slice, now: Instant, window: Duration) -> bool {
+    now.duration_since(slice.at) <= window + SLICE / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::pace::controller::{Controller, RateRange};
+
+    fn region_stats(planned: u64, rate: f64) -> RegionStats {
+        let region = Region::parse("eu-central-1").unwrap();
+        let mut stats = RegionStats::new(region, Some(planned));
+        let controller = Controller::new(RateRange::upto(rate), std::time::UNIX_EPOCH, 1);
+        stats.begin(Arc::new(Limiter::new(controller)));
+        stats
+    }
+
+    /// Sends and finishes so many a second, evenly, for so long.
+    fn work(stats: &mut RegionStats, start: Instant, per_second: u32, seconds: u32) -> Instant {
+        stats.phase.note(start);
+        let gap = Duration::from_secs(1) / per_second;
+        for number in 1..=per_second * seconds {
+            stats.finish(true, start + gap * number);
+        }
+        start + Duration::from_secs(seconds.into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rest_takes_as_long_as_the_last_seconds_say() {
+        let start = Instant::now();
+        let mut stats = region_stats(1_000, 50.0);
+        assert_eq!(stats.ahead(start), Some(Duration::from_secs(20)));
+        let now = work(&mut stats, start, 50, 10);
+        let ahead = stats.ahead(now).unwrap().as_secs_f64();
+        assert!((9.9..10.3).contains(&ahead), "{ahead}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_that_nothing_comes_of_promises_nothing() {
+        // The ceiling is out of reach: the service takes a hundred a second, and then nothing.
+        let start = Instant::now();
+        let mut stats = region_stats(10_000, 1_000_000.0);
+        let now = work(&mut stats, start, 100, 10);
+        let ahead = stats.ahead(now).unwrap().as_secs_f64();
+        assert!((88.0..95.0).contains(&ahead), "{ahead}");
+        let later = now + Duration::from_secs(4);
+        let ahead = stats.ahead(later).unwrap().as_secs_f64();
+        assert!((140.0..160.0).contains(&ahead), "{ahead}");
+        let later = now + Duration::from_secs(11);
+        assert_eq!(stats.ahead(later), None);
+        // What comes then counts.
+        work(&mut stats, later, 100, 10);
+        let ahead = stats.ahead(later + Duration::from_secs(10)).unwrap();
+        assert!((75.0..85.0).contains(&ahead.as_secs_f64()), "{ahead:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn throttled_requests_get_nothing_done() {
+        let start = Instant::now();
+        let mut stats = region_stats(1_000, 100.0);
+        for tenth in 0..100_u32 {
+            let now = start + SLICE * tenth;
+            for number in 0..10 {
+                stats.send(now);
+                if number < 5 {
+                    stats.finish(true, now);
+                } else {
+                    stats.throttle(now);
+                }
+            }
+        }
+        // Half of what the rate in force allows.
+        let ahead = stats.ahead(start + SLICE * 100).unwrap().as_secs_f64();
+        assert!((9.8..10.3).contains(&ahead), "{ahead}");
+        assert_eq!(stats.totals().creates.throttled, 500);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_done_or_over_takes_no_time() {
+        let start = Instant::now();
+        let mut done = region_stats(100, 50.0);
+        let now = work(&mut done, start, 50, 2);
+        assert_eq!(done.ahead(now), Some(Duration::ZERO));
+        let mut over = region_stats(100, 50.0);
+        over.end();
+        assert_eq!(over.ahead(now), Some(Duration::ZERO));
+        let stream = RegionStats::new(Region::parse("eu-central-1").unwrap(), None);
+        assert_eq!(stream.ahead(now), None);
+        let waiting = RegionStats::new(Region::parse("eu-central-1").unwrap(), Some(5));
+        assert_eq!(waiting.ahead(now), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_kept_of_the_past_is_bounded() {
+        let start = Instant::now();
+        let mut stats = region_stats(1_000_000, 1_000_000.0);
+        let now = work(&mut stats, start, 10_000, 10);
+        assert!(stats.recent.len() <= 102, "{}", stats.recent.len());
+        assert!((10_000.0..10_200.0).contains(&stats.achieved_lately(now)));
+        let later = now + Duration::from_secs(6);
+        assert!(stats.achieved_lately(later).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_burst_has_no_rate() {
+        assert_eq!(achieved(200, Duration::from_millis(300)), None);
+        assert_eq!(achieved(12, Duration::from_secs(3)), None);
+        assert_eq!(achieved(0, Duration::ZERO), None);
+        assert_eq!(achieved(998, Duration::from_secs(20)), Some(49.9));
+    }
+}

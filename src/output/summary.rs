@@ -1,0 +1,378 @@
+//! What a run came to: for the person as text, for scripts as JSON, both from the same values.
+
+mod pace;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use crate::domain::error_codes;
+use crate::domain::format;
+use crate::output::file;
+use crate::output::stats::{Counts, Requests, Totals};
+use crate::results::record::timestamp;
+use pace::Pace;
+
+/// The version of the JSON's form. Fields may be added without a new one.
+pub const SCHEMA: u32 = 1;
+
+/// A run that has ended, or never began.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// The process's exit code.
+    pub exit_code: u8,
+    /// Why it ended, in one word.
+    pub reason: &'static str,
+    /// Why it ended early, in words.
+    pub message: Option<String>,
+    /// The manifest.
+    pub manifest: Option<PathBuf>,
+    /// The results file.
+    pub results: Option<PathBuf>,
+    /// Whether there is one by now.
+    pub has_results: bool,
+    /// The account, where it is known.
+    pub account: Option<String>,
+    /// The Regions of the batch.
+    pub regions: Vec<String>,
+    /// The endpoint, where it is not AWS's own.
+    pub endpoint: Option<String>,
+    /// Whether an emulator answered.
+    pub emulator: bool,
+    /// Devices that the manifest lists (a stream: so far).
+    pub listed: u64,
+    /// Of these, devices that had their channel before this run.
+    pub done_before: u64,
+    /// Of these, devices that a rollback deleted and that stay deleted.
+    pub deleted: u64,
+    /// Lines that repeat another, and so list no device.
+    pub repeated: u64,
+    /// Rows that cannot be used. Those that were recorded are counted in `counts`.
+    pub invalid: u64,
+    /// Of the devices listed, those that still have no channel and would be attempted by another run.
+    pub remaining: u64,
+    /// What this run did.
+    pub counts: Counts,
+    /// What creating came to.
+    pub totals: Totals,
+    /// The ceiling for creates; none for `--rate auto`.
+    pub ceiling: Option<f64>,
+    /// When it began.
+    pub started_at: Option<SystemTime>,
+    /// How long it took.
+    pub duration: Duration,
+    /// The command that goes on.
+    pub resume: Option<String>,
+}
+
+impl Summary {
+    /// Whether running the same command again may get further.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self.exit_code {
+            1 | 130 | 143 => true,
+            3 => self.counts.failures() > 0,
+            _ => false,
+        }
+    }
+
+    /// The summary in lines for the person.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![self.headline()];
+        for (code, count) in &self.counts.failed {
+            lines.push(format!(
+                "  {count} failed with {code}: {}",
+                error_codes::hint(code)
+            ));
+        }
+        lines.extend(self.left());
+        if self.counts.invalid > 0 {
+            lines.push(format!(
+                "  {} invalid: their rows in the results file say why",
+                self.counts.invalid
+            ));
+        }
+        if self.repeated > 0 {
+            let lines_repeated = format::count(self.repeated, "line");
+            lines.push(format!(
+                "  {lines_repeated} repeated: a device that is listed twice gets one channel"
+            ));
+        }
+        if self.deleted > 0 {
+            lines.push(format!(
+                "  {} deleted earlier stay deleted; --recreate-deleted makes them again",
+                self.deleted
+            ));
+        }
+        if self.counts.differs > 0 {
+            lines.push(format!(
+                "  {} of the adopted channels differ in type or TTL from what is asked (-v names them)",
+                self.counts.differs
+            ));
+        }
+        if self.counts.updated > 0 {
+            lines.push(format!(
+                "  {} of the adopted channels were given the TTL and the tags that are asked (-v names them)",
+                self.counts.updated
+            ));
+        }
+        if self.counts.creates.sent > 0 {
+            lines.extend(self.pace().lines());
+        }
+        if let Some(results) = self.results.as_ref().filter(|_| self.has_results) {
+            lines.push(format!("  results: {}", results.display()));
+        }
+        if let Some(resume) = &self.resume {
+            lines.push(format!("  to go on: {resume}"));
+        } else if self.is_retryable() {
+            // Such as a pipe, which is gone with the run.
+            lines.push("  to go on: send the same manifest to the same command".to_owned());
+        }
+        lines
+    }
+
+    /// Where devices are left, of several Regions.
+    fn left(&self) -> impl Iterator<Item = String> {
+        let left = &self.totals.left;
+        let several = left.len() > 1;
+        left.iter()
+            .filter(move |(_, count)| several && **count > 0)
+            .map(|(region, count)| format!("  {count} to go in {region}"))
+    }
+
+    fn headline(&self) -> String {
+        let mut parts = vec![
+            format!("{} created", self.counts.created),
+            format!("{} existed", self.counts.exists),
+        ];
+        if self.done_before > 0 {
+            parts.push(format!("{} done before", self.done_before));
+        }
+        parts.push(format!("{} failed", self.counts.failures()));
+        if self.counts.invalid > 0 {
+            parts.push(format!("{} invalid", self.counts.invalid));
+        }
+        let open = self.remaining.saturating_sub(self.counts.failures());
+        if open > 0 {
+            parts.push(format!("{open} to go"));
+        }
+        let lead = match (self.exit_code, self.reason) {
+            (0, _) => "done in",
+            (3, _) => "complete, with exceptions, in",
+            (_, "limit") => "stopped at --limit after",
+            _ => "stopped after",
+        };
+        let took = format::took(self.duration);
+        format!("{lead} {took}: {}", parts.join(", "))
+    }
+
+    fn pace(&self) -> Pace<'_> {
+        Pace {
+            created: self.counts.created,
+            creates: self.counts.creates,
+            totals: &self.totals,
+            ceiling: self.ceiling,
+        }
+    }
+
+    /// The summary as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let failures: Vec<_> = self
+            .counts
+            .failed
+            .iter()
+            .map(|(code, count)| {
+                serde_json::json!({"code": code, "count": count, "hint": error_codes::hint(code)})
+            })
+            .collect();
+        serde_json::json!({
+            "schema": SCHEMA,
+            "version": env!("CARGO_PKG_VERSION"),
+            "exit_code": self.exit_code,
+            "reason": self.reason,
+            "message": self.message,
+            "retryable": self.is_retryable(),
+            "remaining": self.remaining,
+            "remaining_by_region": self.totals.left,
+            "manifest": path(self.manifest.as_deref()),
+            "results": path(self.results.as_deref()),
+            "account": self.account,
+            "regions": self.regions,
+            "endpoint": self.endpoint,
+            "emulator": self.emulator,
+            "devices": {
+                "listed": self.listed,
+                "done_before": self.done_before,
+                "created": self.counts.created,
+                "exists": self.counts.exists,
+                "failed": self.counts.failures(),
+                "invalid": self.counts.invalid.max(self.invalid),
+                "repeated": self.repeated,
+                "deleted": self.deleted,
+                "differs": self.counts.differs,
+                "updated": self.counts.updated,
+            },
+            "failures": failures,
+            "requests": {
+                "create": Sent::from(self.counts.creates),
+                "describe": Sent::from(self.counts.describes),
+                "list": Sent::from(self.counts.lists),
+            },
+            "rate": self.rate_json(),
+            "started_at": self.started_at.map(timestamp),
+            "duration_seconds": self.duration.as_secs_f64(),
+            "resume": self.resume,
+        })
+    }
+
+    fn rate_json(&self) -> serde_json::Value {
+        let regions = &self.totals.regions;
+        let each: Vec<_> = regions
+            .iter()
+            .map(|region| {
+                serde_json::json!({
+                    "region": region.region.as_str(),
+                    "achieved": region.achieved,
+                    "in_force": region.rate,
+                    "granted": region.grant,
+                    "throttled_share": region.creates.throttled_share(),
+                })
+            })
+            .collect();
+        serde_json::json!({
+            "achieved": self.totals.achieved,
+            "creating_seconds": self.totals.creating.as_secs_f64(),
+            "ceiling": self.ceiling,
+            "in_force": regions.iter().map(|region| region.rate).reduce(|sum, rate| sum + rate),
+            "granted": regions.iter().filter_map(|region| region.grant).reduce(f64::max),
+            "throttled_share": self.counts.creates.throttled_share(),
+            "regions": each,
+        })
+    }
+
+    /// Writes the JSON to a file, which is replaced as a whole.
+    pub fn write_json(&self, file: &Path) -> std::io::Result<()> {
+        let mut text = serde_json::to_vec_pretty(&self.to_json())?;
+        text.push(b'\n');
+        file::replace(file, &text)
+    }
+}
+
+#[derive(Serialize)]
+struct Sent {
+    sent: u64,
+    throttled: u64,
+}
+
+impl From<Requests> for Sent {
+    fn from(requests: Requests) -> Self {
+        Self {
+            sent: requests.sent,
+            throttled: requests.throttled,
+        }
+    }
+}
+
+fn path(path: Option<&Path>) -> Option<String> {
+    path.map(|path| path.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::device::Region;
+    use crate::output::stats::RegionTotals;
+
+    #[test]
+    fn a_summary_replaces_a_file_whole_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("s.json");
+        std::fs::write(&file, "x".repeat(100_000)).unwrap();
+        let before = std::fs::File::open(&file).unwrap();
+        Summary::default().write_json(&file).unwrap();
+        let text = std::fs::read(&file).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(json["schema"], SCHEMA);
+        // Who had it open goes on reading what was there.
+        assert_eq!(before.metadata().unwrap().len(), 100_000);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        let nowhere = folder.path().join("nowhere").join("s.json");
+        assert!(Summary::default().write_json(&nowhere).is_err());
+    }
+
+    #[test]
+    fn says_what_happened_and_what_to_do() {
+        let mut summary = Summary {
+            exit_code: 3,
+            reason: "complete",
+            listed: 1_003,
+            totals: Totals {
+                creating: Duration::from_secs(20),
+                achieved: Some(49.9),
+                regions: vec![RegionTotals {
+                    region: Region::parse("eu-central-1").unwrap(),
+                    creates: Requests {
+                        sent: 1_000,
+                        throttled: 5,
+                    },
+                    achieved: Some(49.9),
+                    rate: 48.47,
+                    grant: Some(49.97),
+                    has_ignored_throttles: false,
+                }],
+                left: [("eu-central-1".to_owned(), 2)].into(),
+            },
+            ceiling: Some(50.0),
+            duration: Duration::from_millis(20_400),
+            results: Some("devices.results.csv".into()),
+            has_results: true,
+            resume: Some("kvs-fleet provision devices.csv".to_owned()),
+            ..Summary::default()
+        };
+        summary.counts.created = 998;
+        summary.counts.invalid = 3;
+        summary.repeated = 1;
+        summary.counts.failed.insert("OutcomeUnknown".into(), 2);
+        summary.counts.creates = Requests {
+            sent: 1_000,
+            throttled: 5,
+        };
+        assert_eq!(
+            summary.lines().join("\n"),
+            "complete, with exceptions, in 20.4 s: 998 created, 0 existed, 2 failed, 3 invalid\n  \
+             2 failed with OutcomeUnknown: run again: the next run asks the service whether the channel exists\n  \
+             3 invalid: their rows in the results file say why\n  \
+             1 line repeated: a device that is listed twice gets one channel\n  \
+             49.9 channels a second, 50.0/s granted at the end, at most 50; 0.50 % of creates throttled\n  \
+             results: devices.results.csv\n  \
+             to go on: kvs-fleet provision devices.csv"
+        );
+        let json = summary.to_json();
+        assert_eq!(json["retryable"], true);
+        assert_eq!(json["devices"]["created"], 998);
+        assert_eq!(json["devices"]["repeated"], 1);
+        assert_eq!(json["remaining_by_region"]["eu-central-1"], 2);
+        assert_eq!(json["requests"]["create"]["throttled"], 5);
+        assert_eq!(
+            json["rate"],
+            serde_json::json!({
+                "achieved": 49.9,
+                "creating_seconds": 20.0,
+                "ceiling": 50.0,
+                "in_force": 48.47,
+                "granted": 49.97,
+                "throttled_share": 0.005,
+                "regions": [{
+                    "region": "eu-central-1",
+                    "achieved": 49.9,
+                    "in_force": 48.47,
+                    "granted": 49.97,
+                    "throttled_share": 0.005,
+                }],
+            })
+        );
+    }
+}

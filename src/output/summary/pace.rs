@@ -1,0 +1,277 @@
+//! The pace of a run that has ended, in lines for the operator: what was achieved, what the service granted at the end,
+//! and what follows from that.
+
+use crate::domain::format;
+use crate::output::stats::{RegionTotals, Requests, Totals};
+
+/// A rate that is off the ceiling by less than this share of it is the ceiling: measurements are not exact.
+const SAME_RATE: f64 = 0.05;
+/// Fewer throttles than this share of the requests may be an accident,
+const SERIOUS: f64 = 0.01;
+/// and so may fewer than this in all.
+const SEVERAL: u64 = 5;
+/// What is reported where a slower pace was of no use.
+const IGNORED: &str = "a slower pace did not lower the share of throttled requests, so throttles were ignored for a while";
+
+/// What there is to say about the pace.
+#[derive(Debug)]
+pub(super) struct Pace<'a> {
+    pub(super) created: u64,
+    pub(super) creates: Requests,
+    pub(super) totals: &'a Totals,
+    pub(super) ceiling: Option<f64>,
+}
+
+impl Pace<'_> {
+    /// The lines: one for all, one for each Region where there are several, and a hint where there is one to give.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let regions: Vec<&RegionTotals> = self.with_creates().collect();
+        let mut parts = vec![self.achieved()];
+        match regions.as_slice() {
+            [one] => {
+                parts.extend(granted(one));
+                parts.extend(self.ceiling.map(|ceiling| format!("at most {ceiling}")));
+            }
+            many => {
+                parts.push(format!("in {} Regions", many.len()));
+                parts.extend(
+                    self.ceiling
+                        .map(|ceiling| format!("at most {ceiling} in each")),
+                );
+            }
+        }
+        let all = format!("  {}; {}", parts.join(", "), throttled(&self.creates));
+        let each = regions.iter().filter(|_| regions.len() > 1);
+        let hint = self.hint().map(|hint| format!("  {hint}"));
+        std::iter::once(all)
+            .chain(each.map(|region| region_line(region)))
+            .chain(hint)
+            .collect()
+    }
+
+    fn with_creates(&self) -> impl Iterator<Item = &RegionTotals> {
+        let regions = self.totals.regions.iter();
+        regions.filter(|region| region.creates.sent > 0)
+    }
+
+    /// A burst has no rate: it is reported as what it was.
+    fn achieved(&self) -> String {
+        match self.totals.achieved {
+            Some(achieved) => format!("{} channels a second", format::rate(achieved)),
+            None => format!(
+                "{} created in {}",
+                self.created,
+                format::took(self.totals.creating)
+            ),
+        }
+    }
+
+    /// What follows from throttles and a rate below what `--rate` allows. Where nothing was throttled nothing is known; and
+    /// a service that throttles at the ceiling cannot have granted more.
+    fn hint(&self) -> Option<String> {
+        let ignored = self
+            .with_creates()
+            .any(|region| region.has_ignored_throttles);
+        let ignored = ignored.then(|| IGNORED.to_owned());
+        let parts: Vec<String> = self.shared().into_iter().chain(ignored).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+
+    /// How much of a shared quota was this run's.
+    fn shared(&self) -> Option<String> {
+        let ceiling = self.ceiling?;
+        let low = ceiling * (1.0 - SAME_RATE);
+        let ours: Vec<_> = self
+            .with_creates()
+            .filter(|region| is_kept_low(region, low))
+            .filter_map(|region| Some((region.region.as_str(), format::about(region.achieved?))))
+            .collect();
+        let one_region = self.with_creates().nth(1).is_none();
+        (!ours.is_empty()).then(|| {
+            format!(
+                "others share this quota, or it is lower: {} of {ceiling}/s were ours",
+                listed(&ours, one_region)
+            )
+        })
+    }
+}
+
+/// Whether throttles kept a Region's rate below this one.
+fn is_kept_low(region: &RegionTotals, low: f64) -> bool {
+    let is_low = |rate: Option<f64>| rate.is_some_and(|rate| rate < low);
+    let creates = region.creates;
+    let is_serious = creates.throttled >= SEVERAL && creates.throttled_share() >= SERIOUS;
+    // A rate that has climbed back to the ceiling since a single throttle has shown that there is more.
+    let stays_low = is_low(region.grant) && region.rate < low;
+    region.grant.is_some() && is_low(region.achieved) && (is_serious || stays_low)
+}
+
+/// `about 37/s`, or with several Regions `about 37/s in eu-central-1, 20/s in us-east-1`.
+fn listed(grants: &[(&str, String)], one_region: bool) -> String {
+    let each = grants.iter().map(|(region, grant)| {
+        if one_region {
+            format!("{grant}/s")
+        } else {
+            format!("{grant}/s in {region}")
+        }
+    });
+    format!("about {}", each.collect::<Vec<_>>().join(", "))
+}
+
+fn region_line(region: &RegionTotals) -> String {
+    let achieved = region
+        .achieved
+        .map(|achieved| format!("{}/s achieved", format::rate(achieved)));
+    let rates: Vec<String> = achieved.into_iter().chain(granted(region)).collect();
+    let mut parts = vec![rates.join(", "), throttled(&region.creates)];
+    parts.retain(|part| !part.is_empty());
+    format!("    {}: {}", region.region, parts.join("; "))
+}
+
+fn granted(region: &RegionTotals) -> Option<String> {
+    let grant = region.grant?;
+    Some(format!("{}/s granted at the end", format::rate(grant)))
+}
+
+fn throttled(creates: &Requests) -> String {
+    let share = format::percent(creates.throttled_share());
+    format!("{share} of creates throttled")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::device::Region;
+
+    fn region(region: &str, achieved: Option<f64>, rate: f64, grant: Option<f64>) -> RegionTotals {
+        RegionTotals {
+            region: Region::parse(region).unwrap(),
+            creates: Requests {
+                sent: 1_000,
+                throttled: if grant.is_some() { 5 } else { 0 },
+            },
+            achieved,
+            rate,
+            grant,
+            has_ignored_throttles: false,
+        }
+    }
+
+    fn lines(ceiling: Option<f64>, regions: Vec<RegionTotals>) -> String {
+        let totals = Totals {
+            creating: Duration::from_secs(20),
+            achieved: regions.iter().map(|region| region.achieved).sum(),
+            regions,
+            left: std::collections::BTreeMap::new(),
+        };
+        let pace = Pace {
+            created: 12,
+            creates: Requests {
+                sent: 1_000,
+                throttled: 5,
+            },
+            totals: &totals,
+            ceiling,
+        };
+        pace.lines().join("\n")
+    }
+
+    #[test]
+    fn one_region_needs_one_line() {
+        let region = |rate, grant| vec![region("eu-central-1", Some(49.87), rate, grant)];
+        assert_eq!(
+            lines(Some(50.0), region(50.0, None)),
+            "  49.9 channels a second, at most 50; 0.50 % of creates throttled"
+        );
+        assert_eq!(
+            lines(None, region(198.0, Some(201.2))),
+            "  49.9 channels a second, 201/s granted at the end; 0.50 % of creates throttled"
+        );
+    }
+
+    #[test]
+    fn several_regions_have_a_line_each() {
+        let regions = vec![
+            region("eu-central-1", Some(49.9), 50.0, None),
+            region("us-east-1", Some(36.8), 36.1, Some(37.2)),
+        ];
+        assert_eq!(
+            lines(Some(50.0), regions),
+            "  86.7 channels a second, in 2 Regions, at most 50 in each; 0.50 % of creates throttled\n    \
+             eu-central-1: 49.9/s achieved; 0 % of creates throttled\n    \
+             us-east-1: 36.8/s achieved, 37.2/s granted at the end; 0.50 % of creates throttled\n  \
+             others share this quota, or it is lower: about 37/s in us-east-1 of 50/s were ours"
+        );
+    }
+
+    #[test]
+    fn a_burst_has_no_rate() {
+        let all = lines(Some(50.0), vec![region("eu-central-1", None, 50.0, None)]);
+        assert!(
+            all.starts_with("  12 created in 20.0 s, at most 50"),
+            "{all}"
+        );
+    }
+
+    fn hint(ceiling: Option<f64>, region: RegionTotals) -> Option<String> {
+        let all = lines(ceiling, vec![region]);
+        all.lines().nth(1).map(str::to_owned)
+    }
+
+    #[test]
+    fn a_hint_is_given_where_throttles_kept_the_rate_below_the_ceiling() {
+        let low = region("eu-central-1", Some(30.0), 36.1, Some(37.2));
+        assert_eq!(
+            hint(Some(50.0), low).as_deref(),
+            Some("  others share this quota, or it is lower: about 30/s of 50/s were ours")
+        );
+        // Too short to have a rate.
+        let burst = region("eu-central-1", None, 11.0, Some(12.3));
+        assert_eq!(hint(Some(50.0), burst), None);
+        // The others have left, and the run had its share of the throttles before.
+        let mut alone = region("eu-central-1", Some(21.0), 50.0, Some(50.0));
+        alone.creates.throttled = 40;
+        assert_eq!(
+            hint(Some(50.0), alone).as_deref(),
+            Some("  others share this quota, or it is lower: about 21/s of 50/s were ours")
+        );
+    }
+
+    #[test]
+    fn throttles_that_were_ignored_are_reported() {
+        let mut region = region("eu-central-1", Some(16.0), 50.0, Some(16.2));
+        region.creates.throttled = 600;
+        region.has_ignored_throttles = true;
+        assert_eq!(
+            hint(Some(50.0), region.clone()).as_deref(),
+            Some(
+                "  others share this quota, or it is lower: about 16/s of 50/s were ours; a slower pace did not lower \
+                 the share of throttled requests, so throttles were ignored for a while"
+            )
+        );
+        let no_ceiling = hint(None, region).unwrap();
+        assert!(
+            no_ceiling.starts_with("  a slower pace did not"),
+            "{no_ceiling}"
+        );
+    }
+
+    #[test]
+    fn no_hint_is_given_where_nothing_follows() {
+        for (ceiling, achieved, rate, grant) in [
+            // Nothing was throttled.
+            (Some(50.0), 30.0, 50.0, None),
+            // As much as is allowed, as far as can be measured.
+            (Some(50.0), 48.1, 48.5, Some(49.3)),
+            // Low once, and back at the ceiling.
+            (Some(50.0), 40.0, 50.0, Some(20.0)),
+            // No ceiling.
+            (None, 30.0, 36.1, Some(37.2)),
+        ] {
+            let region = region("eu-central-1", Some(achieved), rate, grant);
+            assert_eq!(hint(ceiling, region), None, "{ceiling:?} {grant:?}");
+        }
+    }
+}

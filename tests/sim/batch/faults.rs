@@ -1,0 +1,270 @@
+//! What a seed draws: the batch, the service, and a sequence of processes with what befalls each of them. Everything
+//! that goes wrong passes: the process after them all, in fair weather, brings every device to its channel.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kvs_fleet::domain::device::AccountId;
+use kvs_fleet::domain::service::Operation;
+use kvs_fleet::emulator;
+use kvs_fleet::emulator::faults::{Fault, FaultKind, Often};
+use kvs_fleet::engine::pace::controller::RateRange;
+use kvs_fleet::engine::{OnExists, Settings};
+
+use super::results_check::{REGIONS, Sheet};
+use crate::engine::rig::seconds;
+use crate::world::{Act, Ask, Script, WorldSettings, identity};
+
+/// How a process ends, unless it comes to its end before.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ending {
+    Natural,
+    /// Killed at the point of this number: a disk operation, a stage of a request, a row that is told.
+    AtPoint(u64),
+    /// Killed when it has run for so long, wherever it waits.
+    At(Duration),
+    /// Told to stop when it has run for so long.
+    Interrupted(Duration),
+}
+
+/// How the disk fails.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BadDisk {
+    /// Of this kind, of all where it is empty,
+    pub(super) operation: &'static str,
+    /// it fails at the operation of this number.
+    pub(super) at: u64,
+    /// It fails from then on, not once.
+    pub(super) stays: bool,
+    /// So many operations later the process is killed.
+    pub(super) kills_after: Option<u64>,
+}
+
+/// A process.
+#[derive(Debug, Clone)]
+pub(super) struct Process {
+    pub(super) ending: Ending,
+    pub(super) bad_disk: Option<BadDisk>,
+    pub(super) faults: Vec<Fault>,
+    pub(super) reconciles: bool,
+    /// Between the listing and the first create.
+    pub(super) dawdles: Duration,
+    /// How long whoever reads the rows takes for each.
+    pub(super) reader_takes: Duration,
+    /// Whether somebody edits the manifest before.
+    pub(super) edits: bool,
+    /// How long after the one before it begins.
+    pub(super) begins_after: Duration,
+    /// Whether the power goes after it.
+    pub(super) loses_power: bool,
+    pub(super) seed: u64,
+}
+
+/// A channel that is there before the first process.
+#[derive(Debug, Clone)]
+pub(super) struct Premade {
+    pub(super) region: &'static str,
+    pub(super) name: String,
+    pub(super) is_deleting: bool,
+}
+
+/// All of it.
+pub(super) struct Weather {
+    pub(super) sheet: Sheet,
+    pub(super) settings: Settings,
+    pub(super) world_settings: WorldSettings,
+    pub(super) premade: Vec<Premade>,
+    pub(super) processes: Vec<Process>,
+    /// How long the disk takes for a sync at most.
+    pub(super) disk_takes: Duration,
+    pub(super) random: fastrand::Rng,
+}
+
+fn one<T: Copy>(random: &mut fastrand::Rng, of: &[T]) -> T {
+    of[random.usize(..of.len())]
+}
+
+impl Weather {
+    /// What this seed draws.
+    pub(super) fn drawn(seed: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let devices = one(&mut random, &[1, 3, 12, 40, 100]);
+        let devices = random.usize(1..=devices);
+        let regions = random.usize(1..=REGIONS.len());
+        let sheet = Sheet::drawn(devices, regions, &mut random);
+        let timeout = seconds(one(&mut random, &[2.0, 10.0]));
+        let premade = premade(&sheet, &mut random);
+        let processes = (0..random.usize(1..=5)).map(|_| Process::drawn(devices, &mut random));
+        Self {
+            processes: processes.collect(),
+            settings: settings(timeout, &mut random),
+            world_settings: world_settings(timeout, &mut random),
+            disk_takes: seconds(one(&mut random, &[0.0, 0.005, 0.3])),
+            premade,
+            sheet,
+            random,
+        }
+    }
+}
+
+fn settings(timeout: Duration, random: &mut fastrand::Rng) -> Settings {
+    let rate = one(random, &[Some(5.0), Some(50.0), Some(300.0), None]);
+    Settings {
+        workers: one(random, &[1, 2, 5, 64]),
+        rate: rate.map_or(RateRange::unknown(), RateRange::upto),
+        max_attempts: one(random, &[1, 3, 8, 40]),
+        max_throttled: seconds(600.0),
+        max_offline: seconds(900.0),
+        timeout,
+        max_failures: None,
+        on_exists: OnExists::Adopt,
+        tag_keys: Vec::new(),
+        account: None,
+        seed: random.u64(..),
+    }
+}
+
+fn world_settings(timeout: Duration, random: &mut fastrand::Rng) -> WorldSettings {
+    let mut emulator = emulator::Settings {
+        seed: random.u64(..),
+        rate: one(random, &[3.0, 50.0, 100.0]),
+        burst: one(random, &[1, 50]),
+        deleting_for: seconds(random.f64() * 20.0),
+        active_after: seconds(random.f64() * 5.0),
+        ..emulator::Settings::default()
+    };
+    emulator.latency.median = seconds(one(random, &[0.001, 0.08, 1.2]));
+    if random.u8(..4) == 0 {
+        // More than can be in flight: else new ones are used up before the first answer proves them.
+        emulator.expire_after = Some(random.u64(100..300));
+    }
+    WorldSettings {
+        script: script(random),
+        reload: Arc::new(|_| Ok(Some(identity(AccountId::EMULATOR)))),
+        reload_takes: seconds(0.3),
+        timeout,
+        jitters: true,
+        ahead: seconds(random.f64() * 3.0),
+        hidden_for: seconds(one(random, &[0.0, 0.0, 3.0])),
+        emulator,
+    }
+}
+
+/// What befalls single requests besides the emulator's faults.
+fn script(random: &mut fastrand::Rng) -> Script {
+    let mut now_and_then = |most: f64| {
+        if random.u8(..3) == 0 {
+            random.f64() * most
+        } else {
+            0.0
+        }
+    };
+    let (late, denied, full) = (now_and_then(0.1), now_and_then(0.1), now_and_then(0.02));
+    let (outage, draws) = (now_and_then(100.0), random.fork());
+    let (from, kind) = (
+        random.f64() * 8.0,
+        one(random, &[FaultKind::HangAfter, FaultKind::ResetBefore]),
+    );
+    let draws = Mutex::new(draws);
+    Arc::new(move |ask: &Ask| {
+        let mut draws = draws.lock().unwrap();
+        if (from..from + outage).contains(&ask.at.as_secs_f64()) {
+            return Some(Act::Spoil(kind));
+        }
+        if ask.operation == Operation::Create && draws.f64() < late {
+            return Some(Act::Late(seconds(draws.f64() * 40.0)));
+        }
+        if draws.f64() < denied {
+            return Some(Act::Refuse(403, "AccessDeniedException"));
+        }
+        let is_full = ask.operation == Operation::Create && draws.f64() < full;
+        is_full.then_some(Act::Refuse(400, "AccountChannelLimitExceededException"))
+    })
+}
+
+fn premade(sheet: &Sheet, random: &mut fastrand::Rng) -> Vec<Premade> {
+    let share = one(random, &[0, 1, 5]);
+    let mut premade = Vec::new();
+    for line in sheet.devices() {
+        if random.u8(..6) < share {
+            premade.push(Premade {
+                region: line.region(),
+                name: line.name().to_owned(),
+                is_deleting: random.u8(..4) == 0,
+            });
+        }
+    }
+    premade
+}
+
+impl BadDisk {
+    fn drawn(points: u64, random: &mut fastrand::Rng) -> Self {
+        let any = Self {
+            operation: "",
+            at: random.u64(1..=points),
+            stays: random.bool(),
+            kills_after: None,
+        };
+        if any.at.is_multiple_of(2) {
+            return any;
+        }
+        let mut random = fastrand::Rng::with_seed(any.at);
+        Self {
+            operation: one(&mut random, &["write", "sync", "sync"]),
+            at: random.u64(1..=2 + points / 20),
+            stays: false,
+            kills_after: random.bool().then(|| random.u64(1..=3)),
+        }
+    }
+}
+
+impl Process {
+    fn drawn(devices: usize, random: &mut fastrand::Rng) -> Self {
+        let points = one(random, &[60, 200, 20 * devices as u64 + 20]);
+        let ending = match random.u8(..8) {
+            0 => Ending::Natural,
+            1 => Ending::Interrupted(seconds(random.f64() * 10.0)),
+            2 => Ending::At(seconds(random.f64() * random.f64() * 20.0)),
+            _ => Ending::AtPoint(random.u64(1..=points)),
+        };
+        let bad_disk = (random.u8(..5) == 0).then(|| BadDisk::drawn(points, random));
+        let mut faults = Vec::new();
+        for kind in FaultKind::ALL {
+            if random.u8(..3) == 0 {
+                faults.push(Fault {
+                    kind,
+                    often: Often::Share(random.f64() * 0.1),
+                    operation: None,
+                });
+            }
+        }
+        Self {
+            ending,
+            bad_disk,
+            faults,
+            reconciles: random.bool(),
+            dawdles: seconds(one(random, &[0.0, 0.0, 90.0])),
+            reader_takes: seconds(one(random, &[0.0, 0.0, 0.5])),
+            edits: random.u8(..3) == 0,
+            begins_after: seconds(random.f64() * 5.0),
+            loses_power: random.bool(),
+            seed: random.u64(..),
+        }
+    }
+
+    /// One that nothing befalls, when all that was under way has come to rest.
+    pub(super) fn fair() -> Self {
+        Self {
+            ending: Ending::Natural,
+            bad_disk: None,
+            faults: Vec::new(),
+            reconciles: true,
+            dawdles: Duration::ZERO,
+            reader_takes: Duration::ZERO,
+            edits: false,
+            begins_after: seconds(120.0),
+            loses_power: true,
+            seed: 0,
+        }
+    }
+}
