@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use kvs_fleet::domain::clock::WallClock;
+use kvs_fleet::domain::device::DeviceIndex;
 use kvs_fleet::domain::device::{ChannelName, Device};
 use kvs_fleet::engine::event::{Event, Listener, Listeners};
 use kvs_fleet::engine::pace::limiter::Limiter;
 use kvs_fleet::engine::{Engine, OnExists, Parts, RowSink, Settings, Stop, StopSignal, Work};
-use kvs_fleet::fleet::known_devices::{DeviceIndex, KnownDevices};
+use kvs_fleet::fleet::known_devices::KnownDevices;
 use kvs_fleet::results::record::Row;
 
 use crate::host::Host;

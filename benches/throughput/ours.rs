@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use kvs_fleet::aws::{Connection, Settings as ConnectionSettings};
 use kvs_fleet::domain::clock::WallClock;
+use kvs_fleet::domain::device::DeviceIndex;
 use kvs_fleet::domain::device::{ChannelName, Device, Region};
 use kvs_fleet::engine::event::{Listener, Listeners};
 use kvs_fleet::engine::pace::controller::RateRange;
 use kvs_fleet::engine::{Engine, OnExists, Parts, RowSink, Settings, StopSignal, Work};
-use kvs_fleet::fleet::known_devices::{DeviceIndex, KnownDevices};
+use kvs_fleet::fleet::known_devices::KnownDevices;
 use kvs_fleet::output::stats::Stats;
 use kvs_fleet::results::disk::RealDisk;
 use kvs_fleet::results::journal::Journal;

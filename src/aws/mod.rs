@@ -1,4 +1,4 @@
-//! The AWS SDK behind [`Service`](super::Service): this folder is the only place that names it.
+//! The AWS SDK behind [`Service`](crate::domain::service::Service): this folder is the only place that names it.
 //!
 //! | module | owns |
 //! | --- | --- |

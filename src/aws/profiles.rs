@@ -14,7 +14,6 @@ use super::config_file::ConfigFile;
 use super::endpoint::Endpoint;
 use super::environment::{Environment, SelectedBy};
 use super::error::ConfigError;
-use super::sign_in;
 use super::value::{truth, unsendable};
 use crate::domain::device::{shown, visible};
 use crate::domain::service::classify::message_text;
@@ -27,6 +26,9 @@ const SWITCHES: [&str; 3] = [
     "use_dualstack_endpoint",
     IGNORE_ENDPOINTS,
 ];
+
+/// Profiles may name each other; more than this many in a row is a circle.
+const LONGEST_CHAIN: usize = 10;
 
 /// The profile files and the selected profile, with the environment that goes with them.
 #[derive(Debug, Default)]
@@ -153,7 +155,7 @@ impl Profiles {
         if self.uses_keys_of_environment() {
             return Ok(());
         }
-        for profile in sign_in::chain(self) {
+        for profile in self.chain() {
             for key in [
                 "aws_access_key_id",
                 "aws_secret_access_key",
@@ -322,7 +324,9 @@ impl Profiles {
             let place = self.environment.get(variable).unwrap_or_default();
             return format!("that {variable} points to ({})", visible(place));
         }
-        let file = sign_in::chain(self).find_map(|profile| profile.get("web_identity_token_file"));
+        let file = self
+            .chain()
+            .find_map(|profile| profile.get("web_identity_token_file"));
         let file = file.map_or(String::new(), |file| {
             format!(" (web_identity_token_file {})", visible(file))
         });
@@ -348,6 +352,12 @@ impl Profiles {
         ))
     }
 
+    /// The selected profile and those that it takes its credentials from, each after the one that names it.
+    pub(super) fn chain(&self) -> impl Iterator<Item = &Profile> {
+        let source = |profile: &&Profile| self.named(source_of(profile)?);
+        std::iter::successors(self.profile(), source).take(LONGEST_CHAIN)
+    }
+
     /// A property of the selected profile.
     pub(super) fn get(&self, key: &str) -> Option<&str> {
         self.profile()?.get(key)
@@ -360,6 +370,18 @@ impl Profiles {
     pub(super) fn named(&self, name: &str) -> Option<&Profile> {
         self.set.get_profile(name)
     }
+}
+
+/// The profile that this one takes its credentials from.
+pub(super) fn source_of(profile: &Profile) -> Option<&str> {
+    let source = profile
+        .get("source_profile")
+        .filter(|_| assumes_role(profile))?;
+    (source != profile.name()).then_some(source)
+}
+
+pub(super) fn assumes_role(profile: &Profile) -> bool {
+    profile.get("role_arn").is_some() && profile.get("web_identity_token_file").is_none()
 }
 
 fn setting(profile: &str, key: &str, what: &str) -> ConfigError {

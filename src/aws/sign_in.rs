@@ -4,12 +4,9 @@
 use aws_config::profile::Profile;
 
 use super::error::ConfigError;
-use super::profiles::Profiles;
+use super::profiles::{Profiles, assumes_role, source_of};
 use super::reason::without_output;
 use crate::domain::service::classify::message_text;
-
-/// Profiles may name each other; more than this many in a row is a circle.
-const LONGEST_CHAIN: usize = 10;
 
 /// The source at the end of the chain of profiles.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +30,7 @@ impl SignIn<'_> {
             return SignIn::Other;
         }
         let mut last = None;
-        for (depth, profile) in chain(profiles).enumerate() {
+        for (depth, profile) in profiles.chain().enumerate() {
             let is_set = |key: &str| profile.get(key).is_some();
             if depth > 0 && is_set("aws_access_key_id") && is_set("aws_secret_access_key") {
                 return SignIn::Other;
@@ -145,24 +142,6 @@ impl SignIn<'_> {
             what,
         })
     }
-}
-
-/// The selected profile and those that it takes its credentials from, each after the one that names it.
-pub(super) fn chain(profiles: &Profiles) -> impl Iterator<Item = &Profile> {
-    let source = |profile: &&Profile| profiles.named(source_of(profile)?);
-    std::iter::successors(profiles.profile(), source).take(LONGEST_CHAIN)
-}
-
-/// The profile that this one takes its credentials from.
-fn source_of(profile: &Profile) -> Option<&str> {
-    let source = profile
-        .get("source_profile")
-        .filter(|_| assumes_role(profile))?;
-    (source != profile.name()).then_some(source)
-}
-
-fn assumes_role(profile: &Profile) -> bool {
-    profile.get("role_arn").is_some() && profile.get("web_identity_token_file").is_none()
 }
 
 /// The flag that names a profile to the AWS CLI, quoted where it must be.

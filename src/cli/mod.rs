@@ -2,6 +2,7 @@
 //! mean together is for the commands.
 
 mod docs;
+mod emulator;
 mod examples;
 mod plan;
 mod provision;
@@ -18,15 +19,15 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::commands::emulator::EmulatorArgs;
 pub use docs::{CompletionsArgs, ManArgs};
+pub use emulator::EmulatorArgs;
 pub use plan::PlanArgs;
 pub use provision::{InputArgs, PaceArgs, ProvisionArgs, ResultsArgs, ServiceArgs};
 pub use report::ReportArgs;
-pub use rollback::{RollbackArgs, Since};
-pub use shared::{AskArgs, ConnectionArgs, LogFormat, OutputArgs, ProgressMode};
-pub use values::Rate;
+pub use rollback::RollbackArgs;
+pub use shared::{AskArgs, ConnectionArgs, OutputArgs};
 use values::tag;
+pub use values::{Rate, Since};
 pub use verify::{CompareArgs, VerifyArgs};
 
 /// Provision Amazon Kinesis Video Streams WebRTC signaling channels for a whole fleet of cameras.

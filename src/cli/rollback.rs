@@ -1,17 +1,12 @@
 //! The arguments of `rollback`.
 
 use std::path::PathBuf;
-use std::time::SystemTime;
 
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args};
 
-use super::values::since;
+use super::values::{Since, since};
 use super::{AskArgs, ConnectionArgs, OutputArgs};
-
-/// From when on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Since(pub SystemTime);
 
 /// `kvs-fleet rollback`.
 #[derive(Debug, Args)]

@@ -6,11 +6,13 @@
 
 use std::time::Duration;
 
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, PossibleValue};
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::values::{account, duration, region, workers};
 use crate::domain::device::{AccountId, Region};
+use crate::output::logging::LogFormat;
+use crate::output::progress::ProgressMode;
 
 /// Which service, and as whom.
 #[derive(Debug, Clone, Args)]
@@ -84,7 +86,7 @@ pub struct OutputArgs {
         long,
         value_name = "HOW",
         value_enum,
-        default_value_t,
+        default_value = "auto",
         env = "KVS_FLEET_PROGRESS"
     )]
     pub progress: ProgressMode,
@@ -105,32 +107,36 @@ pub struct OutputArgs {
         long,
         value_name = "FORMAT",
         value_enum,
-        default_value_t,
+        default_value = "text",
         env = "KVS_FLEET_LOG_FORMAT"
     )]
     pub log_format: LogFormat,
 }
 
-/// How progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum ProgressMode {
-    /// A bar on a terminal, else plain lines
-    #[default]
-    Auto,
-    /// A progress bar
-    Bar,
-    /// A line every few seconds
-    Plain,
-    /// Nothing
-    None,
+impl ValueEnum for ProgressMode {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::Bar, Self::Plain, Self::None]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Auto => PossibleValue::new("auto").help("A bar on a terminal, else plain lines"),
+            Self::Bar => PossibleValue::new("bar").help("A progress bar"),
+            Self::Plain => PossibleValue::new("plain").help("A line every few seconds"),
+            Self::None => PossibleValue::new("none").help("Nothing"),
+        })
+    }
 }
 
-/// How messages are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum LogFormat {
-    /// For people
-    #[default]
-    Text,
-    /// One JSON object a line
-    Json,
+impl ValueEnum for LogFormat {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Text, Self::Json]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Text => PossibleValue::new("text").help("For people"),
+            Self::Json => PossibleValue::new("json").help("One JSON object a line"),
+        })
+    }
 }

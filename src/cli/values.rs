@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::rollback::Since;
 use crate::domain::device::{AccountId, MessageTtl, Region};
 use crate::engine::FailureLimit;
 use crate::engine::pace::controller::RateRange;
@@ -65,6 +64,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         )),
     }
 }
+
+/// From when on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Since(pub SystemTime);
 
 /// A point in time, or how long ago it was.
 pub(crate) fn since(text: &str) -> Result<Since, String> {

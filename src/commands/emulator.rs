@@ -1,109 +1,9 @@
-//! `kvs-fleet emulator`: arguments → [`Settings`], serve until a signal comes, say what was served.
-
-mod values;
+//! `kvs-fleet emulator`: serves until a signal comes, then says what was served.
 
 use std::io::{ErrorKind, Write};
-use std::net::SocketAddr;
-use std::str::FromStr;
-use std::time::Duration;
 
-use clap::ArgAction;
-use clap::builder::FalseyValueParser;
-
-use crate::emulator::faults::Fault;
-use crate::emulator::latency::Latency;
-use crate::emulator::{Emulator, RateChange, Settings, StartError};
-use values::{
-    parse_active_after, parse_channel_limit, parse_latency, parse_listen, parse_prefix, parse_rate,
-    parse_rate_change, parse_sigma,
-};
-
-/// `kvs-fleet emulator`.
-#[derive(Debug, Clone, clap::Args)]
-pub struct EmulatorArgs {
-    /// Loopback address and port to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", env = "KVS_FLEET_LISTEN", default_value = "127.0.0.1:4567", value_parser = parse_listen)]
-    pub listen: SocketAddr,
-
-    /// Let --listen name an address that other computers can reach
-    ///
-    /// The emulator checks no signatures: whoever reaches it can use it. Meant for containers, whose loopback nobody else
-    /// reaches. kvs-fleet itself speaks plain http:// to loopback only; other clients have rules of their own.
-    #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_ALLOW_REMOTE")]
-    pub allow_remote: bool,
-
-    /// Creates granted a second in each Region
-    ///
-    /// The account's quota for creating channels in each Region: 0.1 to 1,000,000. AWS grants 50. The other operations keep
-    /// the quotas of AWS (Describe 300 a second, List 50, and so on), and each channel its own of 5.
-    #[arg(long, value_name = "TPS", env = "KVS_FLEET_RATE", default_value = "50", value_parser = parse_rate)]
-    pub rate: f64,
-
-    /// Creates granted at once after a rest [default: 50]
-    #[arg(long, value_name = "N", env = "KVS_FLEET_BURST", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub burst: Option<u32>,
-
-    /// Change the quota while running, such as 5m=200: AFTER the first create, to TPS; repeatable
-    #[arg(long, value_name = "AFTER=TPS", env = "KVS_FLEET_RATE_CHANGE", value_delimiter = ',', value_parser = parse_rate_change)]
-    pub rate_change: Vec<RateChange>,
-
-    /// Count creates in fixed windows of a second, not in a token bucket
-    #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_WINDOW")]
-    pub window: bool,
-
-    /// The most channels in a Region
-    #[arg(long, value_name = "N", env = "KVS_FLEET_CHANNEL_LIMIT", default_value = "10000", value_parser = parse_channel_limit)]
-    pub channel_limit: usize,
-
-    /// Time from a request's arrival to its answer
-    ///
-    /// A duration such as 80ms, 1s or 0ms, at most 10m. A request counts against the quota and takes effect on arrival.
-    #[arg(long, value_name = "DURATION", env = "KVS_FLEET_LATENCY", default_value = "80ms", value_parser = parse_latency)]
-    pub latency: Duration,
-
-    /// How much latencies vary: the standard deviation of their logarithm, 0 to 3
-    ///
-    /// Latencies are drawn from a log-normal distribution around the median that --latency gives. 0 makes all of them equal,
-    /// 0.25 is a calm network, 0.8 a restless one.
-    #[arg(long, value_name = "SIGMA", env = "KVS_FLEET_LATENCY_SIGMA", default_value = "0", value_parser = parse_sigma)]
-    pub latency_sigma: f64,
-
-    /// How long a new channel is CREATING before it is ACTIVE
-    ///
-    /// A duration such as 0ms, 5s or 1m, at most 1h.
-    #[arg(long, value_name = "DURATION", env = "KVS_FLEET_ACTIVE_AFTER", default_value = "0ms", value_parser = parse_active_after)]
-    pub active_after: Duration,
-
-    /// Let something go wrong, such as reset-after=2%@create; repeatable, see --help
-    ///
-    /// FAULT is KIND=SHARE, KIND=first:N or KIND=each:N, and @OPERATION behind it when only one operation is meant. SHARE is a
-    /// number from 0 to 1 or a percentage; first:N strikes the first N requests, each:N the first N about each channel name
-    /// (of the first 100,000 names; listings count as about one). OPERATION is the operation's name or one of create,
-    /// describe, list, delete, update, tag, untag, list-tags, endpoint, ice. Where several faults are given, the first that
-    /// strikes counts.
-    ///
-    /// Kinds that keep the service from doing its work: throttle, 500, 503, html-503 (a proxy's page), malformed-error
-    /// (a 500 that is not JSON), reset-before, hang-before.
-    ///
-    /// Kinds that spoil the answer after the work was done: reset-after, hang-after, truncated, malformed, empty.
-    #[arg(long, value_name = "FAULT", env = "KVS_FLEET_FAULT", value_delimiter = ',', value_parser = Fault::from_str)]
-    pub fault: Vec<Fault>,
-
-    /// Deny operations on channels whose names do not begin with PREFIX
-    #[arg(long, value_name = "PREFIX", env = "KVS_FLEET_DENY_OUTSIDE", value_parser = parse_prefix)]
-    pub deny_outside: Option<String>,
-
-    /// Let an access key expire after N requests
-    #[arg(long, value_name = "N", env = "KVS_FLEET_EXPIRE_AFTER")]
-    pub expire_after: Option<u64>,
-
-    /// Repeat the draw of an earlier run
-    ///
-    /// Faults and request IDs are drawn from this number; the same requests in the same order meet the same faults. Without
-    /// it a number is drawn and shown.
-    #[arg(long, value_name = "N", env = "KVS_FLEET_SEED")]
-    pub seed: Option<u64>,
-}
+use crate::cli::EmulatorArgs;
+use crate::emulator::{Emulator, StartError};
 
 /// Why the emulator did not run.
 #[derive(Debug, thiserror::Error)]
@@ -117,42 +17,6 @@ pub enum EmulatorError {
     /// Standard output did not take the URL.
     #[error("the emulator's URL cannot be written to standard output: {0}")]
     Output(std::io::Error),
-}
-
-impl EmulatorArgs {
-    fn burst(&self) -> u32 {
-        self.burst.unwrap_or(Settings::default().burst)
-    }
-
-    fn settings(&self, seed: u64) -> Settings {
-        Settings {
-            rate: self.rate,
-            burst: self.burst(),
-            window: self.window,
-            rate_changes: self.rate_change.clone(),
-            channel_limit: self.channel_limit,
-            latency: Latency {
-                median: self.latency,
-                sigma: self.latency_sigma,
-            },
-            active_after: self.active_after,
-            deleting_for: Duration::ZERO,
-            faults: self.fault.clone(),
-            deny_outside: self.deny_outside.clone(),
-            expire_after: self.expire_after,
-            seed,
-            allow_remote: self.allow_remote,
-        }
-    }
-
-    /// Who can reach it, in words.
-    fn reach(&self) -> &'static str {
-        if self.listen.ip().is_loopback() {
-            "It listens on loopback only, keeps its"
-        } else {
-            "OTHER COMPUTERS CAN REACH IT. It keeps its"
-        }
-    }
 }
 
 /// Serves until SIGINT or SIGTERM. The URL goes to standard output, all else to standard error.
@@ -202,7 +66,7 @@ fn guide(url: &str, args: &EmulatorArgs, seed: u64) -> String {
          boto3      boto3.client('kinesisvideo', endpoint_url='{url}')\n\
          \n\
          Ctrl-C ends it.\n",
-        args.reach(),
+        reach(args),
         quota(args),
         humantime::format_duration(args.latency),
     )
@@ -272,118 +136,31 @@ impl Signals {
     }
 }
 
+/// Who can reach it, in words.
+fn reach(args: &EmulatorArgs) -> &'static str {
+    if args.listen.ip().is_loopback() {
+        "It listens on loopback only, keeps its"
+    } else {
+        "OTHER COMPUTERS CAN REACH IT. It keeps its"
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
+    use crate::cli::{Cli, Command};
 
-    #[derive(Debug, Parser)]
-    struct Command {
-        #[command(flatten)]
-        args: EmulatorArgs,
-    }
-
-    fn parse(arguments: &[&str]) -> Result<EmulatorArgs, String> {
-        let arguments = std::iter::once(&"emulator").chain(arguments);
-        Command::try_parse_from(arguments)
-            .map(|command| command.args)
-            .map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn the_defaults_are_those_of_the_service() {
-        let args = parse(&[]).unwrap();
-        assert_eq!(args.listen.to_string(), "127.0.0.1:4567");
-        assert_eq!(args.settings(0), Settings::default());
-    }
-
-    #[test]
-    fn windows_are_counted_where_asked_for() {
-        assert!(parse(&["--window"]).unwrap().settings(0).window);
-        assert!(!parse(&[]).unwrap().settings(0).window);
-    }
-
-    #[test]
-    fn every_setting_arrives() {
-        let args = parse(&[
-            "--rate=0.5",
-            "--burst=7",
-            "--rate-change=5m=200,90s=0.5",
-            "--latency-sigma=0.25",
-            "--channel-limit=12",
-            "--latency=1s 5ms",
-            "--active-after=2m",
-            "--fault=500=1%@list,empty=first:2,503=each:2@create",
-            "--fault=throttle=1",
-            "--deny-outside=line-4-",
-            "--expire-after=9",
-            "--seed=3",
-        ])
-        .unwrap();
-        assert_eq!(args.seed, Some(3));
-        let settings = args.settings(3);
-        assert_eq!(
-            settings,
-            Settings {
-                rate: 0.5,
-                burst: 7,
-                window: false,
-                rate_changes: [(300, 200.0), (90, 0.5)]
-                    .map(|(after, rate)| RateChange {
-                        after: Duration::from_secs(after),
-                        rate,
-                    })
-                    .to_vec(),
-                channel_limit: 12,
-                latency: Latency {
-                    median: Duration::from_millis(1005),
-                    sigma: 0.25,
-                },
-                active_after: Duration::from_mins(2),
-                deleting_for: Duration::ZERO,
-                faults: [
-                    "500=1%@list",
-                    "empty=first:2",
-                    "503=each:2@create",
-                    "throttle=1"
-                ]
-                .map(|fault| fault.parse().unwrap())
-                .to_vec(),
-                deny_outside: Some("line-4-".to_owned()),
-                expire_after: Some(9),
-                seed: 3,
-                allow_remote: false,
-            }
-        );
-    }
-
-    #[test]
-    fn values_out_of_range_are_refused_with_the_range() {
-        for (argument, expected) in [
-            ("--rate=0", "0.1 to 1000000"),
-            ("--rate=NaN", "0.1 to 1000000"),
-            ("--rate=1000001", "0.1 to 1000000"),
-            ("--rate-change=200", "such as 5m=200"),
-            ("--rate-change=5m=0", "0.1 to 1000000"),
-            ("--latency-sigma=-1", "0 to 3"),
-            ("--burst=0", "1..=1000000"),
-            ("--channel-limit=-1", "0 to 10000000"),
-            ("--latency=11m", "0ms to 10m"),
-            ("--latency=80", "0ms to 10m"),
-            ("--active-after=2h", "0ms to 1h"),
-            ("--listen=localhost", "127.0.0.1:4567"),
-            ("--deny-outside=a b", "the beginning of channel names 'a b'"),
-            ("--fault=500=2", "from 0 to 1"),
-        ] {
-            let error = parse(&[argument]).unwrap_err();
-            assert!(error.contains(expected), "{argument}: {error}");
+    fn parse(arguments: &[&str]) -> EmulatorArgs {
+        let arguments = ["kvs-fleet", "emulator"].iter().chain(arguments);
+        match Cli::from_arguments(arguments).unwrap().command {
+            Command::Emulator(args) => args,
+            other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn the_guide_says_where_and_what_it_is() {
-        let args = parse(&["--fault=500=0.5", "--rate-change=90s=7"]).unwrap();
+        let args = parse(&["--fault=500=0.5", "--rate-change=90s=7"]);
         let guide = guide("http://127.0.0.1:9", &args, 77);
         for part in [
             "EMULATOR",

@@ -8,11 +8,11 @@ use tokio::time::Instant;
 use super::RowSink;
 use super::job::{Job, Phase};
 use super::region_run::{Admission, Next, RegionRun};
+use crate::domain::device::DeviceIndex;
 use crate::domain::service::{Answer, Failure, FailureKind, Operation, Service};
 use crate::engine::event::Event;
 use crate::engine::pace::limiter::{Limiter, Permit};
 use crate::engine::retry::{AfterCreate, after_create};
-use crate::fleet::known_devices::DeviceIndex;
 use crate::results::record::Row;
 
 impl<S: Service, L: RowSink> RegionRun<S, L> {

@@ -9,9 +9,9 @@ use super::region_run::RegionRun;
 use super::shared::Shared;
 use super::stop::Stop;
 use super::{Parts, RowSink};
+use crate::domain::device::DeviceIndex;
 use crate::domain::device::{AccountId, ChannelArn, Region};
 use crate::domain::service::{Answer, Channel, FailureKind, Operation, Service};
-use crate::fleet::known_devices::DeviceIndex;
 use crate::results::record::Row;
 
 /// Questions that end in no row.

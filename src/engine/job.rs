@@ -2,11 +2,11 @@
 
 use std::time::SystemTime;
 
+use crate::domain::device::DeviceIndex;
 use crate::domain::device::{ChannelArn, Device};
 use crate::domain::error_codes::OUTCOME_UNKNOWN;
 use crate::domain::service::{Failure, FailureKind};
 use crate::engine::retry::History;
-use crate::fleet::known_devices::DeviceIndex;
 use crate::results::record::{Row, Status};
 
 /// What a device's next request is.

@@ -11,9 +11,9 @@ use super::link::FIRST_CONTACT;
 use super::region_run::RegionRun;
 use super::{RowSink, Work};
 use crate::domain::device::Device;
+use crate::domain::device::DeviceIndex;
 use crate::domain::service::{Channel, ChannelStatus, Failure, ListRequest, Operation, Service};
 use crate::engine::event::Event;
-use crate::fleet::known_devices::DeviceIndex;
 
 /// A listing older than this is confirmed by Describe before it is believed.
 const FRESH: Duration = Duration::from_mins(1);

@@ -49,11 +49,11 @@ pub use stop::Stop;
 pub use stop_signal::StopSignal;
 
 use crate::domain::clock::WallClock;
+use crate::domain::device::DeviceIndex;
 use crate::domain::device::{AccountId, Device, Region};
 use crate::domain::service::{Failure, Service};
 use crate::engine::event::Listeners;
 use crate::engine::pace::controller::RateRange;
-use crate::fleet::known_devices::DeviceIndex;
 use crate::results::record::Row;
 use region_run::RegionRun;
 use shared::Shared;

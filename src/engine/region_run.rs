@@ -18,6 +18,7 @@ use super::waiting::Waiting;
 use super::workers::Workers;
 use super::{RowSink, Work};
 use crate::domain::clock::ServiceClock;
+use crate::domain::device::DeviceIndex;
 use crate::domain::device::{Device, Region};
 use crate::domain::format;
 use crate::domain::service::{Operation, Service};
@@ -25,7 +26,6 @@ use crate::engine::event::Event;
 use crate::engine::pace::controller::{Controller, RateRange};
 use crate::engine::pace::limiter::{Limiter, Permit};
 use crate::engine::retry::Schedule;
-use crate::fleet::known_devices::DeviceIndex;
 
 /// Fresh devices wait while so many others wait for their next try: memory stays flat whatever the service does.
 const MOST_WAITING: usize = 10_000;

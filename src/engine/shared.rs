@@ -13,11 +13,11 @@ use super::stop::Stop;
 use super::stop_signal::StopSignal;
 use super::{Parts, RowSink, Settings};
 use crate::domain::clock::WallClock;
+use crate::domain::device::DeviceIndex;
 use crate::domain::device::{AccountId, Region};
 use crate::domain::panics;
 use crate::domain::service::Failure;
 use crate::engine::event::{Event, Listener, Listeners};
-use crate::fleet::known_devices::DeviceIndex;
 use crate::results::record::{Row, Status};
 
 /// So many devices in a row refused by an authorization code, with none succeeding in between, are not the devices'

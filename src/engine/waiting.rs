@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::job::{Job, Phase};
 use crate::domain::device::Device;
-use crate::fleet::known_devices::DeviceIndex;
+use crate::domain::device::DeviceIndex;
 
 /// The devices that have been tried and are to be tried again.
 #[derive(Debug, Default)]

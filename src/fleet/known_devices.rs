@@ -15,18 +15,8 @@ use std::hash::BuildHasher;
 use hashbrown::hash_table::Entry as TableEntry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::domain::device::Region;
+use crate::domain::device::{DeviceIndex, Region};
 use crate::results::record::{Place, Status};
-
-/// A device's place in the known devices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DeviceIndex(u32);
-
-impl DeviceIndex {
-    fn slot(self) -> usize {
-        self.0 as usize
-    }
-}
 
 /// The known devices holds 4 GiB of IDs and names, and 4 billion devices, at the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -7,8 +7,9 @@ mod remarks;
 
 use std::collections::BTreeMap;
 
+use crate::domain::device::DeviceIndex;
 use crate::domain::device::{Region, shown};
-use crate::fleet::known_devices::{DeviceIndex, KnownDevices};
+use crate::fleet::known_devices::KnownDevices;
 use crate::manifest::{Ask, Row};
 use crate::results::asks::Asked;
 use crate::results::record::Status;

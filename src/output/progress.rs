@@ -15,10 +15,23 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing::info;
 
-use crate::cli::ProgressMode;
 use crate::domain::format;
 use crate::output::logging::Console;
 use crate::output::stats::{Counts, Pace, Stats};
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProgressMode {
+    /// A bar on a terminal, else plain lines
+    #[default]
+    Auto,
+    /// A progress bar
+    Bar,
+    /// A line every few seconds
+    Plain,
+    /// Nothing
+    None,
+}
 
 /// How often the bar is drawn.
 const BAR_EVERY: Duration = Duration::from_millis(100);

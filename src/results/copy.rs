@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::disk::{Disk, DiskFile, read_exact_at};
-use super::finish::FinishError;
+use super::finish_error::FinishError;
 use super::journal::JournalParts;
 use super::record::{HEADER, Place, Row, encode, encode_fields};
 use super::split::{Split, Splitter};

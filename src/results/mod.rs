@@ -46,6 +46,7 @@ pub mod asks;
 mod copy;
 pub mod disk;
 pub mod finish;
+mod finish_error;
 mod header;
 pub mod journal;
 pub mod read;

@@ -8,12 +8,13 @@ use crate::cli::ProvisionArgs;
 use crate::commands::provision::engine_settings;
 use crate::commands::target::{Target, introduce};
 use crate::domain::clock::WallClock;
+use crate::domain::device::DeviceIndex;
 use crate::domain::device::{AccountId, Region};
 use crate::domain::service::ChannelStatus;
 use crate::engine::event::Listeners;
 use crate::engine::{Caller, Parts, Stop, StopSignal, Unanswered};
 use crate::error::Error;
-use crate::fleet::known_devices::{DeviceIndex, KnownDevices};
+use crate::fleet::known_devices::KnownDevices;
 
 /// Asks, and adds what was learnt to the plan.
 pub(super) async fn ask(

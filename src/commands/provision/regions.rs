@@ -7,11 +7,11 @@ use tracing::warn;
 use super::{ProvisionEngine, Run};
 use crate::cli::ProvisionArgs;
 use crate::commands::target::Target;
+use crate::domain::device::DeviceIndex;
 use crate::domain::device::Region;
 use crate::domain::service::{Failure, channel_quota};
 use crate::engine::{Listing, Stop};
 use crate::error::Error;
-use crate::fleet::known_devices::DeviceIndex;
 
 impl Run {
     /// Lists what exists in all Regions, and refuses an account that was not meant.

@@ -14,6 +14,7 @@ use super::json_stream::JsonStream;
 use crate::aws::{AwsService, ConfigError};
 use crate::cli::{InputArgs, ProvisionArgs};
 use crate::commands::target::{self, Target};
+use crate::domain::device::DeviceIndex;
 use crate::domain::device::{AccountId, Device, Region, shown};
 use crate::domain::format;
 use crate::domain::template::Template;
@@ -21,7 +22,6 @@ use crate::engine::event::Listeners;
 use crate::engine::{Arrival, Engine, Stop, StopSignal};
 use crate::error::Error;
 use crate::fleet::batch::{Books, FileRowSink, InvalidLine, RegionWork, SharedDevices, lock};
-use crate::fleet::known_devices::DeviceIndex;
 use crate::fleet::plan::{Counts, Planner, Rules, Verdict};
 use crate::manifest::{self, IdPattern, Layout, Manifest, Options, Rows};
 

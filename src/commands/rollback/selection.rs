@@ -6,11 +6,12 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use crate::cli::{RollbackArgs, Since};
+use crate::domain::device::DeviceIndex;
 use crate::domain::device::{ChannelArn, shown};
 use crate::domain::format;
 use crate::error::Error;
 use crate::fleet::batch::last_rows;
-use crate::fleet::known_devices::{DeviceIndex, KnownDevices};
+use crate::fleet::known_devices::KnownDevices;
 use crate::manifest::{self, Options};
 use crate::results::disk::RealDisk;
 use crate::results::read::ReadError;

@@ -1,7 +1,6 @@
 //! The KVS control plane as the engine sees it: a trait, its requests, and what an answer can mean.
 //!
-//! Behind [`Service`] stands the AWS SDK ([`aws`]) or, in the simulation tests, the emulator's state. An
-//! implementation makes exactly one attempt for each call: no retries, no waiting for a rate. It sorts whatever comes
+//! The AWS SDK implements [`Service`], and in the simulation tests the emulator's state does. An implementation makes exactly one attempt for each call: no retries, no waiting for a rate. It sorts whatever comes
 //! back into a [`FailureKind`] and decides nothing.
 
 pub mod classify;

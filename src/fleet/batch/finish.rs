@@ -4,10 +4,11 @@ use std::path::Path;
 
 use super::InvalidLine;
 use super::sink::not_written;
+use crate::domain::device::DeviceIndex;
 use crate::domain::device::{ChannelArn, shown};
 use crate::engine::Stop;
 use crate::error::Error;
-use crate::fleet::known_devices::{DeviceIndex, KnownDevices};
+use crate::fleet::known_devices::KnownDevices;
 use crate::results::asks::Asks;
 use crate::results::disk::Disk;
 use crate::results::finish::{FinishRow, Finished, finish};

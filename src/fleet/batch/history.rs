@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use crate::domain::device::DeviceIndex;
 use crate::domain::device::{AccountId, Region, shown};
 use crate::domain::error_codes::OUTCOME_UNKNOWN;
 use crate::error::Error;
-use crate::fleet::known_devices::{DeviceIndex, KnownDevices};
+use crate::fleet::known_devices::KnownDevices;
 use crate::results::disk::{Access, Disk, DiskFile};
 use crate::results::finish::remove_leftover;
 use crate::results::journal::Journal;

@@ -37,12 +37,13 @@ pub use sink::{FileRowSink, RowStream};
 pub use work::{ListedWork, RegionWork, SharedDevices, lock};
 
 use crate::domain::clock::WallClock;
+use crate::domain::device::DeviceIndex;
 use crate::domain::device::Region;
 use crate::domain::service::Service;
 use crate::engine::event::Listeners;
 use crate::engine::{self, Engine, Settings, Stop, StopSignal};
 use crate::error::Error;
-use crate::fleet::known_devices::{DeviceIndex, KnownDevices};
+use crate::fleet::known_devices::KnownDevices;
 use crate::manifest::Manifest;
 use crate::results::disk::Disk;
 use crate::results::journal::Journal;

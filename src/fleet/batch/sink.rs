@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::work::{SharedDevices, lock};
+use crate::domain::device::DeviceIndex;
 use crate::engine::RowSink;
 use crate::engine::event::{Event, Listener, Listeners};
-use crate::fleet::known_devices::DeviceIndex;
 use crate::results::finish::FinishRow;
 use crate::results::journal::JournalError;
 use crate::results::record::{Place, Row};

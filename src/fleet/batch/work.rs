@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
+use crate::domain::device::DeviceIndex;
 use crate::domain::device::{Device, Region};
 use crate::engine::{Listing, Work};
-use crate::fleet::known_devices::{DeviceIndex, KnownDevices};
+use crate::fleet::known_devices::KnownDevices;
 use crate::manifest::Cursor;
 use crate::results::record::Status;
 

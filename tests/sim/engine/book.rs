@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::rig::Supply;
 use crate::world::World;
 use kvs_fleet::domain::device::Device;
+use kvs_fleet::domain::device::DeviceIndex;
 use kvs_fleet::engine::event::{Event, Listener};
 use kvs_fleet::engine::{RowSink, Work};
-use kvs_fleet::fleet::known_devices::DeviceIndex;
 use kvs_fleet::results::record::Row;
 
 /// A Region's devices.
