@@ -81,6 +81,20 @@ fn flags_are_current() {
     check_generated("docs/flags.md", &flags::page());
 }
 
+/// The codes and what to do about each, with flags, variables and commands as code.
+fn code_table(codes: &[(&str, &str)]) -> String {
+    let names = "--on-exists [a-z]+|--[a-z-]+|ulimit -n|[A-Z]+_[A-Z_]+|'kvs-fleet [a-z]+'";
+    let names = Regex::new(names).unwrap();
+    let rows = codes.iter().map(|(code, hint)| {
+        let hint = names.replace_all(hint, |found: &regex::Captures| {
+            format!("`{}`", found[0].trim_matches('\''))
+        });
+        format!("| `{code}` | {hint} |\n")
+    });
+    let rows: String = rows.collect();
+    format!("\n| code | what to do |\n| --- | --- |\n{rows}\n")
+}
+
 #[test]
 fn codes_are_current() {
     let name = "docs/errors.md";
@@ -90,19 +104,7 @@ fn codes_are_current() {
     for table in [codes::OWN, codes::SERVICE] {
         let start = from + text[from..].find(begin).unwrap() + begin.len();
         let stop = start + text[start..].find(end).unwrap();
-        let rows = table.iter().map(|(code, hint)| {
-            let hint = Regex::new(
-                "(--on-exists [a-z]+|--[a-z-]+|ulimit -n|[A-Z]+_[A-Z_]+|kvs-fleet plan)",
-            )
-            .unwrap()
-            .replace_all(hint, "`$1`")
-            .replace("'`kvs-fleet plan`'", "`kvs-fleet plan`");
-            format!("| `{code}` | {hint} |\n")
-        });
-        let table = format!(
-            "\n| code | what to do |\n| --- | --- |\n{}\n",
-            rows.collect::<String>()
-        );
+        let table = code_table(table);
         text.replace_range(start..stop, &table);
         from = start + table.len();
     }
