@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use kvs_fleet::codes;
+use kvs_fleet::domain::error_codes as codes;
 use regex::Regex;
 
 use crate::support::{Bench, Cloud, REGION};
@@ -99,7 +99,7 @@ fn code_table(codes: &[(&str, &str)]) -> String {
 fn codes_are_current() {
     let name = "docs/errors.md";
     let mut text = fs::read_to_string(root().join(name)).unwrap();
-    let (begin, end) = ("from src/codes.rs -->\n", "<!-- end -->\n");
+    let (begin, end) = ("from src/domain/error_codes.rs -->\n", "<!-- end -->\n");
     let mut from = 0;
     for table in [codes::OWN, codes::SERVICE] {
         let start = from + text[from..].find(begin).unwrap() + begin.len();
