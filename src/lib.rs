@@ -19,18 +19,7 @@
 //! | [`cli`] | the command line |
 //! | [`commands`] | arguments → validated configuration → the parts wired together |
 //!
-//! # Invariants
-//!
-//! 1. Every attempt at the service passes its operation's limiter; nothing else retries.
-//! 2. A row is on disk (written and synced) before anything counts or shows it.
-//! 3. A device has at most one attempt in flight, and one row in the finished file.
-//! 4. No two devices share a channel. `created` and `exists` rows carry an ARN that the service reported for that name.
-//! 5. Time is tokio's and randomness is seeded: under a paused clock a whole run is deterministic.
-//! 6. Killed at any instant and run again, the end state is that of a run never killed, but that a channel whose row
-//!    was lost says `exists` instead of `created`.
-//! 7. Pure parts (controller, retry, emulator state, record codec) take time as an argument and return decisions.
-//!
-//! Deliberately absent: a database, a daemon, a second retry layer, and any state that the CSV alone could not restore.
+//! `docs/architecture.md` describes a row's way through these modules, the invariants, and what is deliberately absent.
 #![cfg_attr(
     not(test),
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)

@@ -14,6 +14,6 @@ pub struct CompletionsArgs {
 /// `kvs-fleet man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// The command whose page is wanted [default: the page about all of them]
+    /// The command [default: the overview of all commands]
     pub command: Option<String>,
 }

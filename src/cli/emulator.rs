@@ -22,8 +22,8 @@ pub struct EmulatorArgs {
 
     /// Let --listen name an address that other computers can reach
     ///
-    /// The emulator checks no signatures: whoever reaches it can use it. Meant for containers, whose loopback nobody else
-    /// reaches. kvs-fleet itself speaks plain http:// to loopback only; other clients have rules of their own.
+    /// The emulator checks no signatures: anyone who can reach it can use it. Use this in containers, whose loopback is not
+    /// reachable from outside. kvs-fleet itself uses plain http:// to loopback only.
     #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_ALLOW_REMOTE")]
     pub allow_remote: bool,
 
@@ -69,18 +69,18 @@ pub struct EmulatorArgs {
     #[arg(long, value_name = "DURATION", env = "KVS_FLEET_ACTIVE_AFTER", default_value = "0ms", value_parser = parse_active_after)]
     pub active_after: Duration,
 
-    /// Let something go wrong, such as reset-after=2%@create; repeatable, see --help
+    /// Inject a fault, such as reset-after=2%@create; repeatable, see --help
     ///
-    /// FAULT is KIND=SHARE, KIND=first:N or KIND=each:N, and @OPERATION behind it when only one operation is meant. SHARE is a
-    /// number from 0 to 1 or a percentage; first:N strikes the first N requests, each:N the first N about each channel name
-    /// (of the first 100,000 names; listings count as about one). OPERATION is the operation's name or one of create,
-    /// describe, list, delete, update, tag, untag, list-tags, endpoint, ice. Where several faults are given, the first that
-    /// strikes counts.
+    /// FAULT is KIND=SHARE, KIND=first:N or KIND=each:N, followed by @OPERATION to limit it to one operation. SHARE is a
+    /// number from 0 to 1 or a percentage; first:N affects the first N requests, each:N the first N about each channel name
+    /// (of the first 100,000 names; listings count as one name). OPERATION is the operation's name or one of create,
+    /// describe, list, delete, update, tag, untag, list-tags, endpoint, ice. Of several faults, the first that
+    /// applies counts.
     ///
-    /// Kinds that keep the service from doing its work: throttle, 500, 503, html-503 (a proxy's page), malformed-error
+    /// Kinds that prevent the work: throttle, 500, 503, html-503 (a proxy's page), malformed-error
     /// (a 500 that is not JSON), reset-before, hang-before.
     ///
-    /// Kinds that spoil the answer after the work was done: reset-after, hang-after, truncated, malformed, empty.
+    /// Kinds that damage the answer after the work was done: reset-after, hang-after, truncated, malformed, empty.
     #[arg(long, value_name = "FAULT", env = "KVS_FLEET_FAULT", value_delimiter = ',', value_parser = Fault::from_str)]
     pub fault: Vec<Fault>,
 

@@ -1,4 +1,4 @@
-//! What stands below each command's help: examples and exit codes.
+//! The text after each command's options in its help: examples and exit codes.
 
 /// What a person needs who reads only the help.
 pub(super) const AFTER_HELP: &str = "\
@@ -32,13 +32,13 @@ pub(super) const PLAN_EXAMPLES: &str = "\
 Examples:
   What would this batch do, and how long would it take?
       kvs-fleet plan devices.csv --region eu-central-1
-  Who am I there, and which of the channels exist already?
+  Which account is it, and which of the channels exist already?
       kvs-fleet plan devices.csv --profile factory --online
   For a script:
       kvs-fleet plan devices.csv --region eu-central-1 --json | jq .to_create
 
 Exit codes:
-  0  every row can be had
+  0  every row is valid
   1  the service could not be asked (--online)
   2  a run would refuse to start; the message says why
   3  some rows are invalid
@@ -94,9 +94,9 @@ Examples:
 
 pub(super) const ROLLBACK_EXAMPLES: &str = "\
 Examples:
-  What would be deleted? Asks nobody:
+  What would be deleted? Sends no request:
       kvs-fleet rollback devices.results.csv --dry-run
-  Delete what a wrong batch created; the number of channels is to be typed:
+  Delete what a wrong batch created, after typing the number of channels:
       kvs-fleet rollback devices.results.csv --profile factory
   Two devices, from a script:
       kvs-fleet rollback devices.results.csv --device CAM-0001 --device CAM-0002 --yes
@@ -115,16 +115,16 @@ Every flag can be set in the environment: --since as KVS_FLEET_SINCE, and so on.
 
 pub(super) const REPORT_EXAMPLES: &str = "\
 Examples:
-  What became of this batch?
+  Summarize a batch:
       kvs-fleet report devices.results.csv
-  A page to show to somebody who was not there:
+  A page with charts:
       kvs-fleet report devices.results.csv --html report.html
-  The rows that somebody must mend, to be fed back:
-      kvs-fleet report devices.results.csv --failed mend.csv --manifest devices.csv
+  The rows without a channel, as a manifest to correct and provision:
+      kvs-fleet report devices.results.csv --failed corrected.csv --manifest devices.csv
 
 Exit codes:
-  0  the report is made, whatever it says
+  0  the report was written, whatever it contains
   1  it could not be written
-  2  the file is no results file, or a flag is wrong
+  2  the file is not a results file, or a flag is wrong
 
 Every flag can be set in the environment: --html as KVS_FLEET_HTML, and so on.";

@@ -263,11 +263,10 @@ pub enum Command {
         mut_args(|arg| arg.hide_env(true))
     )]
     Provision(Box<ProvisionArgs>),
-    /// Check a manifest and say what 'provision' would do, how long it takes and what stands in its way
+    /// Check a manifest and show what 'provision' would do, how long it would take and what would stop it
     ///
-    /// Takes the arguments of 'provision': to see the plan of a command, put 'plan' in the place of 'provision'. Reads the
-    /// manifest and the results with the same code and refuses what a run would refuse. Asks nobody, unless --online is
-    /// given, and changes nothing.
+    /// Takes the arguments of 'provision'. Reads the manifest and the results with the same code and refuses what a run would
+    /// refuse. Sends no request unless --online is given, and changes nothing.
     #[command(
         after_help = examples::PLAN_EXAMPLES,
         allow_negative_numbers = true,
@@ -276,8 +275,8 @@ pub enum Command {
     Plan(Box<PlanArgs>),
     /// Compare a results file with the channels that the service has now
     ///
-    /// Lists the channels of each Region of the file and says which of its 'created' and 'exists' rows are not so any more:
-    /// channels that are missing, were made again, are not ACTIVE, or have another type or TTL. Changes nothing.
+    /// Lists the channels of each Region of the file and reports 'created' and 'exists' rows that no longer hold: channels
+    /// that are missing, were recreated, are not ACTIVE, or have another type or TTL. Changes nothing.
     #[command(
         after_help = examples::VERIFY_EXAMPLES,
         allow_negative_numbers = true,
@@ -286,7 +285,7 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Delete exactly the channels that a results file says were created
     ///
-    /// Deletes by ARN what a run made, never what it adopted ('exists'), nor a channel that was made again since. Shows what
+    /// Deletes by ARN what a run created, never what it adopted ('exists'), nor a channel that was recreated since. Shows what
     /// it will delete and asks. The file is the journal here as well: rows become 'deleted', and the same command resumes.
     #[command(
         after_help = examples::ROLLBACK_EXAMPLES,
@@ -296,7 +295,7 @@ pub enum Command {
     Rollback(RollbackArgs),
     /// Show what became of a batch: a summary, a page with charts, a manifest of what failed
     ///
-    /// Reads a results file and the runs log beside it; asks nobody, and changes neither.
+    /// Reads a results file and its runs log. Sends no request and changes neither file.
     #[command(
         after_help = examples::REPORT_EXAMPLES,
         allow_negative_numbers = true,
@@ -305,9 +304,9 @@ pub enum Command {
     Report(ReportArgs),
     /// Serve an emulation of the KVS control plane on loopback, for rehearsals and tests
     ///
-    /// Answers what can be asked about signaling channels, and who the caller is, as AWS does: with its validation,
-    /// error codes and quotas, and with faults on request. Channels live in memory and end with it. The URL goes to
-    /// standard output, everything else to standard error. Ctrl-C ends it with exit code 0.
+    /// Implements the operations on signaling channels, and the STS call that names the caller, with the validation, error
+    /// codes and quotas of AWS, and with faults on request. Channels are in memory only. The URL goes to standard output, everything
+    /// else to standard error. Ctrl-C ends it with exit code 0.
     #[command(
         after_help = examples::EMULATOR_EXAMPLES,
         allow_negative_numbers = true,

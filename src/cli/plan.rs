@@ -23,7 +23,7 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub provision: ProvisionArgs,
 
-    /// Ask the service who we are and which channels exist; changes nothing
+    /// Ask the service for the account, the caller and the existing channels; changes nothing
     #[arg(
         long,
         value_parser = FalseyValueParser::new(),

@@ -82,13 +82,13 @@ pub struct InputArgs {
     /// The delimiter: 'tab', 'space' or one character; ',', ';', tab and '|' are found from the header
     #[arg(long, value_name = "CHAR", value_parser = delimiter, env = "KVS_FLEET_DELIMITER")]
     pub delimiter: Option<u8>,
-    /// Make rows invalid whose device ID does not match this regular expression as a whole
+    /// Treat rows as invalid whose device ID does not match this regular expression as a whole
     #[arg(long, value_name = "REGEX", env = "KVS_FLEET_ID_PATTERN")]
     pub id_pattern: Option<String>,
     /// Refuse a manifest that does not list exactly N devices
     #[arg(long, value_name = "N", env = "KVS_FLEET_EXPECT")]
     pub expect: Option<u64>,
-    /// Attempt only the first N devices that are to do
+    /// Attempt only the first N devices that have no channel yet
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), env = "KVS_FLEET_LIMIT")]
     pub limit: Option<u64>,
     /// Refuse to start when any row is invalid (not with '-')
@@ -109,7 +109,7 @@ pub struct ResultsArgs {
         env = "KVS_FLEET_RESULTS"
     )]
     pub file: Option<PathBuf>,
-    /// Make channels again for devices whose row says 'deleted'
+    /// Recreate the channels of devices whose row is 'deleted'
     #[arg(
         long,
         value_parser = FalseyValueParser::new(),
@@ -117,7 +117,7 @@ pub struct ResultsArgs {
         env = "KVS_FLEET_RECREATE_DELETED"
     )]
     pub recreate_deleted: bool,
-    /// Go on although templates, tags, TTL or the manifest differ from the last run's
+    /// Continue although templates, tags, TTL or the manifest differ from the last run's
     #[arg(
         long,
         value_parser = FalseyValueParser::new(),
@@ -143,7 +143,7 @@ pub struct ServiceArgs {
     /// Where it is, and as whom.
     #[command(flatten)]
     pub connection: ConnectionArgs,
-    /// Use an emulator in this process in place of AWS: no account, no credentials, no channels kept
+    /// Use an emulator in this process instead of AWS: no account, no credentials, no channels kept
     #[arg(
         long,
         value_parser = FalseyValueParser::new(),
@@ -159,7 +159,7 @@ pub struct ServiceArgs {
         env = "KVS_FLEET_NO_RECONCILE"
     )]
     pub no_reconcile: bool,
-    /// Make again what the results claim and the service no longer has
+    /// Recreate what the results claim and the service no longer has
     #[arg(
         long,
         value_parser = FalseyValueParser::new(),
@@ -218,7 +218,7 @@ pub struct PaceArgs {
         env = "KVS_FLEET_MAX_THROTTLED"
     )]
     pub max_throttled: Duration,
-    /// Stop when a service that was reached before has given no answer at all for this long
+    /// Stop when a service that was reached before has not answered for this long
     #[arg(
         long,
         value_name = "DURATION",
@@ -240,12 +240,12 @@ impl ValueEnum for OnExists {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
             Self::Adopt => PossibleValue::new("adopt")
-                .help("Take it as the device's channel, and say where its type or TTL differs"),
+                .help("Adopt it as the device's channel, and report a different type or TTL"),
             Self::Verify => PossibleValue::new("verify").help(
-                "Take it only where type, TTL and tags are as asked; else record the device as failed",
+                "Adopt it only if type, TTL and tags are as asked; else record the device as failed",
             ),
             Self::Update => PossibleValue::new("update")
-                .help("Bring its TTL and its tags to what is asked, then take it"),
+                .help("Change its TTL and tags to what is asked, then adopt it"),
             Self::Fail => PossibleValue::new("fail").help("Record the device as failed"),
         })
     }

@@ -40,10 +40,10 @@ pub struct RollbackArgs {
         env = "KVS_FLEET_SINCE"
     )]
     pub since: Option<Since>,
-    /// Only print which channels would be deleted; asks nobody
+    /// Only print which channels would be deleted; sends no request
     #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_DRY_RUN")]
     pub dry_run: bool,
-    /// Do not ask; required where standard input is no terminal
+    /// Do not ask; required if standard input is not a terminal
     #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_YES")]
     pub yes: bool,
 

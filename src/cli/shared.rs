@@ -24,10 +24,10 @@ pub struct ConnectionArgs {
     /// The profile in the AWS configuration files [default: AWS_PROFILE, else AWS_DEFAULT_PROFILE, else 'default']
     #[arg(long, value_name = "NAME", env = "KVS_FLEET_PROFILE")]
     pub profile: Option<String>,
-    /// Another endpoint than AWS's own; http:// only for loopback
+    /// A custom endpoint; http:// only for loopback
     #[arg(long, value_name = "URL", env = "KVS_FLEET_ENDPOINT_URL")]
     pub endpoint_url: Option<String>,
-    /// Refuse to work in any other account than this
+    /// Refuse any other account than this
     #[arg(long, value_name = "ID", value_parser = account, env = "KVS_FLEET_ACCOUNT")]
     pub account: Option<AccountId>,
 }

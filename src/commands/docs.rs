@@ -11,7 +11,7 @@ use super::say;
 use crate::cli::Cli;
 
 /// When the text of the help last changed: the date of the pages. Not that of the build, which would differ each time.
-const WRITTEN: &str = "2026-11-23";
+const WRITTEN: &str = "2026-11-28";
 
 /// Writes a shell's completions; the exit code.
 pub(super) fn completions(shell: Shell) -> u8 {

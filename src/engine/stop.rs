@@ -234,8 +234,8 @@ impl fmt::Display for Stop {
             ),
             Self::Denied { devices, failure } => write!(
                 f,
-                "{devices} devices in a row were refused with {}: {}. Give the caller the actions in the README's IAM \
-                 policy, for these channel names, and run again",
+                "{devices} devices in a row were refused with {}: {}. Allow the caller the actions that 'kvs-fleet plan' \
+                 lists (IAM in docs/security.md), for these channel names, and run again",
                 failure.code, failure.message
             ),
             // Says by itself what to do.

@@ -26,7 +26,7 @@ fn the_summary_says_what_became_of_the_batch() {
         "REHEARSAL",
         "created          2",
         "invalid          1",
-        "InvalidRow, 1: mend the manifest's row",
+        "InvalidRow, 1: correct the manifest's row",
         "'no space'",
         "complete, exit code 3",
     ] {

@@ -31,7 +31,7 @@ fn twenty_refused_in_a_row_stop_the_run() {
         .exits(1)
         .says("20 devices in a row")
         .says("AccessDeniedException")
-        .says("policy");
+        .says("docs/security.md");
     // What was in flight is recorded; the others have no row.
     let rows = bench.rows("d.results.csv");
     assert!((20..=24).contains(&rows.len()), "{}", rows.len());
