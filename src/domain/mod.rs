@@ -12,11 +12,18 @@
 //! | [`service`] | the KVS control plane as a trait, its types, and what its failures mean |
 //! | [`error_codes`] | what to do about each error code |
 
+mod account;
+mod arn;
+mod channel_name;
 pub mod clock;
 pub mod device;
 pub mod error_codes;
 pub mod format;
 pub mod panics;
+mod region;
 pub mod service;
+mod tag;
 pub mod template;
+mod text;
+mod ttl;
 pub mod wide;
