@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use kvs_fleet::emulator::latency::Latency;
-use kvs_fleet::emulator::{RateChange, Settings};
+use kvs_fleet::emulator::{EmulatorSettings, RateChange};
 use kvs_fleet::engine::pace::controller::RateRange;
 
 use crate::goals::Goals;
@@ -143,9 +143,9 @@ impl Scenario {
     }
 
     /// The emulated service.
-    pub(crate) fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> EmulatorSettings {
         let changes = self.quota.0.iter().skip(1);
-        Settings {
+        EmulatorSettings {
             rate: self.quota.at(0.0),
             burst: match self.tokens {
                 Tokens::Bucket(size) => size,
@@ -159,7 +159,7 @@ impl Scenario {
                 })
                 .collect(),
             channel_limit: usize::MAX,
-            ..Settings::default()
+            ..EmulatorSettings::default()
         }
     }
 

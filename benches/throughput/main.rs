@@ -31,7 +31,7 @@ use std::time::Duration;
 use kvs_fleet::domain::device::Region;
 use kvs_fleet::emulator::latency::Latency;
 use kvs_fleet::emulator::operation::Operation;
-use kvs_fleet::emulator::{Emulator, Settings};
+use kvs_fleet::emulator::{Emulator, EmulatorSettings};
 
 use format::{Cost, Meter, best, median};
 use sdk::Mode;
@@ -264,11 +264,11 @@ impl Attempted {
 
 /// An emulator with this quota: as AWS is, or with nothing that could hold anybody back.
 async fn emulator(rate: f64) -> Outcome<Emulator> {
-    let defaults = Settings::default();
+    let defaults = EmulatorSettings::default();
     let settings = if rate < NO_QUOTA {
         defaults
     } else {
-        Settings {
+        EmulatorSettings {
             rate,
             burst: 1_000_000,
             channel_limit: usize::MAX,

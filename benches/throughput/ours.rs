@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kvs_fleet::aws::{Connection, Settings as ConnectionSettings};
+use kvs_fleet::aws::{Connection, ConnectionSettings};
 use kvs_fleet::domain::clock::WallClock;
 use kvs_fleet::domain::device::DeviceIndex;
 use kvs_fleet::domain::device::{ChannelName, Device, Region};

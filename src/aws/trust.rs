@@ -101,7 +101,10 @@ mod tests {
             (String::new(), "no certificate"),
             ("not a PEM file".to_owned(), "no certificate"),
             (cut, "does not end"),
-            (format!("{good}{wrong}"), "certificate 2: it is not an X.509"),
+            (
+                format!("{good}{wrong}"),
+                "certificate 2: it is not an X.509",
+            ),
             (
                 wrong.replace("AAAA", "not base64 §"),
                 "certificate 1: it is not Base64",

@@ -9,10 +9,9 @@ use super::text::{Invalid, shown};
 pub struct AccountId(Box<str>);
 
 impl AccountId {
-    /// The account of every emulator. AWS gives it to nobody.
+    /// The account of every emulator. No AWS account has this number.
     pub const EMULATOR: &'static str = "000000000000";
 
-    /// Validates an account number.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if Self::is_number(text) {
             Ok(Self(text.into()))
@@ -28,13 +27,11 @@ impl AccountId {
         text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
     }
 
-    /// Whether this is the account of every emulator.
     #[must_use]
     pub fn is_emulator(&self) -> bool {
         &*self.0 == Self::EMULATOR
     }
 
-    /// The number as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -15,10 +15,10 @@ impl From<ChannelName> for Box<str> {
 }
 
 impl ChannelName {
-    /// The longest name, in characters.
+    /// In characters.
     pub const LONGEST: usize = 256;
 
-    /// Whether the text is a valid name, without making one.
+    /// Validates a name without a copy of it.
     pub fn check(text: &str) -> Result<(), Invalid> {
         const ALLOWED: [bool; 256] = ascii_table(b"_.-");
         let is_allowed = |byte: u8| ALLOWED[usize::from(byte)];
@@ -28,7 +28,7 @@ impl ChannelName {
         Err(Self::flaw(text))
     }
 
-    /// What is wrong with a text that is no name.
+    /// The error of an invalid name.
     fn flaw(text: &str) -> Invalid {
         if text.is_empty() {
             return Invalid::new("the channel name is empty");
@@ -51,7 +51,6 @@ impl ChannelName {
         ))
     }
 
-    /// Validates a name.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         Self::check(text)?;
         Ok(Self(text.into()))
@@ -63,7 +62,6 @@ impl ChannelName {
         Self(text.into())
     }
 
-    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -85,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn channel_names() {
+    fn names_within_the_limits_are_valid() {
         for name in ["a", "DEVICE_1", "a.b-c_9", &"x".repeat(256)] {
             assert_eq!(ChannelName::parse(name).unwrap().as_str(), name);
         }

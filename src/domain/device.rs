@@ -15,22 +15,21 @@ pub use super::ttl::MessageTtl;
 /// results must stay far below what a repair may cut off.
 pub const LONGEST_DEVICE_ID: usize = 1_024;
 
-/// One camera of the batch and the channel that is asked for it.
+/// One camera of the batch and the channel that is requested for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
-    /// The device's ID: not empty, otherwise any text.
+    /// Any text except the empty one.
     pub id: Box<str>,
-    /// The channel's name.
     pub channel_name: ChannelName,
-    /// The Region the channel is to be in.
+    /// The Region of the channel.
     pub region: Region,
-    /// The message TTL, where one is asked for.
+    /// The message TTL, if one is requested.
     pub message_ttl: Option<MessageTtl>,
-    /// The tags asked for: at most [`Tag::MOST`], each key once, in the order of the command line and the columns.
+    /// The requested tags: at most [`Tag::MOST`], each key once, in the order of the command line and the columns.
     pub tags: Vec<Tag>,
 }
 
-/// The number by which a run knows a device: its place in the table of known devices.
+/// A device's index in the run's table of known devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeviceIndex(pub(crate) u32);
 

@@ -16,7 +16,7 @@ impl From<Region> for Arc<str> {
 }
 
 impl Region {
-    /// Validates the form of a Region's name (whether it exists is for the service to say).
+    /// Checks the syntax of a Region name. Only the service knows which Regions exist.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if is_region(text) {
             Ok(Self(text.into()))
@@ -28,7 +28,6 @@ impl Region {
         }
     }
 
-    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -66,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn regions() {
+    fn names_with_the_syntax_of_a_region_are_valid() {
         for name in [
             "us-east-1",
             "ap-southeast-5",

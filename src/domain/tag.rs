@@ -54,7 +54,6 @@ impl Tag {
         check_tag_text("value", value)
     }
 
-    /// Validates a tag.
     pub fn new(key: &str, value: &str) -> Result<Self, Invalid> {
         Self::check_key(key)?;
         Self::check_value(value)?;
@@ -64,7 +63,7 @@ impl Tag {
         })
     }
 
-    /// A tag whose parts [`Tag::check_key`] and [`Tag::check_value`] have passed.
+    /// A tag whose parts have passed [`Tag::check_key`] and [`Tag::check_value`].
     pub(crate) fn checked(key: &str, value: &str) -> Self {
         debug_assert_eq!(Self::check_key(key), Ok(()));
         debug_assert_eq!(Self::check_value(value), Ok(()));
@@ -74,13 +73,12 @@ impl Tag {
         }
     }
 
-    /// The key.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// The value, perhaps empty.
+    /// May be empty.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.value
@@ -121,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn tag_keys() {
+    fn keys_within_the_limits_are_valid() {
         for key in ["Site", "Größe", "日本 語", "a_.:/=+-@9", &"ü".repeat(128)] {
             assert_eq!(Tag::check_key(key), Ok(()), "{key}");
         }
@@ -138,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn tag_values_follow_the_models_pattern() {
+    fn values_match_the_models_pattern() {
         for value in [
             "",
             "Halle 3",

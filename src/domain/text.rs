@@ -1,7 +1,7 @@
 //! Text of values: why a value is invalid, how it is shown in a message, and which characters it may contain.
 
-/// Why a value breaks one of the service's limits. The text says what was found and what is expected; the caller
-/// adds where (file, line, column or flag).
+/// Why a value breaks one of the service's limits. The text says what was found and what is expected; the caller adds
+/// the place (file, line, column or flag).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(String);
@@ -12,7 +12,7 @@ impl Invalid {
     }
 }
 
-/// Shows text in a message: quoted, control characters visible, never longer than a line of a terminal.
+/// Text for a message: in quotation marks, with control characters visible, not longer than a line of a terminal.
 #[must_use]
 pub fn shown(text: &str) -> String {
     const LONGEST: usize = 60;
@@ -22,7 +22,7 @@ pub fn shown(text: &str) -> String {
     format!("'{}{more}'", visible(start))
 }
 
-/// A text with its control characters, and others that cannot be seen, escaped: `\u{202e}`.
+/// A text with control characters and invisible characters escaped: `\u{202e}`.
 #[must_use]
 pub fn visible(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
@@ -36,8 +36,8 @@ pub fn visible(text: &str) -> String {
     visible
 }
 
-/// Characters that cannot be seen, look like a plain space, or change how their neighbours look (bidirectional
-/// controls): in an ID they are nearly always an accident.
+/// Characters that are invisible, look like a space, or change how their neighbours are displayed (bidirectional
+/// controls): in an ID they are nearly always a mistake.
 fn is_invisible(character: char) -> bool {
     matches!(
         character,

@@ -7,7 +7,6 @@ use super::text::{Invalid, shown};
 pub struct MessageTtl(u8);
 
 impl MessageTtl {
-    /// Validates a number of seconds.
     pub fn from_secs(seconds: i64) -> Result<Self, Invalid> {
         match u8::try_from(seconds) {
             Ok(seconds @ 5..=120) => Ok(Self(seconds)),
@@ -17,7 +16,6 @@ impl MessageTtl {
         }
     }
 
-    /// Validates a number of seconds given as text.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         match whole_number(text.trim()).parse() {
             Ok(seconds) => Self::from_secs(seconds),
@@ -28,14 +26,13 @@ impl MessageTtl {
         }
     }
 
-    /// The TTL in seconds.
     #[must_use]
     pub fn as_secs(self) -> u8 {
         self.0
     }
 }
 
-/// A number without a fraction of nothing but zeros: some programs write `30` as `30.0`.
+/// The number without a fraction of zeros: some programs write `30` as `30.0`.
 fn whole_number(text: &str) -> &str {
     let fraction = text.rsplit_once(['.', ',']);
     match fraction {
@@ -55,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn message_ttls() {
+    fn ttls_of_5_to_120_seconds_are_valid() {
         assert_eq!(MessageTtl::parse("5").unwrap().as_secs(), 5);
         assert_eq!(MessageTtl::parse(" 120 ").unwrap().as_secs(), 120);
         for (text, shown) in [("4", "4"), ("121", "121"), ("-5", "-5"), ("261", "261")] {

@@ -68,7 +68,7 @@ fn its_flags_make_the_weather() {
         .exits(0)
         .says("reset-after=first:1@")
         .says("seed 7")
-        .says("struck by fault");
+        .says("with injected fault");
 }
 
 #[cfg(unix)]

@@ -264,6 +264,6 @@ fn a_channel_that_no_camera_could_use_is_named() {
         ice.contains("'CAM-0003' in eu-central-1: no TURN server"),
         "{ice}"
     );
-    assert!(ice.contains("'http://example.com' is not asked"), "{ice}");
+    assert!(ice.contains("'http://example.com' is not used"), "{ice}");
     assert!(ice.contains("1 of 3 channels"), "{ice}");
 }

@@ -55,7 +55,7 @@ pub(super) type Reload = Arc<dyn Fn(u64) -> Result<Option<Identity>, Failure> + 
 /// How the simulated service behaves.
 #[derive(Clone)]
 pub(super) struct WorldSettings {
-    pub(super) emulator: emulator::Settings,
+    pub(super) emulator: emulator::EmulatorSettings,
     pub(super) script: Script,
     pub(super) reload: Reload,
     /// How long fetching credentials takes.

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use kvs_fleet::aws::{ConfigError, Connection, Network, Settings};
+use kvs_fleet::aws::{ConfigError, Connection, ConnectionSettings, Network};
 use kvs_fleet::domain::device::Region;
 use kvs_fleet::domain::service::Service as _;
 use tokio::process::Command;
@@ -27,12 +27,12 @@ async fn report() {
     if var(REPORT).is_none() {
         return;
     }
-    let settings = Settings {
+    let settings = ConnectionSettings {
         profile: var(PROFILE),
         endpoint_url: var(ENDPOINT),
         timeout: Duration::from_secs(5),
         network: Network::from_environment(),
-        ..Settings::default()
+        ..ConnectionSettings::default()
     };
     let connection = match Connection::load(settings).await {
         Ok(connection) => connection,

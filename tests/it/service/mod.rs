@@ -7,7 +7,7 @@ mod play;
 
 use std::time::Duration;
 
-use kvs_fleet::aws::{AwsService, Connection, Settings};
+use kvs_fleet::aws::{AwsService, Connection, ConnectionSettings};
 use kvs_fleet::domain::device::{ChannelName, Device, MessageTtl, Region, Tag};
 
 pub(super) const REGION: &str = "eu-central-1";
@@ -37,12 +37,12 @@ pub(super) fn arn(name: &str) -> String {
     format!("arn:aws:kinesisvideo:{REGION}:000000000000:channel/{name}/1700000000123")
 }
 
-pub(super) fn settings(url: &str) -> Settings {
-    Settings {
+pub(super) fn settings(url: &str) -> ConnectionSettings {
+    ConnectionSettings {
         region: Some(region()),
         endpoint_url: Some(url.to_owned()),
         timeout: Duration::from_secs(20),
-        ..Settings::default()
+        ..ConnectionSettings::default()
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kvs_fleet::emulator::faults::Fault;
 use kvs_fleet::emulator::operation::Operation;
-use kvs_fleet::emulator::{Emulator, Settings};
+use kvs_fleet::emulator::{Emulator, EmulatorSettings};
 use tokio::runtime::Runtime;
 
 use super::REGION;
@@ -37,12 +37,12 @@ impl Cloud {
     }
 
     /// With other settings.
-    pub(crate) fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings {
+    pub(crate) fn with(change: impl FnOnce(&mut EmulatorSettings)) -> Self {
+        let mut settings = EmulatorSettings {
             rate: 1_000_000.0,
             burst: 1_000_000,
             latency: kvs_fleet::emulator::latency::Latency::steady(Duration::ZERO),
-            ..Settings::default()
+            ..EmulatorSettings::default()
         };
         change(&mut settings);
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kvs_fleet::domain::device::ArnParts;
 use kvs_fleet::domain::service::classify::bare_code;
 use kvs_fleet::emulator::latency::Latency;
-use kvs_fleet::emulator::{Emulator, Settings};
+use kvs_fleet::emulator::{Emulator, EmulatorSettings};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -40,12 +40,12 @@ pub(crate) fn holds(input: &[u8]) {
 }
 
 async fn start() -> Emulator {
-    let settings = Settings {
+    let settings = EmulatorSettings {
         rate: 1_000_000.0,
         burst: 1_000_000,
         channel_limit: 3,
         latency: Latency::steady(Duration::ZERO),
-        ..Settings::default()
+        ..EmulatorSettings::default()
     };
     Emulator::start(([127, 0, 0, 1], 0).into(), settings)
         .await

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kvs_fleet::domain::device::AccountId;
 use kvs_fleet::domain::service::Operation;
 use kvs_fleet::emulator;
-use kvs_fleet::emulator::faults::{Fault, FaultKind, Often};
+use kvs_fleet::emulator::faults::{Fault, FaultKind, Frequency};
 use kvs_fleet::engine::pace::controller::RateRange;
 use kvs_fleet::engine::{OnExists, Settings};
 
@@ -125,13 +125,13 @@ fn settings(timeout: Duration, random: &mut fastrand::Rng) -> Settings {
 }
 
 fn world_settings(timeout: Duration, random: &mut fastrand::Rng) -> WorldSettings {
-    let mut emulator = emulator::Settings {
+    let mut emulator = emulator::EmulatorSettings {
         seed: random.u64(..),
         rate: one(random, &[3.0, 50.0, 100.0]),
         burst: one(random, &[1, 50]),
         deleting_for: seconds(random.f64() * 20.0),
         active_after: seconds(random.f64() * 5.0),
-        ..emulator::Settings::default()
+        ..emulator::EmulatorSettings::default()
     };
     emulator.latency.median = seconds(one(random, &[0.001, 0.08, 1.2]));
     if random.u8(..4) == 0 {
@@ -233,7 +233,7 @@ impl Process {
             if random.u8(..3) == 0 {
                 faults.push(Fault {
                     kind,
-                    often: Often::Share(random.f64() * 0.1),
+                    frequency: Frequency::Share(random.f64() * 0.1),
                     operation: None,
                 });
             }

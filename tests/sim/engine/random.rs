@@ -6,7 +6,7 @@ use super::rig::{Premade, Rig, Supply, device, region, seconds};
 use crate::seeds;
 use crate::world::Act;
 use kvs_fleet::domain::service::Operation;
-use kvs_fleet::emulator::faults::{Fault, FaultKind, Often};
+use kvs_fleet::emulator::faults::{Fault, FaultKind, Frequency};
 use kvs_fleet::emulator::operation::Operation as Operations;
 use kvs_fleet::engine::Stop;
 use kvs_fleet::engine::pace::controller::RateRange;
@@ -54,10 +54,10 @@ fn drawn(seed: u64) -> Rig {
     }
     for kind in FaultKind::ALL {
         if random.u8(..3) == 0 {
-            let often = Often::Share(random.f64() * 0.08);
+            let frequency = Frequency::Share(random.f64() * 0.08);
             emulator.faults.push(Fault {
                 kind,
-                often,
+                frequency,
                 // A page in the service's place may end the run of one that was never reached: a create's never does.
                 operation: (kind == FaultKind::Html503).then_some(Operations::Create),
             });

@@ -109,7 +109,7 @@ impl Rig {
                 seed: 1,
             },
             world_settings: WorldSettings {
-                emulator: emulator::Settings::default(),
+                emulator: emulator::EmulatorSettings::default(),
                 script: Arc::new(|_| None),
                 reload: Arc::new(|_| Ok(Some(identity(AccountId::EMULATOR)))),
                 reload_takes: Duration::from_millis(300),
