@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_panic_message_contains_no_values_and_no_build_path() {
-        for (said, told) in [
+        for (message, expected) in [
             (
                 "called `Result::unwrap()` on an `Err` value: Utf8 { bytes: [1, 2] }",
                 "called `Result::unwrap()` on an `Err` value",
@@ -151,7 +151,7 @@ mod tests {
             ("URL was unset\nleft: \"\"", "URL was unset"),
             ("", "a panic without words"),
         ] {
-            assert_eq!(harmless(said), told);
+            assert_eq!(harmless(message), expected);
         }
         let file = "/x/registry/src/index-123/aws-smithy-types-1.9.3/src/endpoint.rs";
         assert_eq!(in_crate(file), "aws-smithy-types-1.9.3/src/endpoint.rs");

@@ -1,4 +1,4 @@
-//! Faults: which error is injected, how frequency, and for which operation. A seeded generator decides, so the same seed
+//! Faults: which error is injected, how often, and for which operation. A seeded generator decides, so the same seed
 //! and the same requests get the same faults. `http` knows what a fault looks like to the client.
 
 mod parse;
@@ -88,7 +88,7 @@ impl FaultKind {
     }
 }
 
-/// How frequency a fault is injected.
+/// How often a fault is injected.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Frequency {
     /// This share of the requests, 0 to 1.
@@ -121,7 +121,7 @@ pub struct FaultPlan {
     random: fastrand::Rng,
 }
 
-/// A fault and how frequency it has been injected.
+/// A fault and how often it has been injected.
 #[derive(Debug)]
 struct CountedFault {
     fault: Fault,
@@ -181,7 +181,7 @@ impl CountedFault {
         applies
     }
 
-    /// How frequency the fault was injected for this name; `None` if the name cannot be counted.
+    /// How often the fault was injected for this name; `None` if the name cannot be counted.
     fn injected_for(&mut self, name: &str) -> Option<&mut u64> {
         if !self.injected_by_name.contains_key(name) {
             let may_be_one = name.is_empty() || ChannelName::check(name).is_ok();

@@ -62,8 +62,8 @@ async fn the_sdk_creates_describes_lists_and_deletes() {
     );
     // The SDK reads the time as a floating-point number and truncates it, perhaps a millisecond early.
     let read = info.creation_time().unwrap().to_millis().unwrap();
-    let told: i64 = arn.rsplit('/').next().unwrap().parse().unwrap();
-    assert!((told - 1..=told).contains(&read), "{told} {read}");
+    let in_arn: i64 = arn.rsplit('/').next().unwrap().parse().unwrap();
+    assert!((in_arn - 1..=in_arn).contains(&read), "{in_arn} {read}");
 
     let tags = client
         .list_tags_for_resource()

@@ -55,7 +55,7 @@ pub struct Totals {
     pub left: BTreeMap<String, u64>,
 }
 
-/// RunCounts events.
+/// Counts events.
 #[derive(Debug)]
 pub struct Stats {
     started: Instant,
@@ -112,7 +112,7 @@ impl Stats {
         }
     }
 
-    /// The time without an answer, if there is none now.
+    /// The duration of the current outage; `None` if answers arrive.
     #[must_use]
     pub fn offline_for(&self) -> Option<Duration> {
         self.lock().offline_since.map(|since| since.elapsed())
@@ -164,7 +164,7 @@ impl StatsState {
             .find(|stats| stats.region.as_str() == region)
     }
 
-    /// RunCounts the outcome of a create request.
+    /// Counts the outcome of a create request.
     fn create(&mut self, region: &Region, of_region: fn(&mut RegionStats, Instant)) {
         let now = Instant::now();
         self.phase.note(now);

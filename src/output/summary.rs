@@ -121,10 +121,10 @@ impl Summary {
             lines.push(format!("  results: {}", results.display()));
         }
         if let Some(resume) = &self.resume {
-            lines.push(format!("  to go on: {resume}"));
+            lines.push(format!("  to continue: {resume}"));
         } else if self.is_retryable() {
             // A pipe, for example, does not outlive the run.
-            lines.push("  to go on: send the same manifest to the same command".to_owned());
+            lines.push("  to continue: send the same manifest to the same command".to_owned());
         }
         lines
     }
@@ -344,7 +344,7 @@ mod tests {
              1 line repeated: a device that is listed twice gets one channel\n  \
              49.9 channels a second, 50.0/s granted at the end, at most 50; 0.50 % of creates throttled\n  \
              results: devices.results.csv\n  \
-             to go on: kvs-fleet provision devices.csv"
+             to continue: kvs-fleet provision devices.csv"
         );
         let json = summary.to_json();
         assert_eq!(json["retryable"], true);

@@ -1,9 +1,9 @@
-//! `completions` and `man`: what a shell and a reader of manual pages get.
+//! `completions` and `man`: shell completions and manual pages.
 
 use crate::support::Bench;
 
 #[test]
-fn every_shell_gets_its_completions() {
+fn there_are_completions_for_every_shell() {
     let bench = Bench::new();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let done = bench.call(&["completions", shell]).run();
@@ -18,7 +18,7 @@ fn every_shell_gets_its_completions() {
 }
 
 #[test]
-fn there_is_a_page_about_each_command() {
+fn there_is_a_manual_page_for_each_command() {
     let bench = Bench::new();
     let page = |arguments: &[&str]| {
         let done = bench.call(arguments).run();

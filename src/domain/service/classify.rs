@@ -92,7 +92,7 @@ impl Reply<'_> {
         Failure {
             kind,
             code,
-            message: self.told(&message),
+            message: self.explained(&message),
             foreign: !self.has_request_id,
         }
     }
@@ -104,7 +104,7 @@ impl Reply<'_> {
         Failure {
             kind: FailureKind::ServerError,
             code: UNREADABLE_ANSWER.into(),
-            message: self.told(&reason),
+            message: self.explained(&reason),
             foreign: !self.has_request_id,
         }
     }
@@ -118,7 +118,7 @@ impl Reply<'_> {
             .find(|said| !said.is_empty())
     }
 
-    fn told(&self, message: &str) -> Box<str> {
+    fn explained(&self, message: &str) -> Box<str> {
         if self.has_request_id {
             return message_text(message);
         }

@@ -1,4 +1,4 @@
-//! RunCounts of devices and requests.
+//! Counts of devices and requests.
 
 use std::collections::BTreeMap;
 

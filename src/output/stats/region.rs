@@ -205,7 +205,7 @@ impl RegionStats {
         self.limiter.as_ref().map_or(0.0, |limiter| limiter.rate())
     }
 
-    /// The ceiling, in requests a second; `None` if there is none, or before its creates begin.
+    /// The ceiling, in requests a second; `None` without a ceiling, or before its creates begin.
     pub(super) fn ceiling(&self) -> Option<f64> {
         self.limiter.as_ref()?.ceiling()
     }

@@ -66,7 +66,7 @@ impl PaceSummary<'_> {
         }
     }
 
-    /// Advice about throttles and a rate below `--rate`. Without throttles there is none; a service that throttles at
+    /// Advice about throttles and a rate below `--rate`; `None` if nothing was throttled. A service that throttles at
     /// the ceiling cannot have granted more.
     fn hint(&self) -> Option<String> {
         let ignored = self

@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn credentials_of_a_repeated_request_are_withheld() {
-        for (said, told) in [
+        for (message, expected) in [
             (
                 "blocked: x-amz-security-token: IQoJb3JpZ2lu host: kinesisvideo",
                 "blocked: [withheld]",
@@ -90,7 +90,7 @@ mod tests {
                 "Authorization header requires 'Credential' parameter",
             ),
         ] {
-            assert_eq!(&*message_text(said), told);
+            assert_eq!(&*message_text(message), expected);
         }
     }
 }

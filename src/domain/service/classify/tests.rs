@@ -240,8 +240,8 @@ fn an_answer_without_request_id_is_foreign_but_its_code_is_used() {
 
 #[test]
 fn messages_are_one_bounded_line_without_the_session_token() {
-    let told = message_text("one\r\n two\u{0}three\t");
-    assert_eq!(&*told, "one two three");
+    let text = message_text("one\r\n two\u{0}three\t");
+    assert_eq!(&*text, "one two three");
     let long = message_text(&"ä".repeat(2000));
     assert_eq!(long.chars().count(), LONGEST_MESSAGE + 1);
     let body = r#"{"message":"The request signature does not match.\n\nThe Canonical String for this request should have been\n'POST\nx-amz-security-token:SECRET'"}"#;
@@ -335,7 +335,12 @@ fn connection_failures_are_distinguished_by_their_causes() {
             CONNECTION_LOST,
             "the connection broke with kvs.test: connection error: Connection reset",
         ),
-        (&[], FailureKind::Lost, CONNECTION_LOST, "the cause is unknown"),
+        (
+            &[],
+            FailureKind::Lost,
+            CONNECTION_LOST,
+            "the cause is unknown",
+        ),
     ] {
         let failure = connection(&causes(texts), Some("kvs.test"));
         assert_eq!((failure.kind, &*failure.code), (kind, code));
