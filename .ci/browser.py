@@ -2,8 +2,8 @@
 
 Serves a page on another origin than the emulator's, which drives `kvs-fleet emulator` with version 2 (its build for
 browsers) and version 3 (bundled with esbuild), both from npm: create, create again, describe, list; then the same create
-through faults. Fails on a wrong answer, an error that is not known by its name, or any message on the console but that of
-an HTTP status.
+through faults. Fails on a wrong answer, an error whose name the SDK does not recognize, or any console message except those
+about an HTTP status.
 """
 
 import functools
@@ -64,7 +64,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 def site(folder):
-    """Fetches the SDKs, and serves the pages; the server."""
+    """Fetches the SDKs and serves the pages; returns the server."""
     (folder / "package.json").write_text('{"private": true}')
     npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", *PACKAGES]
     subprocess.run(npm, cwd=folder, check=True)
@@ -111,10 +111,10 @@ class Page:
         return answer
 
     def close(self):
-        # Chromium reports each HTTP status above 399 and each reset; what CORS blocks is reported in other words.
+        # Chromium reports each HTTP status above 399 and each reset; requests that CORS blocks are reported in other words.
         expected = ("the server responded with a status of", "net::ERR_CONNECTION_RESET", "net::ERR_EMPTY_RESPONSE")
         noise = [text for text in self.noise if not any(part in text for part in expected)]
-        # Version 2 says in each page that it is in maintenance mode.
+        # Version 2 logs in each page that it is in maintenance mode.
         noise = [text for text in noise if "maintenance mode" not in text and "end-of-support" not in text]
         assert not noise, noise
         self.page.close()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Drives `kvs-fleet emulator` with the clients that others use: boto3 and the AWS CLI.
+"""Drives `kvs-fleet emulator` with boto3 and the AWS CLI.
 
     python .ci/interop.py target/release/kvs-fleet
 
@@ -124,7 +124,7 @@ class AwsCli:
 
 
 def succeeds(answer):
-    """What a check shows of an answer without interesting members."""
+    """The answer without its metadata."""
     return "success" if isinstance(answer, dict) else answer
 
 
@@ -207,7 +207,7 @@ def drive(checks, client, url):
 
 
 def quiet_environment(folder):
-    """No credentials, configuration or proxy of this machine can reach the clients."""
+    """An environment without credentials, configuration or proxy of this machine."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "KVS_FLEET_")) or name.lower().endswith("_proxy"):
             del os.environ[name]
@@ -223,7 +223,7 @@ def quiet_environment(folder):
 
 
 def end(emulator):
-    """Asks it to end as Ctrl-C does; by force when it does not."""
+    """Ends the emulator as Ctrl-C does; kills it if it does not end."""
     emulator.send_signal(signal.SIGINT)
     try:
         return emulator.wait(timeout=WAIT_SECONDS)
@@ -249,7 +249,7 @@ def main():
             for client in (Boto3, AwsCli):
                 try:
                     drive(checks, client(url), url)
-                except Exception as error:  # A client that stumbles is a failed check, not the end of the others.
+                except Exception as error:  # An exception is a failed check; the other clients continue.
                     checks.check(f"{client.name}: all operations", repr(error), "no exception")
         finally:
             code = end(emulator)

@@ -22,7 +22,7 @@ SHOTS = pathlib.Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else None
 SCRIPT_ID = "<script>document.title='owned'</script>"
 ODD_IDS = [SCRIPT_ID, "<img src=x onerror=alert(1)>", "=HYPERLINK(1)", "مرحبا-كاميرا", "x" * 256, "a\u202eb", "tab\there"]
 LARGEST_PAGE = 10 * 1024 * 1024
-# Seconds; it takes a tenth of it.
+# Seconds; usually a tenth of this.
 LONGEST_WRITING = 2.0
 
 
@@ -85,7 +85,7 @@ def many(folder):
 
 
 class Page:
-    """A page, with all that the browser complains of."""
+    """A page, with the errors and warnings of the browser."""
 
     def __init__(self, browser, file, **options):
         self.complaints = []

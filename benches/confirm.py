@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures finite batches in real time: the release binary beside a plain script and the AWS SDK for Rust.
+"""Measures finite batches in real time: the release binary, a plain script and the AWS SDK for Rust.
 
 Each scenario is a batch that one or more processes provision at the same moment, against `kvs-fleet emulator` in a
 process of its own. In every run the contenders take turns, each against a fresh emulator, and the order changes from
@@ -90,7 +90,7 @@ class Scenario:
         return now
 
     def most_seconds(self):
-        """When a contender that is not done is stopped."""
+        """The time limit of a contender."""
         return 60 + 5 * self.ideal()
 
 
@@ -136,7 +136,7 @@ STEP_AFTER, STEP_RATE, STEP_SECONDS = 60, 200, 120
 FOUND_SHARE, FOUND_SECONDS = 0.95, 5
 
 
-# What runs in processes of its own.
+# Code that runs in separate processes.
 
 
 def plain_client(url, prefix, devices, rate):
@@ -171,7 +171,7 @@ def plain_client(url, prefix, devices, rate):
 
 
 def neighbour_client(url, neighbour, seed):
-    """Sends at its own rate, whatever the answers are. Says when it is ready, starts when a line arrives at standard
+    """Sends at its own rate, whatever the answers are. Prints when it is ready, starts when a line arrives on standard
     input, and prints how many requests it has sent and how many were granted when it ends."""
     draw = random.Random(seed)
     host, port = url.split("//")[1].split(":")
@@ -270,7 +270,7 @@ def start_neighbour(processes, url, neighbour, seed):
 
 @dataclasses.dataclass
 class Result:
-    """What a contender made of a scenario in one run."""
+    """The result of a contender in one run of a scenario."""
 
     scenario: str
     run: int
@@ -288,7 +288,7 @@ class Result:
 
 @dataclasses.dataclass
 class Host:
-    """What one process of a contender did."""
+    """The result of one process of a contender."""
 
     created_at: list
     sent: int
@@ -336,7 +336,7 @@ class Bench:
         return Host(created, create["sent"], create["throttled"])
 
     def run(self, key, scenario, contender, number, most_seconds):
-        """Runs all processes of a contender, to their end or for so many seconds. Returns the hosts as well."""
+        """Runs all processes of a contender, to their end or for this many seconds. Returns the hosts too."""
         with concurrent.futures.ThreadPoolExecutor(scenario.hosts) as pool, Processes() as processes:
             url = start_emulator(processes, self.binary, scenario, number)
             commands = [self.command(contender, scenario, url, host) for host in range(scenario.hosts)]
@@ -384,7 +384,7 @@ class Bench:
         return result, outcomes
 
     def check(self, contender, processes):
-        """Ends the program where a process could not do its work at all."""
+        """Ends the program if a process could not work at all."""
         for host, process in enumerate(processes):
             # kvs-fleet: 3 when devices have failed, 1 when it gave up; both have a summary, and count as lost devices.
             if process.returncode not in ((0, 1, 3) if contender == FLEET else (0,)):
@@ -393,12 +393,12 @@ class Bench:
 
 
 def seconds(text):
-    """Seconds since the Unix epoch of a time in a results file."""
+    """A time in a results file, in seconds since the Unix epoch."""
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def jain_at_first_finish(hosts):
-    """How evenly the processes were served until the first of them had all it got: 1 is evenly, 1/n one takes all."""
+    """Jain's index of the processes until the first one finishes: 1 is even, 1/n is one process that takes all."""
     if len(hosts) == 1 or not all(host.created_at for host in hosts):
         return math.nan
     first = min(max(host.created_at) for host in hosts)
@@ -456,7 +456,7 @@ def cells(rows, ideal):
 
 
 NOTES = """
-Makespan: from the start of the processes to the end of the last. "> 200.0 s" was stopped after so long, with devices
+Makespan: from the start of the processes to the end of the last. "> 200.0 s" was stopped after this time, with devices
 unfinished. Ideal: the makespan of a client that knows in advance what the service grants and leaves the neighbour all
 it asks for; beside a neighbour that never stops and ignores throttles, the time at the proportional share of the quota.
 Throttled: share of the create requests, median (most) of the runs. Lost: devices given up, in all runs. Jain: Jain's
@@ -465,7 +465,7 @@ one process that takes all. Neighbour: share of the neighbour's requests that we
 
 
 def print_comparison(results):
-    """In how many runs kvs-fleet was done before the plain script."""
+    """The number of runs in which kvs-fleet finished before the plain script."""
     pairs = {}
     for row in results:
         pairs.setdefault((row.scenario, row.run), {})[row.contender] = row

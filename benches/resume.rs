@@ -1,11 +1,10 @@
-//! A rerun with nothing to do, at its pace and in its memory, beside a plain pass of the csv crate (byte records) over
-//! the manifest and the results.
+//! Time and memory of a rerun with nothing to do, compared with a plain pass of the csv crate (byte records) over the
+//! manifest and the results.
 //!
-//! `cargo bench --bench resume [-- ROWS]`, a million rows unless told otherwise: once with device IDs that ascend, as
-//! serial numbers do, and once with the same IDs in no order, for which a table has to be made. Then the same with a torn
-//! record at the results' end, as a power loss leaves it, which is cut off; and the plan, with the results and without. The
-//! plain pass and the tool take turns, since
-//! the machine may be shared, and the best of each counts.
+//! `cargo bench --bench resume [-- ROWS]`, by default a million rows: once with ascending device IDs, such as serial
+//! numbers, and once with the same IDs in random order, which need a table. Then the same with a torn record at the end
+//! of the results, as after a power loss, which is cut off; and `plan`, with and without results. The plain pass and
+//! the tool take turns, since the machine may be shared, and the best of each counts.
 
 use std::error::Error;
 use std::fmt;
@@ -18,19 +17,19 @@ use std::time::{Duration, Instant};
 /// How often each of the two is run.
 const TURNS: usize = 7;
 
-/// The most that a rerun may take, in plain passes.
+/// The limit of a rerun, in plain passes.
 const MOST_PASSES: f64 = 1.5;
 
-/// The most that a plan may take, in plain passes over the files that it reads.
+/// The limit of a plan, in plain passes over the files that it reads.
 const MOST_PLAN_PASSES: f64 = 2.0;
 
-/// The most that a rerun over a torn file may take, in reruns over a whole one.
+/// The limit of a rerun over a torn file, in reruns over a whole one.
 const MOST_RERUNS: f64 = 1.2;
 
-/// The most memory that a row may take, in bytes, on top of the file buffers.
+/// The limit of memory for a row, in bytes, in addition to the file buffers.
 const MOST_BYTES: f64 = 64.0;
 
-/// Rows of a run that shows what the program takes by itself.
+/// The rows of a run that shows the memory of the program itself.
 const FEW_ROWS: u32 = 10;
 
 type Failure = Box<dyn Error>;
@@ -126,7 +125,7 @@ fn judged(value: f64, most: f64) -> String {
     }
 }
 
-/// In which order the device IDs come.
+/// The order of the device IDs.
 #[derive(Clone, Copy)]
 enum Order {
     Ascending,
@@ -142,7 +141,7 @@ impl fmt::Display for Order {
     }
 }
 
-/// What was found for one order. Memory in bytes.
+/// The measurements for one order. Memory in bytes.
 struct Measured {
     order: Order,
     rows: u32,
@@ -217,7 +216,7 @@ fn bytes(kib: u64) -> f64 {
     f64::from(u32::try_from(kib).unwrap_or(u32::MAX)) * 1024.0
 }
 
-/// Reads files as byte records, which it does nothing with.
+/// Reads files as byte records and discards them.
 fn pass_over(files: &[&Path]) -> Result<(), Failure> {
     let mut record = csv::ByteRecord::new();
     for file in files {
@@ -246,7 +245,7 @@ impl Files {
         for row in 0..u64::from(rows) {
             let id = match order {
                 Order::Ascending => row,
-                // A prime that does not divide the modulus: each number comes once.
+                // A prime that does not divide the modulus: each number occurs once.
                 Order::Mixed => row * 48_271_337 % 100_000_000,
             };
             let (line, serial) = (row % 7, row * 7919 % 99_999_999);
@@ -264,7 +263,7 @@ impl Files {
         Ok(files)
     }
 
-    /// Plans them with these results.
+    /// Plans the manifest with these results.
     fn plan(&self, results: &Path) -> Result<(), Failure> {
         let status = Command::new(env!("CARGO_BIN_EXE_kvs-fleet"))
             .arg("plan")
@@ -282,7 +281,7 @@ impl Files {
         }
     }
 
-    /// Puts half a record behind the results; gives their length without it.
+    /// Appends half a record to the results; returns their length without it.
     fn tear(&self) -> Result<u64, Failure> {
         let mut results = OpenOptions::new().append(true).open(&self.results)?;
         let length = results.metadata()?.len();
@@ -291,7 +290,7 @@ impl Files {
         Ok(length)
     }
 
-    /// Runs the tool over them; gives its peak memory in bytes, where the system tells.
+    /// Runs the tool; returns its peak memory in bytes, if the system reports it.
     fn run(&self) -> Result<Option<f64>, Failure> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_kvs-fleet"))
             .arg("provision")

@@ -1,4 +1,4 @@
-//! How scenarios are described: hosts, and a scenario of them that differs from the plain one in what is named.
+//! Builders of scenarios: hosts, and a scenario that differs from the default one only in the given values.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub(crate) fn far(median: Duration) -> Network {
 }
 
 impl Scenario {
-    /// 50/s with a burst of 50, 80 ms away, until all is done.
+    /// 50/s with a burst of 50, 80 ms latency, until all devices are done.
     pub(crate) fn new(key: &str, title: &str, hosts: impl Into<Vec<HostPlan>>) -> Self {
         Self {
             key: key.to_owned(),
@@ -81,7 +81,7 @@ impl Scenario {
         }
     }
 
-    /// Every request gets a server error in that time.
+    /// Every request gets a server error during this time.
     pub(crate) fn failing(self, from: f64, until: f64) -> Self {
         Self {
             failing: Steps(vec![(from, 1.0), (until, 0.0)]),

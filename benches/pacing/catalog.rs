@@ -1,4 +1,4 @@
-//! The scenarios, in groups, with the goals of those that have any.
+//! The scenarios in groups, and the goals of those that have any.
 
 use std::time::Duration;
 
@@ -6,12 +6,11 @@ use crate::builder::{QUOTA, far, known, unknown};
 use crate::goals::Goals;
 use crate::scenario::{ENDLESS, End, HostPlan, Network, Reclaim, Scenario, Steps};
 
-/// As good as no quota.
+/// Effectively no quota.
 const NO_QUOTA: f64 = 100_000.0;
 const FOREVER: f64 = f64::INFINITY;
 const TEN_MINUTES: f64 = 600.0;
 
-/// All of them.
 pub(crate) fn all() -> Vec<Scenario> {
     let groups = [
         alone(),
@@ -60,7 +59,7 @@ fn alone() -> Vec<Scenario> {
     ]
 }
 
-/// Hosts that start at the same moment with the same number of devices.
+/// Hosts that start at the same time with the same number of devices.
 fn equal(group: &str, hosts: usize, devices: u32) -> Scenario {
     let key = format!("{group}-{hosts}x{devices}");
     let title = format!("{hosts} × {devices}");
@@ -180,7 +179,7 @@ fn neighbours() -> Vec<Scenario> {
     ]
 }
 
-/// Throttled at random, whatever the rate.
+/// Throttled at random, independent of the rate.
 fn random() -> Vec<Scenario> {
     let one = |key: &str, rate: u32, share: f64, devices: u32| {
         let title = format!(
@@ -226,7 +225,7 @@ fn quota_changes() -> Vec<Scenario> {
     ]
 }
 
-/// Services that differ from the plain one.
+/// Services that differ from the default one.
 fn services() -> Vec<Scenario> {
     let slow = far(Duration::from_secs(2));
     let one = |key, title| Scenario::new(key, title, [known(1_500, QUOTA)]);

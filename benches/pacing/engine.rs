@@ -1,4 +1,4 @@
-//! A host that runs the tool's own engine, with its limiter and controller.
+//! A host that runs the tool's engine with its limiter and controller.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -17,11 +17,11 @@ use crate::host::Host;
 use crate::scenario::HostPlan;
 use crate::world::{World, region};
 
-/// Rows that nobody reads.
+/// A row sink that discards rows.
 #[derive(Debug)]
-struct Nowhere;
+struct DiscardRows;
 
-impl RowSink for Nowhere {
+impl RowSink for DiscardRows {
     async fn record(&self, _: DeviceIndex, row: Row) -> Result<Row, String> {
         Ok(row)
     }
@@ -31,12 +31,11 @@ impl RowSink for Nowhere {
     }
 }
 
-/// A batch of devices.
 #[derive(Debug)]
 struct Devices {
     host: usize,
     left: u32,
-    /// All share one, since no row is kept.
+    /// All devices share one slot, since no row is kept.
     index: DeviceIndex,
 }
 
@@ -71,7 +70,7 @@ pub(crate) struct Limiters(Arc<Mutex<ByHost>>);
 type ByHost = HashMap<usize, Arc<Limiter>>;
 
 impl Limiters {
-    /// A host's.
+    /// The limiter of a host.
     pub(crate) fn of(&self, host: usize) -> Option<Arc<Limiter>> {
         let known = self.0.lock().expect("nothing panics under the lock");
         known.get(&host).cloned()
@@ -92,8 +91,8 @@ impl Listener for Registers {
     }
 }
 
-/// Works through the host's devices, and says why it stopped before they were done, if it did. Its limiter is put among
-/// `limiters` where they are asked for.
+/// Works through the host's devices. Returns why it stopped early, if it did. Adds its limiter to `limiters` if they
+/// are given.
 pub(crate) async fn run(
     world: &Arc<World>,
     number: usize,
@@ -111,7 +110,7 @@ pub(crate) async fn run(
     let clock = Arc::clone(world);
     let mut engine = Engine::new(Parts {
         settings: settings(plan, seed),
-        sink: Arc::new(Nowhere),
+        sink: Arc::new(DiscardRows),
         listeners,
         stop: StopSignal::new(),
         clock: WallClock::new(move || UNIX_EPOCH + clock.wall()),
@@ -132,7 +131,7 @@ pub(crate) async fn run(
     engine.run(None, false).await
 }
 
-/// The tool's defaults, but for the attempts: ten seconds of server errors must not use up any device's.
+/// The tool's defaults except for the attempts: ten seconds of server errors must not use up any device's attempts.
 fn settings(plan: HostPlan, seed: u64) -> Settings {
     Settings {
         workers: plan.workers.into(),

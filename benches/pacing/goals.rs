@@ -1,4 +1,4 @@
-//! What a scenario's figures must reach, and which do not. Pure.
+//! The goals of a scenario's figures, and the figures that miss them.
 
 use crate::measure::{Bad, Figures, Spread};
 
@@ -18,7 +18,6 @@ pub(crate) struct Goals {
     pub(crate) utilisation: Option<f64>,
 }
 
-/// Which figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Figure {
     Makespan,
@@ -34,7 +33,7 @@ pub(crate) enum Figure {
 #[derive(Debug, Clone)]
 pub(crate) struct Miss {
     pub(crate) figure: Figure,
-    /// The figure and the bound, in words.
+    /// The figure and the bound as text.
     pub(crate) text: String,
 }
 
@@ -85,7 +84,7 @@ impl Goals {
         !self.show().is_empty()
     }
 
-    /// The same for fewer seeds, whose medians spread more.
+    /// Bounds for fewer seeds, whose medians vary more.
     pub(crate) fn widened(self) -> Self {
         let ratio = |bound: f64| 1.0 + 1.25 * (bound - 1.0) + 0.01;
         Self {
@@ -98,7 +97,7 @@ impl Goals {
         }
     }
 
-    /// In words, as a cell of the table.
+    /// The goals as a cell of the table.
     pub(crate) fn show(&self) -> String {
         let makespan = self.makespan.map(|median| match self.worst_makespan {
             Some(worst) => format!("≤ {median:.2} (≤ {worst:.2})"),
@@ -115,7 +114,7 @@ impl Goals {
         parts.join(", ")
     }
 
-    /// The figures that miss their bounds. Nowhere may a device be left without its channel.
+    /// The figures that miss their bounds. In every scenario, no device may be left without its channel.
     pub(crate) fn misses(&self, runs: &[(u64, Figures)]) -> Vec<Miss> {
         let at_most = |figure, bound: Option<f64>, of: fn(&Figures) -> Option<f64>| {
             let spread = Spread::of(runs, of, Bad::High)?;
@@ -144,7 +143,7 @@ fn miss(
     bound: f64,
     is_beyond: fn(f64, f64) -> bool,
 ) -> Option<Miss> {
-    // None at all means in no run.
+    // `None` means that no run had the figure.
     let is_worst = figure == Figure::WorstMakespan || bound <= 0.0;
     let value = if is_worst {
         spread.worst

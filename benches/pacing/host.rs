@@ -1,4 +1,4 @@
-//! The service as one host's engine sees it.
+//! The service for the engine of one host.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -40,7 +40,7 @@ impl Service for Host {
         })
     }
 
-    /// Only devices whose creates all failed are looked for: no failed create has made a channel.
+    /// Only devices whose creates all failed are described, and no failed create has created a channel.
     async fn describe(&self, _: &ChannelName) -> Answer<Channel> {
         self.world.round_trip().await;
         self.answer(Err(failure(

@@ -1,17 +1,19 @@
-//! How fast batches are done: the real engine, limiter and controller against the emulator's state, under a paused
-//! clock, beside a plain script and AIMD in the same simulation.
+//! The duration of batches: the real engine, limiter and controller against the emulator's state, under a paused clock,
+//! compared with a plain script and AIMD in the same simulation.
 //!
 //! `cargo bench --bench pacing -- [SEEDS] [short] [ours] [KEY …]`: all scenarios, or those whose key begins with a KEY.
-//! `short` is the scenarios with goals, with fewer seeds, somewhat wider bounds and without the others to compare with; it
+//! `short` runs the scenarios with goals, with fewer seeds, slightly wider bounds and without the other policies; it
+//! fails if a bound is missed. `ours` leaves out the other policies. `-- trace KEY [SEED]` prints one run in half
+//! seconds.
 //! fails when a bound is missed. `ours` leaves out the others. `-- trace KEY [SEED]` prints one run in half seconds.
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | `scenario`, `builder`, `catalog`, `goals` | what is simulated, the list of it, and what must be reached |
-//! | `world`, `host` | the service, its network and its other user; the same as an engine sees it |
-//! | `engine`, `script`, `policy` | who sends: the tool, or a plain script under another policy |
-//! | `run`, `measure` | one run from a seed to a log; a log's figures |
-//! | `table`, `trace` | what is printed |
+//! | `scenario`, `builder`, `catalog`, `goals` | the simulated scenarios and their goals |
+//! | `world`, `host` | the service, its network and its other user; the service as an engine uses it |
+//! | `engine`, `script`, `policy` | the senders: the tool, or a plain script with another policy |
+//! | `run`, `measure` | a run from a seed to a log; the figures of a log |
+//! | `table`, `trace` | the output |
 
 mod builder;
 mod catalog;
@@ -40,10 +42,10 @@ use table::Results;
 const SEEDS: u64 = 50;
 const SHORT_SEEDS: u64 = 20;
 
-/// What the command line asks for.
+/// The command line's options.
 #[derive(Default)]
-struct Asked {
-    /// Or, of a trace, the seed.
+struct BenchOptions {
+    /// The number of seeds, or the seed of a trace.
     number: Option<u64>,
     keys: Vec<String>,
     short: bool,
@@ -74,14 +76,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn asked() -> Asked {
-    let mut asked = Asked::default();
+fn asked() -> BenchOptions {
+    let mut asked = BenchOptions::default();
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "short" => asked.short = true,
             "ours" => asked.ours = true,
             "trace" => asked.trace = true,
-            // Cargo's own.
+            // Cargo passes this.
             "--bench" => {}
             word => match word.parse() {
                 Ok(number) => asked.number = Some(number),
@@ -92,7 +94,7 @@ fn asked() -> Asked {
     asked
 }
 
-fn chosen(asked: &Asked) -> Result<Vec<Scenario>, String> {
+fn chosen(asked: &BenchOptions) -> Result<Vec<Scenario>, String> {
     let all = catalog::all();
     if let Some(key) = asked
         .keys
@@ -123,8 +125,8 @@ fn chosen(asked: &Asked) -> Result<Vec<Scenario>, String> {
     Ok(chosen)
 }
 
-/// Runs all and prints the table; whether all goals are reached.
-fn print_table(asked: &Asked, scenarios: &[Scenario]) -> bool {
+/// Runs all scenarios and prints the table. Returns whether all goals are reached.
+fn print_table(asked: &BenchOptions, scenarios: &[Scenario]) -> bool {
     let began = Instant::now();
     table::print_head();
     let mut all_missed = Vec::new();
@@ -142,7 +144,7 @@ fn print_table(asked: &Asked, scenarios: &[Scenario]) -> bool {
     all_missed.is_empty()
 }
 
-fn results<'a>(asked: &Asked, scenario: &'a Scenario) -> Results<'a> {
+fn results<'a>(asked: &BenchOptions, scenario: &'a Scenario) -> Results<'a> {
     let default = if asked.short { SHORT_SEEDS } else { SEEDS };
     let seeds = asked.number.unwrap_or(default);
     let contenders: &[Contender] = if asked.ours || asked.short {
@@ -170,7 +172,7 @@ fn results<'a>(asked: &Asked, scenario: &'a Scenario) -> Results<'a> {
     }
 }
 
-/// The figures of each seed from 1 on. Seeds are independent, so every core works through some.
+/// The figures of each seed from 1 on. Seeds are independent, so that all cores are used.
 fn run_seeds(
     scenario: &Scenario,
     ideal: f64,

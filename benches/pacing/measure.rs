@@ -1,42 +1,44 @@
-//! What the answers of a run say: makespan, throttled share, fairness, time to reclaim. Pure.
+//! The figures of a run's answers: makespan, throttled share, fairness, time to reclaim.
 
 use crate::scenario::{End, Reclaim, Scenario};
 use crate::world::{Answered, Log, Outcome};
 
-/// A share of what is possible from which the quota counts as used.
+/// The quota counts as used if at least this share of it is granted.
 const USED: f64 = 0.95;
-/// The length of a window in which it is used, in seconds.
+/// The length of a window in which that is measured, in seconds.
 const USED_FOR: f64 = 2.0;
-/// It must stay used for this long from the window's start, in seconds: what a full bucket gives does not count.
+/// The quota must be used for this long from the window's start, in seconds, so that a full bucket's burst does not
+/// count.
 const STAYS_USED_FOR: f64 = 6.0;
-/// A run that ends sooner than this after the change, in seconds, is too short to show that the quota is not used again.
+/// A run that ends sooner than this after the change, in seconds, is too short to show that the quota is not used
+/// again.
 const TOO_SOON: f64 = 10.0;
 /// The length of the windows in which fairness is measured, in seconds.
 const FAIR_WINDOW: f64 = 10.0;
 /// Windows begin at multiples of this, in seconds.
 pub(crate) const SLICE: f64 = 0.5;
 
-/// One run's figures; none where the scenario has no such figure.
+/// The figures of one run; `None` if the scenario does not have the figure.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Figures {
-    /// Divided by the ideal; infinite where a host never finished.
+    /// Divided by the ideal; infinite if a host did not finish.
     pub(crate) makespan: Option<f64>,
-    /// Throttled, of our hosts' creates, in percent.
+    /// Throttled share of our hosts' creates, in percent.
     pub(crate) throttled: f64,
-    /// Jain's index over what each host was granted when the first one finished.
+    /// Jain's index of what each host was granted when the first one finished.
     pub(crate) jain: Option<f64>,
     /// The lowest in any ten seconds between the last start and the first finish.
     pub(crate) lowest_jain: Option<f64>,
-    /// Seconds until what can be granted is granted again; infinite where it never was, none where the run was over too
-    /// soon to say so.
+    /// Seconds until the available quota is used again; infinite if it is not, `None` if the run ended too soon to
+    /// tell.
     pub(crate) reclaim: Option<f64>,
-    /// Granted of the quota, in percent. (A bucket that is full at first can bring more than 100.)
+    /// Granted share of the quota, in percent. (A bucket that is full at first can give more than 100.)
     pub(crate) utilisation: Option<f64>,
     /// Devices without a channel at the end.
     pub(crate) lost: Option<f64>,
 }
 
-/// A figure over the seeds.
+/// A figure for all seeds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
@@ -126,7 +128,7 @@ impl Run<'_> {
         100.0 * as_f64(throttled.count()) / as_f64(self.log.answers.len().max(1))
     }
 
-    /// The grants from a time until another; answers are in order of time.
+    /// The grants in a period; answers are in order of time.
     fn grants(&self, from: f64, until: f64) -> impl Iterator<Item = &Answered> {
         let answers = &self.log.answers;
         let first = answers.partition_point(|answer| answer.at < from);
@@ -136,7 +138,7 @@ impl Run<'_> {
             .filter(|answer| answer.outcome == Outcome::Granted)
     }
 
-    /// Each host's.
+    /// The grants of each host.
     fn granted(&self, from: f64, until: f64) -> Vec<f64> {
         let mut granted = vec![0.0; self.scenario.hosts.len()];
         for grant in self.grants(from, until) {
@@ -202,7 +204,7 @@ impl Run<'_> {
     }
 }
 
-/// Jain's index of fairness: 1 where all have the same, 1/n where one of n has all.
+/// Jain's index of fairness: 1 if all have the same, 1/n if one of n has everything.
 fn jain(shares: &[f64]) -> f64 {
     let squares: f64 = shares.iter().map(|share| share * share).sum();
     if squares == 0.0 {

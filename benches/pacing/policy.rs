@@ -1,4 +1,4 @@
-//! Other ways to pace requests, to compare with. Pure: times are in seconds, rates in requests a second.
+//! Other policies, for comparison. Times are in seconds, rates in requests a second.
 
 use kvs_fleet::engine::pace::controller::RateRange;
 
@@ -8,19 +8,19 @@ const LONGEST_BACKOFF: f64 = 5.0;
 
 /// Growth each second, in requests a second.
 const STEP: f64 = 1.0;
-/// What a cut leaves.
+/// The factor of a cut.
 const CUT: f64 = 0.85;
 const SLOWEST: f64 = 0.5;
-/// A gap longer than this many periods is a pause.
+/// A gap of more than this many periods is a pause.
 const PAUSE: f64 = 4.0;
 
-/// Chooses the rate from what comes of requests.
+/// Chooses the rate from the answers.
 #[derive(Debug)]
 pub(crate) enum Policy {
-    /// A plain script: always the rate that it was given.
+    /// A plain script: always the configured rate.
     Fixed(f64),
-    /// Additive increase, multiplicative decrease once a round trip; without a ceiling it doubles every second until
-    /// the first throttle.
+    /// Additive increase, and multiplicative decrease once each round trip. Without a ceiling it doubles every second
+    /// until the first throttle.
     Aimd {
         rate: f64,
         ceiling: f64,
@@ -52,7 +52,7 @@ impl Policy {
         }
     }
 
-    /// By which share of a period a request may leave after its turn.
+    /// The largest delay of a request after its turn, as a share of a period.
     pub(crate) fn jitter(&self) -> f64 {
         match self {
             Self::Fixed(_) => 0.0,
@@ -60,8 +60,8 @@ impl Policy {
         }
     }
 
-    /// The longest wait before the next try for a device that was throttled so many times in a row; it is drawn
-    /// between nothing and this.
+    /// The longest wait before the next attempt after this many throttles in a row; the wait is random between zero and
+    /// this.
     pub(crate) fn backoff(&self, throttles: i32) -> f64 {
         match self {
             Self::Fixed(_) => backoff(throttles),
@@ -69,7 +69,7 @@ impl Policy {
         }
     }
 
-    /// A request leaves; `waited` says that the rate, not a lack of workers, held it back.
+    /// A request is sent; `waited` means that the rate delayed it, not a lack of workers.
     pub(crate) fn on_sent(&mut self, now: f64, waited: bool) {
         if let Self::Aimd {
             rate,
@@ -91,7 +91,7 @@ impl Policy {
         }
     }
 
-    /// A request that left at `sent` was throttled.
+    /// A request that was sent at `sent` was throttled.
     pub(crate) fn on_throttled(&mut self, sent: f64, now: f64) {
         if let Self::Aimd {
             rate,
@@ -108,7 +108,7 @@ impl Policy {
     }
 }
 
-/// The longest wait after so many failures in a row.
+/// The longest wait after this many failures in a row.
 pub(crate) fn backoff(failures: i32) -> f64 {
     (FIRST_BACKOFF * 2f64.powi(failures - 1)).min(LONGEST_BACKOFF)
 }

@@ -1,4 +1,4 @@
-//! One run of a scenario: its hosts under one way to pace, from a seed to a log.
+//! One run of a scenario: its hosts under one policy, from a seed to a log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use crate::scenario::Scenario;
 use crate::script;
 use crate::world::{Log, World};
 
-/// Who paces.
+/// What is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contender {
     /// The tool.
     Ours,
-    /// A plain script with a limiter of its own and jittered retries.
+    /// A plain script with its own limiter and jittered retries.
     Fixed,
     /// Additive increase, multiplicative decrease.
     Aimd,
 }
 
-/// Processes that are started together start up to this many seconds apart.
+/// Processes that are started together start within this many seconds.
 const START_JITTER: f64 = 0.05;
 
-/// The rate in force at each host, in requests a second; none where it has not begun.
+/// The rate in force at each host, in requests a second; `None` if it has not begun.
 pub(crate) type Rates = Vec<Option<f64>>;
 
 pub(crate) fn run(scenario: &Scenario, contender: Contender, seed: u64) -> Log {
@@ -104,7 +104,7 @@ fn start(
     hosts
 }
 
-/// Waits until all hosts are done, or the scenario's time is over.
+/// Waits until all hosts are done, or until the scenario's time limit.
 async fn finish(scenario: &Scenario, mut hosts: JoinSet<()>) {
     let end = Duration::from_secs_f64(scenario.ends_by());
     let all_done = async {
@@ -112,6 +112,6 @@ async fn finish(scenario: &Scenario, mut hosts: JoinSet<()>) {
             ended.expect("no host panics");
         }
     };
-    // At the end of the time, what is left is dropped with the runtime.
+    // At the time limit, the runtime drops what is left.
     let _ = tokio::time::timeout(end, all_done).await;
 }

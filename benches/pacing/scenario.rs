@@ -1,17 +1,17 @@
-//! What the pace is tried against: a service with its quota and its network, its other user, and our hosts with their
-//! devices. Pure; knows nothing of clients. Times are in seconds since the start of the run, rates in requests a second.
+//! A scenario: a service with its quota and its network, its other user, and our hosts with their devices. Times are in
+//! seconds since the start of the run, rates in requests a second.
 
 use std::time::Duration;
 
 use kvs_fleet::emulator::latency::Latency;
-use kvs_fleet::emulator::{RateChange, Settings};
+use kvs_fleet::emulator::{EmulatorSettings, RateChange};
 use kvs_fleet::engine::pace::controller::RateRange;
 
 use crate::goals::Goals;
 
 /// The devices of a host that always has more to do.
 pub(crate) const ENDLESS: u32 = u32::MAX;
-/// A run that is not done by then ends.
+/// The time limit of a run.
 pub(crate) const LONGEST: f64 = 2_000.0;
 
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ pub(crate) enum Tokens {
     Windows,
 }
 
-/// A client of somebody else, which sends creates whatever the answers are.
+/// Another client, which sends creates whatever the answers are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Neighbour {
     pub(crate) from: f64,
@@ -72,7 +72,7 @@ pub(crate) struct Neighbour {
     pub(crate) is_even: bool,
 }
 
-/// The way to the service and back.
+/// The network between host and service.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Network {
     /// The request and its answer take half of the latency each.
@@ -97,7 +97,7 @@ pub(crate) enum Reclaim {
 }
 
 impl HostPlan {
-    /// The most creates a second that it gets granted, if it may send them.
+    /// The most creates a second that are granted to it if it may send them.
     fn most(&self, network: &Network) -> f64 {
         let by_workers = f64::from(self.workers) / network.mean_seconds();
         self.rate.ceiling.map_or(by_workers, |c| c.min(by_workers))
@@ -105,7 +105,7 @@ impl HostPlan {
 }
 
 impl Network {
-    /// How long a request is under way, and then its answer.
+    /// How long a request takes to the service, and its answer back.
     pub(crate) fn draw(&self, random: &mut fastrand::Rng) -> (Duration, Duration) {
         match self {
             Self::Far(latency) => {
@@ -134,7 +134,7 @@ impl Network {
 }
 
 impl Scenario {
-    /// When a run ends at the latest.
+    /// The time limit.
     pub(crate) fn ends_by(&self) -> f64 {
         match self.end {
             End::AllDone => LONGEST,
@@ -143,9 +143,9 @@ impl Scenario {
     }
 
     /// The emulated service.
-    pub(crate) fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> EmulatorSettings {
         let changes = self.quota.0.iter().skip(1);
-        Settings {
+        EmulatorSettings {
             rate: self.quota.at(0.0),
             burst: match self.tokens {
                 Tokens::Bucket(size) => size,
@@ -159,17 +159,17 @@ impl Scenario {
                 })
                 .collect(),
             channel_limit: usize::MAX,
-            ..Settings::default()
+            ..EmulatorSettings::default()
         }
     }
 
-    /// What the service can grant to these hosts, in creates a second, while they all have devices left.
+    /// The creates a second that the service can grant to these hosts while they all have devices left.
     pub(crate) fn possible(&self, time: f64, hosts: impl Iterator<Item = usize>) -> f64 {
         let most = hosts.map(|number| self.hosts[number].most(&self.network));
         self.left_by_neighbour(time).min(most.sum())
     }
 
-    /// The quota without what the neighbour takes: all that it sends, or, if that is more than the quota, its share in
+    /// The quota without the neighbour's part: all that it sends, or, if that is more than the quota, its share in
     /// proportion to the ceilings.
     fn left_by_neighbour(&self, time: f64) -> f64 {
         let quota = self.quota.at(time);
@@ -190,8 +190,8 @@ impl Scenario {
         Some(here.rate)
     }
 
-    /// The seconds that a client takes that knows everything: the quota and who uses it at each moment, the devices of
-    /// each host, and which requests will fail. Requests are divisible, and answers take no time.
+    /// The seconds that an omniscient client takes: it knows the quota and its users at each moment, the devices of
+    /// each host, and the requests that will fail. Requests are divisible, and answers take no time.
     pub(crate) fn ideal(&self) -> f64 {
         const STEP: f64 = 0.001;
         let mut left: Vec<f64> = self.hosts.iter().map(|h| f64::from(h.devices)).collect();
@@ -229,7 +229,7 @@ impl Scenario {
         done
     }
 
-    /// What is left of the tokens for the next moment.
+    /// The tokens that are left for the next moment.
     fn kept(&self, tokens: f64, granted_now: f64) -> f64 {
         match self.tokens {
             Tokens::Bucket(size) => tokens.min(f64::from(size).max(granted_now)),

@@ -1,4 +1,4 @@
-//! A host that runs a plain script: a fixed number of workers, each with one device at a time, under a policy's rate.
+//! A host that runs a plain script: a fixed number of workers, each with one device at a time, at a policy's rate.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::policy::{self, Policy};
 use crate::world::{Decision, World};
 
-/// Timers fire up to so much late; the turns make up for it.
+/// Timers fire up to this much late; the turns compensate for it.
 const TIMER_GRAIN: Duration = Duration::from_millis(2);
 
 struct Script {
@@ -18,7 +18,7 @@ struct Script {
     number: usize,
     left: AtomicU32,
     policy: Mutex<Policy>,
-    /// The last turn. One waits for the next at a time, in order of arrival.
+    /// The last turn. One worker at a time waits for the next one, in order of arrival.
     turn: tokio::sync::Mutex<Instant>,
 }
 
@@ -52,7 +52,7 @@ impl Script {
         }
     }
 
-    /// Tries until the device has its channel.
+    /// Retries until the device has its channel.
     async fn create(&self, name: &str) {
         let mut failures = 0;
         loop {
@@ -75,7 +75,7 @@ impl Script {
         }
     }
 
-    /// Waits for leave to send a request; when it was given.
+    /// Waits until a request may be sent; returns when it was allowed.
     async fn leave(&self) -> f64 {
         let mut turn = self.turn.lock().await;
         let (period, jitter) = {

@@ -5,7 +5,7 @@ use crate::measure::{Bad, Figures, Spread};
 use crate::run::Contender;
 use crate::scenario::Scenario;
 
-/// What came of one scenario.
+/// The results of a scenario.
 pub(crate) struct Results<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) ideal: f64,
@@ -70,7 +70,7 @@ fn is_missed(misses: &[Miss], figure: Figure) -> bool {
     misses.iter().any(|miss| miss.figure == figure)
 }
 
-/// Or the utilisation.
+/// Or the utilization.
 fn makespan(runs: &[(u64, Figures)], misses: &[Miss]) -> String {
     if let Some(spread) = Spread::of(runs, |f| f.makespan, Bad::High) {
         let ratio = show(

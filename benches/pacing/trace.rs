@@ -5,7 +5,7 @@ use crate::run;
 use crate::scenario::Scenario;
 use crate::world::Outcome;
 
-/// Prints the rate in force at each host with what it was granted and throttled in each slice.
+/// Prints the rate in force at each host, with the granted and throttled requests of each slice.
 pub(crate) fn print(scenario: &Scenario, seed: u64) {
     let (log, rates) = run::run_with_rates(scenario, seed, SLICE);
     let figures = measure(scenario, scenario.ideal(), &log);

@@ -1,5 +1,5 @@
-//! The simulated service: the emulator's pure state behind a network, under tokio's paused clock, with its other user.
-//! Logs what it answers to our hosts; knows nothing of how they pace themselves.
+//! The simulated service: the emulator's state and a network, under tokio's paused clock, with its other user. It logs
+//! its answers to our hosts, and does not know how they pace themselves.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -29,7 +29,7 @@ pub(crate) enum Outcome {
     Failed,
 }
 
-/// An answer to a host's create, at the time at which the host has it.
+/// An answer to a host's create, with the time at which the host receives it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Answered {
     pub(crate) at: f64,
@@ -37,7 +37,7 @@ pub(crate) struct Answered {
     pub(crate) outcome: Outcome,
 }
 
-/// What happened, in order of time.
+/// The events in order of time.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     pub(crate) answers: Vec<Answered>,
@@ -47,7 +47,7 @@ pub(crate) struct Log {
     pub(crate) stops: Vec<String>,
 }
 
-/// What the service decides on a create; a granted one has an ARN.
+/// The service's decision on a create; a granted one has an ARN.
 #[derive(Debug)]
 pub(crate) enum Decision {
     Granted(Arc<str>),
@@ -76,8 +76,8 @@ struct Core {
     log: Log,
 }
 
-/// Something that happens at the service or on the way to it. The simulated clock has whole milliseconds, as timers do;
-/// this happens at its exact time, in exact order.
+/// An event at the service or on the network. The simulated clock has whole milliseconds, like timers; events are
+/// handled at their exact time and in exact order.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Coming {
     at: Duration,
@@ -89,7 +89,7 @@ struct Coming {
 enum What {
     NeighbourSends,
     NeighbourArrives,
-    /// A host's create of this name arrives.
+    /// A host's create with this name arrives.
     Arrives(String),
 }
 
@@ -124,7 +124,7 @@ impl World {
         })
     }
 
-    /// What was logged; it is taken out.
+    /// Takes the log.
     pub(crate) fn take_log(&self) -> Log {
         std::mem::take(&mut self.core().log)
     }
@@ -134,7 +134,7 @@ impl World {
         self.began.elapsed()
     }
 
-    /// Time since the Unix epoch, as every host's clock shows it.
+    /// Time since the Unix epoch, on every host's clock.
     pub(crate) fn wall(&self) -> Duration {
         self.wall + self.elapsed()
     }
@@ -159,7 +159,7 @@ impl World {
         self.core().log.stops.push(cause);
     }
 
-    /// One create of a host: there, decided on, and back.
+    /// One create of a host: sent, decided, and answered.
     pub(crate) async fn create(&self, host: usize, name: &str) -> Decision {
         let now = self.elapsed();
         let (number, back) = {
@@ -185,7 +185,7 @@ impl World {
         decision
     }
 
-    /// The time that a request and its answer take which cost no quota.
+    /// The time of a request that uses no quota, with its answer.
     pub(crate) async fn round_trip(&self) {
         let (there, back) = {
             let core = &mut *self.core();
@@ -194,7 +194,7 @@ impl World {
         tokio::time::sleep(there + back).await;
     }
 
-    /// Decides on all that has arrived. What was sent by now and is not known yet arrives later.
+    /// Handles everything that has arrived. Requests that were sent by now but are not known yet arrive later.
     fn decide_until(&self, core: &mut Core, now: Duration) {
         while core.to_come.peek().is_some_and(|next| next.0.at <= now) {
             let Some(Reverse(Coming { at, number, what })) = core.to_come.pop() else {
@@ -246,7 +246,7 @@ impl World {
 }
 
 impl Core {
-    /// Something comes; its number.
+    /// Schedules an event; returns its number.
     fn comes(&mut self, at: Duration, what: What) -> u64 {
         self.numbered += 1;
         let number = self.numbered;
@@ -254,7 +254,7 @@ impl Core {
         number
     }
 
-    /// The neighbour's next create, after one at that time or after its start.
+    /// The neighbour's next create after this time or after its start.
     fn neighbour_sends_after(&mut self, neighbour: Neighbour, last: f64) {
         let period = 1.0 / neighbour.rate;
         let is_first = last <= neighbour.from;

@@ -1,22 +1,22 @@
-//! How fast the engine is where no quota holds it back, what others make of a quota, and how much memory it takes.
+//! The speed of the engine without a quota, the use that others make of a quota, and the engine's memory.
 //!
-//! `cargo bench --bench throughput` takes about two minutes; `-- short` under twenty seconds, with fewer devices.
-//! Three tables, each measured in one run:
+//! `cargo bench --bench throughput` takes about two minutes; `-- short` under twenty seconds, with fewer devices. It
+//! measures three tables:
 //!
-//! 1. *No quota*: the engine (with its limiter, journal and SDK client) beside a bare loop over the SDK's client, both
-//!    with 64 requests in flight, against an emulator in this process that grants a million a second and answers at
-//!    once. They take turns, since the machine may be shared; a turn's ratio is of two runs that stand side by side.
-//! 2. *A quota*: the engine beside the SDK's own retry modes, each against an emulator of its own that grants 50 a
-//!    second and answers after 80 ms. They run at the same time: at 50 a second none is short of a processor.
+//! 1. *No quota*: the engine (with its limiter, journal and SDK client) and a bare loop over the SDK's client, both
+//!    with 64 requests in flight, against an emulator in this process that grants a million a second and answers at once.
+//!    They take turns, since the machine may be shared; a turn's ratio is of two consecutive runs.
+//! 2. *A quota*: the engine and the SDK's own retry modes, each against an emulator of its own that grants 50 a second
+//!    and answers after 80 ms. They run at the same time: at 50 a second neither is short of processor time.
 //! 3. *Memory*: the real binary, and the emulator in another process, for a batch and one ten times as large.
 //!
-//! `-- only engine 20000` (or `bare`) runs that many devices through one of the two of the first table, on one thread
-//! or with `threads` behind it on several, and prints nothing: for a profiler, whose counts of instructions can be
-//! repeated where times cannot.
+//! `-- only engine 20000` (or `bare`) runs that many devices through one of the two of the first table, on one thread,
+//! or with a following `threads` on several, and prints nothing: for a profiler, whose instruction counts can be
+//! repeated when times cannot.
 //!
 //! `-- client URL PREFIX 500` creates 500 channels at that URL, whose names begin with the prefix, with the SDK's
-//! adaptive mode, told that the error is a throttle, and prints one JSON object. `benches/confirm.py` runs it in
-//! processes of its own, beside the binary.
+//! adaptive mode, configured to treat the error as a throttle, and prints one JSON object. `benches/confirm.py` runs it
+//! in separate processes, next to the binary.
 
 mod format;
 mod memory;
@@ -31,7 +31,7 @@ use std::time::Duration;
 use kvs_fleet::domain::device::Region;
 use kvs_fleet::emulator::latency::Latency;
 use kvs_fleet::emulator::operation::Operation;
-use kvs_fleet::emulator::{Emulator, Settings};
+use kvs_fleet::emulator::{Emulator, EmulatorSettings};
 
 use format::{Cost, Meter, best, median};
 use sdk::Mode;
@@ -44,12 +44,12 @@ const IN_FLIGHT: usize = 64;
 const QUOTA: f64 = 50.0;
 /// More than any machine sends.
 const NO_QUOTA: f64 = 1e6;
-/// Attempts that the SDK's retry modes may make for a device.
+/// The most attempts of the SDK's retry modes for a device.
 const SDK_ATTEMPTS: u32 = 10;
 
-/// How much is measured.
+/// The size of the measurements.
 struct Extent {
-    /// Times that the engine and the bare loop take turns.
+    /// How often the engine and the bare loop take turns.
     turns: usize,
     /// Devices in each turn.
     devices: usize,
@@ -88,7 +88,7 @@ fn main() -> Outcome<()> {
     } else {
         FULL
     };
-    // As many threads as the binary has; the emulator's tasks run on them too, in both rows alike.
+    // As many threads as the binary has; the emulator's tasks run on them too, for both rows.
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(without_quota(&extent))?;
     runtime.block_on(at_the_quota(&extent))?;
@@ -116,11 +116,11 @@ fn only(who: &str, devices: usize, on_threads: bool) -> Outcome<()> {
 async fn without_quota(extent: &Extent) -> Outcome<()> {
     let devices = extent.devices;
     let (mut engine, mut bare) = (Vec::new(), Vec::new());
-    // The first requests of a process pay for what is made once.
+    // The first requests of a process pay for one-time initialization.
     turn(ours_alone, devices / 10).await?;
     turn(bare_alone, devices / 10).await?;
     for number in 0..extent.turns {
-        // Each is first every other time, so that neither always has the warmer machine.
+        // Each is first every other time, so that the warmer machine favours neither.
         if number % 2 == 0 {
             engine.push(turn(ours_alone, devices).await?);
             bare.push(turn(bare_alone, devices).await?);
@@ -170,7 +170,7 @@ async fn bare_alone(url: String, devices: usize) -> Outcome<()> {
     sdk::bare_loop(&url, devices).await
 }
 
-/// Runs one of the two against an emulator of its own and says what it cost.
+/// Runs one of the two against an emulator of its own and returns its cost.
 async fn turn<F: Future<Output = Outcome<()>>>(
     what: impl FnOnce(String, usize) -> F,
     devices: usize,
@@ -190,7 +190,7 @@ async fn turn<F: Future<Output = Outcome<()>>>(
 
 async fn at_the_quota(extent: &Extent) -> Outcome<()> {
     let devices = extent.at_quota;
-    let (engine, told, adaptive, standard) = tokio::try_join!(
+    let (engine, with_error, adaptive, standard) = tokio::try_join!(
         Attempted::by(ours_at_quota, devices),
         Attempted::by(|url, n| sdk::retries(url, n, Mode::AdaptiveTold), devices),
         Attempted::by(|url, n| sdk::retries(url, n, Mode::Adaptive), devices),
@@ -204,7 +204,7 @@ async fn at_the_quota(extent: &Extent) -> Outcome<()> {
     println!("| --- | --- | --- | --- | --- | --- |");
     for (name, attempted) in [
         ("kvs-fleet's engine, `--rate 50`", engine),
-        ("SDK adaptive, told that the error is a throttle", told),
+        ("SDK adaptive, with the throttling error", with_error),
         ("SDK adaptive", adaptive),
         ("SDK standard", standard),
     ] {
@@ -228,7 +228,7 @@ async fn ours_at_quota(url: String, devices: usize) -> Outcome<()> {
     ours::run(&url, devices, QUOTA).await
 }
 
-/// What somebody made of a quota.
+/// The result of a client at a quota.
 struct Attempted {
     took: Duration,
     made: u64,
@@ -262,13 +262,13 @@ impl Attempted {
     }
 }
 
-/// An emulator with this quota: as AWS is, or with nothing that could hold anybody back.
+/// An emulator with this quota: like AWS, or without any limit that matters.
 async fn emulator(rate: f64) -> Outcome<Emulator> {
-    let defaults = Settings::default();
+    let defaults = EmulatorSettings::default();
     let settings = if rate < NO_QUOTA {
         defaults
     } else {
-        Settings {
+        EmulatorSettings {
             rate,
             burst: 1_000_000,
             channel_limit: usize::MAX,
@@ -280,7 +280,7 @@ async fn emulator(rate: f64) -> Outcome<Emulator> {
     Ok(Emulator::start(any_port, settings).await?)
 }
 
-/// Where all channels are made.
+/// The Region of all channels.
 fn region() -> Outcome<Region> {
     Ok(Region::parse("eu-central-1")?)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Outcome, format, name};
 
-/// What does not hold anybody back, as flags of `emulator`.
+/// Flags of `emulator` that make it as fast as possible.
 const NO_QUOTA: [&str; 8] = [
     "--rate",
     "1000000",
@@ -46,7 +46,7 @@ pub(crate) fn table(batch: usize) -> Outcome<()> {
     Ok(())
 }
 
-/// The peak memory of a run and the size of its manifest, in bytes; none where the system does not tell.
+/// The peak memory of a run and the size of its manifest, in bytes; `None` if the system does not report it.
 fn peak(devices: usize, workers: &str) -> Outcome<Option<(u64, u64)>> {
     let folder = tempfile::tempdir()?;
     let manifest = folder.path().join("devices.csv");
@@ -104,12 +104,12 @@ fn run(manifest: &Path, url: &str, workers: &str) -> Outcome<Option<u64>> {
     }
 }
 
-/// A process that ends with this.
+/// A process that is killed when this is dropped.
 struct Ended(Child);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        // It may have ended already, which is as good.
+        // An error means that it has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -1,10 +1,10 @@
-//! The engine as `provision` wires it: its limiter, the SDK's client, the journal on a real disk. Only the manifest is
-//! missing: devices are made up as they are asked for.
+//! The engine as `provision` uses it: its limiter, the SDK's client, the journal on a real disk. Only the manifest is
+//! missing: devices are generated.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kvs_fleet::aws::{Connection, Settings as ConnectionSettings};
+use kvs_fleet::aws::{Connection, ConnectionSettings};
 use kvs_fleet::domain::clock::WallClock;
 use kvs_fleet::domain::device::DeviceIndex;
 use kvs_fleet::domain::device::{ChannelName, Device, Region};
@@ -21,7 +21,7 @@ use kvs_fleet::results::writer::{self, Recorder};
 
 use super::{IN_FLIGHT, Outcome, name, region};
 
-/// Creates the channels of so many devices at the endpoint, at most so many a second.
+/// Creates the channels of this many devices at the endpoint, with this ceiling a second.
 pub(crate) async fn run(url: &str, devices: usize, ceiling: f64) -> Outcome<()> {
     let region = region()?;
     let folder = tempfile::tempdir()?;
@@ -43,7 +43,7 @@ pub(crate) async fn run(url: &str, devices: usize, ceiling: f64) -> Outcome<()> 
     listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);
     let mut engine = Engine::new(Parts {
         settings: settings(ceiling),
-        sink: Arc::new(Book {
+        sink: Arc::new(JournalSink {
             recorder,
             known_devices: Arc::clone(&known_devices),
         }),
@@ -86,7 +86,7 @@ fn settings(ceiling: f64) -> Settings {
     }
 }
 
-/// Devices that are made up.
+/// Generated devices.
 struct Batch {
     left: std::ops::Range<usize>,
     region: Region,
@@ -116,13 +116,13 @@ impl Work for Batch {
     }
 }
 
-/// The journal's front, as `provision` has it.
-struct Book {
+/// The sink that writes to the journal, as in `provision`.
+struct JournalSink {
     recorder: Recorder,
     known_devices: Arc<Mutex<KnownDevices>>,
 }
 
-impl RowSink for Book {
+impl RowSink for JournalSink {
     async fn record(&self, device: DeviceIndex, row: Row) -> Result<Row, String> {
         let recorded = self.recorder.record(row).await;
         let (row, place) = recorded.map_err(|error| error.to_string())?;

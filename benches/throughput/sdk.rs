@@ -32,19 +32,18 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_CONNECTION: Duration = Duration::from_secs(20);
 
-/// What retries a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// The SDK's default.
     Standard,
     /// The SDK's mode that slows down when it is throttled.
     Adaptive,
-    /// The same, told which error is a throttle here.
+    /// The adaptive mode, configured with the throttling error of this service.
     AdaptiveTold,
 }
 
-/// Creates the channels of so many devices, each with one request, from as many tasks as may be in flight. An answer
-/// that is no ARN ends it.
+/// Creates the channels of this many devices, each with one request, from as many tasks as may be in flight. An answer
+/// without an ARN ends it.
 pub(crate) async fn bare_loop(url: &str, devices: usize) -> Outcome<()> {
     let config = config(url)?.retry_config(RetryConfig::disabled());
     let failed = each(&Client::from_conf(config.build()), devices, name).await?;
@@ -55,16 +54,16 @@ pub(crate) async fn bare_loop(url: &str, devices: usize) -> Outcome<()> {
     }
 }
 
-/// The same with one of the SDK's retry modes. Devices may be lost.
+/// Creates channels with one of the SDK's retry modes. Devices may be lost.
 pub(crate) async fn retries(url: String, devices: usize, mode: Mode) -> Outcome<()> {
     let config = retrying(&url, mode)?;
     each(&Client::from_conf(config.build()), devices, name).await?;
     Ok(())
 }
 
-/// Creates the channels of so many devices, whose names begin with `prefix`, in adaptive mode told of the throttle.
-/// Prints one JSON object when that is done, or on SIGINT: devices created and lost, answers, answers that were
-/// throttles, seconds, and when each device was created, in seconds since the Unix epoch.
+/// Creates the channels of this many devices, whose names begin with `prefix`, in adaptive mode with the throttling
+/// error. Prints one JSON object at the end or on SIGINT: devices created and lost, answers, throttled answers,
+/// seconds, and when each device was created, in seconds since the Unix epoch.
 pub(crate) async fn client(url: &str, prefix: &str, devices: usize) -> Outcome<()> {
     let answers = Arc::new(Answers::default());
     let config = retrying(url, Mode::AdaptiveTold)?.interceptor(CountAnswers(Arc::clone(&answers)));
@@ -105,7 +104,7 @@ fn retrying(url: &str, mode: Mode) -> Outcome<Builder> {
     };
     let mut config = config(url)?
         .retry_config(retries.with_max_attempts(SDK_ATTEMPTS))
-        // Clients of one partition share what they have learnt of the service.
+        // Clients of one partition share what they have learned about the service.
         .retry_partition(RetryPartition::new(format!("{mode:?}")));
     if mode == Mode::AdaptiveTold {
         config = config.retry_classifier(IsThrottle);
@@ -113,7 +112,7 @@ fn retrying(url: &str, mode: Mode) -> Outcome<Builder> {
     Ok(config)
 }
 
-/// Says how many got no ARN.
+/// Prints how many devices got no ARN.
 async fn each(
     client: &Client,
     devices: usize,
@@ -148,7 +147,7 @@ async fn each(
     Ok(failed)
 }
 
-/// What the engine's own client is configured with.
+/// The same configuration as the engine's client.
 fn config(url: &str) -> Outcome<Builder> {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
@@ -182,7 +181,7 @@ fn http_client() -> Outcome<SharedHttpClient> {
     Ok(http_client_fn(move |_, _| connector.clone()))
 }
 
-/// Adds the error that no list of the SDK's holds.
+/// Adds the error that is not in the SDK's lists.
 #[derive(Debug)]
 struct IsThrottle;
 
@@ -205,16 +204,16 @@ fn is_throttle(response: &HttpResponse) -> bool {
     error.is_some_and(|error| error.starts_with("ClientLimitExceededException"))
 }
 
-/// How many answers came, to first tries and retries.
+/// The number of answers to first attempts and retries.
 #[derive(Debug, Default)]
 struct Answers {
     all: AtomicUsize,
     throttled: AtomicUsize,
-    /// Times of those with success, in seconds since the Unix epoch.
+    /// Times of the successful ones, in seconds since the Unix epoch.
     created_at: Mutex<Vec<f64>>,
 }
 
-/// Counts answers. An interceptor, because the SDK asks a retry classifier twice about each answer.
+/// Counts answers. An interceptor, because the SDK calls a retry classifier twice for each answer.
 #[derive(Debug)]
 struct CountAnswers(Arc<Answers>);
 

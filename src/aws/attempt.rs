@@ -1,4 +1,4 @@
-//! One attempt: what its answer's headers said, and what its failure means.
+//! One attempt: the headers of its answer, and the meaning of its failure.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -20,15 +20,15 @@ use aws_smithy_types::error::ErrorMetadata;
 use crate::domain::service::classify::{self, Reply};
 use crate::domain::service::{Failure, FailureKind};
 
-/// More causes than this behind one error are a circle.
+/// A chain of more causes than this is treated as a cycle.
 const MOST_CAUSES: usize = 32;
 
-/// What an attempt showed of itself, whatever became of it.
+/// What was observed during an attempt, whether it succeeded or failed.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// Where the request went; none where it never got so far.
+    /// Where the request was sent. `None` if it was not sent.
     pub(super) host: Option<Box<str>>,
-    /// The answer's status; 0 without one.
+    /// The answer's status; 0 if there was no answer.
     pub(super) status: u16,
     /// The answer's `x-amzn-RequestId`.
     pub(super) request_id: Option<Box<str>>,
@@ -39,13 +39,13 @@ pub(super) struct Seen {
 }
 
 tokio::task_local! {
-    /// What the request that is being made under [`watched`] shows of itself.
+    /// What is observed of the request that runs inside [`watched`].
     static SEEN: RefCell<Seen>;
 }
 
-/// Makes a request of a client whose HTTP client is [`Watched`], and says what was seen of it.
+/// Sends a request of a client whose HTTP client is [`Watched`], and returns what was observed of it.
 ///
-/// The SDK's futures have many kilobytes: pin one where it is made, and hand over the pin.
+/// The SDK's futures are many kilobytes large: pin the future where it is created, and pass the pin.
 pub(super) async fn watched<T>(request: Pin<&mut impl Future<Output = T>>) -> (T, Seen) {
     let noting = async {
         let outcome = request.await;
@@ -54,16 +54,16 @@ pub(super) async fn watched<T>(request: Pin<&mut impl Future<Output = T>>) -> (T
     SEEN.scope(RefCell::default(), noting).await
 }
 
-/// Notes something of the request under way; of others, as those of the credential providers, nobody wants to know.
+/// Records something about the current request. Requests of the credential providers are not recorded.
 fn note(change: impl FnOnce(&mut Seen)) {
     let _not_watched = SEEN.try_with(|seen| change(&mut seen.borrow_mut()));
 }
 
-/// An HTTP client that notes where a request goes and what its answer's headers say: the SDK forgets the headers where
-/// it cannot read the body, and the `Date` always. One for clients of the service alone: what the credential providers
-/// ask must not pass for the request that waits for them.
+/// An HTTP client that records the host of a request and the headers of its answer: the SDK drops the headers if it
+/// cannot read the body, and always drops `Date`. Only clients of the service use it: requests of the credential
+/// providers must not be mistaken for the request that waits for them.
 ///
-/// An interceptor would see the same, and cost a tenth of what the whole request does.
+/// An interceptor would see the same, but would cost a tenth of the whole request.
 #[derive(Debug)]
 pub(super) struct Watched(pub(super) SharedHttpClient);
 
@@ -106,7 +106,7 @@ impl Seen {
         self.error_type = header("x-amzn-errortype").map(Into::into);
     }
 
-    /// The answer as the tables take it.
+    /// The answer in the form that the classification tables take.
     pub(super) fn reply<'a>(&'a self, body: &'a [u8]) -> Reply<'a> {
         Reply {
             status: self.status,
@@ -117,8 +117,8 @@ impl Seen {
         }
     }
 
-    /// What an error of the SDK means; the causes where the request never left, which is nearly always for want of
-    /// credentials.
+    /// The meaning of an SDK error, or its causes if the request was not sent, which nearly always means that
+    /// credentials are missing.
     pub(super) fn failure<E>(
         &self,
         error: &SdkError<E, HttpResponse>,
@@ -174,7 +174,7 @@ fn late_credentials(limit: Duration) -> Failure {
 
 /// The texts of an error and all its causes, outermost first.
 ///
-/// `io::Error` hides what it carries from `source()`, and TLS errors sit inside two of them.
+/// `io::Error` does not return the error that it wraps from `source()`, and TLS errors are inside two of them.
 pub(super) fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
     let mut texts = Vec::new();
     let mut next = Some(error);
@@ -183,8 +183,8 @@ pub(super) fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
             break;
         }
         texts.push(match error.downcast_ref::<ErrorMetadata>() {
-            // Its own text is Rust's debug form.
-            Some(meta) => said(meta),
+            // The error's own text is Rust's debug format.
+            Some(meta) => error_text(meta),
             None => error.to_string(),
         });
         next = match error.downcast_ref::<std::io::Error>() {
@@ -195,7 +195,7 @@ pub(super) fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
     texts
 }
 
-fn said(meta: &ErrorMetadata) -> String {
+fn error_text(meta: &ErrorMetadata) -> String {
     let known = [meta.code(), meta.message()].into_iter().flatten();
     known.collect::<Vec<_>>().join(": ")
 }

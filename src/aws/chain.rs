@@ -10,23 +10,23 @@ use aws_config::{AppName, BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_kinesisvideo::config::{Credentials, SharedHttpClient};
 
-use super::Settings;
+use super::ConnectionSettings;
+use super::cached_credentials::{CachedCredentials, LONGEST_SIGN_IN};
 use super::endpoint::Endpoint;
 use super::environment::Environment;
 use super::error::ConfigError;
-use super::kept::{Kept, LONGEST_SIGN_IN};
 use super::profiles::Profiles;
 use crate::domain::device::Region;
 
 /// The SDK's own limit for making a connection (`aws-smithy-runtime`, `default_timeout_config_plugin`).
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
 
-/// Signs towards a loopback endpoint where nothing else is configured. Not a secret.
+/// Keys that sign requests to a loopback endpoint if no credentials are configured. Not a secret.
 const STAND_IN_KEY: &str = "KVSFLEETLOOPBACKONLY";
 
-/// A loader with what holds for every configuration. Nothing here asks the network.
+/// A loader with the settings that every configuration shares. It sends no request.
 ///
-/// The SDK sees the environment and the files as they were read and cleaned, never the originals.
+/// The SDK gets the environment and the files after they are cleaned, never the originals.
 pub(super) fn loader(profiles: &Profiles, environment: &Environment) -> ConfigLoader {
     let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .retry_config(RetryConfig::disabled())
@@ -40,9 +40,9 @@ pub(super) fn loader(profiles: &Profiles, environment: &Environment) -> ConfigLo
     }
 }
 
-/// The Region: the flag's, the environment's, the profile's; towards AWS at last that of the EC2 instance.
+/// The Region of the flag, the environment or the profile, in this order; for AWS, finally that of the EC2 instance.
 pub(super) async fn region(
-    settings: &Settings,
+    settings: &ConnectionSettings,
     endpoint: &Endpoint,
     profiles: &Profiles,
     http: &SharedHttpClient,
@@ -70,7 +70,7 @@ pub(super) async fn region(
 
 /// The configuration for all clients: credentials, timeouts, the HTTP client.
 pub(super) async fn load(
-    settings: &Settings,
+    settings: &ConnectionSettings,
     endpoint: &Endpoint,
     profiles: &Profiles,
     region: Option<&Region>,
@@ -96,7 +96,7 @@ pub(super) async fn load(
     let config = loader.load().await;
     match config.credentials_provider() {
         Some(source) => {
-            let kept = SharedCredentialsProvider::new(Kept::new(source));
+            let kept = SharedCredentialsProvider::new(CachedCredentials::new(source));
             config.into_builder().credentials_provider(kept).build()
         }
         None => config,
@@ -104,7 +104,7 @@ pub(super) async fn load(
 }
 
 fn timeouts(attempt: Duration) -> TimeoutConfig {
-    // A little less than the attempt, so that a connection that is never made is told from an answer that never comes.
+    // Slightly less than the attempt's timeout, so that a failed connection is distinguished from a missing answer.
     let connect = CONNECT_TIMEOUT.min(attempt.mul_f64(0.8));
     TimeoutConfig::builder()
         .connect_timeout(connect)
@@ -112,8 +112,8 @@ fn timeouts(attempt: Duration) -> TimeoutConfig {
         .build()
 }
 
-/// Keys from the environment or the profile where they are there in plain, else stand-ins: an emulator may tell
-/// accounts apart by key, but nothing on this computer is worth a call over the network.
+/// The keys from the environment or the profile if they are given in plain text, else placeholder keys: an emulator may
+/// distinguish accounts by key, but a request on this computer is not worth a network call for credentials.
 fn loopback_credentials(profiles: &Profiles) -> Credentials {
     let of_environment = || profiles.environment().credentials();
     let of_environment = (!profiles.is_asked_by_flag())

@@ -1,5 +1,5 @@
-//! One AWS configuration file: where it is, what its bytes are, and its text as the SDK is to parse it. The SDK ignores a
-//! file that it cannot read, logs the bytes of one that is not UTF-8, and takes an empty value for a value.
+//! One AWS configuration file: its path, its encoding, and its text as the SDK parses it. The SDK ignores a file that
+//! it cannot read, logs the bytes of a file that is not UTF-8, and uses an empty value as a value.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -11,19 +11,19 @@ use super::environment::Environment;
 use super::value::trimmed;
 use crate::domain::wide::{Wide, wide};
 
-/// The file's text; empty if there is no file.
+/// The file's text; empty if the file does not exist.
 #[derive(Debug, Clone)]
 pub(super) struct ConfigFile {
     pub(super) kind: EnvConfigFileKind,
     pub(super) path: PathBuf,
-    /// As many lines as the file has, so that a line number is the file's.
+    /// The text has as many lines as the file, so that line numbers match.
     pub(super) text: String,
     /// The variable that names a file that does not exist.
     pub(super) missing: Option<&'static str>,
 }
 
 impl ConfigFile {
-    /// Reads the file that the environment names, else the usual one. An error does not repeat what the file holds.
+    /// Reads the file that the environment names, else the default one. An error does not repeat the file's content.
     pub(super) fn read(environment: &Environment, kind: EnvConfigFileKind) -> Result<Self, String> {
         let (variable, usual) = match kind {
             EnvConfigFileKind::Config => ("AWS_CONFIG_FILE", "~/.aws/config"),
@@ -49,7 +49,7 @@ impl ConfigFile {
         })
     }
 
-    /// Takes out every endpoint.
+    /// Removes every endpoint.
     pub(super) fn forget_endpoints(&mut self) {
         self.replace_lines(|line| {
             let is_endpoint = key_of(line).is_some_and(|key| key == "endpoint_url");
@@ -57,7 +57,7 @@ impl ConfigFile {
         });
     }
 
-    /// Puts keys in the place of a `credential_source` that means the environment.
+    /// Replaces `credential_source = Environment` with keys.
     pub(super) fn resolve_environment(&mut self, keys: &str) {
         let mut profile = String::new();
         self.replace_lines(|line| {
@@ -74,7 +74,7 @@ impl ConfigFile {
         });
     }
 
-    /// The names of the sections of services that have an endpoint for this service.
+    /// The names of the `services` sections that have an endpoint for this service.
     pub(super) fn sections_with_our_endpoint(&self) -> Vec<&str> {
         let mut found = Vec::new();
         let mut section = None;
@@ -100,14 +100,14 @@ impl ConfigFile {
         self.text = lines.collect();
     }
 
-    /// Whether the file has a section of this name without the word that it needs before it.
+    /// Whether the file has a section of this name without the `profile` keyword.
     pub(super) fn has_bare_section(&self, name: &str) -> bool {
         matches!(self.kind, EnvConfigFileKind::Config)
             && self.text.lines().any(|line| section_of(line) == Some(name))
     }
 }
 
-/// The text, without a byte order mark and with line ends of one kind.
+/// The text without a byte order mark, with `\n` line ends.
 fn decode(bytes: &[u8]) -> Result<String, String> {
     let convert = |from: &str| {
         format!(
@@ -140,8 +140,8 @@ fn decode(bytes: &[u8]) -> Result<String, String> {
     Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
 }
 
-/// The lines with their values trimmed, without those whose value is empty, and with the names of services as the SDK
-/// looks for them. What is wrong with a line goes with its number.
+/// The lines with trimmed values, without lines that have an empty value, and with the service names that the SDK looks
+/// up. An error carries its line number.
 fn normalize(text: &str) -> Result<String, (usize, String)> {
     let lines: Vec<&str> = text.lines().collect();
     let mut normal = String::with_capacity(text.len());
@@ -156,7 +156,7 @@ fn normalize(text: &str) -> Result<String, (usize, String)> {
             let is_nested = is_continuation(line);
             let mut key = key;
             if in_services && !is_nested {
-                // The specification writes the names with `_`, the SDK asks for them with `-`.
+                // The specification writes service names with `_`; the SDK looks them up with `-`.
                 key = key.to_ascii_lowercase().replace('_', "-");
                 key.clone_into(&mut service);
             }
@@ -188,22 +188,22 @@ fn normalize(text: &str) -> Result<String, (usize, String)> {
     Ok(normal)
 }
 
-/// Where a property is.
+/// Where a property is in the file.
 enum Place {
-    /// In a section of services.
+    /// In a `services` section.
     Services,
-    /// Indented there, below a service.
+    /// Indented in a `services` section, below a service.
     Service,
     /// In another section, such as a profile.
     Section,
-    /// Indented there.
+    /// Indented in another section.
     Nested,
 }
 
-/// A property, as far as it may be meant as this service's endpoint.
+/// A property, as far as it may be an endpoint for this service.
 struct Property<'a> {
     key: &'a str,
-    /// In a section of services: the one that it belongs to.
+    /// In a `services` section: the service that the property belongs to.
     service: &'a str,
     place: Place,
     is_parent: bool,
@@ -211,7 +211,7 @@ struct Property<'a> {
 }
 
 impl Property<'_> {
-    /// Why nothing would read the endpoint, where this is one: the run would create its channels at AWS.
+    /// Why the SDK would ignore this endpoint, if this is one: the run would then create its channels at AWS.
     fn unread_endpoint(&self) -> Option<&'static str> {
         const FORM: &str = "an endpoint that nothing reads: it belongs in a section [services NAME], in a line \
             'endpoint_url = URL' indented below 'kinesis_video =', and the profile needs 'services = NAME'";
@@ -251,13 +251,13 @@ fn is_followed_by_continuation(lines: &[&str], index: usize) -> bool {
         .is_some_and(|line| is_continuation(line))
 }
 
-/// What stands between the brackets of a section's first line.
+/// The text between the brackets of a section header.
 fn section_of(line: &str) -> Option<&str> {
     let (name, _) = line.strip_prefix('[')?.split_once(']')?;
     Some(name.trim())
 }
 
-/// A property's key and its value, without a comment that follows white space.
+/// A property's key and value, without a trailing comment.
 fn property(line: &str) -> Option<(String, &str)> {
     if is_comment(line) {
         return None;
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn services_are_written_as_the_sdk_looks_for_them() {
+    fn service_names_are_rewritten_to_those_the_sdk_looks_up() {
         let normal =
             normalize("[profile a]\nsource_profile = x\n[services b]\nKinesis_Video =\n  endpoint_url = https://h\n").unwrap();
         assert!(
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_nothing_reads_is_refused_with_its_line() {
+    fn an_endpoint_that_the_sdk_ignores_is_refused_with_its_line() {
         for text in [
             "[services s]\nkinesis_video = https://h\n",
             "[services s]\nendpoint_url = https://h\n",
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_utf_8_are_named_and_not_repeated() {
+    fn an_encoding_error_names_the_encoding_and_does_not_repeat_the_content() {
         let text = "[default]\r\naws_secret_access_key = hunter2\r\n";
         let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
@@ -350,13 +350,13 @@ mod tests {
     }
 
     #[test]
-    fn marks_and_line_ends_of_other_systems_are_read() {
+    fn a_byte_order_mark_and_crlf_line_ends_are_accepted() {
         let text = decode("\u{feff}[default]\r\nregion = a\rb = c".as_bytes());
         assert_eq!(text.unwrap(), "[default]\nregion = a\nb = c");
     }
 
     #[test]
-    fn keys_take_the_place_of_a_source_in_the_environment() {
+    fn keys_replace_credential_source_environment() {
         let mut file = ConfigFile {
             kind: EnvConfigFileKind::Config,
             path: PathBuf::new(),

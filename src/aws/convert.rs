@@ -1,4 +1,5 @@
-//! Between the service's shapes and ours. An answer is believed only for the name and Region that were asked for.
+//! Conversion between the service's shapes and the domain's. An answer is accepted only for the requested name and
+//! Region.
 
 use aws_sdk_kinesisvideo::error::BuildError;
 use aws_sdk_kinesisvideo::types::{
@@ -8,7 +9,7 @@ use aws_sdk_kinesisvideo::types::{
 use crate::domain::device::{ChannelArn, ChannelName, Device, MessageTtl, Region, shown};
 use crate::domain::service::{Channel, ChannelStatus};
 
-/// The device's tags, none where it has none (an empty list would be sent as one).
+/// The device's tags; `None` if it has none, because an empty list would be sent as a list.
 pub(super) fn tags(device: &Device) -> Result<Option<Vec<Tag>>, BuildError> {
     if device.tags.is_empty() {
         return Ok(None);
@@ -21,12 +22,11 @@ pub(super) fn tags(device: &Device) -> Result<Option<Vec<Tag>>, BuildError> {
         .map(Some)
 }
 
-/// A tag as the service takes it.
 pub(super) fn tag(tag: &crate::domain::device::Tag) -> Result<Tag, BuildError> {
     Tag::builder().key(tag.key()).value(tag.value()).build()
 }
 
-/// The message TTL, where one is asked for.
+/// The message TTL, if one is requested.
 pub(super) fn configuration(ttl: Option<MessageTtl>) -> Option<SingleMasterConfiguration> {
     ttl.map(|ttl| {
         SingleMasterConfiguration::builder()
@@ -35,7 +35,6 @@ pub(super) fn configuration(ttl: Option<MessageTtl>) -> Option<SingleMasterConfi
     })
 }
 
-/// A listing's condition.
 pub(super) fn begins_with(prefix: &str) -> ChannelNameCondition {
     ChannelNameCondition::builder()
         .comparison_operator(ComparisonOperator::BeginsWith)
@@ -43,7 +42,7 @@ pub(super) fn begins_with(prefix: &str) -> ChannelNameCondition {
         .build()
 }
 
-/// The ARN of an answer, if it is that of this channel.
+/// The ARN in an answer, if it is the ARN of this channel.
 pub(super) fn arn(
     text: Option<&str>,
     name: &ChannelName,
@@ -61,7 +60,7 @@ pub(super) fn arn(
     Ok(arn)
 }
 
-/// A channel as Describe tells it, if it is the one asked for.
+/// A channel from a `Describe` answer, if it is the requested one.
 pub(super) fn described(
     info: Option<&ChannelInfo>,
     name: &ChannelName,
@@ -69,15 +68,15 @@ pub(super) fn described(
 ) -> Result<Channel, String> {
     let info = info.ok_or_else(|| format!("the answer does not describe {name}"))?;
     match info.channel_name() {
-        Some(told) if told == name.as_str() => channel(info, name.clone(), region),
-        told => Err(format!(
+        Some(described) if described == name.as_str() => channel(info, name.clone(), region),
+        described => Err(format!(
             "the answer for the channel {name} describes {}",
-            told.map_or_else(|| "none".to_owned(), shown)
+            described.map_or_else(|| "none".to_owned(), shown)
         )),
     }
 }
 
-/// A channel as List tells it.
+/// A channel from a `List` answer.
 pub(super) fn listed(info: &ChannelInfo, region: &Region) -> Result<Channel, String> {
     let name = info.channel_name().unwrap_or_default();
     let name = ChannelName::parse(name).map_err(|error| error.to_string())?;

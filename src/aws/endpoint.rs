@@ -1,4 +1,5 @@
-//! Where requests go: AWS's own endpoints, or one URL for all Regions. Pure text; it knows neither DNS nor the SDK.
+//! Where requests are sent: AWS's endpoints, or one URL for all Regions. This module only parses text; it uses neither
+//! DNS nor the SDK.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,8 +7,8 @@ use std::net::IpAddr;
 use super::error::ConfigError;
 use crate::domain::device::shown;
 
-/// The domains of AWS's own endpoints in all its partitions, VPC endpoints included (the SDK's partition table, and
-/// what Amazon documents for interface endpoints).
+/// The domains of AWS endpoints in all partitions, VPC endpoints included (from the SDK's partition table and Amazon's
+/// documentation of interface endpoints).
 const AWS_DOMAINS: [&str; 13] = [
     "amazonaws.com",
     "amazonaws.com.cn",
@@ -24,10 +25,9 @@ const AWS_DOMAINS: [&str; 13] = [
     "cloud.adc-e.uk",
 ];
 
-/// Where requests go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// None: AWS's own endpoint of each Region.
+    /// `None`: the AWS endpoint of each Region.
     custom: Option<Custom>,
 }
 
@@ -40,15 +40,15 @@ struct Custom {
 }
 
 impl Endpoint {
-    /// AWS's own endpoint of each Region.
+    /// The AWS endpoint of each Region.
     #[must_use]
     pub fn aws() -> Self {
         Self { custom: None }
     }
 
-    /// One URL for all Regions. `source` names where it was configured, for the message.
+    /// One URL for all Regions. `source` is the setting that the error message names.
     ///
-    /// Refused are URLs that would send what should be secret over an open network, or that carry a password.
+    /// A URL is refused if requests would cross the network in plain text, or if it contains a password.
     pub fn parse(url: &str, source: &str) -> Result<Self, ConfigError> {
         let custom = Custom::parse(url).map_err(|reason| {
             ConfigError::Endpoint(format!("the endpoint URL of {source} {reason}"))
@@ -58,7 +58,7 @@ impl Endpoint {
         })
     }
 
-    /// The configured URL; none where the SDK finds AWS's endpoint of each Region.
+    /// The configured URL; `None` if the SDK chooses the AWS endpoint of each Region.
     #[must_use]
     pub fn url(&self) -> Option<&str> {
         self.custom.as_ref().map(|custom| &*custom.url)
@@ -72,13 +72,12 @@ impl Endpoint {
             .is_some_and(|custom| custom.is_loopback)
     }
 
-    /// Whether AWS itself answers there (by the host's name).
+    /// Whether the endpoint belongs to AWS, judged by its host name.
     #[must_use]
     pub fn is_aws(&self) -> bool {
         self.custom.as_ref().is_none_or(|custom| custom.is_aws)
     }
 
-    /// Whether connections to it are encrypted.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.custom.as_ref().is_none_or(|custom| custom.is_https)
@@ -92,7 +91,7 @@ impl fmt::Display for Endpoint {
 }
 
 impl Custom {
-    /// The reason of an error continues "the endpoint URL of X …".
+    /// An error continues the sentence "the endpoint URL of X …".
     fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let (scheme, rest) = text.split_once("://").ok_or_else(|| {
@@ -144,7 +143,7 @@ impl Custom {
     }
 }
 
-/// The host of `host[:port]` in lower case, IPv6 addresses without their brackets; none where either is malformed.
+/// The host of `host[:port]` in lower case, IPv6 addresses without brackets; `None` if host or port is malformed.
 fn host_of(authority: &str) -> Option<String> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
@@ -179,13 +178,13 @@ fn is_loopback(host: &str) -> bool {
     }
 }
 
-/// Whether a name means this service, whichever way it writes the space in `Kinesis Video`.
+/// Whether a name means Kinesis Video, however it separates the two words.
 pub(super) fn is_our_service(name: &str) -> bool {
     name.replace(['-', '_', ' '], "")
         .eq_ignore_ascii_case("kinesisvideo")
 }
 
-/// Refuses what is not the URL of an instance metadata service. Plain HTTP is what that speaks.
+/// Refuses a URL that is not the URL of an instance metadata service, which uses plain HTTP.
 pub(super) fn check_metadata_url(url: &str) -> Result<(), &'static str> {
     let rest = url
         .strip_prefix("http://")
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_may_be_plain() {
+    fn plain_http_is_allowed_to_loopback() {
         for url in [
             "http://127.0.0.1:4567",
             "http://127.9.9.9",
@@ -232,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn aws_is_told_from_others() {
+    fn aws_hosts_are_recognized() {
         for url in [
             "https://vpce-0a1b-x.kinesisvideo.eu-central-1.vpce.amazonaws.com",
             "https://kinesisvideo.cn-north-1.amazonaws.com.cn",
@@ -255,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unsafe_or_unreadable_is_refused() {
+    fn unsafe_and_malformed_urls_are_refused() {
         for (url, part) in [
             ("http://kvs.example.com", "plain http:// is refused"),
             (
@@ -288,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_not_repeated() {
+    fn an_error_does_not_repeat_a_password() {
         for url in ["https://me:hunter2@host", "http://localhost:1@evil.example"] {
             let error = parse(url).expect_err(url);
             assert!(error.contains("user name or password"), "{error}");

@@ -1,6 +1,5 @@
-//! The environment as the SDK is to see it: an empty variable is unset, white space around a value is gone, and a value
-//! that cannot be used is one error that names its variable. The SDK itself takes every value at its word, and panics
-//! on some.
+//! The environment that the SDK gets: an empty variable counts as unset, white space around a value is removed, and an
+//! unusable value is an error that names its variable. The SDK itself uses every value as it is, and panics on some.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -11,11 +10,11 @@ use aws_types::os_shim_internal::Env;
 
 use super::endpoint::{self, Endpoint};
 use super::error::ConfigError;
-use super::value::{trimmed, truth, unsendable};
+use super::value::{switch_value, trimmed, unsendable};
 
 pub(super) const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
-/// Another spelling that the SDK reads.
+/// Another name of the variable that the SDK also reads.
 const SECRET_KEY: &str = "SECRET_ACCESS_KEY";
 const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
 const METADATA_DISABLED: &str = "AWS_EC2_METADATA_DISABLED";
@@ -25,7 +24,8 @@ const IGNORE_ENDPOINTS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
 const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 const OUR_ENDPOINT: &str = "AWS_ENDPOINT_URL_KINESIS_VIDEO";
 
-/// The endpoints of other services that requests may go to for credentials or for a channel's servers, and that of all.
+/// The endpoint variables of other services that receive requests for credentials or ICE servers, and the one for all
+/// services.
 const ENDPOINTS: [&str; 5] = [
     ENDPOINT_URL,
     "AWS_ENDPOINT_URL_STS",
@@ -34,42 +34,42 @@ const ENDPOINTS: [&str; 5] = [
     "AWS_ENDPOINT_URL_KINESIS_VIDEO_SIGNALING",
 ];
 
-/// What decides where requests go, and is either true or false.
+/// Switches that decide where requests are sent; each is `true` or `false`.
 const SWITCHES: [&str; 3] = [
     "AWS_USE_FIPS_ENDPOINT",
     "AWS_USE_DUALSTACK_ENDPOINT",
     IGNORE_ENDPOINTS,
 ];
 
-/// The SDK reads these from the process itself, so that they cannot be cleaned for it. It sends the first in a header.
+/// The SDK reads these from the process itself, so that they cannot be cleaned. It sends the first one in a header.
 const IN_HEADER: &str = "AWS_EXECUTION_ENV";
-/// A file for the SDK's own developers. The SDK panics if the file does not exist.
+/// A file for the developers of the SDK. The SDK panics if the file does not exist.
 const PARTITIONS: &str = "SMITHY_CLIENT_SDK_CUSTOM_PARTITION";
 
 /// The cleaned environment.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Environment {
     vars: HashMap<String, String>,
-    /// AWS variables whose values are not text.
+    /// AWS variables whose values are not UTF-8.
     unreadable: Vec<String>,
     has_partitions: bool,
     /// The value of `AWS_EXECUTION_ENV` as it is sent.
     sent: Option<String>,
 }
 
-/// Where a profile's name comes from.
+/// What selects the profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SelectedBy {
     /// `--profile`
     Flag,
-    /// A variable of this name.
+    /// A variable with this name.
     Variable(&'static str),
-    /// Nothing selects one: it is `default`.
+    /// Nothing: the profile is `default`.
     Nothing,
 }
 
 impl Environment {
-    /// That of this process.
+    /// The environment of this process.
     pub(super) fn of_process() -> Self {
         Self::from_vars(std::env::vars_os())
     }
@@ -86,7 +86,7 @@ impl Environment {
     }
 
     fn add(&mut self, name: &str, value: &OsStr) {
-        // Windows knows no case in the names of variables, and the SDK asks for all in capitals.
+        // Windows ignores case in variable names, and the SDK asks for upper-case names.
         let name = if cfg!(windows) {
             name.to_ascii_uppercase()
         } else {
@@ -114,7 +114,7 @@ impl Environment {
         self.vars.get(name).map(String::as_str)
     }
 
-    /// Refuses what breaks every request, wherever it goes.
+    /// Refuses values that break every request, wherever it is sent.
     pub(super) fn check_sendable(&self) -> Result<(), ConfigError> {
         if self.has_partitions {
             return Err(unusable(
@@ -132,7 +132,7 @@ impl Environment {
         }
     }
 
-    /// Refuses what cannot mean anything. `with_keys` says whether the keys in it are to be used.
+    /// Refuses values without a meaning. `with_keys` is true if the keys in the environment are used.
     pub(super) fn check(&self, with_keys: bool) -> Result<(), ConfigError> {
         if let Some(name) = self.unreadable.first() {
             return Err(unusable(
@@ -158,19 +158,19 @@ impl Environment {
 
     fn check_switch(&self, name: &str) -> Result<(), ConfigError> {
         match self.get(name) {
-            Some(value) if truth(value).is_none() => {
+            Some(value) if switch_value(value).is_none() => {
                 Err(unusable(name, "it must be true or false"))
             }
             _ => Ok(()),
         }
     }
 
-    /// Refuses a switch that decides whether configured endpoints count, and is neither true nor false.
+    /// Refuses a switch that decides whether configured endpoints are used and is neither `true` nor `false`.
     pub(super) fn check_ignores_endpoints(&self) -> Result<(), ConfigError> {
         self.check_switch(IGNORE_ENDPOINTS)
     }
 
-    /// Refuses endpoints that cannot be used, and names that look like this service's but that nothing reads.
+    /// Refuses unusable endpoints, and variables that look like this service's endpoint but that the SDK ignores.
     fn check_endpoints(&self) -> Result<(), ConfigError> {
         if self.ignores_endpoints() {
             return Ok(());
@@ -193,7 +193,7 @@ impl Environment {
         }
     }
 
-    /// Refuses keys that no request can carry, or one key of a pair.
+    /// Refuses keys that cannot be sent, and one key without the other.
     pub(super) fn check_keys(&self) -> Result<(), ConfigError> {
         for name in [ACCESS_KEY_ID, SECRET_ACCESS_KEY, SECRET_KEY, SESSION_TOKEN] {
             if let Some(what) = self.get(name).and_then(unsendable) {
@@ -216,19 +216,19 @@ impl Environment {
         self.get(SECRET_ACCESS_KEY).or_else(|| self.get(SECRET_KEY))
     }
 
-    /// Whether there is a pair of keys.
+    /// Whether both keys are set.
     pub(super) fn has_keys(&self) -> bool {
         self.get(ACCESS_KEY_ID).is_some() && self.secret().is_some()
     }
 
-    /// The keys, where there is a pair.
+    /// The keys, if both are set.
     pub(super) fn credentials(&self) -> Option<Credentials> {
         let token = self.get(SESSION_TOKEN).map(str::to_owned);
         let (id, secret) = (self.get(ACCESS_KEY_ID)?, self.secret()?);
         Some(Credentials::new(id, secret, token, None, "Environment"))
     }
 
-    /// The keys as the properties of a profile, where they can be used.
+    /// The keys as the properties of a profile, if they are usable.
     pub(super) fn keys_as_properties(&self) -> Option<String> {
         self.check_keys().ok()?;
         let (id, secret) = (self.get(ACCESS_KEY_ID)?, self.secret()?);
@@ -239,7 +239,7 @@ impl Environment {
         Some(text)
     }
 
-    /// The profile that is selected, by the flag or as the AWS CLI reads the environment.
+    /// The selected profile: the flag's, else the one that the AWS CLI would read from the environment.
     pub(super) fn profile(&self, flag: Option<&str>) -> (String, SelectedBy) {
         if let Some(name) = flag {
             return (name.to_owned(), SelectedBy::Flag);
@@ -259,19 +259,19 @@ impl Environment {
             .find_map(|name| Some((self.get(name)?, name)))
     }
 
-    /// Whether endpoints in the environment and in the profile do not count.
+    /// Whether endpoints in the environment and in the profile are ignored.
     pub(super) fn ignores_endpoints(&self) -> bool {
-        self.get(IGNORE_ENDPOINTS).and_then(truth) == Some(true)
+        self.get(IGNORE_ENDPOINTS).and_then(switch_value) == Some(true)
     }
 
-    /// Takes the endpoints out.
+    /// Removes the endpoints.
     pub(super) fn forget_endpoints(&mut self) {
         self.vars.retain(|name, _| !name.starts_with(ENDPOINT_URL));
     }
 
-    /// Takes out what makes the SDK look for credentials elsewhere than in the profile first. As with the AWS CLI, a
-    /// profile named by a flag wins over keys in the environment: the operator has named an account, and must not get
-    /// another without notice.
+    /// Removes the variables that make the SDK look for credentials elsewhere before it looks in the profile. As with
+    /// the AWS CLI, a profile given by a flag wins over keys in the environment: the operator has named an account and
+    /// must not use another one without notice.
     pub(super) fn forget_keys(&mut self) {
         for name in [
             ACCESS_KEY_ID,
@@ -284,7 +284,7 @@ impl Environment {
         }
     }
 
-    /// No EC2 instance is asked for anything.
+    /// Disables requests to the EC2 instance metadata service.
     pub(super) fn forget_instance(&mut self) {
         self.vars
             .insert(METADATA_DISABLED.to_owned(), "true".to_owned());
@@ -314,7 +314,7 @@ impl Environment {
         }
     }
 
-    /// In the SDK's form.
+    /// The environment in the SDK's type.
     pub(super) fn for_sdk(&self) -> Env {
         Env::from(self.vars.clone())
     }

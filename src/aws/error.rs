@@ -1,5 +1,5 @@
-//! Why the service cannot be used at all: the configuration, the credentials, or the way to it. Each text says what
-//! was found and what to do next.
+//! Why the service cannot be used: the configuration, the credentials or the network. Each message says what was found
+//! and what to do next.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -9,36 +9,35 @@ use crate::domain::device::shown;
 use crate::domain::service::classify;
 use crate::domain::service::{Failure, FailureKind};
 
-/// What has to change before a [`ConfigError`] goes away.
+/// What must change before the command can succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConfigErrorKind {
-    /// Flags, environment variables or files: nothing was sent.
+    /// Flags, environment variables or files. No request was sent.
     Configuration,
     /// Credentials are missing, expired or refused.
     Credentials,
-    /// Nobody could be reached, or AWS is in trouble: the same command may work later.
+    /// AWS cannot be reached or has a problem: the same command may succeed later.
     Unreachable,
 }
 
-/// Why there is no connection to work with.
+/// Why there is no usable connection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// The endpoint's URL is malformed or unsafe.
     #[error("{0}")]
     Endpoint(String),
-    /// The profile is in neither file.
+    /// Neither file has the profile.
     #[error(
         "there is no AWS profile {}{}. Profiles are in ~/.aws/config and ~/.aws/credentials; known are: {}{}",
         shown(name), selected_by(*variable), known(profiles), hint.as_deref().unwrap_or_default()
     )]
     ProfileNotFound {
-        /// The profile asked for.
         name: String,
-        /// The variable that asked for it, rather than `--profile`.
+        /// The variable that selects the profile; `None` if `--profile` does.
         variable: Option<&'static str>,
-        /// What may have been meant, to follow the message.
+        /// A suggestion that follows the message.
         hint: Option<String>,
-        /// The profiles there are.
+        /// All profiles in the files.
         profiles: Vec<String>,
     },
     /// The profile files cannot be read.
@@ -49,9 +48,8 @@ pub enum ConfigError {
     /// A variable's value cannot be used.
     #[error("the environment variable {variable} cannot be used: {reason}")]
     Variable {
-        /// The variable's name.
         variable: String,
-        /// What is wrong with its value, and what to do.
+        /// What is wrong with the value, and what to do.
         reason: String,
     },
     /// A setting of the selected profile cannot be used.
@@ -60,11 +58,8 @@ pub enum ConfigError {
         shown(profile)
     )]
     ProfileSetting {
-        /// The selected profile.
         profile: String,
-        /// The setting.
         key: String,
-        /// What is wrong with it.
         what: String,
     },
     /// No Region is configured anywhere.
@@ -72,7 +67,7 @@ pub enum ConfigError {
         "no AWS Region is set. Give --region, set AWS_REGION, or give the AWS profile one with: aws configure set region eu-central-1"
     )]
     NoRegion,
-    /// The configured Region has not the form of one.
+    /// The configured Region is not a valid Region name.
     #[error(
         "the configured AWS Region cannot be used (AWS_REGION, AWS_DEFAULT_REGION or the profile's): {0}"
     )]
@@ -80,11 +75,9 @@ pub enum ConfigError {
     /// The file of CA certificates cannot be used.
     #[error("{setting} names {}, which cannot be used: {reason}. It must be a PEM file with the certificates to trust beside the system's", path.display())]
     CaBundle {
-        /// What names the file.
+        /// The setting that names the file.
         setting: &'static str,
-        /// The file.
         path: PathBuf,
-        /// What is wrong with it.
         reason: String,
     },
     /// A proxy variable cannot be used.
@@ -92,15 +85,14 @@ pub enum ConfigError {
         "the environment variable {variable} cannot be used: {reason}. It must be like http://proxy.example.com:8080"
     )]
     Proxy {
-        /// The variable's name.
         variable: &'static str,
-        /// What is wrong with it (without its password).
+        /// What is wrong with the value, without its password.
         reason: String,
     },
     /// The HTTP client cannot be set up on this system.
     #[error("secure connections cannot be set up on this computer: {0}")]
     Tls(String),
-    /// No credentials anywhere.
+    /// No credentials are configured.
     #[error(
         "no AWS credentials were found. Looked in the environment (AWS_ACCESS_KEY_ID), in the profile {} of ~/.aws/config and ~/.aws/credentials, and at a web identity, container and EC2 instance role. \
          Run `aws configure`, or `aws sso login --profile NAME`, or choose a profile with --profile or AWS_PROFILE (known are: {})",
@@ -108,19 +100,18 @@ pub enum ConfigError {
         known(profiles)
     )]
     CredentialsMissing {
-        /// The profile that was selected.
         profile: String,
-        /// The profiles there are.
+        /// All profiles in the files.
         profiles: Vec<String>,
     },
-    /// The SSO session has ended, or never began.
+    /// The SSO session has expired or does not exist.
     #[error(
         "the AWS sign-in (SSO) of this profile has expired or is missing. Run: {command}\nThen run this command again. ({reason})"
     )]
     LoginNeeded {
-        /// What to run.
+        /// The command that signs in.
         command: String,
-        /// What the SDK said.
+        /// The SDK's message.
         reason: String,
     },
     /// Credentials are configured but could not be fetched.
@@ -129,56 +120,46 @@ pub enum ConfigError {
          sts get-caller-identity"
     )]
     CredentialsUnavailable {
-        /// Whose they are, such as `of the profile 'x'`.
+        /// The owner in the message, such as `of the profile 'x'`.
         owner: String,
-        /// What the SDK said, in plain words.
+        /// The SDK's message in plain words.
         reason: String,
     },
-    /// The profile signs in in a way that only the AWS CLI can.
+    /// The profile uses a sign-in that only the AWS CLI supports.
     #[error(
         "the AWS profile {} has {setting}. Let the AWS CLI sign in: run '{before}' once, add another profile to \
          ~/.aws/config with the line\n  credential_process = {export}\nand choose that one with --profile",
         shown(profile)
     )]
     NeedsCli {
-        /// The profile with the setting.
         profile: String,
         /// The setting, and what it means.
         setting: String,
         /// The command whose output can be used.
         export: String,
-        /// What to run before it, to be signed in.
+        /// The command that signs in, to be run before it.
         before: String,
     },
-    /// The profile's `credential_process` gave no credentials.
+    /// The profile's `credential_process` returned no credentials.
     #[error(
-        "the credential_process of the AWS profile {} gave no credentials: {what}. Run the command by itself: it must \
+        "the credential_process of the AWS profile {} returned no credentials: {what}. Run the command by itself: it must \
          print one JSON object with Version, AccessKeyId and SecretAccessKey, and nothing else",
         shown(profile)
     )]
-    CredentialProcess {
-        /// The profile with the command.
-        profile: String,
-        /// What went wrong.
-        what: String,
-    },
+    CredentialProcess { profile: String, what: String },
     /// AWS does not accept the credentials.
     #[error("AWS refused the credentials: {code}: {message}{hint}")]
     Refused {
-        /// AWS's code.
         code: String,
-        /// AWS's words.
         message: String,
-        /// What to do.
         hint: String,
     },
-    /// Who we are could not be asked.
+    /// The caller identity could not be requested.
     #[error("AWS cannot be reached to check the credentials: {}", .0.message)]
     Unreachable(Failure),
 }
 
 impl ConfigError {
-    /// What has to change before it goes away.
     #[must_use]
     pub fn kind(&self) -> ConfigErrorKind {
         match self {
@@ -193,13 +174,13 @@ impl ConfigError {
         }
     }
 
-    /// Whether asking again may help: nobody answered, or somebody who was in trouble.
+    /// Whether a retry may succeed: there was no answer, or a server error.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Unreachable(failure) if failure.kind.is_passing())
     }
 
-    /// The same as the failure of an attempt, for what happens in the middle of a run.
+    /// The same error as the failure of an attempt in the middle of a run.
     #[must_use]
     pub fn into_failure(self) -> Failure {
         let (code, message) = match self {
@@ -219,8 +200,8 @@ impl ConfigError {
         }
     }
 
-    /// AWS refused the credentials with this failure. `date` is AWS's clock, `now` this computer's; `login` is the
-    /// command that signs in anew, for a profile with SSO.
+    /// AWS refused the credentials with this failure. `date` is AWS's time, `now` this computer's; `login` is the
+    /// command that signs in again, for a profile with SSO.
     pub(super) fn refused(
         failure: &Failure,
         date: Option<SystemTime>,
@@ -260,10 +241,10 @@ impl ConfigError {
     }
 }
 
-/// AWS rejects signatures that are off by more than this.
+/// AWS rejects signatures whose time differs by more than this.
 const CLOCK_TOLERANCE: Duration = Duration::from_mins(4);
 
-/// Says by how much this computer's clock is wrong, when it is so wrong that signatures fail.
+/// Reports the error of this computer's clock, if it is large enough to make signatures invalid.
 fn clock_error(aws: SystemTime, here: SystemTime) -> Option<String> {
     let (direction, by) = match here.duration_since(aws) {
         Ok(by) => ("ahead of", by),
@@ -281,7 +262,7 @@ fn selected_by(variable: Option<&str>) -> String {
     variable.map_or_else(String::new, |variable| format!(" (selected by {variable})"))
 }
 
-/// The names, or at least how many more there are: a message is not a listing.
+/// The first names, and how many more there are.
 fn known(names: &[String]) -> String {
     const MOST: usize = 20;
     if names.is_empty() {
@@ -318,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_clock_is_named() {
+    fn a_wrong_clock_is_reported() {
         let error = refused("SignatureDoesNotMatch", 3_600, None);
         assert_eq!(
             error,
@@ -337,14 +318,14 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_session_gets_its_login_command() {
+    fn an_expired_session_is_reported_with_its_login_command() {
         let error = refused("ExpiredToken", 0, Some("aws sso login --profile line"));
         assert!(error.ends_with("Run: aws sso login --profile line"));
         assert!(refused("ExpiredToken", 0, None).contains("fetch new ones"));
     }
 
     #[test]
-    fn kinds_tell_the_exit_code() {
+    fn each_error_has_its_kind() {
         let unreachable = classify::timed_out(Duration::from_secs(10));
         assert_eq!(
             ConfigError::Unreachable(unreachable).kind(),

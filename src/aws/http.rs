@@ -1,4 +1,4 @@
-//! The HTTP client under the SDK: connection pools, the proxy, and whom TLS trusts.
+//! The SDK's HTTP client: connection pools, the proxy, and trusted certificates.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,25 +18,25 @@ use super::error::ConfigError;
 use super::trust;
 use crate::domain::panics;
 
-/// How long an idle connection is kept. Short, since a connection that the other side closes just as a request goes
-/// out makes an ambiguous answer; long against the pauses of a run at 0.1 requests a second.
+/// How long an idle connection is kept. Short, because a connection that the server closes while a request is sent
+/// gives an ambiguous answer; long enough for the pauses of a run at 0.1 requests a second.
 const IDLE_CONNECTION: Duration = Duration::from_secs(20);
 
-/// Hosts that no proxy is asked for, whatever the environment says.
+/// Hosts that never use a proxy, whatever the environment says.
 const NEVER_PROXIED: &str = "localhost,127.0.0.0/8,::1";
 
-/// The environment's say in how to reach the network: read once, at the edge.
+/// The environment's network settings, read once at the start.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Network {
-    /// The setting that names the certificates to trust, and their file.
+    /// The setting that names the file of trusted certificates, and the file.
     ca_bundle: Option<(&'static str, PathBuf)>,
     proxy: Option<(&'static str, String)>,
     no_proxy: String,
 }
 
 impl Network {
-    /// What `AWS_CA_BUNDLE`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` (the last three also in lower case) say, with
-    /// the meaning that curl gives them. `HTTP_PROXY` has no part: only this computer itself is spoken to without TLS.
+    /// Reads `AWS_CA_BUNDLE`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` (the last three also in lower case), with the
+    /// meaning that curl gives them. `HTTP_PROXY` is not used: only connections to this computer are without TLS.
     #[must_use]
     pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &'static str| {
@@ -54,13 +54,13 @@ impl Network {
         }
     }
 
-    /// The same, from this process's environment. A value that is not text is one that cannot be used.
+    /// Reads the settings from this process's environment. A value that is not UTF-8 is an unusable value.
     #[must_use]
     pub fn from_environment() -> Self {
         Self::from_vars(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }
 
-    /// The same, with the profile's file of certificates where no variable names one.
+    /// Adds the profile's file of certificates if no variable names one.
     pub(super) fn or_ca_bundle(&self, of_profile: Option<PathBuf>) -> Self {
         let of_profile = of_profile.map(|path| ("ca_bundle of the AWS profile", path));
         Self {
@@ -69,7 +69,7 @@ impl Network {
         }
     }
 
-    /// Whether a proxy is configured, be it for some hosts only.
+    /// Whether a proxy is configured, even if only for some hosts.
     pub(super) fn has_proxy(&self) -> bool {
         self.proxy.is_some()
     }
@@ -111,7 +111,7 @@ impl Network {
     }
 }
 
-/// A proxy's URL may hold a password, so it has no derived `Debug`.
+/// A proxy URL may contain a password, so `Debug` is not derived.
 impl fmt::Debug for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Network")
@@ -122,12 +122,12 @@ impl fmt::Debug for Network {
     }
 }
 
-/// The URL from behind the last `@` on: what stands before is a user name and a password.
+/// The URL after its last `@`: a user name and a password may come before.
 fn without_password(url: &str) -> &str {
     url.rsplit('@').next().unwrap_or_default()
 }
 
-/// The HTTP client. `with_tls` false spares the loading of trusted certificates where nothing is encrypted.
+/// The HTTP client. With `with_tls` false, the trusted certificates are not loaded.
 pub(super) fn client(network: &Network, with_tls: bool) -> Result<SharedHttpClient, ConfigError> {
     let (proxy, trust) = if with_tls {
         (network.proxy()?, network.trust()?)
@@ -143,8 +143,8 @@ pub(super) fn client(network: &Network, with_tls: bool) -> Result<SharedHttpClie
         tls,
         connectors: RwLock::default(),
     };
-    // The client panics on certificates that it cannot use, and debug builds of it on a system that trusts nobody.
-    // That happens here, once, or never.
+    // The client panics on certificates that it cannot use, and in debug builds if there are no trusted certificates.
+    // Building a connector here reports that once, before the first request.
     panics::expecting(|| pools.connector(&HttpConnectorSettings::builder().build()))
     .map_err(|_| {
         ConfigError::Tls(
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_proxy_variable_that_says_something_counts() {
+    fn the_first_proxy_variable_with_a_value_is_used() {
         for (vars, expected) in [
             (&[][..], None),
             (&[("HTTP_PROXY", "http://a:1")], None),
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_cannot_be_used_is_said_without_its_password() {
+    fn an_unusable_proxy_is_reported_without_its_password() {
         for value in [
             "socks5://me:hunter2@proxy:1080",
             "http://",
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_or_damaged_bundle_is_said() {
+    fn a_missing_or_damaged_bundle_is_reported() {
         let missing = network(&[("AWS_CA_BUNDLE", "/no/such/file.pem")]);
         let error = client(&missing, true).expect_err("missing").to_string();
         assert!(error.contains("AWS_CA_BUNDLE names /no/such/file.pem"));
@@ -280,7 +280,7 @@ mod tests {
         let damaged = network(&[("AWS_CA_BUNDLE", path.to_str().unwrap())]);
         let error = client(&damaged, true).expect_err("damaged").to_string();
         assert!(error.contains("certificate 1"), "{error}");
-        // Where nothing is encrypted, nothing of this matters.
+        // Without TLS, the bundle is not read.
         assert!(client(&damaged, false).is_ok());
     }
 }

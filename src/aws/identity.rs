@@ -1,4 +1,4 @@
-//! Who the credentials say we are, and why they may not.
+//! The caller's identity, and why it may be unavailable.
 
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
@@ -17,22 +17,22 @@ use crate::domain::device::{AccountId, Region};
 use crate::domain::service::classify;
 use crate::domain::service::{Failure, FailureKind, Identity};
 
-/// The longest that a server that is not AWS may take to say whose account it plays: it is asked out of politeness.
+/// The timeout for a server that is not AWS and may not support this request.
 const OTHERS_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// So long the operator waits for credentials without a word.
+/// The operator waits this long for credentials before a message is printed.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Connection {
-    /// Who the credentials say we are: `GetCallerIdentity`, which needs no permission.
+    /// The account and ARN of the credentials: `GetCallerIdentity`, which needs no permission.
     ///
-    /// AWS itself is asked through STS in this Region, and must answer. A server in AWS's place is asked itself, and
-    /// need not: none where it gives no sensible answer.
+    /// With AWS, STS in this Region is asked and must answer. A custom endpoint is asked itself and need not answer:
+    /// `None` if it returns no valid answer.
     pub async fn identity(&self, region: &Region) -> Result<Option<Identity>, ConfigError> {
         self.identity_of(&self.source(), region).await
     }
 
-    /// The same for these credentials.
+    /// The identity for these credentials.
     pub(super) async fn identity_of(
         &self,
         source: &Source,
@@ -78,14 +78,13 @@ impl Connection {
         read(&output).ok()
     }
 
-    /// Why a request never left.
     pub(super) fn not_sent(&self, causes: &[String]) -> ConfigError {
         self.source().not_sent(causes)
     }
 }
 
 impl Source {
-    /// Fetches the credentials, before a request that may not take as long as a sign-in does.
+    /// Fetches the credentials before a request whose timeout is shorter than a sign-in takes.
     async fn fetch(&self) -> Result<(), ConfigError> {
         let sign_in = SignIn::of(&self.profiles);
         sign_in.check()?;
@@ -111,7 +110,7 @@ impl Source {
         Builder::from(&self.config).region(aws_config::Region::new(region.as_str().to_owned()))
     }
 
-    /// STS answered, or somebody did, or nobody.
+    /// Evaluates an answer of STS, of another server, or a missing answer.
     fn not_accepted(&self, failure: Failure, seen: &Seen) -> ConfigError {
         match failure.kind {
             FailureKind::Credentials | FailureKind::Denied | FailureKind::Rejected => {
@@ -122,7 +121,7 @@ impl Source {
         }
     }
 
-    /// Why a request never left: there are no credentials to sign it with, or nobody to fetch them from.
+    /// Why a request was not sent: there are no credentials to sign it, or their source did not answer.
     fn not_sent(&self, causes: &[String]) -> ConfigError {
         let reason = Reason::of(causes);
         let profiles = &self.profiles;

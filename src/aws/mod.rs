@@ -1,22 +1,23 @@
-//! The AWS SDK behind [`Service`](crate::domain::service::Service): this folder is the only place that names it.
+//! The AWS SDK as an implementation of [`Service`](crate::domain::service::Service). Only this folder names the SDK.
 //!
 //! | module | owns |
 //! | --- | --- |
 //! | this one | [`Connection`]: settings, one client for each Region, identity, reload |
 //! | `environment`, `config_file`, `value` | the AWS variables and files, cleaned before the SDK sees them |
-//! | `endpoint` | where requests go; pure |
+//! | `endpoint` | where requests are sent |
 //! | `probe` | the endpoint that environment and profile configure |
 //! | `profiles`, `chain` | the selected profile, and the standard chain of Region and credentials |
-//! | `sign_in`, `kept` | how a profile gets its credentials, and the credentials between source and SDK |
-//! | `reason` | why the SDK has none, in plain words |
+//! | `sign_in`, `cached_credentials` | how a profile gets its credentials, and their cache |
+//! | `reason` | why the SDK has no credentials, in plain words |
 //! | `http`, `trust` | connection pools, proxy, certificate authorities |
-//! | `attempt` | one attempt: what is seen of it on its way, and what a failure means |
-//! | `operations`, `convert` | the trait's operations, and the service's shapes |
-//! | `error` | why there is no connection to work with |
+//! | `attempt` | one attempt: what is observed, and what a failure means |
+//! | `operations`, `convert` | the trait's operations, and the conversion of shapes |
+//! | `error` | why there is no usable connection |
 //!
-//! The SDK's retries are off: whether and when to try again is decided elsewhere, once.
+//! The SDK's retries are off: only the engine decides whether and when to retry.
 
 mod attempt;
+mod cached_credentials;
 mod chain;
 mod config_file;
 mod convert;
@@ -25,7 +26,6 @@ mod environment;
 mod error;
 mod http;
 mod identity;
-mod kept;
 mod operations;
 mod presence;
 mod probe;
@@ -56,23 +56,23 @@ use crate::domain::service::{Failure, Identity};
 use attempt::Watched;
 use profiles::Profiles;
 
-/// How to reach the service: what flags say over the standard chain, and what the environment says of the network.
+/// How to reach the service: the flags, and the environment's network settings.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct ConnectionSettings {
     /// `--region`; wins over environment and profile.
     pub region: Option<Region>,
     /// `--profile`; wins over `AWS_PROFILE` and `AWS_DEFAULT_PROFILE`, and over keys in the environment.
     pub profile: Option<String>,
     /// `--endpoint-url`; wins over `AWS_ENDPOINT_URL_KINESIS_VIDEO`, `AWS_ENDPOINT_URL` and the profile.
     pub endpoint_url: Option<String>,
-    /// The longest that one attempt may take.
+    /// The timeout of one attempt.
     pub timeout: Duration,
     /// Proxy and certificates.
     pub network: Network,
 }
 
-impl Default for Settings {
-    /// Nothing given by flags, 10 s an attempt, no proxy.
+impl Default for ConnectionSettings {
+    /// No flags, 10 s an attempt, no proxy.
     fn default() -> Self {
         Self {
             region: None,
@@ -84,22 +84,22 @@ impl Default for Settings {
     }
 }
 
-/// The way to the service: endpoint, credentials and connection pools, for all Regions. Cheap to clone; clones share
-/// everything.
+/// The connection to the service: endpoint, credentials and connection pools for all Regions. Cheap to clone; clones
+/// share everything.
 #[derive(Clone)]
-pub struct Connection(Arc<Shared>);
+pub struct Connection(Arc<ConnectionShared>);
 
-struct Shared {
-    settings: Settings,
+struct ConnectionShared {
+    settings: ConnectionSettings,
     endpoint: Endpoint,
     default_region: Option<Region>,
     http: SharedHttpClient,
     current: RwLock<Current>,
-    /// The last reload; held while one goes on, so that there is one at a time.
+    /// The last reload. The lock is held during a reload, so that there is one at a time.
     reloaded: tokio::sync::Mutex<Option<Reload>>,
 }
 
-/// What a reload replaces.
+/// The part that a reload replaces.
 struct Current {
     generation: u64,
     source: Source,
@@ -119,10 +119,10 @@ struct Reload {
 }
 
 impl Connection {
-    /// Finds endpoint, Region and the source of credentials. Credentials are not fetched yet, and nothing is asked of
-    /// AWS; only the Region may be asked of an EC2 instance, where nothing else configures one and the endpoint is not
-    /// on this computer.
-    pub async fn load(settings: Settings) -> Result<Self, ConfigError> {
+    /// Finds the endpoint, the Region and the source of credentials. Credentials are not fetched, and no request is
+    /// sent to AWS. Only the instance metadata service may be asked for the Region, if nothing else configures one and
+    /// the endpoint is not on this computer.
+    pub async fn load(settings: ConnectionSettings) -> Result<Self, ConfigError> {
         let profiles = Profiles::load(settings.profile.as_deref()).await;
         let endpoint = if let Some(url) = &settings.endpoint_url {
             Endpoint::parse(url, "--endpoint-url")?
@@ -139,7 +139,7 @@ impl Connection {
         let region = default_region.as_ref();
         let config = chain::load(&settings, &endpoint, &profiles, region, &http).await;
         probe::check(&config, &endpoint).await?;
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(ConnectionShared {
             settings,
             endpoint,
             default_region,
@@ -156,14 +156,15 @@ impl Connection {
         })))
     }
 
-    /// The Region where nothing else names one: flag, environment, profile, EC2 instance; at a loopback endpoint
-    /// `us-east-1` at last.
+    /// The default Region: of the flag, the environment, the profile or the EC2 instance; `us-east-1` for a loopback
+    /// endpoint without any of them.
     #[must_use]
     pub fn default_region(&self) -> Option<&Region> {
         self.0.default_region.as_ref()
     }
 
-    /// The profile, or what wins over it, that credentials come from; none where that is no choice of the operator's.
+    /// The profile, or the setting that overrides it, that the credentials come from; `None` if the operator selected
+    /// nothing.
     #[must_use]
     pub fn credentials_source(&self) -> Option<String> {
         let source = self.source();
@@ -171,7 +172,7 @@ impl Connection {
         source.profiles.in_use().filter(|_| matters)
     }
 
-    /// What the operator should know of the AWS configuration, though it stops nothing.
+    /// Warnings about the AWS configuration.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         if self.0.endpoint.is_loopback() {
@@ -180,7 +181,7 @@ impl Connection {
         self.source().profiles.warnings()
     }
 
-    /// Where requests go.
+    /// Where requests are sent.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
@@ -192,17 +193,17 @@ impl Connection {
         AwsService::new(self.clone(), region.clone())
     }
 
-    /// Which credentials are in use: 0 at first, one more with every reload.
+    /// The generation of the credentials in use: 0 at first, increased by every reload.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.read(|current| current.generation)
     }
 
-    /// Fetches the credentials anew, asks who they belong to, through STS in this Region, and only then puts them in
-    /// place: until then, and where that fails, the old ones stay.
+    /// Fetches the credentials again, requests their identity from STS in this Region, and only then replaces the old
+    /// ones. If one of these steps fails, the old credentials stay in use.
     ///
-    /// `seen` is the generation that failed. When it has been replaced already, or is being replaced, that reload's
-    /// result is returned instead of making another.
+    /// `seen` is the generation that failed. If it has been replaced already, or another reload is running, that
+    /// reload's result is returned.
     pub async fn reload(&self, seen: u64, region: &Region) -> Result<Option<Identity>, Failure> {
         let mut reloaded = self.0.reloaded.lock().await;
         if let Some(last) = reloaded.as_ref().filter(|last| last.generation > seen) {
@@ -217,7 +218,7 @@ impl Connection {
         Ok(identity)
     }
 
-    /// Credentials as they are configured now, and whose they are.
+    /// Fetches the credentials that are configured now, and their identity.
     async fn fetch(&self, region: &Region) -> Result<(Source, Option<Identity>), ConfigError> {
         let shared = &*self.0;
         let profiles = Profiles::load(shared.settings.profile.as_deref()).await;
@@ -272,7 +273,7 @@ impl Connection {
             .clone()
     }
 
-    /// Credentials and network as they are now, for clients of other services.
+    /// The current credentials and network, for clients of other services.
     fn signaling_config(&self) -> (SdkConfig, Watched) {
         (self.source().config, Watched(self.0.http.clone()))
     }
@@ -292,7 +293,7 @@ impl Connection {
     }
 }
 
-/// Neither credentials nor the proxy's password.
+/// Prints neither credentials nor the proxy's password.
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")

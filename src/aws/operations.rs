@@ -1,4 +1,4 @@
-//! The operations of the service over the SDK: one call, one attempt.
+//! The operations of the service through the SDK: one call is one attempt.
 
 use std::error::Error;
 use std::future::Future;
@@ -35,12 +35,12 @@ impl AwsService {
         &self.region
     }
 
-    /// What a client of another service's needs to be as this one's is.
+    /// The configuration for a client of another service with the same credentials and network.
     pub(super) fn signaling_config(&self) -> (aws_config::SdkConfig, Watched) {
         self.connection.signaling_config()
     }
 
-    /// Sends one request and reads its answer. `read` says why it cannot where it cannot.
+    /// Sends one request and reads its answer. `read` returns the reason if it cannot read the answer.
     pub(super) async fn attempt<T, O, E, F>(
         &self,
         send: impl FnOnce(Client) -> F,
@@ -54,7 +54,7 @@ impl AwsService {
         self.attempt_by(request, read).await
     }
 
-    /// The same with a request of whichever client, pinned where it is made.
+    /// Sends a request of any client, pinned by the caller.
     pub(super) async fn attempt_by<T, O, E>(
         &self,
         request: Pin<&mut impl Future<Output = Result<O, SdkError<E, HttpResponse>>>>,
@@ -124,7 +124,7 @@ impl Service for AwsService {
                     .send()
             },
             |output, seen| {
-                // `{}` is also what others say who know nothing of channels.
+                // `{}` is also the answer of servers that do not support channels.
                 if output.channel_info_list.is_none() && seen.request_id.is_none() {
                     return Err("the answer to a listing holds no list".to_owned());
                 }
@@ -179,7 +179,7 @@ impl Service for AwsService {
                 let token = output.next_token().filter(|token| !token.is_empty());
                 let next_token = token.map(Into::into);
                 let Some(tags) = output.tags else {
-                    // `{}` is also what others say who know nothing of tags.
+                    // `{}` is also the answer of servers that do not support tags.
                     return match seen.request_id {
                         Some(_) => Ok(TagPage::default()),
                         None => Err("the answer to a listing of tags holds no tags".to_owned()),
@@ -235,14 +235,14 @@ impl Service for AwsService {
     }
 
     async fn reload_credentials(&self, seen: u64) -> Result<Option<Identity>, Failure> {
-        // Seldom wanted, and as large as the requests that it makes.
+        // Rarely called, and as large as the requests that it sends.
         Box::pin(self.connection.reload(seen, &self.region)).await
     }
 }
 
 impl AwsService {
-    /// The channels that can be read. One that cannot is left out rather than the page lost: whoever needs it meets it
-    /// again when creating it, and asks Describe.
+    /// The channels that can be read. An unreadable one is left out so that the rest of the page can be used;
+    /// `Describe` asks for it again when the run creates it.
     fn understood(&self, list: &[aws_sdk_kinesisvideo::types::ChannelInfo]) -> Vec<Channel> {
         list.iter()
             .filter_map(|info| match convert::listed(info, &self.region) {
@@ -275,19 +275,19 @@ fn never_sent<T>(error: &BuildError) -> Answer<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::Settings;
+    use crate::aws::ConnectionSettings;
     use crate::domain::device::Region;
 
-    /// Of the most bytes that a task holds for the length of the run, for each request that may be in flight.
+    /// The largest size in bytes of a future: a task for each request in flight holds one for the length of the run.
     const MOST_BYTES: usize = 8 * 1_024;
 
     #[tokio::test]
-    async fn no_future_is_large() {
+    async fn futures_are_small() {
         let region = Region::parse("eu-central-1").unwrap();
-        let settings = Settings {
+        let settings = ConnectionSettings {
             region: Some(region.clone()),
             endpoint_url: Some("http://127.0.0.1:1".to_owned()),
-            ..Settings::default()
+            ..ConnectionSettings::default()
         };
         let service = Connection::load(settings).await.unwrap().region(&region);
         let name = ChannelName::parse("DEVICE_1").unwrap();

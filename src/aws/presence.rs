@@ -1,5 +1,5 @@
-//! Whether the service is offered in a Region, as far as the name of its host tells: where it is not offered, there is no
-//! such name. Nothing is sent to the service.
+//! Whether the service is offered in a Region, according to DNS: its host name exists only where it is offered. No
+//! request is sent to the service.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use crate::domain::device::Region;
 use crate::domain::service::classify;
 use crate::domain::service::{Failure, is_known_to_offer};
 
-/// The longest that a name server is waited for.
+/// The timeout of a name lookup.
 const LONGEST_LOOKUP: Duration = Duration::from_secs(3);
 
-/// What a name server said.
+/// The result of a name lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Lookup {
-    /// There is such a name.
+    /// The name exists.
     Found,
-    /// There is none, in the system's words.
+    /// The name does not exist; the system's message.
     Missing(String),
-    /// Nobody could say.
+    /// The lookup failed.
     Unknown,
 }
 
 impl Connection {
-    /// How it shows that the service is not offered in a Region. None where it is, or where that cannot be told without
-    /// asking the service: a proxy looks names up by itself, and a custom endpoint has no Region.
+    /// The message that shows that the service is not offered in the Region. `None` if it is offered, or if DNS cannot
+    /// tell: a proxy resolves names itself, and a custom endpoint has no Region.
     pub async fn not_offered(&self, region: &Region) -> Option<Failure> {
         if is_known_to_offer(region)
             || self.endpoint().url().is_some()
@@ -43,7 +43,6 @@ impl Connection {
         missing(&host, found, &look_up(&elsewhere).await)
     }
 
-    /// The host of the service in a Region.
     async fn host(&self, region: &str) -> Option<String> {
         let config = self.source().config;
         let url = probe::target(Builder::from(&config), region).await.ok()?;
@@ -52,7 +51,7 @@ impl Connection {
     }
 }
 
-/// What it means that a name is missing: nothing, unless names are looked up well otherwise.
+/// What a missing name means: nothing, unless other names are found.
 fn missing(host: &str, found: Lookup, elsewhere: &Lookup) -> Option<Failure> {
     match (found, elsewhere) {
         (Lookup::Missing(why), Lookup::Found) => Some(classify::no_such_host(host, &why)),
@@ -60,7 +59,7 @@ fn missing(host: &str, found: Lookup, elsewhere: &Lookup) -> Option<Failure> {
     }
 }
 
-/// A Region of the same partition that offers the service.
+/// A Region of the same partition where the service is offered.
 fn elsewhere(region: &Region) -> &'static str {
     [
         ("cn-", "cn-north-1"),
@@ -86,12 +85,12 @@ async fn look_up(host: &str) -> Lookup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::Settings;
+    use crate::aws::ConnectionSettings;
 
     const UNKNOWN: &str = "failed to lookup address information: Name or service not known";
 
     #[test]
-    fn a_missing_name_counts_only_where_others_are_found() {
+    fn a_missing_name_counts_only_if_other_names_are_found() {
         let absent = || Lookup::Missing(UNKNOWN.to_owned());
         let host = "kinesisvideo.us-west-1.amazonaws.com";
         let failure = missing(host, absent(), &Lookup::Found).unwrap();
@@ -107,9 +106,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_host_has_the_domain_of_its_partition() {
-        let settings = Settings {
+        let settings = ConnectionSettings {
             region: Some(Region::parse("us-west-1").unwrap()),
-            ..Settings::default()
+            ..ConnectionSettings::default()
         };
         let connection = Connection::load(settings).await.unwrap();
         for (region, host) in [
@@ -123,7 +122,7 @@ mod tests {
             let other = elsewhere(&Region::parse(region).unwrap());
             assert!(is_known_to_offer(&Region::parse(other).unwrap()));
         }
-        // Neither is looked up: it is there, and a proxy does that.
+        // Neither name is looked up: the first exists, and a proxy resolves the second.
         let offered = Region::parse("eu-central-1").unwrap();
         assert_eq!(connection.not_offered(&offered).await, None);
     }

@@ -1,4 +1,4 @@
-//! Where the SDK would send a request, found out by asking it: its rules (service-specific variables, the profile's
+//! Where the SDK would send a request, found out through the SDK: its rules (service-specific variables, the profile's
 //! `services` section, dual-stack, FIPS) are not repeated here.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +19,7 @@ use super::error::ConfigError;
 use super::profiles::Profiles;
 use crate::domain::service::classify::message_text;
 
-/// The endpoint that environment and profile configure; AWS's own where they do not. Nothing is sent.
+/// The endpoint that environment and profile configure, else AWS's. No request is sent.
 pub(super) async fn configured(profiles: &Profiles) -> Result<Endpoint, ConfigError> {
     if let Some((url, variable)) = profiles.environment().endpoint() {
         return Endpoint::parse(url, variable);
@@ -31,7 +31,7 @@ pub(super) async fn configured(profiles: &Profiles) -> Result<Endpoint, ConfigEr
         .no_credentials()
         .load()
         .await;
-    // An endpoint that does not follow the Region is a configured one.
+    // An endpoint that is the same for two Regions is a configured one.
     let east = target(Builder::from(&config), "us-east-1").await?;
     let west = target(Builder::from(&config), "us-west-2").await?;
     if east == west {
@@ -41,15 +41,14 @@ pub(super) async fn configured(profiles: &Profiles) -> Result<Endpoint, ConfigEr
     }
 }
 
-/// Whether the SDK accepts the endpoint together with everything else that is configured (FIPS and dual-stack
-/// exclude some).
+/// Whether the SDK accepts the endpoint together with the other settings (FIPS and dual-stack exclude some).
 pub(super) async fn check(config: &SdkConfig, endpoint: &Endpoint) -> Result<(), ConfigError> {
     let mut builder = Builder::from(config);
     builder.set_endpoint_url(endpoint.url().map(str::to_owned));
     target(builder, "us-east-1").await.map(|_| ())
 }
 
-/// The scheme and authority that a request in this Region would go to.
+/// The scheme and authority of a request in this Region.
 pub(super) async fn target(builder: Builder, region: &str) -> Result<String, ConfigError> {
     let recorder = Recorder::default();
     let config = builder
@@ -62,7 +61,7 @@ pub(super) async fn target(builder: Builder, region: &str) -> Result<String, Con
         .send()
         .await;
     recorder.take().ok_or_else(|| {
-        // The last cause alone: those before it repeat the request in Rust's debug form.
+        // Only the last cause: those before it repeat the request in Rust's debug format.
         let reason = asked.err().and_then(|error| causes(&error).pop());
         ConfigError::Endpoint(format!(
             "the configured endpoint cannot be used: {}",
@@ -71,7 +70,7 @@ pub(super) async fn target(builder: Builder, region: &str) -> Result<String, Con
     })
 }
 
-/// Remembers where a request was to go, and refuses to send it.
+/// Records where a request would be sent, and refuses to send it.
 #[derive(Debug, Clone, Default)]
 struct Recorder(Arc<Mutex<Option<String>>>);
 
@@ -93,6 +92,6 @@ impl HttpConnector for Recorder {
             .trim_end_matches("/listSignalingChannels")
             .to_owned();
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(base);
-        HttpConnectorFuture::ready(Err(ConnectorError::user("nothing is to be sent".into())))
+        HttpConnectorFuture::ready(Err(ConnectorError::user("this request is not sent".into())))
     }
 }

@@ -1,5 +1,7 @@
-//! The AWS profiles: which there are, which one is selected, and what it says. What a profile means for AWS itself is
-//! the SDK's business.
+//! The AWS profiles: which ones exist, which one is selected, and what it contains. The SDK decides what a profile
+//! means for AWS.
+
+mod check;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -11,26 +13,17 @@ use aws_types::os_shim_internal::Fs;
 
 use super::attempt::causes;
 use super::config_file::ConfigFile;
-use super::endpoint::Endpoint;
 use super::environment::{Environment, SelectedBy};
-use super::error::ConfigError;
-use super::value::{truth, unsendable};
+use super::value::switch_value;
 use crate::domain::device::{shown, visible};
 use crate::domain::service::classify::message_text;
 
 const IGNORE_ENDPOINTS: &str = "ignore_configured_endpoint_urls";
 
-/// What a profile says of where requests go, and is either true or false.
-const SWITCHES: [&str; 3] = [
-    "use_fips_endpoint",
-    "use_dualstack_endpoint",
-    IGNORE_ENDPOINTS,
-];
-
-/// Profiles may name each other; more than this many in a row is a circle.
+/// Profiles may refer to each other; a longer chain is treated as a cycle.
 const LONGEST_CHAIN: usize = 10;
 
-/// The profile files and the selected profile, with the environment that goes with them.
+/// The profile files and the selected profile, with the environment that they are read in.
 #[derive(Debug, Default)]
 pub(super) struct Profiles {
     environment: Environment,
@@ -42,7 +35,7 @@ pub(super) struct Profiles {
 }
 
 impl Profiles {
-    /// Reads environment and files. Damage is kept, for [`Profiles::check`].
+    /// Reads environment and files. An error is kept for [`Profiles::check`].
     pub(super) async fn load(flag: Option<&str>) -> Self {
         let environment = Environment::of_process();
         let (selected, by) = environment.profile(flag);
@@ -101,124 +94,17 @@ impl Profiles {
         }
     }
 
-    /// Whether endpoints in environment and profile do not count.
+    /// Whether endpoints in environment and profile are ignored.
     fn ignores_endpoints(&self) -> bool {
-        let in_profile = || self.get(IGNORE_ENDPOINTS).and_then(truth) == Some(true);
-        // A variable that is set has the last word.
+        let in_profile = || self.get(IGNORE_ENDPOINTS).and_then(switch_value) == Some(true);
+        // A variable that is set wins over the profile.
         match self.environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
             Some(_) => self.environment.ignores_endpoints(),
             None => in_profile(),
         }
     }
 
-    /// Whether environment and files can be read, mean something, and hold the selected profile, where one was asked
-    /// for. Towards a loopback endpoint (not `strict`) only what a flag asks for matters.
-    pub(super) fn check(&self, strict: bool) -> Result<(), ConfigError> {
-        self.environment.check_sendable()?;
-        if strict {
-            self.environment.check(!self.is_asked_by_flag())?;
-        }
-        if !(strict || self.is_asked_by_flag()) {
-            return Ok(());
-        }
-        if let Some(damage) = &self.damage {
-            return Err(ConfigError::ProfileFiles(damage.clone()));
-        }
-        let is_asked_for = self.is_asked_by_flag() || self.selected != "default";
-        if is_asked_for && self.profile().is_none() {
-            return Err(self.not_found());
-        }
-        if strict { self.check_profile() } else { Ok(()) }
-    }
-
-    fn not_found(&self) -> ConfigError {
-        let name = self.selected.clone();
-        let mut files = self.files.iter();
-        let bare = files.find(|file| file.has_bare_section(&name));
-        ConfigError::ProfileNotFound {
-            hint: bare.map(|file| {
-                let file = file.path.display();
-                format!(". {file} has [{name}], which must be written [profile {name}]")
-            }),
-            name,
-            variable: match self.by {
-                Some(SelectedBy::Variable(variable)) => Some(variable),
-                _ => None,
-            },
-            profiles: self.names(),
-        }
-    }
-
-    /// Refuses keys that no request can carry: the SDK panics when it signs with them. Those of the selected profile
-    /// and of each profile that it takes credentials from are looked at.
-    fn check_keys(&self) -> Result<(), ConfigError> {
-        if self.uses_keys_of_environment() {
-            return Ok(());
-        }
-        for profile in self.chain() {
-            for key in [
-                "aws_access_key_id",
-                "aws_secret_access_key",
-                "aws_session_token",
-            ] {
-                if let Some(what) = profile.get(key).and_then(unsendable) {
-                    return Err(setting(profile.name(), key, &format!("holds {what}")));
-                }
-            }
-            let source = profile.get("credential_source").unwrap_or_default();
-            if source.eq_ignore_ascii_case("environment") {
-                self.environment.check_keys()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Refuses a switch that decides whether configured endpoints count, and is neither true nor false.
-    pub(super) fn check_ignores_endpoints(&self) -> Result<(), ConfigError> {
-        self.environment.check_ignores_endpoints()?;
-        self.check_switch(IGNORE_ENDPOINTS)
-    }
-
-    fn check_switch(&self, key: &str) -> Result<(), ConfigError> {
-        match self.get(key) {
-            Some(value) if truth(value).is_none() => {
-                Err(setting(&self.selected, key, "must be true or false"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Refuses what the selected profile says of endpoints and cannot be followed.
-    fn check_profile(&self) -> Result<(), ConfigError> {
-        for key in SWITCHES {
-            self.check_switch(key)?;
-        }
-        self.check_keys()?;
-        self.check_endpoint()?;
-        let Some(services) = self.get("services") else {
-            return Ok(());
-        };
-        let header = format!("services {services}");
-        let has_services = self.files.iter().any(|file| file.has_bare_section(&header));
-        if self.ignores_endpoints() || has_services {
-            return Ok(());
-        }
-        Err(setting(
-            &self.selected,
-            "services",
-            &format!("names a section [{header}] that is not in the configuration file"),
-        ))
-    }
-
-    /// Refuses an endpoint that cannot be used.
-    pub(super) fn check_endpoint(&self) -> Result<(), ConfigError> {
-        match self.get("endpoint_url") {
-            Some(url) => Endpoint::parse(url, "the AWS profile (endpoint_url)").map(drop),
-            None => Ok(()),
-        }
-    }
-
-    /// What the operator should know of the files, though it stops nothing.
+    /// Warnings about the files.
     pub(super) fn warnings(&self) -> Vec<String> {
         let missing = self.files.iter().filter_map(|file| {
             let variable = file.missing?;
@@ -230,7 +116,7 @@ impl Profiles {
         missing.chain(self.unused_endpoints()).collect()
     }
 
-    /// Endpoints for this service in sections that no profile names.
+    /// Endpoints for this service in sections that no profile refers to.
     fn unused_endpoints(&self) -> impl Iterator<Item = String> {
         let in_files = self.files.iter().flat_map(|file| {
             let sections = file.sections_with_our_endpoint().into_iter();
@@ -249,7 +135,7 @@ impl Profiles {
         })
     }
 
-    /// The file of certificates that the selected profile names.
+    /// The file of certificates in the selected profile.
     pub(super) fn ca_bundle(&self) -> Option<PathBuf> {
         self.get("ca_bundle")
             .map(|path| self.environment.path(path))
@@ -259,7 +145,7 @@ impl Profiles {
         &self.environment
     }
 
-    /// The files as the SDK takes them.
+    /// The files in the SDK's type.
     pub(super) fn contents(&self) -> EnvConfigFiles {
         contents(&self.files)
     }
@@ -269,23 +155,23 @@ impl Profiles {
         self.by == Some(SelectedBy::Flag)
     }
 
-    /// Whether anything selects the profile.
+    /// Whether the operator selected the profile.
     pub(super) fn is_selected(&self) -> bool {
         !matches!(self.by, Some(SelectedBy::Nothing) | None)
     }
 
-    /// Whether credentials are the environment's, not the profile's.
+    /// Whether the credentials come from the environment, not from the profile.
     pub(super) fn uses_keys_of_environment(&self) -> bool {
         !self.is_asked_by_flag() && self.environment.has_keys()
     }
 
-    /// The selected profile's name, whether or not there is one.
+    /// The selected profile's name, even if no file has it.
     pub(super) fn selected(&self) -> &str {
         &self.selected
     }
 
-    /// Where the credentials come from, for the first line of a run: the profile, or keys in the environment that win
-    /// over one that was asked for.
+    /// Where the credentials come from, for the first line of a run: the profile, or keys in the environment that
+    /// override the selected one.
     pub(super) fn in_use(&self) -> Option<String> {
         let profile = self.profile()?.name();
         match self.by {
@@ -300,7 +186,7 @@ impl Profiles {
         }
     }
 
-    /// Whose credentials they are, in an error: the profile's, unless it says nothing of credentials and a variable does.
+    /// The owner of the credentials in an error: the profile, unless it has no credentials and a variable does.
     pub(super) fn credentials_owner(&self) -> String {
         const OF_PROFILE: [&str; 6] = [
             "aws_access_key_id",
@@ -340,7 +226,7 @@ impl Profiles {
         names
     }
 
-    /// The keys that the selected profile holds itself.
+    /// The keys in the selected profile itself.
     pub(super) fn static_credentials(&self) -> Option<Credentials> {
         let profile = self.profile()?;
         Some(Credentials::new(
@@ -352,7 +238,7 @@ impl Profiles {
         ))
     }
 
-    /// The selected profile and those that it takes its credentials from, each after the one that names it.
+    /// The selected profile, followed by the profiles that it takes its credentials from.
     pub(super) fn chain(&self) -> impl Iterator<Item = &Profile> {
         let source = |profile: &&Profile| self.named(source_of(profile)?);
         std::iter::successors(self.profile(), source).take(LONGEST_CHAIN)
@@ -384,16 +270,8 @@ pub(super) fn assumes_role(profile: &Profile) -> bool {
     profile.get("role_arn").is_some() && profile.get("web_identity_token_file").is_none()
 }
 
-fn setting(profile: &str, key: &str, what: &str) -> ConfigError {
-    ConfigError::ProfileSetting {
-        profile: profile.to_owned(),
-        key: key.to_owned(),
-        what: what.to_owned(),
-    }
-}
-
 fn contents(files: &[ConfigFile]) -> EnvConfigFiles {
-    // Without any file the builder panics.
+    // The builder panics without any file.
     let builder = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, "");
     files
         .iter()
@@ -403,7 +281,7 @@ fn contents(files: &[ConfigFile]) -> EnvConfigFiles {
         .build()
 }
 
-/// The SDK's words on a file that it was given without its name: the line, and what is wrong with it.
+/// The SDK's message about a file that it got without its name: the line, and what is wrong with it.
 fn parse_error(error: &str) -> String {
     let error = message_text(error);
     let line = error.split_once("on line ").map(|(_, rest)| rest);

@@ -1,8 +1,8 @@
-//! Why the SDK has no credentials: its nested errors, in plain words.
+//! Why the SDK has no credentials: its nested errors in plain words.
 
 use crate::domain::service::classify;
 
-/// How the SDK's errors about credentials begin (`aws-credential-types`).
+/// The start of the SDK's errors about credentials (`aws-credential-types`).
 const NOT_FOUND: &str = "the credential provider was not enabled";
 const MISCONFIGURED: &str = "the credentials provider was not properly configured";
 const WRAPPERS: [&str; 5] = [
@@ -13,17 +13,17 @@ const WRAPPERS: [&str; 5] = [
     "unexpected credentials error",
 ];
 
-/// Causes that say no more than the one after them.
+/// Causes that only repeat the one after them.
 const EMPTY: [&str; 3] = [
     "an error occurred while loading credentials",
     MISCONFIGURED,
     "service error",
 ];
 
-/// What begins a cause and names a part of the SDK.
+/// A prefix that names a part of the SDK.
 const PREFIX: &str = "ProfileFile provider could not be built: ";
 
-/// What each provider of the chain says is after its name.
+/// The prefix of the profile provider's message in an error of the chain.
 const OF_PROFILE: &str = "Profile: the credential provider was not enabled: ";
 const NEXT_PROVIDER: &str = "WebIdentityToken:";
 
@@ -32,7 +32,7 @@ const NEXT_PROVIDER: &str = "WebIdentityToken:";
 pub(super) struct Reason<'a>(&'a [String]);
 
 impl<'a> Reason<'a> {
-    /// Those from the first on that is about credentials.
+    /// The causes from the first one that is about credentials.
     pub(super) fn of(causes: &'a [String]) -> Self {
         let is_about_credentials =
             |cause: &String| WRAPPERS.iter().any(|text| cause.starts_with(text));
@@ -49,23 +49,23 @@ impl<'a> Reason<'a> {
         self.0.first().is_some_and(|cause| cause == NOT_FOUND) && self.of_profile().is_none()
     }
 
-    /// Whether the configuration is at fault, which no sign-in helps.
+    /// Whether the configuration is wrong, so that a sign-in does not help.
     pub(super) fn is_configuration(self) -> bool {
         self.of_profile().is_some() || self.0.iter().any(|cause| cause == MISCONFIGURED)
     }
 
-    /// What the profile's provider said of a profile, where the chain tells of all its providers.
+    /// The profile provider's message about a profile, in an error that lists all providers.
     fn of_profile(self) -> Option<&'a str> {
-        let told = self.0.iter().find_map(|cause| cause.split_once(OF_PROFILE));
-        let (_, rest) = told?;
-        let said = rest.split(NEXT_PROVIDER).next()?.trim();
-        said.starts_with("profile `").then_some(said)
+        let found = self.0.iter().find_map(|cause| cause.split_once(OF_PROFILE));
+        let (_, rest) = found?;
+        let message = rest.split(NEXT_PROVIDER).next()?.trim();
+        message.starts_with("profile `").then_some(message)
     }
 
-    /// On one line, without what only repeats, and without Rust's names.
+    /// The reason on one line, without repetitions and Rust's names.
     pub(super) fn in_words(self) -> String {
-        if let Some(said) = self.of_profile() {
-            return classify::message_text(said).into_string();
+        if let Some(message) = self.of_profile() {
+            return classify::message_text(message).into_string();
         }
         let mut parts: Vec<&str> = Vec::new();
         for cause in self.0 {
@@ -88,7 +88,7 @@ impl<'a> Reason<'a> {
     }
 }
 
-/// Without what a `credential_process` printed, as the SDK repeats it: it may hold secrets.
+/// The text without the output of a `credential_process`, which the SDK repeats: it may contain secrets.
 pub(super) fn without_output(text: &str) -> &str {
     text.split("Stderr:").next().unwrap_or_default()
 }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_process_printed_is_left_out() {
+    fn the_output_of_a_process_is_left_out() {
         let end = "exit status: 7. Stderr: + SECRET=hunter2";
         assert_eq!(without_output(end), "exit status: 7. ");
         let causes = reason(&["an error occurred while loading credentials", end]);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_repeats_is_left_out() {
+    fn repeated_causes_are_left_out() {
         let causes = reason(&[
             "dispatch failure",
             "an error occurred while loading credentials",
@@ -128,13 +128,13 @@ mod tests {
     }
 
     #[test]
-    fn of_a_chain_only_the_profiles_part_is_told() {
-        let chain = |said: &str| {
+    fn only_the_profiles_part_of_a_chain_error_is_reported() {
+        let chain = |message: &str| {
             reason(&[
                 NOT_FOUND,
                 &format!(
                     "no credentials found in chain. Attempted:\n Environment: {NOT_FOUND}: not set\n Profile: \
-                     {NOT_FOUND}: {said}\n WebIdentityToken: {NOT_FOUND}: not set"
+                     {NOT_FOUND}: {message}\n WebIdentityToken: {NOT_FOUND}: not set"
                 ),
             ])
         };

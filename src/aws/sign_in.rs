@@ -1,5 +1,5 @@
-//! How the selected profile gets its credentials, as far as messages need it: the command that signs in again, and what
-//! this tool cannot do itself.
+//! How the selected profile gets its credentials, for messages: the command that signs in again, and the settings that
+//! this tool does not support.
 
 use aws_config::profile::Profile;
 
@@ -17,14 +17,14 @@ pub(super) enum SignIn<'a> {
     Login(&'a Profile),
     /// A command that prints credentials.
     Process(&'a Profile),
-    /// A role that asks for a code of an MFA device.
+    /// A role that requires an MFA code.
     Mfa(&'a Profile),
     /// Anything else.
     Other,
 }
 
 impl SignIn<'_> {
-    /// That of the selected profile, or of keys in the environment where those win.
+    /// The source of the selected profile, or of keys in the environment if those win.
     pub(super) fn of(profiles: &Profiles) -> SignIn<'_> {
         if profiles.uses_keys_of_environment() {
             return SignIn::Other;
@@ -40,12 +40,12 @@ impl SignIn<'_> {
             }
             last = Some(profile);
         }
-        // A source that does not exist, or a circle, is the SDK's to report.
+        // The SDK reports a missing source and a cycle.
         let is_end = |profile: &&Profile| source_of(profile).is_none();
         last.filter(is_end).map_or(SignIn::Other, SignIn::base)
     }
 
-    /// In the order in which the SDK looks.
+    /// The order is the SDK's.
     fn base(profile: &Profile) -> SignIn<'_> {
         let is_set = |key: &&str| profile.get(key).is_some();
         if ["credential_source", "web_identity_token_file"]
@@ -67,7 +67,7 @@ impl SignIn<'_> {
         }
     }
 
-    /// The command that signs in again, where there is one.
+    /// The command that signs in again, if there is one.
     pub(super) fn command(&self) -> Option<String> {
         match self {
             Self::Sso(profile) => Some(format!("aws sso login{}", flag(profile))),
@@ -75,7 +75,7 @@ impl SignIn<'_> {
         }
     }
 
-    /// Whose credentials they are, at the end of a sentence.
+    /// The owner of the credentials, at the end of a sentence.
     pub(super) fn whose(&self) -> String {
         match self {
             Self::Process(profile) => {
@@ -88,16 +88,16 @@ impl SignIn<'_> {
         }
     }
 
-    /// Refuses what would fail without a word that helps: what this tool cannot do itself.
+    /// Refuses settings that this tool does not support, because the SDK's error would not help.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let (profile, setting) = match self {
             Self::Mfa(profile) => (
                 profile,
-                "mfa_serial: its role asks for a code of an MFA device, for which this tool does not ask",
+                "mfa_serial: its role requires a code of an MFA device, which this tool cannot ask for",
             ),
             Self::Login(profile) => (
                 profile,
-                "login_session: it was made by 'aws login', whose sessions this tool does not read",
+                "login_session: 'aws login' created it, and this tool does not read those sessions",
             ),
             _ => return Ok(()),
         };
@@ -115,7 +115,7 @@ impl SignIn<'_> {
         })
     }
 
-    /// What went wrong, where the SDK's reason is for those who know the SDK.
+    /// A message of this tool's own, for errors that only a developer of the SDK understands.
     pub(super) fn failure(&self, reason: &str) -> Option<ConfigError> {
         let Self::Process(profile) = self else {
             return None;
@@ -144,7 +144,7 @@ impl SignIn<'_> {
     }
 }
 
-/// The flag that names a profile to the AWS CLI, quoted where it must be.
+/// The flag that names a profile in the AWS CLI, quoted if necessary.
 fn flag(profile: &Profile) -> String {
     match profile.name() {
         "default" => String::new(),

@@ -1,5 +1,5 @@
-//! What a camera asks before it connects: where its channel's signaling is, and the STUN and TURN servers that are told
-//! there. Of their credentials nothing leaves this file: they are not even read.
+//! The requests that a camera sends before it connects: the channel's signaling endpoints, and their STUN and TURN
+//! servers. The servers' credentials are not read.
 
 use std::pin::pin;
 
@@ -14,12 +14,12 @@ use super::operations::AwsService;
 use crate::domain::device::{ChannelArn, shown};
 use crate::domain::service::{Answer, Failure, FailureKind, classify};
 
-/// Where the signaling of a channel is, for its master.
+/// The signaling endpoints of a channel, for its master.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignalingEndpoints {
-    /// For the connection that stays.
+    /// For the connection that stays open.
     pub wss: Box<str>,
-    /// For what is asked once.
+    /// For single requests.
     pub https: Box<str>,
 }
 
@@ -59,7 +59,7 @@ impl AwsService {
 
     /// `GetIceServerConfig` at the channel's HTTPS endpoint: the servers' URIs.
     pub async fn ice_servers(&self, arn: &ChannelArn, https: &str) -> Answer<Vec<Box<str>>> {
-        // Credentials are sent there, so it is held to what an endpoint of the person's own is held to.
+        // Credentials are sent there, so the endpoint must meet the rules for a configured endpoint.
         if let Err(error) = Endpoint::parse(https, "the channel's HTTPS endpoint") {
             return refused(https, &error.to_string());
         }
@@ -93,7 +93,7 @@ fn refused<T>(https: &str, why: &str) -> Answer<T> {
         result: Err(Failure {
             kind: FailureKind::Rejected,
             code: classify::UNREADABLE_ANSWER.into(),
-            message: format!("the endpoint {} is not asked: {why}", shown(https)).into(),
+            message: format!("the endpoint {} is not used: {why}", shown(https)).into(),
             foreign: false,
         }),
         request_id: None,

@@ -1,145 +1,64 @@
 //! Certificate authorities from a PEM file, checked before they reach the TLS library.
 //!
-//! The SDK's HTTP client panics on a certificate that it cannot read, so what passes here must be one: the structure
-//! of X.509 (RFC 5280, section 4.1) is walked as far as that library walks it. Nothing is verified: who the file
-//! trusts is the file's business.
+//! The SDK's HTTP client panics on a certificate that it cannot read. Each certificate is therefore read here first, by
+//! the functions that the client uses. Nothing else is verified: the operator decides whom to trust.
 
 use aws_smithy_types::base64;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::{Error, PemObject};
+use webpki::anchor_from_trusted_cert;
 
-const BEGIN: &str = "-----BEGIN ";
-const END: &str = "-----END ";
-const DASHES: &str = "-----";
-/// What a certificate's block is called; OpenSSL also writes the second, whose content has a trailer and is skipped.
-const LABEL: &str = "CERTIFICATE";
-/// The largest certificate that the TLS library reads, in bytes.
-const LARGEST: usize = 0xffff;
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const END: &str = "-----END CERTIFICATE-----";
 
-/// The file's certificates, each as clean PEM of its own.
+/// The file's certificates, each as a PEM block of its own.
 ///
-/// Other blocks (keys, parameters) and text between the blocks are skipped, as other AWS tools do.
+/// Other blocks (keys, parameters, OpenSSL's `TRUSTED CERTIFICATE`) and text between the blocks are skipped, as by
+/// other AWS tools.
 pub(super) fn certificates(pem: &[u8]) -> Result<Vec<String>, String> {
     let text = String::from_utf8_lossy(pem);
+    let around = |c: char| c.is_whitespace() || c == '\u{feff}';
+    let lines: Vec<&str> = text.lines().map(|line| line.trim_matches(around)).collect();
     let mut found = Vec::new();
-    let mut block: Option<(String, String)> = None;
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
-        let number = index + 1;
-        if let Some(label) = label_of(line, BEGIN) {
-            if let Some((open, _)) = block {
-                return Err(format!(
-                    "line {number}: a block begins inside the block {open}"
-                ));
-            }
-            block = Some((label.to_owned(), String::new()));
-        } else if let Some(label) = label_of(line, END) {
-            match block.take() {
-                Some((open, body)) if open == label => {
-                    if label == LABEL {
-                        let place = format!("certificate {}, line {number}", found.len() + 1);
-                        found.push(certificate(&body).map_err(|e| format!("{place}: {e}"))?);
-                    }
-                }
-                _ => return Err(format!("line {number}: {label} ends without a beginning")),
-            }
-        } else if let Some((_, body)) = &mut block {
-            body.push_str(line);
+    for certificate in CertificateDer::pem_slice_iter(lines.join("\n").as_bytes()) {
+        let number = found.len() + 1;
+        let clean = certificate
+            .map_err(|error| reason(&error))
+            .and_then(|certificate| clean(&certificate));
+        found.push(clean.map_err(|reason| format!("certificate {number}: {reason}"))?);
+    }
+    // The iterator does not report a block that begins inside another one, or that ends without a beginning.
+    for mark in [BEGIN, END] {
+        let marks = lines.iter().filter(|line| **line == mark).count();
+        if marks != found.len() {
+            return Err(format!(
+                "the line '{mark}' is there {marks} times, complete certificates: {}",
+                found.len()
+            ));
         }
     }
-    match block {
-        Some((open, _)) => Err(format!("the block {open} does not end")),
-        None if found.is_empty() => Err("it holds no certificate".to_owned()),
-        None => Ok(found),
+    if found.is_empty() {
+        return Err("it holds no certificate".to_owned());
+    }
+    Ok(found)
+}
+
+fn reason(error: &Error) -> String {
+    match error {
+        Error::Base64Decode(_) => "it is not Base64".to_owned(),
+        Error::MissingSectionEnd { end_marker } => {
+            let label = String::from_utf8_lossy(end_marker);
+            format!("the block {label} does not end")
+        }
+        other => other.to_string(),
     }
 }
 
-fn label_of<'a>(line: &'a str, start: &str) -> Option<&'a str> {
-    line.strip_prefix(start)?.strip_suffix(DASHES)
-}
-
-fn certificate(body: &str) -> Result<String, String> {
-    let der = base64::decode(body).map_err(|_| "it is not Base64".to_owned())?;
-    if der.len() > LARGEST {
-        return Err(format!("it has {} bytes, more than {LARGEST}", der.len()));
-    }
-    if !is_certificate(&der) {
-        return Err("it is not an X.509 certificate".to_owned());
-    }
-    // Encoded anew, so that line lengths and stray characters of the file matter no more.
-    Ok(format!(
-        "-----BEGIN {LABEL}-----\n{}\n-----END {LABEL}-----\n",
-        base64::encode(&der)
-    ))
-}
-
-const INTEGER: u8 = 0x02;
-const BIT_STRING: u8 = 0x03;
-const SEQUENCE: u8 = 0x30;
-const VERSION: u8 = 0xa0;
-const EXTENSIONS: u8 = 0xa3;
-
-fn is_certificate(der: &[u8]) -> bool {
-    walk(der).is_some()
-}
-
-/// Some where the structure is that of a certificate of version 1 or 3.
-fn walk(der: &[u8]) -> Option<()> {
-    let mut whole = Der(der);
-    let mut certificate = Der(whole.take(SEQUENCE)?);
-    whole.end()?;
-    let mut tbs = Der(certificate.take(SEQUENCE)?);
-    let algorithm = certificate.take(SEQUENCE)?;
-    let signature = certificate.take(BIT_STRING)?;
-    certificate.end()?;
-    // No unused bits: signatures are whole bytes.
-    (signature.first() == Some(&0)).then_some(())?;
-
-    let version_3 = tbs.peek() == Some(VERSION);
-    if version_3 {
-        let mut version = Der(tbs.take(VERSION)?);
-        (version.take(INTEGER)? == [2]).then_some(())?;
-        version.end()?;
-    }
-    tbs.take(INTEGER).filter(|serial| !serial.is_empty())?;
-    let inner_algorithm = tbs.take(SEQUENCE)?;
-    (!version_3 || inner_algorithm == algorithm).then_some(())?;
-    for _issuer_validity_subject_key in 0..4 {
-        tbs.take(SEQUENCE)?;
-    }
-    if version_3 && tbs.peek() == Some(EXTENSIONS) {
-        let mut extensions = Der(tbs.take(EXTENSIONS)?);
-        extensions.take(SEQUENCE)?;
-        extensions.end()?;
-    }
-    tbs.end()
-}
-
-/// A reader of DER's tag, length and value.
-struct Der<'a>(&'a [u8]);
-
-impl<'a> Der<'a> {
-    fn peek(&self) -> Option<u8> {
-        self.0.first().copied()
-    }
-
-    fn end(&self) -> Option<()> {
-        self.0.is_empty().then_some(())
-    }
-
-    /// The value behind the tag. Lengths must be definite and as short as possible.
-    fn take(&mut self, tag: u8) -> Option<&'a [u8]> {
-        let rest = self.0.strip_prefix(&[tag])?;
-        let (length, rest) = match *rest {
-            [short @ 0..=0x7f, ref rest @ ..] => (usize::from(short), rest),
-            [0x81, one @ 0x80..=0xff, ref rest @ ..] => (usize::from(one), rest),
-            [0x82, high @ 1..=0xff, low, ref rest @ ..] => {
-                (usize::from(u16::from_be_bytes([high, low])), rest)
-            }
-            _ => return None,
-        };
-        let (value, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some(value)
-    }
+/// The certificate as PEM, encoded again, so that line lengths and stray characters of the file do not matter.
+fn clean(certificate: &CertificateDer<'_>) -> Result<String, String> {
+    anchor_from_trusted_cert(certificate)
+        .map_err(|error| format!("it is not an X.509 certificate ({error})"))?;
+    Ok(format!("{BEGIN}\n{}\n{END}\n", base64::encode(certificate)))
 }
 
 #[cfg(test)]
@@ -167,7 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_bundle_is_refused_with_its_place() {
+    fn indented_lines_and_a_byte_order_mark_are_read() {
+        let indented = pem().replace('\n', "\n  ");
+        let found = certificates(format!("\u{feff}{indented}").as_bytes()).unwrap();
+        assert_eq!(found.len(), 1);
+    }
+
+    #[test]
+    fn a_damaged_bundle_is_refused_with_the_number_of_the_certificate() {
         let good = pem();
         let cut: String = good.lines().take(4).collect::<Vec<_>>().join("\n");
         let wrong = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -175,18 +101,21 @@ mod tests {
             (String::new(), "no certificate"),
             ("not a PEM file".to_owned(), "no certificate"),
             (cut, "does not end"),
-            (format!("{good}{wrong}"), "certificate 2, line"),
+            (
+                format!("{good}{wrong}"),
+                "certificate 2: it is not an X.509",
+            ),
             (
                 wrong.replace("AAAA", "not base64 §"),
-                "certificate 1, line 3: it is not Base64",
+                "certificate 1: it is not Base64",
             ),
             (
                 format!("-----BEGIN CERTIFICATE-----\n{good}"),
-                "line 2: a block begins",
+                "CERTIFICATE-----' is there 2 times, complete certificates: 1",
             ),
             (
                 "-----END CERTIFICATE-----".to_owned(),
-                "line 1: CERTIFICATE ends",
+                "'-----END CERTIFICATE-----' is there 1 times, complete certificates: 0",
             ),
         ] {
             let error = certificates(text.as_bytes()).expect_err(part);
@@ -195,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn no_damage_to_a_certificate_panics_here() {
+    fn damaged_certificates_are_refused_without_a_panic() {
         let seed = 7_u64;
         println!("seed {seed}");
         let mut random = fastrand::Rng::with_seed(seed);
@@ -204,6 +133,7 @@ mod tests {
             .cert
             .der()
             .to_vec();
+        let is_certificate = |der: &[u8]| clean(&der.into()).is_ok();
         assert!(is_certificate(&der));
         for end in 0..der.len() {
             assert!(!is_certificate(&der[..end]), "cut at {end}");

@@ -1,12 +1,12 @@
-//! The text of one setting, from a variable or a file: what it is without its surroundings, and what it must not hold.
+//! The text of one setting, from a variable or a file.
 
-/// Without the white space and line ends that other programs leave around a value.
+/// The value without the white space and line ends that other programs leave around it.
 pub(super) fn trimmed(value: &str) -> &str {
     value.trim_matches(|c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}')
 }
 
-/// What a value that is true or false says.
-pub(super) fn truth(value: &str) -> Option<bool> {
+/// The value of a switch that is `true` or `false`.
+pub(super) fn switch_value(value: &str) -> Option<bool> {
     match value {
         _ if value.eq_ignore_ascii_case("true") => Some(true),
         _ if value.eq_ignore_ascii_case("false") => Some(false),
@@ -14,7 +14,7 @@ pub(super) fn truth(value: &str) -> Option<bool> {
     }
 }
 
-/// What makes a part of credentials unfit for a request's headers, in words that do not repeat it.
+/// Why a part of the credentials cannot be sent in a header, without repeating it.
 pub(super) fn unsendable(value: &str) -> Option<&'static str> {
     let quotes = ['"', '\''];
     if value.starts_with(quotes) || value.ends_with(quotes) {
@@ -34,8 +34,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_unfit_for_a_header_is_told_without_the_value() {
-        for (value, told) in [
+    fn an_unsendable_value_is_described_without_repeating_it() {
+        for (value, reason) in [
             ("AKID", None),
             ("a/b+c==", None),
             ("a\nb", Some("a line end")),
@@ -43,11 +43,15 @@ mod tests {
             ("a\u{7f}", Some("a control character")),
             ("'a", Some("a quotation mark at an end")),
         ] {
-            assert_eq!(unsendable(value), told);
+            assert_eq!(unsendable(value), reason);
         }
         assert_eq!(trimmed("\u{feff} a b\r\n\0"), "a b");
         assert_eq!(
-            (truth("TRUE"), truth("false"), truth("1")),
+            (
+                switch_value("TRUE"),
+                switch_value("false"),
+                switch_value("1")
+            ),
             (Some(true), Some(false), None)
         );
     }

@@ -11,7 +11,7 @@ use crate::domain::device::ChannelName;
 use crate::emulator::faults::Fault;
 use crate::emulator::latency::Latency;
 use crate::emulator::quota::Quota;
-use crate::emulator::{RateChange, Settings};
+use crate::emulator::{EmulatorSettings, RateChange};
 
 /// `kvs-fleet emulator`.
 #[derive(Debug, Clone, clap::Args)]
@@ -103,12 +103,12 @@ pub struct EmulatorArgs {
 impl EmulatorArgs {
     /// How many creates may come at once.
     pub(crate) fn burst(&self) -> u32 {
-        self.burst.unwrap_or(Settings::default().burst)
+        self.burst.unwrap_or(EmulatorSettings::default().burst)
     }
 
     /// As the emulator takes them.
-    pub(crate) fn settings(&self, seed: u64) -> Settings {
-        Settings {
+    pub(crate) fn settings(&self, seed: u64) -> EmulatorSettings {
+        EmulatorSettings {
             rate: self.rate,
             burst: self.burst(),
             window: self.window,
@@ -218,7 +218,7 @@ mod tests {
     fn the_defaults_are_those_of_the_service() {
         let args = parse(&[]).unwrap();
         assert_eq!(args.listen.to_string(), "127.0.0.1:4567");
-        assert_eq!(args.settings(0), Settings::default());
+        assert_eq!(args.settings(0), EmulatorSettings::default());
     }
 
     #[test]
@@ -248,7 +248,7 @@ mod tests {
         let settings = args.settings(3);
         assert_eq!(
             settings,
-            Settings {
+            EmulatorSettings {
                 rate: 0.5,
                 burst: 7,
                 window: false,

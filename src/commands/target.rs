@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::aws::{AwsService, ConfigError, ConfigErrorKind, Connection, Network, Settings};
+use crate::aws::{
+    AwsService, ConfigError, ConfigErrorKind, Connection, ConnectionSettings, Network,
+};
 use crate::cli::ConnectionArgs;
 use crate::domain::device::{AccountId, Region};
 use crate::domain::service::{Failure, Identity};
@@ -39,7 +41,7 @@ impl Target {
     ) -> Result<Self, Error> {
         let emulator = if emulator {
             let ephemeral = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            let started = Emulator::start(ephemeral, emulator::Settings::default()).await;
+            let started = Emulator::start(ephemeral, emulator::EmulatorSettings::default()).await;
             Some(started.map_err(|error| Error::refused("emulator", error.to_string()))?)
         } else {
             None
@@ -48,7 +50,7 @@ impl Target {
             .as_ref()
             .map(Emulator::url)
             .or_else(|| to.endpoint_url.clone());
-        let settings = Settings {
+        let settings = ConnectionSettings {
             region: to.region.clone(),
             profile: to.profile.clone(),
             endpoint_url,

@@ -1,13 +1,13 @@
-//! What time it is: here, and at the service.
+//! The time of this computer and of the service.
 //!
-//! Durations are measured with tokio's clock, which tests pause. What stands in files is the wall clock, handed in as
-//! a value so that a simulated run has simulated timestamps. Knows nothing of files or the network.
+//! Durations are measured with tokio's clock, which tests pause. Timestamps in files are from the wall clock, which is
+//! passed as a value so that a simulated run has simulated timestamps.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Where timestamps come from.
+/// The source of timestamps.
 #[derive(Clone)]
 pub struct WallClock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
@@ -23,7 +23,6 @@ impl WallClock {
         Self(Arc::new(read))
     }
 
-    /// The time now.
     #[must_use]
     pub fn now(&self) -> SystemTime {
         (self.0)()
@@ -46,18 +45,18 @@ pub fn unix_millis(time: SystemTime) -> i64 {
     }
 }
 
-/// What the service's clock says when ours says something, learnt from the `Date` headers of its answers.
+/// An estimate of the service's clock, from the `Date` headers of its answers.
 ///
-/// A `Date` is cut to whole seconds and read after the answer's way here, so the service's clock is never behind what
-/// one sample says. The largest offset seen is therefore the closest estimate from below: at most a second low after
-/// one answer, and closer with each further one.
+/// A `Date` is truncated to whole seconds and read after the answer has travelled here, so the service's clock is never
+/// earlier than a sample. The largest offset seen is therefore the closest lower bound: at most a second too low after
+/// one answer, and closer after each further one.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ServiceClock {
     offset_millis: Option<i64>,
 }
 
 impl ServiceClock {
-    /// Learns from an answer that was received at `received` (our clock) and bears `date`.
+    /// Adds the `date` of an answer that was received at `received` (this computer's clock).
     pub fn learn(&mut self, date: SystemTime, received: SystemTime) {
         let sample = unix_millis(date) - unix_millis(received);
         self.offset_millis = Some(
@@ -66,8 +65,8 @@ impl ServiceClock {
         );
     }
 
-    /// The service's time, in milliseconds since the Unix epoch, at an instant of our clock: never later than the
-    /// truth once an answer has been seen. Before that, the clocks are taken to agree.
+    /// The service's time at an instant of this computer's clock, in milliseconds since the Unix epoch. After the first
+    /// answer it is never too late. Before it, the two clocks are assumed to agree.
     #[must_use]
     pub fn service_millis(&self, ours: SystemTime) -> i64 {
         unix_millis(ours) + self.offset_millis.unwrap_or(0)
@@ -79,11 +78,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_service_clock_approaches_the_truth_from_below() {
+    fn the_service_clock_is_estimated_from_below() {
         let at = |millis: u64| UNIX_EPOCH + Duration::from_millis(millis);
         let mut clock = ServiceClock::default();
         assert_eq!(clock.service_millis(at(5_000)), 5_000);
-        // The service is 10.4 s ahead; its Date is cut to the second.
+        // The service is 10.4 s ahead; its Date is truncated to the second.
         for (ours, date) in [(1_000, 11_000), (1_590, 11_000), (1_650, 12_000)] {
             clock.learn(at(date), at(ours));
             let estimate = clock.service_millis(at(20_000));

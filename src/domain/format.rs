@@ -1,8 +1,8 @@
-//! How figures are written for people: rates, shares, durations. Knows nothing of what they are figures of.
+//! How rates, shares, counts and durations are formatted in messages.
 
 use std::time::Duration;
 
-/// A rate a second with as many places as matter: `0`, `0.50`, `49.9`, `150`.
+/// A rate per second with the significant places: `0`, `0.50`, `49.9`, `150`.
 #[must_use]
 pub fn rate(per_second: f64) -> String {
     if per_second <= 0.0 {
@@ -16,7 +16,7 @@ pub fn rate(per_second: f64) -> String {
     }
 }
 
-/// A rate a second as one says it, to be read behind "about": `0.50`, `9.3`, `37`.
+/// A rate per second for a text with "about": `0.50`, `9.3`, `37`.
 #[must_use]
 pub fn about(per_second: f64) -> String {
     if per_second < 10.0 {
@@ -26,14 +26,15 @@ pub fn about(per_second: f64) -> String {
     }
 }
 
-/// So many of something: `1 device`, `2 devices`.
+/// A number and its noun: `1 device`, `2 devices`.
 #[must_use]
 pub fn count(many: u64, one: &str) -> String {
     let plural = if many == 1 { "" } else { "s" };
     format!("{many} {one}{plural}")
 }
 
-/// A share from 0 to 1 as a percentage, to the hundredth. None at all is `0 %`, and hardly any is not none.
+/// A share from 0 to 1 as a percentage with two places. Zero is `0 %`, and a small share above zero is never shown as
+/// zero.
 #[must_use]
 pub fn percent(share: f64) -> String {
     if share <= 0.0 {
@@ -45,7 +46,7 @@ pub fn percent(share: f64) -> String {
     }
 }
 
-/// How long something took, to the tenth of a second while that matters: `20.4 s`, `6m 12s`.
+/// A duration that has passed, to the tenth of a second if it is short: `20.4 s`, `6m 12s`.
 #[must_use]
 pub fn took(duration: Duration) -> String {
     if duration < Duration::from_mins(1) {
@@ -55,7 +56,7 @@ pub fn took(duration: Duration) -> String {
     }
 }
 
-/// How long something will take, in its two largest units, rounded up: `12s`, `6m 12s`, `3h 5m`, `2d 4h`.
+/// A remaining duration in its two largest units, rounded up: `12s`, `6m 12s`, `3h 5m`, `2d 4h`.
 #[must_use]
 pub fn ahead(duration: Duration) -> String {
     const DAY: u64 = 24 * 60 * 60;
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_have_the_places_that_matter() {
+    fn rates_have_their_significant_places() {
         let shown = [0.0, 0.1, 0.5, 9.96, 49.87, 149.6, 1e6].map(rate);
         assert_eq!(
             shown,
@@ -89,13 +90,13 @@ mod tests {
     }
 
     #[test]
-    fn hardly_any_is_not_none() {
+    fn a_small_share_is_not_shown_as_zero() {
         let shown = [0.0, 0.000_01, 0.000_5, 0.074_5, 1.0].map(percent);
         assert_eq!(shown, ["0 %", "<0.01 %", "0.05 %", "7.45 %", "100.00 %"]);
     }
 
     #[test]
-    fn durations_are_as_fine_as_they_must_be() {
+    fn durations_are_formatted_by_their_length() {
         let seconds = Duration::from_secs_f64;
         assert_eq!(took(seconds(20.44)), "20.4 s");
         assert_eq!(took(seconds(372.9)), "6m 12s");

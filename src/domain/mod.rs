@@ -1,22 +1,29 @@
-//! What everything else is made of: validated types, the control plane as a trait, and how values are written. Sends
-//! nothing, and knows neither files nor the command line.
+//! The types that all other modules use: validated values, the control plane as a trait, and formatting. They send no
+//! requests, read no files, and do not know the command line.
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | [`panics`] | what becomes of a panic |
-//! | [`device`] | validated types: what cannot be wrong later |
-//! | [`wide`] | text in UTF-16 or UTF-32, recognised by its first bytes |
+//! | [`panics`] | how a panic is recorded and reported |
+//! | [`device`] | validated values: a value that exists is valid |
+//! | [`wide`] | detection of UTF-16 and UTF-32 |
 //! | [`template`] | `{column}` templates |
-//! | [`clock`] | what time it is, here and at the service |
-//! | [`mod@format`] | how rates, shares, counts and durations are written |
-//! | [`service`] | the KVS control plane as a trait, its types, and what its failures mean |
+//! | [`clock`] | the time of this computer and of the service |
+//! | [`mod@format`] | formatting of rates, shares, counts and durations |
+//! | [`service`] | the KVS control plane as a trait, its types, and the meaning of its failures |
 //! | [`error_codes`] | what to do about each error code |
 
+mod account;
+mod arn;
+mod channel_name;
 pub mod clock;
 pub mod device;
 pub mod error_codes;
 pub mod format;
 pub mod panics;
+mod region;
 pub mod service;
+mod tag;
 pub mod template;
+mod text;
+mod ttl;
 pub mod wide;

@@ -1,5 +1,5 @@
-//! Panics, the last line of defence: a defect of this program or of a library ends with one message and an orderly exit,
-//! not with the text of Rust's panic hook.
+//! Panics: a defect of this program or of a library ends the run with one message and an orderly exit, not with the
+//! text of Rust's panic hook.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -9,23 +9,23 @@ use std::pin::pin;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::Poll;
 
-/// Receives the description of a panic, on the thread that panicked.
+/// Receives the description of a panic on the thread that panicked.
 type Listener = Box<dyn Fn(&str) + Send>;
 
-/// The first panic of the process: what it said, and where.
+/// The message and location of the first panic in the process.
 static FIRST: OnceLock<String> = OnceLock::new();
 static LISTENER: Mutex<Option<Listener>> = Mutex::new(None);
 
 thread_local! {
-    /// Whether a panic on this thread is expected, so that the caller handles it.
+    /// Whether a panic on this thread is expected and handled by the caller.
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The longest that is repeated of what a panic said.
+/// The longest part of a panic message that is reported.
 const LONGEST: usize = 200;
 
-/// From now on a panic is recorded and reported to the listener. Nothing is printed here: the end of the run reports it,
-/// once.
+/// Installs a panic hook that records a panic and reports it to the listener. The hook prints nothing: the end of the
+/// run reports the panic once.
 pub fn install() {
     std::panic::set_hook(Box::new(note));
 }
@@ -39,21 +39,21 @@ fn note(panic: &PanicHookInfo<'_>) {
     if let Some(listener) = listener.as_ref() {
         listener(&text);
     }
-    // Later ones follow from the first.
+    // Later panics follow from the first one.
     let _ = FIRST.set(text);
 }
 
-/// From now on the listener receives every panic, on any thread.
+/// Sets the listener for every panic on any thread.
 pub fn listen(listener: impl Fn(&str) + Send + 'static) {
     *LISTENER.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(listener));
 }
 
-/// What the first panic of this process was, where there was one.
+/// The description of the first panic in this process, if there was one.
 pub fn first() -> Option<&'static str> {
     FIRST.get().map(String::as_str)
 }
 
-/// Does something whose panic is expected: it is the result, and the listener does not receive it.
+/// Runs a function whose panic is expected: the panic is returned, and the listener does not receive it.
 pub fn expecting<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let before = EXPECTED.replace(true);
     let done = catch_unwind(AssertUnwindSafe(work));
@@ -61,12 +61,12 @@ pub fn expecting<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     done.map_err(|panic| describe(&*panic, None))
 }
 
-/// Does something whose panic is not expected: it is recorded, and is the result.
+/// Runs a function whose panic is not expected: it is recorded and returned.
 pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| words_of(&*panic))
 }
 
-/// A future whose panic is its result.
+/// A future that returns its own panic.
 pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
     let mut future = pin!(future);
     std::future::poll_fn(|context| {
@@ -80,12 +80,12 @@ pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
     .await
 }
 
-/// What a panic that was caught said, and where, as far as that was noted.
+/// The message and location of a caught panic, as far as they were recorded.
 pub fn words_of(panic: &(dyn Any + Send)) -> String {
     first().map_or_else(|| describe(panic, None), str::to_owned)
 }
 
-/// The same of a task that ended by a panic, or was cancelled.
+/// The description of a task that panicked or was cancelled.
 pub fn words_of_task(ended: tokio::task::JoinError) -> String {
     match ended.try_into_panic() {
         Ok(panic) => words_of(&*panic),
@@ -103,8 +103,8 @@ fn describe(panic: &dyn Any, location: Option<&Location<'_>>) -> String {
     }
 }
 
-/// One line up to its first colon or quotation mark: after that comes a value, which may hold anything, such as the bytes
-/// of a file. Only what `unwrap` says begins with a name in quotation marks.
+/// The first line up to its first colon or quotation mark: a value follows, which may contain anything, such as the
+/// bytes of a file. Only the message of `unwrap` begins with a quoted name.
 fn harmless(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     let plain = line.split(": ").next().unwrap_or_default();
@@ -121,7 +121,7 @@ fn harmless(text: &str) -> String {
     }
 }
 
-/// A source file's path from its crate's folder on: the rest is of the computer that compiled it.
+/// The path of a source file from its crate's folder on, without the folders of the computer that compiled it.
 fn in_crate(file: &str) -> &str {
     let at = |folder: &str| {
         let (_, rest) = file.split_once(folder)?;
@@ -138,8 +138,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_panic_says_holds_no_values_and_no_path_of_another_computer() {
-        for (said, told) in [
+    fn a_panic_message_contains_no_values_and_no_build_path() {
+        for (message, expected) in [
             (
                 "called `Result::unwrap()` on an `Err` value: Utf8 { bytes: [1, 2] }",
                 "called `Result::unwrap()` on an `Err` value",
@@ -151,7 +151,7 @@ mod tests {
             ("URL was unset\nleft: \"\"", "URL was unset"),
             ("", "a panic without words"),
         ] {
-            assert_eq!(harmless(said), told);
+            assert_eq!(harmless(message), expected);
         }
         let file = "/x/registry/src/index-123/aws-smithy-types-1.9.3/src/endpoint.rs";
         assert_eq!(in_crate(file), "aws-smithy-types-1.9.3/src/endpoint.rs");
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_panic_of_a_future_is_its_result() {
+    async fn a_future_returns_its_own_panic() {
         let broken = caught(async {
             tokio::task::yield_now().await;
             panic!("the roof fell in");

@@ -1,7 +1,6 @@
-//! `{column}` templates: their form, and nothing of what the columns hold.
+//! `{column}` templates: their syntax.
 //!
-//! Which names exist, and what they stand for in a row, is the manifest's knowledge; this module only takes a
-//! template's text apart.
+//! The manifest knows which columns exist and their values; this module only parses the template's text.
 
 mod filter;
 
@@ -14,8 +13,8 @@ use crate::domain::device::shown;
 
 /// A template such as `{device_id}-cam`: text with names of columns in braces; `{{` and `}}` are literal braces.
 ///
-/// A name may hold any character but braces and `|`, spaces too; blanks around it do not count. After a `|` comes a
-/// [`Filter`]: `{device_id|delete(:)|lower}`. Shown, a template is the text it was parsed from.
+/// A name may contain any character but braces and `|`, also spaces; spaces around it are ignored. A [`Filter`] follows
+/// after a `|`: `{device_id|delete(:)|lower}`. `Display` gives the text that the template was parsed from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     text: Box<str>,
@@ -25,18 +24,18 @@ pub struct Template {
 /// A part of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// Text that stands for itself, never empty.
+    /// Literal text, never empty.
     Literal(Box<str>),
     /// The value of a column.
     Column {
         /// The column's name, never empty.
         name: Box<str>,
-        /// What is done with the value, in this order.
+        /// Applied to the value in this order.
         filters: Vec<Filter>,
     },
 }
 
-/// Why a text is not a template.
+/// Why a text is not a valid template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the template {template} {flaw}")]
 pub struct TemplateError {
@@ -45,7 +44,6 @@ pub struct TemplateError {
 }
 
 impl Template {
-    /// Takes a template apart.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         match split(text) {
             Ok(pieces) => Ok(Self {
@@ -59,7 +57,7 @@ impl Template {
         }
     }
 
-    /// The template's parts, in order. None means that it yields no text.
+    /// The template's parts in order. An empty list means that it expands to an empty text.
     #[must_use]
     pub fn pieces(&self) -> &[Piece] {
         &self.pieces
@@ -73,7 +71,7 @@ impl Template {
             .any(|piece| matches!(piece, Piece::Column { name, .. } if &**name == column))
     }
 
-    /// The template's text with one more filter for the columns of these names.
+    /// The template's text with one more filter on the columns with these names.
     #[must_use]
     pub fn with_filter(&self, columns: &[&str], filter: &Filter) -> String {
         let pieces = self.pieces.iter().map(|piece| match piece {
@@ -107,7 +105,7 @@ impl Default for Template {
 }
 
 impl fmt::Display for Piece {
-    /// As it is written in a template.
+    /// The piece in a template's syntax.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Literal(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}")),
@@ -136,7 +134,7 @@ impl fmt::Display for Template {
     }
 }
 
-/// The parts of a template, or what is wrong with it. Positions are counted in characters, from 1.
+/// The parts of a template, or the error. Positions are counted in characters, from 1.
 fn split(text: &str) -> Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
     let mut literal = String::new();
@@ -195,7 +193,7 @@ fn between_braces(
     ))
 }
 
-/// The column and the filters that are between the braces opened at this character.
+/// The column and the filters between the braces opened at this character.
 fn column(inside: &str, opened: usize) -> Result<Piece, String> {
     let (name, rest) = match inside.split_once('|') {
         Some((name, rest)) => (name, Some(rest)),
@@ -219,7 +217,7 @@ fn column(inside: &str, opened: usize) -> Result<Piece, String> {
     })
 }
 
-/// Parts filters at each `|` that is not between parentheses.
+/// Splits filters at each `|` outside of parentheses.
 fn split_filters(text: &str) -> impl Iterator<Item = &str> {
     let mut is_argument = false;
     text.split(move |character| {
@@ -256,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn text_and_columns_alternate() {
+    fn a_template_is_parsed_into_text_and_columns() {
         assert_eq!(
             pieces("{device_id}-cam"),
             [column("device_id"), literal("-cam")]
@@ -278,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_place_and_what_was_expected() {
+    fn errors_name_the_position_and_what_was_expected() {
         assert_eq!(
             error("cam-{device_id"),
             "the template 'cam-{device_id' has a '{' at character 5 that is never closed; expected '}' after the \
@@ -301,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_follow_the_name() {
+    fn filters_follow_the_column_name() {
         let filters = |text: &str| match &pieces(text)[..] {
             [Piece::Column { name, filters }] => {
                 assert_eq!(&**name, "device_id");
@@ -328,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_is_added_to_the_columns_that_are_named() {
+    fn a_filter_is_added_to_the_named_columns() {
         let template = Template::parse("{{x}}-{a|lower}{b}").unwrap();
         let filter = Filter::Delete(":".into());
         assert_eq!(
@@ -338,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_is_shown_as_it_was_written() {
+    fn a_template_is_displayed_as_it_was_written() {
         assert_eq!(
             Template::parse("{{x}} { a }").unwrap().to_string(),
             "{{x}} { a }"

@@ -1,18 +1,18 @@
-//! Text in UTF-16 or UTF-32, which this tool does not read, told by its first bytes. Pure.
+//! Detection of UTF-16 and UTF-32, which this tool does not read, by the first bytes.
 
-/// As many of the first bytes as are looked at where there is no byte order mark.
+/// The number of bytes that are checked if there is no byte order mark.
 const HEAD_BYTES: usize = 64;
 
 /// An encoding whose characters have two or four bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wide {
-    /// As messages call it.
+    /// The name in messages.
     pub name: &'static str,
-    /// As `iconv -f` takes it: with a byte order mark, iconv finds the order of the bytes itself.
+    /// The name for `iconv -f`: with a byte order mark, iconv detects the byte order itself.
     pub iconv: &'static str,
 }
 
-/// Which of them these bytes are in: by their byte order mark, or by NUL bytes among Latin letters.
+/// The encoding of these bytes: by their byte order mark, or by NUL bytes between Latin letters.
 #[must_use]
 pub fn wide(bytes: &[u8]) -> Option<Wide> {
     const LITTLE: &str = "UTF-16 (little endian)";

@@ -1,5 +1,5 @@
-//! Connections that can end badly on purpose. A [`Line`] is a TCP stream until its [`Ending`] is set; then it lets nothing
-//! of the HTTP server's answer through, says its last words instead, and ends. It knows nothing of HTTP.
+//! Connections that can be reset or closed by a fault. A [`FaultConnection`] is a TCP stream until its [`EndHandle`] is
+//! set; from then on it discards what the HTTP server writes, and closes. This module knows nothing about HTTP.
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::net::SocketAddr;
@@ -14,55 +14,55 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// How a connection ends.
 #[derive(Debug)]
-enum LastWords {
+enum EndKind {
     /// With a TCP reset.
     Reset,
-    /// In order, after these bytes.
-    Say(Vec<u8>),
+    /// With an orderly close after these bytes.
+    CloseAfter(Vec<u8>),
 }
 
-/// The handle by which a request's handler ends the connection that it came on. The end comes when the server writes its
-/// answer, so the handler must return one, of any kind.
+/// The handle with which a request handler ends its connection. The connection ends when the server writes the answer,
+/// so the handler must return an answer of any kind.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ending(Arc<OnceLock<LastWords>>);
+pub(super) struct EndHandle(Arc<OnceLock<EndKind>>);
 
-impl Ending {
-    /// The connection will be reset.
+impl EndHandle {
+    /// Resets the connection.
     pub(super) fn reset(&self) {
-        // Set already means that the connection ends already.
-        let _ = self.0.set(LastWords::Reset);
+        // An error means that the connection is ending already.
+        let _ = self.0.set(EndKind::Reset);
     }
 
-    /// The connection will close after these bytes.
-    pub(super) fn say(&self, bytes: Vec<u8>) {
-        let _ = self.0.set(LastWords::Say(bytes));
+    /// Writes these bytes, then closes the connection.
+    pub(super) fn close_after(&self, bytes: Vec<u8>) {
+        let _ = self.0.set(EndKind::CloseAfter(bytes));
     }
 }
 
-impl Connected<IncomingStream<'_, Door>> for Ending {
-    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
+impl Connected<IncomingStream<'_, FaultListener>> for EndHandle {
+    fn connect_info(stream: IncomingStream<'_, FaultListener>) -> Self {
         stream.io().ending.clone()
     }
 }
 
-/// Accepts connections.
 #[derive(Debug)]
-pub(super) struct Door(pub(super) TcpListener);
+pub(super) struct FaultListener(pub(super) TcpListener);
 
-impl Listener for Door {
-    type Io = Line;
+impl Listener for FaultListener {
+    type Io = FaultConnection;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Line, SocketAddr) {
+    async fn accept(&mut self) -> (FaultConnection, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        // Without it the answer's last packet may wait for an acknowledgement; a failure costs speed only.
+        // Without it the answer's last packet may wait for an acknowledgement. An error only makes the connection
+        // slower.
         let _ = stream.set_nodelay(true);
-        let line = Line {
+        let connection = FaultConnection {
             stream,
-            ending: Ending::default(),
-            said: 0,
+            ending: EndHandle::default(),
+            written: 0,
         };
-        (line, address)
+        (connection, address)
     }
 
     fn local_addr(&self) -> Result<SocketAddr> {
@@ -70,29 +70,28 @@ impl Listener for Door {
     }
 }
 
-/// A connection.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct FaultConnection {
     stream: TcpStream,
-    ending: Ending,
-    /// How much of the last words is said.
-    said: usize,
+    ending: EndHandle,
+    /// How many of the bytes before the close have been written.
+    written: usize,
 }
 
-impl Line {
-    /// Ends the connection, if it is to end.
+impl FaultConnection {
+    /// Ends the connection if the handle is set.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         match self.ending.0.get() {
             None => Poll::Ready(Ok(())),
-            Some(LastWords::Reset) => {
+            Some(EndKind::Reset) => {
                 // The reset follows when the server drops the stream.
                 self.stream.set_zero_linger()?;
                 Poll::Ready(Err(ErrorKind::ConnectionReset.into()))
             }
-            Some(LastWords::Say(words)) => {
-                while let Some(rest) = words.get(self.said..).filter(|rest| !rest.is_empty()) {
+            Some(EndKind::CloseAfter(bytes)) => {
+                while let Some(rest) = bytes.get(self.written..).filter(|rest| !rest.is_empty()) {
                     let stream = Pin::new(&mut self.stream);
-                    self.said += ready!(stream.poll_write(cx, rest))?;
+                    self.written += ready!(stream.poll_write(cx, rest))?;
                 }
                 Poll::Ready(Err(Error::from(ErrorKind::ConnectionAborted)))
             }
@@ -100,7 +99,7 @@ impl Line {
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for FaultConnection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -110,7 +109,7 @@ impl AsyncRead for Line {
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for FaultConnection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

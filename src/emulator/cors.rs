@@ -1,35 +1,36 @@
-//! What a browser wants to know before a page of another origin may use the emulator (CORS, and access to private
-//! networks). The service allows every origin, and so does this.
+//! What a browser needs before a page of another origin may use the emulator (CORS, and access to private networks).
+//! Like the service, the emulator allows every origin.
 
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
-/// Answer headers that a page may read besides the few that every page may: the ones that the AWS SDKs look at.
+/// The answer headers that a page may read in addition to the default ones: those that the AWS SDKs read.
 const EXPOSED: &str =
     "x-amzn-RequestId,x-amzn-ErrorType,x-amzn-ErrorMessage,x-amz-request-id,x-amz-id-2,Date";
-/// Request headers that the AWS SDKs for JavaScript send (version 2, version 3), where the browser names none.
+/// Request headers that the AWS SDKs for JavaScript send (version 2, version 3). They are allowed if the browser names
+/// none.
 const SENT: &str = "authorization,content-type,x-amz-content-sha256,x-amz-date,x-amz-security-token,x-amz-target,\
                     x-amz-user-agent,amz-sdk-invocation-id,amz-sdk-request";
-/// How long a browser need not ask again, in seconds: as long as the service says, though browsers cap it.
+/// How long a browser may cache the permission, in seconds: the service's value, although browsers cap it.
 const MAX_AGE: &str = "172800";
 
 const ASKS_PRIVATE: HeaderName = HeaderName::from_static("access-control-request-private-network");
 const ALLOWS_PRIVATE: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 
-/// The headers of each answer to a page: faults as well, since a page cannot see the status of an answer without them.
+/// The headers of every answer to a page. Faults have them too, since a page cannot read the status of an answer
+/// without them.
 pub(super) const OF_ANSWERS: [(&str, &str); 2] = [
     ("access-control-allow-origin", "*"),
     ("access-control-expose-headers", EXPOSED),
 ];
 
-/// Whether a page asks; other programs send no `Origin`.
+/// Whether the request comes from a page: other programs send no `Origin`.
 pub(super) fn is_from_a_page(request: &Parts) -> bool {
     request.headers.contains_key(header::ORIGIN)
 }
 
-/// The answer where a browser asks in advance whether a page may send its request. No operation of the service, so no
-/// quota, fault or count knows of it.
+/// The answer to a preflight request. It is not an operation of the service, so no quota, fault or count applies.
 pub(super) fn preflight(request: &Parts) -> Option<Response<Body>> {
     let asked = &request.headers;
     let is_preflight = request.method == Method::OPTIONS

@@ -1,16 +1,15 @@
-//! The service's refusals: code, HTTP status and words, as the service model and the API reference give them.
+//! The service's errors: code, HTTP status and message, as in the service model and the API reference.
 
 use super::operation::Operation;
 
-/// A refusal, as the client sees it.
+/// An error as the client gets it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code} (HTTP {http_status}): {message}")]
 pub struct ApiError {
-    /// The answer's HTTP status.
     pub http_status: u16,
-    /// The error code, for `x-amzn-ErrorType`.
+    /// The error code, in `x-amzn-ErrorType`.
     pub code: &'static str,
-    /// The text, for `Message`.
+    /// The text in `Message`.
     pub message: String,
 }
 
@@ -23,7 +22,7 @@ impl ApiError {
         }
     }
 
-    /// Over a quota.
+    /// A quota is exceeded.
     #[must_use]
     pub fn throttled() -> Self {
         Self::new(
@@ -34,7 +33,6 @@ impl ApiError {
         )
     }
 
-    /// Whether this is a throttle.
     #[must_use]
     pub fn is_throttle(&self) -> bool {
         self.code == "ClientLimitExceededException"

@@ -1,19 +1,19 @@
-//! Faults: what goes wrong, how often, for which operation. Pure: drawn from a seeded generator, so that the same seed and
-//! the same requests meet the same faults. How a fault looks on the wire is known to `http`.
+//! Faults: which error is injected, how often, and for which operation. A seeded generator decides, so the same seed
+//! and the same requests get the same faults. `http` knows what a fault looks like to the client.
+
+mod parse;
 
 use std::collections::HashMap;
-use std::fmt;
-use std::str::FromStr;
 
 use super::operation::Operation;
 use super::shapes::Request;
 use crate::domain::device::ChannelName;
 
-/// The most channel names of which a fault knows how often it struck them: ten times what an account may have, and few
-/// enough that no client can fill the memory. Those that come later are spared.
+/// The most channel names for which a fault counts its requests: ten times what an account may have, and few enough
+/// that no client can exhaust the memory. Requests about further names get no fault.
 const MOST_NAMES: usize = 100_000;
 
-/// What goes wrong.
+/// The kind of a fault. "Applied" means that the service handles the request before the fault changes the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FaultKind {
     /// Not applied: a throttle although the quota is not used up.
@@ -28,11 +28,11 @@ pub enum FaultKind {
     MalformedError,
     /// Not applied: the connection is reset without an answer.
     ResetBefore,
-    /// Not applied: no answer ever comes.
+    /// Not applied: the client gets no answer.
     HangBefore,
     /// Applied: the connection is reset without an answer.
     ResetAfter,
-    /// Applied: no answer ever comes.
+    /// Applied: the client gets no answer.
     HangAfter,
     /// Applied: the connection ends in the middle of the answer.
     Truncated,
@@ -43,7 +43,7 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// Every kind, in the order of the documentation.
+    /// All kinds, in the order of the documentation.
     pub const ALL: [Self; 12] = [
         Self::Throttle,
         Self::Error500,
@@ -59,7 +59,7 @@ impl FaultKind {
         Self::Empty,
     ];
 
-    /// Its name on the command line.
+    /// The kind's name on the command line.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -78,7 +78,7 @@ impl FaultKind {
         }
     }
 
-    /// Whether the service works on the request before the answer is spoilt.
+    /// Whether the service handles the request before the fault changes the answer.
     #[must_use]
     pub fn is_applied(self) -> bool {
         matches!(
@@ -88,147 +88,55 @@ impl FaultKind {
     }
 }
 
-/// How often a fault strikes.
+/// How often a fault is injected.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Often {
+pub enum Frequency {
     /// This share of the requests, 0 to 1.
     Share(f64),
-    /// The first so many requests that come to it.
+    /// The first requests, this many.
     First(u64),
-    /// The first so many requests about each channel name; those about none, such as a listing, count as about one.
+    /// The first requests about each channel name, this many. Requests about no channel, such as a listing, count
+    /// together.
     Each(u64),
 }
 
 /// One `--fault`: `KIND=SHARE[@OPERATION]`, `KIND=first:N[@OPERATION]` or `KIND=each:N[@OPERATION]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fault {
-    /// What goes wrong.
     pub kind: FaultKind,
-    /// How often.
-    pub often: Often,
-    /// Only here; every operation of KVS when absent.
+    pub frequency: Frequency,
+    /// The only operation that it affects; `None` for all operations of KVS.
     pub operation: Option<Operation>,
 }
 
-/// Why a fault's text could not be read.
+/// Why a fault on the command line is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct FaultError(String);
 
-impl FromStr for Fault {
-    type Err = FaultError;
-
-    fn from_str(text: &str) -> Result<Self, FaultError> {
-        let (kind, rest) = text.split_once('=').ok_or_else(|| {
-            FaultError(
-                "expected KIND=SHARE, KIND=first:N or KIND=each:N, with @OPERATION behind it if only one operation is \
-                 meant, such as 'reset-after=2%@create'"
-                    .to_owned(),
-            )
-        })?;
-        let (often, operation) = match rest.split_once('@') {
-            None => (rest, None),
-            Some((often, operation)) => (often, Some(parse_operation(operation)?)),
-        };
-        Ok(Self {
-            kind: parse_kind(kind)?,
-            often: parse_often(often)?,
-            operation,
-        })
-    }
-}
-
-fn parse_kind(text: &str) -> Result<FaultKind, FaultError> {
-    let found = FaultKind::ALL
-        .into_iter()
-        .find(|kind| kind.as_str().eq_ignore_ascii_case(text.trim()));
-    found.ok_or_else(|| {
-        let names: Vec<&str> = FaultKind::ALL.into_iter().map(FaultKind::as_str).collect();
-        FaultError(format!(
-            "unknown kind '{text}'; the kinds are {}",
-            names.join(", ")
-        ))
-    })
-}
-
-fn parse_operation(text: &str) -> Result<Operation, FaultError> {
-    Operation::named(text.trim())
-        .filter(|operation| operation.bears_faults())
-        .ok_or_else(|| {
-            FaultError(format!(
-                "unknown operation '{text}'; give its full name or one of {}",
-                Operation::short_names()
-            ))
-        })
-}
-
-fn parse_often(text: &str) -> Result<Often, FaultError> {
-    let text = text.trim();
-    if let Some(count) = text.strip_prefix("first:") {
-        return parse_count("first:", count).map(Often::First);
-    }
-    if let Some(count) = text.strip_prefix("each:") {
-        return parse_count("each:", count).map(Often::Each);
-    }
-    let share = match text.strip_suffix('%') {
-        Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
-        None => text.parse(),
-    };
-    match share {
-        Ok(share) if (0.0..=1.0).contains(&share) => Ok(Often::Share(share)),
-        _ => Err(FaultError(format!(
-            "the share '{text}' is neither a number from 0 to 1, nor a percentage from 0% to 100%, nor 'first:N', nor \
-             'each:N'"
-        ))),
-    }
-}
-
-fn parse_count(word: &str, count: &str) -> Result<u64, FaultError> {
-    count.parse().map_err(|_| {
-        FaultError(format!(
-            "'{count}' in '{word}{count}' is not a whole number of requests"
-        ))
-    })
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}=", self.kind.as_str())?;
-        match self.often {
-            Often::Share(share) => write!(f, "{share}")?,
-            Often::First(count) => write!(f, "first:{count}")?,
-            Often::Each(count) => write!(f, "each:{count}")?,
-        }
-        match self.operation {
-            Some(operation) => write!(f, "@{operation}"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// The faults of a run, and what is left of them.
+/// The faults of a run with their counts.
 #[derive(Debug)]
 pub struct FaultPlan {
-    faults: Vec<Counted>,
+    faults: Vec<CountedFault>,
     random: fastrand::Rng,
 }
 
-/// A fault, and whom it has struck so far.
+/// A fault and how often it has been injected.
 #[derive(Debug)]
-struct Counted {
+struct CountedFault {
     fault: Fault,
-    struck: u64,
-    struck_by_name: HashMap<Box<str>, u64>,
+    injected: u64,
+    injected_by_name: HashMap<Box<str>, u64>,
 }
 
 impl FaultPlan {
-    /// A plan that draws by this seed.
+    /// A plan whose random numbers come from this seed.
     #[must_use]
     pub fn new(faults: Vec<Fault>, seed: u64) -> Self {
-        let counted = |fault| Counted {
+        let counted = |fault| CountedFault {
             fault,
-            struck: 0,
-            struck_by_name: HashMap::new(),
+            injected: 0,
+            injected_by_name: HashMap::new(),
         };
         Self {
             faults: faults.into_iter().map(counted).collect(),
@@ -236,10 +144,10 @@ impl FaultPlan {
         }
     }
 
-    /// What goes wrong with the next request, which is none where its body could not be read. The faults are asked in their
-    /// order and the first that strikes is it; those behind it do not see the request.
+    /// The fault for the next request, if any. `request` is `None` if its body could not be read. Faults are tried in
+    /// their order, and the first one that applies is used; the later ones do not count the request.
     pub fn draw(&mut self, operation: Operation, request: Option<&Request>) -> Option<FaultKind> {
-        if !operation.bears_faults() {
+        if !operation.supports_faults() {
             return None;
         }
         let name = request.and_then(Request::channel_name).unwrap_or_default();
@@ -248,7 +156,7 @@ impl FaultPlan {
             only.is_none_or(|only| only == operation)
         });
         for counted in concerned {
-            if counted.strikes(name, &mut self.random) {
+            if counted.applies(name, &mut self.random) {
                 return Some(counted.fault.kind);
             }
         }
@@ -256,172 +164,35 @@ impl FaultPlan {
     }
 }
 
-impl Counted {
-    /// Whether it strikes the request about this name (empty where it is about none), and counts that.
-    fn strikes(&mut self, name: &str, random: &mut fastrand::Rng) -> bool {
-        let counted = match self.fault.often {
-            Often::Share(share) => return random.f64() < share,
-            Often::First(most) => Some((&mut self.struck, most)),
-            Often::Each(most) => self.struck_by(name).map(|struck| (struck, most)),
+impl CountedFault {
+    /// Whether the fault is injected into the request about this name (empty if it is about no channel). Counts the
+    /// request.
+    fn applies(&mut self, name: &str, random: &mut fastrand::Rng) -> bool {
+        let counted = match self.fault.frequency {
+            Frequency::Share(share) => return random.f64() < share,
+            Frequency::First(most) => Some((&mut self.injected, most)),
+            Frequency::Each(most) => self.injected_for(name).map(|injected| (injected, most)),
         };
-        let Some((struck, most)) = counted else {
+        let Some((injected, most)) = counted else {
             return false;
         };
-        let strikes = *struck < most;
-        *struck += u64::from(strikes);
-        strikes
+        let applies = *injected < most;
+        *injected += u64::from(applies);
+        applies
     }
 
-    /// How often it struck this name; none where that cannot be remembered.
-    fn struck_by(&mut self, name: &str) -> Option<&mut u64> {
-        if !self.struck_by_name.contains_key(name) {
+    /// How often the fault was injected for this name; `None` if the name cannot be counted.
+    fn injected_for(&mut self, name: &str) -> Option<&mut u64> {
+        if !self.injected_by_name.contains_key(name) {
             let may_be_one = name.is_empty() || ChannelName::check(name).is_ok();
-            if self.struck_by_name.len() >= MOST_NAMES || !may_be_one {
+            if self.injected_by_name.len() >= MOST_NAMES || !may_be_one {
                 return None;
             }
-            self.struck_by_name.insert(name.into(), 0);
+            self.injected_by_name.insert(name.into(), 0);
         }
-        self.struck_by_name.get_mut(name)
+        self.injected_by_name.get_mut(name)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::shapes::CreateChannel;
-    use super::*;
-
-    fn fault(text: &str) -> Fault {
-        text.parse().unwrap()
-    }
-
-    fn about(name: &str) -> Request {
-        Request::Create(CreateChannel {
-            channel_name: Some(name.to_owned()),
-            ..CreateChannel::default()
-        })
-    }
-
-    #[test]
-    fn shares_percentages_counts_and_operations_are_read() {
-        let read = fault("reset-after=0.25@create");
-        assert_eq!(read.kind, FaultKind::ResetAfter);
-        assert_eq!(read.often, Often::Share(0.25));
-        assert_eq!(read.operation, Some(Operation::Create));
-        assert_eq!(fault("500=50%").often, Often::Share(0.5));
-        assert_eq!(fault("500=1").often, Often::Share(1.0));
-        assert_eq!(fault("500=100%").operation, None);
-        let read = fault("HTML-503=first:3@describesignalingchannel");
-        assert_eq!(read.kind, FaultKind::Html503);
-        assert_eq!(read.often, Often::First(3));
-        assert_eq!(read.operation, Some(Operation::Describe));
-    }
-
-    #[test]
-    fn every_kind_is_read_as_it_is_shown() {
-        for kind in FaultKind::ALL {
-            for often in ["first:2", "each:2", "0.5"] {
-                let shown = format!("{}={often}@ListSignalingChannels", kind.as_str());
-                assert_eq!(fault(&shown).to_string(), shown);
-            }
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_explained() {
-        for (text, reason) in [
-            ("reset-after", "expected KIND=SHARE"),
-            ("explode=1", "unknown kind 'explode'"),
-            ("500=1.01", "share '1.01'"),
-            ("500=101%", "share '101%'"),
-            ("500=-0.1", "share '-0.1'"),
-            ("500=NaN", "share 'NaN'"),
-            ("500=first:x", "'x' in 'first:x'"),
-            ("500=each:-1", "'-1' in 'each:-1'"),
-            ("500=1@sing", "unknown operation 'sing'"),
-            ("500=1@GetCallerIdentity", "unknown operation"),
-        ] {
-            let error = text.parse::<Fault>().unwrap_err().to_string();
-            assert!(error.contains(reason), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn the_same_seed_draws_the_same() {
-        let draw = |seed| {
-            let mut plan = FaultPlan::new(vec![fault("500=0.3"), fault("empty=0.3@create")], seed);
-            (0..200)
-                .map(|_| plan.draw(Operation::Create, None))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(draw(7), draw(7));
-        assert_ne!(draw(7), draw(8));
-        let struck = draw(7).iter().flatten().count();
-        // Expected: 200 × (0.3 + 0.7 × 0.3) = 102.
-        assert!((80..125).contains(&struck), "{struck}");
-    }
-
-    #[test]
-    fn the_first_requests_are_those_of_the_operation() {
-        let mut plan = FaultPlan::new(vec![fault("500=first:2@create")], 1);
-        assert_eq!(plan.draw(Operation::List, None), None);
-        assert_eq!(
-            plan.draw(Operation::Create, None),
-            Some(FaultKind::Error500)
-        );
-        assert_eq!(
-            plan.draw(Operation::Create, None),
-            Some(FaultKind::Error500)
-        );
-        assert_eq!(plan.draw(Operation::Create, None), None);
-    }
-
-    #[test]
-    fn each_name_is_struck_by_itself_and_whatever_names_none_together() {
-        let mut plan = FaultPlan::new(vec![fault("500=each:2")], 1);
-        let mut struck = |request: Option<&Request>| {
-            let mut drawn = Vec::new();
-            for _ in 0..4 {
-                drawn.extend(plan.draw(Operation::Create, request));
-            }
-            drawn.len()
-        };
-        assert_eq!(struck(Some(&about("a"))), 2);
-        assert_eq!(struck(Some(&about("b"))), 2);
-        assert_eq!(struck(Some(&about("a"))), 0);
-        assert_eq!(struck(None), 2);
-        assert_eq!(struck(None), 0);
-        // No channel can have such a name, so none is remembered.
-        assert_eq!(struck(Some(&about(&"a".repeat(257)))), 0);
-    }
-
-    #[test]
-    fn names_are_remembered_up_to_a_limit() {
-        let mut plan = FaultPlan::new(vec![fault("500=each:1")], 1);
-        for number in 0..MOST_NAMES + 10 {
-            let drawn = plan.draw(Operation::Create, Some(&about(&format!("n{number}"))));
-            assert_eq!(drawn.is_some(), number < MOST_NAMES, "{number}");
-        }
-        assert_eq!(plan.faults[0].struck_by_name.len(), MOST_NAMES);
-    }
-
-    #[test]
-    fn faults_combine_in_their_order() {
-        let mut plan = FaultPlan::new(vec![fault("500=first:1"), fault("empty=first:2")], 1);
-        let drawn: Vec<_> = (0..4).map(|_| plan.draw(Operation::Create, None)).collect();
-        assert_eq!(
-            drawn,
-            [
-                Some(FaultKind::Error500),
-                Some(FaultKind::Empty),
-                Some(FaultKind::Empty),
-                None
-            ]
-        );
-    }
-
-    #[test]
-    fn nothing_strikes_the_question_who_one_is() {
-        let mut plan = FaultPlan::new(vec![fault("500=1")], 1);
-        assert_eq!(plan.draw(Operation::CallerIdentity, None), None);
-    }
-}
+mod tests;

@@ -1,46 +1,46 @@
-//! The emulator at the wire: axum takes HTTP apart, `Server` decides on arrival, and the answer leaves after the latency,
-//! whole or as a fault wants it. The only file of the emulator that knows clocks and connections.
+//! The emulator's HTTP server: axum parses the request, `Server` handles it on arrival, and the answer is sent after
+//! the latency, whole or changed by a fault. Only this file of the emulator reads the clock and uses connections.
 
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, Request as HttpRequest, State as Shared};
+use axum::extract::{ConnectInfo, Request as HttpRequest, State as AxumState};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Response as HttpResponse, StatusCode, header};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::Settings;
-use super::connection::Ending;
+use super::EmulatorSettings;
+use super::connection::EndHandle;
 use super::cors;
 use super::error::ApiError;
 use super::faults::{FaultKind, FaultPlan};
 use super::latency::Latency;
 use super::operation::Operation;
-use super::request_counts::{Fate, RequestCounts};
+use super::request_counts::{RequestCounts, RequestOutcome};
 use super::shapes::{Request, Response};
 use super::state::State;
 use super::wire;
 
-/// The largest request: 50 tags of the longest key and value, fourfold escaped, stay far below.
+/// The largest request body: 50 tags of the longest key and value, each character escaped to four, are far smaller.
 const LONGEST_BODY: usize = 512 * 1024;
 
 const JSON: &str = "application/json";
 const XML: &str = "text/xml";
 const HTML: &str = "text/html";
 
-/// Where requests are decided on.
+/// Handles requests.
 pub(super) struct Server {
     core: Mutex<Core>,
     clock: Clock,
     latency: Latency,
-    /// True, or without a sender, when the emulator ends.
+    /// True when the emulator stops; the sender is gone if the emulator was dropped.
     closing: watch::Receiver<bool>,
 }
 
-/// What a request may change.
+/// The part of the server that requests change.
 struct Core {
     state: State,
     faults: FaultPlan,
@@ -49,7 +49,7 @@ struct Core {
     request_counts: RequestCounts,
 }
 
-/// The time since the Unix epoch, which never runs backwards.
+/// The time since the Unix epoch. It never goes backwards.
 struct Clock {
     started: Instant,
     started_at: Duration,
@@ -61,16 +61,16 @@ impl Clock {
     }
 }
 
-/// What is sent, and how.
+/// An answer, and how it is delivered.
 struct Reply {
     status: StatusCode,
     content_type: &'static str,
     error_code: Option<&'static str>,
-    /// `x-amzn-RequestId` and `Date`; none when something else than the service speaks.
+    /// `x-amzn-RequestId` and `Date`; `None` for an answer that does not come from the service.
     stamp: Option<Stamp>,
     body: Vec<u8>,
     delivery: Delivery,
-    /// Whether a page in a browser is to read it.
+    /// Whether the request comes from a page in a browser.
     for_a_page: bool,
 }
 
@@ -85,16 +85,16 @@ enum Delivery {
     Whole,
     /// Half of the body, then the connection ends.
     Truncated,
-    /// Not at all: the connection is reset.
+    /// No answer: the connection is reset.
     Reset,
-    /// Not at all: the client waits until it or the emulator gives up.
+    /// No answer: the client waits until it gives up or the emulator stops.
     Hang,
 }
 
 /// Answers one HTTP request.
 pub(super) async fn handle(
-    Shared(server): Shared<Arc<Server>>,
-    ConnectInfo(ending): ConnectInfo<Ending>,
+    AxumState(server): AxumState<Arc<Server>>,
+    ConnectInfo(ending): ConnectInfo<EndHandle>,
     request: HttpRequest,
 ) -> HttpResponse<Body> {
     let (parts, body) = request.into_parts();
@@ -106,7 +106,7 @@ pub(super) async fn handle(
     reply.for_a_page = cors::is_from_a_page(&parts);
     let mut closing = server.closing.clone();
     if reply.delivery == Delivery::Hang {
-        // An error means that the emulator is gone, which is as good.
+        // An error means that the emulator was dropped, which also ends the wait.
         let _ = closing.wait_for(|closing| *closing).await;
     } else if !server.latency.median.is_zero() {
         let latency = server.draw_latency();
@@ -117,20 +117,24 @@ pub(super) async fn handle(
     }
     match reply.delivery {
         Delivery::Whole => return reply.into_response(),
-        Delivery::Truncated => ending.say(reply.truncated()),
+        Delivery::Truncated => ending.close_after(reply.truncated()),
         Delivery::Reset | Delivery::Hang => ending.reset(),
     }
     HttpResponse::new(Body::empty())
 }
 
 impl Server {
-    pub(super) fn new(settings: Settings, authority: &str, closing: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(
+        settings: EmulatorSettings,
+        authority: &str,
+        closing: watch::Receiver<bool>,
+    ) -> Self {
         let started_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Self {
             core: Mutex::new(Core {
                 state: State::new(&settings, authority),
                 faults: FaultPlan::new(settings.faults, settings.seed),
-                // Another stream than the faults', so that IDs do not repeat their draws.
+                // A generator of its own, so that request IDs do not change the faults.
                 request_ids: fastrand::Rng::with_seed(!settings.seed),
                 latencies: fastrand::Rng::with_seed(settings.seed.rotate_left(32)),
                 request_counts: RequestCounts::default(),
@@ -153,7 +157,7 @@ impl Server {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Core> {
-        // Nothing under this lock panics; if it did, the state would be whole all the same.
+        // No code panics while it holds this lock. If it did, the state would still be consistent.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -168,7 +172,7 @@ impl Server {
         let is_sts = operation == Some(Operation::CallerIdentity);
         let request = operation.map(|operation| decode(operation, body));
         let mut core = self.lock();
-        // Read under the lock: the state's time must not run backwards.
+        // The clock is read under the lock: the state's time must not go backwards.
         let now = self.clock.now();
         let stamp = Stamp {
             request_id: request_id(&mut core.request_ids),
@@ -184,19 +188,20 @@ impl Server {
         };
         let answer = match fault {
             Some(kind) if !kind.is_applied() => {
-                core.request_counts.count(operation, Fate::Fault);
-                return Reply::instead(kind, stamp);
+                core.request_counts.count(operation, RequestOutcome::Fault);
+                return Reply::not_applied(kind, stamp);
             }
             _ => core.answer(now, authorization, request),
         };
-        core.request_counts.count(operation, fate(fault, &answer));
+        core.request_counts
+            .count(operation, request_outcome(fault, &answer));
         drop(core);
         let reply = match answer {
             Ok(response) => Reply::success(stamp, &response, is_sts),
             Err(error) => Reply::refusal(stamp, &error, is_sts),
         };
         match fault {
-            Some(kind) => reply.spoilt(kind),
+            Some(kind) => reply.applied(kind),
             None => reply,
         }
     }
@@ -214,18 +219,21 @@ impl Core {
     }
 }
 
-/// The request, where its body came whole and can be read.
+/// The request, if its body is complete and valid.
 fn decode(operation: Operation, body: Option<&[u8]>) -> Result<Request, ApiError> {
     let body = body.ok_or_else(|| ApiError::too_large(LONGEST_BODY))?;
     wire::decode(operation, body)
 }
 
-fn fate(fault: Option<FaultKind>, answer: &Result<Response, ApiError>) -> Fate {
+fn request_outcome(
+    fault: Option<FaultKind>,
+    answer: &Result<Response, ApiError>,
+) -> RequestOutcome {
     match answer {
-        _ if fault.is_some() => Fate::Fault,
-        Ok(_) => Fate::Answered,
-        Err(error) if error.is_throttle() => Fate::Throttled,
-        Err(_) => Fate::Refused,
+        _ if fault.is_some() => RequestOutcome::Fault,
+        Ok(_) => RequestOutcome::Answered,
+        Err(error) if error.is_throttle() => RequestOutcome::Throttled,
+        Err(_) => RequestOutcome::Refused,
     }
 }
 
@@ -274,8 +282,8 @@ impl Reply {
         }
     }
 
-    /// What a client gets in place of the service's work.
-    fn instead(kind: FaultKind, stamp: Stamp) -> Self {
+    /// The answer of a fault that is not applied.
+    fn not_applied(kind: FaultKind, stamp: Stamp) -> Self {
         let error = match kind {
             FaultKind::Throttle => ApiError::throttled(),
             FaultKind::Error503 | FaultKind::Html503 => ApiError::unavailable(),
@@ -299,8 +307,8 @@ impl Reply {
         reply
     }
 
-    /// What is left of an answer.
-    fn spoilt(mut self, kind: FaultKind) -> Self {
+    /// The answer changed by a fault that is applied.
+    fn applied(mut self, kind: FaultKind) -> Self {
         match kind {
             FaultKind::ResetAfter => self.delivery = Delivery::Reset,
             FaultKind::HangAfter => self.delivery = Delivery::Hang,
@@ -318,7 +326,7 @@ impl Reply {
         self.body = body.to_vec();
     }
 
-    /// Headers by name and value, but for the length.
+    /// All headers except the length.
     fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let stamp = self.stamp.as_ref();
         [
@@ -343,7 +351,7 @@ impl Reply {
         response
     }
 
-    /// The raw answer up to the middle of its body.
+    /// The raw answer, cut in the middle of its body.
     fn truncated(&self) -> Vec<u8> {
         let mut raw = format!("HTTP/1.1 {}\r\n", self.status);
         for (name, value) in self.headers() {
@@ -358,5 +366,4 @@ impl Reply {
 }
 
 #[cfg(test)]
-#[path = "http_tests.rs"]
 mod tests;

@@ -1,4 +1,4 @@
-//! How long an answer takes: log-normal, as measured services are. Pure: the draw comes from a generator that is handed in.
+//! The latency of answers: log-normal, like measured services. The caller passes the random generator.
 
 use std::f64::consts::TAU;
 use std::time::Duration;
@@ -6,31 +6,30 @@ use std::time::Duration;
 /// A distribution of latencies.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Latency {
-    /// Half of all answers take longer.
+    /// The median.
     pub median: Duration,
-    /// The standard deviation of the latency's logarithm: 0 for the same latency always, 0.25 for a calm network, 0.8
-    /// for one where every tenth answer takes almost three times the median.
+    /// The standard deviation of the latency's logarithm: 0 for a constant latency, 0.25 for a calm network, 0.8 for
+    /// one where every tenth answer takes almost three times the median.
     pub sigma: f64,
 }
 
 impl Latency {
-    /// The largest useful spread.
+    /// The largest spread that is accepted.
     pub const WIDEST: f64 = 3.0;
-    /// No answer takes longer.
+    /// The upper limit of every latency.
     const LONGEST: Duration = Duration::from_hours(1);
 
-    /// The same latency always.
+    /// A constant latency.
     #[must_use]
     pub fn steady(median: Duration) -> Self {
         Self { median, sigma: 0.0 }
     }
 
-    /// Draws one.
     pub fn draw(&self, random: &mut fastrand::Rng) -> Duration {
         if self.sigma == 0.0 {
             return self.median;
         }
-        // Box and Muller's way to a normal deviate; 1 - f64() is never 0.
+        // The Box-Muller transform gives a normal deviate; 1 - f64() is never 0.
         let normal = (-2.0 * (1.0 - random.f64()).ln()).sqrt() * (TAU * random.f64()).cos();
         let seconds = self.median.as_secs_f64() * (self.sigma * normal).exp();
         Duration::try_from_secs_f64(seconds).map_or(Self::LONGEST, |drawn| drawn.min(Self::LONGEST))
@@ -42,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_are_longer_and_the_spread_is_as_asked() {
+    fn the_median_and_the_spread_are_the_configured_ones() {
         let median = Duration::from_millis(80);
         let latency = Latency { median, sigma: 0.8 };
         let mut random = fastrand::Rng::with_seed(1);
@@ -57,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_spread_nothing_is_drawn() {
+    fn a_constant_latency_draws_no_random_number() {
         let latency = Latency::steady(Duration::from_millis(80));
         let mut random = fastrand::Rng::with_seed(1);
         assert_eq!(latency.draw(&mut random), latency.median);

@@ -1,23 +1,25 @@
-//! The service, in process: the KVS control plane for signaling channels, served on loopback unless told otherwise.
+//! The emulator: the KVS control plane for signaling channels in this process, on loopback unless configured otherwise.
 //!
-//! Faithful: the operations and paths, the service model's validation, error codes and HTTP status, the quotas of each
-//! operation, account and Region and of each channel (as token buckets), the channel limit, tags, versions, paging,
-//! CREATING → ACTIVE and DELETING, the order of checks (credentials, authorization, quotas, validation, work).
+//! Emulated: the operations and paths, the service model's validation, error codes and HTTP status, the quotas of each
+//! operation for an account and Region and for a channel (as token buckets), the channel limit, tags, versions, paging,
+//! CREATING → ACTIVE and DELETING, and the order of checks (credentials, authorization, quotas, validation, the
+//! operation).
 //!
 //! Not emulated: signatures (only the Region and the access key of their scope are read), policies beyond one prefix,
-//! streams and media storage, signaling itself (the endpoints and ICE servers that are told lead nowhere), the
-//! UPDATING state, and everything that AWS does not document. State lives in memory and ends with the process.
+//! streams and media storage, signaling itself (the returned endpoints and ICE servers do not exist), the UPDATING
+//! state, and anything that AWS does not document. The state is in memory and is lost when the process ends.
 //!
 //! | module | owns |
 //! | --- | --- |
 //! | [`operation`] | names, paths and quotas of the operations |
-//! | [`shapes`], [`error`] | what they take, give and refuse |
-//! | [`quota`], [`latency`], [`faults`] | token buckets; how long an answer takes; what goes wrong; drawn by seed |
-//! | [`store`], `validate` | what exists; what is a valid request |
-//! | [`state`], `work` | request, now → answer: the front that checks, and what the operations do |
-//! | `wire`, `connection`, `cors`, `http`, [`request_counts`] | bytes, connections, browsers, requests and their counts |
+//! | [`shapes`], [`error`] | requests, answers and errors |
+//! | [`quota`], [`latency`], [`faults`] | token buckets, the latency of answers, injected faults |
+//! | [`store`], `validate` | the channels that exist; the service model's validation |
+//! | [`state`], `work` | one request at a given time → answer: the checks, and the operations |
+//! | `wire`, `connection`, `cors`, `http`, [`request_counts`] | bodies, connections, browsers, the HTTP server, counts |
 //!
-//! All but the last line is pure, and drives the simulation tests without any HTTP.
+//! All modules except those of the last line take time and randomness as arguments, so that the simulation tests use
+//! them without HTTP.
 
 mod connection;
 mod cors;
@@ -45,7 +47,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use self::connection::{Door, Ending};
+use self::connection::{EndHandle, FaultListener};
 use self::faults::Fault;
 use self::http::Server;
 use self::latency::Latency;
@@ -53,38 +55,37 @@ use self::request_counts::RequestCounts;
 
 /// How the emulated account behaves.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
+pub struct EmulatorSettings {
     /// The quota of `CreateSignalingChannel` for each Region, in requests a second, 0.1 to 1,000,000. The other
     /// operations keep the quotas of the service.
     pub rate: f64,
-    /// How many creates may come at once, at least 1. Without meaning where creates are counted in windows.
+    /// How many creates may arrive at once, at least 1. Not used if `window` is set.
     pub burst: u32,
     /// Whether creates are counted in fixed windows of a second instead of a token bucket.
     pub window: bool,
-    /// How the quota of `CreateSignalingChannel` changes.
+    /// How the quota of `CreateSignalingChannel` changes over time.
     pub rate_changes: Vec<RateChange>,
     /// The most channels in a Region.
     pub channel_limit: usize,
-    /// How long after its arrival a request is answered.
+    /// The time from a request's arrival to its answer.
     pub latency: Latency,
     /// How long a channel is CREATING.
     pub active_after: Duration,
     /// How long a channel is DELETING.
     pub deleting_for: Duration,
-    /// What goes wrong.
     pub faults: Vec<Fault>,
-    /// Only operations on channels whose names begin with this are allowed.
+    /// Only operations on channels whose names begin with this prefix are authorized.
     pub deny_outside: Option<String>,
-    /// After so many requests an access key has expired.
+    /// An access key expires after this many requests.
     pub expire_after: Option<u64>,
-    /// Decides on what is drawn: faults and request IDs.
+    /// The seed of faults, latencies and request IDs.
     pub seed: u64,
-    /// Whether it may listen where other computers reach it.
+    /// Whether it may listen on an address that other computers can reach.
     pub allow_remote: bool,
 }
 
-impl Default for Settings {
-    /// The service's default quotas (WebRTC developer guide), 80 ms latency, nothing goes wrong.
+impl Default for EmulatorSettings {
+    /// The service's default quotas (WebRTC developer guide), 80 ms latency, no faults.
     fn default() -> Self {
         Self {
             rate: 50.0,
@@ -107,7 +108,7 @@ impl Default for Settings {
 /// A change of the quota while the emulator runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RateChange {
-    /// How long after the first create.
+    /// The time after the first create.
     pub after: Duration,
     /// The quota from then on, in requests a second in each Region.
     pub rate: f64,
@@ -116,33 +117,31 @@ pub struct RateChange {
 /// Why the emulator did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Others could reach it, and it checks no signatures.
+    /// The address can be reached by other computers, and the emulator checks no signatures.
     #[error(
-        "the emulator listens on {0} only with --allow-remote: it checks no signatures, so whoever reaches it can use \
+        "the emulator listens on {0} only with --allow-remote: it checks no signatures, so anyone who reaches it can use \
          it; the loopback addresses 127.0.0.1:{port} and [::1]:{port} need no permission",
         port = .0.port()
     )]
     NotLoopback(SocketAddr),
-    /// Something listens there already.
+    /// The port is in use.
     #[error(
         "the emulator cannot listen on {0}: the port is in use, perhaps by another emulator; stop that one, or choose \
          another port (0 takes any free one)"
     )]
     InUse(SocketAddr),
-    /// The system refused.
+    /// The system refused the address for another reason.
     #[error(
         "the emulator cannot listen on {address}: {source}; choose another address or port (127.0.0.1:0 takes any \
          free port)"
     )]
     Bind {
-        /// Where.
         address: SocketAddr,
-        /// Why.
         source: std::io::Error,
     },
 }
 
-/// A running emulator. It ends with [`Emulator::stop`], or when this is dropped.
+/// A running emulator. It stops with [`Emulator::stop`], or when this value is dropped.
 pub struct Emulator {
     address: SocketAddr,
     server: Arc<Server>,
@@ -157,9 +156,9 @@ impl std::fmt::Debug for Emulator {
 }
 
 impl Emulator {
-    /// Listens at an address (port 0 takes a free one) and serves from a task of its own. The address is of the loopback
-    /// interface, unless the settings allow another.
-    pub async fn start(listen: SocketAddr, settings: Settings) -> Result<Self, StartError> {
+    /// Listens on an address (port 0 takes a free one) and serves in a task of its own. The address must be a loopback
+    /// address unless the settings allow another one.
+    pub async fn start(listen: SocketAddr, settings: EmulatorSettings) -> Result<Self, StartError> {
         if !listen.ip().is_loopback() && !settings.allow_remote {
             return Err(StartError::NotLoopback(listen));
         }
@@ -190,13 +189,13 @@ impl Emulator {
         })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its endpoint URL, as this computer reaches it.
+    /// The endpoint URL for this computer.
     #[must_use]
     pub fn url(&self) -> String {
         let mut address = self.address;
@@ -209,14 +208,14 @@ impl Emulator {
         format!("http://{address}")
     }
 
-    /// The requests so far.
+    /// The counts of the requests so far.
     #[must_use]
     pub fn request_counts(&self) -> RequestCounts {
         self.server.request_counts()
     }
 
-    /// Ends it: no new connections, answers under way leave at once, hung ones are reset. A client that stops in the
-    /// middle of its request is given a second.
+    /// Stops the emulator: it accepts no more connections, sends pending answers at once, and resets hanging ones. A
+    /// client in the middle of its request has one more second.
     pub async fn stop(self) {
         const PATIENCE: Duration = Duration::from_secs(1);
         self.closing.send_replace(true);
@@ -228,14 +227,14 @@ impl Emulator {
 }
 
 async fn serve(listener: TcpListener, router: Router, mut closing: watch::Receiver<bool>) {
-    let service = router.into_make_service_with_connect_info::<Ending>();
-    let served = axum::serve(Door(listener), service)
+    let service = router.into_make_service_with_connect_info::<EndHandle>();
+    let served = axum::serve(FaultListener(listener), service)
         .with_graceful_shutdown(async move {
-            // An error means that the emulator's owner is gone, which is as good.
+            // An error means that the emulator was dropped, which also ends the server.
             let _ = closing.wait_for(|closing| *closing).await;
         })
         .await;
-    // axum documents that this never is an error.
+    // axum documents that this is never an error.
     drop(served);
 }
 

@@ -1,4 +1,4 @@
-//! The operations that the emulator answers: their names, paths and quotas. Pure facts; nothing here acts on them.
+//! The operations that the emulator supports: their names, paths and quotas.
 
 use std::fmt;
 
@@ -29,8 +29,8 @@ pub enum Operation {
     CallerIdentity,
 }
 
-/// What is known of an operation. Quotas: WebRTC developer guide, "quotas", in requests a second.
-struct Facts {
+/// The properties of an operation. Quotas: WebRTC developer guide, "quotas", in requests a second.
+struct Properties {
     name: &'static str,
     short: &'static str,
     path: &'static str,
@@ -44,8 +44,8 @@ const fn facts(
     path: &'static str,
     per_region: Option<f64>,
     is_limited_per_channel: bool,
-) -> Facts {
-    Facts {
+) -> Properties {
+    Properties {
         name,
         short,
         path,
@@ -55,7 +55,7 @@ const fn facts(
 }
 
 impl Operation {
-    /// Every operation, in the order of the service's table.
+    /// All operations, in the order of the service's table.
     pub const ALL: [Self; 11] = [
         Self::Create,
         Self::Describe,
@@ -70,12 +70,12 @@ impl Operation {
         Self::CallerIdentity,
     ];
 
-    /// Requests a second that one channel bears, for the operations that are limited so (`GetIceServerConfig`: not
-    /// documented, assumed).
+    /// The quota of one channel in requests a second, for the operations that have such a quota (assumed for
+    /// `GetIceServerConfig`, where it is not documented).
     pub const PER_CHANNEL: f64 = 5.0;
 
     #[rustfmt::skip]
-    const fn facts(self) -> Facts {
+    const fn facts(self) -> Properties {
         match self {
             Self::Create => facts("CreateSignalingChannel", "create", "/createSignalingChannel", Some(50.0), false),
             Self::Describe => facts("DescribeSignalingChannel", "describe", "/describeSignalingChannel", Some(300.0), true),
@@ -91,13 +91,13 @@ impl Operation {
         }
     }
 
-    /// The name that the API reference gives it.
+    /// The name in the API reference.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.facts().name
     }
 
-    /// Its path; every operation is a `POST`.
+    /// The path; every operation is a `POST`.
     #[must_use]
     pub fn path(self) -> &'static str {
         self.facts().path
@@ -111,7 +111,7 @@ impl Operation {
             .find(|operation| operation.path() == path)
     }
 
-    /// The operation of that name or short name, in upper or lower case.
+    /// The operation with that name or short name, in upper or lower case.
     #[must_use]
     pub fn named(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|operation| {
@@ -120,36 +120,36 @@ impl Operation {
         })
     }
 
-    /// The short names of the operations that can be given to a fault, for messages.
+    /// The short names of the operations that a fault can name, for messages.
     #[must_use]
     pub fn short_names() -> String {
         let names: Vec<&str> = Self::ALL
             .into_iter()
-            .filter(|operation| operation.bears_faults())
+            .filter(|operation| operation.supports_faults())
             .map(|operation| operation.facts().short)
             .collect();
         names.join(", ")
     }
 
-    /// The quota for an account and Region, in requests a second; none where there is no quota.
+    /// The quota for an account and Region, in requests a second; `None` if there is no quota.
     #[must_use]
     pub fn quota(self) -> Option<f64> {
         self.facts().per_region
     }
 
-    /// Whether one channel bears only [`Self::PER_CHANNEL`] of it.
+    /// Whether a channel has the quota [`Self::PER_CHANNEL`] for it.
     #[must_use]
     pub fn is_limited_per_channel(self) -> bool {
         self.facts().is_limited_per_channel
     }
 
-    /// Whether faults may strike it: all but `GetCallerIdentity`.
+    /// Whether faults can be injected: all but `GetCallerIdentity`.
     #[must_use]
-    pub fn bears_faults(self) -> bool {
+    pub fn supports_faults(self) -> bool {
         self != Self::CallerIdentity
     }
 
-    /// Its place in [`Self::ALL`].
+    /// The index in [`Self::ALL`].
     #[must_use]
     pub fn index(self) -> usize {
         self as usize

@@ -1,36 +1,36 @@
-//! Token buckets, in the arithmetic of GCRA: a bucket is one number, the instant at which it will be full again. With the
-//! same number fixed windows are counted: there it is the instant up to which the window's tokens have been handed out.
-//! Pure: time comes as an argument, and whole nanoseconds keep the sums exact.
+//! Token buckets with the arithmetic of GCRA: a bucket is one number, the instant at which it will be full again. Fixed
+//! windows use the same number: the instant up to which the window's tokens have been taken. Time is an argument, in
+//! whole nanoseconds, so that sums are exact.
 
 use std::time::Duration;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// A rate and how much of it may come at once.
+/// A rate and its burst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// Nanoseconds in which one token grows.
+    /// The nanoseconds for one token.
     interval: u64,
     refill: Refill,
 }
 
-/// When tokens come back.
+/// How tokens are refilled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refill {
-    /// One by one. A token may be had so many nanoseconds before its time: `(burst - 1) × interval`.
+    /// One by one. A token is available this many nanoseconds early: `(burst - 1) × interval`.
     Steady { lead: u64 },
-    /// All at once, whenever a window of so many nanoseconds begins.
+    /// All at once, at the start of each window of this many nanoseconds.
     Window { length: u64 },
 }
 
 impl Quota {
     /// The slowest rate, in requests a second.
     pub const SLOWEST: f64 = 0.1;
-    /// The fastest rate, in requests a second: as good as no quota.
+    /// The fastest rate, in requests a second: effectively no quota.
     pub const FASTEST: f64 = 1e6;
 
-    /// A quota of `rate` requests a second with a bucket of `burst` tokens. A rate beyond [`Self::SLOWEST`] and
-    /// [`Self::FASTEST`] counts as the nearest of them, no number as the slowest, a burst of 0 as 1.
+    /// A quota of `rate` requests a second with a bucket of `burst` tokens. A rate below [`Self::SLOWEST`] or above
+    /// [`Self::FASTEST`] is set to that limit, NaN to the slowest, and a burst of 0 to 1.
     #[must_use]
     pub fn per_second(rate: f64, burst: u32) -> Self {
         let interval = interval(rate);
@@ -42,8 +42,8 @@ impl Quota {
         }
     }
 
-    /// A quota that is counted in fixed windows of a second (or, below one request a second, of one request's time):
-    /// all tokens come at a window's beginning, and what is left of them is lost at its end.
+    /// A quota that is counted in fixed windows of a second (below one request a second: of one request's time). All
+    /// tokens are available at the start of a window, and unused ones are lost at its end.
     #[must_use]
     pub fn per_window(rate: f64) -> Self {
         let interval = interval(rate);
@@ -55,7 +55,7 @@ impl Quota {
         }
     }
 
-    /// A quota of `rate` requests a second whose bucket holds what a second brings.
+    /// A quota of `rate` requests a second with a burst of one second.
     #[must_use]
     pub fn with_burst_of_a_second(rate: f64) -> Self {
         #[expect(
@@ -83,7 +83,7 @@ fn interval(rate: f64) -> u64 {
     interval
 }
 
-/// A bucket, full at first.
+/// A bucket, initially full.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bucket {
     /// Nanoseconds since the epoch.
@@ -105,7 +105,7 @@ impl Bucket {
         }
     }
 
-    /// Takes a token; to be asked for first with [`Self::has_token`].
+    /// Takes a token. The caller must check [`Self::has_token`] first.
     pub fn take(&mut self, quota: Quota, now: Duration) {
         let now = nanos(now);
         let empty_until = match quota.refill {
@@ -115,7 +115,7 @@ impl Bucket {
         self.full_at = self.full_at.max(empty_until).saturating_add(quota.interval);
     }
 
-    /// The quota has changed at `now`: as many tokens are missing as before, and grow at the new rate.
+    /// Changes the quota at `now`: the same number of tokens is missing, and is refilled at the new rate.
     pub fn change(&mut self, from: Quota, to: Quota, now: Duration) {
         let now = nanos(now);
         let missing = u128::from(self.full_at.saturating_sub(now));
@@ -124,7 +124,7 @@ impl Bucket {
     }
 }
 
-/// Good until the year 2554.
+/// Valid until the year 2554.
 fn nanos(now: Duration) -> u64 {
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -148,13 +148,13 @@ mod tests {
     }
 
     #[test]
-    fn a_full_bucket_gives_exactly_its_burst() {
+    fn a_full_bucket_grants_exactly_its_burst() {
         let quota = Quota::per_second(50.0, 50);
         assert_eq!(taken(&mut Bucket::default(), quota, START, 200), 50);
     }
 
     #[test]
-    fn a_token_grows_at_its_very_nanosecond() {
+    fn a_token_is_available_at_the_exact_nanosecond() {
         let quota = Quota::per_second(50.0, 2);
         let mut bucket = Bucket::default();
         assert_eq!(taken(&mut bucket, quota, START, 9), 2);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_at_any_rate_brings_the_rate_and_the_burst_and_no_more() {
+    fn an_hour_grants_the_rate_plus_one_burst() {
         for (rate, burst) in [(0.1, 1), (3.0, 7), (50.0, 50), (333.0, 10)] {
             let quota = Quota::per_second(rate, burst);
             let mut bucket = Bucket::default();
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_rest_does_not_fill_beyond_the_burst() {
+    fn a_long_pause_does_not_fill_the_bucket_beyond_its_burst() {
         let quota = Quota::per_second(50.0, 5);
         let mut bucket = Bucket::default();
         taken(&mut bucket, quota, START, 5);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_brings_all_its_tokens_at_its_beginning_and_keeps_none() {
+    fn a_window_grants_all_its_tokens_at_its_start_and_keeps_none() {
         let quota = Quota::per_window(7.0);
         let mut bucket = Bucket::default();
         let at = |millis| START + Duration::from_millis(millis);
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_quota_goes_on_from_the_tokens_that_are_there() {
+    fn a_changed_quota_keeps_the_tokens_in_the_bucket() {
         let (slow, fast) = (Quota::per_second(50.0, 50), Quota::per_second(200.0, 50));
         let mut bucket = Bucket::default();
         assert_eq!(taken(&mut bucket, slow, START, 20), 20);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_rates_become_the_nearest_sound_one() {
+    fn an_invalid_rate_is_set_to_the_nearest_valid_one() {
         assert_eq!(
             Quota::per_second(0.0, 0),
             Quota::per_second(Quota::SLOWEST, 1)

@@ -1,51 +1,50 @@
-//! How many requests were answered, refused, throttled or struck by a fault, by operation.
+//! How many requests were answered, refused, throttled or given a fault, for each operation.
 
 use std::fmt;
 
 use super::operation::Operation;
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum RequestOutcome {
     Answered,
     Refused,
     Throttled,
     Fault,
 }
 
-/// The counts of one operation. Each request is in exactly one of them.
+/// The counts of one operation. Each request is counted once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct OperationCounts {
     /// Answered with success.
     pub answered: u64,
     /// Answered with an error, but not throttled.
     pub refused: u64,
-    /// Over a quota.
+    /// A quota was exceeded.
     pub throttled: u64,
-    /// Struck by a fault, applied or not.
+    /// A fault was injected, applied or not.
     pub faults: u64,
 }
 
 /// The counts of all operations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RequestCounts([Counts; Operation::ALL.len()]);
+pub struct RequestCounts([OperationCounts; Operation::ALL.len()]);
 
 impl RequestCounts {
-    pub(super) fn count(&mut self, operation: Operation, fate: Fate) {
+    pub(super) fn count(&mut self, operation: Operation, outcome: RequestOutcome) {
         let Some(counts) = self.0.get_mut(operation.index()) else {
             return;
         };
-        match fate {
-            Fate::Answered => counts.answered += 1,
-            Fate::Refused => counts.refused += 1,
-            Fate::Throttled => counts.throttled += 1,
-            Fate::Fault => counts.faults += 1,
+        match outcome {
+            RequestOutcome::Answered => counts.answered += 1,
+            RequestOutcome::Refused => counts.refused += 1,
+            RequestOutcome::Throttled => counts.throttled += 1,
+            RequestOutcome::Fault => counts.faults += 1,
         }
     }
 
-    /// The counts of an operation.
     #[must_use]
-    pub fn of(&self, operation: Operation) -> Counts {
+    pub fn of(&self, operation: Operation) -> OperationCounts {
         self.0.get(operation.index()).copied().unwrap_or_default()
     }
 }
@@ -56,14 +55,14 @@ impl fmt::Display for RequestCounts {
         let mut separator = "";
         for operation in Operation::ALL {
             let counts = self.of(operation);
-            if counts == Counts::default() {
+            if counts == OperationCounts::default() {
                 continue;
             }
             write!(f, "{separator}{operation} {} answered", counts.answered)?;
             for (count, word) in [
                 (counts.refused, "refused"),
                 (counts.throttled, "throttled"),
-                (counts.faults, "struck by faults"),
+                (counts.faults, "with injected faults"),
             ] {
                 if count > 0 {
                     write!(f, ", {count} {word}")?;
@@ -83,16 +82,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_tells_what_happened_and_no_more() {
+    fn the_line_has_only_counts_above_zero() {
         let mut request_counts = RequestCounts::default();
         assert_eq!(request_counts.to_string(), "no requests");
-        request_counts.count(Operation::Create, Fate::Answered);
-        request_counts.count(Operation::Create, Fate::Throttled);
-        request_counts.count(Operation::List, Fate::Fault);
-        request_counts.count(Operation::List, Fate::Refused);
+        request_counts.count(Operation::Create, RequestOutcome::Answered);
+        request_counts.count(Operation::Create, RequestOutcome::Throttled);
+        request_counts.count(Operation::List, RequestOutcome::Fault);
+        request_counts.count(Operation::List, RequestOutcome::Refused);
         assert_eq!(
             request_counts.to_string(),
-            "CreateSignalingChannel 1 answered, 1 throttled; ListSignalingChannels 0 answered, 1 refused, 1 struck by \
+            "CreateSignalingChannel 1 answered, 1 throttled; ListSignalingChannels 0 answered, 1 refused, 1 with injected \
              faults"
         );
     }

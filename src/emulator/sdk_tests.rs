@@ -1,4 +1,4 @@
-//! The AWS SDK itself against the emulator: what it signs, sends and reads.
+//! The AWS SDK against the emulator: it signs, sends and parses.
 
 use aws_sdk_kinesisvideo::Client;
 use aws_sdk_kinesisvideo::config::{BehaviorVersion, Credentials, Region};
@@ -8,7 +8,7 @@ use aws_sdk_kinesisvideo::types::{
     ChannelNameCondition, ChannelType, ComparisonOperator, SingleMasterConfiguration, Status, Tag,
 };
 
-use super::{Emulator, Settings};
+use super::{Emulator, EmulatorSettings};
 
 fn client(emulator: &Emulator) -> Client {
     let config = aws_sdk_kinesisvideo::Config::builder()
@@ -23,9 +23,9 @@ fn client(emulator: &Emulator) -> Client {
 
 #[tokio::test]
 async fn the_sdk_creates_describes_lists_and_deletes() {
-    let settings = Settings {
+    let settings = EmulatorSettings {
         latency: crate::emulator::latency::Latency::steady(std::time::Duration::ZERO),
-        ..Settings::default()
+        ..EmulatorSettings::default()
     };
     let any_port = "127.0.0.1:0".parse().unwrap();
     let emulator = Emulator::start(any_port, settings).await.unwrap();
@@ -60,10 +60,10 @@ async fn the_sdk_creates_describes_lists_and_deletes() {
             .message_ttl_seconds(),
         Some(30)
     );
-    // The SDK reads the time as a floating-point number and cuts it off, perhaps a millisecond early.
+    // The SDK reads the time as a floating-point number and truncates it, perhaps a millisecond early.
     let read = info.creation_time().unwrap().to_millis().unwrap();
-    let told: i64 = arn.rsplit('/').next().unwrap().parse().unwrap();
-    assert!((told - 1..=told).contains(&read), "{told} {read}");
+    let in_arn: i64 = arn.rsplit('/').next().unwrap().parse().unwrap();
+    assert!((in_arn - 1..=in_arn).contains(&read), "{in_arn} {read}");
 
     let tags = client
         .list_tags_for_resource()

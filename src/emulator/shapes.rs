@@ -1,5 +1,5 @@
-//! The service model's shapes: what the operations take and what they give. Members of requests are optional here even
-//! where the service requires them, as on the wire; `validate` says what is missing.
+//! The service model's shapes: requests and answers. All members of requests are optional here, as in the request body;
+//! `validate` reports the missing ones.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,7 +38,6 @@ pub enum Request {
 }
 
 impl Request {
-    /// Which operation it asks for.
     #[must_use]
     pub fn operation(&self) -> Operation {
         match self {
@@ -56,7 +55,7 @@ impl Request {
         }
     }
 
-    /// The name of the channel that it is about, valid or not, where it is about one.
+    /// The name of the channel that the request is about, valid or not; `None` if it is about no channel.
     #[must_use]
     pub fn channel_name(&self) -> Option<&str> {
         let arn = match self {
@@ -81,15 +80,15 @@ impl Request {
     }
 }
 
-/// What `CreateSignalingChannel` takes.
+/// The request `CreateSignalingChannel`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct CreateChannel {
     /// 1 to 256 of `[a-zA-Z0-9_.-]`.
     pub channel_name: Option<String>,
-    /// `SINGLE_MASTER`, also when absent.
+    /// `SINGLE_MASTER` if absent.
     pub channel_type: Option<String>,
-    /// The TTL, when it is not the default.
+    /// The TTL; absent for the default.
     pub single_master_configuration: Option<SingleMaster>,
     /// At most 50.
     pub tags: Option<Vec<Tag>>,
@@ -113,27 +112,25 @@ pub struct Tag {
     pub value: Option<String>,
 }
 
-/// What `DescribeSignalingChannel` takes: one of both; the ARN goes first.
+/// The request `DescribeSignalingChannel`: the ARN or the name; the ARN wins.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct DescribeChannel {
-    /// The channel's name.
     #[serde(rename = "ChannelName")]
     pub channel_name: Option<String>,
-    /// The channel's ARN.
     #[serde(rename = "ChannelARN")]
     pub channel_arn: Option<String>,
 }
 
-/// What `ListSignalingChannels` takes.
+/// The request `ListSignalingChannels`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ListChannels {
-    /// 1 to 10,000; 500 when absent.
+    /// 1 to 10,000; 500 if absent.
     pub max_results: Option<i32>,
-    /// From an earlier page.
+    /// The token from an earlier page.
     pub next_token: Option<String>,
-    /// Only these.
+    /// Limits the listing to these names.
     pub channel_name_condition: Option<NameCondition>,
 }
 
@@ -143,42 +140,38 @@ pub struct ListChannels {
 pub struct NameCondition {
     /// `BEGINS_WITH`
     pub comparison_operator: Option<String>,
-    /// What names begin with.
+    /// The prefix of the names.
     pub comparison_value: Option<String>,
 }
 
-/// What `DeleteSignalingChannel` takes.
+/// The request `DeleteSignalingChannel`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct DeleteChannel {
-    /// The channel's ARN.
     #[serde(rename = "ChannelARN")]
     pub channel_arn: Option<String>,
-    /// Delete only this version.
+    /// If present, only this version is deleted.
     #[serde(rename = "CurrentVersion")]
     pub current_version: Option<String>,
 }
 
-/// What `UpdateSignalingChannel` takes.
+/// The request `UpdateSignalingChannel`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct UpdateChannel {
-    /// The channel's ARN.
     #[serde(rename = "ChannelARN")]
     pub channel_arn: Option<String>,
-    /// The version that is to be changed.
+    /// The version that the caller has read.
     #[serde(rename = "CurrentVersion")]
     pub current_version: Option<String>,
-    /// The new TTL.
     #[serde(rename = "SingleMasterConfiguration")]
     pub single_master_configuration: Option<SingleMaster>,
 }
 
-/// What `TagResource` takes.
+/// The request `TagResource`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct TagResource {
-    /// The channel's ARN.
     #[serde(rename = "ResourceARN")]
     pub resource_arn: Option<String>,
     /// 1 to 50.
@@ -186,11 +179,10 @@ pub struct TagResource {
     pub tags: Option<Vec<Tag>>,
 }
 
-/// What `UntagResource` takes.
+/// The request `UntagResource`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct UntagResource {
-    /// The channel's ARN.
     #[serde(rename = "ResourceARN")]
     pub resource_arn: Option<String>,
     /// 1 to 50.
@@ -198,26 +190,24 @@ pub struct UntagResource {
     pub tag_key_list: Option<Vec<String>>,
 }
 
-/// What `ListTagsForResource` takes.
+/// The request `ListTagsForResource`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ListTags {
-    /// The channel's ARN.
     #[serde(rename = "ResourceARN")]
     pub resource_arn: Option<String>,
-    /// Never given out: a channel's tags fit on a page.
+    /// The emulator never returns one: a channel's tags fit on a page.
     #[serde(rename = "NextToken")]
     pub next_token: Option<String>,
 }
 
-/// What `GetSignalingChannelEndpoint` takes.
+/// The request `GetSignalingChannelEndpoint`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct GetEndpoint {
-    /// The channel's ARN.
     #[serde(rename = "ChannelARN")]
     pub channel_arn: Option<String>,
-    /// Which endpoints, and for whom.
+    /// Which endpoints, and for which role.
     #[serde(rename = "SingleMasterChannelEndpointConfiguration")]
     pub configuration: Option<EndpointConfiguration>,
 }
@@ -226,20 +216,18 @@ pub struct GetEndpoint {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct EndpointConfiguration {
-    /// `WSS`, `HTTPS`; both when absent.
+    /// `WSS`, `HTTPS`; both if absent.
     pub protocols: Option<Vec<String>>,
     /// `MASTER` or `VIEWER`.
     pub role: Option<String>,
 }
 
-/// What `GetIceServerConfig` takes.
+/// The request `GetIceServerConfig`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct GetIceServers {
-    /// The channel's ARN.
     #[serde(rename = "ChannelARN")]
     pub channel_arn: Option<String>,
-    /// The viewer.
     #[serde(rename = "ClientId")]
     pub client_id: Option<String>,
     /// `TURN`
@@ -255,21 +243,15 @@ pub struct GetIceServers {
 pub enum Response {
     /// The new channel's ARN.
     Create(Arc<str>),
-    /// The channel.
     Describe(ChannelInfo),
-    /// A page of channels.
     List(ChannelInfoPage),
-    /// To `DeleteSignalingChannel`, `UpdateSignalingChannel`, `TagResource`, `UntagResource`: nothing to tell.
+    /// The empty answer of `DeleteSignalingChannel`, `UpdateSignalingChannel`, `TagResource` and `UntagResource`.
     Done,
-    /// The channel's tags.
     ListTags(BTreeMap<String, String>),
-    /// Protocols and endpoints.
     Endpoint(Vec<(&'static str, String)>),
-    /// STUN and TURN servers.
     Ice(Vec<IceServer>),
-    /// Who calls.
+    /// The caller's identity.
     CallerIdentity {
-        /// The caller's ARN.
         arn: String,
     },
 }
@@ -277,26 +259,21 @@ pub enum Response {
 /// `ChannelInfo`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelInfo {
-    /// The channel's name.
     pub name: Arc<str>,
-    /// Its ARN.
     pub arn: Arc<str>,
-    /// Where it is in its life.
     pub status: ChannelStatus,
-    /// When it was made, in milliseconds since the Unix epoch.
+    /// Milliseconds since the Unix epoch.
     pub creation_millis: u64,
-    /// Its message TTL in seconds.
+    /// In seconds.
     pub message_ttl: i32,
-    /// Its version.
     pub version: String,
 }
 
 /// A page of `ListSignalingChannels`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelInfoPage {
-    /// The page's channels.
     pub channels: Vec<ChannelInfo>,
-    /// Where the next page starts; none after the last.
+    /// The token of the next page; `None` on the last page.
     pub next_token: Option<String>,
 }
 
@@ -307,6 +284,6 @@ pub struct IceServer {
     pub uris: Vec<String>,
     /// For TURN.
     pub credentials: Option<(String, String)>,
-    /// How long they hold, in seconds.
+    /// The lifetime of the credentials in seconds.
     pub ttl: u32,
 }

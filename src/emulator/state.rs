@@ -1,6 +1,6 @@
-//! The service itself: request, caller and time in, answer out. Pure: no HTTP, no clock, no randomness; the same calls
-//! give the same answers. This is its front, which checks credentials, authorization and quotas; what is a valid request
-//! is known to `validate`, what is then done to `work`, what exists to [`super::store`].
+//! The emulated account: a request, its caller and the time in, an answer out. No HTTP, clock or randomness; the same
+//! calls give the same answers. This file checks credentials, authorization and quotas; `validate` checks requests,
+//! `work` executes them, and [`super::store`] holds the channels.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -11,30 +11,30 @@ use super::quota::{Bucket, Quota};
 use super::shapes::{Request, Response};
 use super::store::{Channel, Store};
 use super::validate;
-use super::{RateChange, Settings};
+use super::{EmulatorSettings, RateChange};
 use crate::domain::device::{AccountId, Region};
 
-/// Who asks, and where: what the Authorization header says.
+/// The caller and the Region, from the Authorization header.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// The Region of the signature's scope.
+    /// The Region of the credential scope.
     pub region: Region,
-    /// The access key's ID.
+    /// The access key ID.
     pub access_key: Box<str>,
 }
 
-/// The most Regions and access keys that are kept apart: far above what AWS and a test have, so that no client can fill
-/// the memory by inventing them.
+/// The most Regions and access keys with a state of their own: far more than AWS and a test have, so that no client can
+/// exhaust the memory by inventing them.
 const MOST_REGIONS: usize = 1_000;
 const MOST_ACCESS_KEYS: usize = 10_000;
 
-/// Everything that the emulated account holds, in every Region.
+/// The channels and quotas of the emulated account in all Regions.
 #[derive(Debug)]
 pub struct State {
     quotas: [Option<Quota>; Operation::ALL.len()],
     burst: u32,
     window: bool,
-    /// Those that are still to come, in order of time.
+    /// The changes that are not yet made, in order of time.
     rate_changes: VecDeque<RateChange>,
     first_create: Option<Duration>,
     per_channel: Quota,
@@ -52,7 +52,7 @@ pub struct State {
 impl State {
     /// An empty account. `authority` is the host and port that `GetSignalingChannelEndpoint` points to.
     #[must_use]
-    pub fn new(settings: &Settings, authority: &str) -> Self {
+    pub fn new(settings: &EmulatorSettings, authority: &str) -> Self {
         let quotas = Operation::ALL.map(|operation| match operation {
             Operation::Create if settings.window => Some(Quota::per_window(settings.rate)),
             Operation::Create => Some(Quota::per_second(settings.rate, settings.burst)),
@@ -79,7 +79,7 @@ impl State {
         }
     }
 
-    /// The channels of a Region at `now` (since the Unix epoch), in the order of their names: the truth, for checks.
+    /// The channels of a Region at `now` (since the Unix epoch), in the order of their names. For tests.
     pub fn channels(&self, region: &Region, now: Duration) -> impl Iterator<Item = &Channel> {
         self.regions
             .get(region)
@@ -87,9 +87,9 @@ impl State {
             .flat_map(move |store| store.iter(now))
     }
 
-    /// Answers a request that arrives at `now`, the time since the Unix epoch, which must not run backwards.
+    /// Answers a request that arrives at `now`, the time since the Unix epoch, which must not go backwards.
     ///
-    /// The checks come in the order of a real front end: credentials, authorization, quotas, validation, work.
+    /// The checks are in the service's order: credentials, authorization, quotas, validation.
     pub fn answer(
         &mut self,
         now: Duration,
@@ -103,7 +103,7 @@ impl State {
             });
         }
         self.authorize(caller, request)?;
-        self.store(&caller.region)?.settle(now);
+        self.store(&caller.region)?.remove_deleted(now);
         if request.operation() == Operation::Create {
             self.change_rate(now);
         }
@@ -146,7 +146,7 @@ impl State {
         ))
     }
 
-    /// Makes the changes of the create quota that are due.
+    /// Applies the changes of the create quota that are due.
     fn change_rate(&mut self, now: Duration) {
         let since_first = now.saturating_sub(*self.first_create.get_or_insert(now));
         let index = Operation::Create.index();
@@ -171,7 +171,7 @@ impl State {
         }
     }
 
-    /// Takes one token of the operation's bucket and one of the channel's, or none of either.
+    /// Takes a token of the operation's bucket and one of the channel's, or no token if one of them is empty.
     fn take_tokens(
         &mut self,
         now: Duration,
@@ -218,7 +218,7 @@ impl State {
     }
 }
 
-/// The partition that a Region belongs to, as ARNs name it.
+/// The partition of a Region, as in ARNs.
 pub(super) fn partition(region: &Region) -> &'static str {
     let name = region.as_str();
     if name.starts_with("cn-") {
@@ -239,5 +239,4 @@ fn caller_arn(region: &Region) -> String {
 }
 
 #[cfg(test)]
-#[path = "state_tests.rs"]
 mod tests;

@@ -1,5 +1,5 @@
-//! The channels of one account and Region: what exists, in which state, in the order of names. It knows neither requests
-//! nor quotas, and takes time as an argument.
+//! The channels of one account and Region with their status, in the order of names. It knows neither requests nor
+//! quotas, and takes time as an argument.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -18,7 +18,7 @@ pub struct Channel {
     pub(super) arn: Arc<str>,
     pub(super) creation_millis: u64,
     pub(super) active_at: Duration,
-    /// Set when it is being deleted: when it will be gone.
+    /// If it is being deleted: when the deletion is complete.
     pub(super) gone_at: Option<Duration>,
     pub(super) message_ttl: i32,
     pub(super) version: u64,
@@ -27,37 +27,34 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its ARN.
     #[must_use]
     pub fn arn(&self) -> &str {
         &self.arn
     }
 
-    /// When it was made, in milliseconds since the Unix epoch.
+    /// Milliseconds since the Unix epoch.
     #[must_use]
     pub fn creation_millis(&self) -> u64 {
         self.creation_millis
     }
 
-    /// Its message TTL in seconds.
+    /// In seconds.
     #[must_use]
     pub fn message_ttl(&self) -> i32 {
         self.message_ttl
     }
 
-    /// Its tags.
     #[must_use]
     pub fn tags(&self) -> &BTreeMap<String, String> {
         &self.tags
     }
 
-    /// Where it is in its life at `now`. (An update takes no time here: UPDATING is never seen.)
+    /// The status at `now`. An update is immediate, so UPDATING never occurs.
     #[must_use]
     pub fn status(&self, now: Duration) -> ChannelStatus {
         if self.gone_at.is_some() {
@@ -69,7 +66,7 @@ impl Channel {
         }
     }
 
-    /// Whether nothing of it is left at `now`.
+    /// Whether its deletion is complete at `now`.
     fn is_gone(&self, now: Duration) -> bool {
         self.gone_at.is_some_and(|gone_at| gone_at <= now)
     }
@@ -90,16 +87,16 @@ impl Channel {
 #[derive(Debug, Default)]
 pub(super) struct Store {
     channels: BTreeMap<Arc<str>, Channel>,
-    /// Names of channels being deleted, first gone first.
+    /// Names of channels being deleted, in the order in which their deletions complete.
     going: VecDeque<(Duration, Arc<str>)>,
-    /// The latest creation time among channels that are gone.
+    /// The latest creation time among deleted channels.
     newest_gone: u64,
     pub(super) buckets: [Bucket; Operation::ALL.len()],
 }
 
 impl Store {
-    /// Forgets the channels whose deletion is complete.
-    pub(super) fn settle(&mut self, now: Duration) {
+    /// Removes the channels whose deletion is complete.
+    pub(super) fn remove_deleted(&mut self, now: Duration) {
         while let Some((_, name)) = self.going.pop_front_if(|(gone_at, _)| *gone_at <= now) {
             if let Some(channel) = self.channels.remove(&name) {
                 self.newest_gone = self.newest_gone.max(channel.creation_millis);
@@ -107,7 +104,7 @@ impl Store {
         }
     }
 
-    /// How many there are, those being deleted included.
+    /// The number of channels, including those being deleted.
     pub(super) fn len(&self) -> usize {
         self.channels.len()
     }
@@ -120,7 +117,7 @@ impl Store {
         self.channels.get_mut(name)
     }
 
-    /// A creation time after that of every channel that is gone, so that a channel made again has another ARN.
+    /// A creation time after that of every deleted channel, so that a recreated channel has another ARN.
     pub(super) fn fresh_creation_millis(&self, now: Duration) -> u64 {
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         now.max(self.newest_gone.saturating_add(1))
@@ -130,7 +127,7 @@ impl Store {
         self.channels.insert(Arc::clone(&channel.name), channel);
     }
 
-    /// Begins a deletion that is complete at `gone_at`, which must not be before that of an earlier call.
+    /// Begins a deletion that completes at `gone_at`, which must not be before that of an earlier call.
     pub(super) fn begin_deletion(&mut self, name: &str, gone_at: Duration) {
         if let Some(channel) = self.channels.get_mut(name) {
             channel.gone_at = Some(gone_at);
@@ -163,7 +160,7 @@ impl Store {
         (page, found.next().is_some())
     }
 
-    /// All channels that are there at `now`, in the order of names.
+    /// All channels that exist at `now`, in the order of names.
     pub(super) fn iter(&self, now: Duration) -> impl Iterator<Item = &Channel> {
         self.channels
             .values()
@@ -171,8 +168,8 @@ impl Store {
     }
 }
 
-/// A page's token is the hexadecimal of its last name: it stays good while channels come and go, and at most 512
-/// characters keep within the model's 1,024.
+/// A page token is the hexadecimal form of the page's last name: it stays valid while channels are created and deleted,
+/// and its at most 512 characters are within the model's 1,024.
 pub(super) fn token_of_name(name: &str) -> String {
     use std::fmt::Write;
     name.bytes().fold(String::new(), |mut token, byte| {

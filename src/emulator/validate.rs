@@ -1,8 +1,8 @@
 //! The service model's validation (`kinesisvideo/2017-09-30`, `kinesis-video-signaling/2019-12-04`): lengths, patterns,
-//! ranges, required members, and the few rules beyond the model. It knows requests only, never what exists.
+//! ranges, required members, and the few rules beyond the model. It checks the request only, not which channels exist.
 //!
-//! Patterns are the model's own text, deliberately not the checks of [`crate::domain::device`]: the emulator is a second
-//! opinion on what those let through.
+//! The patterns are the model's own text and do not use the checks of [`crate::domain::device`], so that the emulator
+//! checks those too.
 
 use std::collections::HashSet;
 use std::sync::OnceLock;
@@ -14,7 +14,7 @@ use super::shapes::{
     CreateChannel, EndpointConfiguration, GetIceServers, ListChannels, Request, SingleMaster, Tag,
 };
 
-/// What the model says of a text.
+/// The model's limits of a text.
 struct Text {
     shortest: usize,
     longest: usize,
@@ -32,7 +32,7 @@ impl Text {
         }
     }
 
-    /// Whether the whole text matches. A pattern that did not compile would match nothing; a test compiles them all.
+    /// Whether the whole text matches. An invalid pattern matches nothing; a test compiles all patterns.
     fn matches(&self, text: &str) -> bool {
         self.compiled
             .get_or_init(|| Regex::new(&format!("^(?:{})$", self.pattern)).ok())
@@ -57,7 +57,7 @@ const CHANNEL_TYPES: &[&str] = &["SINGLE_MASTER", "FULL_MESH"];
 const PROTOCOLS: &[&str] = &["WSS", "HTTPS", "WEBRTC"];
 const ROLES: &[&str] = &["MASTER", "VIEWER"];
 
-/// Checks a request as the service does before it works on it.
+/// Checks a request as the service does before it executes it.
 pub(super) fn check(request: &Request) -> Result<(), ApiError> {
     let mut found = Violations::default();
     match request {
@@ -192,7 +192,7 @@ fn check_tag_keys(found: &mut Violations, keys: Option<&[String]>) {
     }
 }
 
-/// What the tagging guide says beyond the model.
+/// Rules of the tagging guide that are not in the model.
 fn check_tag_rules(tags: &[Tag]) -> Result<(), ApiError> {
     let mut seen = HashSet::with_capacity(tags.len());
     for key in tags.iter().filter_map(|tag| tag.key.as_deref()) {
@@ -234,13 +234,14 @@ fn check_ice(found: &mut Violations, ice: &GetIceServers) {
     found.one_of("service", ice.service.as_deref(), &["TURN"]);
 }
 
-/// Everything that is wrong with a request: the service tells it all at once.
+/// All violations of a request: the service reports them together.
 #[derive(Default)]
 struct Violations(Vec<String>);
 
 impl Violations {
     fn add(&mut self, value: &str, at: &str, constraint: &str) {
-        // The service repeats the whole value; a request of a megabyte need not be answered with one.
+        // The service repeats the whole value. The emulator shortens it, so that a large request does not get a large
+        // answer.
         const LONGEST: usize = 512;
         let shown: String = value.chars().take(LONGEST).collect();
         self.0.push(format!(
@@ -324,7 +325,7 @@ impl Violations {
         }
     }
 
-    /// Whether the list is there and its members deserve a look.
+    /// Whether the list is present and its members must be checked.
     fn count(&mut self, at: &str, count: Option<usize>, least: usize, most: usize) -> bool {
         let Some(count) = count else {
             self.add_missing(at);
@@ -363,5 +364,4 @@ impl Violations {
 }
 
 #[cfg(test)]
-#[path = "validate_tests.rs"]
 mod tests;

@@ -1,5 +1,5 @@
-//! The wire's forms: restJson1 bodies for KVS, query and XML for STS, the signature's scope, HTTP dates. Bytes in, values
-//! out, and back; nothing here knows what exists or what time it is.
+//! The formats on the wire: restJson1 bodies for KVS, query and XML for STS, the credential scope, HTTP dates. It
+//! converts bytes to values and back, without state or clock.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use super::state::Caller;
 use crate::domain::device::{AccountId, Region};
 use crate::domain::service::ChannelStatus;
 
-/// Reads who asks from the Authorization header: `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …`.
-/// The signature itself is not verified.
+/// Parses the Authorization header: `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …`. The
+/// signature is not verified.
 pub(super) fn caller(authorization: Option<&str>) -> Result<Caller, ApiError> {
     let authorization = authorization.ok_or_else(ApiError::missing_token)?;
     let scope = authorization
@@ -27,7 +27,7 @@ pub(super) fn caller(authorization: Option<&str>) -> Result<Caller, ApiError> {
                 "Authorization header requires the form 'AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…'.",
             )
         })?;
-    // From the right: an access key of some other system may contain a slash.
+    // Split from the right: an access key of another system may contain a slash.
     let mut parts = scope.rsplitn(5, '/');
     let (Some("aws4_request"), Some(_service), Some(region), Some(_date), Some(access_key)) = (
         parts.next(),
@@ -48,7 +48,7 @@ pub(super) fn caller(authorization: Option<&str>) -> Result<Caller, ApiError> {
     })
 }
 
-/// Reads a request's body.
+/// Parses a request's body.
 pub(super) fn decode(operation: Operation, body: &[u8]) -> Result<Request, ApiError> {
     match operation {
         Operation::Create => json(body).map(Request::Create),
@@ -78,7 +78,7 @@ fn json<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, ApiError> {
     if body.is_empty() {
         return Ok(T::default());
     }
-    // A sequence would be read as the members in their order; the service takes objects only.
+    // serde would accept an array as the members in their order; the service accepts objects only.
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         return Err(ApiError::not_json(
             "The request's body is not a JSON object.",
@@ -87,7 +87,7 @@ fn json<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|error| ApiError::not_json(&error.to_string()))
 }
 
-/// Writes an answer's body.
+/// Serializes an answer's body.
 pub(super) fn encode(response: &Response, request_id: &str) -> Vec<u8> {
     let encoded = match response {
         Response::Create(arn) => serde_json::to_vec(&BTreeMap::from([("ChannelARN", &**arn)])),
@@ -121,17 +121,17 @@ pub(super) fn encode(response: &Response, request_id: &str) -> Vec<u8> {
         }
         Response::CallerIdentity { arn } => return caller_identity(arn, request_id),
     };
-    // Maps with text keys always have a JSON form; an empty body would be seen by every client.
+    // Maps with text keys can always be serialized; an empty body would fail in every client.
     encoded.unwrap_or_default()
 }
 
-/// Writes a refusal's body: XML for STS, JSON for the others.
+/// Serializes an error's body: XML for STS, JSON for the others.
 pub(super) fn encode_error(error: &ApiError, is_sts: bool, request_id: &str) -> Vec<u8> {
     if !is_sts {
         return serde_json::to_vec(&BTreeMap::from([("Message", &error.message)]))
             .unwrap_or_default();
     }
-    // STS has its own names for the same things.
+    // STS has other names for the same errors.
     let code = match error.code {
         "ExpiredTokenException" => "ExpiredToken",
         "UnrecognizedClientException" => "InvalidClientTokenId",
@@ -227,7 +227,7 @@ struct WireIceServer<'a> {
     ttl: u32,
 }
 
-/// The time since the Unix epoch as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
+/// The time since the Unix epoch in HTTP's format: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
 pub(super) fn http_date(now: Duration) -> String {
     const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] = [
@@ -251,10 +251,10 @@ pub(super) fn http_date(now: Duration) -> String {
     )
 }
 
-/// Year, month (1 to 12) and day of a count of days since 1970-01-01: Howard Hinnant's `civil_from_days`, for days that
-/// are not before the epoch.
+/// Year, month (1 to 12) and day of a number of days since 1970-01-01: Howard Hinnant's `civil_from_days`, for days not
+/// before the epoch.
 fn civil_from_days(days: u64) -> (u64, u64, u64) {
-    // Years are counted from March, so that the leap day is the last of its year.
+    // Years start in March, so that the leap day is the last day of a year.
     let days = days + 719_468;
     let era = days / 146_097;
     let day_of_era = days % 146_097;
@@ -277,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_scope_gives_region_and_access_key() {
+    fn region_and_access_key_come_from_the_credential_scope() {
         let caller = caller(Some(
             "AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-central-1/kinesisvideo/aws4_request, SignedHeaders=host, \
              Signature=00",
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn only_objects_with_the_right_types_are_read() {
+    fn only_objects_with_the_right_types_are_accepted() {
         for body in [
             &b"<html>"[..],
             b"[\"DEVICE_1\"]",
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_those_of_the_standard() {
+    fn dates_match_the_examples_of_rfc_9110() {
         for (seconds, expected) in [
             (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
             (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),

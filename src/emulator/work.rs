@@ -1,5 +1,5 @@
-//! What the operations do once a request has passed the front: create, describe, list, delete, update, tag. Pure, like
-//! [`super::state`], which comes before it and has checked everything that does not depend on what exists.
+//! The operations on requests that [`super::state`] has checked: create, describe, list, delete, update, tag. No clock
+//! and no randomness.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use super::store::{Channel, name_of_token, token_of_name};
 use crate::domain::device::{AccountId, ArnParts, Region};
 use crate::domain::service::ChannelStatus;
 
-/// The service's default for a channel's message TTL, in seconds.
+/// The service's default message TTL, in seconds.
 const DEFAULT_MESSAGE_TTL: i32 = 60;
-/// The service's default for a page of a listing.
+/// The service's default page size of a listing.
 const DEFAULT_PAGE: i32 = 500;
 /// The most tags that a channel may have.
 const MOST_TAGS: usize = 50;
 
 impl State {
-    /// Does what a valid request asks for. Members that validation requires are there.
+    /// Executes a valid request. Members that validation requires are present.
     pub(super) fn work(
         &mut self,
         now: Duration,
@@ -178,7 +178,7 @@ impl State {
         let name = Arc::clone(&channel.name);
         let store = self.store(region)?;
         store.begin_deletion(&name, gone_at);
-        store.settle(now);
+        store.remove_deleted(now);
         Ok(Response::Done)
     }
 
@@ -225,7 +225,7 @@ impl State {
         Ok(Response::Endpoint(endpoints))
     }
 
-    /// The channel of exactly this ARN.
+    /// The channel with exactly this ARN.
     fn find_mut(&mut self, region: &Region, arn: Option<&str>) -> Result<&mut Channel, ApiError> {
         let arn = arn.unwrap_or_default();
         let parts = ArnParts::parse(arn).map_err(|_| ApiError::not_found())?;
@@ -252,12 +252,12 @@ impl State {
     /// A version that no channel had before, and that shows no order.
     fn next_version(&mut self) -> u64 {
         self.changes += 1;
-        // An odd factor makes this a bijection: no two counts give the same version.
+        // An odd factor makes this a bijection: two counts never give the same version.
         self.changes.wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 }
 
-/// Whether a channel may be changed or deleted, and is the version that is meant.
+/// Whether a channel is ACTIVE and has the version that the caller names.
 fn check_changeable(
     channel: &Channel,
     now: Duration,
@@ -272,7 +272,7 @@ fn check_changeable(
     Ok(())
 }
 
-/// Adds tags, all or none.
+/// Adds all tags or none.
 fn add_tags(channel: &mut Channel, tags: &[Tag]) -> Result<Response, ApiError> {
     let pairs = || {
         tags.iter()
@@ -290,7 +290,7 @@ fn add_tags(channel: &mut Channel, tags: &[Tag]) -> Result<Response, ApiError> {
     Ok(Response::Done)
 }
 
-/// Servers whose names are reserved never to exist (RFC 2606): nobody is called by mistake.
+/// Host names that are reserved not to exist (RFC 2606), so that no request reaches a real server.
 fn ice_servers(user: &str) -> Vec<IceServer> {
     let turn = |scheme: &str, transport: &str| {
         format!("{scheme}:turn.emulator.invalid:443?transport={transport}")

@@ -338,7 +338,7 @@ fn rows_that_break_a_limit() {
             "3 b! the channel name 'no good' contains ' '; allowed are letters a-z A-Z, digits, '_', '.' and '-'",
             "4 c! the message TTL is 4; it must be 5 to 120 seconds",
             "5 d! the message TTL is 'soon'; it must be a whole number of seconds, 5 to 120",
-            "6 e! the Region 'Frankfurt' has not the form of one, such as 'eu-central-1'",
+            "6 e! the Region 'Frankfurt' is not a valid Region name, such as 'eu-central-1'",
             "7 f! the tag 'Site': the tag value '50%' contains '%'; allowed are letters, digits, spaces and \
              _.:/=+-@",
             "8 g\u{200b}! the channel name 'g\\u{200b}' contains '\\u{200b}'; allowed are letters a-z A-Z, digits, \
@@ -979,7 +979,7 @@ fn the_bad_sample_has_each_kind_of_bad_row_once() {
         ),
         (
             "8 CAM-0006",
-            "the Region 'Frankfurt' has not the form of one",
+            "the Region 'Frankfurt' is not a valid Region name",
         ),
         (
             "9 CAM-0007",

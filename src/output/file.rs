@@ -1,12 +1,11 @@
-//! A file that a person named for this tool to write: replaced as a whole, and tried before it is needed. Knows nothing
-//! of what is in it.
+//! A file that the operator named: it is replaced as a whole, and checked before the run starts.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Writes a file, which is replaced as a whole: who reads it meanwhile finds the old one or the new one. What is no
-/// ordinary file, such as a pipe, is written to.
+/// Replaces a file as a whole: a concurrent reader gets the old content or the new content. A file that is not a
+/// regular one, such as a pipe, is written directly.
 pub fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     if file.metadata().is_ok_and(|there| !there.is_file()) {
         return OpenOptions::new()
@@ -18,16 +17,16 @@ pub fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     fs::write(&temporary, content)
         .and_then(|()| fs::rename(&temporary, &file))
         .inspect_err(|_| {
-            // What is left of it is of no use, and may not even be there.
+            // A partial temporary file is useless, and may not exist.
             let _ = fs::remove_file(&temporary);
         })
 }
 
-/// Whether the file can be written, as far as that can be known before it is. Changes nothing.
+/// Checks that the file can be written, as far as possible without changing it.
 pub fn try_place(file: &Path) -> io::Result<()> {
     match file.metadata() {
         Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        // To open a pipe is to wait for its reader.
+        // Opening a pipe would wait for its reader.
         Ok(there) if !there.is_file() => Ok(()),
         _ => {
             let (_, temporary) = places(file);
@@ -36,9 +35,9 @@ pub fn try_place(file: &Path) -> io::Result<()> {
     }
 }
 
-/// Where the file stands in the end, and where it is written before that.
+/// The final path and the path of the temporary file.
 fn places(file: &Path) -> (PathBuf, PathBuf) {
-    // A link stays one.
+    // A symbolic link is kept.
     let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(".kvs-fleet-tmp");

@@ -1,7 +1,7 @@
-//! Messages on standard error: tracing's events, as plain sentences for people or as JSON for scripts.
+//! Messages on standard error: tracing's events, as sentences or as JSON.
 //!
-//! What libraries log is not shown, whatever `-v` and `RUST_LOG` say: it holds request bodies, and at WARN the bytes of
-//! a credentials file. What matters in it is in this program's own messages.
+//! Messages of libraries are not shown, whatever `-v` and `RUST_LOG` say: they contain request bodies, and at WARN the
+//! bytes of a credentials file. This program's own messages report what matters of them.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -17,7 +17,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, filter::Targets};
 
-/// How messages are written.
+/// The format of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
     /// For people
@@ -27,10 +27,10 @@ pub enum LogFormat {
     Json,
 }
 
-/// Where this program's own events come from.
+/// The target of this program's own events.
 const OWN_TARGET: &str = "kvs_fleet";
 
-/// Sets up logging for the process. Returns where messages go, which the progress bar must know of.
+/// Initializes logging for the process. Returns the console, which the progress bar shares.
 pub fn start(format: LogFormat, quiet: bool, verbose: u8, colour: bool) -> Console {
     let console = Console::default();
     let level = match (quiet, verbose) {
@@ -49,39 +49,34 @@ pub fn start(format: LogFormat, quiet: bool, verbose: u8, colour: bool) -> Conso
         LogFormat::Text => layer.event_format(Plain { colour }).boxed(),
         LogFormat::Json => layer.json().flatten_event(true).with_target(false).boxed(),
     };
-    // A process has one subscriber; a second start (in tests) keeps the first.
+    // A process has one subscriber; a second initialization (in tests) keeps the first one.
     let _ = tracing_subscriber::registry()
         .with(layer.with_filter(targets))
         .try_init();
     console
 }
 
-/// Standard error, shared with a progress bar that must step aside for each message.
+/// Standard error, shared with a progress bar that is hidden while a message is written.
 #[derive(Debug, Clone, Default)]
-pub struct Console(Arc<Mutex<Shared>>);
-
-#[derive(Debug, Default)]
-struct Shared {
-    bar: Option<ProgressBar>,
-}
+pub struct Console(Arc<Mutex<Option<ProgressBar>>>);
 
 impl Console {
-    /// From now on this bar steps aside.
+    /// Sets the bar that is hidden while a message is written.
     pub fn attach(&self, bar: ProgressBar) {
-        self.lock().bar = Some(bar);
+        *self.lock() = Some(bar);
     }
 
-    /// No bar any more: it leaves nothing behind.
+    /// Removes the bar from the terminal.
     pub fn clear(&self) {
-        let bar = self.lock().bar.take();
+        let bar = self.lock().take();
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
     }
 
-    /// Lets the bar step aside while something is written to its terminal.
+    /// Hides the bar while `write` writes to its terminal.
     pub fn aside<R>(&self, write: impl FnOnce() -> R) -> R {
-        let bar = self.lock().bar.clone();
+        let bar = self.lock().clone();
         match bar {
             Some(bar) => {
                 let written = bar.suspend(write);
@@ -92,16 +87,16 @@ impl Console {
         }
     }
 
-    /// Puts the cursor in front of the bar's last row. A bar leaves it behind a row that fills the terminal, where the
-    /// `^C` that a terminal shows would begin a row of its own, and the bar be cleared a row too low.
+    /// Moves the cursor to the start of the bar's last row. A bar leaves it at the end of a row that fills the
+    /// terminal: a `^C` that the terminal echoes would begin a new row, and the bar would be cleared one row too low.
     pub fn home(&self) {
         let is_shown = |bar: &ProgressBar| !bar.is_hidden();
-        if self.lock().bar.as_ref().is_some_and(is_shown) {
+        if self.lock().as_ref().is_some_and(is_shown) {
             drop(io::stderr().lock().write_all(b"\r"));
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Shared> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -117,7 +112,7 @@ impl<'a> MakeWriter<'a> for Console {
     }
 }
 
-/// One message, written whole when it is complete.
+/// One message, written at once when it is complete.
 #[derive(Debug)]
 pub struct Message<'a> {
     console: &'a Console,
@@ -137,13 +132,13 @@ impl Write for Message<'_> {
 
 impl Drop for Message<'_> {
     fn drop(&mut self) {
-        // Nobody may be reading standard error any more; the work goes on all the same.
+        // An error means that nobody reads standard error any more; the run continues.
         self.console
             .aside(|| drop(io::stderr().lock().write_all(&self.text)));
     }
 }
 
-/// A sentence, with its severity before it where it is not ordinary.
+/// A sentence, preceded by its severity unless it is INFO.
 struct Plain {
     colour: bool,
 }

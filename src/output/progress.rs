@@ -1,6 +1,6 @@
-//! What the user sees during a run: a bar on a terminal, else a plain line every few seconds.
+//! The progress of a run: a bar on a terminal, else a plain line every few seconds.
 //!
-//! The bar has two rows, so that all of it fits a terminal of 40 columns:
+//! The bar has two rows, so that it fits a terminal with 40 columns:
 //!
 //! ```text
 //! 434/1000 [=====>       ] ETA 12s, 0 failed
@@ -17,7 +17,7 @@ use tracing::info;
 
 use crate::domain::format;
 use crate::output::logging::Console;
-use crate::output::stats::{Counts, Pace, Stats};
+use crate::output::stats::{Pace, RunCounts, Stats};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,12 +33,12 @@ pub enum ProgressMode {
     None,
 }
 
-/// How often the bar is drawn.
+/// The interval between drawings of the bar.
 const BAR_EVERY: Duration = Duration::from_millis(100);
-/// How often a plain line is written.
+/// The interval between plain lines.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
-/// A display that runs until it is dropped.
+/// A progress display that runs until it is dropped.
 #[derive(Debug)]
 pub struct Progress {
     task: Option<tokio::task::JoinHandle<()>>,
@@ -83,7 +83,7 @@ fn bar(total: Option<u64>) -> ProgressBar {
         Some(_) => "{pos}/{len} [{wide_bar}] {prefix}\n{wide_msg}",
         None => "{spinner} {pos} devices, {prefix}\n{wide_msg}",
     };
-    // What is wrong with a template a test finds out; indicatif's own bar is one as well.
+    // A test checks the template. indicatif's default bar is a usable fallback.
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style.progress_chars("=> ")),
         Err(_) => bar,
@@ -109,7 +109,7 @@ async fn plain_lines(total: Option<u64>, subject: Arc<impl Subject>) {
     }
 }
 
-/// What `auto` means here.
+/// The mode that `auto` selects here.
 fn resolve(mode: ProgressMode) -> ProgressMode {
     if mode != ProgressMode::Auto {
         return mode;
@@ -122,25 +122,25 @@ fn resolve(mode: ProgressMode) -> ProgressMode {
     }
 }
 
-/// Whose progress is shown.
+/// The source of the progress.
 pub trait Subject: Send + Sync + 'static {
-    /// How it stands now, towards so many devices where that is known.
+    /// The progress now, towards this many devices if the total is known.
     fn view(&self, total: Option<u64>) -> View;
 }
 
-/// How it stands, in words.
+/// The progress as text.
 #[derive(Debug)]
 pub struct View {
-    /// Devices that are done with.
+    /// Finished devices.
     pub done: u64,
-    /// What is to come, and what has gone wrong.
+    /// Time left and failures.
     pub outcomes: String,
-    /// How fast it goes.
+    /// The rate.
     pub pace: String,
 }
 
 impl View {
-    /// All of it, for a plain line.
+    /// The whole progress for a plain line.
     fn line(&self, total: Option<u64>) -> String {
         let Self {
             done,
@@ -161,13 +161,13 @@ impl Subject for Stats {
     }
 }
 
-/// The state of the run, to be put into words.
+/// The state of the run that is shown.
 #[derive(Debug, Default)]
 struct Shown {
     total: Option<u64>,
-    counts: Counts,
+    counts: RunCounts,
     pace: Pace,
-    /// For how long there has been no answer.
+    /// The time without an answer.
     silence: Option<Duration>,
 }
 
@@ -189,7 +189,7 @@ impl Shown {
         }
     }
 
-    /// What is to come, and what has gone wrong: `ETA 12s, 0 failed`.
+    /// Time left and failures: `ETA 12s, 0 failed`.
     fn outcomes(&self) -> String {
         let failed = format!("{} failed", self.counts.failures());
         match self.ahead() {
@@ -203,7 +203,7 @@ impl Shown {
         ahead.filter(|_| self.silence.is_none() && self.total.is_some())
     }
 
-    /// How fast it goes: `36.8 of 50.0/s, 1.2% throttled`; without a ceiling `36.8/s, 1.2% throttled`.
+    /// The rate: `36.8 of 50.0/s, 1.2% throttled`; without a ceiling `36.8/s, 1.2% throttled`.
     fn pace(&self) -> String {
         let mut text = match self.silence {
             Some(silence) => format!("no answer for {} s, waiting", silence.as_secs()),
@@ -221,7 +221,7 @@ impl Shown {
     }
 }
 
-/// A percentage in few columns. Rounded up below ten, so that one throttle shows.
+/// A short percentage, rounded up below ten so that a single throttle is visible.
 fn short_percent(share: f64) -> String {
     let tenths = (share * 1_000.0).ceil();
     if tenths <= 0.0 {
@@ -243,17 +243,17 @@ mod tests {
     use super::*;
     use crate::output::stats::Requests;
 
-    /// A run in the middle, throttled now and then.
+    /// The middle of a run with a few throttles.
     fn shown(total: u64, done: u64, rate: f64) -> Shown {
         Shown {
             total: Some(total),
-            counts: Counts {
+            counts: RunCounts {
                 created: done,
                 creates: Requests {
                     sent: 1_000,
                     throttled: 1,
                 },
-                ..Counts::default()
+                ..RunCounts::default()
             },
             pace: Pace {
                 now: rate,
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_says_it_all() {
+    fn the_plain_line_has_all_parts() {
         let mut now = shown(1_000, 412, 36.84);
         assert_eq!(
             now.view().line(now.total),
@@ -283,9 +283,9 @@ mod tests {
             "415/1000, 3 failed; no answer for 7 s, waiting, 0.1% throttled"
         );
         let stream = Shown {
-            counts: Counts {
+            counts: RunCounts {
                 created: 412,
-                ..Counts::default()
+                ..RunCounts::default()
             },
             ..Shown::default()
         };
@@ -296,12 +296,12 @@ mod tests {
     }
 
     #[test]
-    fn one_throttle_shows() {
+    fn a_single_throttle_is_visible() {
         let shown = [0.0, 0.000_001, 0.002, 0.099, 0.0994, 0.5, 1.0].map(short_percent);
         assert_eq!(shown, ["0%", "0.1%", "0.2%", "9.9%", "10%", "50%", "100%"]);
     }
 
-    /// A terminal that keeps what is written to it.
+    /// A terminal that keeps its output.
     #[derive(Debug, Clone)]
     struct Paper {
         columns: u16,
@@ -340,7 +340,7 @@ mod tests {
         }
     }
 
-    /// The rows of the bar on a terminal of so many columns.
+    /// The rows of the bar on a terminal with this many columns.
     fn drawn(now: &Shown, columns: u16) -> Vec<String> {
         let text = Arc::default();
         let paper = Paper {
@@ -353,7 +353,7 @@ mod tests {
         bar.set_message(now.pace());
         bar.set_draw_target(ProgressDrawTarget::term_like(Box::new(paper)));
         bar.force_draw();
-        // Each row is filled to the edge, and the next one begins without a line end.
+        // Each row is filled to the right edge, and the next one follows without a line end.
         let text: Vec<char> = text.lock().unwrap().chars().collect();
         text.chunks(columns.into())
             .map(|row| row.iter().collect::<String>().trim_end().to_owned())
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bar_fits_forty_columns_and_eighty() {
+    fn the_bar_fits_40_and_80_columns() {
         let now = shown(1_000, 434, 36.84);
         let pace = "36.8 of 50.0/s, 0.1% throttled";
         let bar = format!(
@@ -376,7 +376,7 @@ mod tests {
             " ".repeat(27)
         );
         assert_eq!(drawn(&now, 80), [bar.as_str(), pace]);
-        // A large batch in trouble.
+        // A large batch with failures.
         let mut now = shown(20_000, 12_345, 0.5);
         now.counts.failed.insert("Timeout".into(), 12);
         assert_eq!(drawn(&now, 40).len(), 2);

@@ -1,4 +1,4 @@
-//! What has happened so far, in numbers: a listener that counts. Shows nothing.
+//! The counts and rates of a run: a listener that counts events.
 
 mod counts;
 mod region;
@@ -13,48 +13,45 @@ use crate::domain::device::Region;
 use crate::domain::service::Operation;
 use crate::engine::event::{Event, Listener};
 use crate::results::record::{Row, Status};
-pub use counts::{Counts, Requests};
+pub use counts::{Requests, RunCounts};
 use region::{Phase, RegionStats, achieved};
 
-/// How fast it goes at one instant, in all Regions together.
+/// The rate at one instant, in all Regions together.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Pace {
     /// Channels created a second over the last seconds, in the Regions that still create.
     pub now: f64,
-    /// The most that is allowed in these, in requests a second; none where that is to be found.
+    /// The sum of these Regions' ceilings, in requests a second; `None` if one of them has no ceiling.
     pub ceiling: Option<f64>,
-    /// How long the rest will take, where there is any telling.
+    /// The time left; `None` if it is unknown.
     pub ahead: Option<Duration>,
 }
 
-/// What creating came to in one Region.
+/// The creates of one Region.
 #[derive(Debug, Clone)]
 pub struct RegionTotals {
-    /// The Region.
     pub region: Region,
-    /// Create requests.
     pub creates: Requests,
-    /// Channels created a second, from the first create to the last; none for a burst of less than a second or fewer
+    /// Channels created a second, from the first create to the last; `None` for a burst of less than a second or fewer
     /// than 20 channels.
     pub achieved: Option<f64>,
     /// The rate in force at the end, in requests a second.
     pub rate: f64,
-    /// What was granted in the last five seconds, in requests a second; none where nothing was throttled.
+    /// The rate granted in the last five seconds, in requests a second; `None` if nothing was throttled.
     pub grant: Option<f64>,
-    /// Whether throttles were ignored for a while, since cutting the rate did not make them fewer.
+    /// Whether throttles were ignored for a while, because a lower rate did not reduce them.
     pub has_ignored_throttles: bool,
 }
 
-/// What creating came to.
+/// The creates of all Regions.
 #[derive(Debug, Clone, Default)]
 pub struct Totals {
-    /// From the first create request to the last, or to the last channel: the listing before it is not in it.
+    /// From the first create request to the last one or to the last channel. The listing before it is not included.
     pub creating: Duration,
-    /// Channels created a second in that time; none for a burst of less than a second or fewer than 20 channels.
+    /// Channels created a second in that time; `None` for a burst of less than a second or fewer than 20 channels.
     pub achieved: Option<f64>,
-    /// Each Region's part.
     pub regions: Vec<RegionTotals>,
-    /// Devices without an outcome, by Region, where it is known how many there were.
+    /// Devices without an outcome by Region, if their number was known.
     pub left: BTreeMap<String, u64>,
 }
 
@@ -62,19 +59,19 @@ pub struct Totals {
 #[derive(Debug)]
 pub struct Stats {
     started: Instant,
-    inner: Mutex<Inner>,
+    inner: Mutex<StatsState>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    counts: Counts,
+struct StatsState {
+    counts: RunCounts,
     regions: Vec<RegionStats>,
     phase: Phase,
     offline_since: Option<Instant>,
 }
 
 impl Stats {
-    /// A stats that begins now.
+    /// Starts the clock.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -83,25 +80,24 @@ impl Stats {
         }
     }
 
-    /// The time since it began.
+    /// The time since the start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// The counts now.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> RunCounts {
         self.lock().counts.clone()
     }
 
-    /// So many devices are to be done in a Region: with that it can be said how long they will take.
+    /// Sets the number of devices to do in a Region, from which the time left is computed.
     pub fn plan(&self, region: &Region, devices: u64) {
         let stats = RegionStats::new(region.clone(), Some(devices));
         self.lock().regions.push(stats);
     }
 
-    /// How fast channels are being made now.
+    /// The current rate.
     #[must_use]
     pub fn pace(&self) -> Pace {
         let now = Instant::now();
@@ -116,13 +112,13 @@ impl Stats {
         }
     }
 
-    /// For how long there has been no answer, if there is none now.
+    /// The duration of the current outage; `None` if answers arrive.
     #[must_use]
     pub fn offline_for(&self) -> Option<Duration> {
         self.lock().offline_since.map(|since| since.elapsed())
     }
 
-    /// What creating came to.
+    /// The creates of all Regions.
     #[must_use]
     pub fn totals(&self) -> Totals {
         let inner = self.lock();
@@ -136,12 +132,12 @@ impl Stats {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, StatsState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// An empty sum of floats is -0, which shows.
+/// An empty sum of floats is -0, whose sign would be printed.
 fn sum(rates: impl Iterator<Item = f64>) -> f64 {
     rates.fold(0.0, |sum, rate| sum + rate)
 }
@@ -152,7 +148,7 @@ impl Default for Stats {
     }
 }
 
-impl Inner {
+impl StatsState {
     fn requests(&mut self, operation: Operation) -> &mut Requests {
         match operation {
             Operation::Create => &mut self.counts.creates,
@@ -168,7 +164,7 @@ impl Inner {
             .find(|stats| stats.region.as_str() == region)
     }
 
-    /// Something became of a create request.
+    /// Counts the outcome of a create request.
     fn create(&mut self, region: &Region, of_region: fn(&mut RegionStats, Instant)) {
         let now = Instant::now();
         self.phase.note(now);
@@ -182,7 +178,7 @@ impl Inner {
         self.regions.iter().filter(|stats| stats.is_working())
     }
 
-    /// The Regions go on side by side: all is done when the last one is.
+    /// Regions work in parallel: the run is finished when the last one is.
     fn ahead(&self, now: Instant) -> Option<Duration> {
         let each: Option<Vec<Duration>> =
             self.regions.iter().map(|stats| stats.ahead(now)).collect();
@@ -229,7 +225,7 @@ impl Listener for Stats {
                 }
             }
             Event::RegionEnded { region } => {
-                // One that ended without an answer stays silent.
+                // A probe without an answer does not end the outage.
                 inner.offline_since = None;
                 if let Some(stats) = inner.region_stats(region.as_str()) {
                     stats.end();
@@ -302,7 +298,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn regions_that_create_are_summed_and_the_slowest_is_waited_for() {
+    async fn rates_are_summed_and_the_slowest_region_sets_the_time_left() {
         let stats = Stats::new();
         stats.plan(&region("eu-central-1"), 900);
         stats.plan(&region("us-east-1"), 100);
@@ -320,7 +316,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn where_one_ceiling_is_to_be_found_there_is_none_for_all() {
+    async fn there_is_no_common_ceiling_if_one_region_has_none() {
         let stats = Stats::new();
         begin(&stats, "eu-central-1", limiter(RateRange::upto(50.0)));
         begin(&stats, "us-east-1", limiter(RateRange::unknown()));
@@ -328,10 +324,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_rate_achieved_is_of_the_creates_alone() {
+    async fn the_achieved_rate_counts_only_creates() {
         let stats = Stats::new();
         begin(&stats, "eu-central-1", limiter(RateRange::upto(50.0)));
-        // Listing and adopting are no creates, however long they take.
+        // Listing and adopting are not creates.
         recorded(&stats, "eu-central-1", Status::Exists);
         tokio::time::sleep(Duration::from_secs(30)).await;
         for _ in 0..100 {
@@ -349,7 +345,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_in_which_creates_were_only_throttled_is_time_of_creating() {
+    async fn time_with_throttled_creates_only_counts_as_creating() {
         let stats = Stats::new();
         begin(&stats, "eu-central-1", limiter(RateRange::upto(50.0)));
         for _ in 0..20 {

@@ -1,4 +1,4 @@
-//! What a run came to: for the person as text, for scripts as JSON, both from the same values.
+//! The summary of a run: as text for the operator and as JSON for scripts, from the same values.
 
 mod pace;
 
@@ -10,64 +10,60 @@ use serde::Serialize;
 use crate::domain::error_codes;
 use crate::domain::format;
 use crate::output::file;
-use crate::output::stats::{Counts, Requests, Totals};
+use crate::output::stats::{Requests, RunCounts, Totals};
 use crate::results::record::timestamp;
-use pace::Pace;
+use pace::PaceSummary;
 
-/// The version of the JSON's form. Fields may be added without a new one.
+/// The version of the JSON schema. New fields do not change it.
 pub const SCHEMA: u32 = 1;
 
-/// A run that has ended, or never began.
+/// The summary of a run that has ended or was refused.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
     /// The process's exit code.
     pub exit_code: u8,
     /// Why it ended, in one word.
     pub reason: &'static str,
-    /// Why it ended early, in words.
+    /// Why it ended early, in a sentence.
     pub message: Option<String>,
-    /// The manifest.
     pub manifest: Option<PathBuf>,
-    /// The results file.
     pub results: Option<PathBuf>,
-    /// Whether there is one by now.
+    /// Whether the results file exists.
     pub has_results: bool,
-    /// The account, where it is known.
+    /// The account, if known.
     pub account: Option<String>,
     /// The Regions of the batch.
     pub regions: Vec<String>,
-    /// The endpoint, where it is not AWS's own.
+    /// The endpoint, if it is a custom one.
     pub endpoint: Option<String>,
     /// Whether an emulator answered.
     pub emulator: bool,
-    /// Devices that the manifest lists (a stream: so far).
+    /// Devices in the manifest (a stream: so far).
     pub listed: u64,
-    /// Of these, devices that had their channel before this run.
+    /// Those of them that had their channel before this run.
     pub done_before: u64,
-    /// Of these, devices that a rollback deleted and that stay deleted.
+    /// Those of them that a rollback deleted and that stay deleted.
     pub deleted: u64,
-    /// Lines that repeat another, and so list no device.
+    /// Lines that repeat an earlier line.
     pub repeated: u64,
-    /// Rows that cannot be used. Those that were recorded are counted in `counts`.
+    /// Unusable rows. Recorded ones are counted in `counts`.
     pub invalid: u64,
-    /// Of the devices listed, those that still have no channel and would be attempted by another run.
+    /// Devices without a channel that another run would attempt.
     pub remaining: u64,
-    /// What this run did.
-    pub counts: Counts,
-    /// What creating came to.
+    /// The counts of this run.
+    pub counts: RunCounts,
+    /// The creates of this run.
     pub totals: Totals,
-    /// The ceiling for creates; none for `--rate auto`.
+    /// The ceiling of creates; `None` for `--rate auto`.
     pub ceiling: Option<f64>,
-    /// When it began.
     pub started_at: Option<SystemTime>,
-    /// How long it took.
     pub duration: Duration,
-    /// The command that goes on.
+    /// The command that continues the batch.
     pub resume: Option<String>,
 }
 
 impl Summary {
-    /// Whether running the same command again may get further.
+    /// Whether another run of the same command may finish more devices.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self.exit_code {
@@ -77,7 +73,7 @@ impl Summary {
         }
     }
 
-    /// The summary in lines for the person.
+    /// The summary as lines of text.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![self.headline()];
@@ -108,13 +104,13 @@ impl Summary {
         }
         if self.counts.differs > 0 {
             lines.push(format!(
-                "  {} of the adopted channels differ in type or TTL from what is asked (-v names them)",
+                "  {} of the adopted channels have another type or TTL than requested (-v lists them)",
                 self.counts.differs
             ));
         }
         if self.counts.updated > 0 {
             lines.push(format!(
-                "  {} of the adopted channels were given the TTL and the tags that are asked (-v names them)",
+                "  {} of the adopted channels were updated to the requested TTL and tags (-v lists them)",
                 self.counts.updated
             ));
         }
@@ -125,15 +121,15 @@ impl Summary {
             lines.push(format!("  results: {}", results.display()));
         }
         if let Some(resume) = &self.resume {
-            lines.push(format!("  to go on: {resume}"));
+            lines.push(format!("  to continue: {resume}"));
         } else if self.is_retryable() {
-            // Such as a pipe, which is gone with the run.
-            lines.push("  to go on: send the same manifest to the same command".to_owned());
+            // A pipe, for example, does not outlive the run.
+            lines.push("  to continue: send the same manifest to the same command".to_owned());
         }
         lines
     }
 
-    /// Where devices are left, of several Regions.
+    /// The Regions with remaining devices, if the batch has several Regions.
     fn left(&self) -> impl Iterator<Item = String> {
         let left = &self.totals.left;
         let several = left.len() > 1;
@@ -168,8 +164,8 @@ impl Summary {
         format!("{lead} {took}: {}", parts.join(", "))
     }
 
-    fn pace(&self) -> Pace<'_> {
-        Pace {
+    fn pace(&self) -> PaceSummary<'_> {
+        PaceSummary {
             created: self.counts.created,
             creates: self.counts.creates,
             totals: &self.totals,
@@ -287,7 +283,7 @@ mod tests {
     use crate::output::stats::RegionTotals;
 
     #[test]
-    fn a_summary_replaces_a_file_whole_and_leaves_nothing_beside_it() {
+    fn a_summary_replaces_its_file_and_leaves_no_temporary_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("s.json");
         std::fs::write(&file, "x".repeat(100_000)).unwrap();
@@ -296,7 +292,7 @@ mod tests {
         let text = std::fs::read(&file).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
         assert_eq!(json["schema"], SCHEMA);
-        // Who had it open goes on reading what was there.
+        // An open file keeps its old content.
         assert_eq!(before.metadata().unwrap().len(), 100_000);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         let nowhere = folder.path().join("nowhere").join("s.json");
@@ -304,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_happened_and_what_to_do() {
+    fn the_text_reports_the_outcome_and_the_next_command() {
         let mut summary = Summary {
             exit_code: 3,
             reason: "complete",
@@ -348,7 +344,7 @@ mod tests {
              1 line repeated: a device that is listed twice gets one channel\n  \
              49.9 channels a second, 50.0/s granted at the end, at most 50; 0.50 % of creates throttled\n  \
              results: devices.results.csv\n  \
-             to go on: kvs-fleet provision devices.csv"
+             to continue: kvs-fleet provision devices.csv"
         );
         let json = summary.to_json();
         assert_eq!(json["retryable"], true);

@@ -1,4 +1,5 @@
-//! Attempts that may have been carried out: in the end the row says whose the channel is, or that nobody could say.
+//! Attempts that may have been executed: the row reports whether the run created the channel, or that the outcome is
+//! unknown.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,7 +11,7 @@ const CREATE: &str = "/createSignalingChannel";
 const DESCRIBE: &str = "/describeSignalingChannel";
 const LIST: &str = "/listSignalingChannels";
 
-/// Longer ago than the service's date can tell, which is cut to seconds.
+/// A time that is clearly earlier, although the service's date is in whole seconds.
 fn let_it_age() {
     std::thread::sleep(Duration::from_millis(1_200));
 }
@@ -23,7 +24,7 @@ fn denied() -> Act {
     )
 }
 
-/// The only device has this status and the ARN that the service has.
+/// Asserts that the only device has this status and the ARN of the service.
 #[track_caller]
 fn ends(bench: &Bench, cloud: &Cloud, status: &str, attempts: &str) {
     let row = bench.row("CAM-0001");
@@ -35,8 +36,8 @@ fn ends(bench: &Bench, cloud: &Cloud, status: &str, attempts: &str) {
     assert_eq!(row["channel_arn"], cloud.channels()["CAM-0001"]);
 }
 
-/// The first create is kept back: it reaches the service only when the question whether the channel is there has been
-/// answered with no. (Where nobody asks, it never does.)
+/// Delays the first create: it reaches the service after the run has asked for the channel and got the answer that it
+/// does not exist. Without that question it never arrives.
 fn late(cloud: &Cloud) -> Wire {
     let url = cloud.url().to_owned();
     let kept: Mutex<Option<Request>> = Mutex::default();
@@ -58,7 +59,7 @@ fn late(cloud: &Cloud) -> Wire {
 }
 
 #[test]
-fn a_create_that_is_carried_out_after_it_was_looked_for_is_ours() {
+fn a_create_executed_after_the_lookup_is_created() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     let wire = late(&cloud);
@@ -67,7 +68,7 @@ fn a_create_that_is_carried_out_after_it_was_looked_for_is_ours() {
         .args(&["--timeout", "300ms"])
         .run()
         .exits(0);
-    // Looked for, not there, made again: refused, since by now it is there.
+    // Asked for, not found, created again; this create is refused because the channel exists by now.
     let asked: Vec<String> = wire
         .requests()
         .into_iter()
@@ -82,7 +83,7 @@ fn a_create_that_is_carried_out_after_it_was_looked_for_is_ours() {
 }
 
 #[test]
-fn a_create_that_is_carried_out_after_the_run_is_found_by_the_next() {
+fn a_create_executed_after_the_run_is_found_by_the_next_run() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     let url = cloud.url().to_owned();
@@ -107,7 +108,7 @@ fn a_create_that_is_carried_out_after_the_run_is_found_by_the_next() {
 }
 
 #[test]
-fn a_channel_older_than_the_first_attempt_is_never_ours() {
+fn a_channel_older_than_the_first_attempt_exists() {
     for (on_exists, code) in [("adopt", ""), ("fail", "ChannelExists")] {
         let bench = Bench::of(1);
         let cloud = Cloud::new();
@@ -116,7 +117,7 @@ fn a_channel_older_than_the_first_attempt_is_never_ours() {
         let url = cloud.url().to_owned();
         let creates = AtomicUsize::new(0);
         let wire = Wire::new(move |request, _| {
-            // Nobody can know that this one never arrived.
+            // The run cannot know that this request never arrived.
             if request.path == CREATE && creates.fetch_add(1, Ordering::SeqCst) == 0 {
                 return Act::Close;
             }
@@ -132,7 +133,7 @@ fn a_channel_older_than_the_first_attempt_is_never_ours() {
     }
 }
 
-/// The service carries out the first create, and its answer is lost; what is asked then is answered so.
+/// The service executes the first create, and its answer is lost; this is the answer to the following questions.
 fn lost(cloud: &Cloud, then: impl Fn(&Request) -> Option<Act> + Send + Sync + 'static) -> Wire {
     let url = cloud.url().to_owned();
     let creates = AtomicUsize::new(0);
@@ -146,10 +147,10 @@ fn lost(cloud: &Cloud, then: impl Fn(&Request) -> Option<Act> + Send + Sync + 's
 }
 
 #[test]
-fn where_describe_is_denied_the_list_is_asked_for_that_name() {
+fn the_listing_is_used_if_describe_is_denied() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
-    // A longer name comes behind it in the same listing.
+    // A longer name follows in the same listing.
     cloud.make_all(["CAM-00010", "CAM-0"]);
     let wire = lost(&cloud, |request| (request.path == DESCRIBE).then(denied));
     bench.provision(wire.url()).run().exits(0);
@@ -164,7 +165,7 @@ fn where_describe_is_denied_the_list_is_asked_for_that_name() {
 }
 
 #[test]
-fn where_describe_and_list_are_denied_the_outcome_is_unknown_until_the_next_run() {
+fn the_outcome_is_unknown_if_describe_and_list_are_denied() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     let wire = lost(&cloud, |request| {
@@ -183,11 +184,11 @@ fn where_describe_and_list_are_denied_the_outcome_is_unknown_until_the_next_run(
 }
 
 #[test]
-fn a_channel_that_does_not_show_at_once_is_waited_for() {
+fn the_run_waits_for_a_channel_that_is_not_visible_at_once() {
     let bench = Bench::of(1);
     let cloud = Cloud::with(|settings| settings.active_after = Duration::from_hours(1));
     let describes = AtomicUsize::new(0);
-    // One probe of the connection and two questions are told that there is nothing.
+    // The connection probe and two questions are answered with not found.
     let wire = lost(&cloud, move |request| {
         let hides = request.path == DESCRIBE && describes.fetch_add(1, Ordering::SeqCst) < 3;
         hides.then(|| answer(404, Some("ResourceNotFoundException"), "{}"))
@@ -199,8 +200,8 @@ fn a_channel_that_does_not_show_at_once_is_waited_for() {
 }
 
 #[test]
-fn a_channel_that_only_the_list_shows_is_no_failure() {
-    // Describe knows no channel that is not ACTIVE yet.
+fn a_channel_that_only_the_listing_shows_is_created() {
+    // Describe does not return a channel that is not ACTIVE yet.
     let bench = Bench::of(3);
     let cloud = Cloud::faulty(&["reset-after=each:1@create"]);
     let url = cloud.url().to_owned();

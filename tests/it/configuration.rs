@@ -1,5 +1,5 @@
-//! What the environment and the AWS files may hold: every variable and every key that the AWS SDK reads, set to what
-//! scripts, containers and editors make of them. No panic, one message, and no byte of a file in it.
+//! Values of the environment and the AWS files: every variable and every key that the AWS SDK reads, with values as
+//! scripts, containers and editors write them. The run never panics, prints one message, and prints no byte of a file.
 
 use std::fs;
 use std::process;
@@ -14,7 +14,7 @@ use kvs_fleet::domain::panics;
 use crate::support::{Bench, Call, Cloud, Done, REGION, Wire, answer, finished, results};
 
 /// The variables that `aws-config`, `aws-runtime` and the service's crate read, and those of the AWS CLI that this tool
-/// reads besides.
+/// also reads.
 const VARIABLES: [&str; 50] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_ACCOUNT_ID",
@@ -112,14 +112,14 @@ const KEYS: [&str; 40] = [
     "web_identity_token_file",
 ];
 
-/// A secret that must be in no output.
+/// A secret that must not be in any output.
 const SECRET: &str = "hunter2hunter2hunter2";
 
-/// What a variable or a key is set to: nothing, white space, what cannot mean anything, that with the line end of
-/// Windows, and with a line end inside.
+/// The values of a variable or a key: empty, white space, a meaningless word, the same with a Windows line end, and
+/// with a line end inside.
 const VALUES: [&str; 5] = ["", " \t ", "n\u{f6}t %zz {\"a\": 1}", "value\r", "val\rue"];
 
-/// STS, which refuses everybody at once.
+/// An STS that refuses every request at once.
 fn strict_sts() -> Wire {
     let body = "<ErrorResponse><Error><Code>InvalidClientTokenId</Code></Error></ErrorResponse>";
     Wire::new(move |_, _| answer(403, None, body))
@@ -140,7 +140,7 @@ fn with_keys(call: Call) -> Call {
         .env("AWS_SECRET_ACCESS_KEY", SECRET)
 }
 
-/// It ended as promised: no panic, a code of the contract, at most one error, a summary, nothing of a library's.
+/// Asserts: no panic, an exit code of the contract, at most one error, a summary, no message of a library.
 #[track_caller]
 fn is_orderly(case: &str, bench: &Bench, done: &Done) {
     let said = &done.stderr;
@@ -157,7 +157,7 @@ fn is_orderly(case: &str, bench: &Bench, done: &Done) {
     assert_eq!(summary["exit_code"], done.code.unwrap(), "{case}");
 }
 
-/// Runs each case on one of a few threads, since each is a process that mostly waits.
+/// Runs the cases on a few threads: each is a process that mostly waits.
 fn sweep<T: Sync>(cases: &[T], run: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -177,7 +177,7 @@ fn cases<'a>(names: &[&'a str]) -> Vec<(&'a str, &'static str)> {
 }
 
 #[test]
-fn no_value_of_a_variable_ends_in_a_panic() {
+fn no_value_of_a_variable_causes_a_panic() {
     let (sts, cloud) = (strict_sts(), Cloud::new());
     sweep(&cases(&VARIABLES), |(name, value)| {
         let case = format!("{name}={value:?}");
@@ -199,7 +199,7 @@ fn no_value_of_a_variable_ends_in_a_panic() {
 }
 
 #[test]
-fn no_value_of_a_profiles_key_ends_in_a_panic() {
+fn no_value_of_a_profile_key_causes_a_panic() {
     let sts = strict_sts();
     sweep(&cases(&KEYS), |(key, value)| {
         let case = format!("{key}={value:?}");
@@ -217,7 +217,7 @@ fn no_value_of_a_profiles_key_ends_in_a_panic() {
 }
 
 #[test]
-fn no_value_in_a_section_of_services_or_of_a_session_ends_in_a_panic() {
+fn no_value_in_a_services_or_sso_section_causes_a_panic() {
     let sts = strict_sts();
     let names = [
         "[services mine]\nkinesis_video =\n  endpoint_url",
@@ -243,14 +243,14 @@ fn no_value_in_a_section_of_services_or_of_a_session_ends_in_a_panic() {
 }
 
 #[test]
-fn an_empty_variable_is_as_good_as_none() {
+fn an_empty_variable_counts_as_unset() {
     let seen = Mutex::new(Vec::new());
     let sts = strict_sts();
     sweep(&["", " \r\n"], |value| {
         let bench = Bench::of(1);
         let mut call = at_aws(&bench, &sts);
         for name in VARIABLES {
-            // Those of the stand-ins, and the one that cannot be cleaned for the SDK.
+            // The variables that the test itself sets, and the one that cannot be cleaned for the SDK.
             if !["HTTPS_PROXY", "AWS_ENDPOINT_URL_STS", "AWS_EXECUTION_ENV"].contains(&name)
                 && !name.starts_with("SMITHY")
             {
@@ -278,7 +278,7 @@ fn bench_with(files: &[(&str, &[u8])]) -> Bench {
     bench
 }
 
-/// The bytes of text in UTF-16 with its mark.
+/// Text in UTF-16 with a byte order mark.
 fn utf16(text: &str) -> Vec<u8> {
     let units = std::iter::once(0xfeff).chain(text.encode_utf16());
     units.flat_map(u16::to_le_bytes).collect()
@@ -315,7 +315,7 @@ fn no_byte_of_a_credentials_file_is_in_the_output() {
                 .run()
                 .exits(2)
                 .says(part);
-            // The first bytes of the secret in Rust's debug form, and the key's ID in the file.
+            // The first bytes of the secret in Rust's debug format, and the key ID in the file.
             for never in [
                 SECRET,
                 "104, 117, 110",
@@ -342,7 +342,7 @@ fn services(url: &str, name: &str, setting: &str) -> String {
 }
 
 #[test]
-fn the_endpoint_that_the_profile_names_is_used_or_refused() {
+fn the_endpoint_of_the_profile_is_used_or_refused() {
     let sts = strict_sts();
     let run = |config: &str| {
         let bench = bench_with(&[("config", config.as_bytes())]);
@@ -366,7 +366,7 @@ fn the_endpoint_that_the_profile_names_is_used_or_refused() {
         "kinesis_video",
         "ignore_configured_endpoint_urls = true",
     );
-    // Endpoints do not count, but that of STS is one too: AWS itself cannot be reached from here.
+    // The endpoint is ignored, and so is that of STS: AWS itself cannot be reached from here.
     run(&ignored).exits(1).says("AWS cannot be reached");
     let misspelt = services(cloud.url(), "kinesisvideo", "");
     run(&misspelt).exits(2).says("line 7").says("kinesis_video");
@@ -376,7 +376,7 @@ fn the_endpoint_that_the_profile_names_is_used_or_refused() {
 }
 
 #[test]
-fn settings_that_would_be_passed_over_are_named() {
+fn ignored_settings_are_reported() {
     let (sts, cloud) = (strict_sts(), Cloud::new());
     let keys =
         "[default]\naws_access_key_id = AKID\naws_secret_access_key = s\nregion = eu-central-1\n";
@@ -406,7 +406,7 @@ fn settings_that_would_be_passed_over_are_named() {
 }
 
 #[test]
-fn keys_of_another_profile_or_of_the_environment_are_checked_as_well() {
+fn keys_of_source_profiles_and_the_environment_are_checked() {
     let chain = "[profile line]\nrole_arn = arn:aws:iam::111122223333:role/x\nsource_profile = base\n\
                  [profile base]\naws_access_key_id = AK\u{7}ID\naws_secret_access_key = s\n";
     let source = "[profile line]\nrole_arn = arn:aws:iam::111122223333:role/x\n\
@@ -438,7 +438,7 @@ fn keys_of_another_profile_or_of_the_environment_are_checked_as_well() {
 
 #[cfg(unix)]
 #[test]
-fn a_proxy_whose_url_is_no_text_is_refused() {
+fn a_proxy_url_that_is_not_utf_8_is_refused() {
     let bench = Bench::of(1);
     let call = with_keys(bench.call(&["provision", "d.csv"]));
     call.env_bytes("HTTPS_PROXY", b"http://pr\xfcfer:1")
@@ -448,7 +448,7 @@ fn a_proxy_whose_url_is_no_text_is_refused() {
 }
 
 #[test]
-fn the_default_profile_of_the_aws_cli_is_used_and_named() {
+fn aws_default_profile_is_used_and_reported() {
     let keys = "[default]\naws_access_key_id = AKIDSANDBOX\naws_secret_access_key = s\n[factory]\n\
                 aws_access_key_id = AKIDFACTORY\naws_secret_access_key = s\n";
     let cloud = Cloud::new();
@@ -477,7 +477,7 @@ fn provision_as_line(bench: &Bench) -> Call {
 }
 
 #[test]
-fn a_sign_in_that_only_the_aws_cli_can_do_is_named_with_the_way_out() {
+fn an_unsupported_sign_in_is_reported_with_an_alternative() {
     let mfa = "[default]\naws_access_key_id = AKID\naws_secret_access_key = s\n[profile line]\nsource_profile = default\n\
                role_arn = arn:aws:iam::111122223333:role/kvs\nmfa_serial = arn:aws:iam::111122223333:mfa/me\n";
     let chained = mfa.replace("[profile line]", "[profile role]")
@@ -500,7 +500,7 @@ fn a_sign_in_that_only_the_aws_cli_can_do_is_named_with_the_way_out() {
 
 #[cfg(unix)]
 #[test]
-fn a_credential_process_that_gives_none_is_named_once() {
+fn a_failing_credential_process_is_reported_once() {
     for (command, part) in [
         (
             "echo Opening the browser; echo '{\"Version\":1}'",
@@ -523,7 +523,7 @@ fn a_credential_process_that_gives_none_is_named_once() {
 }
 
 #[test]
-fn service_links_of_kubernetes_are_no_flags() {
+fn kubernetes_service_variables_are_not_flags() {
     let (bench, cloud) = (Bench::of(1), Cloud::new());
     let call = bench.provision(cloud.url());
     call.env("KVS_FLEET_PORT", "tcp://10.0.0.9:80")
@@ -535,7 +535,7 @@ fn service_links_of_kubernetes_are_no_flags() {
         .does_not_say("KVS_FLEET_");
 }
 
-/// Not a case: the process of the next one, in which a thread that nobody waits for breaks in the middle of a run.
+/// The process of the following test: an unobserved thread panics in the middle of a run.
 #[test]
 fn broken_run() {
     let Some(url) = std::env::var_os(BREAK) else {
@@ -569,7 +569,7 @@ fn broken_run() {
 }
 
 #[test]
-fn a_panic_in_the_middle_of_a_run_is_one_message_and_an_orderly_end() {
+fn a_panic_during_a_run_is_one_message_and_an_orderly_exit() {
     let (bench, cloud) = (Bench::of(300), Cloud::new());
     let mut command = process::Command::new(std::env::current_exe().unwrap());
     command.args(["configuration::broken_run", "--exact", "--nocapture"]);
@@ -598,21 +598,21 @@ fn a_panic_in_the_middle_of_a_run_is_one_message_and_an_orderly_end() {
     );
     let log = bench.read("d.results.runs.jsonl");
     assert_eq!(log.matches("\"internal\"").count(), 1, "{log}");
-    // Nothing holds the results, and nothing is missing.
+    // The lock on the results is free, and no row is missing.
     bench.provision(cloud.url()).run().exits(0);
     assert_eq!(cloud.creates(), 300);
 }
 
 const BREAK: &str = "KVS_FLEET_TEST_BREAK";
 
-/// Not a case: the process of the next one, where a thread that nobody waits for breaks.
+/// The process of the following test: an unobserved thread panics.
 #[test]
 fn broken() {
     if std::env::var_os(BREAK).is_none() {
         return;
     }
     panics::install();
-    panics::listen(|what| println!("told: {what}"));
+    panics::listen(|what| println!("reported: {what}"));
     let thread = std::thread::spawn(|| panic!("the roof fell in: {SECRET}"));
     assert!(thread.join().is_err());
     assert!(panics::expecting(|| panic!("expected")).is_err());
@@ -620,7 +620,7 @@ fn broken() {
 }
 
 #[test]
-fn a_panic_is_told_to_who_ends_the_run_and_not_printed() {
+fn a_panic_is_reported_to_the_listener_and_not_printed() {
     let binary = std::env::current_exe().unwrap();
     let mut command = process::Command::new(binary);
     command.args(["configuration::broken", "--exact", "--nocapture"]);
@@ -631,8 +631,12 @@ fn a_panic_is_told_to_who_ends_the_run_and_not_printed() {
     );
     assert!(output.status.success(), "{out}{err}");
     let place = "the roof fell in (tests/it/configuration.rs:";
-    assert_eq!(out.matches(&format!("told: {place}")).count(), 1, "{out}");
-    assert_eq!(out.matches("told: ").count(), 1, "{out}");
+    assert_eq!(
+        out.matches(&format!("reported: {place}")).count(),
+        1,
+        "{out}"
+    );
+    assert_eq!(out.matches("reported: ").count(), 1, "{out}");
     assert!(out.contains(&format!("first: {place}")), "{out}");
     assert!(
         !err.contains("panicked") && !out.contains(SECRET),

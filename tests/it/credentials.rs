@@ -1,4 +1,4 @@
-//! Credentials that are missing, wrong or expire, a clock that is off: the run stops, no device has failed by it.
+//! Missing, wrong or expiring credentials and a wrong clock: the run stops, and no device fails.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use crate::support::{Act, Bench, Call, Cloud, Wire, answer, forward};
 
 const CREATE: &str = "/createSignalingChannel";
 
-/// A run at AWS itself, of which nobody hears: the way there ends at this computer.
+/// A run against AWS whose requests end on this computer.
 fn at_aws(bench: &Bench) -> Call {
     bench
         .call(&["provision", "d.csv", "--region", "eu-central-1"])
@@ -20,7 +20,7 @@ fn with_key(call: Call) -> Call {
 }
 
 #[test]
-fn wrong_credentials_are_refused_before_anything_is_attempted() {
+fn wrong_credentials_are_refused_before_the_first_attempt() {
     for (code, what_to_do) in [
         ("InvalidClientTokenId", "Check the access key ID"),
         ("SignatureDoesNotMatch", "secret access key"),
@@ -37,7 +37,7 @@ fn wrong_credentials_are_refused_before_anything_is_attempted() {
     }
 }
 
-/// Gives everybody who reads the credentials file from now on the key of this number.
+/// Writes the key with this number into the credentials file.
 fn write_key(bench: &std::path::Path, number: usize) {
     let folder = bench.join(".aws");
     std::fs::create_dir_all(&folder).unwrap();
@@ -47,12 +47,12 @@ fn write_key(bench: &std::path::Path, number: usize) {
 }
 
 #[test]
-fn each_expiry_in_the_middle_of_a_run_is_one_reload() {
+fn each_expiry_during_a_run_causes_one_reload() {
     let bench = Bench::of(100);
     let cloud = Cloud::with(|settings| settings.expire_after = Some(40));
     let folder = bench.folder().to_owned();
     write_key(&folder, 0);
-    // Whoever refuses a key has had the next one put in its place.
+    // The server that refuses a key writes the next one into the file.
     let (url, newest) = (cloud.url().to_owned(), Mutex::new(0));
     let wire = Wire::new(move |request, _| {
         let answer = forward(&url, request);
@@ -85,7 +85,7 @@ fn each_expiry_in_the_middle_of_a_run_is_one_reload() {
 }
 
 #[test]
-fn a_wrong_clock_in_the_middle_of_a_run_is_named_as_one() {
+fn a_wrong_clock_during_a_run_is_reported() {
     for (code, message) in [
         ("RequestTimeTooSkewed", "The difference is too large."),
         (
@@ -108,7 +108,7 @@ fn a_wrong_clock_in_the_middle_of_a_run_is_named_as_one() {
             .run()
             .exits(1)
             .says("Check this computer's clock")
-            .says("to go on: ");
+            .says("to continue: ");
         assert_eq!(bench.json("s.json")["reason"], "credentials");
         let rows = bench.statuses();
         assert_eq!(rows.len(), 7, "{rows:?}");

@@ -1,15 +1,15 @@
-//! A disk that is full, read-only, or changed by others while a run goes on.
+//! A disk that is full, read-only, or changed by others during a run.
 #![cfg(unix)]
 
 use std::time::Duration;
 
 use crate::support::{Bench, Cloud, REGION};
 
-/// Enough that its results do not fit into 64 KiB.
+/// Enough devices that the results exceed 64 KiB.
 const DEVICES: usize = 600;
 
 #[test]
-fn a_full_disk_stops_the_run_and_says_what_it_could_not_save() {
+fn a_full_disk_stops_the_run_and_unsaved_channels_are_reported() {
     let bench = Bench::of(DEVICES);
     let cloud = Cloud::with(|settings| settings.latency.median = Duration::from_millis(20));
     let done = bench
@@ -19,7 +19,7 @@ fn a_full_disk_stops_the_run_and_says_what_it_could_not_save() {
         .exits(1)
         .says("d.results.csv cannot be written")
         .says("make room");
-    // What was made is in the file, or said.
+    // Every created channel is in the file or in the message.
     let saved = bench.read("d.results.csv");
     assert!(saved.len() <= 64 * 1024);
     for (name, arn) in cloud.channels() {
@@ -32,7 +32,7 @@ fn a_full_disk_stops_the_run_and_says_what_it_could_not_save() {
     assert!(done.stderr.contains("not saved: "), "{done}");
     let made = cloud.channels().len();
     assert!((200..DEVICES).contains(&made), "{made}");
-    // With room again, the rest is made and what was not saved is found.
+    // With free space, the rest is created, and the unsaved channels are found.
     bench.provision(cloud.url()).run().exits(0);
     let rows = bench.rows("d.results.csv");
     assert_eq!(rows.len(), DEVICES);
@@ -60,10 +60,10 @@ fn a_disk_that_is_full_from_the_start_creates_nothing() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_folder_that_takes_no_file_is_found_out_before_anything_is_made() {
+fn an_unwritable_folder_is_found_before_the_first_create() {
     let bench = Bench::of(3);
     let cloud = Cloud::new();
-    // Whoever asks, root included, makes no file there.
+    // No user, root included, can create a file there.
     let results = "/proc/d.results.csv";
     bench
         .provision(cloud.url())
@@ -75,7 +75,7 @@ fn a_folder_that_takes_no_file_is_found_out_before_anything_is_made() {
 }
 
 #[test]
-fn results_that_were_deleted_during_the_run_are_saved_beside() {
+fn results_deleted_during_the_run_are_saved_in_a_new_file() {
     let bench = Bench::of(40);
     let cloud = Cloud::with(|settings| settings.latency.median = Duration::from_millis(50));
     let mut running = bench
@@ -101,7 +101,7 @@ fn results_that_were_deleted_during_the_run_are_saved_beside() {
 }
 
 #[test]
-fn a_folder_that_goes_away_during_the_run_costs_seconds() {
+fn a_folder_deleted_during_the_run_stops_it_within_seconds() {
     let bench = Bench::of(40);
     let cloud = Cloud::with(|settings| settings.latency.median = Duration::from_millis(50));
     std::fs::create_dir(bench.path("out")).unwrap();
@@ -115,7 +115,7 @@ fn a_folder_that_goes_away_during_the_run_costs_seconds() {
     running.line();
     std::fs::remove_dir_all(bench.path("out")).unwrap();
     let done = running.wait().exits(1).says("r.csv");
-    // Each of them was told.
+    // Each device was reported.
     assert_eq!(done.json_lines().len(), cloud.channels().len());
     std::fs::create_dir(bench.path("out")).unwrap();
     call().run().exits(0);
@@ -124,7 +124,7 @@ fn a_folder_that_goes_away_during_the_run_costs_seconds() {
 }
 
 #[test]
-fn the_mode_of_the_results_is_kept() {
+fn the_file_mode_of_the_results_is_kept() {
     use std::os::unix::fs::PermissionsExt;
     let bench = Bench::of(4);
     let cloud = Cloud::new();
@@ -136,7 +136,7 @@ fn the_mode_of_the_results_is_kept() {
     let results = bench.path("d.results.csv");
     let mode = |mode| std::fs::set_permissions(&results, std::fs::Permissions::from_mode(mode));
     mode(0o640).unwrap();
-    // A row in another order, so that the file is written anew.
+    // A row in another order, so that the file is rewritten.
     bench.write("d.csv", crate::support::devices([4, 3, 2, 1].into_iter()));
     bench.provision(cloud.url()).run().exits(0);
     assert_eq!(bench.statuses()[0], "CAM-0004 created");

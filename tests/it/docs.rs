@@ -21,7 +21,7 @@ use crate::support::{Bench, Cloud, REGION};
 use page::{Page, pages, root};
 
 #[test]
-fn every_shell_gets_its_completions() {
+fn there_are_completions_for_every_shell() {
     let bench = Bench::new();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let done = bench.call(&["completions", shell]).run();
@@ -36,7 +36,7 @@ fn every_shell_gets_its_completions() {
 }
 
 #[test]
-fn there_is_a_page_about_each_command() {
+fn there_is_a_manual_page_for_each_command() {
     let bench = Bench::new();
     let page = |arguments: &[&str]| {
         let done = bench.call(arguments).run();

@@ -1,8 +1,8 @@
-//! `kvs-fleet emulator` as a process of its own.
+//! `kvs-fleet emulator` as a separate process.
 
 use crate::support::{Bench, Running};
 
-/// A running emulator and its URL, which it prints alone on standard output.
+/// A running emulator and its URL, the only line on standard output.
 fn emulator(bench: &Bench, flags: &[&str]) -> (Running, String) {
     let mut running = bench
         .call(&["emulator", "--listen", "127.0.0.1:0", "--latency", "0ms"])
@@ -15,13 +15,13 @@ fn emulator(bench: &Bench, flags: &[&str]) -> (Running, String) {
 
 #[cfg(unix)]
 #[test]
-fn it_serves_until_it_is_interrupted() {
+fn the_emulator_serves_until_it_is_interrupted() {
     for signal in ["INT", "TERM"] {
         let bench = Bench::of(3);
         let (running, url) = emulator(&bench, &["--rate", "1000"]);
         bench.provision(&url).run().exits(0);
         assert_eq!(bench.statuses().len(), 3);
-        // Another run, from another folder, meets the same channels.
+        // Another run in another folder finds the same channels.
         let other = Bench::of(3);
         other.provision(&url).run().exits(0).says("3 existed");
         running.signal(signal);
@@ -34,7 +34,7 @@ fn it_serves_until_it_is_interrupted() {
 
 #[cfg(unix)]
 #[test]
-fn its_flags_make_the_weather() {
+fn flags_set_quotas_latency_and_faults() {
     let bench = Bench::with("device_id\nCAM-1\nCAM-2\nOTHER\n");
     let (running, url) = emulator(
         &bench,
@@ -68,12 +68,12 @@ fn its_flags_make_the_weather() {
         .exits(0)
         .says("reset-after=first:1@")
         .says("seed 7")
-        .says("struck by fault");
+        .says("with injected fault");
 }
 
 #[cfg(unix)]
 #[test]
-fn it_listens_elsewhere_when_it_is_told_twice() {
+fn another_address_requires_allow_remote() {
     let bench = Bench::new();
     let call = || bench.call(&["emulator", "--listen", "0.0.0.0:0"]);
     call().run().exits(2).says("--allow-remote");
@@ -84,7 +84,7 @@ fn it_listens_elsewhere_when_it_is_told_twice() {
 }
 
 #[test]
-fn it_listens_on_loopback_only_and_says_what_is_wrong_with_its_flags() {
+fn the_emulator_listens_on_loopback_only_and_reports_invalid_flags() {
     let bench = Bench::new();
     for (flags, reason) in [
         (&["--listen", "0.0.0.0:0"][..], "loopback"),

@@ -1,10 +1,10 @@
-//! What can go wrong with single requests: the device gets its channel all the same, or its row tells the truth.
+//! Faults of single requests: the device still gets its channel, or its row reports the failure.
 
 use kvs_fleet::emulator::operation::Operation;
 
 use crate::support::{Act, Bench, Cloud, Wire, answer, bare, forward};
 
-/// Every channel that the service has stands in the results with its ARN, and nothing else does.
+/// Asserts that every channel of the service is in the results with its ARN, and no other one.
 #[track_caller]
 fn agree(bench: &Bench, cloud: &Cloud) {
     let rows = bench.rows("d.results.csv");
@@ -16,7 +16,7 @@ fn agree(bench: &Bench, cloud: &Cloud) {
     assert_eq!(recorded, cloud.channels());
 }
 
-/// All devices are `created`, whatever these faults did to their requests.
+/// Asserts that all devices are `created` in spite of these faults.
 #[track_caller]
 fn all_created(count: usize, faults: &[&str], flags: &[&str]) -> Cloud {
     let bench = Bench::of(count);
@@ -33,7 +33,7 @@ fn all_created(count: usize, faults: &[&str], flags: &[&str]) -> Cloud {
 }
 
 #[test]
-fn a_channel_that_was_made_before_its_answer_was_lost_is_created() {
+fn a_channel_whose_answer_was_lost_is_created() {
     for kind in ["reset-after", "truncated", "malformed", "empty"] {
         all_created(
             6,
@@ -44,12 +44,12 @@ fn a_channel_that_was_made_before_its_answer_was_lost_is_created() {
 }
 
 #[test]
-fn a_channel_that_was_made_before_the_service_hung_is_created() {
+fn a_channel_whose_create_timed_out_is_created() {
     all_created(6, &["hang-after=first:3@create"], &["--timeout", "300ms"]);
 }
 
 #[test]
-fn errors_before_anything_was_done_are_tried_again() {
+fn server_errors_are_retried() {
     for kind in ["500", "503", "html-503", "malformed-error", "reset-before"] {
         all_created(6, &[&format!("{kind}=first:3@create")], &[]);
     }
@@ -73,8 +73,8 @@ fn faults_in_every_operation_lose_no_device() {
 }
 
 #[test]
-fn throttles_are_no_failures_and_cost_no_attempt() {
-    // Twice as many throttles as attempts are allowed.
+fn throttles_are_not_failures_and_do_not_count_as_attempts() {
+    // More throttles than `--max-attempts` allows.
     let bench = Bench::of(1);
     let cloud = Cloud::faulty(&["throttle=first:4@create"]);
     bench
@@ -87,7 +87,7 @@ fn throttles_are_no_failures_and_cost_no_attempt() {
 }
 
 #[test]
-fn every_code_that_means_throttled_is_one() {
+fn every_throttling_code_is_treated_as_a_throttle() {
     for (status, code) in [
         (400, "ClientLimitExceededException"),
         (400, "ThrottlingException"),
@@ -100,7 +100,7 @@ fn every_code_that_means_throttled_is_one() {
         let cloud = Cloud::new();
         let url = cloud.url().to_owned();
         let wire = Wire::new(move |request, before| {
-            // The first create only; listing and asking who we are came before it.
+            // Only the first create is refused; the listing and the identity request come before it.
             if request.path == "/createSignalingChannel" && before <= 2 {
                 return answer(status, Some(code), r#"{"Message":"Rate exceeded"}"#);
             }
@@ -116,7 +116,7 @@ fn every_code_that_means_throttled_is_one() {
 }
 
 #[test]
-fn a_quota_far_below_the_ceiling_is_found_and_nothing_is_lost() {
+fn a_quota_far_below_the_ceiling_is_found() {
     let bench = Bench::of(120);
     let cloud = Cloud::with(|settings| {
         settings.rate = 100.0;
@@ -130,13 +130,13 @@ fn a_quota_far_below_the_ceiling_is_found_and_nothing_is_lost() {
         .says("120 created");
     assert_eq!(cloud.channels().len(), 120);
     assert!(cloud.throttled() > 0);
-    // Each throttle costs a request, not a device: far fewer than one each.
+    // Throttles cost requests, not devices: far fewer than one for each device.
     assert!(cloud.throttled() < 120, "{}", cloud.throttled());
     agree(&bench, &cloud);
 }
 
 #[test]
-fn a_device_has_so_many_tries_and_its_row_says_why_it_failed() {
+fn a_device_fails_after_max_attempts_with_the_reason() {
     let bench = Bench::of(2);
     let cloud = Cloud::new();
     let url = cloud.url().to_owned();
@@ -160,12 +160,12 @@ fn a_device_has_so_many_tries_and_its_row_says_why_it_failed() {
 }
 
 #[test]
-fn a_truth_that_cannot_be_learnt_is_said_and_settled_by_the_next_run() {
+fn an_unknown_outcome_is_reported_and_resolved_by_the_next_run() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     let url = cloud.url().to_owned();
     let wire = Wire::new(move |request, _| match request.path.as_str() {
-        // Made, but the answer is lost; and the question whether it is there is never answered well.
+        // The channel is created but the answer is lost, and no Describe is answered well.
         "/createSignalingChannel" => {
             forward(&url, request);
             bare(200, "x-amzn-RequestId: 1\r\n", "{")
@@ -185,8 +185,8 @@ fn a_truth_that_cannot_be_learnt_is_said_and_settled_by_the_next_run() {
 }
 
 #[test]
-fn a_channel_that_somebody_else_made_first_exists() {
-    // Made before the run, hidden from its listing, found by the create: not ours.
+fn a_channel_created_by_another_client_exists() {
+    // Created before the run, hidden from its listing, found by the create: not created by this run.
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     cloud.make_all(["CAM-0001"]);
@@ -201,7 +201,7 @@ fn a_channel_that_somebody_else_made_first_exists() {
 }
 
 #[test]
-fn a_channel_that_is_being_deleted_is_waited_for_and_made_again() {
+fn a_channel_being_deleted_is_created_after_the_deletion() {
     let bench = Bench::of(2);
     let cloud = Cloud::with(|settings| {
         settings.deleting_for = std::time::Duration::from_millis(700);
@@ -216,7 +216,7 @@ fn a_channel_that_is_being_deleted_is_waited_for_and_made_again() {
 }
 
 #[test]
-fn a_channel_whose_deletion_does_not_end_fails_as_that() {
+fn a_channel_whose_deletion_does_not_end_fails_with_channel_deleting() {
     let bench = Bench::of(2);
     let cloud = Cloud::with(|settings| {
         settings.deleting_for = std::time::Duration::from_hours(1);
@@ -237,13 +237,13 @@ fn a_channel_whose_deletion_does_not_end_fails_as_that() {
 }
 
 #[test]
-fn an_answer_without_an_arn_is_not_believed() {
+fn an_answer_without_an_arn_is_not_accepted() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     let url = cloud.url().to_owned();
     let wire = Wire::new(move |request, before| {
         if request.path == "/createSignalingChannel" && before <= 2 {
-            // A proxy that says yes to everything.
+            // A proxy that answers every request with success.
             return bare(200, "Content-Type: text/html\r\n", "<html>Welcome</html>");
         }
         forward(&url, request)
@@ -254,7 +254,7 @@ fn an_answer_without_an_arn_is_not_believed() {
 }
 
 #[test]
-fn a_refusal_that_cannot_be_read_is_tried_again() {
+fn an_unreadable_error_is_retried() {
     for body in [
         "",
         r#"{"__type":"InvalidArgum"#,
@@ -283,7 +283,7 @@ fn a_refusal_that_cannot_be_read_is_tried_again() {
 }
 
 #[test]
-fn a_refusal_whose_body_breaks_off_is_tried_again() {
+fn an_error_with_a_truncated_body_is_retried() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     let url = cloud.url().to_owned();
@@ -302,7 +302,7 @@ fn a_refusal_whose_body_breaks_off_is_tried_again() {
 }
 
 #[test]
-fn a_request_that_is_wrong_is_not_repeated() {
+fn a_rejected_request_is_not_retried() {
     let bench = Bench::of(2);
     let wire = Wire::new(|request, _| match request.path.as_str() {
         "/createSignalingChannel" => answer(
@@ -317,7 +317,7 @@ fn a_request_that_is_wrong_is_not_repeated() {
 }
 
 #[test]
-fn names_outside_the_policys_prefix_fail_and_the_others_go_on() {
+fn names_outside_the_policys_prefix_fail_and_the_others_succeed() {
     let bench = Bench::with("device_id\nCAM-1\nOTHER-1\nCAM-2\nOTHER-2\nCAM-3\n");
     let cloud = Cloud::with(|settings| settings.deny_outside = Some("CAM-".into()));
     bench
@@ -341,7 +341,7 @@ fn names_outside_the_policys_prefix_fail_and_the_others_go_on() {
 }
 
 #[test]
-fn every_attempt_of_the_first_run_is_one_request() {
+fn every_attempt_is_one_request() {
     let cloud = all_created(50, &[], &[]);
     assert_eq!(cloud.creates(), 50);
     assert_eq!(cloud.requests(Operation::Describe), 0);
@@ -353,7 +353,7 @@ fn every_attempt_of_the_first_run_is_one_request() {
 }
 
 #[test]
-fn connections_that_end_without_a_word_are_tried_again() {
+fn closed_connections_are_retried() {
     let bench = Bench::of(3);
     let cloud = Cloud::new();
     let url = cloud.url().to_owned();

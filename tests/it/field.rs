@@ -1,5 +1,5 @@
-//! Files from the field, byte for byte as other programs write them: manifests as they are exported, and results files
-//! that somebody opened, saved, cut or put together.
+//! Files from other programs, byte for byte: exported manifests, and results files that a user opened, saved, truncated
+//! or concatenated.
 
 use kvs_fleet::domain::device::AccountId;
 
@@ -7,13 +7,13 @@ use crate::support::{Bench, Cloud, HEADER, arn, devices, finished, results};
 
 const ACCOUNT: &str = AccountId::EMULATOR;
 
-/// Text in UTF-16 with its mark, as Windows programs call "Unicode".
+/// Text in UTF-16 with a byte order mark, which Windows programs call "Unicode".
 fn utf16(text: &str) -> Vec<u8> {
     let units = std::iter::once(0xfeff).chain(text.encode_utf16());
     units.flat_map(u16::to_le_bytes).collect()
 }
 
-/// All cells in quotes, as `LibreOffice` ("Quote all text cells") and `Export-Csv` write them.
+/// All cells in quotes, as written by `LibreOffice` ("Quote all text cells") and `Export-Csv`.
 fn all_quoted(csv: &str) -> String {
     let mut reader = csv::ReaderBuilder::new();
     let mut reader = reader.has_headers(false).from_reader(csv.as_bytes());
@@ -26,7 +26,7 @@ fn all_quoted(csv: &str) -> String {
     String::from_utf8(writer.into_inner().unwrap()).unwrap()
 }
 
-/// A manifest that is provisioned, and what its rows became.
+/// Provisions a manifest and returns the outcome of its rows.
 #[track_caller]
 fn provisioned(manifest: impl AsRef<[u8]>, flags: &[&str], statuses: &[&str]) {
     let bench = Bench::new();
@@ -37,7 +37,7 @@ fn provisioned(manifest: impl AsRef<[u8]>, flags: &[&str], statuses: &[&str]) {
     assert_eq!(cloud.channels().len(), statuses.len());
 }
 
-/// A file that is refused in these words, untouched, before anything is asked of the service.
+/// Asserts that a file is refused with this message before any request, and is unchanged.
 #[track_caller]
 fn refused(name: &str, content: impl AsRef<[u8]>, words: &[&str]) {
     let bench = Bench::of(3);
@@ -53,7 +53,7 @@ fn refused(name: &str, content: impl AsRef<[u8]>, words: &[&str]) {
 }
 
 #[test]
-fn excels_csv_with_semicolons_and_blank_cells_is_read() {
+fn excel_csv_with_semicolons_and_blank_cells_is_read() {
     provisioned(
         "\u{feff}device_id;message_ttl_seconds;Halle;;\r\nCAM-0001;30;\"Halle 3; Nord\";;\r\nCAM-0002;;München;;\r\n\
          ;;;;\r\n;;;;\r\n\r\n",
@@ -63,7 +63,7 @@ fn excels_csv_with_semicolons_and_blank_cells_is_read() {
 }
 
 #[test]
-fn libreoffices_csv_with_every_cell_quoted_is_read() {
+fn libreoffice_csv_with_quoted_cells_is_read() {
     let sheet = "device_id,message_ttl_seconds,tag:Site,note\nCAM-0001,30,Graz,\"5\"\" lens, left\"\nCAM-0002,,,\n";
     for text in [all_quoted(sheet), all_quoted(sheet).replace("\r\n", "\n")] {
         provisioned(text, &[], &["CAM-0001 created", "CAM-0002 created"]);
@@ -71,19 +71,19 @@ fn libreoffices_csv_with_every_cell_quoted_is_read() {
 }
 
 #[test]
-fn powershells_export_of_utf_8_is_read() {
+fn powershell_utf_8_export_is_read() {
     let text = all_quoted("device_id,note\nCAM-0001,x\n");
     provisioned(format!("\u{feff}{text}"), &[], &["CAM-0001 created"]);
 }
 
 #[test]
-fn excels_unicode_text_is_refused_by_its_name() {
+fn excel_unicode_text_is_refused_with_its_encoding() {
     let text = "device_id\tHalle\r\nCAM-0001\t\"Halle 3; Nord\"\r\n";
     refused("d.csv", utf16(text), &["UTF-16", "utf8", "CSV UTF-8"]);
 }
 
 #[test]
-fn powershells_redirection_is_refused_by_its_name() {
+fn powershell_redirection_is_refused_with_its_encoding() {
     let manifest = utf16("\"device_id\"\r\n\"CAM-0001\"\r\n");
     refused("d.csv", manifest, &["UTF-16", "Set-Content -Encoding utf8"]);
     let rows = results(&[finished("CAM-0001", "created", ACCOUNT)]);
@@ -92,7 +92,7 @@ fn powershells_redirection_is_refused_by_its_name() {
 }
 
 #[test]
-fn the_type_line_of_windows_powershell_is_named() {
+fn the_type_line_of_windows_powershell_is_reported() {
     let line = "#TYPE System.Management.Automation.PSCustomObject\r\n";
     let words = ["Windows PowerShell", "-NoTypeInformation"];
     let manifest = format!("{line}\"device_id\"\r\n\"CAM-0001\"\r\n");
@@ -125,11 +125,11 @@ fn windows_1252_is_refused_with_its_line() {
 }
 
 #[test]
-fn two_manifests_put_together_make_no_channel_of_the_second_header() {
+fn the_header_of_a_concatenated_manifest_is_not_a_device() {
     let bench = Bench::with(&(devices(1..=2) + &devices(3..=3)));
     let cloud = Cloud::new();
     let done = bench.provision(cloud.url()).run().exits(3);
-    done.says("line 4: here the header stands again");
+    done.says("line 4: here the header is repeated");
     assert_eq!(
         bench.statuses(),
         [
@@ -142,8 +142,8 @@ fn two_manifests_put_together_make_no_channel_of_the_second_header() {
     assert_eq!(cloud.channels().len(), 3);
 }
 
-/// Results of `CAM-0001` to `CAM-0003`, of which the third failed; how a program saves them; and that a rerun with a
-/// fourth device goes on from there.
+/// Results of `CAM-0001` to `CAM-0003`, of which the third failed. Asserts that after a program has saved them, a run
+/// with a fourth device resumes them.
 #[track_caller]
 fn resumes(save: impl Fn(&str) -> String) {
     let bench = Bench::of(2);
@@ -170,19 +170,19 @@ fn resumes(save: impl Fn(&str) -> String) {
     for row in bench.rows("d.results.csv") {
         assert_eq!(row["channel_arn"], arns[&row["channel_name"]]);
     }
-    // As this tool writes it, whatever program saved it before.
+    // The file is in this tool's own format, whatever program saved it before.
     assert!(bench.read("d.results.csv").starts_with(HEADER));
     assert!(!bench.read("d.results.csv").contains('\r'));
 }
 
 #[test]
-fn results_that_excel_saved_resume() {
-    // "CSV UTF-8" and "CSV": a mark or none, line ends of Windows, quotes only where they are needed.
+fn results_saved_by_excel_can_be_resumed() {
+    // "CSV UTF-8" and "CSV": with or without a byte order mark, Windows line ends, quotes only where needed.
     resumes(|text| format!("\u{feff}{}", text.replace('\n', "\r\n")));
     resumes(|text| text.replace('\n', "\r\n"));
-    // Somebody looked at a column beside them and at rows below.
+    // Cells next to the columns and rows below them were visited.
     resumes(|text| text.replace('\n', ",,\r\n") + ",,,,,,,,,,,,\r\n\r\n");
-    // Times that the program took for times.
+    // Times that the program converted.
     resumes(|text| {
         let text = text.replace("2025-01-02T03:04:05.000Z", "02.01.2025 03:04");
         text.replace('\n', "\r\n")
@@ -190,16 +190,16 @@ fn results_that_excel_saved_resume() {
 }
 
 #[test]
-fn results_that_libreoffice_or_powershell_saved_resume() {
+fn results_saved_by_libreoffice_or_powershell_can_be_resumed() {
     resumes(all_quoted);
     resumes(|text| all_quoted(text).replace("\r\n", "\n"));
     resumes(|text| format!("\u{feff}{}", all_quoted(text)));
-    // The last row without its line end.
+    // The last row has no line end.
     resumes(|text| all_quoted(text).trim_end().to_owned());
 }
 
 #[test]
-fn results_with_another_delimiter_are_refused_with_the_way_out() {
+fn results_with_another_delimiter_are_refused_with_instructions() {
     let rows = results(&[finished("CAM-0001", "created", ACCOUNT)]);
     for (delimiter, words) in [
         (";", ["semicolons", "Import-Csv OLD.csv -Delimiter ';'"]),
@@ -211,7 +211,7 @@ fn results_with_another_delimiter_are_refused_with_the_way_out() {
 }
 
 #[test]
-fn results_whose_ids_a_spreadsheet_program_changed_are_refused_with_the_line() {
+fn ids_changed_by_a_spreadsheet_program_are_refused_with_the_line() {
     let sound = finished("CAM-0001", "created", ACCOUNT);
     for (id, made_of_it) in [
         ("0007", "7"),
@@ -234,7 +234,7 @@ fn results_whose_ids_a_spreadsheet_program_changed_are_refused_with_the_line() {
 }
 
 #[test]
-fn an_id_that_was_changed_where_the_name_was_not_makes_no_second_channel() {
+fn a_changed_id_with_an_unchanged_name_creates_no_second_channel() {
     let bench = Bench::with("device_id\n0007\n0008\n");
     let cloud = Cloud::new();
     let provision = || {
@@ -256,7 +256,7 @@ fn an_id_that_was_changed_where_the_name_was_not_makes_no_second_channel() {
 }
 
 #[test]
-fn rows_that_were_deleted_by_hand_are_asked_of_the_service() {
+fn devices_whose_rows_were_deleted_are_found_in_the_listing() {
     let bench = Bench::of(4);
     let cloud = Cloud::new();
     bench.provision(cloud.url()).run().exits(0);
@@ -285,18 +285,18 @@ fn rows_that_were_deleted_by_hand_are_asked_of_the_service() {
 }
 
 #[test]
-fn two_results_files_put_together_are_refused_with_the_second_header() {
+fn concatenated_results_files_are_refused_with_the_line_of_the_second_header() {
     let one = results(&[finished("CAM-0001", "created", ACCOUNT)]);
     let other = results(&[finished("CAM-0002", "created", ACCOUNT)]);
     let words = ["line 3", "two results files put together"];
     refused("d.results.csv", format!("{one}{other}"), &words);
-    // As `type` and `cat` put files together that a spreadsheet program saved.
+    // Files that a spreadsheet program saved, concatenated by `type` or `cat`.
     let saved = |text: &str| format!("\u{feff}{}", text.replace('\n', "\r\n"));
     refused("d.results.csv", saved(&one) + &saved(&other), &words);
 }
 
 #[test]
-fn a_last_line_cut_at_every_byte_is_repaired_and_completed() {
+fn a_last_line_truncated_at_any_byte_is_repaired() {
     let bench = Bench::with("device_id\nCAM-0001\n\"CAM \"\"2\"\", left\"\n");
     let cloud = Cloud::new();
     let provision = || {
@@ -332,7 +332,7 @@ fn a_last_line_cut_at_every_byte_is_repaired_and_completed() {
             "{cut}"
         );
     }
-    assert_eq!(cloud.creates(), creates, "no second channel was asked for");
+    assert_eq!(cloud.creates(), creates, "a second channel was requested");
 }
 
 #[test]

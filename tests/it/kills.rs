@@ -1,8 +1,8 @@
-//! The binary ended at random instants, again and again, until every device has its channel: nothing that was told is
-//! lost, and what stands in the results is what the service has.
+//! The binary is killed at random instants until every device has its channel: no reported row is lost, and the results
+//! match the service.
 //!
-//! `KILLS=2000 cargo test --test it kills` ends it two thousand times; `KILLS_SEED=…` draws the instants of another run
-//! again. How far a run has come by then is the machine's business, so a seed repeats the draw and not the run.
+//! `KILLS=2000 cargo test --test it kills` kills it two thousand times; `KILLS_SEED=…` draws the instants of an earlier
+//! run. How far a run has come at an instant depends on the machine, so a seed repeats the instants, not the run.
 #![cfg(unix)]
 
 use std::collections::BTreeMap;
@@ -18,16 +18,17 @@ fn number(variable: &str) -> Option<u64> {
     Some(number.unwrap_or_else(|_| panic!("{variable}={text}: expected a whole number")))
 }
 
-/// A batch that is worked on by one process after the other.
+/// A batch that several processes work on, one after the other.
 struct Batch {
     bench: Bench,
     cloud: Cloud,
-    /// What was said to be on disk: device and ARN.
-    told: BTreeMap<String, String>,
+    /// The reported rows: device and ARN.
+    reported: BTreeMap<String, String>,
 }
 
 impl Batch {
-    /// Against a service that loses one answer in fifty, so that some ends meet a device whose channel nobody knows of.
+    /// A batch against a service that loses one answer in fifty, so that some kills happen while the outcome of a
+    /// create is unknown.
     fn new(seed: u64) -> Self {
         let cloud = Cloud::with(|settings| {
             settings.rate = 2_000.0;
@@ -41,7 +42,7 @@ impl Batch {
         Self {
             bench: Bench::of(DEVICES),
             cloud,
-            told: BTreeMap::new(),
+            reported: BTreeMap::new(),
         }
     }
 
@@ -51,9 +52,9 @@ impl Batch {
             .args(&["--region", REGION, "--rate", "2000", "--json"])
     }
 
-    /// Notes what a process told, and checks that all that was ever told is in the file.
+    /// Records what a process reported, and checks that everything reported so far is in the file.
     fn check(&mut self, done: &Done) {
-        // The last line may be cut off.
+        // The last line may be incomplete.
         let whole = done
             .stdout
             .rfind('\n')
@@ -63,24 +64,24 @@ impl Batch {
             if let (Some(device), Some(arn)) =
                 (row["device_id"].as_str(), row["channel_arn"].as_str())
             {
-                self.told.insert(device.to_owned(), arn.to_owned());
+                self.reported.insert(device.to_owned(), arn.to_owned());
             }
         }
-        if self.told.is_empty() {
+        if self.reported.is_empty() {
             return;
         }
         let results = self.bench.read("d.results.csv");
-        for (device, arn) in &self.told {
+        for (device, arn) in &self.reported {
             let is_there =
                 |line: &str| line.starts_with(device.as_str()) && line.contains(arn.as_str());
             assert!(
                 results.lines().any(is_there),
-                "{device} was told, and is lost\n{done}"
+                "{device} was reported, and is lost\n{done}"
             );
         }
     }
 
-    /// Runs it to its end and compares the results with the service.
+    /// Runs the batch to its end and compares the results with the service.
     fn complete(mut self) {
         let done = self.provision().run().exits(0);
         self.check(&done);
@@ -91,7 +92,7 @@ impl Batch {
             .map(|row| (&row["device_id"], &row["channel_arn"]))
             .collect();
         let there: Vec<_> = channels.iter().collect();
-        // In the manifest's order, which is that of the names.
+        // In the order of the manifest, which is the order of the names.
         assert_eq!(recorded, there, "{done}");
         assert_eq!(rows.len(), DEVICES);
         let requests = self.cloud.all_requests();
@@ -102,7 +103,7 @@ impl Batch {
     }
 }
 
-/// How long a run takes that nobody ends.
+/// The duration of a run that is not killed.
 fn undisturbed() -> Duration {
     let batch = Batch::new(0);
     let began = Instant::now();
@@ -111,7 +112,7 @@ fn undisturbed() -> Duration {
 }
 
 #[test]
-fn ended_at_random_instants_it_loses_nothing() {
+fn kills_at_random_instants_lose_nothing() {
     let wanted = number("KILLS").unwrap_or(12);
     let seed = number("KILLS_SEED").unwrap_or_else(|| fastrand::u64(..));
     println!("to draw these instants again: KILLS={wanted} KILLS_SEED={seed}");
@@ -120,7 +121,7 @@ fn ended_at_random_instants_it_loses_nothing() {
     let (mut kills, mut interrupts, mut early) = (0, 0, 0);
     while kills < wanted {
         let mut batch = Batch::new(random.u64(..));
-        // Most of a run is done again and again before one comes to its end.
+        // Most of a batch is repeated before it is complete.
         for _ in 0..random.u8(2..12) {
             let running = batch.provision().start();
             std::thread::sleep(whole.mul_f64(random.f64() * 0.6));
@@ -131,9 +132,9 @@ fn ended_at_random_instants_it_loses_nothing() {
             let done = running.wait();
             match (signal, done.code) {
                 ("KILL", None) => kills += 1,
-                // Before it listens, a signal is the system's.
+                // Before the process listens for signals, the system's default action applies.
                 (_, None) => early += 1,
-                // It was done before.
+                // The batch was complete before the kill.
                 (_, Some(0)) => {}
                 (_, Some(ended)) => {
                     assert_eq!(ended, code, "{done}");
@@ -148,7 +149,7 @@ fn ended_at_random_instants_it_loses_nothing() {
 }
 
 #[test]
-fn of_two_at_once_one_works() {
+fn only_one_of_two_concurrent_runs_works() {
     for round in 0..6 {
         let mut batch = Batch::new(round);
         let both = [batch.provision().start(), batch.provision().start()];

@@ -1,7 +1,7 @@
 //! The integration tests: the real binary, against its own emulator over HTTP, without network or AWS.
 //!
-//! They are written from what the tool promises, not from how it is built: each shows the exit code, what is said on
-//! standard error, what was sent, and what stands in the files.
+//! The tests check the tool's promises, not its implementation: exit code, messages on standard error, requests sent,
+//! and files written.
 
 mod ambiguity;
 mod configuration;

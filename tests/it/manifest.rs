@@ -1,4 +1,4 @@
-//! The manifest: what a row may say, what becomes of it on the wire, and what is invalid about others.
+//! The manifest: the fields of a row, the request sent for it, and invalid rows.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{Bench, Cloud, REGION, Row, Wire};
 
-/// Runs `d.csv` with these flags and gives the create requests' bodies, by channel.
+/// Runs `d.csv` with these flags and returns the bodies of the create requests by channel.
 fn asked(bench: &Bench, flags: &[&str]) -> BTreeMap<String, serde_json::Value> {
     let cloud = Cloud::new();
     let wire = Wire::before(cloud.url());
@@ -16,16 +16,16 @@ fn asked(bench: &Bench, flags: &[&str]) -> BTreeMap<String, serde_json::Value> {
         .iter()
         .map(|request| (request.channel(), request.json()))
         .collect();
-    assert_eq!(bodies.len(), creates.len(), "a channel was asked for twice");
+    assert_eq!(bodies.len(), creates.len(), "a channel was requested twice");
     bodies
 }
 
-/// The channel names that are asked for.
+/// The channel names in the create requests.
 fn names(bench: &Bench, flags: &[&str]) -> Vec<String> {
     asked(bench, flags).into_keys().collect()
 }
 
-/// Runs `d.csv`, which has good and invalid rows, and gives the row of each line that is invalid.
+/// Runs `d.csv`, which has valid and invalid rows, and returns the row of each invalid line.
 #[track_caller]
 fn invalid_rows(bench: &Bench, flags: &[&str]) -> Vec<Row> {
     let cloud = Cloud::new();
@@ -43,7 +43,7 @@ fn invalid_rows(bench: &Bench, flags: &[&str]) -> Vec<Row> {
     rows
 }
 
-/// A manifest with one good row and one that is invalid for this reason; the good one does not suffer.
+/// Asserts that of a valid and an invalid row, only the second one fails with this reason.
 #[track_caller]
 fn is_invalid(header: &str, row: &str, flags: &[&str], reason: &str) {
     let bench = Bench::with(&format!(
@@ -87,14 +87,14 @@ fn the_first_create_carries_name_type_and_tags() {
 }
 
 #[test]
-fn requests_are_signed_posts_to_the_services_paths() {
+fn requests_are_signed_posts_to_the_paths_of_the_service() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     let wire = Wire::before(cloud.url());
     bench.provision(wire.url()).run().exits(0);
     let requests = wire.requests();
     assert!(requests.iter().any(|r| r.path == "/listSignalingChannels"));
-    // `/` is the question who we are, which goes to another service.
+    // `/` is the path of the identity request, which goes to STS.
     for request in requests.iter().filter(|request| request.path != "/") {
         assert!(request.head.starts_with("POST "), "{}", request.head);
         let authorization = request.header("authorization").unwrap();
@@ -106,19 +106,19 @@ fn requests_are_signed_posts_to_the_services_paths() {
 }
 
 #[test]
-fn a_byte_order_mark_and_crlf_are_no_part_of_the_names() {
+fn a_byte_order_mark_and_crlf_are_not_part_of_names() {
     let bench = Bench::with("\u{feff}device_id,note\r\nCAM-1,x\r\nCAM-2,\"two\r\nlines\"\r\n");
     assert_eq!(names(&bench, &[]), ["CAM-1", "CAM-2"]);
 }
 
 #[test]
-fn a_last_line_without_an_end_counts() {
+fn a_last_line_without_a_line_end_is_read() {
     let bench = Bench::with("device_id\nCAM-1\nCAM-2");
     assert_eq!(names(&bench, &[]), ["CAM-1", "CAM-2"]);
 }
 
 #[test]
-fn the_delimiter_is_found_from_the_header() {
+fn the_delimiter_is_detected_in_the_header() {
     for delimiter in [",", ";", "\t"] {
         let bench = Bench::with(&format!(
             "device_id{delimiter}message_ttl_seconds\nCAM-1{delimiter}30\n"
@@ -132,7 +132,7 @@ fn the_delimiter_is_found_from_the_header() {
 }
 
 #[test]
-fn a_delimiter_that_is_given_is_not_looked_for() {
+fn a_given_delimiter_is_used() {
     let bench = Bench::with("device_id;a,b,c\nCAM-1;x\n");
     assert_eq!(names(&bench, &["--delimiter", ";"]), ["CAM-1"]);
     let bench = Bench::with("device_id\tnote\nCAM-1\tx\n");
@@ -140,7 +140,7 @@ fn a_delimiter_that_is_given_is_not_looked_for() {
 }
 
 #[test]
-fn another_column_may_hold_the_ids() {
+fn the_id_column_can_be_set() {
     let bench = Bench::with("serial,device_id\nSN-1,x\n");
     let flags = ["--id-column", "serial"];
     assert_eq!(names(&bench, &flags), ["SN-1"]);
@@ -148,7 +148,7 @@ fn another_column_may_hold_the_ids() {
 }
 
 #[test]
-fn names_come_from_the_column_else_from_the_template() {
+fn the_channel_name_comes_from_the_column_else_from_the_template() {
     let bench = Bench::with("device_id,channel_name,line\nCAM-1,front,7\nCAM-2,,8\n");
     let flags = ["--channel-name", "l{line}-{device_id}"];
     assert_eq!(names(&bench, &flags), ["front", "l8-CAM-2"]);
@@ -156,7 +156,7 @@ fn names_come_from_the_column_else_from_the_template() {
 }
 
 #[test]
-fn the_ttl_is_the_columns_else_the_flags_else_not_sent() {
+fn the_ttl_comes_from_the_column_else_the_flag_else_is_not_sent() {
     let bench = Bench::with("device_id,message_ttl_seconds\nCAM-1,5\nCAM-2,120\nCAM-3,\n");
     let ttl = |bodies: &BTreeMap<String, serde_json::Value>, name: &str| {
         bodies[name]["SingleMasterConfiguration"]["MessageTtlSeconds"].clone()
@@ -171,7 +171,7 @@ fn the_ttl_is_the_columns_else_the_flags_else_not_sent() {
 }
 
 #[test]
-fn tag_columns_win_where_their_cell_is_not_empty() {
+fn a_tag_column_wins_unless_its_cell_is_empty() {
     let bench = Bench::with("device_id,tag:Site,tag:Line\nCAM-1,Graz,\nCAM-2,,\n");
     let bodies = asked(
         &bench,
@@ -201,7 +201,7 @@ fn tag_columns_win_where_their_cell_is_not_empty() {
 }
 
 #[test]
-fn each_region_gets_its_devices() {
+fn devices_are_created_in_their_regions() {
     let bench = Bench::with("device_id,region\nCAM-1,us-west-2\nCAM-2,\nCAM-3,ap-south-1\n");
     let cloud = Cloud::new();
     let done = bench.provision(cloud.url()).run().exits(0);
@@ -218,7 +218,7 @@ fn each_region_gets_its_devices() {
 }
 
 #[test]
-fn rows_that_break_the_services_limits_are_invalid() {
+fn rows_beyond_the_limits_of_the_service_are_invalid() {
     is_invalid("device_id,x", ",y", &[], "is empty");
     is_invalid("device_id", "CAM 1", &[], "contains ' '");
     is_invalid("device_id,channel_name", "C,Gerät", &[], "contains 'ä'");
@@ -235,7 +235,7 @@ fn rows_that_break_the_services_limits_are_invalid() {
 }
 
 #[test]
-fn a_device_may_have_fifty_tags_and_no_more() {
+fn a_device_may_have_up_to_fifty_tags() {
     let columns = |count: usize| {
         (1..=count)
             .map(|n| format!(",tag:T{n}"))
@@ -253,7 +253,7 @@ fn a_device_may_have_fifty_tags_and_no_more() {
 }
 
 #[test]
-fn names_are_never_rewritten_to_fit() {
+fn names_are_not_changed() {
     let bench = Bench::with("device_id\nHalle 3\nCam\ncam\n");
     let rows = invalid_rows(&bench, &[]);
     let invalid: Vec<&str> = rows.iter().map(|row| row["device_id"].as_str()).collect();
@@ -263,14 +263,14 @@ fn names_are_never_rewritten_to_fit() {
 }
 
 #[test]
-fn the_same_line_again_is_the_same_device() {
+fn a_repeated_line_is_the_same_device() {
     let bench = Bench::with("device_id,tag:T\nCAM-1,a\nCAM-1,a\nCAM-2,a\nCAM-1,a\n");
     assert_eq!(names(&bench, &[]), ["CAM-1", "CAM-2"]);
     assert_eq!(bench.statuses(), ["CAM-1 created", "CAM-2 created"]);
 }
 
 #[test]
-fn a_second_row_that_asks_for_something_else_is_invalid() {
+fn a_second_row_with_other_values_is_invalid() {
     let bench = Bench::with("device_id,message_ttl_seconds\nCAM-1,30\nCAM-1,60\n");
     let rows = invalid_rows(&bench, &[]);
     assert_eq!(rows.len(), 1);
@@ -280,7 +280,7 @@ fn a_second_row_that_asks_for_something_else_is_invalid() {
 }
 
 #[test]
-fn two_devices_cannot_have_one_channel() {
+fn two_devices_cannot_share_a_channel() {
     let bench = Bench::with(
         "device_id,channel_name,region\nCAM-1,gate,\nCAM-2,gate,\nCAM-3,gate,us-east-1\n",
     );
@@ -300,7 +300,7 @@ fn two_devices_cannot_have_one_channel() {
 }
 
 #[test]
-fn a_channel_of_a_recorded_device_is_taken() {
+fn the_channel_of_a_recorded_device_cannot_be_reused() {
     let bench = Bench::with("device_id,channel_name\nCAM-1,gate\n");
     let cloud = Cloud::new();
     bench.provision(cloud.url()).run().exits(0);
@@ -315,7 +315,7 @@ fn a_channel_of_a_recorded_device_is_taken() {
 }
 
 #[test]
-fn ids_must_match_the_pattern_as_a_whole() {
+fn the_whole_id_must_match_the_pattern() {
     let bench = Bench::with("device_id\nCAM-123456\nCAM-1234567\nXCAM-123456\n");
     let rows = invalid_rows(&bench, &["--id-pattern", r"CAM-\d{6}"]);
     let ids: Vec<&str> = rows.iter().map(|row| row["device_id"].as_str()).collect();
@@ -324,7 +324,7 @@ fn ids_must_match_the_pattern_as_a_whole() {
 }
 
 #[test]
-fn the_number_of_devices_can_be_expected() {
+fn expect_checks_the_number_of_devices() {
     let bench = Bench::of(3);
     let cloud = Cloud::new();
     let before = bench.files();
@@ -345,7 +345,7 @@ fn the_number_of_devices_can_be_expected() {
 }
 
 #[test]
-fn a_limit_takes_the_first_that_are_to_do() {
+fn limit_takes_the_first_remaining_devices() {
     let bench = Bench::of(5);
     let cloud = Cloud::new();
     let limited = || bench.provision(cloud.url()).args(&["--limit", "2"]).run();
@@ -358,7 +358,7 @@ fn a_limit_takes_the_first_that_are_to_do() {
 }
 
 #[test]
-fn strict_refuses_to_start_when_a_row_is_invalid() {
+fn strict_refuses_a_manifest_with_an_invalid_row() {
     let bench = Bench::with("device_id\nCAM-1\nHalle 3\n");
     let cloud = Cloud::new();
     let before = bench.files();
@@ -375,7 +375,7 @@ fn strict_refuses_to_start_when_a_row_is_invalid() {
 }
 
 #[test]
-fn the_samples_are_good_where_they_should_be() {
+fn the_samples_are_valid() {
     let samples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
     let bench = Bench::new();
     let cloud = Cloud::new();
@@ -408,7 +408,7 @@ fn the_samples_are_good_where_they_should_be() {
             assert_eq!(invalid.unwrap()["status"], "invalid", "{record:?}");
         }
     }
-    // One good line is there twice.
+    // One valid line is repeated.
     assert_eq!(cloud.creates(), good - 1);
 
     let good = Bench::new();

@@ -1,7 +1,8 @@
-//! Every kind of fault, however often, in every operation of a run: no device is lost and none gets two channels.
+//! Every kind of fault with several frequencies in every operation of a run: no device is lost, and none gets two
+//! channels.
 //!
-//! A cell of the matrix is one run of the binary against an emulator with that one fault. Several cells run at a time, since
-//! most of their time is waits.
+//! A case is one run of the binary against an emulator with that fault. Several cases run at a time, because they
+//! mostly wait.
 
 use std::sync::Mutex;
 
@@ -10,33 +11,33 @@ use kvs_fleet::emulator::operation::Operation;
 
 use crate::support::{Bench, Cloud};
 
-/// The devices of each cell.
+/// The devices of each case.
 const DEVICES: usize = 10;
 
-/// How often a fault strikes: the first attempt of each device, the first requests, half of them.
+/// The frequencies: the first attempt of each device, the first requests, half of the requests.
 ///
-/// Not more than the first three: a service whose first listings stay unanswered for five seconds counts as one that cannot
+/// Not more than the first three: a service whose first listings stay unanswered for five seconds counts as
+/// unreachable, and the run stops.
 /// be reached, and the run stops.
 const OFTEN: [&str; 3] = ["each:1", "first:3", "50%"];
 
-/// Draws which half of the requests are struck: the first two listings, of which there is often only one, are.
+/// A seed whose faults include the first two listings, because there are often only two.
 const SEED: u64 = 34;
 
-/// Cells that run at a time.
+/// Cases that run at a time.
 const AT_A_TIME: usize = 12;
 
-/// One run.
 struct Cell {
-    /// Where its fault strikes.
+    /// The operation of its fault.
     operation: Operation,
-    /// All that goes wrong, that fault first.
+    /// All faults, that one first.
     faults: Vec<String>,
-    /// So many devices have a channel before the run, which listing it finds.
+    /// The number of devices that have a channel before the run.
     premade: usize,
 }
 
 impl Cell {
-    /// Runs it. What is wrong with the outcome, if anything is.
+    /// Runs the case and returns what is wrong with its outcome.
     fn run(&self) -> Result<(), String> {
         let bench = Bench::of(DEVICES);
         let faults: Vec<&str> = self.faults.iter().map(String::as_str).collect();
@@ -70,7 +71,7 @@ impl Cell {
             if row["device_id"] != *name || row["status"] != expected {
                 return wrong(&format!("{name} is not {expected}: {row:?}"));
             }
-            // Asked by the operation that no fault strikes now.
+            // Through an operation without a fault.
             let arn = match self.operation {
                 Operation::List => cloud.describe(name)["ChannelARN"].clone(),
                 _ => cloud.channels()[name].clone().into(),
@@ -80,13 +81,13 @@ impl Cell {
             }
         }
         if self.operation != Operation::List && cloud.channels().len() != DEVICES {
-            return wrong("channels that nobody asked for");
+            return wrong("channels that were not requested");
         }
         Ok(())
     }
 }
 
-/// The cells of an operation, all kinds of fault. Each run meets with these other faults as well.
+/// The cases of an operation with all kinds of fault. Each run also has these other faults.
 fn cells(
     operation: Operation,
     other: &[&str],
@@ -105,7 +106,7 @@ fn cells(
     })
 }
 
-/// Runs cells, and names all that go wrong.
+/// Runs the cases and reports all failures.
 #[track_caller]
 fn all_survive(cells: impl Iterator<Item = Cell> + Send) {
     let cells = Mutex::new(cells);
@@ -137,7 +138,7 @@ fn faults_of_creates() {
 
 #[test]
 fn faults_of_describes() {
-    // A create whose answer says nothing makes the run ask.
+    // After an ambiguous create, the run sends a Describe.
     all_survive(cells(Operation::Describe, &["empty=each:1@create"], 0));
 }
 

@@ -1,9 +1,9 @@
-//! Manifests handed in by mistake: of another batch, not yet whole, of another format, with rows that nobody meant.
+//! Manifests given by mistake: of another batch, incomplete, in another format, or with unintended rows.
 
 use crate::support::{Bench, Cloud, Wire, devices, forward};
 
 #[test]
-fn manifests_of_two_days_have_results_of_their_own() {
+fn manifests_with_different_names_have_separate_results() {
     let bench = Bench::new();
     let cloud = Cloud::new();
     for (name, device) in [("serials.2026-11-27", "A"), ("serials.2026-11-28", "B")] {
@@ -16,7 +16,7 @@ fn manifests_of_two_days_have_results_of_their_own() {
 }
 
 #[test]
-fn results_of_another_manifest_are_refused_where_no_device_is_shared() {
+fn results_that_share_no_device_with_the_manifest_are_refused() {
     let bench = Bench::new();
     let cloud = Cloud::new();
     bench.write("shift.csv", "device_id\nA\n");
@@ -41,7 +41,7 @@ fn results_of_another_manifest_are_refused_where_no_device_is_shared() {
         .run();
     planned.exits(2).says("--results FILE");
     assert_eq!((bench.files(), cloud.creates()), (before, creates));
-    // A pipe has no name; one and the same file may be given by another path, and its devices may all be new ones.
+    // A pipe has no name; the same file may be given by another path, and all its devices may be new.
     bench
         .provision_file("-", cloud.url())
         .args(&["-o", "shift.results.csv"])
@@ -58,7 +58,7 @@ fn results_of_another_manifest_are_refused_where_no_device_is_shared() {
         .provision_file(absolute.to_str().unwrap(), cloud.url())
         .run()
         .exits(0);
-    // Who means it says so; from then on a device is shared.
+    // The operator confirms it with a flag; afterwards a device is shared.
     refused().args(&["--allow-changed"]).run().exits(0);
     bench.write("shift.csv", "device_id\nD\nE\n");
     bench
@@ -69,7 +69,7 @@ fn results_of_another_manifest_are_refused_where_no_device_is_shared() {
 }
 
 #[test]
-fn a_manifest_without_a_device_of_the_results_is_not_verified_against() {
+fn verify_refuses_a_manifest_without_a_device_of_the_results() {
     let bench = Bench::of(2);
     let cloud = Cloud::new();
     bench.provision(cloud.url()).run().exits(0);
@@ -85,7 +85,7 @@ fn a_manifest_without_a_device_of_the_results_is_not_verified_against() {
 }
 
 #[test]
-fn a_rollback_takes_its_devices_from_any_manifest() {
+fn rollback_accepts_any_manifest() {
     let bench = Bench::of(3);
     let cloud = Cloud::new();
     bench.provision(cloud.url()).run().exits(0);
@@ -112,7 +112,7 @@ fn a_rollback_takes_its_devices_from_any_manifest() {
 }
 
 #[test]
-fn a_manifest_that_changes_before_the_first_create_is_refused() {
+fn a_manifest_changed_before_the_first_create_is_refused() {
     let bench = Bench::of(2);
     let cloud = Cloud::new();
     let (url, manifest) = (cloud.url().to_owned(), bench.path("d.csv"));
@@ -134,7 +134,7 @@ fn a_manifest_that_changes_before_the_first_create_is_refused() {
 }
 
 #[test]
-fn a_last_line_that_is_perhaps_cut_off_is_reported() {
+fn a_possibly_truncated_last_line_is_reported() {
     let cut = "device_id\nCAM-0001\nCAM-0002\nCAM-00";
     let bench = Bench::with(cut);
     let cloud = Cloud::new();
@@ -160,7 +160,7 @@ fn a_last_line_that_is_perhaps_cut_off_is_reported() {
 }
 
 #[test]
-fn a_device_that_is_listed_twice_is_counted() {
+fn a_device_listed_twice_is_counted() {
     let bench = Bench::with("device_id\nCAM-1\nCAM-2\nCAM-1\n");
     let cloud = Cloud::new();
     let call = bench
@@ -173,7 +173,7 @@ fn a_device_that_is_listed_twice_is_counted() {
 }
 
 #[test]
-fn ids_that_another_program_changed_are_counted_in_one_warning() {
+fn ids_changed_by_another_program_cause_one_warning() {
     let bench = Bench::with(
         "device_id;line\nCAM-0001;4\n1.23457E+11;4\n02. Jan;4\n2-Jan;4\n45658;4\nNULL;4\nSumme;4\n",
     );
@@ -199,13 +199,13 @@ fn ids_that_another_program_changed_are_counted_in_one_warning() {
         );
         assert!(row["error_message"].contains(reason), "{row:?}");
     }
-    // The pattern is the cure.
+    // The pattern from the warning finds them.
     let flags = ["--id-pattern", r"CAM-\d+", "--strict"];
     bench.provision(cloud.url()).args(&flags).run().exits(2);
 }
 
 #[test]
-fn a_run_without_one_usable_row_is_refused_and_names_the_flag_for_mac_addresses() {
+fn a_manifest_without_a_usable_row_is_refused_with_the_filter_for_mac_addresses() {
     let macs = "device_id\n02:00:5E:00:53:01\n02:00:5E:00:53:02\n";
     let bench = Bench::with(macs);
     let cloud = Cloud::new();
@@ -229,7 +229,7 @@ fn a_run_without_one_usable_row_is_refused_and_names_the_flag_for_mac_addresses(
         .run();
     assert!(planned.stdout.contains(flag), "{planned}");
     planned.exits(2).says("not one of the 2 rows");
-    // The rows of a stream are recorded as they come.
+    // The rows of a stream are recorded as they arrive.
     let call = bench.provision_file("-", cloud.url());
     let call = call.args(&["-o", "s.csv", "--summary-json", "s.json"]);
     call.input(macs)
@@ -250,7 +250,7 @@ fn a_run_without_one_usable_row_is_refused_and_names_the_flag_for_mac_addresses(
 }
 
 #[test]
-fn files_put_together_with_their_marks_make_no_channel_of_a_header() {
+fn the_header_of_a_concatenated_file_with_a_byte_order_mark_is_not_a_device() {
     let file = |device: &str| format!("\u{feff}serial,device_id\r\nS,{device}\r\n");
     let bench = Bench::with(&(file("CAM-1") + &file("CAM-2")));
     let cloud = Cloud::new();
@@ -266,7 +266,7 @@ fn files_put_together_with_their_marks_make_no_channel_of_a_header() {
 }
 
 #[test]
-fn other_formats_are_named_with_the_way_out() {
+fn other_formats_are_refused_with_instructions() {
     let cloud = Cloud::new();
     for (name, bytes, words) in [
         (

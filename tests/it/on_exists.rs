@@ -1,4 +1,4 @@
-//! `--on-exists verify` and `update`: a channel that is there, compared with what is asked, and brought to it.
+//! `--on-exists verify` and `update`: an existing channel is compared with the request, and updated.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ fn tags(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn verify_adopts_only_what_is_as_asked() {
+fn verify_adopts_only_matching_channels() {
     for reconcile in [&[][..], &["--no-reconcile"]] {
         let (cloud, bench) = (
             Cloud::new(),
@@ -77,7 +77,7 @@ fn verify_adopts_only_what_is_as_asked() {
 }
 
 #[test]
-fn update_brings_what_is_there_to_what_is_asked() {
+fn update_sets_ttl_and_tags() {
     for reconcile in [&[][..], &["--no-reconcile"]] {
         let (cloud, bench) = (
             Cloud::new(),
@@ -92,7 +92,7 @@ fn update_brings_what_is_there_to_what_is_asked() {
         };
         update(&bench)
             .exits(0)
-            .says("3 of the adopted channels were given the TTL and the tags");
+            .says("3 of the adopted channels were updated to the requested TTL and tags");
         for (device, own) in [
             ("same", true),
             ("ttl", true),
@@ -118,7 +118,7 @@ fn update_brings_what_is_there_to_what_is_asked() {
 }
 
 #[test]
-fn only_keys_that_were_asked_for_are_taken_away() {
+fn update_removes_only_tag_keys_of_the_manifest_and_flags() {
     let cloud = Cloud::new();
     let bench = Bench::with("device_id,tag:Line,tag:Hall\nA,,4\n");
     cloud.make(
@@ -141,7 +141,7 @@ fn only_keys_that_were_asked_for_are_taken_away() {
 }
 
 #[test]
-fn another_type_cannot_be_updated() {
+fn a_channel_of_another_type_cannot_be_updated() {
     let (cloud, bench) = (Cloud::new(), Bench::of(1));
     let url = cloud.url().to_owned();
     cloud.make(r#"{"ChannelName":"CAM-0001"}"#);
@@ -171,7 +171,7 @@ fn another_type_cannot_be_updated() {
 }
 
 #[test]
-fn lost_answers_and_changes_meanwhile_are_survived() {
+fn update_survives_lost_answers_and_concurrent_changes() {
     let cloud = Cloud::faulty(&[
         "reset-after=each:1@update",
         "503=first:2@tag",
@@ -193,7 +193,7 @@ fn lost_answers_and_changes_meanwhile_are_survived() {
 }
 
 #[test]
-fn what_may_not_be_compared_is_failed_with_the_reason() {
+fn a_device_fails_if_its_tags_cannot_be_read() {
     let (cloud, bench) = (Cloud::new(), Bench::with("device_id\nsame\nfresh\n"));
     somebodys(&cloud);
     let url = cloud.url().to_owned();

@@ -1,11 +1,11 @@
-//! Fewer files may be open than requests are to be in flight.
+//! A limit of open files below the number of requests in flight.
 #![cfg(unix)]
 
 use std::time::Duration;
 
 use crate::support::{Bench, Cloud, Done};
 
-/// 120 devices with 100 workers against a service that answers after so many milliseconds.
+/// 120 devices with 100 workers against a service with this latency in milliseconds.
 fn run(limit: &str, latency: u64) -> (Bench, Done) {
     let bench = Bench::of(120);
     let cloud = Cloud::with(|settings| settings.latency.median = Duration::from_millis(latency));
@@ -27,14 +27,14 @@ fn the_soft_limit_is_raised() {
 }
 
 #[test]
-fn a_hard_limit_caps_the_requests_in_flight() {
+fn a_hard_limit_reduces_the_requests_in_flight() {
     let (_, done) = run("-n 64", 300);
     let done = done.says("100 requests in flight (--workers)").says("64");
     assert_eq!(done.stderr.matches("ulimit -n").count(), 1, "{done}");
 }
 
 #[test]
-fn a_limit_that_leaves_no_room_at_all_is_named() {
+fn a_limit_without_room_for_a_request_is_reported() {
     let bench = Bench::of(1);
     let call = bench.provision("http://127.0.0.1:1");
     let done = call.with_open_files("-n 20").run().exits(2);
@@ -46,7 +46,7 @@ fn a_limit_that_leaves_no_room_at_all_is_named() {
 }
 
 #[test]
-fn the_end_of_a_run_has_room_however_few_files_there_are() {
+fn a_run_can_finish_its_files_under_any_limit() {
     let (bench, done) = run("-n 40", 20);
     done.does_not_say("results could not");
     let ids: Vec<String> = bench.statuses();

@@ -1,10 +1,10 @@
-//! What the person and the script see: data on standard output, everything else on standard error.
+//! Output for the operator and for scripts: data on standard output, everything else on standard error.
 
 use serde_json::{Value, json};
 
 use crate::support::{Bench, Cloud, REGION, Wire, answer, forward};
 
-/// The summary of a run with this exit code.
+/// Runs and returns the summary of this exit code.
 #[track_caller]
 fn summary(bench: &Bench, exit_code: i32) -> Value {
     let summary = bench.json("s.json");
@@ -22,7 +22,7 @@ fn summary(bench: &Bench, exit_code: i32) -> Value {
 const SUMMARY: [&str; 2] = ["--summary-json", "s.json"];
 
 #[test]
-fn each_device_is_printed_as_its_row_is_on_disk() {
+fn each_device_is_printed_after_its_row_is_on_disk() {
     let bench = Bench::with("device_id,message_ttl_seconds\nA,\nB,500\nC,\n");
     let cloud = Cloud::new();
     let done = bench
@@ -60,7 +60,7 @@ fn without_json_nothing_is_on_standard_output() {
 }
 
 #[test]
-fn a_reader_that_goes_away_does_not_stop_the_run() {
+fn a_closed_standard_output_does_not_stop_the_run() {
     let bench = Bench::of(40);
     let cloud = Cloud::new();
     let program = env!("CARGO_BIN_EXE_kvs-fleet");
@@ -82,7 +82,7 @@ fn a_reader_that_goes_away_does_not_stop_the_run() {
 }
 
 #[test]
-fn the_summary_of_a_complete_run() {
+fn the_summary_of_a_complete_run_has_its_counts() {
     let bench = Bench::of(3);
     let cloud = Cloud::new();
     cloud.make_all(["CAM-0003"]);
@@ -102,7 +102,7 @@ fn the_summary_of_a_complete_run() {
 }
 
 #[test]
-fn the_summary_of_a_run_that_was_stopped() {
+fn the_summary_of_a_stopped_run_has_its_reason() {
     let bench = Bench::of(30);
     let cloud = Cloud::new();
     let url = cloud.url().to_owned();
@@ -129,7 +129,7 @@ fn the_summary_of_a_run_that_was_stopped() {
 }
 
 #[test]
-fn the_summary_of_a_run_that_was_refused() {
+fn the_summary_of_a_refused_run_has_its_reason() {
     let cloud = Cloud::new();
     let bench = Bench::with("serial\nA\n");
     bench.provision(cloud.url()).args(&SUMMARY).run().exits(2);
@@ -140,7 +140,7 @@ fn the_summary_of_a_run_that_was_refused() {
             .unwrap()
             .contains("d.csv")
     );
-    // At every exit, also where the flags or the place are what is wrong.
+    // At every exit, also if flags or paths are wrong.
     for flags in [
         &["--account", "123456789012"][..],
         &["--expect", "7"],
@@ -159,7 +159,7 @@ fn the_summary_of_a_run_that_was_refused() {
 }
 
 #[test]
-fn the_summary_of_a_run_with_exceptions() {
+fn the_summary_counts_failed_and_invalid_rows() {
     let bench = Bench::with("device_id\nA\nHalle 3\nB\n");
     let cloud = Cloud::new();
     let url = cloud.url().to_owned();
@@ -183,7 +183,7 @@ fn the_summary_of_a_run_with_exceptions() {
 }
 
 #[test]
-fn the_pace_stands_in_the_summary_and_in_the_runs_log() {
+fn the_pace_is_in_the_summary_and_in_the_runs_log() {
     let bench = Bench::of(160);
     let cloud = Cloud::with(|settings| {
         settings.rate = 50.0;
@@ -204,17 +204,17 @@ fn the_pace_stands_in_the_summary_and_in_the_runs_log() {
             "{field}: {rate}"
         );
     }
-    // On a slow machine nothing is throttled.
+    // On a slow machine nothing may be throttled.
     let is_measured = rate["granted"].is_f64();
     assert_eq!(
         done.stderr.contains("/s granted at the end, at most 100"),
         is_measured
     );
-    // A share of what was sent, not of what was made.
+    // A share of the requests sent, not of the channels created.
     let share = &rate["throttled_share"];
     let [throttled, sent] = [cloud.throttled(), cloud.creates()].map(|count| count.to_string());
     let expected = throttled.parse::<f64>().unwrap() / sent.parse::<f64>().unwrap();
-    // Reading JSON may miss the last bit.
+    // JSON parsing may change the last bit.
     let difference = (share.as_f64().unwrap() - expected).abs();
     assert!(difference < 1e-12, "{share} is not {expected}");
     let region = &rate["regions"][0];
@@ -235,7 +235,7 @@ fn the_pace_stands_in_the_summary_and_in_the_runs_log() {
 }
 
 #[test]
-fn a_burst_has_no_rate_and_where_nothing_is_throttled_there_is_no_hint() {
+fn a_burst_has_no_rate_and_there_is_no_advice_without_throttles() {
     let bench = Bench::of(3);
     let cloud = Cloud::new();
     let call = bench.provision(cloud.url()).args(&SUMMARY);
@@ -255,7 +255,7 @@ fn a_burst_has_no_rate_and_where_nothing_is_throttled_there_is_no_hint() {
 }
 
 #[test]
-fn each_region_has_its_pace() {
+fn the_summary_has_the_pace_of_each_region() {
     let bench = Bench::with("device_id,region\nA,eu-central-1\nB,us-east-1\nC,us-east-1\n");
     let cloud = Cloud::new();
     let call = bench.provision(cloud.url()).args(&SUMMARY);
@@ -270,7 +270,7 @@ fn each_region_has_its_pace() {
 
 #[cfg(unix)]
 #[test]
-fn the_summary_of_an_interrupted_run() {
+fn the_summary_of_an_interrupted_run_has_the_remaining_devices() {
     let bench = Bench::of(500);
     let cloud = Cloud::new();
     let mut running = bench
@@ -289,7 +289,7 @@ fn the_summary_of_an_interrupted_run() {
 }
 
 #[test]
-fn the_end_says_what_happened_and_what_to_do() {
+fn the_text_summary_reports_the_outcome_and_the_next_command() {
     let bench = Bench::with("device_id\nA\nHalle 3\nB\n");
     let cloud = Cloud::new();
     cloud.make_all(["B"]);
@@ -336,7 +336,7 @@ fn verbose_shows_each_retry() {
 }
 
 #[test]
-fn messages_can_be_json() {
+fn log_format_json_writes_json() {
     let bench = Bench::with("device_id\nA\nHalle 3\n");
     let cloud = Cloud::new();
     let done = bench
@@ -352,7 +352,7 @@ fn messages_can_be_json() {
 }
 
 #[test]
-fn there_is_no_colour_and_no_bar_where_there_is_no_terminal() {
+fn output_without_a_terminal_has_no_colour_and_no_bar() {
     for flags in [&[][..], &["--progress", "plain"], &["--progress", "none"]] {
         let bench = Bench::of(2);
         let cloud = Cloud::new();
@@ -384,7 +384,7 @@ fn flags_can_be_set_in_the_environment() {
     assert_eq!(bench.rows("r.csv").len(), 2);
     assert!(cloud.channels_in("ap-south-1").contains_key("cam-CAM-0001"));
     assert_eq!(bench.json("s.json")["exit_code"], 1);
-    // The command line wins, and a switch can be off.
+    // The command line wins, and a switch can be turned off.
     let done = bench
         .call(&["provision", "d.csv", "-o", "q.csv", "--region", REGION])
         .env("KVS_FLEET_ENDPOINT_URL", cloud.url())
@@ -415,7 +415,7 @@ fn every_flag_of_the_help_can_be_set_in_the_environment() {
             .collect();
         assert!(flags.len() > 8, "{flags:?}");
         for flag in flags {
-            // Not UTF-8: refused wherever the variable is read, whatever the flag means. Paths need not be.
+            // Not UTF-8: refused for every flag except paths.
             let variable = format!("KVS_FLEET_{}", flag.to_uppercase().replace('-', "_"));
             let call = bench.call(&[command]).env_bytes(&variable, b"\xff\xfe");
             let done = call
@@ -466,7 +466,7 @@ fn the_help_explains_the_exit_codes_and_shows_examples() {
 }
 
 #[test]
-fn secrets_appear_nowhere() {
+fn no_output_contains_a_secret() {
     let bench = Bench::of(3);
     let cloud = Cloud::faulty(&["500=first:2", "reset-before=first:2"]);
     let done = bench
@@ -492,7 +492,7 @@ fn secrets_appear_nowhere() {
 }
 
 #[test]
-fn a_summary_that_cannot_be_written_is_found_out_before_anything_is_made() {
+fn an_unwritable_summary_is_found_before_the_first_create() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     std::fs::create_dir(bench.path("folder")).unwrap();
@@ -507,7 +507,7 @@ fn a_summary_that_cannot_be_written_is_found_out_before_anything_is_made() {
 }
 
 #[test]
-fn a_summary_that_can_no_longer_be_written_is_said_at_the_end() {
+fn a_summary_that_became_unwritable_is_reported_at_the_end() {
     let bench = Bench::new();
     let cloud = Cloud::new();
     std::fs::create_dir(bench.path("folder")).unwrap();
@@ -524,7 +524,7 @@ fn a_summary_that_can_no_longer_be_written_is_said_at_the_end() {
 }
 
 #[test]
-fn a_switch_that_the_environment_turns_off_contradicts_nothing() {
+fn a_switch_turned_off_by_the_environment_causes_no_conflict() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     bench
@@ -540,10 +540,10 @@ fn a_switch_that_the_environment_turns_off_contradicts_nothing() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_disk_that_is_full_under_standard_output_is_an_error() {
+fn a_full_disk_behind_standard_output_is_an_error() {
     use std::process::Stdio;
 
-    // The null device whose writes all fail.
+    // The device whose writes all fail with a full disk.
     let full = || {
         Stdio::from(
             std::fs::File::options()
@@ -577,7 +577,7 @@ fn a_disk_that_is_full_under_standard_output_is_an_error() {
 
 #[cfg(unix)]
 #[test]
-fn the_command_to_go_on_works_as_it_is_printed() {
+fn the_printed_resume_command_works() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt as _;
     use std::process::Command;
@@ -594,7 +594,7 @@ fn the_command_to_go_on_works_as_it_is_printed() {
         let bench = Bench::new();
         let file = bench.folder().join(OsStr::from_bytes(name));
         if std::fs::write(&file, "device_id\nCAM-1\nCAM-2\n").is_err() {
-            // Some systems take UTF-8 only.
+            // Some systems only accept UTF-8.
             continue;
         }
         let cloud = Cloud::new();
@@ -611,7 +611,7 @@ fn the_command_to_go_on_works_as_it_is_printed() {
         let said = String::from_utf8(said.stderr).unwrap();
         let resume = said
             .lines()
-            .find_map(|line| line.strip_prefix("  to go on: "))
+            .find_map(|line| line.strip_prefix("  to continue: "))
             .unwrap_or_else(|| panic!("{said}"));
         let again = command("sh").args(["-c", resume]).output().unwrap();
         assert_eq!(again.status.code(), Some(0), "{resume}\n{again:?}");
@@ -620,7 +620,7 @@ fn the_command_to_go_on_works_as_it_is_printed() {
 }
 
 #[test]
-fn no_command_is_printed_that_would_wait_for_a_pipe() {
+fn no_resume_command_is_printed_for_a_pipe() {
     let bench = Bench::new();
     let cloud = Cloud::new();
     bench
@@ -629,7 +629,7 @@ fn no_command_is_printed_that_would_wait_for_a_pipe() {
         .input("device_id\nCAM-1\nCAM-2\n")
         .run()
         .exits(1)
-        .says("to go on: send the same manifest")
+        .says("to continue: send the same manifest")
         .does_not_say("provision -");
     assert_eq!(bench.json("s.json")["resume"], Value::Null);
 }

@@ -1,12 +1,12 @@
-//! The wrong place: another account, Region, name, service or process. Refused with exit 2, no create sent, and the
-//! results file as it was.
+//! Another account, Region, name, service or process: the run is refused with exit code 2, without a create and without
+//! a change of the results file.
 
 use crate::support::{Bench, Call, Cloud, REGION, Wire, answer, finished, results};
 
 const EMULATOR: &str = "000000000000";
-const SOMEBODY: &str = "123456789012";
+const OTHER_ACCOUNT: &str = "123456789012";
 
-/// A folder whose results say that `CAM-0001` is done, with two devices to do.
+/// A folder whose results have `CAM-0001` as created, with two devices to do.
 fn half_done() -> (Bench, Cloud) {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
@@ -15,7 +15,7 @@ fn half_done() -> (Bench, Cloud) {
     (bench, cloud)
 }
 
-/// Runs it and checks that it is refused in these words, that no channel was made, and that no file changed.
+/// Asserts that a run is refused with this message, creates no channel and changes no file.
 #[track_caller]
 fn refused(bench: &Bench, cloud: &Cloud, call: Call, reasons: &[&str]) {
     let (before, creates) = (bench.files(), cloud.creates());
@@ -28,7 +28,7 @@ fn refused(bench: &Bench, cloud: &Cloud, call: Call, reasons: &[&str]) {
 }
 
 #[test]
-fn another_region() {
+fn results_of_another_region_are_refused() {
     let (bench, cloud) = half_done();
     let call = bench.call(&[
         "provision",
@@ -47,7 +47,7 @@ fn another_region() {
 }
 
 #[test]
-fn renamed_channels() {
+fn results_with_other_channel_names_are_refused() {
     let (bench, cloud) = half_done();
     let call = bench.provision(cloud.url()).args(&[
         "--channel-name",
@@ -64,7 +64,7 @@ fn renamed_channels() {
 }
 
 #[test]
-fn the_emulators_results_against_aws() {
+fn emulator_results_are_refused_for_aws() {
     let (bench, cloud) = half_done();
     let call = bench
         .call(&["provision", "d.csv", "--region", REGION])
@@ -74,21 +74,21 @@ fn the_emulators_results_against_aws() {
 }
 
 #[test]
-fn results_of_aws_against_the_emulator() {
+fn aws_results_are_refused_for_the_emulator() {
     let bench = Bench::of(2);
     bench.write(
         "d.results.csv",
-        results(&[finished("CAM-0001", "created", SOMEBODY)]),
+        results(&[finished("CAM-0001", "created", OTHER_ACCOUNT)]),
     );
     let cloud = Cloud::new();
     let call = bench.call(&["provision", "d.csv", "--emulator", "-o", "d.results.csv"]);
-    refused(&bench, &cloud, call, &[SOMEBODY]);
-    // An emulator in another process says who it is.
+    refused(&bench, &cloud, call, &[OTHER_ACCOUNT]);
+    // A separate emulator returns its account.
     let call = bench.provision(cloud.url());
-    refused(&bench, &cloud, call, &[SOMEBODY, EMULATOR]);
+    refused(&bench, &cloud, call, &[OTHER_ACCOUNT, EMULATOR]);
 }
 
-/// The service behind an endpoint that does not say whose account it works for.
+/// The service behind an endpoint that does not return its account.
 fn nameless(cloud: &Cloud) -> Wire {
     let url = cloud.url().to_owned();
     Wire::new(move |request, _| match request.path.as_str() {
@@ -98,11 +98,11 @@ fn nameless(cloud: &Cloud) -> Wire {
 }
 
 #[test]
-fn an_endpoint_that_does_not_say_who_it_is_is_known_by_its_first_arn() {
+fn the_account_of_an_endpoint_without_identity_comes_from_its_first_arn() {
     let bench = Bench::of(2);
     bench.write(
         "d.results.csv",
-        results(&[finished("CAM-0001", "created", SOMEBODY)]),
+        results(&[finished("CAM-0001", "created", OTHER_ACCOUNT)]),
     );
     let cloud = Cloud::new();
     cloud.make_all(["OTHER"]);
@@ -112,18 +112,18 @@ fn an_endpoint_that_does_not_say_who_it_is_is_known_by_its_first_arn() {
         .provision(wire.url())
         .run()
         .exits(2)
-        .says(SOMEBODY)
+        .says(OTHER_ACCOUNT)
         .says(EMULATOR);
     assert!(wire.creates().is_empty());
     assert_eq!(bench.files(), before);
 }
 
 #[test]
-fn a_guard_that_cannot_be_checked_refuses() {
+fn an_account_flag_that_cannot_be_checked_is_refused() {
     let bench = Bench::of(2);
     let cloud = Cloud::new();
     let wire = nameless(&cloud);
-    for account in [SOMEBODY, EMULATOR] {
+    for account in [OTHER_ACCOUNT, EMULATOR] {
         let guarded = |call: Call| call.args(&["--account", account]);
         let file = bench.provision(wire.url());
         let stream = || {
@@ -143,20 +143,20 @@ fn a_guard_that_cannot_be_checked_refuses() {
         }
     }
     assert_eq!(cloud.creates(), 0);
-    // What is listed tells.
+    // The listing shows the account.
     cloud.make_all(["OTHER"]);
     let call = || bench.provision(wire.url());
-    call().args(&["--account", SOMEBODY]).run().exits(2);
+    call().args(&["--account", OTHER_ACCOUNT]).run().exits(2);
     assert_eq!(cloud.creates(), 1);
     call().args(&["--account", EMULATOR]).run().exits(0);
 }
 
 #[test]
-fn channels_made_in_another_account_are_said_with_what_to_do() {
+fn channels_created_in_another_account_are_reported_with_instructions() {
     let bench = Bench::of(4);
     bench.write(
         "d.results.csv",
-        results(&[finished("CAM-0001", "created", SOMEBODY)]),
+        results(&[finished("CAM-0001", "created", OTHER_ACCOUNT)]),
     );
     let cloud = Cloud::new();
     let wire = nameless(&cloud);
@@ -172,13 +172,17 @@ fn channels_made_in_another_account_are_said_with_what_to_do() {
 }
 
 #[test]
-fn another_account_than_the_one_that_was_meant() {
+fn a_run_in_another_account_than_account_names_is_refused() {
     let (bench, cloud) = half_done();
-    let call = bench.provision(cloud.url()).args(&["--account", SOMEBODY]);
-    refused(&bench, &cloud, call, &[SOMEBODY, EMULATOR]);
+    let call = bench
+        .provision(cloud.url())
+        .args(&["--account", OTHER_ACCOUNT]);
+    refused(&bench, &cloud, call, &[OTHER_ACCOUNT, EMULATOR]);
     let fresh = Bench::of(2);
-    let call = fresh.provision(cloud.url()).args(&["--account", SOMEBODY]);
-    refused(&fresh, &cloud, call, &[SOMEBODY, EMULATOR]);
+    let call = fresh
+        .provision(cloud.url())
+        .args(&["--account", OTHER_ACCOUNT]);
+    refused(&fresh, &cloud, call, &[OTHER_ACCOUNT, EMULATOR]);
     assert!(!fresh.has("d.results.csv"));
     bench
         .provision(cloud.url())
@@ -188,7 +192,7 @@ fn another_account_than_the_one_that_was_meant() {
 }
 
 #[test]
-fn results_that_another_process_is_writing() {
+fn results_locked_by_another_process_are_refused() {
     let bench = Bench::of(2);
     let cloud = Cloud::new();
     let mut first = bench
@@ -201,14 +205,14 @@ fn results_that_another_process_is_writing() {
     refused(&bench, &cloud, call, &["d.results.csv", "another process"]);
     #[cfg(unix)]
     {
-        // By another name as well.
+        // Also by another path of the same file.
         std::os::unix::fs::symlink("d.results.csv", bench.path("link.csv")).unwrap();
         let call = bench.provision(cloud.url()).args(&["-o", "link.csv"]);
         refused(&bench, &cloud, call, &["another process"]);
     }
     first.say("CAM-0002\n");
     first.wait().exits(0);
-    // Then it is free.
+    // Then the lock is free.
     bench
         .provision(cloud.url())
         .run()
@@ -217,7 +221,7 @@ fn results_that_another_process_is_writing() {
 }
 
 #[test]
-fn the_first_line_says_where_the_run_is() {
+fn the_first_line_reports_account_region_and_endpoint() {
     let (bench, cloud) = half_done();
     let done = bench.provision(cloud.url()).run().exits(0);
     let first = done.stderr.lines().next().unwrap();

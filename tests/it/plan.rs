@@ -1,4 +1,4 @@
-//! `plan`: what a run would do, without doing it.
+//! `plan`: reports what a run would do.
 
 use crate::support::{Bench, Cloud, arn, devices, finished, results};
 
@@ -20,7 +20,7 @@ fn json(bench: &Bench, more: &[&str]) -> serde_json::Value {
 }
 
 #[test]
-fn invalid_rows_are_named_with_their_lines_and_nothing_is_written() {
+fn invalid_rows_are_reported_with_their_lines_and_no_file_is_written() {
     let mut rows: Vec<String> = (1..=1_000)
         .map(|number| format!("CAM-{number:04}"))
         .collect();
@@ -54,7 +54,7 @@ fn invalid_rows_are_named_with_their_lines_and_nothing_is_written() {
 }
 
 #[test]
-fn only_the_first_twenty_invalid_rows_are_shown_unless_all_are_asked_for() {
+fn the_first_twenty_invalid_rows_are_shown_by_default() {
     let rows: Vec<String> = (0..25).map(|number| format!("CAM {number}")).collect();
     let bench = Bench::with(&format!("device_id\n{}\n", rows.join("\n")));
     let done = plan(&bench, &[]);
@@ -71,7 +71,7 @@ fn only_the_first_twenty_invalid_rows_are_shown_unless_all_are_asked_for() {
 }
 
 #[test]
-fn what_the_results_say_is_counted() {
+fn devices_in_the_results_are_counted() {
     let bench = Bench::of(6);
     let failed = "CAM-0004,CAM-0004,eu-central-1,failed,,1,,,Timeout,,".to_owned();
     let deleted = format!(
@@ -112,7 +112,7 @@ fn what_the_results_say_is_counted() {
 }
 
 #[test]
-fn what_a_run_refuses_a_plan_refuses() {
+fn plan_refuses_what_provision_refuses() {
     let moved =
         finished("CAM-0001", "created", "123456789012").replace("eu-central-1", "eu-west-1");
     let emulators = finished("CAM-0001", "created", "000000000000");
@@ -143,7 +143,7 @@ fn what_a_run_refuses_a_plan_refuses() {
 }
 
 #[test]
-fn changed_settings_are_refused_as_by_a_run() {
+fn plan_refuses_changed_settings_like_provision() {
     let (bench, cloud) = (Bench::of(2), Cloud::new());
     assert_eq!(bench.provision(cloud.url()).run().code, Some(0));
     let before = bench.files();
@@ -158,7 +158,7 @@ fn changed_settings_are_refused_as_by_a_run() {
 }
 
 #[test]
-fn nobody_is_asked_unless_told_to() {
+fn plan_sends_no_request_without_online() {
     let (bench, cloud) = (Bench::of(3), Cloud::new());
     cloud.make_all(["CAM-0002", "OTHER"]);
     let made = cloud.all_requests();
@@ -188,7 +188,7 @@ fn nobody_is_asked_unless_told_to() {
 }
 
 #[test]
-fn a_service_that_cannot_be_reached_ends_an_online_plan() {
+fn an_unreachable_service_ends_an_online_plan() {
     let bench = Bench::of(1);
     let done = plan(
         &bench,
@@ -199,7 +199,7 @@ fn a_service_that_cannot_be_reached_ends_an_online_plan() {
 }
 
 #[test]
-fn standard_input_is_read_whole() {
+fn plan_reads_all_of_standard_input() {
     let bench = Bench::new();
     let call = bench.call(&["plan", "-", "-o", "r.csv"]).args(&REGION);
     let done = call.input(devices(1..=5)).run();
@@ -209,7 +209,7 @@ fn standard_input_is_read_whole() {
 }
 
 #[test]
-fn a_torn_tail_is_said_and_left() {
+fn a_torn_tail_is_reported_and_not_repaired() {
     let bench = Bench::of(2);
     let whole = results(&[finished("CAM-0001", "created", "123456789012")]);
     bench.write("d.results.csv", format!("{whole}CAM-0002,CAM-00"));

@@ -1,9 +1,8 @@
-//! Manifests, flags and configurations with which nothing can be attempted: one clear error, exit 2, nothing sent and
-//! nothing written.
+//! Invalid manifests, flags and configurations: one clear error, exit code 2, no request sent and no file written.
 
 use crate::support::{Bench, Call, Cloud, REGION};
 
-/// Runs it and checks that it is refused for this reason, without a request or a change.
+/// Asserts that the run is refused for this reason, without a request or a changed file.
 #[track_caller]
 fn refused(bench: &Bench, cloud: &Cloud, call: Call, reasons: &[&str]) {
     let before = bench.files();
@@ -16,7 +15,7 @@ fn refused(bench: &Bench, cloud: &Cloud, call: Call, reasons: &[&str]) {
     assert_eq!(bench.files(), before);
 }
 
-/// This manifest is unreadable; the file is named, and these words say why.
+/// Asserts that this manifest is refused with the file's name and these words.
 #[track_caller]
 fn unreadable(manifest: impl AsRef<[u8]>, reasons: &[&str]) {
     let bench = Bench::new();
@@ -26,7 +25,7 @@ fn unreadable(manifest: impl AsRef<[u8]>, reasons: &[&str]) {
     refused(&bench, &cloud, bench.provision(cloud.url()), reasons);
 }
 
-/// These flags are refused with a good manifest.
+/// Asserts that these flags are refused with a valid manifest.
 #[track_caller]
 fn refuses_flags(flags: &[&str], reasons: &[&str]) {
     let bench = Bench::with("device_id,line\nCAM-1,7\n");
@@ -36,7 +35,7 @@ fn refuses_flags(flags: &[&str], reasons: &[&str]) {
 }
 
 #[test]
-fn utf_16_is_refused_with_the_way_out() {
+fn utf_16_is_refused_with_instructions() {
     let text = "device_id\r\nCAM-1\r\n";
     let little: Vec<u8> = std::iter::once(0xfeff)
         .chain(text.encode_utf16())
@@ -76,7 +75,7 @@ fn a_file_without_header_column_or_row_is_refused() {
 }
 
 #[test]
-fn a_quote_that_swallows_the_rest_is_refused() {
+fn an_unclosed_quote_is_refused() {
     unreadable(
         "device_id,note\nCAM-1,a\nCAM-2,\"b\nCAM-3,c\nCAM-4,d\n",
         &["line 3", "quote"],
@@ -84,7 +83,7 @@ fn a_quote_that_swallows_the_rest_is_refused() {
 }
 
 #[test]
-fn a_directory_and_a_file_that_is_not_there_are_refused() {
+fn a_directory_and_a_missing_file_are_refused() {
     let bench = Bench::new();
     std::fs::create_dir(bench.path("d.csv")).unwrap();
     let cloud = Cloud::new();
@@ -96,7 +95,7 @@ fn a_directory_and_a_file_that_is_not_there_are_refused() {
 }
 
 #[test]
-fn a_header_with_an_impossible_tag_key_is_refused_or_its_rows_are_invalid() {
+fn an_invalid_tag_key_in_the_header_is_refused() {
     for key in ["tag:aws:x", "tag:a,b"] {
         let bench = Bench::with(&format!("device_id,\"{key}\"\nCAM-1,x\n"));
         let cloud = Cloud::new();
@@ -107,7 +106,7 @@ fn a_header_with_an_impossible_tag_key_is_refused_or_its_rows_are_invalid() {
 }
 
 #[test]
-fn templates_that_cannot_be_filled_are_refused() {
+fn templates_with_unknown_columns_are_refused() {
     refuses_flags(
         &["--channel-name", "{nowhere}"],
         &["--channel-name", "nowhere"],
@@ -146,13 +145,13 @@ fn flags_out_of_range_are_refused_with_the_range() {
         let bench = Bench::of(1);
         let cloud = Cloud::new();
         let flag = format!("{flag}={value}");
-        // Not through `provision`, which gives a Region and a rate of its own.
+        // Without the helper `provision`, which sets a Region and a rate.
         let call = bench.call(&["provision", "d.csv", "--endpoint-url", cloud.url(), &flag]);
         refused(&bench, &cloud, call, &[reason]);
     }
 }
 
-/// Rates and numbers of workers that cannot be, and what the refusal says is allowed.
+/// Invalid rates and numbers of workers, and the allowed values in the message.
 const NO_PACE: [(&str, &str, &str); 10] = [
     ("rate", "0", "0.1 to 1000000"),
     ("rate", "-1", "0.1 to 1000000"),
@@ -167,7 +166,7 @@ const NO_PACE: [(&str, &str, &str); 10] = [
 ];
 
 #[test]
-fn an_impossible_pace_is_refused_with_what_was_given_and_what_is_possible() {
+fn an_invalid_rate_is_refused_with_the_value_and_the_range() {
     for (flag, value, range) in NO_PACE {
         let bench = Bench::of(1);
         let cloud = Cloud::new();
@@ -189,8 +188,8 @@ fn an_impossible_pace_is_refused_with_what_was_given_and_what_is_possible() {
 }
 
 #[test]
-fn an_impossible_pace_of_the_environment_is_refused_naming_the_variable() {
-    // An empty variable is none.
+fn an_invalid_rate_in_the_environment_is_refused_with_the_variable() {
+    // An empty variable counts as unset.
     let not_empty = |(_, value, _): &(&str, &str, &str)| !value.is_empty();
     for (flag, value, range) in NO_PACE.into_iter().filter(not_empty) {
         let bench = Bench::of(1);
@@ -202,7 +201,7 @@ fn an_impossible_pace_of_the_environment_is_refused_naming_the_variable() {
         let (flag, given) = (format!("--{flag}"), format!("'{value}'"));
         refused(&bench, &cloud, call, &[&flag, &given, range, &variable]);
     }
-    // What the command line says wins, and is what the refusal is about.
+    // The value on the command line wins and is the one that the message reports.
     let bench = Bench::of(1);
     let call = bench.call(&["provision", "d.csv", "--emulator", "--rate", "0"]);
     let done = call.env("KVS_FLEET_RATE", "50").run().exits(2);
@@ -210,7 +209,7 @@ fn an_impossible_pace_of_the_environment_is_refused_naming_the_variable() {
 }
 
 #[test]
-fn flags_of_the_environment_that_do_not_go_together_are_named_with_their_variables() {
+fn conflicting_variables_are_reported_by_name() {
     let bench = Bench::of(1);
     bench
         .call(&["provision", "d.csv"])
@@ -225,7 +224,7 @@ fn flags_of_the_environment_that_do_not_go_together_are_named_with_their_variabl
         .says("--endpoint-url is set by KVS_FLEET_ENDPOINT_URL in the environment");
     let message = bench.json("s.json")["message"].to_string();
     assert!(message.contains("KVS_FLEET_PROFILE"), "{message}");
-    // What is a rehearsal by the environment does not become real by a flag that contradicts it.
+    // A flag that contradicts the environment does not turn a rehearsal into a real run.
     bench
         .call(&["provision", "d.csv", "--profile", "factory"])
         .env("KVS_FLEET_EMULATOR", "1")
@@ -241,7 +240,7 @@ fn flags_of_the_environment_that_do_not_go_together_are_named_with_their_variabl
 }
 
 #[test]
-fn the_command_line_wins_over_variables_that_contradict_it() {
+fn the_command_line_wins_over_conflicting_variables() {
     let bench = Bench::of(1);
     bench
         .call(&["provision", "d.csv", "--emulator"])
@@ -269,7 +268,7 @@ fn the_command_line_wins_over_variables_that_contradict_it() {
 }
 
 #[test]
-fn an_empty_variable_is_none() {
+fn an_empty_variable_counts_as_unset() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     let variables = [
@@ -294,12 +293,12 @@ fn an_empty_variable_is_none() {
     });
     call.env("AWS_REGION", REGION).run().exits(0);
     assert_eq!(bench.statuses(), ["CAM-0001 created"]);
-    // On the command line it is a mistake.
+    // On the command line it is an error.
     refuses_flags(&["--limit", ""], &["--limit"]);
 }
 
 #[test]
-fn a_variable_with_a_line_end_is_refused_and_a_blank_one_is_none() {
+fn a_variable_with_a_line_end_is_refused_and_a_blank_one_counts_as_unset() {
     let (bench, cloud) = (Bench::of(1), Cloud::new());
     for (name, value) in [
         ("RESULTS", "out.csv\r"),
@@ -317,7 +316,7 @@ fn a_variable_with_a_line_end_is_refused_and_a_blank_one_is_none() {
 }
 
 #[test]
-fn a_misspelt_variable_is_said() {
+fn a_misspelled_variable_is_reported() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     bench
@@ -343,11 +342,11 @@ fn a_misspelt_variable_is_said() {
 fn a_refused_run_leaves_no_runs_log() {
     let bench = Bench::of(2);
     let cloud = Cloud::new();
-    // Found out when the results are locked already.
+    // Found when the results are locked already.
     let call = || bench.provision(cloud.url()).args(&["--expect", "7"]);
     call().run().exits(2).says("--expect 7");
     assert!(!bench.has("d.results.runs.jsonl"));
-    // One that was there stays.
+    // An existing one stays.
     bench.write("d.results.runs.jsonl", "");
     call().run().exits(2);
     assert_eq!(bench.read("d.results.runs.jsonl"), "");
@@ -375,7 +374,7 @@ fn http_is_for_loopback_only() {
 }
 
 #[test]
-fn the_environments_endpoints_are_held_to_the_same() {
+fn endpoints_in_the_environment_must_also_be_loopback_for_http() {
     for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KINESIS_VIDEO"] {
         let bench = Bench::of(1);
         let cloud = Cloud::new();
@@ -387,7 +386,7 @@ fn the_environments_endpoints_are_held_to_the_same() {
 }
 
 #[test]
-fn without_credentials_aws_is_not_called() {
+fn without_credentials_no_request_is_sent_to_aws() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     let call = bench.call(&["provision", "d.csv", "--region", REGION]);
@@ -396,7 +395,7 @@ fn without_credentials_aws_is_not_called() {
 }
 
 #[test]
-fn a_profile_that_is_not_there_is_refused() {
+fn a_missing_profile_is_refused() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     let call = bench.call(&[
@@ -411,7 +410,7 @@ fn a_profile_that_is_not_there_is_refused() {
 }
 
 #[test]
-fn standard_input_needs_a_results_file_and_is_none() {
+fn standard_input_requires_results_and_results_cannot_be_standard_output() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     let call = bench
@@ -429,7 +428,7 @@ fn standard_input_needs_a_results_file_and_is_none() {
 
 #[cfg(unix)]
 #[test]
-fn a_manifest_that_is_a_pipe_needs_a_results_file() {
+fn a_pipe_as_manifest_requires_results() {
     let bench = Bench::new();
     let cloud = Cloud::new();
     let pipe = || {
@@ -443,7 +442,7 @@ fn a_manifest_that_is_a_pipe_needs_a_results_file() {
 }
 
 #[test]
-fn results_are_never_written_over_the_manifest() {
+fn results_do_not_replace_the_manifest() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     for same in ["d.csv", "./d.csv"] {
@@ -468,7 +467,7 @@ fn an_unknown_flag_or_command_is_refused() {
 }
 
 #[test]
-fn a_summary_does_not_replace_what_the_run_lives_on() {
+fn a_summary_does_not_replace_a_file_of_the_run() {
     let reason = &["--summary-json names"][..];
     refuses_flags(&["--summary-json", "d.csv"], reason);
     refuses_flags(&["--summary-json", "./d.results.csv"], reason);

@@ -5,7 +5,7 @@ use crate::support::{Act, Bench, Cloud, Wire, bare, forward};
 const MANIFEST: &str =
     "device_id,region\nCAM-1,eu-central-1\nCAM-2,us-west-2\nCAM-3,eu-central-1\n";
 
-/// The service, but for one Region, in which this happens to every request.
+/// A service that gives this answer to every request in one Region.
 fn without(region: &'static str, cloud: &Cloud, act: Act) -> Wire {
     let url = cloud.url().to_owned();
     Wire::new(move |request, _| {
@@ -17,7 +17,7 @@ fn without(region: &'static str, cloud: &Cloud, act: Act) -> Wire {
     })
 }
 
-/// What a proxy says of a host that it does not reach.
+/// The answer of a proxy for an unreachable host.
 fn bad_gateway() -> Act {
     bare(
         502,
@@ -27,7 +27,7 @@ fn bad_gateway() -> Act {
 }
 
 #[test]
-fn the_others_finish_and_the_rest_is_reported_with_its_region() {
+fn the_other_regions_finish_and_the_remaining_devices_are_reported() {
     let bench = Bench::with(MANIFEST);
     let cloud = Cloud::new();
     let wire = without("us-west-2", &cloud, bad_gateway());
@@ -47,13 +47,13 @@ fn the_others_finish_and_the_rest_is_reported_with_its_region() {
     assert_eq!(summary["remaining"], 1);
     assert_eq!(summary["remaining_by_region"]["us-west-2"], 1);
     assert_eq!(summary["remaining_by_region"]["eu-central-1"], 0);
-    // A rerun makes what is left.
+    // A rerun creates the remaining channels.
     bench.provision(cloud.url()).run().exits(0);
     assert_eq!(bench.statuses().len(), 3);
 }
 
 #[test]
-fn verify_and_a_recheck_ask_in_the_other_regions_all_the_same() {
+fn verify_and_recheck_continue_in_the_other_regions() {
     let bench = Bench::with(MANIFEST);
     let cloud = Cloud::new();
     bench.provision(cloud.url()).run().exits(0);
@@ -75,7 +75,7 @@ fn verify_and_a_recheck_ask_in_the_other_regions_all_the_same() {
     call.run().exits(1).says("1 of 3 channels no longer there");
     assert_eq!(bench.json("s.json")["reason"], "unreachable");
     assert_eq!(cloud.creates(), 4);
-    // Nothing is left to do, but not everything was asked for.
+    // Nothing is left to do, but one Region was not checked.
     let call = bench.provision(wire.url()).args(&["--recheck"]);
     call.run().exits(1).says("0 of 3 channels no longer there");
     bench
@@ -86,7 +86,7 @@ fn verify_and_a_recheck_ask_in_the_other_regions_all_the_same() {
 }
 
 #[test]
-fn a_plan_says_which_region_gives_no_answer() {
+fn plan_reports_the_region_that_does_not_answer() {
     let bench = Bench::with(MANIFEST);
     let cloud = Cloud::new();
     let wire = without("us-west-2", &cloud, bad_gateway());

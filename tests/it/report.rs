@@ -1,4 +1,4 @@
-//! `report`: what became of a batch, as text, as a page, and as a manifest of what failed.
+//! `report`: the outcome of a batch as text, as a page, and as a manifest of the failed rows.
 
 use crate::support::{Bench, Call, Cloud, finished, results};
 
@@ -8,14 +8,14 @@ fn report(bench: &Bench, more: &[&str]) -> Call {
     bench.call(&["report", "d.results.csv"]).args(more)
 }
 
-/// A row that failed.
+/// A failed row.
 fn failed(device: &str, code: &str, message: &str) -> String {
     let times = "2025-01-02T03:04:05.000Z,2025-01-02T03:04:06.500Z";
     format!("{device},{device},eu-central-1,failed,,8,{times},{code},{message},")
 }
 
 #[test]
-fn the_summary_says_what_became_of_the_batch() {
+fn the_text_reports_the_outcome_of_the_batch() {
     let cloud = Cloud::new();
     let bench = Bench::with("device_id\nA\nno space\nB\n");
     bench.provision(cloud.url()).run().exits(3);
@@ -39,7 +39,7 @@ fn the_summary_says_what_became_of_the_batch() {
 }
 
 #[test]
-fn the_page_stands_alone_and_shows_texts_as_texts() {
+fn the_page_is_self_contained_and_escapes_text() {
     let bench = Bench::new();
     bench.write(
         "d.results.csv",
@@ -72,7 +72,7 @@ fn the_page_stands_alone_and_shows_texts_as_texts() {
 }
 
 #[test]
-fn whatever_the_rows_hold_there_is_a_page() {
+fn the_page_can_be_written_for_any_rows() {
     let bench = Bench::new();
     let odd_times = finished("A", "created", AWS)
         .replace("2025", "never")
@@ -106,7 +106,7 @@ fn whatever_the_rows_hold_there_is_a_page() {
 }
 
 #[test]
-fn what_failed_can_be_mended_and_fed_back() {
+fn failed_rows_can_be_corrected_and_provisioned() {
     let bench = Bench::with(
         "hall;device_id;tag:Line\n4;A;1\n4;B;2\n4;no space;3\n5;\"C;x\";\n5;D;4\n5;D;4\n5;D;5\n",
     );
@@ -117,10 +117,10 @@ fn what_failed_can_be_mended_and_fed_back() {
             failed("B", "Timeout", "no answer within 10 s"),
         ]),
     );
-    let args = ["--failed", "mend.csv", "--manifest", "d.csv"];
+    let args = ["--failed", "fix.csv", "--manifest", "d.csv"];
     report(&bench, &args).run().exits(0).says("4 rows");
-    let mend = bench.read("mend.csv");
-    let lines: Vec<&str> = mend.lines().collect();
+    let fix = bench.read("fix.csv");
+    let lines: Vec<&str> = fix.lines().collect();
     assert_eq!(lines[0], "hall;device_id;tag:Line;reason");
     assert_eq!(lines[1], "4;B;2;Timeout: no answer within 10 s");
     for (line, cells, reason) in [
@@ -130,23 +130,23 @@ fn what_failed_can_be_mended_and_fed_back() {
     ] {
         let rest = lines[line].strip_prefix(cells);
         let rest = rest.map(|rest| rest.trim_start_matches('"'));
-        assert!(rest.is_some_and(|rest| rest.starts_with(reason)), "{mend}");
+        assert!(rest.is_some_and(|rest| rest.starts_with(reason)), "{fix}");
     }
-    // It is a manifest: with the IDs mended it can be given to a run.
-    let mended = mend
+    // It is a manifest: with corrected IDs it can be provisioned.
+    let fixed = fix
         .replace("no space", "no-space")
         .replace("\"C;x\"", "C-x");
-    bench.write("mended.csv", mended);
+    bench.write("fixed.csv", fixed);
     let cloud = Cloud::new();
     bench
-        .provision_file("mended.csv", cloud.url())
+        .provision_file("fixed.csv", cloud.url())
         .run()
         .exits(0);
     assert_eq!(cloud.channels().len(), 4);
-    // And again: the old reasons make room for new ones.
+    // A second time, the new reasons replace the old ones.
     let row = failed("B", "ConnectionLost", "reset");
     bench.write("d.results.csv", results(&[row]));
-    report(&bench, &["--failed", "2.csv", "--manifest", "mended.csv"])
+    report(&bench, &["--failed", "2.csv", "--manifest", "fixed.csv"])
         .run()
         .exits(0);
     assert_eq!(
@@ -156,7 +156,7 @@ fn what_failed_can_be_mended_and_fed_back() {
 }
 
 #[test]
-fn nothing_that_is_read_is_written_over() {
+fn report_does_not_replace_a_file_that_it_reads() {
     let bench = Bench::of(1);
     bench.write(
         "d.results.csv",
@@ -190,7 +190,7 @@ fn nothing_that_is_read_is_written_over() {
 }
 
 #[test]
-fn what_is_no_results_file_is_refused() {
+fn report_refuses_other_files() {
     let bench = Bench::new();
     report(&bench, &[]).run().exits(2).says("does not exist");
     for (text, says) in [("", "is empty"), ("device_id\nA\n", "not a results file")] {
@@ -217,7 +217,7 @@ fn what_is_no_results_file_is_refused() {
 }
 
 #[test]
-fn a_run_writes_its_report_at_its_end() {
+fn provision_writes_its_report_at_the_end() {
     let (bench, cloud) = (Bench::of(3), Cloud::new());
     bench
         .provision(cloud.url())
@@ -228,7 +228,7 @@ fn a_run_writes_its_report_at_its_end() {
     let page = bench.read("r.html");
     assert!(page.contains("quota (dashed)"));
     assert!(page.contains("complete, exit code 0"));
-    // Refused, it leaves the old one.
+    // A refused run leaves the old report.
     bench
         .provision(cloud.url())
         .args(&["--report", "r.html", "--account", "111111111111"])
@@ -238,21 +238,18 @@ fn a_run_writes_its_report_at_its_end() {
 }
 
 #[test]
-fn rows_that_a_flag_of_the_run_refused_are_among_those_to_mend() {
+fn rows_refused_by_a_flag_are_in_the_failed_manifest() {
     let (bench, cloud) = (
         Bench::with("device_id\nCAM-1\nODD\nno space\n"),
         Cloud::new(),
     );
     let pattern = ["--id-pattern", "CAM-.*"];
     bench.provision(cloud.url()).args(&pattern).run().exits(3);
-    let args = ["--failed", "mend.csv", "--manifest", "d.csv"];
+    let args = ["--failed", "fix.csv", "--manifest", "d.csv"];
     report(&bench, &args).run().exits(0).says("2 rows");
-    let mend = bench.read("mend.csv");
-    assert!(
-        mend.contains("ODD,") && mend.contains("no space,"),
-        "{mend}"
-    );
-    // Nothing but invalid rows tells of no Region.
+    let fix = bench.read("fix.csv");
+    assert!(fix.contains("ODD,") && fix.contains("no space,"), "{fix}");
+    // A manifest with only invalid rows has no Region.
     let bench = Bench::with("device_id\nno space\n");
     let streamed = bench.provision_file("-", cloud.url());
     let streamed = streamed.args(&["-o", "d.results.csv"]);

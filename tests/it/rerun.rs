@@ -1,4 +1,5 @@
-//! The same command again: what is skipped, what is tried again, what is said about edits, and what is adopted.
+//! A rerun of the same command: which devices are skipped and retried, which edits are reported, and which channels are
+//! adopted.
 
 use kvs_fleet::emulator::operation::Operation;
 
@@ -7,7 +8,7 @@ use crate::support::{Bench, Cloud, Wire, answer, devices, finished, forward, res
 const EMULATOR: &str = "000000000000";
 
 #[test]
-fn a_rerun_with_nothing_to_do_calls_nobody() {
+fn a_rerun_with_nothing_to_do_sends_no_request() {
     let bench = Bench::of(3);
     let cloud = Cloud::new();
     bench.provision(cloud.url()).run().exits(0);
@@ -22,7 +23,7 @@ fn a_rerun_with_nothing_to_do_calls_nobody() {
 }
 
 #[test]
-fn with_nothing_to_do_no_credentials_are_needed() {
+fn a_rerun_with_nothing_to_do_needs_no_credentials() {
     let bench = Bench::of(1);
     let row = finished("CAM-0001", "created", "123456789012");
     bench.write("d.results.csv", results(&[row]));
@@ -35,7 +36,7 @@ fn with_nothing_to_do_no_credentials_are_needed() {
 }
 
 #[test]
-fn fresh_devices_come_before_failed_ones() {
+fn new_devices_are_attempted_before_failed_ones() {
     let bench = Bench::with(&devices([1, 2, 3].into_iter()));
     let cloud = Cloud::new();
     let failed = |device: &str| {
@@ -69,7 +70,7 @@ fn fresh_devices_come_before_failed_ones() {
 }
 
 #[test]
-fn a_device_that_perhaps_has_its_channel_is_not_given_a_second_one() {
+fn a_device_with_an_unknown_outcome_keeps_its_channel_name() {
     let bench = Bench::with("device_id,channel_name\nA,new\nB,old\n");
     let cloud = Cloud::new();
     let open = |code: &str| {
@@ -85,7 +86,7 @@ fn a_device_that_perhaps_has_its_channel_is_not_given_a_second_one() {
     bench.write("d.csv", "device_id,channel_name\nA,old\nB,old\n");
     bench.provision(cloud.url()).run().exits(3);
     assert_eq!(bench.statuses(), ["A created", "B invalid"]);
-    // What is known to have no channel may change its name.
+    // A device that has no channel for certain may change its name.
     bench.write("d.csv", "device_id,channel_name\nA,new\n");
     bench.write("d.results.csv", open("ValidationException"));
     bench.provision(cloud.url()).run().exits(0);
@@ -93,7 +94,7 @@ fn a_device_that_perhaps_has_its_channel_is_not_given_a_second_one() {
 }
 
 #[test]
-fn failed_devices_are_tried_again_until_they_succeed() {
+fn failed_devices_are_retried_until_they_succeed() {
     let bench = Bench::of(3);
     let cloud = Cloud::new();
     let url = cloud.url().to_owned();
@@ -112,7 +113,7 @@ fn failed_devices_are_tried_again_until_they_succeed() {
 }
 
 #[test]
-fn lost_results_cost_a_listing_and_no_create() {
+fn lost_results_are_restored_by_a_listing() {
     let bench = Bench::of(2_000);
     let cloud = Cloud::new();
     bench.provision(cloud.url()).run().exits(0);
@@ -139,7 +140,7 @@ fn lost_results_cost_a_listing_and_no_create() {
 }
 
 #[test]
-fn the_csv_alone_on_another_machine_is_enough() {
+fn the_csv_alone_is_enough_to_resume() {
     let bench = Bench::of(2);
     let cloud = Cloud::new();
     bench.provision(cloud.url()).run().exits(0);
@@ -155,7 +156,7 @@ fn the_csv_alone_on_another_machine_is_enough() {
 }
 
 #[test]
-fn finished_devices_that_now_ask_otherwise_are_counted_and_left_alone() {
+fn finished_devices_with_changed_rows_are_counted_and_not_changed() {
     let bench = Bench::with("device_id,message_ttl_seconds,tag:T\nA,30,x\nB,30,x\nC,30,x\n");
     let cloud = Cloud::new();
     bench.provision(cloud.url()).run().exits(0);
@@ -174,7 +175,7 @@ fn finished_devices_that_now_ask_otherwise_are_counted_and_left_alone() {
 }
 
 #[test]
-fn rows_that_went_away_are_counted_and_kept() {
+fn rows_removed_from_the_manifest_are_counted_and_kept() {
     let bench = Bench::of(4);
     let cloud = Cloud::new();
     bench.provision(cloud.url()).run().exits(0);
@@ -196,7 +197,7 @@ fn rows_that_went_away_are_counted_and_kept() {
 }
 
 #[test]
-fn other_templates_tags_or_ttl_are_refused_unless_allowed() {
+fn changed_templates_tags_or_ttl_are_refused_unless_allowed() {
     for (before, flags) in [
         (&[][..], &["--channel-name", "cam-{device_id}"][..]),
         (&["--tag", "T=x"], &["--tag", "T=y"]),
@@ -206,7 +207,7 @@ fn other_templates_tags_or_ttl_are_refused_unless_allowed() {
         let bench = Bench::of(1);
         let cloud = Cloud::new();
         bench.provision(cloud.url()).args(before).run().exits(0);
-        // The new devices would be made differently; the finished one is no longer listed.
+        // The new devices would be created differently; the finished one is no longer listed.
         bench.write("d.csv", devices(2..=2));
         let (requests, files) = (cloud.all_requests(), bench.files());
         bench
@@ -229,7 +230,7 @@ fn other_templates_tags_or_ttl_are_refused_unless_allowed() {
 }
 
 #[test]
-fn what_finished_devices_ask_for_now_is_said_by_every_run() {
+fn changed_rows_of_finished_devices_are_reported_by_every_run() {
     let bench = Bench::with("device_id,message_ttl_seconds\nA,30\n");
     let cloud = Cloud::new();
     bench.provision(cloud.url()).run().exits(0);
@@ -250,7 +251,7 @@ fn what_finished_devices_ask_for_now_is_said_by_every_run() {
 }
 
 #[test]
-fn other_rates_and_workers_are_nobodys_business() {
+fn rate_and_workers_may_change_between_runs() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     bench.provision(cloud.url()).run().exits(0);
@@ -264,11 +265,11 @@ fn other_rates_and_workers_are_nobodys_business() {
 }
 
 #[test]
-fn deleted_devices_stay_deleted_unless_they_are_asked_for_again() {
+fn deleted_devices_stay_deleted_without_recreate_deleted() {
     let bench = Bench::of(2);
     let cloud = Cloud::new();
     bench.provision(cloud.url()).run().exits(0);
-    // As `rollback` leaves it.
+    // Results as `rollback` writes them.
     cloud.delete("CAM-0001");
     let text = bench.read("d.results.csv");
     bench.write("d.results.csv", text.replacen(",created,", ",deleted,", 1));
@@ -291,7 +292,7 @@ fn deleted_devices_stay_deleted_unless_they_are_asked_for_again() {
 }
 
 #[test]
-fn without_reconcile_nothing_is_listed_and_what_exists_is_adopted_all_the_same() {
+fn without_reconcile_existing_channels_are_adopted_without_a_listing() {
     let bench = Bench::of(3);
     let cloud = Cloud::new();
     cloud.make_all(["CAM-0002"]);
@@ -313,7 +314,7 @@ fn without_reconcile_nothing_is_listed_and_what_exists_is_adopted_all_the_same()
 }
 
 #[test]
-fn a_caller_who_may_not_list_is_warned_and_served() {
+fn a_caller_without_permission_to_list_is_warned() {
     let bench = Bench::of(3);
     let cloud = Cloud::new();
     cloud.make_all(["CAM-0002"]);
@@ -339,13 +340,13 @@ fn a_caller_who_may_not_list_is_warned_and_served() {
 }
 
 #[test]
-fn listing_goes_through_all_pages() {
+fn the_listing_reads_all_pages() {
     let bench = Bench::of(3);
     let cloud = Cloud::new();
     cloud.make_all(["CAM-0001", "CAM-0002", "CAM-0003"]);
     let url = cloud.url().to_owned();
     let channels = ["CAM-0001", "CAM-0002", "CAM-0003"].map(|name| cloud.describe(name));
-    // A service that gives one channel a page, and an empty page in between.
+    // A service with one channel on a page, and an empty page between them.
     let wire = Wire::new(move |request, _| {
         if request.path != "/listSignalingChannels" {
             return forward(&url, request);
@@ -374,7 +375,7 @@ fn listing_goes_through_all_pages() {
 }
 
 #[test]
-fn adopted_channels_that_differ_are_counted_and_left_as_they_are() {
+fn adopted_channels_that_differ_are_counted_and_not_changed() {
     let bench = Bench::with("device_id,message_ttl_seconds\nA,30\nB,60\nC,\n");
     let cloud = Cloud::new();
     cloud.make_all(["A", "B", "C"]);
@@ -383,7 +384,7 @@ fn adopted_channels_that_differ_are_counted_and_left_as_they_are() {
         .run()
         .exits(0)
         .says("3 existed")
-        .says("1 of the adopted channels differ");
+        .says("1 of the adopted channels have another type or TTL");
     assert_eq!(
         cloud.describe("A")["SingleMasterConfiguration"]["MessageTtlSeconds"],
         60
@@ -391,7 +392,7 @@ fn adopted_channels_that_differ_are_counted_and_left_as_they_are() {
 }
 
 #[test]
-fn a_channel_that_exists_fails_where_that_is_asked() {
+fn an_existing_channel_fails_with_on_exists_fail() {
     for flags in [
         &["--on-exists", "fail"][..],
         &["--on-exists", "fail", "--no-reconcile"],
@@ -403,7 +404,7 @@ fn a_channel_that_exists_fails_where_that_is_asked() {
         assert_eq!(bench.statuses(), ["CAM-0001 failed", "CAM-0002 created"]);
         let row = bench.row("CAM-0001");
         assert_eq!(row["error_code"], "ChannelExists");
-        // The way out, should a run that was killed have made it.
+        // The next step if a killed run may have created it.
         assert!(row["error_message"].contains("--on-exists adopt"));
         done.says("--on-exists adopt");
         bench.provision(cloud.url()).run().exits(0);
@@ -412,7 +413,7 @@ fn a_channel_that_exists_fails_where_that_is_asked() {
 }
 
 #[test]
-fn a_recheck_makes_again_what_is_gone() {
+fn recheck_recreates_missing_channels() {
     let bench = Bench::of(5);
     let cloud = Cloud::new();
     bench.provision(cloud.url()).run().exits(0);
@@ -451,7 +452,7 @@ fn a_recheck_makes_again_what_is_gone() {
 }
 
 #[test]
-fn a_recheck_of_a_stream_and_of_no_results() {
+fn recheck_works_for_a_stream_and_without_results() {
     let bench = Bench::of(2);
     let cloud = Cloud::new();
     let recheck = || {

@@ -1,4 +1,4 @@
-//! The results file: where it is, what stands in it, how it is repaired, and the runs log beside it.
+//! The results file: its path, its content, its repair, and the runs log.
 
 use crate::support::{
     Bench, Cloud, HEADER, REGION, Row, Wire, answer, arn, devices, finished, results,
@@ -6,7 +6,7 @@ use crate::support::{
 
 const EMULATOR: &str = "000000000000";
 
-/// Whether the text is a time as promised: RFC 3339, UTC, milliseconds.
+/// Whether the text is a time in the documented format: RFC 3339, UTC, milliseconds.
 fn is_time(text: &str) -> bool {
     let form: String = text
         .chars()
@@ -15,7 +15,7 @@ fn is_time(text: &str) -> bool {
     form == "0000-00-00T00:00:00.000Z"
 }
 
-/// Adopts devices `CAM-0001` to `CAM-000n` against a service that has them, for tests of what is in the file.
+/// Adopts the devices `CAM-0001` to `CAM-000n` from a service that has their channels, for tests of the file's content.
 fn recorded(count: usize) -> (Bench, Cloud) {
     let bench = Bench::of(count);
     let cloud = Cloud::new();
@@ -24,14 +24,14 @@ fn recorded(count: usize) -> (Bench, Cloud) {
 }
 
 #[test]
-fn results_stand_beside_the_manifest() {
+fn results_are_next_to_the_manifest() {
     let (bench, _cloud) = recorded(1);
     let names: Vec<String> = bench.files().into_keys().collect();
     assert_eq!(names, ["d.csv", "d.results.csv", "d.results.runs.jsonl"]);
 }
 
 #[test]
-fn the_embedded_emulators_results_have_a_name_of_their_own() {
+fn results_of_the_embedded_emulator_have_their_own_name() {
     let bench = Bench::of(1);
     let done = bench.call(&["provision", "d.csv", "--emulator"]).run();
     done.exits(0).says("EMULATOR").says(EMULATOR);
@@ -50,7 +50,7 @@ fn the_embedded_emulators_results_have_a_name_of_their_own() {
 }
 
 #[test]
-fn results_can_stand_elsewhere() {
+fn the_results_path_can_be_set() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     std::fs::create_dir(bench.path("out")).unwrap();
@@ -70,7 +70,7 @@ fn results_can_stand_elsewhere() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_said_before_anything_is_created() {
+fn a_missing_folder_is_reported_before_the_first_create() {
     let bench = Bench::of(1);
     let cloud = Cloud::new();
     let call = bench.provision(cloud.url()).args(&["-o", "nowhere/r.csv"]);
@@ -79,7 +79,7 @@ fn a_folder_that_is_not_there_is_said_before_anything_is_created() {
 }
 
 #[test]
-fn a_row_says_what_became_of_its_device() {
+fn a_row_has_the_outcome_of_its_device() {
     let bench = Bench::with("device_id,channel_name\n\"CAM \"\"1\"\", left\",gate\n");
     let cloud = Cloud::new();
     bench.provision(cloud.url()).run().exits(0);
@@ -104,7 +104,7 @@ fn a_row_says_what_became_of_its_device() {
 }
 
 #[test]
-fn a_failed_row_carries_the_services_words() {
+fn a_failed_row_has_the_message_of_the_service() {
     let bench = Bench::of(1);
     let wire = Wire::new(|request, _| match request.path.as_str() {
         "/createSignalingChannel" => answer(
@@ -123,14 +123,14 @@ fn a_failed_row_carries_the_services_words() {
     assert_eq!(row["status"], "failed");
     assert_eq!(row["attempts"], "1");
     assert_eq!(row["error_code"], "InvalidArgumentException");
-    // On one line, and no formula to a spreadsheet program.
+    // On one line, and not a formula for a spreadsheet program.
     assert_eq!(row["error_message"], "'=SUM(A1), \"no\" really");
     assert_eq!(row["request_id"], "1f9a8d52");
     assert_eq!(wire.creates().len(), 1);
 }
 
 #[test]
-fn attempts_count_the_creates_of_this_run() {
+fn attempts_are_the_creates_of_this_run() {
     let bench = Bench::of(1);
     let cloud = Cloud::faulty(&["500=first:2@create"]);
     bench.provision(cloud.url()).run().exits(0);
@@ -141,7 +141,7 @@ fn attempts_count_the_creates_of_this_run() {
 }
 
 #[test]
-fn the_finished_file_is_in_the_manifests_order() {
+fn the_finished_file_is_in_manifest_order() {
     let bench = Bench::with(&devices((1..=60).rev()));
     let cloud = Cloud::new();
     bench.provision(cloud.url()).run().exits(0);
@@ -152,7 +152,7 @@ fn the_finished_file_is_in_the_manifests_order() {
         .collect();
     let listed = bench.read("d.csv");
     assert_eq!(ids, listed.lines().skip(1).collect::<Vec<_>>());
-    // Reordered and extended; a device that went away stands behind.
+    // Reordered and extended; a device that was removed comes last.
     bench.write("d.csv", devices([5, 61, 7].into_iter()));
     bench
         .provision(cloud.url())
@@ -173,7 +173,7 @@ fn the_finished_file_is_in_the_manifests_order() {
 }
 
 #[test]
-fn a_torn_tail_is_cut_off_and_said() {
+fn a_torn_tail_is_repaired_and_reported() {
     for tail in [
         &b"CAM-0003,CAM-0003,eu-central-1,crea"[..],
         b"\"CAM-0003",
@@ -201,7 +201,7 @@ fn a_torn_tail_is_cut_off_and_said() {
 }
 
 #[test]
-fn a_torn_header_is_a_new_file() {
+fn a_file_with_a_torn_header_is_a_new_file() {
     let bench = Bench::of(1);
     bench.write("d.results.csv", &HEADER[..30]);
     let cloud = Cloud::new();
@@ -209,7 +209,7 @@ fn a_torn_header_is_a_new_file() {
     assert_eq!(bench.statuses(), ["CAM-0001 created"]);
 }
 
-/// A results file that is refused at this line, in these words, untouched.
+/// Asserts that a results file is refused at this line with this message, and is unchanged.
 #[track_caller]
 fn damaged(content: impl AsRef<[u8]>, reasons: &[&str]) {
     let bench = Bench::of(3);
@@ -229,7 +229,7 @@ fn damaged(content: impl AsRef<[u8]>, reasons: &[&str]) {
 }
 
 #[test]
-fn damage_elsewhere_is_refused_with_its_line() {
+fn other_damage_is_refused_with_its_line() {
     let row = |device: &str| finished(device, "created", EMULATOR);
     damaged(
         results(&[
@@ -279,10 +279,7 @@ fn a_file_with_another_header_is_refused() {
         ),
         &["not a results file"],
     );
-    damaged(
-        "some text that somebody keeps here\n",
-        &["not a results file"],
-    );
+    damaged("some other text\n", &["not a results file"]);
 }
 
 #[test]
@@ -314,7 +311,7 @@ fn arns_of_two_accounts_are_refused() {
 }
 
 #[test]
-fn what_a_spreadsheet_program_saves_is_read() {
+fn files_saved_by_a_spreadsheet_program_are_read() {
     let (bench, cloud) = recorded(2);
     let text = bench.read("d.results.csv");
     let lines: Vec<String> = text
@@ -332,7 +329,7 @@ fn what_a_spreadsheet_program_saves_is_read() {
 }
 
 #[test]
-fn the_last_row_of_a_device_counts() {
+fn the_last_row_of_a_device_wins() {
     let (bench, cloud) = recorded(1);
     let created = bench
         .read("d.results.csv")
@@ -354,13 +351,13 @@ fn the_last_row_of_a_device_counts() {
 }
 
 #[test]
-fn invalid_rows_are_made_anew_and_never_hide_a_channel() {
+fn invalid_rows_are_rebuilt_and_never_hide_a_channel() {
     let bench = Bench::with("device_id,message_ttl_seconds\nCAM-1,30\nCAM-2,500\n");
     let cloud = Cloud::new();
     bench.provision(cloud.url()).run().exits(3);
     assert_eq!(bench.statuses(), ["CAM-1 created", "CAM-2 invalid"]);
     let created = bench.row("CAM-1");
-    // Now the finished device's row is the invalid one, and the other is mended.
+    // Now the finished device's row is the invalid one, and the other is valid.
     bench.write(
         "d.csv",
         "device_id,message_ttl_seconds\nCAM-1,500\nCAM-2,30\n",
@@ -374,7 +371,7 @@ fn invalid_rows_are_made_anew_and_never_hide_a_channel() {
     assert_eq!(of("CAM-1"), ["invalid", "created"]);
     assert_eq!(of("CAM-2"), ["created"]);
     assert!(rows.contains(&created));
-    // Read again, it is still known.
+    // A further run still knows it.
     bench.write(
         "d.csv",
         "device_id,message_ttl_seconds\nCAM-1,30\nCAM-2,30\n",
@@ -387,7 +384,7 @@ fn invalid_rows_are_made_anew_and_never_hide_a_channel() {
 }
 
 #[test]
-fn an_invalid_row_has_one_line_however_often_the_run_is_repeated() {
+fn an_invalid_row_has_one_line_after_several_runs() {
     let bench = Bench::with("device_id\nHalle 3\nCAM-1\n");
     let cloud = Cloud::new();
     for _ in 0..3 {
@@ -398,7 +395,7 @@ fn an_invalid_row_has_one_line_however_often_the_run_is_repeated() {
 }
 
 #[test]
-fn the_runs_log_tells_of_each_run() {
+fn the_runs_log_has_the_start_and_end_of_each_run() {
     let (bench, cloud) = recorded(2);
     bench.write("d.csv", devices(1..=3));
     bench.provision(cloud.url()).run().exits(0);
@@ -430,7 +427,7 @@ fn the_runs_log_tells_of_each_run() {
 }
 
 #[test]
-fn results_that_were_moved_away_during_the_run_are_saved_beside() {
+fn results_moved_during_the_run_are_saved_in_a_new_file() {
     let bench = Bench::of(40);
     let cloud = Cloud::with(|settings| settings.rate = 1_000_000.0);
     let mut running = bench
@@ -458,7 +455,7 @@ fn results_that_were_moved_away_during_the_run_are_saved_beside() {
 }
 
 #[test]
-fn results_that_another_program_wrote_to_are_not_said_to_be_sound() {
+fn results_changed_by_another_program_are_reported() {
     let bench = Bench::new();
     let cloud = Cloud::new();
     let stream = || {
@@ -479,7 +476,7 @@ fn results_that_another_program_wrote_to_are_not_said_to_be_sound() {
         .does_not_say("is sound");
     let rerun = || stream().input("device_id\nA\nB\n").run();
     rerun().exits(2).says("line 3");
-    // That helps.
+    // The instruction works.
     let text = bench.read("d.results.csv");
     bench.write("d.results.csv", text.replace("junk\n", ""));
     rerun().exits(0);
@@ -487,10 +484,10 @@ fn results_that_another_program_wrote_to_are_not_said_to_be_sound() {
 }
 
 #[test]
-fn a_journal_that_cannot_be_put_in_order_stays_valid_for_resume() {
+fn a_journal_that_cannot_be_rewritten_can_be_resumed() {
     let bench = Bench::new();
     let cloud = Cloud::new();
-    // A row that another supersedes: the finished file is not the journal as it stands.
+    // A row that another one supersedes: the finished file differs from the journal.
     let failed = finished("CAM-0002", "failed", EMULATOR).replace(&arn("CAM-0002", EMULATOR), "");
     bench.write("d.results.csv", results(&[failed]));
     let mut running = bench
@@ -499,7 +496,7 @@ fn a_journal_that_cannot_be_put_in_order_stays_valid_for_resume() {
         .start();
     running.say("device_id\nCAM-0001\n");
     running.line();
-    // Where the finished file would be written, something else stands.
+    // Another file is in the place of the finished file.
     let in_the_way = "d.results.csv.kvs-fleet-tmp";
     std::fs::create_dir(bench.path(in_the_way)).unwrap();
     running.say("Halle 3\nCAM-0002\n");

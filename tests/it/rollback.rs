@@ -1,4 +1,4 @@
-//! `rollback`: exactly what was created is deleted, and what is left is said.
+//! `rollback`: exactly the created channels are deleted, and the remaining ones are reported.
 
 use kvs_fleet::emulator::operation::Operation;
 
@@ -13,7 +13,7 @@ fn rollback(bench: &Bench, url: &str, more: &[&str]) -> Call {
 }
 
 #[test]
-fn what_was_created_is_deleted_and_what_was_adopted_is_left() {
+fn created_channels_are_deleted_and_adopted_ones_are_kept() {
     let cloud = Cloud::new();
     let bench = Bench::with("device_id\nA\nB\nno space\nC\nD\n");
     cloud.make(r#"{"ChannelName":"B"}"#);
@@ -55,14 +55,14 @@ fn what_was_created_is_deleted_and_what_was_adopted_is_left() {
     assert_eq!(last[1]["command"], "rollback");
     assert_eq!(last[0]["counts"]["deleted"], 3);
     assert_eq!(last[0]["exit_code"], 0);
-    // Once more there is nothing to delete, and nobody is asked.
+    // A second rollback has nothing to delete and sends no request.
     let before = (cloud.all_requests(), bench.files());
     rollback(&bench, cloud.url(), &["--yes"])
         .run()
         .exits(0)
         .says("nothing to delete");
     assert_eq!((cloud.all_requests(), bench.files()), before);
-    // What was deleted stays so, and the flags of the last run are still known.
+    // Deleted devices stay deleted, and the flags of the last run are still known.
     bench
         .provision(cloud.url())
         .run()
@@ -79,7 +79,7 @@ fn what_was_created_is_deleted_and_what_was_adopted_is_left() {
 }
 
 #[test]
-fn a_channel_made_again_is_left_and_one_that_is_gone_counts_as_deleted() {
+fn a_recreated_channel_is_kept_and_a_missing_one_counts_as_deleted() {
     for may_list in [true, false] {
         let cloud = Cloud::new();
         let bench = Bench::of(4);
@@ -116,7 +116,7 @@ fn a_channel_made_again_is_left_and_one_that_is_gone_counts_as_deleted() {
 }
 
 #[test]
-fn nobody_is_asked_where_nobody_could_answer() {
+fn rollback_requires_yes_without_a_terminal() {
     let cloud = Cloud::new();
     let bench = Bench::of(2);
     bench.provision(cloud.url()).run().exits(0);
@@ -139,7 +139,7 @@ fn nobody_is_asked_where_nobody_could_answer() {
 }
 
 #[test]
-fn a_part_may_be_deleted() {
+fn rollback_can_be_limited_to_some_devices() {
     let cloud = Cloud::new();
     let bench = Bench::of(6);
     bench.provision(cloud.url()).run().exits(0);
@@ -190,7 +190,7 @@ fn a_part_may_be_deleted() {
 }
 
 #[test]
-fn an_adopted_channel_that_was_named_is_left_and_that_is_no_success() {
+fn a_named_adopted_channel_is_kept_and_the_exit_code_is_not_0() {
     let cloud = Cloud::new();
     cloud.make(r#"{"ChannelName":"CAM-0001"}"#);
     let bench = Bench::of(1);
@@ -204,7 +204,7 @@ fn an_adopted_channel_that_was_named_is_left_and_that_is_no_success() {
 }
 
 #[test]
-fn what_the_service_refuses_keeps_its_row_with_the_error_in_it() {
+fn a_refused_deletion_keeps_the_row_with_the_error() {
     let cloud = Cloud::new();
     let bench = Bench::of(3);
     bench.provision(cloud.url()).run().exits(0);
@@ -249,7 +249,7 @@ fn what_the_service_refuses_keeps_its_row_with_the_error_in_it() {
 }
 
 #[test]
-fn twenty_refusals_in_a_row_stop_it() {
+fn twenty_authorization_errors_in_a_row_stop_the_rollback() {
     let cloud = Cloud::new();
     let bench = Bench::of(60);
     bench.provision(cloud.url()).run().exits(0);
@@ -270,7 +270,7 @@ fn twenty_refusals_in_a_row_stop_it() {
 }
 
 #[test]
-fn lost_answers_throttles_and_server_errors_are_tried_again() {
+fn lost_answers_throttles_and_server_errors_are_retried() {
     let cloud = Cloud::faulty(&[
         "reset-after=each:1@delete",
         "503=first:5@delete",
@@ -286,7 +286,7 @@ fn lost_answers_throttles_and_server_errors_are_tried_again() {
 }
 
 #[test]
-fn an_interrupted_rollback_goes_on_with_the_rest() {
+fn an_interrupted_rollback_can_be_continued() {
     let cloud = Cloud::new();
     let bench = Bench::of(200);
     bench.provision(cloud.url()).run().exits(0);
@@ -313,7 +313,7 @@ fn an_interrupted_rollback_goes_on_with_the_rest() {
 }
 
 #[test]
-fn what_cannot_be_rolled_back_is_refused_untouched() {
+fn files_that_cannot_be_rolled_back_are_refused_unchanged() {
     let bench = Bench::new();
     let cloud = Cloud::new();
     let refused = |text: Option<&str>, says: &str, more: &[&str]| {
@@ -337,14 +337,14 @@ fn what_cannot_be_rolled_back_is_refused_untouched() {
         AWS,
         &["--account", "111111111111"],
     );
-    // Another account than the one that answers.
+    // Another account than that of the credentials.
     refused(Some(&results(std::slice::from_ref(&row))), AWS, &[]);
     let damaged = results(&[row.replace("created", "made"), row]);
     refused(Some(&damaged), "line 2", &[]);
 }
 
 #[test]
-fn a_rollback_that_was_killed_leaves_the_order_when_it_ends() {
+fn the_order_is_restored_after_a_killed_rollback() {
     let cloud = Cloud::new();
     let bench = Bench::with("device_id\nA\nB\nno space\nC\nD\n");
     bench.provision(cloud.url()).run().exits(3);
@@ -373,7 +373,7 @@ fn a_rollback_that_was_killed_leaves_the_order_when_it_ends() {
 }
 
 #[test]
-fn a_torn_end_is_cut_off() {
+fn a_torn_tail_is_repaired() {
     let cloud = Cloud::new();
     let bench = Bench::of(3);
     bench.provision(cloud.url()).run().exits(0);
@@ -387,13 +387,13 @@ fn a_torn_end_is_cut_off() {
 }
 
 #[test]
-fn a_rehearsals_results_are_no_reason_to_ask_aws() {
+fn results_of_a_rehearsal_are_not_rolled_back_at_aws() {
     let bench = Bench::new();
     let row = finished("A", "created", "000000000000");
     bench.write("d.results.csv", results(&[row]));
     let before = bench.files();
     for command in [&["rollback", "--yes"][..], &["verify"]] {
-        // The rows name their Region: none is looked up.
+        // The rows name their Region, so no default Region is looked up.
         bench
             .call(command)
             .args(&["d.results.csv"])

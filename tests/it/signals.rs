@@ -1,4 +1,5 @@
-//! Signals in the middle: what is in flight is recorded, the rerun makes only what is missing, a third makes nothing.
+//! Signals during a run: requests in flight are recorded, a rerun creates only the missing channels, a third run
+//! creates none.
 #![cfg(unix)]
 
 use std::time::Duration;
@@ -16,7 +17,7 @@ fn paced(bench: &Bench, cloud: &Cloud) -> Call {
         .args(&["--region", "eu-central-1", "--rate", "100", "--json"])
 }
 
-/// Sends the signal after a few rows, and checks that every channel of the service is in the results; then reruns.
+/// Sends the signal after a few rows, checks that every channel of the service is in the results, and reruns.
 fn interrupted(signal: &str, code: i32) {
     let bench = Bench::of(60);
     let cloud = slow(50);
@@ -28,7 +29,7 @@ fn interrupted(signal: &str, code: i32) {
     let done = running
         .wait()
         .exits(code)
-        .says("to go on: ")
+        .says("to continue: ")
         .says("provision d.csv");
     let rows = bench.rows("d.results.csv");
     assert!((5..60).contains(&rows.len()), "{}\n{done}", rows.len());
@@ -41,7 +42,7 @@ fn interrupted(signal: &str, code: i32) {
         })
         .collect();
     assert_eq!(recorded, cloud.channels());
-    // In the manifest's order, although it was interrupted.
+    // In manifest order, although the run was interrupted.
     let ids: Vec<&String> = rows.iter().map(|row| &row["device_id"]).collect();
     assert!(ids.is_sorted(), "{ids:?}");
 
@@ -61,7 +62,7 @@ fn an_interrupted_run_loses_nothing() {
 }
 
 #[test]
-fn a_stopped_run_says_where_its_results_are() {
+fn a_stopped_run_reports_the_results_path() {
     let bench = Bench::of(60);
     let cloud = slow(50);
     let mut running = paced(&bench, &cloud).start();
@@ -75,7 +76,7 @@ fn a_stopped_run_says_where_its_results_are() {
         .exits(1)
         .says("interrupted")
         .says("d.results.saved-1.csv")
-        .says("to go on: ");
+        .says("to continue: ");
     assert_eq!(
         bench.rows("d.results.saved-1.csv").len(),
         cloud.channels().len()
@@ -89,7 +90,7 @@ fn a_terminated_run_loses_nothing() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_run_whose_terminal_is_gone_loses_nothing() {
+fn a_run_that_loses_its_terminal_loses_nothing() {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     if ignored
@@ -97,7 +98,7 @@ fn a_run_whose_terminal_is_gone_loses_nothing() {
         .trim()
         .ends_with(['1', '3', '5', '7', '9', 'b', 'd', 'f'])
     {
-        // These tests themselves were started by `nohup`, and what they start inherits that.
+        // The tests themselves may have been started by `nohup`, which child processes inherit.
         return;
     }
     interrupted("HUP", 143);
@@ -105,7 +106,7 @@ fn a_run_whose_terminal_is_gone_loses_nothing() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_run_that_nohup_started_outlasts_its_terminal() {
+fn a_run_started_by_nohup_continues_without_its_terminal() {
     let bench = Bench::of(40);
     let cloud = slow(50);
     let mut running = paced(&bench, &cloud).ignoring_hangup().start();
@@ -118,28 +119,28 @@ fn a_run_that_nohup_started_outlasts_its_terminal() {
 }
 
 #[test]
-fn a_signal_that_comes_twice_at_once_is_one() {
+fn two_simultaneous_signals_count_as_one() {
     let bench = Bench::of(30);
     let cloud = slow(300);
     let running = paced(&bench, &cloud).start();
     while cloud.creates() < 5 {
         std::thread::sleep(Duration::from_millis(10));
     }
-    // As `timeout` does it: to the process, and to its group.
+    // As `timeout` does: to the process, and to its group.
     let pid = running.pid();
     let both = format!("kill -TERM {pid}; kill -INT {pid}; kill -TERM {pid}");
     let sent = std::process::Command::new("sh")
         .args(["-c", &both])
         .status();
     assert!(sent.unwrap().success());
-    let done = running.wait().says("to go on: ");
+    let done = running.wait().says("to continue: ");
     assert!(matches!(done.code, Some(130 | 143)), "{done}");
-    // What was in flight is recorded.
+    // Requests in flight are recorded.
     assert_eq!(bench.statuses().len(), cloud.channels().len());
 }
 
 #[test]
-fn a_second_signal_leaves_at_once() {
+fn a_second_signal_ends_the_run_at_once() {
     for (first, second, code) in [("INT", "INT", 130), ("TERM", "INT", 143)] {
         let bench = Bench::of(10);
         // Creates hang for longer than the test may take.
@@ -152,11 +153,11 @@ fn a_second_signal_leaves_at_once() {
             std::thread::sleep(Duration::from_millis(10));
         }
         running.signal(first);
-        // The first one is noted before the second is sent.
+        // The first signal is handled before the second one is sent.
         std::thread::sleep(Duration::from_millis(300));
         running.signal(second);
         running.wait().exits(code);
-        // Its last words.
+        // The process's last message.
         let summary = bench.json("s.json");
         assert_eq!(summary["exit_code"], code);
         assert_eq!(summary["remaining"], 10);
@@ -166,19 +167,19 @@ fn a_second_signal_leaves_at_once() {
             (&end["event"], &end["exit_code"]),
             (&"end".into(), &code.into())
         );
-        // Whatever it left can be resumed from.
+        // The results can be resumed.
         let well = Cloud::new();
         bench.provision(well.url()).run().exits(0);
         assert_eq!(bench.statuses().len(), 10);
     }
 }
 
-/// A run of many devices that writes more than a pipe holds to somebody who does not read it; once it has come to a
-/// halt for that.
+/// A run of many devices that writes more than a pipe holds, to a reader that does not read. Returns when the run is
+/// blocked by that.
 fn unread(bench: &Bench, cloud: &Cloud, arguments: &[&str]) -> Unread {
     let running = bench.provision(cloud.url()).args(arguments).start_unread();
     let mut before = 0;
-    // It makes a thousand in the time in which this looks once.
+    // The run creates a thousand channels between two checks.
     while before == 0 || cloud.creates() > before {
         before = cloud.creates();
         std::thread::sleep(Duration::from_millis(500));
@@ -187,7 +188,7 @@ fn unread(bench: &Bench, cloud: &Cloud, arguments: &[&str]) -> Unread {
 }
 
 #[test]
-fn a_reader_that_stalls_does_not_keep_a_run_from_ending() {
+fn a_stalled_reader_does_not_keep_a_run_from_ending() {
     let bench = Bench::of(8_000);
     let cloud = Cloud::new();
     let mut running = unread(&bench, &cloud, &["--json", "--timeout", "1s"]);
@@ -195,12 +196,12 @@ fn a_reader_that_stalls_does_not_keep_a_run_from_ending() {
     assert!((1_000..8_000).contains(&creates), "{creates}");
     running.signal("INT");
     assert_eq!(running.wait(), Some(130));
-    // Whatever was made is in the results.
+    // Every created channel is in the results.
     assert_eq!(bench.statuses().len(), cloud.channels().len());
 }
 
 #[test]
-fn a_second_signal_leaves_at_once_whoever_does_not_read() {
+fn a_second_signal_ends_a_run_with_a_stalled_reader() {
     for arguments in [&["--json"][..], &["-vv", "--log-format", "json"]] {
         let bench = Bench::of(8_000);
         let cloud = Cloud::new();
@@ -215,7 +216,7 @@ fn a_second_signal_leaves_at_once_whoever_does_not_read() {
 }
 
 #[test]
-fn a_run_that_waits_for_its_manifest_ends_and_is_alone() {
+fn a_run_that_waits_for_its_manifest_holds_the_lock_and_can_be_interrupted() {
     let bench = Bench::new();
     let cloud = Cloud::new();
     let stream = || {
@@ -227,7 +228,7 @@ fn a_run_that_waits_for_its_manifest_ends_and_is_alone() {
     while !bench.has("d.results.runs.jsonl") {
         std::thread::sleep(Duration::from_millis(10));
     }
-    // Until the lock is there, which is taken a moment after the file is made.
+    // Until the lock is held, which is taken shortly after the file is created.
     std::thread::sleep(Duration::from_millis(300));
     stream().run().exits(2).says("being written by another");
     running.signal("INT");
@@ -236,7 +237,7 @@ fn a_run_that_waits_for_its_manifest_ends_and_is_alone() {
 }
 
 #[test]
-fn requests_in_flight_have_their_timeout_to_finish() {
+fn requests_in_flight_may_finish_within_their_timeout() {
     let bench = Bench::of(4);
     let cloud = slow(300);
     let running = bench.provision(cloud.url()).start();
@@ -245,7 +246,7 @@ fn requests_in_flight_have_their_timeout_to_finish() {
     }
     running.signal("INT");
     running.wait().exits(130);
-    // All were sent, so all are recorded.
+    // All requests were sent, so all are recorded.
     assert_eq!(bench.statuses().len(), 4);
     assert_eq!(cloud.channels().len(), 4);
 }
@@ -255,14 +256,14 @@ fn a_killed_run_is_resumed_from_its_journal() {
     let bench = Bench::of(60);
     let cloud = slow(20);
     let mut running = paced(&bench, &cloud).start();
-    let told: Vec<serde_json::Value> = (0..7)
+    let reported: Vec<serde_json::Value> = (0..7)
         .map(|_| serde_json::from_str(&running.line()).unwrap())
         .collect();
     running.signal("KILL");
     assert_eq!(running.wait().code, None);
-    // What was told is on disk.
+    // Reported rows are on disk.
     let journal = bench.read("d.results.csv");
-    for row in &told {
+    for row in &reported {
         let arn = row["channel_arn"].as_str().unwrap();
         assert!(journal.contains(arn), "{arn}\n{journal}");
     }
@@ -279,7 +280,7 @@ fn a_killed_run_is_resumed_from_its_journal() {
 }
 
 #[test]
-fn an_interrupted_listing_attempts_nothing() {
+fn a_run_interrupted_during_the_listing_attempts_nothing() {
     let bench = Bench::of(4);
     let cloud = Cloud::faulty(&["hang-before=1@list"]);
     let running = bench
@@ -295,7 +296,7 @@ fn an_interrupted_listing_attempts_nothing() {
 }
 
 #[test]
-fn a_run_that_is_suspended_for_longer_than_every_timeout_goes_on() {
+fn a_run_suspended_for_longer_than_its_timeouts_continues() {
     let bench = Bench::of(60);
     let cloud = slow(100);
     let mut running = paced(&bench, &cloud).args(&["--timeout", "1s"]).start();
@@ -303,7 +304,7 @@ fn a_run_that_is_suspended_for_longer_than_every_timeout_goes_on() {
         running.line();
     }
     running.signal("STOP");
-    // Longer than the timeout, whatever the machine has to do besides.
+    // Longer than the timeout, even on a busy machine.
     std::thread::sleep(Duration::from_millis(2_500));
     running.signal("CONT");
     running.wait().exits(0);
@@ -317,7 +318,7 @@ fn a_run_that_is_suspended_for_longer_than_every_timeout_goes_on() {
 }
 
 #[test]
-fn a_reader_of_standard_error_that_goes_away_does_not_stop_the_run() {
+fn a_closed_standard_error_does_not_stop_the_run() {
     for closed in ["2>&-", "2>&1 >/dev/null | true", ">&- 2>&- <&-"] {
         let bench = Bench::of(40);
         let cloud = slow(20);
@@ -340,7 +341,7 @@ fn a_reader_of_standard_error_that_goes_away_does_not_stop_the_run() {
 }
 
 #[test]
-fn a_run_that_is_terminated_is_over_before_it_is_killed() {
+fn a_terminated_run_ends_before_a_scheduler_kills_it() {
     let bench = Bench::of(4);
     let cloud = Cloud::faulty(&["hang-before=1@create", "hang-before=1@describe"]);
     let running = bench
@@ -351,16 +352,17 @@ fn a_run_that_is_terminated_is_over_before_it_is_killed() {
         std::thread::sleep(Duration::from_millis(10));
     }
     running.signal("TERM");
-    // A run that took the hour would be killed, and have no code.
+    // A run that takes an hour would be killed and have no exit code.
     running.wait().exits(143);
     assert_eq!(bench.json("s.json")["reason"], "terminated");
     assert_eq!(bench.row("CAM-0001")["error_code"], "OutcomeUnknown");
 }
 
 #[test]
-fn a_plan_ends_wherever_it_is() {
+fn a_plan_can_be_interrupted_at_any_point() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
-        // As PID 1 of a container a process has no handlers but its own; that it has them shows in its exit code.
+        // As PID 1 of a container, a process has only the handlers that it installs; the exit code shows that it has
+        // them.
         let bench = Bench::of(2);
         let cloud = Cloud::faulty(&["hang-before=1@list"]);
         let call = bench.call(&["plan", "d.csv", "--online", "--region", "eu-central-1"]);
@@ -381,7 +383,7 @@ fn a_plan_ends_wherever_it_is() {
 }
 
 #[test]
-fn a_terminated_run_ends_by_itself_whoever_does_not_read() {
+fn a_terminated_run_with_a_stalled_reader_ends() {
     let bench = Bench::of(8_000);
     let cloud = Cloud::new();
     let flags = ["-vv", "--log-format", "json", "--timeout", "1h"];

@@ -1,4 +1,4 @@
-//! What no device can help: the run stops, nothing is lost, the message says what to do, and a rerun goes on.
+//! Errors that affect all devices: the run stops, nothing is lost, the message says what to do, and a rerun continues.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use kvs_fleet::emulator::operation::Operation;
 
 use crate::support::{Act, Bench, Call, Cloud, Done, Wire, answer, bare, devices, forward};
 
-/// Runs again against a service that is well, and checks that it only makes what is missing.
+/// Reruns against a working service, and checks that only missing channels are created.
 #[track_caller]
 fn rerun_completes(bench: &Bench, cloud: &Cloud, count: usize) {
     let there = cloud.channels().len() as u64;
@@ -32,7 +32,7 @@ fn twenty_refused_in_a_row_stop_the_run() {
         .says("20 devices in a row")
         .says("AccessDeniedException")
         .says("docs/security.md");
-    // What was in flight is recorded; the others have no row.
+    // Requests in flight are recorded; the other devices have no row.
     let rows = bench.rows("d.results.csv");
     assert!((20..=24).contains(&rows.len()), "{}", rows.len());
     assert_eq!(wire.creates().len(), rows.len());
@@ -43,7 +43,7 @@ fn twenty_refused_in_a_row_stop_the_run() {
     rerun_completes(&bench, &cloud, 200);
 }
 
-/// The service for a caller whose policy lets it list, and nothing else.
+/// A service whose caller may list and nothing else.
 fn denying(cloud: &Cloud) -> Wire {
     let url = cloud.url().to_owned();
     Wire::new(move |request, _| match request.path.as_str() {
@@ -57,7 +57,7 @@ fn denying(cloud: &Cloud) -> Wire {
 }
 
 #[test]
-fn one_success_in_between_shows_that_it_is_the_names() {
+fn one_success_resets_the_count_of_authorization_errors() {
     // 19 outside the prefix, one inside, 19 outside.
     let others = |from: usize| {
         (from..from + 19)
@@ -76,7 +76,7 @@ fn one_success_in_between_shows_that_it_is_the_names() {
 }
 
 #[test]
-fn expired_credentials_stop_the_run_and_no_device_has_failed() {
+fn expired_credentials_stop_the_run_without_a_failed_device() {
     let bench = Bench::of(60);
     let cloud = Cloud::with(|settings| settings.expire_after = Some(20));
     let call = || {
@@ -90,7 +90,7 @@ fn expired_credentials_stop_the_run_and_no_device_has_failed() {
         .run()
         .exits(1)
         .says("ExpiredToken")
-        .says("to go on: ");
+        .says("to continue: ");
     let statuses = bench.statuses();
     assert!(!statuses.is_empty() && statuses.len() < 60);
     assert!(
@@ -99,7 +99,7 @@ fn expired_credentials_stop_the_run_and_no_device_has_failed() {
     );
     assert_eq!(statuses.len(), cloud.channels().len());
     let there = cloud.channels().len();
-    // Another key is fresh again, for as long as the first was.
+    // Another key is valid for as many requests as the first one.
     for key in ["AKIASECOND", "AKIATHIRD", "AKIAFOURTH", "AKIAFIFTH"] {
         let done = call().env("AWS_ACCESS_KEY_ID", key).run();
         if done.code == Some(0) {
@@ -114,7 +114,7 @@ fn expired_credentials_stop_the_run_and_no_device_has_failed() {
 }
 
 #[test]
-fn a_full_account_stops_its_region_and_the_others_finish() {
+fn a_full_account_stops_its_region_only() {
     let rows: String = (1..=12)
         .map(|n| format!("A-{n},eu-central-1\n"))
         .chain((1..=5).map(|n| format!("B-{n},us-east-1\n")))
@@ -134,11 +134,11 @@ fn a_full_account_stops_its_region_and_the_others_finish() {
     let created = bench.statuses();
     let created = created.iter().filter(|row| row.ends_with(" created"));
     assert_eq!(created.count(), 10);
-    // Stopped, not tried for each device.
+    // The Region is stopped; its other devices are not attempted.
     assert!(cloud.creates() < 17, "{}", cloud.creates());
 }
 
-/// A run over two new devices, where three channels are and four may be.
+/// A run of two new devices with three channels and a limit of four.
 fn foretold(bench: &Bench, cloud: &Cloud) {
     bench
         .provision(cloud.url())
@@ -151,7 +151,7 @@ fn foretold(bench: &Bench, cloud: &Cloud) {
 }
 
 #[test]
-fn a_full_account_is_foretold() {
+fn the_channel_limit_is_reported_before_the_first_create() {
     let bench = Bench::of(3);
     let cloud = Cloud::new();
     cloud.make_all(["X-1", "X-2", "CAM-0001"]);
@@ -166,7 +166,7 @@ fn a_full_account_is_foretold() {
 }
 
 #[test]
-fn a_full_account_is_foretold_to_a_rerun_as_well() {
+fn the_channel_limit_is_reported_to_a_rerun() {
     let bench = Bench::of(3);
     let cloud = Cloud::new();
     bench.provision(cloud.url()).run().exits(0);
@@ -186,13 +186,13 @@ fn too_many_failures_stop_the_run() {
         .exits(1)
         .says("--max-failures 5");
     let rows = bench.rows("d.results.csv");
-    // What is on its way to the disk by then is recorded as well.
+    // Rows that are being written at that time are recorded too.
     assert!((6..50).contains(&rows.len()), "{}", rows.len());
     rerun_completes(&bench, &cloud, 100);
 }
 
 #[test]
-fn as_many_failures_as_are_allowed_do_not_stop_it() {
+fn max_failures_is_the_number_of_allowed_failures() {
     let bench = Bench::of(30);
     let cloud = Cloud::new();
     let wire = refusing(&cloud, |number| number % 6 == 0);
@@ -206,8 +206,8 @@ fn as_many_failures_as_are_allowed_do_not_stop_it() {
 }
 
 #[test]
-fn a_share_of_failures_is_judged_from_a_hundred_devices_on() {
-    // Of the first 50 all fail; of 100, half have: more than 40 %.
+fn a_share_of_failures_is_judged_from_100_devices_on() {
+    // Of the first 50 devices all fail; of 100 devices half fail, more than 40 %.
     let bench = Bench::of(300);
     let cloud = Cloud::new();
     let wire = refusing(&cloud, |number| number <= 50);
@@ -219,7 +219,7 @@ fn a_share_of_failures_is_judged_from_a_hundred_devices_on() {
         .says("--max-failures 40");
     let rows = bench.rows("d.results.csv").len();
     assert!((100..150).contains(&rows), "{rows}");
-    // A smaller batch is never judged by its share.
+    // The share is not judged for a smaller batch.
     let bench = Bench::of(60);
     bench
         .provision(refusing(&Cloud::new(), |number| number <= 50).url())
@@ -228,7 +228,7 @@ fn a_share_of_failures_is_judged_from_a_hundred_devices_on() {
     assert_eq!(bench.statuses().len(), 60);
 }
 
-/// The service that refuses the devices of these numbers.
+/// A service that refuses the devices with these numbers.
 fn refusing(cloud: &Cloud, refuses: impl Fn(usize) -> bool + Send + Sync + 'static) -> Wire {
     let url = cloud.url().to_owned();
     Wire::new(move |request, _| {
@@ -241,7 +241,7 @@ fn refusing(cloud: &Cloud, refuses: impl Fn(usize) -> bool + Send + Sync + 'stat
 }
 
 #[test]
-fn nothing_but_throttles_end_the_run_and_no_device_has_failed() {
+fn max_throttled_ends_the_run_without_a_failed_device() {
     let bench = Bench::of(5);
     let cloud = Cloud::new();
     let throttling = Cloud::faulty(&["throttle=1@create"]);
@@ -254,9 +254,9 @@ fn nothing_but_throttles_end_the_run_and_no_device_has_failed() {
         .says("quota")
         .says("5 to go")
         .says("100.00 % of creates throttled")
-        .says("to go on: ");
+        .says("to continue: ");
     assert_eq!(bench.statuses(), [] as [&str; 0]);
-    // What was learnt: how much was tried, and how slowly at last.
+    // The message has the number of requests and the last rate.
     let summary = bench.json("s.json");
     assert_eq!(summary["reason"], "throttled");
     assert_eq!(summary["retryable"], true);
@@ -282,7 +282,7 @@ fn nothing_but_throttles_end_the_run_and_no_device_has_failed() {
 }
 
 #[test]
-fn nothing_but_throttled_listings_end_the_run_before_any_create() {
+fn max_throttled_ends_a_throttled_listing_before_the_first_create() {
     let bench = Bench::of(5);
     let cloud = Cloud::faulty(&["throttle=1@list"]);
     bench
@@ -295,17 +295,17 @@ fn nothing_but_throttled_listings_end_the_run_before_any_create() {
     assert!(!bench.has("d.results.csv") && !bench.has("d.results.runs.jsonl"));
 }
 
-/// The service cannot be reached: found out before any device is attempted.
+/// Asserts that an unreachable service is found before the first attempt.
 #[track_caller]
 fn unreachable(bench: &Bench, done: Done, reason: &str) {
-    // There are none.
+    // There are no attempted devices.
     let done = done.does_not_say("results: ");
     done.exits(1).says("cannot be reached").says(reason);
     assert!(!bench.has("d.results.csv"));
 }
 
 #[test]
-fn a_port_where_nobody_listens_is_found_out_by_the_first_call() {
+fn a_closed_port_is_found_by_the_first_request() {
     let bench = Bench::of(5);
     let port = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -316,7 +316,7 @@ fn a_port_where_nobody_listens_is_found_out_by_the_first_call() {
 }
 
 #[test]
-fn who_we_are_is_asked_again_for_a_few_seconds() {
+fn the_identity_request_is_retried_for_a_few_seconds() {
     let identity = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::222222222222:user/u</Arn>\
                     <Account>222222222222</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
     let sts = Wire::new(move |_, before| match before {
@@ -339,13 +339,13 @@ fn who_we_are_is_asked_again_for_a_few_seconds() {
         .exits(2)
         .says("222222222222");
     assert_eq!(sts.requests().len(), 4);
-    // What is refused is not asked again.
+    // A refused identity request is not repeated.
     let sts = Wire::new(|_, _| answer(403, Some("ExpiredToken"), "{}"));
     call().env("AWS_ENDPOINT_URL_STS", sts.url()).run().exits(2);
     assert_eq!(sts.requests().len(), 1);
 }
 
-/// Something that answers every request with a page, in the service's place.
+/// A server in the service's place that answers every request with a page.
 fn portal(status: u16) -> Wire {
     Wire::new(move |_, _| {
         bare(
@@ -357,7 +357,7 @@ fn portal(status: u16) -> Wire {
 }
 
 #[test]
-fn a_page_of_a_proxy_is_said_to_be_one() {
+fn a_page_of_a_proxy_is_reported_as_one() {
     let bench = Bench::of(3);
     let wire = portal(403);
     let done = bench.provision(wire.url()).run();
@@ -366,7 +366,7 @@ fn a_page_of_a_proxy_is_said_to_be_one() {
 }
 
 #[test]
-fn an_empty_answer_of_somebody_else_is_no_empty_account() {
+fn an_empty_answer_of_another_server_is_not_an_empty_account() {
     let bench = Bench::of(3);
     let wire = Wire::new(|_, _| bare(200, "Content-Type: application/json\r\n", "{}"));
     let done = bench.provision(wire.url()).run();
@@ -375,7 +375,7 @@ fn an_empty_answer_of_somebody_else_is_no_empty_account() {
 }
 
 #[test]
-fn a_page_of_a_proxy_is_no_devices_fault_when_it_answers_a_create() {
+fn a_page_of_a_proxy_does_not_fail_a_device() {
     let bench = Bench::of(3);
     bench
         .provision(portal(200).url())
@@ -384,18 +384,18 @@ fn a_page_of_a_proxy_is_no_devices_fault_when_it_answers_a_create() {
         .exits(1)
         .says("cannot be reached")
         .says("proxy");
-    // A page with status 200 may hide a channel that was made.
+    // A page with status 200 may hide a created channel.
     for row in bench.rows("d.results.csv") {
         assert_eq!(row["error_code"], "OutcomeUnknown");
     }
 }
 
 #[test]
-fn a_run_that_was_stopped_goes_on_where_it_was() {
+fn a_stopped_run_can_be_continued() {
     let bench = Bench::of(40);
     let cloud = Cloud::new();
     let url = cloud.url().to_owned();
-    // After 10 creates the service is gone but for its refusals of the credentials.
+    // After 10 creates the service only answers that the credentials are refused.
     let wire = Wire::new(move |request, before| {
         if request.path == "/createSignalingChannel" && before > 12 {
             return answer(
@@ -417,7 +417,7 @@ fn a_run_that_was_stopped_goes_on_where_it_was() {
     rerun_completes(&bench, &cloud, 40);
 }
 
-/// After a few creates every request meets with this, until the run has said that it gets no answer.
+/// After a few creates, every request gets this fault until the run has reported the outage.
 #[track_caller]
 fn is_waited_out(trouble: Act, reason: &str) {
     let bench = Bench::of(30);
@@ -432,7 +432,7 @@ fn is_waited_out(trouble: Act, reason: &str) {
             good.fetch_add(1, Ordering::SeqCst);
             return answer;
         }
-        // The trouble begins for all at once: not while good answers still come, which would make it a device's own.
+        // The fault begins for all requests at once: while good answers still arrive, it would count for the device.
         while good.load(Ordering::SeqCst) < 12 {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -444,7 +444,7 @@ fn is_waited_out(trouble: Act, reason: &str) {
         .args(&["--max-attempts", "2", "--workers", "8"])
         .start();
     running.until_it_says("no answer from the service");
-    // Two attempts and the wait between them are over by then.
+    // By then, two attempts and the wait between them are over.
     std::thread::sleep(Duration::from_millis(1_500));
     is_well_again.store(true, Ordering::SeqCst);
     running.wait().exits(0).says(reason).says("answers again");
@@ -457,24 +457,24 @@ fn is_waited_out(trouble: Act, reason: &str) {
 }
 
 #[test]
-fn a_service_that_goes_away_for_a_while_costs_no_attempt() {
+fn a_temporary_outage_costs_no_attempt() {
     is_waited_out(Act::Close, "connection");
 }
 
 #[test]
-fn a_page_of_a_proxy_in_the_middle_of_a_run_is_waited_out() {
+fn pages_of_a_proxy_during_a_run_count_as_an_outage() {
     let page = bare(200, "Content-Type: text/html\r\n", "<html>Sign in</html>");
     is_waited_out(page, "proxy");
 }
 
 #[test]
-fn a_gateways_plain_refusal_in_the_middle_of_a_run_is_waited_out() {
+fn errors_of_a_gateway_during_a_run_count_as_an_outage() {
     let refusal = bare(400, "Content-Type: text/plain\r\n", "Bad Request");
     is_waited_out(refusal, "proxy");
 }
 
 #[test]
-fn a_service_that_goes_away_for_good_ends_the_run_after_max_offline() {
+fn a_permanent_outage_ends_the_run_after_max_offline() {
     let bench = Bench::of(30);
     let cloud = Cloud::new();
     let url = cloud.url().to_owned();
@@ -499,12 +499,12 @@ fn a_service_that_goes_away_for_good_ends_the_run_after_max_offline() {
         .exits(1)
         .says("no answer from the service in eu-central-1 for")
         .says("--max-offline")
-        .says("to go on: ");
+        .says("to continue: ");
     let summary = bench.json("s.json");
     assert_eq!(summary["reason"], "offline");
     assert_eq!(summary["retryable"], true);
     for row in bench.rows("d.results.csv") {
-        // What was in flight when it went cannot be asked for.
+        // Devices in flight at that time have an unknown outcome.
         let is_open = row["error_code"] == "OutcomeUnknown";
         assert!(row["status"] == "created" || is_open, "{row:?}");
     }
@@ -512,7 +512,7 @@ fn a_service_that_goes_away_for_good_ends_the_run_after_max_offline() {
 }
 
 #[test]
-fn a_name_that_cannot_be_looked_up_is_found_out_by_the_first_call() {
+fn an_unknown_host_is_found_by_the_first_request() {
     let bench = Bench::of(5);
     let done = bench
         .provision("https://kvs.fleet.invalid")
@@ -522,7 +522,7 @@ fn a_name_that_cannot_be_looked_up_is_found_out_by_the_first_call() {
     unreachable(&bench, done, "cannot be looked up");
 }
 
-/// The service makes a hundred channels, then, when all of them are made, answers every create so.
+/// The service creates a hundred channels, and after the last one answers every create with this.
 fn for_a_hundred(cloud: &Cloud, status: u16, code: &'static str) -> Wire {
     let (url, creates, made) = (
         cloud.url().to_owned(),
@@ -545,7 +545,8 @@ fn for_a_hundred(cloud: &Cloud, status: u16, code: &'static str) -> Wire {
     })
 }
 
-/// A run that stops after a hundred devices: so many creates more at the most, and the other rows are these.
+/// Asserts that a run stops after a hundred devices, with at most this many further creates, and that the other rows
+/// have this code.
 #[track_caller]
 fn stops_after_a_hundred(bench: &Bench, call: Call, sent: impl Fn() -> u64, more: u64) {
     let done = call.args(&["--workers", "16"]).run().exits(1);
@@ -556,17 +557,17 @@ fn stops_after_a_hundred(bench: &Bench, call: Call, sent: impl Fn() -> u64, more
 }
 
 #[test]
-fn access_that_is_taken_away_in_the_middle_stops_the_run() {
+fn access_denied_during_a_run_stops_it() {
     let (bench, cloud) = (Bench::of(200), Cloud::new());
     let wire = for_a_hundred(&cloud, 401, "AccessDeniedException");
     let creates = || wire.creates().len() as u64;
-    // Twenty in a row, what was in flight by then, and what was refused before the last of the hundred was answered.
+    // Twenty in a row, requests in flight at that time, and those refused before the last of the hundred was answered.
     stops_after_a_hundred(&bench, bench.provision(wire.url()), creates, 20 + 2 * 16);
     rerun_completes(&bench, &cloud, 200);
 }
 
 #[test]
-fn an_account_that_fills_up_in_the_middle_stops_the_run() {
+fn reaching_the_channel_limit_during_a_run_stops_it() {
     let (bench, cloud) = (Bench::of(200), Cloud::new());
     let wire = for_a_hundred(&cloud, 400, "AccountChannelLimitExceededException");
     let creates = || wire.creates().len() as u64;
@@ -575,17 +576,17 @@ fn an_account_that_fills_up_in_the_middle_stops_the_run() {
 }
 
 #[test]
-fn credentials_that_expire_in_the_middle_stop_the_run() {
+fn credentials_that_expire_during_a_run_stop_it() {
     let bench = Bench::of(150);
-    // One request asks who we are, one lists.
+    // One identity request and one listing.
     let cloud = Cloud::with(|settings| settings.expire_after = Some(102));
     let call = |key: &str| {
         let call = bench.provision(cloud.url());
         call.env("AWS_ACCESS_KEY_ID", key)
             .env("AWS_SECRET_ACCESS_KEY", "secret")
     };
-    // What was in flight, and a few that left before the first refusal was understood; not as many again with the
-    // credentials that were fetched anew.
+    // Requests in flight, and a few sent before the first refusal was handled; not as many again with the reloaded
+    // credentials.
     stops_after_a_hundred(&bench, call("AKIAFIRST"), || cloud.creates(), 16 + 8);
     assert_eq!(bench.statuses().len(), 100, "no failed row");
     call("AKIASECOND").run().exits(0);
@@ -594,7 +595,7 @@ fn credentials_that_expire_in_the_middle_stop_the_run() {
 }
 
 #[test]
-fn listing_is_paced_as_well() {
+fn the_listing_has_its_own_pace() {
     let bench = Bench::of(1);
     let cloud = Cloud::faulty(&["throttle=first:3@list"]);
     bench.provision(cloud.url()).run().exits(0);
@@ -603,7 +604,7 @@ fn listing_is_paced_as_well() {
 }
 
 #[test]
-fn each_region_stops_and_goes_by_itself() {
+fn regions_run_and_stop_independently() {
     let manifest = devices(1..=3).replace("device_id\n", "device_id,region\n");
     let manifest = manifest.replace("CAM-0001\n", "CAM-0001,eu-central-1\n");
     let manifest = manifest.replace("CAM-0002\n", "CAM-0002,us-west-2\n");
@@ -611,7 +612,7 @@ fn each_region_stops_and_goes_by_itself() {
     let bench = Bench::with(&manifest);
     let cloud = Cloud::new();
     let url = cloud.url().to_owned();
-    // Creates in one Region hang until the others have been made.
+    // Creates in one Region hang until the others are complete.
     let wire = Wire::new(move |request, _| {
         if request.path == "/createSignalingChannel" && request.channel() == "CAM-0001" {
             let others = ["us-west-2", "ap-south-1"];

@@ -20,7 +20,7 @@ fn a_stream_is_provisioned_in_order_of_arrival() {
 }
 
 #[test]
-fn devices_of_a_stream_are_made_before_it_ends() {
+fn devices_of_a_stream_are_created_before_it_ends() {
     let bench = Bench::new();
     let cloud = Cloud::new();
     let mut running = bench
@@ -74,7 +74,7 @@ fn a_resumed_stream_adopts_what_exists() {
 }
 
 #[test]
-fn damage_in_a_stream_stops_the_run_and_what_came_before_is_kept() {
+fn damage_in_a_stream_stops_the_run_and_earlier_rows_are_kept() {
     for (damage, reason) in [
         (&b"C\0D\n"[..], "NUL"),
         (b"Ger\xe4t\n", "UTF-8"),
@@ -117,7 +117,7 @@ fn a_stream_without_a_header_attempts_nothing() {
 }
 
 #[test]
-fn a_stream_without_a_row_attempts_nothing_and_leaves_nothing() {
+fn a_stream_without_a_row_leaves_no_file() {
     let bench = Bench::new();
     let cloud = Cloud::new();
     let run = |input: &str| {
@@ -136,7 +136,7 @@ fn a_stream_without_a_row_attempts_nothing_and_leaves_nothing() {
     assert_eq!(summary["retryable"], false);
     assert!(!bench.has("d.results.csv"));
     assert!(!bench.has("d.results.runs.jsonl"));
-    // What there was stays as it was.
+    // Existing results stay unchanged.
     run("device_id
 A
 ")
@@ -152,7 +152,7 @@ A
 }
 
 #[test]
-fn a_stream_with_fewer_devices_than_expected_says_so() {
+fn a_stream_with_fewer_devices_than_expected_is_reported() {
     let bench = Bench::new();
     let cloud = Cloud::new();
     bench
@@ -168,7 +168,7 @@ fn a_stream_with_fewer_devices_than_expected_says_so() {
 }
 
 #[test]
-fn a_limit_ends_a_stream_as_it_ends_a_file() {
+fn limit_works_for_a_stream() {
     let bench = Bench::of(5);
     let cloud = Cloud::new();
     for (manifest, results) in [("-", "stream.csv"), ("d.csv", "file.csv")] {
@@ -190,7 +190,7 @@ fn a_limit_ends_a_stream_as_it_ends_a_file() {
 }
 
 #[test]
-fn the_account_is_known_before_a_stream_without_a_region_makes_anything() {
+fn the_account_is_checked_before_a_stream_without_a_region() {
     let identity = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::222222222222:user/u</Arn>\
                     <Account>222222222222</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
     let sts = Wire::new(move |_, _| answer(200, None, identity));
@@ -201,7 +201,7 @@ fn the_account_is_known_before_a_stream_without_a_region_makes_anything() {
         .env("AWS_ACCESS_KEY_ID", "AKIDSOMEBODY")
         .env("AWS_SECRET_ACCESS_KEY", "secret")
         .env("AWS_ENDPOINT_URL_STS", sts.url())
-        // AWS itself is out of reach.
+        // AWS cannot be reached.
         .env("HTTPS_PROXY", "http://127.0.0.1:1")
         // The invalid row is not written either.
         .input("device_id,region\nno space,eu-central-1\nA,eu-central-1\n")

@@ -1,4 +1,4 @@
-//! What a person sees on a terminal, as snapshots: `cargo insta review` shows what changed.
+//! Snapshots of a terminal: `cargo insta review` shows what changed.
 
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -7,10 +7,10 @@ use insta::assert_snapshot;
 use crate::support::terminal::Terminal;
 use crate::support::{Bench, Call, Cloud, Wire, forward};
 
-/// Narrow, usual, wide.
+/// Narrow, usual and wide.
 const WIDTHS: [u16; 3] = [60, 80, 200];
 
-/// A manifest with a row that cannot be had, and one channel that is there.
+/// A manifest with an invalid row and a device whose channel exists.
 fn batch() -> (Bench, Cloud) {
     let bench = Bench::with("device_id\nCAM-0001\nCAM-0002\nCAM 0003\nCAM-0004\n");
     let cloud = Cloud::new();
@@ -31,7 +31,7 @@ fn seen(call: Call, columns: u16) -> String {
 }
 
 #[test]
-fn a_run_at_its_end() {
+fn the_terminal_shows_a_finished_run() {
     for columns in WIDTHS {
         let (bench, cloud) = batch();
         let view = seen(provision(&bench, cloud.url()), columns);
@@ -40,12 +40,12 @@ fn a_run_at_its_end() {
 }
 
 #[test]
-fn a_run_in_the_middle() {
+fn the_terminal_shows_a_run_in_progress() {
     for columns in WIDTHS {
         let (bench, cloud) = (Bench::of(8), Cloud::new());
         let gate = Arc::new((Mutex::new(0), Condvar::new()));
         let (url, held) = (cloud.url().to_owned(), Arc::clone(&gate));
-        // Three channels are made, the others when they may be.
+        // Three channels are created at once, the others as the quota allows.
         let wire = Wire::new(move |request, _| {
             if request.path == "/createSignalingChannel" {
                 let mut asked = held.0.lock().unwrap();
@@ -64,7 +64,7 @@ fn a_run_in_the_middle() {
         let (code, end) = terminal.end();
         assert_eq!(code, 0, "{end}");
         assert!(!end.contains("3/8"), "the bar is still there:\n{end}");
-        // The second row is how fast it goes.
+        // The second row is the rate.
         let first: Vec<&str> = view
             .lines()
             .take_while(|row| !row.contains(" of "))
@@ -74,7 +74,7 @@ fn a_run_in_the_middle() {
 }
 
 #[test]
-fn without_colour_without_a_terminal_quiet_and_verbose() {
+fn output_without_colour_without_a_terminal_quiet_and_verbose() {
     let run = |change: fn(Call) -> Call| {
         let (bench, cloud) = batch();
         seen(change(provision(&bench, cloud.url())), 80)
@@ -90,7 +90,7 @@ fn without_colour_without_a_terminal_quiet_and_verbose() {
 }
 
 #[test]
-fn the_commands_around_a_run() {
+fn the_terminal_shows_plan_verify_and_rollback() {
     for columns in WIDTHS {
         let (bench, cloud) = batch();
         let call = |arguments: &[&str]| bench.call(arguments).env("TERM", "xterm");
@@ -114,7 +114,7 @@ fn the_commands_around_a_run() {
 }
 
 #[test]
-fn a_rollback_that_is_not_meant() {
+fn a_rollback_that_is_not_confirmed_deletes_nothing() {
     let (bench, cloud) = batch();
     provision(&bench, cloud.url()).run().exits(3);
     let before = bench.files();

@@ -1,4 +1,4 @@
-//! Rules of the house, held by tests.
+//! Rules for the source files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files that are tracked, or would be; in a copy without git, those of the source folders.
+/// The tracked and untracked files of the work tree; without git, those of the source folders.
 fn files() -> Vec<PathBuf> {
     let listed = Command::new("git")
         .args([
@@ -61,7 +61,7 @@ fn name(path: &Path) -> String {
     relative.to_string_lossy().replace('\\', "/")
 }
 
-/// Every line of the text files, with where it stands.
+/// Every line of the text files with its place.
 fn each_line(mut look: impl FnMut(&str, &str)) {
     for path in files() {
         let Ok(text) = fs::read_to_string(&path) else {
@@ -73,7 +73,7 @@ fn each_line(mut look: impl FnMut(&str, &str)) {
     }
 }
 
-/// Lines in which one of these stands. They are given in halves, so that this file does not hold them.
+/// Lines that contain one of these words. Each word is given in two halves, so that this file does not contain it.
 fn holding(words: &[(&str, &str)]) -> Vec<String> {
     let words: Vec<String> = words.iter().map(|(a, b)| format!("{a}{b}")).collect();
     let mut found = Vec::new();
@@ -86,7 +86,7 @@ fn holding(words: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn nothing_is_left_to_do_or_to_debug() {
+fn no_file_has_a_todo_or_a_debug_macro() {
     let found = holding(&[
         ("TO", "DO"),
         ("FIX", "ME"),
@@ -99,7 +99,7 @@ fn nothing_is_left_to_do_or_to_debug() {
 }
 
 #[test]
-fn no_file_knows_the_machine_it_was_written_on() {
+fn no_file_contains_a_path_of_this_machine() {
     let found = holding(&[
         ("/wo", "rk/"),
         ("/tm", "p/wt"),
@@ -138,8 +138,8 @@ fn ends_in(name: &str, extension: &str) -> bool {
 }
 
 #[test]
-fn lines_end_clean() {
-    // Pictures; inputs that are to be hard on readers; patches, whose blank lines of context are a single space.
+fn no_line_has_trailing_white_space() {
+    // Exceptions: images; inputs that are deliberately unusual; patches, whose empty context lines are a single space.
     let is_text = |place: &str| {
         let file = place.split(':').next().unwrap_or_default();
         !place.starts_with("fuzz/corpus/") && !is_patch(file) && !is_picture(file)
@@ -159,23 +159,22 @@ fn lines_end_clean() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// Source files that may be longer than a person reads at once, and why they stay whole.
-const LONG: [(&str, &str); 3] = [
-    ("src/domain/device.rs", "half of it is tests of the limits"),
+/// Source files over the limit, and the reason.
+const LONG: [(&str, &str); 2] = [
     (
         "src/engine/attempt.rs",
-        "one attempt, from its leave to its row",
+        "one attempt, from the limiter to its row",
     ),
     ("src/fleet/known_devices.rs", "one table and its tests"),
 ];
 
 #[test]
-fn source_files_can_be_read_at_once() {
+fn source_files_are_below_the_line_limit() {
     const MOST: usize = 450;
     for (file, _) in LONG {
         assert!(
             root().join(file).is_file(),
-            "{file} is listed as long, but is not there"
+            "{file} is in LONG but does not exist"
         );
     }
     for path in files() {
@@ -185,31 +184,31 @@ fn source_files_can_be_read_at_once() {
             let lines = fs::read_to_string(&path).unwrap().lines().count();
             assert!(
                 lines <= MOST,
-                "{file} has {lines} lines; at most {MOST} are meant"
+                "{file} has {lines} lines; at most {MOST} are allowed"
             );
         }
     }
 }
 
 #[test]
-fn every_module_says_what_it_owns() {
+fn every_module_has_a_comment() {
     for path in files() {
         let file = name(&path);
         let is_source = file.starts_with("src/") || file.starts_with("tests/");
-        // A module's tests stand under its own comment.
+        // A module's tests are covered by its comment.
         let is_tests = file.ends_with("tests.rs");
         if is_source && is_rust(&path) && !is_tests {
             let text = fs::read_to_string(&path).unwrap();
             assert!(
                 text.starts_with("//! "),
-                "{file} does not begin with a comment on itself"
+                "{file} does not begin with a module comment"
             );
         }
     }
 }
 
 #[test]
-fn only_one_file_names_the_sdk_and_one_the_backoff_crate() {
+fn only_one_folder_names_the_sdk_and_one_file_the_backoff_crate() {
     for path in files() {
         let file = name(&path);
         if !file.starts_with("src/") || !is_rust(&path) {

@@ -1,10 +1,10 @@
-//! `verify`: what a results file claims beside what the service has.
+//! `verify`: compares the results file with the service.
 
 use kvs_fleet::emulator::operation::Operation;
 
 use crate::support::{Bench, Cloud, Done, Wire, answer, finished, forward, results};
 
-/// A batch that was provisioned, and its cloud.
+/// A provisioned batch and its service.
 fn provisioned(count: usize, more: &[&str]) -> (Bench, Cloud) {
     let (bench, cloud) = (Bench::of(count), Cloud::new());
     bench.provision(cloud.url()).args(more).run().exits(0);
@@ -24,7 +24,7 @@ fn json(done: &Done) -> serde_json::Value {
 }
 
 #[test]
-fn a_service_that_agrees_is_clean_and_asked_once_a_region() {
+fn a_matching_service_is_listed_once_for_each_region() {
     let (bench, cloud) = provisioned(30, &[]);
     let before = cloud.all_requests();
     let done = verify(&bench, cloud.url(), &[]).exits(0);
@@ -32,7 +32,7 @@ fn a_service_that_agrees_is_clean_and_asked_once_a_region() {
         done.stdout.contains("30 of 30 channels as the results say"),
         "{done}"
     );
-    // Who we are, and one page.
+    // One identity request, and one page.
     assert!(
         cloud.all_requests() - before <= 2,
         "{}",
@@ -41,7 +41,7 @@ fn a_service_that_agrees_is_clean_and_asked_once_a_region() {
 }
 
 #[test]
-fn what_is_missing_or_made_again_is_named() {
+fn missing_and_recreated_channels_are_reported() {
     let (bench, cloud) = provisioned(5, &[]);
     cloud.delete("CAM-0002");
     cloud.delete("CAM-0004");
@@ -72,7 +72,7 @@ fn what_is_missing_or_made_again_is_named() {
 }
 
 #[test]
-fn ttl_and_tags_are_compared_with_what_the_manifest_asks_for() {
+fn ttl_and_tags_are_compared_with_the_manifest() {
     let (bench, cloud) = provisioned(3, &["--message-ttl", "30", "--tag", "Line=7"]);
     let manifest = ["--manifest", "d.csv", "--tags"];
     verify(&bench, cloud.url(), &manifest).exits(0);
@@ -89,7 +89,7 @@ fn ttl_and_tags_are_compared_with_what_the_manifest_asks_for() {
 }
 
 #[test]
-fn what_is_not_active_is_named() {
+fn channels_that_are_not_active_are_reported() {
     let (bench, cloud) = (
         Bench::of(2),
         Cloud::with(|settings| settings.active_after = std::time::Duration::from_hours(1)),
@@ -103,7 +103,7 @@ fn what_is_not_active_is_named() {
 }
 
 #[test]
-fn throttles_and_errors_cost_time_and_no_truth() {
+fn throttles_and_errors_are_retried() {
     let (bench, cloud) = (
         Bench::of(20),
         Cloud::faulty(&[
@@ -124,7 +124,7 @@ fn throttles_and_errors_cost_time_and_no_truth() {
 }
 
 #[test]
-fn rows_without_a_channel_are_counted_and_nobody_is_asked_where_there_is_none() {
+fn rows_without_a_channel_are_counted_without_a_request() {
     let bench = Bench::new();
     bench.write(
         "d.results.csv",
@@ -135,7 +135,7 @@ fn rows_without_a_channel_are_counted_and_nobody_is_asked_where_there_is_none() 
 }
 
 #[test]
-fn files_that_are_no_results_are_refused() {
+fn other_files_are_refused() {
     let own = finished("CAM-0001", "created", "000000000000");
     let aws = finished("CAM-0001", "created", "123456789012");
     let cloud = Cloud::new();
@@ -164,7 +164,7 @@ fn files_that_are_no_results_are_refused() {
 }
 
 #[test]
-fn a_torn_tail_is_read_over_and_said() {
+fn a_torn_tail_is_skipped_and_reported() {
     let (bench, cloud) = provisioned(2, &[]);
     bench.append("d.results.csv", "CAM-0009,CAM");
     let done = verify(&bench, cloud.url(), &[]).exits(0);
@@ -173,7 +173,7 @@ fn a_torn_tail_is_read_over_and_said() {
 }
 
 #[test]
-fn a_service_that_cannot_be_reached_proves_nothing() {
+fn an_unreachable_service_is_an_error() {
     let (bench, cloud) = provisioned(1, &[]);
     drop(cloud);
     let done = verify(&bench, "http://127.0.0.1:9", &[]).exits(1);
@@ -181,7 +181,7 @@ fn a_service_that_cannot_be_reached_proves_nothing() {
 }
 
 #[test]
-fn without_leave_to_list_each_channel_is_asked_for() {
+fn channels_are_described_one_by_one_if_the_listing_is_denied() {
     let (bench, cloud) = (
         Bench::of(3),
         Cloud::with(|settings| settings.deny_outside = Some("CAM-".to_owned())),
@@ -193,7 +193,7 @@ fn without_leave_to_list_each_channel_is_asked_for() {
 }
 
 #[test]
-fn endpoints_and_servers_are_asked_for_as_a_camera_would() {
+fn endpoints_and_ice_servers_can_be_checked() {
     let (bench, cloud) = provisioned(4, &[]);
     verify(&bench, cloud.url(), &["--endpoints"])
         .exits(0)
@@ -226,7 +226,7 @@ fn endpoints_and_servers_are_asked_for_as_a_camera_would() {
 }
 
 #[test]
-fn a_channel_that_no_camera_could_use_is_named() {
+fn a_channel_without_usable_endpoints_is_reported() {
     let (bench, cloud) = provisioned(3, &[]);
     let url = cloud.url().to_owned();
     let wire = Wire::new(move |request, _| {
@@ -264,6 +264,6 @@ fn a_channel_that_no_camera_could_use_is_named() {
         ice.contains("'CAM-0003' in eu-central-1: no TURN server"),
         "{ice}"
     );
-    assert!(ice.contains("'http://example.com' is not asked"), "{ice}");
+    assert!(ice.contains("'http://example.com' is not used"), "{ice}");
     assert!(ice.contains("1 of 3 channels"), "{ice}");
 }

@@ -1,4 +1,4 @@
-//! Drawn answers and causes.
+//! Random answers and causes.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -41,6 +41,6 @@ fn every_answer_has_a_meaning() {
 }
 
 #[test]
-fn every_answer_of_bytes_has_a_meaning() {
+fn every_answer_of_random_bytes_has_a_meaning() {
     check(2_000, any::<Vec<u8>>(), |input| classify::holds(&input));
 }

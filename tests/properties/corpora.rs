@@ -1,4 +1,4 @@
-//! Every input that the fuzz targets start from, and every find that is kept among them.
+//! Every input of the fuzz corpora.
 
 use std::fs;
 use std::path::Path;
@@ -6,13 +6,13 @@ use std::path::Path;
 use crate::laws;
 
 #[test]
-fn every_kept_input_holds() {
+fn the_laws_hold_for_every_corpus_input() {
     let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     for (name, holds) in laws::ALL {
         let mut inputs = 0;
         for entry in fs::read_dir(corpora.join(name)).unwrap() {
             let path = entry.unwrap().path();
-            // Printed only where the law is broken.
+            // Printed only if the law does not hold.
             println!("{}", path.display());
             holds(&fs::read(&path).unwrap());
             inputs += 1;

@@ -1,4 +1,4 @@
-//! How inputs are drawn: the runner with its seed, and text that is hard on readers.
+//! Generation of inputs: the test runner with its seed, and text that is difficult to parse.
 
 use std::fmt::Debug;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
-/// Holds a law against so many drawn inputs.
+/// Checks a law with this many random inputs.
 #[track_caller]
 pub(crate) fn check<S>(cases: u32, inputs: S, law: impl Fn(S::Value))
 where
@@ -41,7 +41,7 @@ where
     }
 }
 
-/// What a CSV, a template or an answer is made of.
+/// Pieces of CSV files, templates and answers.
 const PARTS: [&str; 34] = [
     "a",
     "B",
@@ -79,17 +79,17 @@ const PARTS: [&str; 34] = [
     "long-enough-to-matter",
 ];
 
-/// Text of at most so many parts.
+/// Text of at most this many pieces.
 pub(crate) fn text(most: usize) -> impl Strategy<Value = String> {
     vec(select(&PARTS[..]), 0..=most).prop_map(|parts| parts.concat())
 }
 
-/// The same without NUL, which no manifest holds.
+/// Text without NUL, which manifests cannot contain.
 pub(crate) fn text_without_nul(most: usize) -> impl Strategy<Value = String> {
     text(most).prop_map(|text| text.replace('\0', "."))
 }
 
-/// Changes that befall a file: where, as a share of its length, and what comes in the place of how many bytes.
+/// Changes of a file: the position as a share of its length, the number of replaced bytes, and the replacement.
 pub(crate) fn damages(most: usize) -> impl Strategy<Value = Vec<(f64, usize, Vec<u8>)>> {
     let bytes = prop_oneof![
         text(3).prop_map(String::into_bytes),
@@ -99,7 +99,7 @@ pub(crate) fn damages(most: usize) -> impl Strategy<Value = Vec<(f64, usize, Vec
     vec((0.0..1.0, 0..40_usize, bytes), 0..=most)
 }
 
-/// The file after that.
+/// The changed file.
 pub(crate) fn damaged(mut file: Vec<u8>, damages: Vec<(f64, usize, Vec<u8>)>) -> Vec<u8> {
     #[expect(
         clippy::cast_precision_loss,

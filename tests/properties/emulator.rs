@@ -1,4 +1,4 @@
-//! Drawn requests to the emulator, over HTTP.
+//! Random requests to the emulator over HTTP.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -43,7 +43,7 @@ const MEMBERS: [&str; 16] = [
 ];
 
 #[test]
-fn every_request_is_answered_as_the_service_would() {
+fn every_request_gets_an_answer_in_the_format_of_the_service() {
     let objects =
         vec(select(&MEMBERS[..]), 0..5).prop_map(|members| format!("{{{}}}", members.join(",")));
     let bodies =

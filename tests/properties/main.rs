@@ -1,6 +1,6 @@
-//! Property tests: the laws that hold for any input, held against drawn inputs and against the fuzz targets' corpora.
+//! Property tests: laws that hold for every input, checked with random inputs and with the corpora of the fuzz targets.
 //!
-//! The same inputs are drawn each time. `PROPTEST_RNG_SEED=7 PROPTEST_CASES=100000 cargo test --test properties` draws
+//! The inputs are the same in every run. `PROPTEST_RNG_SEED=7 PROPTEST_CASES=100000 cargo test --test properties` uses
 //! others, and more of them; a failure prints the command that repeats it.
 
 mod classify;

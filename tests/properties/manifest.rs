@@ -1,4 +1,4 @@
-//! Drawn manifests: of hard text, of bytes, and as a CSV writer writes them.
+//! Random manifests: of difficult text, of bytes, and as a CSV writer writes them.
 
 use kvs_fleet::domain::device::{Region, Tag};
 use kvs_fleet::manifest::Options;
@@ -49,14 +49,14 @@ fn every_damaged_file_is_read_or_refused() {
     });
 }
 
-/// How a program writes a CSV.
+/// How a program writes CSV.
 #[derive(Debug, Clone)]
 struct Dialect {
     delimiter: u8,
     is_crlf: bool,
     quotes_all: bool,
     has_mark: bool,
-    /// Delimiters behind each row.
+    /// Delimiters after each row.
     surplus: usize,
 }
 
@@ -95,8 +95,8 @@ impl Dialect {
 }
 
 #[test]
-fn what_a_csv_writer_writes_is_what_is_read() {
-    // A byte order mark at the start of a line is no part of a cell, also of one with line ends in it.
+fn a_manifest_of_a_csv_writer_is_read_back() {
+    // A byte order mark at the start of a line is not part of a cell, even of a cell with line ends.
     let text = || text_without_nul(4).prop_map(|text| text.replace('\u{feff}', ""));
     let ids = prop_oneof!["[A-Z0-9]{1,6}", text()];
     let ttls = select(&["", "5", "120", "60"][..]);

@@ -1,4 +1,4 @@
-//! Drawn rows, written and read.
+//! Random rows, written and read.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use proptest::sample::select;
 use crate::draw::{check, text};
 use crate::laws::record;
 
-/// Rows of every status and of the texts that others choose.
+/// Rows of every status, with text from elsewhere.
 pub(crate) fn rows() -> impl Strategy<Value = Row> {
     let statuses = select(
         &[
@@ -32,6 +32,6 @@ pub(crate) fn rows() -> impl Strategy<Value = Row> {
 }
 
 #[test]
-fn every_row_comes_back_as_it_was_written() {
+fn every_row_is_read_back_as_it_was_written() {
     check(1_500, rows(), |row| record::round_trip(&row));
 }

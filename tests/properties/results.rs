@@ -1,4 +1,4 @@
-//! Drawn results files: whole, torn, damaged, and as a spreadsheet program saves them.
+//! Random results files: whole, torn, damaged, and as a spreadsheet program saves them.
 
 use kvs_fleet::results::record::{HEADER, Row, encode};
 use proptest::collection::vec;
@@ -24,7 +24,7 @@ fn lines(rows: &[Row]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn a_file_cut_at_any_byte_is_what_was_whole_in_it() {
+fn a_file_truncated_at_any_byte_keeps_its_complete_rows() {
     check(500, (vec(rows(), 0..8), any::<Index>()), |(rows, cut)| {
         let lines = lines(&rows);
         let file = lines.concat();
@@ -73,7 +73,7 @@ fn a_file_damaged_anywhere_is_read_or_refused() {
 }
 
 #[test]
-fn what_a_spreadsheet_program_saves_says_the_same() {
+fn a_file_saved_by_a_spreadsheet_program_has_the_same_rows() {
     let switches = (any::<bool>(), any::<bool>(), any::<bool>());
     let inputs = (vec(rows(), 1..8), switches, 0..3_usize, 0..3_usize);
     check(

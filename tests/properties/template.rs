@@ -1,4 +1,4 @@
-//! Drawn templates.
+//! Random templates.
 
 use kvs_fleet::domain::template::{Piece, Template};
 use proptest::collection::vec;
@@ -9,15 +9,15 @@ use crate::draw::{check, text};
 use crate::laws::template;
 
 #[test]
-fn every_text_is_a_template_or_says_why_not() {
+fn every_text_is_a_template_or_an_error() {
     check(1_000, text(8), |text| template::holds(text.as_bytes()));
 }
 
 #[test]
-fn every_template_is_taken_apart_into_what_it_was_put_together_from() {
+fn every_template_is_parsed_into_its_pieces() {
     let literals = text(4).prop_filter("a literal is not empty", |text| !text.is_empty());
     let columns = select(&["device_id", "a", "b c", "region", "tag:Site", "Gerät"][..]);
-    // Two literals side by side are one.
+    // Two adjacent literals are parsed as one.
     let pairs = vec((literals, columns), 0..5);
     check(1_000, (pairs, any::<bool>()), |(pairs, ends_in_text)| {
         let mut pieces: Vec<Piece> = pairs
@@ -35,7 +35,7 @@ fn every_template_is_taken_apart_into_what_it_was_put_together_from() {
         if ends_in_text {
             pieces.pop();
         }
-        let text: String = pieces.iter().map(template::spelt).collect();
+        let text: String = pieces.iter().map(template::written).collect();
         assert_eq!(Template::parse(&text).unwrap().pieces(), pieces);
         template::holds(text.as_bytes());
     });

@@ -1,10 +1,10 @@
-//! A disk in memory for the tests: it fails where it is told to, and loses in a crash what was not synced.
+//! A disk in memory for tests: operations fail on demand, and a crash loses unsynced data.
 //!
-//! A crash keeps, of what was written since the last sync, any set of 512-byte sectors and any length in between: torn,
-//! out of order, or zeros; of names, any state since the folder's last sync. After a sync that failed the sectors in
-//! question count as written though they are not, as Linux has it: a later sync that succeeds does not save them.
+//! After a crash, any set of 512-byte sectors and any length of the data written since the last sync remain: torn, out
+//! of order, or zeros. Of the names, any state since the folder's last sync remains. After a failed sync, its sectors
+//! count as written although they are not, as on Linux: a later successful sync does not save them.
 //!
-//! Both the simulations and the unit tests of the results use it, each of them half of it.
+//! The simulations and the unit tests of the results use it; each uses about half of it.
 #![expect(clippy::cast_possible_truncation, reason = "test files are short")]
 #![allow(
     dead_code,
@@ -23,18 +23,18 @@ type Names = BTreeMap<PathBuf, usize>;
 
 const SECTOR: usize = 512;
 
-/// What goes wrong with an operation.
+/// The failure of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mishap {
-    /// It fails, carried out in part.
+    /// The operation fails after a part of it.
     Fail(io::ErrorKind),
-    /// It is the last one, carried out in part.
+    /// The process ends after a part of the operation.
     Crash,
 }
 
-/// Is told of each operation and the file's path, where that is known, and says what goes wrong with it.
-type Fate = Box<dyn FnMut(&'static str, &Path) -> Option<Mishap> + Send>;
-/// How long the next work takes, before and after it is done.
+/// Called for each operation with the file's path, if known; returns its failure.
+type Decide = Box<dyn FnMut(&'static str, &Path) -> Option<Mishap> + Send>;
+/// The delays before and after the next operation.
 type Takes = Box<dyn FnMut() -> (Duration, Duration) + Send>;
 
 #[derive(Default)]
@@ -44,14 +44,14 @@ struct State {
     names_since_sync: Vec<Names>,
     files: Vec<Content>,
     operations: u64,
-    /// This operation and all behind it fail; it itself is carried out in part.
+    /// This operation, of which a part is done, and all later ones fail.
     crash_at: Option<u64>,
-    /// The next operation of this name fails.
+    /// The next operation with this name fails.
     fail: Option<(&'static str, io::ErrorKind)>,
     log: Vec<String>,
     /// Offset and length of each write.
     writes: Vec<(u64, u64)>,
-    fate: Option<Fate>,
+    decide: Option<Decide>,
     takes: Option<Takes>,
 }
 
@@ -59,7 +59,7 @@ struct State {
 struct Content {
     bytes: Vec<u8>,
     synced: Vec<u8>,
-    /// Sectors that a failed sync left unwritten, and that count as written.
+    /// Sectors that a failed sync did not write, and that count as written.
     stale: BTreeSet<usize>,
     is_locked: bool,
 }
@@ -84,7 +84,7 @@ impl Content {
         self.synced = synced;
     }
 
-    /// A sync failed: what it should have written is given up, but nobody is told again.
+    /// A sync failed: its sectors stay unwritten, and no later sync reports that.
     fn give_up(&mut self) {
         let sectors = self.bytes.len().div_ceil(SECTOR);
         let differs = |sector: &usize| {
@@ -102,7 +102,7 @@ impl Content {
 #[derive(Clone, Default)]
 pub(crate) struct TestDisk(Arc<Mutex<State>>, BeforeLock);
 
-/// What another process does just before the next lock is taken.
+/// Actions of another process just before the next lock is taken.
 type BeforeLock = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
 
 impl std::fmt::Debug for TestDisk {
@@ -123,12 +123,12 @@ impl TestDisk {
         self.0.lock().unwrap()
     }
 
-    /// Makes the next operation of this name fail once.
+    /// Makes the next operation with this name fail once.
     pub(crate) fn fail(&self, operation: &'static str, kind: io::ErrorKind) {
         self.state().fail = Some((operation, kind));
     }
 
-    /// Does this once, when a file is open and about to be locked.
+    /// Runs this once, when a file is open and about to be locked.
     pub(crate) fn before_lock(&self, act: impl FnOnce() + Send + 'static) {
         *self.1.lock().unwrap() = Some(Box::new(act));
     }
@@ -138,7 +138,7 @@ impl TestDisk {
         state.crash_at = Some(state.operations + operations);
     }
 
-    /// The operations so far, and forgets them.
+    /// Returns and clears the list of operations.
     pub(crate) fn take_log(&self) -> Vec<String> {
         std::mem::take(&mut self.state().log)
     }
@@ -148,21 +148,21 @@ impl TestDisk {
         self.state().writes.clone()
     }
 
-    /// Decides on every operation from now on.
+    /// Decides about the failure of every operation from now on.
     pub(crate) fn set_fate(
         &self,
-        fate: impl FnMut(&'static str, &Path) -> Option<Mishap> + Send + 'static,
+        decide: impl FnMut(&'static str, &Path) -> Option<Mishap> + Send + 'static,
     ) {
-        self.state().fate = Some(Box::new(fate));
+        self.state().decide = Some(Box::new(decide));
     }
 
-    /// Makes work take time from now on.
+    /// Adds delays to operations from now on.
     pub(crate) fn set_takes(&self, takes: impl FnMut() -> (Duration, Duration) + Send + 'static) {
         self.state().takes = Some(Box::new(takes));
     }
 
-    /// The disk after the process has ended or was killed: what was written is there, synced or not, but for what a
-    /// failed sync gave up, which is forgotten; and nothing fails any more.
+    /// The disk after the process has ended or was killed: all written data remains, synced or not, except that of a
+    /// failed sync. No operation fails any more.
     pub(crate) fn after_kill(&self) {
         let mut state = self.state();
         for content in state.files.iter_mut().filter(|file| !file.stale.is_empty()) {
@@ -174,7 +174,7 @@ impl TestDisk {
             };
         }
         state.crash_at = None;
-        state.fate = None;
+        state.decide = None;
         state.takes = None;
     }
 
@@ -201,7 +201,7 @@ impl TestDisk {
             .collect()
     }
 
-    /// The disk after power was lost and came back.
+    /// The disk after a power loss.
     pub(crate) fn after_crash(&self, random: &mut fastrand::Rng) -> Self {
         let state = self.state();
         let names = match state.names_since_sync.len() {
@@ -231,9 +231,9 @@ impl TestDisk {
             return Err(io::Error::other("crashed"));
         }
         state.log.push(format!("{name} {}", path.display()));
-        let mut fate = state.fate.take();
-        let mishap = fate.as_mut().and_then(|fate| fate(name, path));
-        state.fate = fate;
+        let mut decide = state.decide.take();
+        let mishap = decide.as_mut().and_then(|decide| decide(name, path));
+        state.decide = decide;
         match mishap {
             Some(Mishap::Crash) => {
                 state.crash_at = Some(state.operations);
@@ -375,7 +375,7 @@ impl DiskFile for TestFile {
             Err(error) => (self.disk.state(), Err(error)),
         };
         let mut state = state;
-        // What fails is carried out in part, once.
+        // A failing operation is partly done, once.
         let count = match (&result, state.crash_at) {
             (Ok(()), _) => bytes.len(),
             (Err(_), Some(at)) if state.operations > at => 0,

@@ -1,16 +1,16 @@
-//! Simulations: real parts of the library between a simulated service (the emulator's pure state) and a simulated disk,
-//! under tokio's paused clock. No HTTP, no file, no waiting; the same seed gives the same trace.
+//! Simulations: real parts of the library between a simulated service (the emulator's state) and a simulated disk,
+//! under tokio's paused clock. No HTTP and no files; the same seed gives the same trace.
 //!
 //! `cargo test --test sim` runs 2,000 seeds of whole batches, killed and resumed. `SIM_SEEDS=100000 cargo test --test
-//! sim seeds` runs more; `SIM_SEED=1234 cargo test --test sim seeds` runs one, which is what a seed that fails prints.
+//! sim seeds` runs more; `SIM_SEED=1234 cargo test --test sim seeds` runs one, as a failed seed prints it.
 //!
 //! | module | owns |
 //! | --- | --- |
 //! | `batch` | whole batches over the disk, by seed: crashes, interruptions, failing disks, reruns |
-//! | `engine` | the engine alone, with a sink in memory: scenarios, and weather by seed |
-//! | `world`, `service` | the simulated service: what exists, and one request on its way |
-//! | `disk` | the simulated disk, which the unit tests of the results use as well |
-//! | `power` | when a process ends |
+//! | `engine` | the engine alone, with a sink in memory: scenarios, and random faults by seed |
+//! | `world`, `service` | the simulated service: its state, and one request |
+//! | `disk` | the simulated disk, which the unit tests of the results use too |
+//! | `power` | when a process is killed |
 //! | `seeds` | which seeds are run |
 
 mod batch;

@@ -1,6 +1,6 @@
-//! Which seeds are run, and how one that fails is repeated.
+//! Which seeds are run, and how a failed one is repeated.
 //!
-//! `SIM_SEEDS=100000` runs so many instead of the usual number, `SIM_SEED=1234` that one alone.
+//! `SIM_SEEDS=100000` runs this many instead of the default number, `SIM_SEED=1234` that one alone.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -10,8 +10,8 @@ fn variable(name: &str) -> Option<u64> {
     Some(number.unwrap_or_else(|_| panic!("{name}={text} is no whole number")))
 }
 
-/// Runs the test for each of its seeds: every `parts`-th of `usual`, from `part` on. `filter` is what finds the test by
-/// its name.
+/// Runs the test for each of its seeds: every `parts`-th of `usual`, from `part` on. `filter` is the name that selects
+/// the test.
 pub(crate) fn each(filter: &str, usual: u64, (part, parts): (u64, u64), test: impl Fn(u64)) {
     let seeds: Vec<u64> = match variable("SIM_SEED") {
         Some(seed) if part == 0 => vec![seed],

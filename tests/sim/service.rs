@@ -1,4 +1,5 @@
-//! One request at the simulated service: its latency, its fate, its answer; and that no device has two in flight.
+//! One request to the simulated service: its latency, its fault, its answer; and the check that no device has two in
+//! flight.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -16,7 +17,7 @@ use kvs_fleet::emulator::shapes::{
     NameCondition, Request, Response, SingleMaster, TagResource, UntagResource, UpdateChannel,
 };
 
-/// More requests than any simulation needs: a loop without end.
+/// More requests than any simulation needs: more means an endless loop.
 const TOO_MANY: usize = 200_000;
 
 /// The simulated service in one Region.
@@ -26,15 +27,15 @@ pub(super) struct Sim {
     pub(super) region: Region,
 }
 
-/// A request on its way; gone when dropped, however that comes about.
-struct Flight<'a> {
+/// A request in flight, until it is dropped.
+struct InFlight<'a> {
     world: &'a World,
     name: String,
-    /// A listing is nobody's, and needs no worker.
+    /// A listing belongs to no device and needs no worker.
     is_for_device: bool,
 }
 
-impl Drop for Flight<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         let mut core = self.world.core();
         core.in_flight -= u32::from(self.is_for_device);
@@ -42,15 +43,20 @@ impl Drop for Flight<'_> {
     }
 }
 
-/// What has been decided about a request when it leaves.
-struct Fate {
+/// The decisions about a request when it is sent.
+struct Decision {
     act: Option<Act>,
     latency: Duration,
     key: u64,
 }
 
 impl Sim {
-    fn begin(&self, operation: Operation, name: &str, request: &Request) -> (Fate, Flight<'_>) {
+    fn begin(
+        &self,
+        operation: Operation,
+        name: &str,
+        request: &Request,
+    ) -> (Decision, InFlight<'_>) {
         let world = &*self.world;
         let mut core = world.core();
         let nth = core
@@ -73,7 +79,7 @@ impl Sim {
         *of_device += 1;
         assert_eq!(
             *of_device, 1,
-            "two requests in flight for one device: {ask:?}"
+            "two requests in in_flight for one device: {ask:?}"
         );
         let is_for_device = !name.is_empty();
         core.in_flight += u32::from(is_for_device);
@@ -83,7 +89,7 @@ impl Sim {
         } else {
             1.0
         };
-        let fate = Fate {
+        let decision = Decision {
             act: if core.is_calm {
                 None
             } else {
@@ -96,19 +102,19 @@ impl Sim {
             latency: world.settings.emulator.latency.median.mul_f64(spread),
             key: core.first_key + core.generation,
         };
-        let flight = Flight {
+        let in_flight = InFlight {
             world,
             name: key,
             is_for_device,
         };
-        (fate, flight)
+        (decision, in_flight)
     }
 
-    /// What the service makes of a request that has reached it.
-    fn work(&self, fate: &Fate, request: &Request) -> Result<Response, Failure> {
+    /// The service handles a request that has reached it.
+    fn work(&self, decision: &Decision, request: &Request) -> Result<Response, Failure> {
         self.world.catch_up();
         let now = self.world.service_now();
-        let caller = caller(&self.region, fate.key);
+        let caller = caller(&self.region, decision.key);
         let mut core = self.world.core();
         let process = core.process;
         let answer = core.answer(now, &caller, request, (process, false));
@@ -134,9 +140,9 @@ impl Sim {
         request: Request,
         read: impl Fn(Response) -> T,
     ) -> Answer<T> {
-        let (fate, _flight) = self.begin(operation, name, &request);
+        let (decision, _in_flight) = self.begin(operation, name, &request);
         let limit = self.world.settings.timeout;
-        let answered = tokio::time::timeout(limit, self.carry(&fate, &request)).await;
+        let answered = tokio::time::timeout(limit, self.carry(&decision, &request)).await;
         let result = answered.unwrap_or_else(|_| Err(classify::timed_out(limit)));
         let is_answered = result
             .as_ref()
@@ -150,9 +156,9 @@ impl Sim {
         }
     }
 
-    async fn carry(&self, fate: &Fate, request: &Request) -> Result<Response, Failure> {
-        let latency = fate.latency;
-        let fault = match fate.act {
+    async fn carry(&self, decision: &Decision, request: &Request) -> Result<Response, Failure> {
+        let latency = decision.latency;
+        let fault = match decision.act {
             Some(Act::NoWay) => {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 return Err(no_way());
@@ -162,7 +168,7 @@ impl Sim {
                 return Err(refusal(status, code));
             }
             Some(Act::Late(by)) => {
-                let caller = caller(&self.region, fate.key);
+                let caller = caller(&self.region, decision.key);
                 self.world.postpone(by, caller, request.clone());
                 return std::future::pending().await;
             }
@@ -176,7 +182,7 @@ impl Sim {
         }
         let answer = match fault {
             Some(kind) if !kind.is_applied() => Err(broken(kind)),
-            _ => self.work(fate, request),
+            _ => self.work(decision, request),
         };
         self.world.reach().await;
         if fault == Some(FaultKind::HangAfter) {
@@ -221,7 +227,7 @@ fn no_way() -> Failure {
     classify::connection(&causes, Some("kinesisvideo"))
 }
 
-/// What a fault looks like from here.
+/// How the client sees a fault.
 fn broken(kind: FaultKind) -> Failure {
     let reply = |status, has_request_id, body| Reply {
         status,

@@ -1,5 +1,5 @@
-//! The service of the simulation: the emulator's pure state behind simulated latency, faults and scripts, under
-//! tokio's clock, with a note of every request. What happens to one on its way is in `service`.
+//! The simulated service: the emulator's state with simulated latency, faults and scripts, under tokio's clock, and a
+//! record of every request. `service` handles a single request.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,74 +17,74 @@ use tokio::time::Instant;
 
 use crate::power::Power;
 
-/// When every simulation begins, by our clock.
+/// The start of every simulation by this computer's clock.
 pub(super) const EPOCH: Duration = Duration::from_hours(500_000);
 
-/// A request, as a script sees it.
+/// A sent request.
 #[derive(Debug, Clone)]
 pub(super) struct Ask {
     pub(super) operation: Operation,
-    /// The channel's name; a listing's prefix.
+    /// The channel's name; the prefix of a listing.
     pub(super) name: String,
-    /// How many requests of this operation there have been for this name, this one included.
+    /// The number of requests of this operation for this name, including this one.
     pub(super) nth: u32,
-    /// When it was sent, since the simulation began.
+    /// When it was sent, since the start of the simulation.
     pub(super) at: Duration,
     pub(super) region: Region,
     pub(super) generation: u64,
 }
 
-/// What a script does to a request.
+/// A script's fault for a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Act {
-    /// As the emulator's faults do.
+    /// A fault of the emulator.
     Spoil(FaultKind),
     /// Refused with this HTTP status and code; not applied.
     Refuse(u16, &'static str),
     /// The request cannot be sent.
     NoWay,
-    /// No answer ever comes, and the service carries it out only so long after it was sent.
+    /// There is no answer, and the service applies the request this long after it was sent.
     Late(Duration),
 }
 
-/// Which requests go wrong, and how.
+/// The faults of requests.
 pub(super) type Script = Arc<dyn Fn(&Ask) -> Option<Act> + Send + Sync>;
-/// What fetching credentials after this generation brings.
+/// The result of fetching credentials after this generation.
 pub(super) type Reload = Arc<dyn Fn(u64) -> Result<Option<Identity>, Failure> + Send + Sync>;
 
-/// How the simulated service behaves.
+/// The parameters of the simulated service.
 #[derive(Clone)]
 pub(super) struct WorldSettings {
-    pub(super) emulator: emulator::Settings,
+    pub(super) emulator: emulator::EmulatorSettings,
     pub(super) script: Script,
     pub(super) reload: Reload,
     /// How long fetching credentials takes.
     pub(super) reload_takes: Duration,
-    /// After so long an attempt is given up.
+    /// The timeout of an attempt.
     pub(super) timeout: Duration,
-    /// Latencies are between half and one and a half of the emulator's.
+    /// Latencies vary between half and one and a half of the emulator's.
     pub(super) jitters: bool,
-    /// How far the service's clock is ahead of ours.
+    /// How far the service's clock is ahead.
     pub(super) ahead: Duration,
-    /// For so long after it was made, neither Describe nor List shows a channel.
+    /// How long a new channel is invisible to Describe and List.
     pub(super) hidden_for: Duration,
 }
 
-/// A channel that was made.
+/// A created channel.
 #[derive(Debug, Clone)]
 pub(super) struct Made {
     pub(super) arn: String,
     pub(super) name: String,
-    /// Which process asked for it.
+    /// The process that sent the create.
     pub(super) process: u64,
-    /// Whether it was made after the process had given up waiting for it.
+    /// Whether it was created after the process's attempt had timed out.
     pub(super) is_late: bool,
 }
 
-/// A create on its way to a slow service.
+/// A create that a slow service has not yet applied.
 #[derive(Debug)]
 pub(super) struct Late {
-    /// Since the simulation began.
+    /// Since the start of the simulation.
     due: Duration,
     process: u64,
     caller: Caller,
@@ -94,12 +94,12 @@ pub(super) struct Late {
 /// Everything outside the engine.
 pub(super) struct World {
     pub(super) settings: WorldSettings,
-    /// How old the simulation was at which instant.
+    /// The age of the simulation at this instant.
     origin: Mutex<(Duration, Instant)>,
     core: Mutex<Core>,
 }
 
-/// What changes.
+/// The mutable state.
 pub(super) struct Core {
     pub(super) state: State,
     pub(super) faults: FaultPlan,
@@ -112,21 +112,21 @@ pub(super) struct Core {
     pub(super) generation: u64,
     pub(super) reloads: u32,
     pub(super) prepared: u64,
-    /// The access key that the process began with; each reload brings the next one.
+    /// The access key with which the process began; each reload uses the next one.
     pub(super) first_key: u64,
-    /// How many processes there were before this one.
+    /// The number of earlier processes.
     pub(super) process: u64,
-    /// Channels in the order in which they were made.
+    /// Channels in the order of their creation.
     pub(super) made: Vec<Made>,
     pub(super) late: Vec<Late>,
-    /// Whether nothing goes wrong any more.
+    /// Whether all faults are off.
     pub(super) is_calm: bool,
-    /// What this process runs on, where that may fail.
+    /// The power of this process, if it may be killed.
     pub(super) power: Option<Arc<Power>>,
 }
 
 impl Core {
-    /// The service works on a request.
+    /// The service handles a request.
     pub(super) fn answer(
         &mut self,
         now: Duration,
@@ -186,12 +186,12 @@ impl World {
         age + then.elapsed()
     }
 
-    /// Goes on at this age, on the clock of another runtime.
+    /// Continues at this age on the clock of another runtime.
     pub(super) fn resume(&self, age: Duration) {
         *self.origin.lock().unwrap() = (age, Instant::now());
     }
 
-    /// A create will be carried out so long from now.
+    /// Schedules a create.
     pub(super) fn postpone(&self, by: Duration, caller: Caller, request: Request) {
         let due = self.elapsed() + by;
         let mut core = self.core();
@@ -204,7 +204,7 @@ impl World {
         });
     }
 
-    /// Carries out the creates that are due.
+    /// Applies the creates that are due.
     pub(super) fn catch_up(&self) {
         let now = self.elapsed();
         let mut core = self.core();
@@ -214,12 +214,12 @@ impl World {
         {
             let late = core.late.remove(at);
             let due = EPOCH + self.settings.ahead + late.due;
-            // Nobody waits for the answer.
+            // No client waits for the answer.
             let _unheard = core.answer(due, &late.caller, &late.request, (late.process, true));
         }
     }
 
-    /// Our clock.
+    /// This computer's clock.
     pub(super) fn wall(&self) -> SystemTime {
         UNIX_EPOCH + EPOCH + self.elapsed()
     }
@@ -229,7 +229,7 @@ impl World {
         EPOCH + self.settings.ahead + self.elapsed()
     }
 
-    /// Another process begins, with credentials of its own.
+    /// Another process begins, with new credentials.
     pub(super) fn restart(&self) {
         let mut core = self.core();
         core.first_key += core.generation + 1;
@@ -237,7 +237,7 @@ impl World {
         core.process += 1;
     }
 
-    /// Makes a channel before the run begins, so long ago by the service's clock.
+    /// Creates a channel before the run, this long ago by the service's clock.
     pub(super) fn premake(&self, region: &Region, name: &str, ago: Duration, ttl: Option<i32>) {
         let request = Request::Create(CreateChannel {
             channel_name: Some(name.to_owned()),
@@ -259,7 +259,7 @@ impl World {
         self.prepare(self.service_now(), region, &request);
     }
 
-    /// Each request with credentials of its own, which nobody else uses up.
+    /// The caller of the test's own requests, with credentials that no other request uses up.
     fn prepare(&self, at: Duration, region: &Region, request: &Request) {
         let mut core = self.core();
         core.prepared += 1;
@@ -268,7 +268,7 @@ impl World {
         assert!(done.is_ok(), "{done:?}");
     }
 
-    /// The truth: channels and their ARNs by name.
+    /// The existing channels and their ARNs by name.
     pub(super) fn channels(&self, region: &Region) -> HashMap<String, String> {
         self.catch_up();
         let now = self.service_now();
@@ -279,7 +279,7 @@ impl World {
             .collect()
     }
 
-    /// A point at which the process may have ended: then nothing goes on.
+    /// A point at which the process may be killed: then this never returns.
     pub(super) async fn reach(&self) {
         let power = self.core().power.clone();
         if power.is_some_and(|power| power.reach()) {
@@ -315,7 +315,7 @@ pub(super) fn caller(region: &Region, key: u64) -> Caller {
     }
 }
 
-/// Who the emulator's credentials belong to.
+/// The identity of the emulator's credentials.
 pub(super) fn identity(account: &str) -> Identity {
     Identity {
         account: AccountId::parse(account).unwrap(),
@@ -323,7 +323,7 @@ pub(super) fn identity(account: &str) -> Identity {
     }
 }
 
-/// A failure of this kind, as a source of credentials would report it.
+/// A failure of this kind, as a source of credentials would return it.
 pub(super) fn failure(kind: FailureKind, code: &str) -> Failure {
     Failure {
         kind,

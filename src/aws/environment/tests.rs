@@ -1,4 +1,4 @@
-//! What becomes of variables.
+//! Tests of the cleaned environment.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn environment(vars: &[(&str, &str)]) -> Environment {
 }
 
 #[test]
-fn empty_is_unset_and_white_space_is_trimmed() {
+fn an_empty_variable_is_unset_and_values_are_trimmed() {
     let found = environment(&[
         ("AWS_REGION", " \r\n"),
         ("AWS_ENDPOINT_URL", ""),
@@ -22,7 +22,7 @@ fn empty_is_unset_and_white_space_is_trimmed() {
 }
 
 #[test]
-fn what_no_request_can_carry_is_named_by_its_variable_and_not_repeated() {
+fn an_unsendable_value_is_reported_by_variable_without_the_value() {
     for (vars, parts) in [
         (
             &[
@@ -56,7 +56,7 @@ fn what_no_request_can_carry_is_named_by_its_variable_and_not_repeated() {
 }
 
 #[test]
-fn what_would_send_requests_elsewhere_is_refused() {
+fn unusable_endpoint_variables_are_refused() {
     for (name, value, part) in [
         ("AWS_USE_FIPS_ENDPOINT", "yes", "true or false"),
         ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "1", "true or false"),
@@ -115,7 +115,7 @@ fn profiles_are_selected_as_by_the_aws_cli() {
 }
 
 #[test]
-fn what_the_sdk_reads_by_itself_is_refused_where_it_would_break() {
+fn variables_on_which_the_sdk_would_panic_are_refused() {
     for (name, value, part) in [
         ("AWS_EXECUTION_ENV", "CodeBuild\r", "header"),
         ("SMITHY_CLIENT_SDK_CUSTOM_PARTITION", "", "unset it"),

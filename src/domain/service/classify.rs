@@ -1,8 +1,8 @@
-//! What an answer or a broken connection means: pure tables from status, code, headers and body to [`FailureKind`].
+//! The meaning of an answer or a broken connection: tables from status, code, headers and body to [`FailureKind`].
 //!
-//! This module knows HTTP and the service's error codes. It knows neither the SDK nor what anybody will do about a
-//! failure. Sources of the codes: the service model `kinesisvideo/2017-09-30`, AWS's common errors, and the codes that
-//! the AWS SDKs treat as throttling.
+//! This module knows HTTP and the service's error codes, but not the SDK, nor how a failure is handled. Sources of the
+//! codes: the service model `kinesisvideo/2017-09-30`, AWS's common errors, and the codes that the AWS SDKs treat as
+//! throttling.
 
 use super::{Failure, FailureKind};
 
@@ -15,50 +15,49 @@ pub use connection::{connection, connection_code, is_unknown_name, no_such_host,
 
 /// This tool's own code for an answer without a usable result.
 pub const UNREADABLE_ANSWER: &str = "UnreadableAnswer";
-/// This tool's own code for an attempt that brought no answer in time.
+/// This tool's own code for an attempt without an answer in time.
 pub const TIMEOUT: &str = "Timeout";
 /// This tool's own code for a connection that broke after the request may have been sent.
 pub const CONNECTION_LOST: &str = "ConnectionLost";
-/// This tool's own code for a connection that could not be made.
+/// This tool's own code for a connection that could not be established.
 pub const CONNECTION_FAILED: &str = "ConnectionFailed";
 /// This tool's own code for a host name that could not be looked up.
 pub const DNS_FAILED: &str = "DnsFailed";
 /// This tool's own code for a certificate or TLS handshake that failed.
 pub const TLS_FAILED: &str = "TlsFailed";
-/// This tool's own code for a proxy that cannot be reached or refuses to connect further.
+/// This tool's own code for a proxy that cannot be reached or refuses the connection.
 pub const PROXY_FAILED: &str = "ProxyFailed";
-/// This tool's own code for a connection that could not be made since this process, or this computer, has as many files open
-/// as it may.
+/// This tool's own code for a connection that could not be established because this process or this computer has too
+/// many open files.
 pub const TOO_MANY_OPEN_FILES: &str = "TooManyOpenFiles";
-/// This tool's own code for credentials that could not be fetched from where they come from.
+/// This tool's own code for credentials that could not be fetched from their source.
 pub const CREDENTIALS_UNAVAILABLE: &str = "CredentialsUnavailable";
 /// This tool's own code for a request that could not be built.
 pub const INVALID_REQUEST: &str = "InvalidRequest";
 
-/// The longest text kept of a message, in characters.
+/// The longest message text that is kept, in characters.
 const LONGEST_MESSAGE: usize = 500;
-/// The longest error code believed to be one, in bytes.
+/// The longest text that is accepted as an error code, in bytes.
 const LONGEST_CODE: usize = 100;
-/// Error bodies above this size, in bytes, are not looked into: the service's own have a few hundred.
+/// The largest error body that is parsed, in bytes: the service's own have a few hundred.
 const LARGEST_ERROR_BODY: usize = 64 * 1024;
 
-/// An answer, as far as it matters for its meaning.
+/// The parts of an answer that determine its meaning.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reply<'a> {
     /// The HTTP status.
     pub status: u16,
-    /// The `x-amzn-ErrorType` header.
     pub error_type: Option<&'a str>,
-    /// Whether there was an AWS request ID.
+    /// Whether the answer has an AWS request ID.
     pub has_request_id: bool,
-    /// The body, or as much of it as arrived.
+    /// The body, or the part of it that arrived.
     pub body: &'a [u8],
-    /// The explanation in the body, where it is not JSON and somebody else has read it.
+    /// The explanation in the body, if the body is not JSON and the caller has parsed it.
     pub message: Option<&'a str>,
 }
 
 impl Reply<'_> {
-    /// What an answer means that is not a success.
+    /// The meaning of an answer that is not a success.
     #[must_use]
     pub fn failure(&self) -> Failure {
         let mut body = ErrorBody::parse(self.body);
@@ -70,17 +69,17 @@ impl Reply<'_> {
         }
         let kind = match code.as_deref().and_then(kind_of_code) {
             Some(kind @ (FailureKind::Throttled | FailureKind::Credentials)) => kind,
-            // Whatever it blames, the server had trouble: what it says of the request is not final.
+            // With a server error, the code's statement about the request is not final.
             Some(_) if self.status >= 500 => FailureKind::ServerError,
             Some(kind) => kind,
             None if (200..400).contains(&self.status) => {
-                return self.unreadable("the answer holds no result that can be read");
+                return self.unreadable("the answer has no readable result");
             }
             None if code.is_none() && !is_telling(self.status) => {
                 let said = self.said(&body);
                 let said = said.map_or(String::new(), |said| format!(": {said}"));
                 return self.unreadable(&format!(
-                    "the answer refuses the request, but holds no error code that can be read{said}"
+                    "the answer is an error without a readable error code{said}"
                 ));
             }
             None => kind_of_status(self.status),
@@ -93,24 +92,24 @@ impl Reply<'_> {
         Failure {
             kind,
             code,
-            message: self.told(&message),
+            message: self.explained(&message),
             foreign: !self.has_request_id,
         }
     }
 
-    /// An answer that should hold a result and does not: the request may have been carried out.
+    /// A successful answer without a usable result: the request may have been executed.
     #[must_use]
     pub fn unreadable(&self, reason: &str) -> Failure {
         let reason = format!("{reason} (HTTP status {})", self.status);
         Failure {
             kind: FailureKind::ServerError,
             code: UNREADABLE_ANSWER.into(),
-            message: self.told(&reason),
+            message: self.explained(&reason),
             foreign: !self.has_request_id,
         }
     }
 
-    /// The explanation, where there is one that can be shown.
+    /// The explanation, if it has a printable text.
     fn said(&self, body: &ErrorBody) -> Option<Box<str>> {
         [body.message.as_deref(), self.message]
             .into_iter()
@@ -119,17 +118,17 @@ impl Reply<'_> {
             .find(|said| !said.is_empty())
     }
 
-    fn told(&self, message: &str) -> Box<str> {
+    fn explained(&self, message: &str) -> Box<str> {
         if self.has_request_id {
             return message_text(message);
         }
         message_text(&format!(
-            "{}; it bears no AWS request ID, so it comes from a proxy or another server in the service's place",
+            "{}; it has no AWS request ID, so it comes from a proxy or another server in the service's place",
             message_text(message)
         ))
     }
 
-    /// Whether an answer without an error code may be the service's own: it has a request ID, and is no web page.
+    /// Whether an answer without an error code may come from the service: it has a request ID and is not a web page.
     fn is_the_services(&self) -> bool {
         let start = self.body.get(..256.min(self.body.len()));
         let start = String::from_utf8_lossy(start.unwrap_or_default()).to_ascii_lowercase();
@@ -137,7 +136,7 @@ impl Reply<'_> {
     }
 }
 
-/// What an error code means, where the code alone says so. The code is bare: see [`bare_code`].
+/// The meaning of an error code, if the code alone determines it. The code is bare: see [`bare_code`].
 #[must_use]
 pub fn kind_of_code(code: &str) -> Option<FailureKind> {
     Some(match code {
@@ -173,8 +172,8 @@ pub fn kind_of_code(code: &str) -> Option<FailureKind> {
     })
 }
 
-/// Whether a refusal is the clock's fault for certain: the signature is good, but from another time. (`SignatureDoesNotMatch`
-/// and `InvalidSignatureException` alone may as well mean a wrong key.)
+/// Whether the clock alone is the cause: the signature is valid but from another time. (`SignatureDoesNotMatch` and
+/// `InvalidSignatureException` may also mean a wrong key.)
 #[must_use]
 pub fn blames_the_clock(failure: &Failure) -> bool {
     matches!(&*failure.code, "RequestTimeTooSkewed" | "RequestExpired")
@@ -183,13 +182,13 @@ pub fn blames_the_clock(failure: &Failure) -> bool {
             .any(|text| failure.message.contains(text))
 }
 
-/// Whether a status alone says what is wrong. The service puts an error code into each refusal; where it is missing,
-/// the answer was damaged on its way, and what it refused is unknown.
+/// Whether the status alone determines the meaning. The service puts an error code into each error; if the code is
+/// missing, the answer was damaged on its way.
 fn is_telling(status: u16) -> bool {
     !(400..=499).contains(&status) || matches!(status, 401 | 403 | 408 | 413 | 429)
 }
 
-/// What a status means when no known code says more.
+/// The meaning of a status if there is no known code.
 fn kind_of_status(status: u16) -> FailureKind {
     match status {
         429 => FailureKind::Throttled,
@@ -200,9 +199,9 @@ fn kind_of_status(status: u16) -> FailureKind {
     }
 }
 
-/// The code without what some services add: a `namespace#` before it, a `:suffix` behind it.
+/// The code without the parts that some services add: a `namespace#` prefix and a `:suffix`.
 ///
-/// None where the text cannot be a code (empty, too long, or with characters that no code has).
+/// `None` if the text cannot be a code (empty, too long, or with characters that no code has).
 #[must_use]
 pub fn bare_code(text: &str) -> Option<Box<str>> {
     let text = text.split(':').next().unwrap_or_default();
@@ -215,13 +214,13 @@ pub fn bare_code(text: &str) -> Option<Box<str>> {
     plausible.then(|| text.into())
 }
 
-/// One line of printable text from what a server or library said, at most 500 characters.
+/// One line of printable text from a message of a server or library, at most 500 characters.
 ///
-/// What AWS adds to a wrong signature is cut off: its canonical request repeats the session token. Where another server
-/// repeats the request's credentials, they are withheld.
+/// AWS's explanation of a wrong signature is cut off, because its canonical request repeats the session token.
+/// Credentials that another server repeats are withheld.
 #[must_use]
 pub fn message_text(text: &str) -> Box<str> {
-    // Request IDs come this way with every answer.
+    // Fast path: request IDs are processed here for every answer.
     let is_plain_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     if text.len() <= LONGEST_MESSAGE && text.bytes().all(is_plain_word) {
         return text.into();
@@ -231,7 +230,7 @@ pub fn message_text(text: &str) -> Box<str> {
         .filter(|word| !word.is_empty())
         .collect();
     secrets::withhold(&mut words);
-    // Looked for on one line, since the words may have been broken over two.
+    // Searched after the lines are joined, because the words may be on two lines.
     let line = words.join(" ");
     let line = line
         .split("The Canonical String")
@@ -244,7 +243,7 @@ pub fn message_text(text: &str) -> Box<str> {
     }
 }
 
-/// What an error body in JSON says.
+/// The code and message in a JSON error body.
 #[derive(Default)]
 struct ErrorBody {
     code: Option<Box<str>>,

@@ -1,7 +1,8 @@
-//! The KVS control plane as the engine sees it: a trait, its requests, and what an answer can mean.
+//! The KVS control plane as the engine uses it: a trait, its requests, and the meanings of an answer.
 //!
-//! The AWS SDK implements [`Service`], and in the simulation tests the emulator's state does. An implementation makes exactly one attempt for each call: no retries, no waiting for a rate. It sorts whatever comes
-//! back into a [`FailureKind`] and decides nothing.
+//! The AWS SDK implements [`Service`], and so does the emulator's state in the simulation tests. An implementation
+//! makes exactly one attempt for each call: no retries, no waiting for a rate. It classifies the answer as a
+//! [`FailureKind`] and takes no decision.
 
 pub mod classify;
 
@@ -10,7 +11,7 @@ use std::time::SystemTime;
 
 use crate::domain::device::{AccountId, ChannelArn, ChannelName, Device, MessageTtl, Region, Tag};
 
-/// The operations of the service, each with a quota and so a limiter of its own.
+/// The operations of the service. Each has its own quota and limiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// `CreateSignalingChannel`
@@ -50,8 +51,8 @@ impl Operation {
         Self::Ice,
     ];
 
-    /// The quota for each account and Region, in requests a second (WebRTC developer guide, "quotas"). For
-    /// `GetIceServerConfig` only a quota for each channel is known; it is asked as seldom as the slowest.
+    /// The quota for an account and Region, in requests a second (WebRTC developer guide, "quotas"). For
+    /// `GetIceServerConfig`, only a quota for each channel is documented, so the lowest quota is used.
     #[must_use]
     pub fn quota(self) -> f64 {
         match self {
@@ -61,7 +62,7 @@ impl Operation {
     }
 }
 
-/// Channels an account may have in a Region, before support raises it (WebRTC developer guide, "quotas").
+/// The default limit of channels for an account and Region (WebRTC developer guide, "quotas").
 #[must_use]
 pub fn channel_quota(region: &Region) -> u64 {
     match region.as_str() {
@@ -70,8 +71,8 @@ pub fn channel_quota(region: &Region) -> u64 {
     }
 }
 
-/// Regions in which Kinesis Video Streams is offered for certain (`endpoints.json` of botocore 1.44, November 2026). AWS adds
-/// Regions, so one that is missing here may offer it all the same.
+/// Regions in which Kinesis Video Streams is known to be offered (`endpoints.json` of botocore 1.44, November 2026).
+/// AWS adds Regions, so the service may also be offered in a Region that is missing here.
 const OFFERING: [&str; 24] = [
     "af-south-1",
     "ap-east-1",
@@ -99,57 +100,56 @@ const OFFERING: [&str; 24] = [
     "us-west-2",
 ];
 
-/// Whether the service is offered in a Region for certain: where it cannot be reached there, something is in the way.
+/// Whether the service is known to be offered in a Region: if it cannot be reached there, the network is the cause.
 #[must_use]
 pub fn is_known_to_offer(region: &Region) -> bool {
     OFFERING.contains(&region.as_str())
 }
 
-/// What an attempt brought, with what the answer's headers said.
+/// The result of an attempt, and its answer's headers.
 #[derive(Debug, Clone)]
 pub struct Answer<T> {
-    /// The operation's result.
     pub result: Result<T, Failure>,
-    /// `x-amzn-RequestId`, where the answer had one.
+    /// `x-amzn-RequestId`, if the answer has one.
     pub request_id: Option<Box<str>>,
-    /// The service's clock: the answer's `Date` header (whole seconds).
+    /// The answer's `Date` header: the service's clock in whole seconds.
     pub date: Option<SystemTime>,
 }
 
-/// What a failed attempt means.
+/// The meaning of a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FailureKind {
-    /// Over the quota: slow the limiter, try again, not the device's fault.
+    /// The quota is exceeded: slow the limiter and retry. The device does not fail.
     Throttled,
-    /// The channel is there already, or it is not ACTIVE.
+    /// The channel exists already, or it is not ACTIVE.
     InUse,
-    /// No such channel (or, from Describe, one that is not ACTIVE yet).
+    /// The channel does not exist (or, from Describe, is not ACTIVE yet).
     NotFound,
-    /// The request itself is wrong; trying again cannot help.
+    /// The request itself is wrong; a retry cannot succeed.
     Rejected,
-    /// The caller is not allowed, perhaps only for this name.
+    /// The caller is not authorized, perhaps only for this name.
     Denied,
-    /// The account has as many channels as it may.
+    /// The account has reached its channel limit.
     AccountFull,
-    /// Credentials expired, were refused, or the clock is wrong: no device's fault.
+    /// The credentials have expired or were refused, or the clock is wrong. The device does not fail.
     Credentials,
-    /// The service (or something before it) answered, but not with a result: 5xx, or a body that cannot be read.
-    /// The request may have been carried out.
+    /// The service or a proxy answered without a result: 5xx, or an unreadable body. The request may have been
+    /// executed.
     ServerError,
-    /// The request may have been sent and carried out, but no answer came: timeout, reset.
+    /// The request may have been executed, but there was no answer: timeout, reset.
     Lost,
-    /// The request was never sent: DNS, connection, certificate.
+    /// The request was not sent: DNS, connection, certificate.
     Unreachable,
 }
 
 impl FailureKind {
-    /// Whether the service, or something that speaks for it, answered at all.
+    /// Whether the service answered, or a server in its place.
     #[must_use]
     pub fn is_answered(self) -> bool {
         !matches!(self, Self::Lost | Self::Unreachable)
     }
 
-    /// Whether the same request may succeed a little later.
+    /// Whether a retry of the same request may succeed.
     #[must_use]
     pub fn is_passing(self) -> bool {
         matches!(
@@ -158,7 +158,7 @@ impl FailureKind {
         )
     }
 
-    /// Whether the request may have been carried out although it failed.
+    /// Whether the request may have been executed although it failed.
     #[must_use]
     pub fn is_ambiguous(self) -> bool {
         matches!(self, Self::ServerError | Self::Lost)
@@ -168,58 +168,57 @@ impl FailureKind {
 /// A failed attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What it means.
     pub kind: FailureKind,
     /// The service's error code, or one of this tool's own (`Timeout`, `ConnectionFailed`, …), in `CamelCase`.
     pub code: Box<str>,
-    /// What the service or the network said, in its own words. Never holds a secret.
+    /// The message of the service or the network. It never contains a secret.
     pub message: Box<str>,
-    /// Whether the answer bears no AWS request ID: a proxy or another server spoke in the service's place.
+    /// Whether the answer has no AWS request ID: a proxy or another server sent it.
     pub foreign: bool,
 }
 
 impl Failure {
-    /// Whether the service itself answered. What a proxy says in its place is silence, whatever its status.
+    /// Whether the service itself answered. An answer of a proxy counts as none, whatever its status.
     #[must_use]
     pub fn is_answered(&self) -> bool {
         let is_a_proxys = self.foreign && self.kind == FailureKind::ServerError;
         self.kind.is_answered() && !is_a_proxys
     }
 
-    /// Whether the host does not exist, as far as name servers or the proxy say.
+    /// Whether the host does not exist, according to name servers or the proxy.
     #[must_use]
     pub fn is_of_a_missing_host(&self) -> bool {
         match &*self.code {
-            // A proxy that wants a password has not looked for the host.
+            // A proxy that requires a password has not looked up the host.
             classify::PROXY_FAILED => !self.message.contains("authorization required"),
             classify::DNS_FAILED => classify::is_unknown_name(&self.message),
             _ => false,
         }
     }
 
-    /// Whether this process could not send the request, for want of file descriptors: it says nothing of the service or
-    /// the network.
+    /// Whether this process had no file descriptor to send the request: this says nothing about the service or the
+    /// network.
     #[must_use]
     pub fn is_of_open_files(&self) -> bool {
         &*self.code == classify::TOO_MANY_OPEN_FILES
     }
 }
 
-/// A channel's life.
+/// The status of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChannelStatus {
-    /// Accepted, not usable yet.
+    /// The request is accepted; the channel is not usable yet.
     Creating,
     /// Usable.
     Active,
-    /// Usable, a change is under way.
+    /// Usable; an update is in progress.
     Updating,
-    /// About to be gone.
+    /// The channel is being deleted.
     Deleting,
 }
 
 impl ChannelStatus {
-    /// As the service spells it.
+    /// The service's name of the status.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -231,47 +230,44 @@ impl ChannelStatus {
     }
 }
 
-/// A channel as Describe or List shows it. Tags are not among what they tell.
+/// A channel in an answer of Describe or List. These answers do not contain tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Channel {
-    /// Its name.
     pub name: ChannelName,
-    /// Its ARN.
     pub arn: ChannelArn,
-    /// Where it is in its life.
     pub status: ChannelStatus,
-    /// `SINGLE_MASTER` unless somebody made it otherwise.
+    /// `SINGLE_MASTER` unless the channel was created with another type.
     pub channel_type: Box<str>,
-    /// Its message TTL, where the service says so (`SINGLE_MASTER` only).
+    /// The message TTL, if the service returns it (`SINGLE_MASTER` only).
     pub message_ttl: Option<MessageTtl>,
-    /// When it was made, in milliseconds since the Unix epoch: from the ARN.
+    /// In milliseconds since the Unix epoch, from the ARN.
     pub creation_millis: u64,
-    /// What an update must name, so that it meets the channel as it was seen.
+    /// The version that an update must name, so that it changes the channel only if it is unchanged.
     pub version: Box<str>,
 }
 
 /// One page of a listing.
 #[derive(Debug, Clone, Default)]
 pub struct ChannelPage {
-    /// The page's channels.
     pub channels: Vec<Channel>,
-    /// Where the next page starts; none after the last.
+    /// The token of the next page; `None` on the last page.
     pub next_token: Option<Box<str>>,
 }
 
-/// Which page of which listing.
+/// A page of a listing.
 #[derive(Debug, Clone, Default)]
 pub struct ListRequest {
-    /// Only names that begin with this.
+    /// The prefix of the listed names.
     pub name_prefix: Option<Box<str>>,
-    /// From an earlier page.
+    /// The token of the previous page.
     pub next_token: Option<Box<str>>,
-    /// At most so many channels a page: 1 to 10,000.
+    /// The most channels on a page: 1 to 10,000.
     pub max_results: u16,
 }
 
 impl ListRequest {
-    /// Goes on to the next page; says whether there is one. A page that leads to itself would never end.
+    /// Continues with the next page; returns whether there is one. A page with its own token as the next one would
+    /// never end.
     pub fn follow(&mut self, next_token: Option<Box<str>>) -> Result<bool, Failure> {
         if next_token.is_some() && next_token == self.next_token {
             return Err(Failure {
@@ -289,24 +285,22 @@ impl ListRequest {
 /// One page of a channel's tags.
 #[derive(Debug, Clone, Default)]
 pub struct TagPage {
-    /// Keys and values, as the service has them.
+    /// Keys and values.
     pub tags: Vec<(Box<str>, Box<str>)>,
-    /// Where the next page starts; none after the last.
+    /// The token of the next page; `None` on the last page.
     pub next_token: Option<Box<str>>,
 }
 
-/// Who the credentials say we are.
+/// The identity of the credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The account.
     pub account: AccountId,
-    /// The caller's ARN.
     pub caller: Box<str>,
 }
 
 /// The control plane in one Region. One call is one attempt.
 pub trait Service: Send + Sync + 'static {
-    /// `CreateSignalingChannel` for the device: its name, TTL and tags, type `SINGLE_MASTER`.
+    /// `CreateSignalingChannel` for the device: its name, TTL and tags, with the type `SINGLE_MASTER`.
     fn create(&self, device: &Device) -> impl Future<Output = Answer<ChannelArn>> + Send;
 
     /// `DescribeSignalingChannel` by name.
@@ -315,10 +309,10 @@ pub trait Service: Send + Sync + 'static {
     /// `ListSignalingChannels`, one page.
     fn list(&self, request: &ListRequest) -> impl Future<Output = Answer<ChannelPage>> + Send;
 
-    /// `DeleteSignalingChannel` of exactly this channel, whatever its version.
+    /// `DeleteSignalingChannel` for this ARN, without a version.
     fn delete(&self, arn: &ChannelArn) -> impl Future<Output = Answer<()>> + Send;
 
-    /// `UpdateSignalingChannel`: another message TTL, if the channel still has the version that was seen.
+    /// `UpdateSignalingChannel`: sets another message TTL if the channel still has this version.
     fn update(
         &self,
         channel: &Channel,
@@ -332,22 +326,22 @@ pub trait Service: Send + Sync + 'static {
         next_token: Option<&str>,
     ) -> impl Future<Output = Answer<TagPage>> + Send;
 
-    /// `TagResource`: adds tags, or gives those that are there another value.
+    /// `TagResource`: adds tags, and replaces the values of existing ones.
     fn tag(&self, arn: &ChannelArn, tags: &[Tag]) -> impl Future<Output = Answer<()>> + Send;
 
-    /// `UntagResource`: takes away the tags of these keys.
+    /// `UntagResource`: removes the tags with these keys.
     fn untag(&self, arn: &ChannelArn, keys: &[&str]) -> impl Future<Output = Answer<()>> + Send;
 
-    /// Which credentials later attempts use: grows with every reload. Read it before an attempt, to say with
-    /// [`Service::reload_credentials`] which ones failed.
+    /// The generation of the credentials that later attempts use; every reload increases it. Callers read it before an
+    /// attempt, so that [`Service::reload_credentials`] knows which credentials failed.
     fn credentials_generation(&self) -> u64;
 
-    /// Fetches the credentials anew from where they came from, asks again who they belong to, where that can be asked,
-    /// and only then puts them in place. Later attempts use the new ones; attempts under way, and all where this fails,
-    /// keep the old.
+    /// Fetches the credentials from their source again, requests their identity if possible, and only then uses them
+    /// for later attempts. Attempts in flight keep the old credentials, and so do all attempts if one of these steps
+    /// fails.
     ///
-    /// `seen` is the generation whose credentials failed: of many callers that saw the same ones fail, one reloads and
-    /// the others get its result.
+    /// `seen` is the generation whose credentials failed: of many callers with the same generation, one reloads and the
+    /// others get its result.
     fn reload_credentials(
         &self,
         seen: u64,
@@ -359,7 +353,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_that_names_itself_ends_the_listing() {
+    fn a_page_with_its_own_token_ends_the_listing() {
         let mut request = ListRequest::default();
         assert_eq!(request.follow(Some("a".into())), Ok(true));
         assert_eq!(request.follow(Some("b".into())), Ok(true));

@@ -1,14 +1,14 @@
-//! Filters of a template's column: what `{column|filter|filter}` does with the cell's text.
+//! Filters of a template's column: how `{column|filter|filter}` changes the cell's text.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// What is done with a cell's text. The only place where a name is changed, and only because a flag says so.
+/// A change of a cell's text. Names are changed only by filters, so only if a flag says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filter {
-    /// `delete(CHARACTERS)`: leaves each of these characters out.
+    /// `delete(CHARACTERS)`: removes each of these characters.
     Delete(Box<str>),
-    /// `replace(OLD,NEW)`: puts another text in the place of one.
+    /// `replace(OLD,NEW)`: replaces a text by another one.
     Replace(Box<str>, Box<str>),
     /// `lower`: ASCII letters to lower case.
     Lower,
@@ -17,7 +17,7 @@ pub enum Filter {
 }
 
 impl Filter {
-    /// Parses one filter, as it is between two `|`.
+    /// Parses the text between two `|`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let trimmed = text.trim();
         let called = trimmed
@@ -31,7 +31,7 @@ impl Filter {
                 Err("deletes nothing; expected characters, such as delete(:)".to_owned())
             }
             (_, Some(("delete", characters))) => Ok(Self::Delete(characters.into())),
-            // The last comma, so that a comma can be replaced.
+            // Split at the last comma, so that a comma can be replaced.
             (_, Some(("replace", arguments))) => match arguments.rsplit_once(',') {
                 Some((old, new)) if !old.is_empty() => Ok(Self::Replace(old.into(), new.into())),
                 _ => Err(
@@ -45,7 +45,7 @@ impl Filter {
         }
     }
 
-    /// The text that the filter makes of a text.
+    /// Applies the filter.
     #[must_use]
     pub fn apply<'a>(&self, text: Cow<'a, str>) -> Cow<'a, str> {
         let is_changed = match self {
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_do_what_they_say() {
+    fn each_filter_changes_the_text() {
         for (filter, text, expected) in [
             ("delete(:)", "02:00:5E", "02005E"),
             ("delete(:-. )", "02-00.5E:1 2", "02005E12"),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_filter_is_refused() {
+    fn an_unknown_filter_is_refused() {
         for (text, reason) in [
             ("", "is unknown"),
             ("trim", "is unknown"),

@@ -1,5 +1,5 @@
-//! The drawings, as SVG. Colours are those of Okabe and Ito, which people who do not see red and green apart can tell; the
-//! lines and texts have the two colours that the page's style sheet replaces in the dark.
+//! The charts as SVG. The colours are those of Okabe and Ito, which colour-blind people can distinguish; lines and text
+//! have two colours that the page's style sheet replaces in dark mode.
 
 use std::error::Error;
 use std::time::Duration;
@@ -16,16 +16,16 @@ use crate::domain::format;
 /// Width and height, in pixels at full size.
 const SIZE: (u32, u32) = (640, 290);
 
-/// Texts and axes; the style sheet knows it.
+/// Text and axes. The style sheet refers to this colour.
 const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
-/// The lines behind the data; the style sheet knows it.
+/// Grid lines. The style sheet refers to this colour.
 const MESH: RGBColor = RGBColor(0xDD, 0xDD, 0xDD);
 
 pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xB2);
 pub(super) const ORANGE: RGBColor = RGBColor(0xE6, 0x9F, 0x00);
 pub(super) const VERMILION: RGBColor = RGBColor(0xD5, 0x5E, 0x00);
 
-/// The most points of a line: more are not seen.
+/// The most points of a line; more are not visible.
 const MOST_POINTS: usize = 600;
 
 type Drawn = Result<String, Box<dyn Error>>;
@@ -35,7 +35,7 @@ type TimeChart<'a, 'b> =
     ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 type DrawnIn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
 
-/// Devices done over working time, with what the quota would have allowed.
+/// Finished devices over working time, and what the quota would have allowed.
 pub(super) fn done(timeline: &Timeline) -> Drawn {
     let highest = count(timeline.done.len());
     over_time(timeline, highest, "devices done", &whole, |chart| {
@@ -54,7 +54,7 @@ pub(super) fn done(timeline: &Timeline) -> Drawn {
     })
 }
 
-/// Devices done a second, with the quota.
+/// Finished devices per second, and the quota.
 pub(super) fn rate(timeline: &Timeline) -> Drawn {
     let (width, rates) = timeline.rates();
     let length = axis(timeline);
@@ -85,7 +85,7 @@ pub(super) fn rate(timeline: &Timeline) -> Drawn {
     })
 }
 
-/// A chart over working time, with a line where a pause was cut out.
+/// A chart over working time, with a line for each pause that was cut out.
 fn over_time(
     timeline: &Timeline,
     highest: f64,
@@ -121,12 +121,12 @@ fn over_time(
     })
 }
 
-/// How long the axis of working time is.
+/// The length of the axis of working time.
 fn axis(timeline: &Timeline) -> f64 {
     seconds(timeline.length()).max(1.0)
 }
 
-/// Counts by name, as bars.
+/// Counts by name as a bar chart.
 pub(super) fn bars(bars: &[(String, u64)], what: &str) -> Drawn {
     let stacked: Vec<(String, Vec<u64>)> = bars
         .iter()
@@ -135,11 +135,11 @@ pub(super) fn bars(bars: &[(String, u64)], what: &str) -> Drawn {
     stacks(&stacked, &[BLUE], what)
 }
 
-/// Counts by name and kind, as bars upon each other: a colour for each kind.
+/// Counts by name and kind as stacked bars, with a colour for each kind.
 pub(super) fn stacks(bars: &[(String, Vec<u64>)], colours: &[RGBColor], what: &str) -> Drawn {
     let alone;
     let bars = match bars {
-        // An axis of one place has no width.
+        // An axis with a single value has no width.
         [one] => {
             let blank = || (String::new(), Vec::new());
             alone = [blank(), one.clone(), blank()];
@@ -226,7 +226,7 @@ fn dashed(
     DashedPathElement::new(line, 6, 4, colour.stroke_width(2))
 }
 
-/// The line of devices done.
+/// The line of finished devices.
 fn steps(timeline: &Timeline) -> Vec<(f64, f64)> {
     let total = timeline.done.len();
     let every = (total / MOST_POINTS).max(1);
@@ -239,7 +239,7 @@ fn steps(timeline: &Timeline) -> Vec<(f64, f64)> {
     points
 }
 
-/// The upper end of an axis: a little above the highest value, and never nothing.
+/// The upper end of an axis: slightly above the highest value, and above zero.
 fn top(highest: f64) -> f64 {
     (highest * 1.08).max(1.0)
 }
@@ -254,7 +254,7 @@ fn seconds(millis: i64) -> f64 {
     millis as f64 / 1_000.0
 }
 
-/// A count at an axis, which may be marked between two.
+/// The label of a count. An axis may have labels between two counts.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "what plotters calls")]
 fn whole(value: &f64) -> String {
     if value.fract() == 0.0 {
@@ -264,7 +264,7 @@ fn whole(value: &f64) -> String {
     }
 }
 
-/// Working time at an axis.
+/// The label of a working time.
 fn clock(seconds: f64) -> String {
     let whole = Duration::try_from_secs_f64(seconds.round()).unwrap_or_default();
     match whole.as_secs() {

@@ -1,4 +1,4 @@
-//! The rows and the runs of a batch, as they are shown.
+//! The rows and runs of a batch as the report shows them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::results::runs_line::{End, ROLLBACK, RunsLine, Start};
 use crate::results::runs_log::read_runs;
 use crate::results::view::RecordView;
 
-/// The statuses, in the order in which they are shown.
+/// The statuses in the order of the report.
 pub const STATUSES: [Status; 5] = [
     Status::Created,
     Status::Exists,
@@ -23,66 +23,64 @@ pub const STATUSES: [Status; 5] = [
     Status::Deleted,
 ];
 
-/// A device, or the row of an invalid line.
+/// A row: a device or an invalid line.
 #[derive(Debug, Clone)]
 pub struct Fact {
-    /// Its ID.
     pub device_id: Box<str>,
-    /// Its channel's name, where that is another text than the ID.
+    /// The channel name, if it differs from the ID.
     pub channel_name: Option<Box<str>>,
-    /// Its Region, as a place in [`Facts::regions`].
+    /// The index of its Region in [`Facts::regions`].
     pub region: usize,
-    /// What became of it.
     pub status: Status,
-    /// Its channel's ARN; empty where it has none.
+    /// The channel's ARN; empty if it has none.
     pub arn: Box<str>,
-    /// Create requests sent for it.
+    /// The number of create requests.
     pub attempts: u32,
-    /// When its first attempt began, in milliseconds since the Unix epoch, where the row says so legibly.
+    /// When its first attempt began, in milliseconds since the Unix epoch; `None` if the row has no valid time.
     pub started: Option<i64>,
-    /// When its outcome was known, likewise.
+    /// When its outcome was known; likewise.
     pub finished: Option<i64>,
-    /// The error's code, as a place in [`Facts::codes`].
+    /// The index of its error code in [`Facts::codes`].
     pub code: usize,
-    /// The error in words, as a place in [`Facts::messages`].
+    /// The index of its error message in [`Facts::messages`].
     pub message: usize,
-    /// The service's request ID of the answer that decided.
+    /// The request ID of the answer that decided the outcome.
     pub request_id: Box<str>,
 }
 
 impl Fact {
-    /// Whether it has its channel.
+    /// Whether the device has its channel.
     #[must_use]
     pub fn has_channel(&self) -> bool {
         matches!(self.status, Status::Created | Status::Exists)
     }
 
-    /// When a provisioning run was done with it, in milliseconds since the Unix epoch. What a rollback deleted no longer
-    /// says.
+    /// When a provisioning run finished it, in milliseconds since the Unix epoch; `None` for rows that a rollback has
+    /// deleted.
     #[must_use]
     pub fn done_at(&self) -> Option<i64> {
         self.finished.filter(|_| self.status != Status::Deleted)
     }
 }
 
-/// A run that the runs log tells of.
+/// A run in the runs log.
 #[derive(Debug, Clone, Default)]
 pub struct RunFact {
-    /// How it began.
+    /// The record of its start.
     pub start: Start,
-    /// How it ended; none where it was killed, or goes on.
+    /// The record of its end; `None` if it was killed or is running.
     pub end: Option<End>,
 }
 
 impl RunFact {
-    /// Whether it made channels.
+    /// Whether it created channels.
     #[must_use]
     pub fn is_provisioning(&self) -> bool {
         self.start.command != ROLLBACK
     }
 }
 
-/// Texts, each once, in the order in which they came.
+/// Distinct texts in the order in which they were added.
 #[derive(Debug, Default)]
 struct Names {
     names: Vec<Box<str>>,
@@ -101,31 +99,30 @@ impl Names {
     }
 }
 
-/// A batch.
+/// All data of the report.
 #[derive(Debug)]
 pub struct Facts {
-    /// The results file.
     pub results: PathBuf,
-    /// When it was read.
+    /// When the file was read.
     pub read_at: SystemTime,
-    /// The rows that count, in the file's order.
+    /// The current rows in the file's order.
     pub rows: Vec<Fact>,
-    /// The Regions; an empty one stands for none.
+    /// The Regions; an empty text for rows without a Region.
     pub regions: Vec<Box<str>>,
     /// The error codes; the first is empty.
     pub codes: Vec<Box<str>>,
     /// The error messages; the first is empty.
     pub messages: Vec<Box<str>>,
-    /// The account of the ARNs.
+    /// The account in the ARNs.
     pub account: Option<AccountId>,
-    /// What a power loss or a kill spoilt at the file's end.
+    /// The damaged part that a power loss or a kill left at the file's end.
     pub torn: Option<TornTail>,
-    /// The runs, where there is a log of them.
+    /// The runs, if there is a runs log.
     pub runs: Option<Vec<RunFact>>,
 }
 
 impl Facts {
-    /// Reads a results file and its runs log. Changes neither, and waits for nobody.
+    /// Reads a results file and its runs log. It changes neither and does not wait for a lock.
     pub fn read<D: Disk>(disk: &D, results: &Path) -> Result<Self, Error> {
         let refused = |error: ReadError| Error::refused("results", error.to_string());
         if !results.exists() {
@@ -169,19 +166,19 @@ impl Facts {
         })
     }
 
-    /// Whether these channels were the emulator's.
+    /// Whether the emulator created these channels.
     #[must_use]
     pub fn is_emulated(&self) -> bool {
         self.account.as_ref().is_some_and(AccountId::is_emulator)
     }
 
-    /// How many rows have a status.
+    /// The number of rows with a status.
     #[must_use]
     pub fn count(&self, status: Status) -> u64 {
         self.rows.iter().filter(|row| row.status == status).count() as u64
     }
 
-    /// The Regions that devices are in, with the places of their names.
+    /// The Regions of devices, with their indexes.
     pub fn named_regions(&self) -> impl Iterator<Item = (usize, &str)> {
         let named = self.regions.iter().enumerate();
         named
@@ -195,7 +192,7 @@ impl Facts {
             })
     }
 
-    /// The rows without a channel that somebody must look at, by code, the most frequent first.
+    /// The failed and invalid rows by code, the most frequent code first.
     #[must_use]
     pub fn failures(&self) -> Vec<(&str, Vec<&Fact>)> {
         let mut by_code: BTreeMap<&str, Vec<&Fact>> = BTreeMap::new();
@@ -209,25 +206,22 @@ impl Facts {
         failures
     }
 
-    /// A row's error code.
     #[must_use]
     pub fn code(&self, row: &Fact) -> &str {
         self.codes.get(row.code).map_or("", |code| code)
     }
 
-    /// A row's error in words.
     #[must_use]
     pub fn message(&self, row: &Fact) -> &str {
         self.messages.get(row.message).map_or("", |message| message)
     }
 
-    /// A row's Region.
     #[must_use]
     pub fn region(&self, row: &Fact) -> &str {
         self.regions.get(row.region).map_or("", |region| region)
     }
 
-    /// The runs that made channels.
+    /// The runs that created channels.
     pub fn provisioning(&self) -> impl Iterator<Item = &RunFact> {
         let runs = self.runs.iter().flatten();
         runs.filter(|run| run.is_provisioning())
@@ -251,7 +245,7 @@ fn fact(row: &RecordView<'_>, [region, code, message]: [usize; 3]) -> Fact {
     }
 }
 
-/// A time of the file or the log, in milliseconds since the Unix epoch; none where it is no time.
+/// A time in the file or the log, in milliseconds since the Unix epoch; `None` if it is invalid.
 #[must_use]
 pub fn millis(text: &str) -> Option<i64> {
     let time = humantime::parse_rfc3339_weak(text).ok()?;

@@ -1,5 +1,5 @@
-//! A manifest of the rows that have no channel, as they are in the original, with the reason in a last column: for
-//! whoever must mend them, and to be fed back.
+//! A manifest of the rows without a channel, as they are in the original, with the reason in a last column: the
+//! operator corrects them and uses the file in a new run.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,33 +11,33 @@ use crate::fleet::plan::{Planner, Rules, Verdict};
 use crate::manifest::{Manifest, ManifestError};
 use crate::results::record::Status;
 
-/// The last column.
+/// The name of the last column.
 const REASON: &str = "reason";
 
-/// The manifest, and how many rows it has.
+/// The manifest and its number of rows.
 pub struct Failed {
     /// The text, with the original's delimiter.
     pub text: Vec<u8>,
-    /// Rows behind the header.
+    /// Rows after the header.
     pub rows: u64,
 }
 
-/// Why it cannot be made.
+/// Why it cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum FailedError {
     /// The original cannot be read.
     #[error("{0}")]
     Manifest(#[from] ManifestError),
-    /// A cell could not be written.
+    /// A cell cannot be written.
     #[error("a row could not be written: {0}")]
     Csv(#[from] csv::Error),
 }
 
-/// Picks the rows of the original that failed by these results, or are invalid.
+/// Selects the original's rows that are invalid or failed according to these results.
 pub fn pick(facts: &Facts, manifest: &Manifest) -> Result<Failed, FailedError> {
     let reasons = reasons(facts);
     let columns: Vec<&str> = manifest.layout().columns().collect();
-    // One that this tool wrote: its reasons were those of an earlier run.
+    // A file that this tool has written: it contains the reasons of an earlier run.
     let kept = match columns.split_last() {
         Some((&REASON, kept)) => kept,
         _ => &columns,
@@ -47,7 +47,8 @@ pub fn pick(facts: &Facts, manifest: &Manifest) -> Result<Failed, FailedError> {
         .from_writer(Vec::new());
     writer.write_record(kept.iter().copied().chain([unused(kept).as_str()]))?;
     let mut planner = Planner::new(Rules::default());
-    // Who has a channel is not for the judgement: a row may be invalid whatever became of its device before.
+    // A row is judged without regard to its device's results: it may be invalid although an earlier row of the device
+    // succeeded.
     let mut known_devices = KnownDevices::new();
     let mut rows = 0;
     let mut all = manifest.rows();
@@ -68,8 +69,8 @@ pub fn pick(facts: &Facts, manifest: &Manifest) -> Result<Failed, FailedError> {
     Ok(Failed { text, rows })
 }
 
-/// Why the devices without a channel have none. Rows that were invalid for a flag of the run, as `--id-pattern`, are among
-/// them: the manifest alone does not show it.
+/// The reasons of the devices without a channel. These include rows that were invalid because of a flag, such as
+/// `--id-pattern`, which the manifest alone does not show.
 fn reasons(facts: &Facts) -> HashMap<&str, String> {
     let of_devices = facts
         .rows
@@ -106,7 +107,7 @@ fn reason(code: &str, message: &str) -> String {
     }
 }
 
-/// A name for the last column that none of the others has.
+/// A name for the last column that no other column has.
 fn unused(columns: &[&str]) -> String {
     let mut name = REASON.to_owned();
     while columns.contains(&name.as_str()) {

@@ -1,18 +1,17 @@
-//! What a results file and its runs log tell of a batch, for somebody who was not there: as text, and as a page that needs
-//! nothing beside itself.
+//! A report of a results file and its runs log, as text and as a self-contained page.
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | [`facts`] | the rows and the runs, as they are shown |
-//! | [`timeline`] | when devices were done, pauses cut out |
-//! | [`spread`] | how long devices took, and how often they were tried |
-//! | `charts` | the drawings |
-//! | `table` | all rows as data for the page's table |
+//! | [`facts`] | the rows and runs as the report shows them |
+//! | [`timeline`] | when devices were finished, without the pauses |
+//! | [`spread`] | the time and the number of attempts of devices |
+//! | `charts` | the charts |
+//! | `table` | all rows as data of the page's table |
 //! | [`page`] | the page |
 //! | [`text`] | the summary on a terminal |
-//! | [`failed`] | a manifest of what has no channel |
+//! | [`failed`] | a manifest of the rows without a channel |
 //!
-//! Nothing here reads or writes a file but [`facts`], which reads the results.
+//! Only [`facts`] reads files.
 
 mod charts;
 pub mod facts;

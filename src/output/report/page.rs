@@ -1,7 +1,7 @@
-//! The page: one HTML file that loads nothing, works offline, printed, in the light and in the dark.
+//! The page: one HTML file that loads nothing and works offline, in print, and in light and dark mode.
 //!
-//! Texts come from whoever wrote the manifest; the template engine escapes them, and the content security policy lets
-//! nothing run but the one script, by its hash.
+//! Text comes from the manifest. The template engine escapes it, and the content security policy allows only this
+//! page's script, by its hash.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -23,10 +23,10 @@ use crate::results::record::{Status, timestamp};
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// Devices of one error code that are listed outside of the table.
+/// The most devices of an error code that are listed outside of the table.
 const LISTED: usize = 200;
 
-/// Codes with so few devices show them at once.
+/// Error codes with at most this many devices list them without a click.
 const FEW: usize = 20;
 
 /// The whole page.
@@ -88,14 +88,14 @@ fn head(facts: &Facts, name: &str) -> Markup {
                 }
             }
             @if facts.is_emulated() {
-                p.note { strong { "Rehearsal: " } "these channels were made by the emulator, not by AWS." }
+                p.note { strong { "Rehearsal: " } "the emulator created these channels, not AWS." }
             }
             @if let Some(torn) = facts.torn {
                 p.note { "The results file ends in an incomplete record at line " (torn.line)
                     ", as a power loss or a kill leaves it; the next run repairs it." }
             }
             @if facts.runs.is_none() {
-                p.note { "There is no runs log beside the results: quotas, throttles and runs are not known." }
+                p.note { "There is no runs log beside the results: quotas, throttles and runs are unknown." }
             }
         }
     }
@@ -152,7 +152,7 @@ fn failures(facts: &Facts) -> Markup {
         section aria-labelledby="failures" {
             h2 id="failures" { "Failures" }
             @if failures.is_empty() {
-                p { "None: every row that was to get a channel has one, or was deleted on purpose." }
+                p { "None: every valid row has its channel, or a rollback deleted it." }
             }
             @for (code, rows) in &failures {
                 h3 { code { (visible(code)) } " – " (format::count(rows.len() as u64, "row")) }
@@ -346,7 +346,7 @@ fn devices(facts: &Facts) -> Markup {
     }
 }
 
-/// A duration of so many milliseconds.
+/// A duration in milliseconds as text.
 fn took(millis: i64) -> String {
     let millis = u64::try_from(millis).unwrap_or_default();
     if millis < 1_000 {
@@ -356,7 +356,7 @@ fn took(millis: i64) -> String {
     }
 }
 
-/// A count with its thousands apart.
+/// A count with thousands separators.
 fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut grouped = String::new();

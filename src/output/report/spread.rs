@@ -1,9 +1,9 @@
-//! How long devices took, and how often they were tried. Pure.
+//! The time and the number of attempts that devices took.
 
 use super::facts::Facts;
 use crate::results::record::Status;
 
-/// The upper bounds of the chart's bars, in milliseconds, and their names. What is longer has a bar of its own.
+/// The upper bounds of the chart's bars, in milliseconds, and their names. Longer times have a bar of their own.
 const BOUNDS: [(i64, &str); 11] = [
     (50, "50 ms"),
     (100, "100 ms"),
@@ -18,18 +18,18 @@ const BOUNDS: [(i64, &str); 11] = [
     (300_000, "5 min"),
 ];
 
-/// Attempts that have a bar of their own.
+/// Numbers of attempts with a bar of their own.
 const SINGLE_ATTEMPTS: u32 = 6;
 
-/// How long devices took from their first attempt to their outcome.
+/// The times of devices from their first attempt to their outcome.
 #[derive(Debug, Clone, Default)]
 pub struct Times {
-    /// In milliseconds, in order.
+    /// In milliseconds, sorted.
     sorted: Vec<i64>,
 }
 
 impl Times {
-    /// Those of the devices that were attempted in a provisioning run.
+    /// The times of the devices that a provisioning run attempted.
     #[must_use]
     pub fn new(facts: &Facts) -> Self {
         let attempted = facts.rows.iter().filter(|row| row.attempts > 0);
@@ -41,26 +41,25 @@ impl Times {
         Self { sorted }
     }
 
-    /// How many devices they are of.
+    /// The number of devices.
     #[must_use]
     pub fn len(&self) -> usize {
         self.sorted.len()
     }
 
-    /// Whether they are of none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sorted.is_empty()
     }
 
-    /// So many of a hundred devices took at most so long, in milliseconds (nearest rank).
+    /// The time in milliseconds within which this percentage of devices finished (nearest rank).
     #[must_use]
     pub fn percentile(&self, percent: usize) -> Option<i64> {
         let rank = (self.sorted.len() * percent).div_ceil(100);
         self.sorted.get(rank.saturating_sub(1)).copied()
     }
 
-    /// The bars of a chart: up to how long, and how many devices.
+    /// The bars of a chart: the upper bound, and the number of devices.
     #[must_use]
     pub fn bars(&self) -> Vec<(String, u64)> {
         let mut bars = Vec::new();
@@ -78,7 +77,7 @@ impl Times {
     }
 }
 
-/// How many create requests devices took: the bars of a chart.
+/// The bars of a chart: the number of create requests, and the number of devices.
 #[must_use]
 pub fn attempts(facts: &Facts) -> Vec<(String, u64)> {
     let mut bars: Vec<(String, u64)> = (1..=SINGLE_ATTEMPTS)
@@ -96,7 +95,7 @@ pub fn attempts(facts: &Facts) -> Vec<(String, u64)> {
     bars
 }
 
-/// Each Region's devices: its name, how many were created, existed, failed.
+/// For each Region: its name, and how many devices are created, exist and failed.
 #[must_use]
 pub fn regions(facts: &Facts) -> Vec<(String, [u64; 3])> {
     let mut regions: Vec<(String, [u64; 3])> = facts

@@ -1,4 +1,4 @@
-//! All rows as data for the page's table: columns side by side, and each text that repeats once.
+//! All rows as data of the page's table: column by column, with repeated text stored once.
 
 use serde::Serialize;
 
@@ -6,11 +6,12 @@ use super::facts::{Fact, Facts, STATUSES};
 use crate::domain::device::visible;
 use crate::results::record::Status;
 
-/// The data of the table, as JSON that may stand in a `script` element.
+/// The data of the table, as JSON that is safe inside a `script` element.
 ///
-/// A row is `[device_id, channel_name or 0, region, status, attempts, started or null, milliseconds taken or null, code,
-/// message, arn, request_id or 0]`: numbers stand for places in the lists, `arn` is the last part of an ARN that is like
-/// all others, else the whole of it. The ID of a successful request is not in it: a third of the page for nobody.
+/// A row is `[device_id, channel_name or 0, region, status, attempts, started or null, milliseconds taken or null,
+/// code, message, arn, request_id or 0]`: numbers are indexes into the lists, `arn` is the last part of an ARN if all
+/// others parts are common, else the whole ARN. The request ID of a successful request is left out: it would take a
+/// third of the page.
 pub(super) fn json(facts: &Facts) -> String {
     let account = facts
         .account
@@ -28,9 +29,9 @@ pub(super) fn json(facts: &Facts) -> String {
             .map(|fact| line(facts, fact, account))
             .collect(),
     };
-    // Numbers, texts and lists cannot fail to be JSON.
+    // Numbers, text and lists can always be serialized.
     let json = serde_json::to_string(&data).unwrap_or_else(|_| "{}".to_owned());
-    // Nothing in it may end the element or begin a comment.
+    // Escaped, so that no text ends the element or begins a comment.
     json.replace('<', "\\u003c")
         .replace('>', "\\u003e")
         .replace('&', "\\u0026")
@@ -45,10 +46,10 @@ struct Data<'a> {
     statuses: [&'static str; STATUSES.len()],
     codes: Vec<&'a str>,
     messages: Vec<String>,
-    rows: Vec<Line<'a>>,
+    rows: Vec<TableRow<'a>>,
 }
 
-type Line<'a> = (
+type TableRow<'a> = (
     String,
     TextOrNumber<'a>,
     usize,
@@ -70,7 +71,7 @@ enum TextOrNumber<'a> {
     Number(u64),
 }
 
-fn line<'a>(facts: &Facts, fact: &'a Fact, account: &str) -> Line<'a> {
+fn line<'a>(facts: &Facts, fact: &'a Fact, account: &str) -> TableRow<'a> {
     let status = STATUSES.iter().position(|status| *status == fact.status);
     let took = fact
         .finished

@@ -1,4 +1,4 @@
-//! The summary on a terminal.
+//! The report as text on a terminal.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use crate::domain::error_codes;
 use crate::domain::format;
 use crate::results::record::Status;
 
-/// Devices of one error code that are named.
+/// The most devices of an error code that are named.
 const NAMED: usize = 5;
 
-/// The summary: lines for people.
+/// The lines of the report.
 #[must_use]
 pub fn text(facts: &Facts) -> String {
     let mut text = String::new();
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = write_head(&mut text, facts);
     let _ = write_failures(&mut text, facts);
     let _ = write_times(&mut text, facts);
@@ -39,7 +39,7 @@ fn write_head(text: &mut String, facts: &Facts) -> std::fmt::Result {
     }
     text.push('\n');
     if facts.is_emulated() {
-        text.push_str("REHEARSAL: made by the emulator, not by AWS\n");
+        text.push_str("REHEARSAL: created by the emulator, not by AWS\n");
     }
     for status in STATUSES {
         let count = facts.count(status);
@@ -88,7 +88,7 @@ fn write_times(text: &mut String, facts: &Facts) -> std::fmt::Result {
     write!(text, "working time  {}", format::took(length))?;
     #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
     let rate = timeline.done.len() as f64 / length.as_secs_f64();
-    // Of a burst nothing can be said.
+    // A burst has no rate.
     if length >= Duration::from_secs(1) {
         write!(text, ", {} devices a second", format::rate(rate))?;
     }
@@ -109,7 +109,7 @@ fn write_times(text: &mut String, facts: &Facts) -> std::fmt::Result {
 
 fn write_runs(text: &mut String, facts: &Facts) -> std::fmt::Result {
     let Some(runs) = &facts.runs else {
-        text.push_str("runs          not known: there is no runs log beside the results\n");
+        text.push_str("runs          unknown: there is no runs log beside the results\n");
         return Ok(());
     };
     for run in runs {

@@ -1,37 +1,37 @@
-//! When devices were done: the batch's working time, with the pauses between runs cut out. Pure.
+//! When devices were finished: the batch's working time, without the pauses between runs.
 
 use super::facts::{Facts, millis};
 
-/// A time without anything done that is longer than this is a pause, in milliseconds.
+/// A time without a finished device that is longer than this is a pause, in milliseconds.
 const PAUSE: i64 = 60_000;
 
 /// The most bars of the chart of rates.
 const MOST_BARS: i64 = 300;
 
-/// A stretch of work without a pause.
+/// A period of work without a pause.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stretch {
-    /// When it began, in milliseconds since the Unix epoch.
+    /// Its start, in milliseconds since the Unix epoch.
     pub from: i64,
-    /// When it ended, likewise.
+    /// Its end, likewise.
     pub to: i64,
-    /// How much working time was before it, in milliseconds.
+    /// The working time before it, in milliseconds.
     pub before: i64,
-    /// The quota of all its Regions together, in creates a second, where the runs log knows it.
+    /// The quota of all its Regions together, in creates a second, if the runs log has it.
     pub quota: Option<f64>,
 }
 
 /// The working time of a batch.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Timeline {
-    /// In their order.
+    /// In order of time.
     pub stretches: Vec<Stretch>,
-    /// When each device was done, in milliseconds of working time, in order.
+    /// When each device was finished, in milliseconds of working time, sorted.
     pub done: Vec<i64>,
 }
 
 impl Timeline {
-    /// Lays out the rows' times.
+    /// Computes the working time of the rows' times.
     #[must_use]
     pub fn new(facts: &Facts) -> Self {
         let mut times: Vec<i64> = Vec::new();
@@ -39,7 +39,7 @@ impl Timeline {
         for row in &facts.rows {
             let Some(at) = row.done_at() else { continue };
             times.push(at);
-            // A clock that was set back is no reason for a negative time.
+            // A clock that was set back must not give a negative time.
             times.extend(row.started.filter(|started| *started <= at));
             done.push(at);
         }
@@ -67,7 +67,7 @@ impl Timeline {
         Self { stretches, done }
     }
 
-    /// How long was worked, in milliseconds.
+    /// The working time, in milliseconds.
     #[must_use]
     pub fn length(&self) -> i64 {
         self.stretches
@@ -75,7 +75,7 @@ impl Timeline {
             .map_or(0, |last| last.before + (last.to - last.from))
     }
 
-    /// Devices done a second, by bar: how many milliseconds a bar stands for, and the rates.
+    /// The rates of finished devices: the milliseconds of a bar, and the rate of each bar.
     #[must_use]
     pub fn rates(&self) -> (i64, Vec<f64>) {
         let width = (self.length() / MOST_BARS / 1_000 + 1) * 1_000;
@@ -101,9 +101,9 @@ fn working(stretches: &[Stretch], at: i64) -> i64 {
     })
 }
 
-/// What the run of that time was allowed to send, in its Regions together.
+/// The ceiling of the run at that time, for all its Regions together.
 fn quota(facts: &Facts, stretch: &Stretch) -> Option<f64> {
-    // Who was asked first of all was asked a moment after the run began.
+    // The first request is sent shortly after the run begins.
     let began = |start: &str| millis(start).is_some_and(|at| at <= stretch.from);
     let run = facts
         .provisioning()

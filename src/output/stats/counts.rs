@@ -1,18 +1,17 @@
-//! Devices and requests, in numbers.
+//! Counts of devices and requests.
 
 use std::collections::BTreeMap;
 
 /// Requests of one operation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Requests {
-    /// Sent, the throttled ones included.
+    /// Including the throttled ones.
     pub sent: u64,
-    /// Throttled.
     pub throttled: u64,
 }
 
 impl Requests {
-    /// The throttled ones as a share of all, from 0 to 1.
+    /// The share of throttled requests, from 0 to 1.
     #[must_use]
     pub fn throttled_share(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
@@ -21,20 +20,20 @@ impl Requests {
     }
 }
 
-/// The numbers at one instant.
+/// The counts at one instant.
 #[derive(Debug, Clone, Default)]
-pub struct Counts {
-    /// Rows recorded in this run by status.
+pub struct RunCounts {
+    /// Rows recorded in this run, by status.
     pub created: u64,
-    /// Channels that were there and were adopted.
+    /// Existing channels that were adopted.
     pub exists: u64,
     /// Failed devices by error code.
     pub failed: BTreeMap<Box<str>, u64>,
-    /// Wrong rows of the manifest.
+    /// Invalid rows of the manifest.
     pub invalid: u64,
-    /// Adopted channels that differ in type or TTL from what is asked.
+    /// Adopted channels whose type or TTL differs from the requested one.
     pub differs: u64,
-    /// Adopted channels that were brought to what is asked.
+    /// Adopted channels that were updated.
     pub updated: u64,
     /// `CreateSignalingChannel`.
     pub creates: Requests,
@@ -42,18 +41,18 @@ pub struct Counts {
     pub describes: Requests,
     /// `ListSignalingChannels`.
     pub lists: Requests,
-    /// All others.
+    /// All other operations.
     pub others: Requests,
 }
 
-impl Counts {
-    /// Failed devices, whatever the code.
+impl RunCounts {
+    /// All failed devices.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.failed.values().sum()
     }
 
-    /// Devices that have an outcome.
+    /// Devices with an outcome.
     #[must_use]
     pub fn finished(&self) -> u64 {
         self.created + self.exists + self.failures()

@@ -1,5 +1,4 @@
-//! The creates of one Region in numbers: what came of them, how fast, and how long the rest will take. Time is an
-//! argument.
+//! The creates of one Region: their outcomes, their rate, and the time left. Time is an argument.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,22 +10,22 @@ use super::{RegionTotals, Requests};
 use crate::domain::device::Region;
 use crate::engine::pace::limiter::Limiter;
 
-/// The rate "now" is taken over this long,
+/// The period of the current rate.
 const NOW: Duration = Duration::from_secs(5);
-/// and the time left from what was done in this long: a longer one, so that it does not jump.
+/// The period for the time left: longer, so that the time left does not jump.
 const LATELY: Duration = Duration::from_secs(10);
-/// Over less than this a few devices would make a rate of hundreds.
+/// In a shorter period a few devices would give a rate of hundreds.
 const SHORTEST_WINDOW: Duration = Duration::from_millis(500);
-/// Tenths of a second are fine enough to show, and bound what is kept at any rate.
+/// Tenths of a second are precise enough, and limit the memory at any rate.
 const SLICE: Duration = Duration::from_millis(100);
-/// Before a Region has created for so long, how fast it goes says little: answers are still on their way.
+/// The rate is not used until a Region has created for this long: the first answers are still on their way.
 const WARM_UP: Duration = Duration::from_secs(2);
-/// A phase shorter than this has no meaningful rate.
+/// A shorter phase has no meaningful rate.
 const SHORTEST_PHASE: Duration = Duration::from_secs(1);
-/// Neither has a phase with fewer channels: the first ones do not wait for the limiter.
+/// Nor has a phase with fewer channels: the first ones do not wait for the limiter.
 const FEWEST: u64 = 20;
 
-/// The time in which creates were sent or came to something.
+/// The period from the first create to the last.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Phase {
     first: Option<Instant>,
@@ -34,13 +33,12 @@ pub(super) struct Phase {
 }
 
 impl Phase {
-    /// A create was sent, was throttled, or made its channel.
+    /// A create was sent or throttled, or has created its channel.
     pub(super) fn note(&mut self, now: Instant) {
         self.first.get_or_insert(now);
         self.last = Some(now);
     }
 
-    /// From the first to the last.
     pub(super) fn duration(&self) -> Duration {
         self.first
             .zip(self.last)
@@ -48,7 +46,7 @@ impl Phase {
     }
 }
 
-/// Channels created a second over a phase; none for a burst: less than a second, or fewer than 20 channels.
+/// Channels created a second over a phase; `None` for a burst: less than a second, or fewer than 20 channels.
 pub(super) fn achieved(created: u64, phase: Duration) -> Option<f64> {
     let is_burst = phase < SHORTEST_PHASE || created < FEWEST;
     #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
@@ -63,17 +61,17 @@ pub(super) struct RegionStats {
     creates: Requests,
     created: u64,
     phase: Phase,
-    /// Devices to do, where that is known in advance.
+    /// Devices to do, if known in advance.
     planned: Option<u64>,
-    /// Of these, devices that have an outcome.
+    /// Those of them with an outcome.
     finished: u64,
-    /// None before its creates begin.
+    /// `None` before its creates begin.
     limiter: Option<Arc<Limiter>>,
     has_ended: bool,
     recent: VecDeque<Slice>,
 }
 
-/// A tenth of a second in which something happened.
+/// A tenth of a second with events.
 #[derive(Debug)]
 struct Slice {
     at: Instant,
@@ -96,36 +94,34 @@ impl RegionStats {
         }
     }
 
-    /// Its creates begin, at the pace of this limiter.
+    /// Its creates begin; this limiter sets their rate.
     pub(super) fn begin(&mut self, limiter: Arc<Limiter>) {
         self.limiter = Some(limiter);
     }
 
-    /// It has nothing more to create.
+    /// It has no more devices to create.
     pub(super) fn end(&mut self) {
         self.has_ended = true;
     }
 
-    /// A create was sent.
     pub(super) fn send(&mut self, now: Instant) {
         self.creates.sent += 1;
         self.phase.note(now);
     }
 
-    /// A create was throttled.
     pub(super) fn throttle(&mut self, now: Instant) {
         self.creates.throttled += 1;
         self.phase.note(now);
     }
 
-    /// A device got its outcome, a new channel or another.
+    /// A device has its outcome: a new channel or another one.
     pub(super) fn finish(&mut self, is_created: bool, now: Instant) {
         self.finished += 1;
         self.created += u64::from(is_created);
         if is_created {
             self.phase.note(now);
         }
-        // Devices adopted before the first create do not count towards the rate.
+        // Devices adopted before the first create do not count for the rate.
         if self.has_begun() {
             self.note(now, |slice| {
                 slice.finished += 1;
@@ -134,7 +130,7 @@ impl RegionStats {
         }
     }
 
-    /// Counts in the slice of this moment.
+    /// Counts in the slice of this instant.
     fn note(&mut self, now: Instant, count: impl FnOnce(&mut Slice)) {
         self.forget(now);
         let before = self.recent.back().map(|slice| slice.at);
@@ -150,7 +146,7 @@ impl RegionStats {
         }
     }
 
-    /// Lets go of what is too old.
+    /// Removes slices that are too old.
     fn forget(&mut self, now: Instant) {
         while let Some(oldest) = self.recent.front()
             && !is_within(oldest, now, LATELY)
@@ -159,7 +155,7 @@ impl RegionStats {
         }
     }
 
-    /// How many of something happened a second in the last `window`, or since the first create if that is shorter.
+    /// The number of events per second in the last `window`, or since the first create if that is shorter.
     fn per_second(&self, now: Instant, window: Duration, of: fn(&Slice) -> u64) -> f64 {
         let recent = self.recent.iter();
         let recent = recent.filter(|slice| is_within(slice, now, window));
@@ -179,7 +175,7 @@ impl RegionStats {
         self.limiter.is_some()
     }
 
-    /// What its creates came to.
+    /// The totals of its creates.
     pub(super) fn totals(&self) -> RegionTotals {
         RegionTotals {
             region: self.region.clone(),
@@ -194,13 +190,12 @@ impl RegionStats {
         }
     }
 
-    /// Devices without an outcome, where it is known how many there were.
+    /// Devices without an outcome, if their number is known.
     pub(super) fn left(&self) -> Option<(String, u64)> {
         let left = self.planned?.saturating_sub(self.finished);
         Some((self.region.to_string(), left))
     }
 
-    /// Whether it creates.
     pub(super) fn is_working(&self) -> bool {
         self.has_begun() && !self.has_ended
     }
@@ -210,12 +205,12 @@ impl RegionStats {
         self.limiter.as_ref().map_or(0.0, |limiter| limiter.rate())
     }
 
-    /// The fastest rate allowed, in requests a second; none where it is to be found, or before its creates begin.
+    /// The ceiling, in requests a second; `None` without a ceiling, or before its creates begin.
     pub(super) fn ceiling(&self) -> Option<f64> {
         self.limiter.as_ref()?.ceiling()
     }
 
-    /// What was granted in the last five seconds, in requests a second; none where nothing was throttled.
+    /// The rate granted in the last five seconds, in requests a second; `None` if nothing was throttled.
     fn grant(&self) -> Option<f64> {
         self.limiter.as_ref()?.grant()
     }
@@ -225,15 +220,15 @@ impl RegionStats {
         self.per_second(now, NOW, |slice| slice.created)
     }
 
-    /// How long the rest will take, at the rate of the last seconds: the rate in force may be far above what is granted.
-    /// None where it is unknown: for a stream, a Region that has not begun, or one in which nothing gets done.
+    /// The time left at the rate of the last seconds, because the rate in force may be far above the granted rate.
+    /// `None` if it is unknown: for a stream, a Region that has not begun, or one in which no device finishes.
     pub(super) fn ahead(&self, now: Instant) -> Option<Duration> {
         let left = self.planned?.saturating_sub(self.finished);
         if left == 0 || self.has_ended {
             return Some(Duration::ZERO);
         }
         let is_warm = |first: Instant| now.duration_since(first) >= WARM_UP;
-        // Slower than this, ten seconds hold too few devices.
+        // At a lower rate, ten seconds have too few devices.
         let is_countable = self.rate() >= 1.0;
         let per_second = if is_countable && self.phase.first.is_some_and(is_warm) {
             self.per_second(now, LATELY, |slice| slice.finished)
@@ -246,8 +241,8 @@ impl RegionStats {
     }
 }
 
-/// Whether a slice began in the last `window`. It lies after its beginning: half of it at the window's edge is as much
-/// as is missing on average.
+/// Whether a slice began in the last `window`. Its events are after its beginning: at the window's edge, half a slice
+/// is too much on one side and too little on the other.
 fn is_within(slice: &Slice, now: Instant, window: Duration) -> bool {
     now.duration_since(slice.at) <= window + SLICE / 2
 }
@@ -265,7 +260,7 @@ mod tests {
         stats
     }
 
-    /// Sends and finishes so many a second, evenly, for so long.
+    /// Sends and finishes this many a second, evenly, for this long.
     fn work(stats: &mut RegionStats, start: Instant, per_second: u32, seconds: u32) -> Instant {
         stats.phase.note(start);
         let gap = Duration::from_secs(1) / per_second;
@@ -276,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_rest_takes_as_long_as_the_last_seconds_say() {
+    async fn the_time_left_follows_the_rate_of_the_last_seconds() {
         let start = Instant::now();
         let mut stats = region_stats(1_000, 50.0);
         assert_eq!(stats.ahead(start), Some(Duration::from_secs(20)));
@@ -286,8 +281,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_rate_that_nothing_comes_of_promises_nothing() {
-        // The ceiling is out of reach: the service takes a hundred a second, and then nothing.
+    async fn a_region_without_finished_devices_has_no_time_left() {
+        // The ceiling is not reached: the service grants a hundred a second, and then nothing.
         let start = Instant::now();
         let mut stats = region_stats(10_000, 1_000_000.0);
         let now = work(&mut stats, start, 100, 10);
@@ -298,14 +293,14 @@ mod tests {
         assert!((140.0..160.0).contains(&ahead), "{ahead}");
         let later = now + Duration::from_secs(11);
         assert_eq!(stats.ahead(later), None);
-        // What comes then counts.
+        // Devices that finish later count.
         work(&mut stats, later, 100, 10);
         let ahead = stats.ahead(later + Duration::from_secs(10)).unwrap();
         assert!((75.0..85.0).contains(&ahead.as_secs_f64()), "{ahead:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn throttled_requests_get_nothing_done() {
+    async fn throttled_requests_do_not_count_as_finished() {
         let start = Instant::now();
         let mut stats = region_stats(1_000, 100.0);
         for tenth in 0..100_u32 {
@@ -319,14 +314,14 @@ mod tests {
                 }
             }
         }
-        // Half of what the rate in force allows.
+        // Half of the rate in force.
         let ahead = stats.ahead(start + SLICE * 100).unwrap().as_secs_f64();
         assert!((9.8..10.3).contains(&ahead), "{ahead}");
         assert_eq!(stats.totals().creates.throttled, 500);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_done_or_over_takes_no_time() {
+    async fn a_finished_region_has_no_time_left() {
         let start = Instant::now();
         let mut done = region_stats(100, 50.0);
         let now = work(&mut done, start, 50, 2);
@@ -341,7 +336,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_kept_of_the_past_is_bounded() {
+    async fn the_number_of_slices_is_bounded() {
         let start = Instant::now();
         let mut stats = region_stats(1_000_000, 1_000_000.0);
         let now = work(&mut stats, start, 10_000, 10);

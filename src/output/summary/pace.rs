@@ -1,29 +1,29 @@
-//! The pace of a run that has ended, in lines for the operator: what was achieved, what the service granted at the end,
-//! and what follows from that.
+//! The pace of a finished run as lines for the operator: the achieved rate, the rate that the service granted at the
+//! end, and advice.
 
 use crate::domain::format;
 use crate::output::stats::{RegionTotals, Requests, Totals};
 
-/// A rate that is off the ceiling by less than this share of it is the ceiling: measurements are not exact.
+/// A rate within this share of the ceiling counts as the ceiling: measurements are not exact.
 const SAME_RATE: f64 = 0.05;
-/// Fewer throttles than this share of the requests may be an accident,
+/// A smaller share of throttled requests may be accidental,
 const SERIOUS: f64 = 0.01;
-/// and so may fewer than this in all.
+/// and so may fewer throttles than this.
 const SEVERAL: u64 = 5;
-/// What is reported where a slower pace was of no use.
+/// Reported if a lower rate did not reduce the throttles.
 const IGNORED: &str = "a slower pace did not lower the share of throttled requests, so throttles were ignored for a while";
 
-/// What there is to say about the pace.
+/// The values that are reported.
 #[derive(Debug)]
-pub(super) struct Pace<'a> {
+pub(super) struct PaceSummary<'a> {
     pub(super) created: u64,
     pub(super) creates: Requests,
     pub(super) totals: &'a Totals,
     pub(super) ceiling: Option<f64>,
 }
 
-impl Pace<'_> {
-    /// The lines: one for all, one for each Region where there are several, and a hint where there is one to give.
+impl PaceSummary<'_> {
+    /// The lines: one for all Regions, one for each Region if there are several, and advice if there is any.
     pub(super) fn lines(&self) -> Vec<String> {
         let regions: Vec<&RegionTotals> = self.with_creates().collect();
         let mut parts = vec![self.achieved()];
@@ -54,7 +54,7 @@ impl Pace<'_> {
         regions.filter(|region| region.creates.sent > 0)
     }
 
-    /// A burst has no rate: it is reported as what it was.
+    /// A burst has no rate: its number of channels is reported.
     fn achieved(&self) -> String {
         match self.totals.achieved {
             Some(achieved) => format!("{} channels a second", format::rate(achieved)),
@@ -66,8 +66,8 @@ impl Pace<'_> {
         }
     }
 
-    /// What follows from throttles and a rate below what `--rate` allows. Where nothing was throttled nothing is known; and
-    /// a service that throttles at the ceiling cannot have granted more.
+    /// Advice about throttles and a rate below `--rate`; `None` if nothing was throttled. A service that throttles at
+    /// the ceiling cannot have granted more.
     fn hint(&self) -> Option<String> {
         let ignored = self
             .with_creates()
@@ -77,7 +77,7 @@ impl Pace<'_> {
         (!parts.is_empty()).then(|| parts.join("; "))
     }
 
-    /// How much of a shared quota was this run's.
+    /// This run's share of a quota that others use too.
     fn shared(&self) -> Option<String> {
         let ceiling = self.ceiling?;
         let low = ceiling * (1.0 - SAME_RATE);
@@ -101,7 +101,7 @@ fn is_kept_low(region: &RegionTotals, low: f64) -> bool {
     let is_low = |rate: Option<f64>| rate.is_some_and(|rate| rate < low);
     let creates = region.creates;
     let is_serious = creates.throttled >= SEVERAL && creates.throttled_share() >= SERIOUS;
-    // A rate that has climbed back to the ceiling since a single throttle has shown that there is more.
+    // A rate that has returned to the ceiling after a single throttle was not kept below it.
     let stays_low = is_low(region.grant) && region.rate < low;
     region.grant.is_some() && is_low(region.achieved) && (is_serious || stays_low)
 }
@@ -166,7 +166,7 @@ mod tests {
             regions,
             left: std::collections::BTreeMap::new(),
         };
-        let pace = Pace {
+        let pace = PaceSummary {
             created: 12,
             creates: Requests {
                 sent: 1_000,
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn one_region_needs_one_line() {
+    fn one_region_has_one_line() {
         let region = |rate, grant| vec![region("eu-central-1", Some(49.87), rate, grant)];
         assert_eq!(
             lines(Some(50.0), region(50.0, None)),
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_is_given_where_throttles_kept_the_rate_below_the_ceiling() {
+    fn there_is_advice_if_throttles_kept_the_rate_below_the_ceiling() {
         let low = region("eu-central-1", Some(30.0), 36.1, Some(37.2));
         assert_eq!(
             hint(Some(50.0), low).as_deref(),
@@ -230,7 +230,7 @@ mod tests {
         // Too short to have a rate.
         let burst = region("eu-central-1", None, 11.0, Some(12.3));
         assert_eq!(hint(Some(50.0), burst), None);
-        // The others have left, and the run had its share of the throttles before.
+        // The other hosts have ended; their throttles were counted before.
         let mut alone = region("eu-central-1", Some(21.0), 50.0, Some(50.0));
         alone.creates.throttled = 40;
         assert_eq!(
@@ -259,15 +259,15 @@ mod tests {
     }
 
     #[test]
-    fn no_hint_is_given_where_nothing_follows() {
+    fn there_is_no_advice_without_throttles_below_the_ceiling() {
         for (ceiling, achieved, rate, grant) in [
             // Nothing was throttled.
             (Some(50.0), 30.0, 50.0, None),
-            // As much as is allowed, as far as can be measured.
+            // The rate is the ceiling, within the measurement error.
             (Some(50.0), 48.1, 48.5, Some(49.3)),
-            // Low once, and back at the ceiling.
+            // The rate was low once and is back at the ceiling.
             (Some(50.0), 40.0, 50.0, Some(20.0)),
-            // No ceiling.
+            // There is no ceiling.
             (None, 30.0, 36.1, Some(37.2)),
         ] {
             let region = region("eu-central-1", Some(achieved), rate, grant);

@@ -1,4 +1,4 @@
-//! Each answer, and each way to get none, against what the client makes of it.
+//! Each kind of answer, and each way to get none, and how the client classifies it.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use super::play::{Act, DATE, DATE_EPOCH, REQUEST_ID, Script, answer, bare_answer
 use super::{REGION, arn, device, name, region, service, settings};
 
 #[tokio::test]
-async fn create_sends_name_type_ttl_and_tags_and_believes_the_right_arn() {
+async fn create_sends_name_type_ttl_and_tags_and_accepts_only_its_own_arn() {
     let body = format!(r#"{{"ChannelARN":"{}"}}"#, arn("DEVICE_1"));
     let script = Script::new(vec![answer("200 OK", "", &body)]);
     let service = service(&start(&script).await).await;
@@ -285,13 +285,13 @@ async fn every_failure_of_the_service_is_sorted() {
             assert_eq!(answer.request_id.as_deref(), Some(REQUEST_ID), "{shown}");
             assert!(answer.date.is_some(), "{shown}");
         }
-        // One call is one attempt, whatever came.
+        // One call is one attempt, whatever the answer.
         assert_eq!(script.requests().len(), 1, "{shown}");
     }
 }
 
 #[tokio::test]
-async fn an_answer_that_never_comes_is_lost_and_a_closed_port_is_unreachable() {
+async fn a_missing_answer_is_ambiguous_and_a_closed_port_is_unreachable() {
     let script = Script::new(vec![Act::Hang]);
     let mut quick = settings(&start(&script).await);
     quick.timeout = Duration::from_millis(300);
@@ -325,7 +325,7 @@ async fn an_answer_that_never_comes_is_lost_and_a_closed_port_is_unreachable() {
 }
 
 #[tokio::test]
-async fn describe_and_list_read_channels() {
+async fn describe_and_list_return_channels() {
     let info = |name: &str, status: &str| {
         format!(
             r#"{{"ChannelName":"{name}","ChannelARN":"{}","ChannelType":"SINGLE_MASTER","ChannelStatus":"{status}","CreationTime":1700000000.123,"SingleMasterConfiguration":{{"MessageTtlSeconds":60}},"Version":"v"}}"#,
@@ -406,7 +406,7 @@ async fn describe_and_list_read_channels() {
 }
 
 #[tokio::test]
-async fn a_server_in_awss_place_may_say_whose_account_it_plays() {
+async fn a_custom_endpoint_may_return_its_account() {
     let identity = |account: &str| {
         answer(
             "200 OK",
@@ -435,7 +435,7 @@ async fn a_server_in_awss_place_may_say_whose_account_it_plays() {
 }
 
 #[tokio::test]
-async fn many_that_saw_the_same_credentials_fail_reload_once() {
+async fn callers_with_the_same_expired_credentials_reload_once() {
     let script = Script::new(vec![bare_answer("404 Not Found", "", "")]);
     let connection = Connection::load(settings(&start(&script).await))
         .await
@@ -458,8 +458,7 @@ async fn many_that_saw_the_same_credentials_fail_reload_once() {
 }
 
 #[tokio::test]
-async fn connections_are_used_again_by_all_regions_and_after_a_reload_but_requests_are_never_repeated()
- {
+async fn connections_are_reused_and_requests_are_never_repeated() {
     let script = Script::new(vec![
         bare_answer("404 Not Found", "", "{}"),
         bare_answer("404 Not Found", "", "{}"),
@@ -480,8 +479,8 @@ async fn connections_are_used_again_by_all_regions_and_after_a_reload_but_reques
     assert!(scope(0).contains("/eu-central-1/kinesisvideo/"));
     assert!(scope(1).contains("/us-east-1/kinesisvideo/"));
 
-    // The server closes the connection in use instead of answering: whether it worked is unknown, so it must not be
-    // sent again by anyone who has not asked Describe.
+    // The server closes the connection in use instead of answering. Whether the request was executed is unknown, so it
+    // must not be sent again before a Describe.
     let failure = connection.region(&other).create(&device()).await.result;
     assert_eq!(failure.unwrap_err().kind, FailureKind::Lost);
     assert_eq!(script.requests().len(), 4);
@@ -489,7 +488,7 @@ async fn connections_are_used_again_by_all_regions_and_after_a_reload_but_reques
 }
 
 #[tokio::test]
-async fn a_handshake_that_never_ends_was_never_a_request() {
+async fn an_endless_handshake_is_not_a_sent_request() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut quick = settings(&format!("https://{}", listener.local_addr().unwrap()));
     quick.timeout = Duration::from_millis(500);

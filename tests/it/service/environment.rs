@@ -1,10 +1,10 @@
-//! The standard AWS chain. It reads this process's environment, so each case runs in a process of its own: this test
-//! binary again, with [`report`] alone and a prepared environment.
+//! The standard AWS chain. It reads this process's environment, so each case runs in its own process: this test binary,
+//! with [`report`] alone and a prepared environment.
 
 use std::path::Path;
 use std::time::Duration;
 
-use kvs_fleet::aws::{ConfigError, Connection, Network, Settings};
+use kvs_fleet::aws::{ConfigError, Connection, ConnectionSettings, Network};
 use kvs_fleet::domain::device::Region;
 use kvs_fleet::domain::service::Service as _;
 use tokio::process::Command;
@@ -16,23 +16,23 @@ const REPORT: &str = "KVS_FLEET_TEST_REPORT";
 const PROFILE: &str = "KVS_FLEET_TEST_PROFILE";
 const ENDPOINT: &str = "KVS_FLEET_TEST_ENDPOINT";
 const DESCRIBE: &str = "KVS_FLEET_TEST_DESCRIBE";
-/// A file to write before the credentials are reloaded, and what to write.
+/// A file to write before the credentials are reloaded, and its content.
 const RELOAD_FILE: &str = "KVS_FLEET_TEST_RELOAD_FILE";
 const RELOAD_TEXT: &str = "KVS_FLEET_TEST_RELOAD_TEXT";
 
-/// Not a case: what each case's process does, printed for the case to judge.
+/// The process of each case: it prints what the case checks.
 #[tokio::test]
 async fn report() {
     let var = |name: &str| std::env::var(name).ok();
     if var(REPORT).is_none() {
         return;
     }
-    let settings = Settings {
+    let settings = ConnectionSettings {
         profile: var(PROFILE),
         endpoint_url: var(ENDPOINT),
         timeout: Duration::from_secs(5),
         network: Network::from_environment(),
-        ..Settings::default()
+        ..ConnectionSettings::default()
     };
     let connection = match Connection::load(settings).await {
         Ok(connection) => connection,
@@ -76,14 +76,14 @@ async fn report() {
     }
 }
 
-/// Variables of a case, upon an otherwise empty environment.
+/// The variables of a case, in an otherwise empty environment.
 pub(super) struct Case {
     home: tempfile::TempDir,
     vars: Vec<(String, String)>,
 }
 
 impl Case {
-    /// No credentials, no Region, nothing to ask for either.
+    /// No credentials, no Region, and no server for either.
     pub(super) fn empty() -> Self {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().to_str().unwrap().to_owned();
@@ -109,7 +109,7 @@ impl Case {
         self
     }
 
-    /// A file below `~/.aws`.
+    /// A file in `~/.aws`.
     pub(super) fn file(self, name: &str, text: &str) -> Self {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -121,14 +121,14 @@ impl Case {
         self.home.path().join(".aws").join(name)
     }
 
-    /// What [`report`] prints in this environment.
+    /// The output of [`report`] in this environment.
     pub(super) async fn run(&self) -> String {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .args(["service::environment::report", "--exact", "--nocapture"])
             .env_clear()
             .env(REPORT, "1");
-        // Without these a process has no network on Windows, and no folder for temporary files.
+        // On Windows, a process without these has no network and no folder for temporary files.
         for name in ["SystemRoot", "TEMP", "TMPDIR"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
@@ -164,7 +164,7 @@ fn refusal(code: &str) -> Act {
     answer("403 Forbidden", "", &body)
 }
 
-/// STS as the script plays it; the service itself stays AWS.
+/// STS as the script answers; the service itself is AWS.
 async fn sts(script: &Script) -> Case {
     Case::with_keys().with("AWS_ENDPOINT_URL_STS", &start(script).await)
 }
@@ -179,7 +179,7 @@ fn key_of(script: &Script, index: usize) -> String {
 }
 
 #[tokio::test]
-async fn keys_in_the_environment_are_somebody() {
+async fn keys_in_the_environment_have_an_identity() {
     let script = Script::new(vec![identity()]);
     sts(&script)
         .await
@@ -193,7 +193,7 @@ async fn keys_in_the_environment_are_somebody() {
 }
 
 #[tokio::test]
-async fn no_credentials_anywhere_is_one_clear_error() {
+async fn missing_credentials_are_one_clear_error() {
     Case::empty()
         .with("AWS_REGION", "eu-west-1")
         .file(
@@ -209,7 +209,7 @@ async fn no_credentials_anywhere_is_one_clear_error() {
 }
 
 #[tokio::test]
-async fn an_sso_profile_without_a_session_gets_its_login_command() {
+async fn an_sso_profile_without_a_session_is_reported_with_the_login_command() {
     let config = "[sso-session corp]\nsso_region=eu-west-1\nsso_start_url=https://corp.test/start\n\
         [profile line]\nsso_session=corp\nsso_account_id=123456789012\nsso_role_name=r\nregion=eu-west-1\n\
         [profile old]\nsso_region=eu-west-1\nsso_start_url=https://corp.test/start\nsso_account_id=123456789012\nsso_role_name=r\n\
@@ -230,7 +230,7 @@ async fn an_sso_profile_without_a_session_gets_its_login_command() {
 }
 
 #[tokio::test]
-async fn a_profile_that_is_not_there_is_named_with_those_that_are() {
+async fn a_missing_profile_is_reported_with_the_existing_ones() {
     for (variable, by) in [
         (PROFILE, "'line'. Profiles"),
         ("AWS_PROFILE", "AWS_PROFILE"),
@@ -255,7 +255,7 @@ async fn a_profile_that_is_not_there_is_named_with_those_that_are() {
 }
 
 #[tokio::test]
-async fn a_profile_named_by_a_flag_wins_over_keys_in_the_environment() {
+async fn a_profile_given_by_a_flag_wins_over_keys_in_the_environment() {
     let file = "[line]\naws_access_key_id=AKIDPROFILE\naws_secret_access_key=b\n";
     let script = Script::new(vec![identity()]);
     let case = sts(&script)
@@ -267,7 +267,7 @@ async fn a_profile_named_by_a_flag_wins_over_keys_in_the_environment() {
 }
 
 #[tokio::test]
-async fn what_sts_answers_decides() {
+async fn the_answer_of_sts_decides() {
     for (act, parts) in [
         (
             refusal("ExpiredToken"),
@@ -393,7 +393,7 @@ async fn the_endpoint_comes_from_flag_variables_and_profile_in_this_order() {
 }
 
 #[tokio::test]
-async fn the_region_is_the_environments_then_the_profiles() {
+async fn the_region_comes_from_the_environment_then_the_profile() {
     let config = "[default]\nregion = ap-south-1\n[profile line]\nregion = sa-east-1\n";
     for (vars, expected) in [
         (&[][..], "region ap-south-1"),
@@ -419,7 +419,7 @@ async fn the_region_is_the_environments_then_the_profiles() {
 }
 
 #[tokio::test]
-async fn an_ec2_instance_gives_region_and_credentials() {
+async fn an_ec2_instance_provides_region_and_credentials() {
     let token = || {
         bare_answer(
             "200 OK",
@@ -446,7 +446,7 @@ async fn an_ec2_instance_gives_region_and_credentials() {
 }
 
 #[tokio::test]
-async fn a_loopback_endpoint_needs_nothing_and_asks_nobody() {
+async fn a_loopback_endpoint_needs_no_configuration() {
     let instance = Script::new(vec![Act::Hang]);
     let script = Script::new(vec![bare_answer("404 Not Found", "", "")]);
     let url = start(&script).await;
@@ -490,9 +490,9 @@ async fn a_loopback_endpoint_needs_nothing_and_asks_nobody() {
 }
 
 #[tokio::test]
-async fn reloading_reads_the_files_again_and_asks_again() {
+async fn a_reload_reads_the_files_and_the_identity_again() {
     let text = |key: &str| format!("[default]\naws_access_key_id={key}\naws_secret_access_key=b\n");
-    // What is not known to be anybody's is not put in place.
+    // Credentials without an identity are not used.
     for (second, expected) in [
         (identity(), ["reloaded 123456789012", "generation 1"]),
         (
@@ -525,7 +525,7 @@ async fn reloading_reads_the_files_again_and_asks_again() {
     }
 }
 
-/// A case that sends one Describe to an endpoint through the network as the case sets it up.
+/// A case that sends one Describe to an endpoint through the case's network.
 pub(super) fn describing(endpoint: &str) -> Case {
     Case::with_keys()
         .with(DESCRIBE, "1")

@@ -1,4 +1,4 @@
-//! The AWS client against servers that answer in every way there is.
+//! The AWS client against servers with every kind of answer.
 
 mod answers;
 mod environment;
@@ -7,7 +7,7 @@ mod play;
 
 use std::time::Duration;
 
-use kvs_fleet::aws::{AwsService, Connection, Settings};
+use kvs_fleet::aws::{AwsService, Connection, ConnectionSettings};
 use kvs_fleet::domain::device::{ChannelName, Device, MessageTtl, Region, Tag};
 
 pub(super) const REGION: &str = "eu-central-1";
@@ -37,12 +37,12 @@ pub(super) fn arn(name: &str) -> String {
     format!("arn:aws:kinesisvideo:{REGION}:000000000000:channel/{name}/1700000000123")
 }
 
-pub(super) fn settings(url: &str) -> Settings {
-    Settings {
+pub(super) fn settings(url: &str) -> ConnectionSettings {
+    ConnectionSettings {
         region: Some(region()),
         endpoint_url: Some(url.to_owned()),
         timeout: Duration::from_secs(20),
-        ..Settings::default()
+        ..ConnectionSettings::default()
     }
 }
 
@@ -53,9 +53,9 @@ pub(super) async fn service(url: &str) -> AwsService {
         .region(&region())
 }
 
-/// The sample policies allow what the tool calls, and no more.
+/// The sample policies allow the tool's operations and no others.
 #[test]
-fn sample_policies_are_least() {
+fn sample_policies_allow_only_the_tools_operations() {
     for (file, expected) in [
         (
             "iam-policy.json",
@@ -89,7 +89,7 @@ fn sample_policies_are_least() {
                 serde_json::Value::Array(several) => several.clone(),
                 one => vec![one.clone()],
             };
-            // Only listing has no resource to name.
+            // Only the listing has no resource.
             let lists = of_statement == ["kinesisvideo:ListSignalingChannels"];
             assert_eq!(statement["Resource"] == "*", lists, "{file}");
             actions.extend(of_statement);

@@ -1,5 +1,5 @@
-//! Proxies and private certificate authorities: a CONNECT proxy and a TLS server on loopback, played for a host name
-//! that exists nowhere else.
+//! Proxies and private certificate authorities: a CONNECT proxy and a TLS server on loopback, for a host name that does
+//! not exist elsewhere.
 
 use std::sync::{Arc, Mutex};
 
@@ -25,7 +25,7 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// The bundle: this authority behind another one and some text, as companies hand them out.
+    /// The bundle: another authority and some text before this authority, as in bundles of companies.
     fn bundle(&self, case: Case) -> Case {
         let other = Self::new().0.pem();
         let text = format!("Corporate bundle\n{other}\n# and\n{}", self.0.pem());
@@ -48,7 +48,7 @@ impl Authority {
     }
 }
 
-/// A TLS server that plays the script; its port.
+/// A TLS server that plays the script; returns its port.
 async fn secure(script: &Script, acceptor: TlsAcceptor) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -67,7 +67,8 @@ async fn secure(script: &Script, acceptor: TlsAcceptor) -> u16 {
     port
 }
 
-/// A CONNECT proxy that leads everything to one port, or answers with another status; its port, and what it was asked.
+/// A CONNECT proxy that connects everything to one port, or answers with another status; returns its port and the
+/// requests.
 async fn proxy(target: u16, status: &'static str) -> (u16, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -109,7 +110,7 @@ fn not_found() -> Script {
 const REACHED: &str = "failure NotFound ResourceNotFoundException";
 
 #[tokio::test]
-async fn proxy_and_private_authority_are_honoured() {
+async fn proxy_and_private_authority_are_used() {
     let authority = Authority::new();
     let script = not_found();
     let server = secure(&script, authority.acceptor(&[HOST])).await;
@@ -162,7 +163,7 @@ async fn an_unknown_authority_or_wrong_name_is_a_tls_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_whose_service_shows_a_wrong_certificate_attempts_no_device() {
+async fn a_wrong_certificate_stops_the_run_before_the_first_attempt() {
     let script = not_found();
     let port = secure(&script, Authority::new().acceptor(&["localhost"])).await;
     let run = tokio::task::spawn_blocking(move || {
@@ -180,7 +181,7 @@ async fn a_run_whose_service_shows_a_wrong_certificate_attempts_no_device() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_refuses_is_named_as_the_cause() {
+async fn a_refusing_proxy_is_reported_as_the_cause() {
     for (status, part) in [
         (
             "407 Proxy Authentication Required",
@@ -201,7 +202,7 @@ async fn a_proxy_that_refuses_is_named_as_the_cause() {
 }
 
 #[tokio::test]
-async fn no_proxy_goes_past_the_proxy() {
+async fn no_proxy_bypasses_the_proxy() {
     let (port, asked) = proxy(1, "200 OK").await;
     describing(&format!("https://{HOST}"))
         .with("HTTPS_PROXY", &format!("http://127.0.0.1:{port}"))
@@ -212,7 +213,7 @@ async fn no_proxy_goes_past_the_proxy() {
 }
 
 #[tokio::test]
-async fn this_computer_is_never_behind_a_proxy() {
+async fn loopback_never_uses_a_proxy() {
     let authority = Authority::new();
     let script = not_found();
     let server = secure(&script, authority.acceptor(&["localhost"])).await;

@@ -1,4 +1,4 @@
-//! A server that plays each kind of answer: HTTP/1.1 by hand, so that it can also be wrong.
+//! A server with scripted answers: HTTP/1.1 written by hand, so that answers can be malformed.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What the server does with a request.
+/// The server's reaction to a request.
 #[derive(Debug, Clone)]
 pub(super) enum Act {
     /// Sends these bytes, and keeps the connection.
     Send(String),
-    /// Sends these bytes, and closes the connection in good order.
+    /// Sends these bytes, and closes the connection in an orderly way.
     SendAndClose(String),
-    /// Breaks the connection (RST) after the request was read.
+    /// Resets the connection after the request was read.
     Reset,
-    /// Says nothing.
+    /// Sends nothing.
     Hang,
 }
 
@@ -23,7 +23,7 @@ pub(super) const REQUEST_ID: &str = "1f9a8d52-request";
 pub(super) const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 pub(super) const DATE_EPOCH: u64 = 784_111_777;
 
-/// An answer as the service gives it: with request ID and date.
+/// An answer of the service: with request ID and date.
 pub(super) fn answer(status: &str, headers: &str, body: &str) -> Act {
     bare_answer(
         status,
@@ -32,7 +32,7 @@ pub(super) fn answer(status: &str, headers: &str, body: &str) -> Act {
     )
 }
 
-/// An answer with nothing but its length.
+/// An answer with only a length header.
 pub(super) fn bare_answer(status: &str, headers: &str, body: &str) -> Act {
     Act::Send(format!(
         "HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n{body}",
@@ -40,7 +40,7 @@ pub(super) fn bare_answer(status: &str, headers: &str, body: &str) -> Act {
     ))
 }
 
-/// A request as it came.
+/// A received request.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
     pub(super) head: String,
@@ -56,7 +56,7 @@ impl Request {
     }
 }
 
-/// The server's script and what it has been sent.
+/// The server's script and the requests it has received.
 #[derive(Debug, Clone)]
 pub(super) struct Script {
     acts: Arc<Mutex<Vec<Act>>>,
@@ -65,7 +65,7 @@ pub(super) struct Script {
 }
 
 impl Script {
-    /// One act for each request; the last one is for all that follow.
+    /// One reaction for each request; the last one is for all that follow.
     pub(super) fn new(acts: Vec<Act>) -> Self {
         Self {
             acts: Arc::new(Mutex::new(acts)),
@@ -78,7 +78,7 @@ impl Script {
         self.requests.lock().unwrap().clone()
     }
 
-    /// How many connections were made.
+    /// The number of connections so far.
     pub(super) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
@@ -92,7 +92,7 @@ impl Script {
         }
     }
 
-    /// Serves one connection; says whether it is to be broken.
+    /// Serves one connection; returns whether it must be reset.
     pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: &mut S) -> bool {
         self.connections.fetch_add(1, Ordering::SeqCst);
         while let Some(request) = read_request(stream).await {
@@ -112,7 +112,7 @@ impl Script {
     }
 }
 
-/// A plain server on loopback; its URL.
+/// A plain server on loopback; returns its URL.
 pub(super) async fn start(script: &Script) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -136,7 +136,7 @@ fn reset(stream: TcpStream) {
     drop(stream);
 }
 
-/// One request, or none where the connection ends.
+/// One request; `None` if the connection ends.
 pub(super) async fn read_request<S: AsyncRead + Unpin>(stream: &mut S) -> Option<Request> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

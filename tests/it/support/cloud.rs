@@ -1,30 +1,30 @@
-//! The service: the emulator in this process, so that a test can look at what was asked and what there is.
+//! The service: the emulator in this process, whose requests and channels a test can inspect.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kvs_fleet::emulator::faults::Fault;
 use kvs_fleet::emulator::operation::Operation;
-use kvs_fleet::emulator::{Emulator, Settings};
+use kvs_fleet::emulator::{Emulator, EmulatorSettings};
 use tokio::runtime::Runtime;
 
 use super::REGION;
 use super::wire::post;
 
-/// A running emulator that is as fast as it can be.
+/// A running emulator without latency.
 pub(crate) struct Cloud {
     emulator: Option<Emulator>,
     url: String,
     runtime: Runtime,
 }
 
-/// A fault as the command line spells it.
+/// A fault in the syntax of the command line.
 pub(crate) fn fault(text: &str) -> Fault {
     text.parse().unwrap()
 }
 
 impl Cloud {
-    /// Without latency, with a quota that is out of the way.
+    /// Without latency, with a quota that no test reaches.
     pub(crate) fn new() -> Self {
         Self::with(|_| {})
     }
@@ -37,12 +37,12 @@ impl Cloud {
     }
 
     /// With other settings.
-    pub(crate) fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings {
+    pub(crate) fn with(change: impl FnOnce(&mut EmulatorSettings)) -> Self {
+        let mut settings = EmulatorSettings {
             rate: 1_000_000.0,
             burst: 1_000_000,
             latency: kvs_fleet::emulator::latency::Latency::steady(Duration::ZERO),
-            ..Settings::default()
+            ..EmulatorSettings::default()
         };
         change(&mut settings);
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -64,7 +64,7 @@ impl Cloud {
         &self.url
     }
 
-    /// Requests for an operation, whatever became of them.
+    /// All requests for an operation.
     pub(crate) fn requests(&self, operation: Operation) -> u64 {
         let counts = self
             .emulator
@@ -75,12 +75,12 @@ impl Cloud {
         counts.answered + counts.refused + counts.throttled + counts.faults
     }
 
-    /// Create requests, whatever became of them.
+    /// All create requests.
     pub(crate) fn creates(&self) -> u64 {
         self.requests(Operation::Create)
     }
 
-    /// Requests of every kind.
+    /// All requests.
     pub(crate) fn all_requests(&self) -> u64 {
         Operation::ALL
             .into_iter()
@@ -88,7 +88,7 @@ impl Cloud {
             .sum()
     }
 
-    /// Requests for an operation that a fault struck.
+    /// Requests for an operation with an injected fault.
     pub(crate) fn faults(&self, operation: Operation) -> u64 {
         self.emulator
             .as_ref()
@@ -98,7 +98,7 @@ impl Cloud {
             .faults
     }
 
-    /// Create requests that were throttled.
+    /// Throttled create requests.
     pub(crate) fn throttled(&self) -> u64 {
         let counts = self.emulator.as_ref().unwrap().request_counts();
         counts.of(Operation::Create).throttled
@@ -120,7 +120,7 @@ impl Cloud {
             .collect()
     }
 
-    /// What Describe says of a channel.
+    /// The answer of Describe for a channel.
     pub(crate) fn describe(&self, name: &str) -> serde_json::Value {
         let body = format!(r#"{{"ChannelName":"{name}"}}"#);
         self.ask("/describeSignalingChannel", REGION, &body)["ChannelInfo"].clone()
@@ -134,13 +134,13 @@ impl Cloud {
         serde_json::from_value(answer["Tags"].clone()).unwrap()
     }
 
-    /// Makes a channel, as somebody else would; its ARN.
+    /// Creates a channel as another client; returns its ARN.
     pub(crate) fn make(&self, body: &str) -> String {
         let answer = self.ask("/createSignalingChannel", REGION, body);
         text(&answer["ChannelARN"])
     }
 
-    /// Makes channels of these names.
+    /// Creates channels with these names.
     pub(crate) fn make_all<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
         for name in names {
             self.make(&format!(
@@ -149,14 +149,14 @@ impl Cloud {
         }
     }
 
-    /// Deletes a channel, as somebody else would.
+    /// Deletes a channel as another client.
     pub(crate) fn delete(&self, name: &str) {
         let arn = &self.channels()[name];
         let body = format!(r#"{{"ChannelARN":"{arn}"}}"#);
         self.ask("/deleteSignalingChannel", REGION, &body);
     }
 
-    /// Asks, in spite of faults and quotas: they meet this test's own questions as well.
+    /// Sends a request, and repeats it after faults and throttles, which also affect the test's own requests.
     fn ask(&self, path: &str, region: &str, body: &str) -> serde_json::Value {
         for attempt in 0..100 {
             if attempt > 0 {
@@ -168,7 +168,7 @@ impl Cloud {
             };
             let answer = if answer.is_empty() { "{}" } else { &answer };
             match serde_json::from_str::<serde_json::Value>(answer) {
-                // Only a deletion has nothing to say.
+                // Only the answer to a deletion is empty.
                 Ok(answer) if answer == serde_json::json!({}) && !path.starts_with("/delete") => {}
                 Ok(answer) => return answer,
                 Err(_) => {}

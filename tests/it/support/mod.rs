@@ -1,5 +1,5 @@
-//! What the tests work with: a folder of their own ([`Bench`]), the service in this process ([`Cloud`]) or a server
-//! that is told what to answer ([`Wire`]), and the binary run with nothing of this machine's configuration.
+//! Test support: a folder ([`Bench`]), the service in this process ([`Cloud`]) or a server with scripted answers
+//! ([`Wire`]), and the binary without any configuration of this machine.
 
 mod cloud;
 mod run;
@@ -15,20 +15,20 @@ pub(crate) use cloud::Cloud;
 pub(crate) use run::{Call, Done, Running, Unread};
 pub(crate) use wire::{Act, Request, Wire, answer, bare, count_channels, forward};
 
-/// The Region of runs that are not about Regions.
+/// The Region of tests that are not about Regions.
 pub(crate) const REGION: &str = "eu-central-1";
 
-/// The header of results files, as promised.
+/// The header of results files.
 pub(crate) const HEADER: &str = "device_id,channel_name,region,status,channel_arn,attempts,started_at,finished_at,\
                                  error_code,error_message,request_id";
 
 /// A row of a results file, by column.
 pub(crate) type Row = BTreeMap<String, String>;
 
-/// Every file of a folder with its bytes.
+/// All files of a folder with their bytes.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
-/// A folder to work in, which goes with the test.
+/// A folder that is deleted with the test.
 pub(crate) struct Bench(tempfile::TempDir);
 
 impl Bench {
@@ -90,7 +90,7 @@ impl Bench {
             .collect()
     }
 
-    /// The rows of a results file, whose header is checked.
+    /// The rows of a results file. Asserts its header.
     pub(crate) fn rows(&self, name: &str) -> Vec<Row> {
         let text = self.read(name);
         assert_eq!(text.lines().next(), Some(HEADER));
@@ -106,7 +106,7 @@ impl Bench {
             .collect()
     }
 
-    /// The row of a device in `d.results.csv`, which must be one.
+    /// The row of a device in `d.results.csv`. Asserts that there is one.
     pub(crate) fn row(&self, device: &str) -> Row {
         let mut rows = self.rows("d.results.csv");
         rows.retain(|row| row["device_id"] == device);
@@ -114,7 +114,7 @@ impl Bench {
         rows.remove(0)
     }
 
-    /// Every file.
+    /// All files.
     pub(crate) fn files(&self) -> Files {
         fs::read_dir(self.folder())
             .unwrap()
@@ -132,12 +132,12 @@ impl Bench {
         Call::new(self.folder()).args(arguments)
     }
 
-    /// `provision d.csv` against an endpoint, as fast as it goes.
+    /// `provision d.csv` against an endpoint, without waits.
     pub(crate) fn provision(&self, url: &str) -> Call {
         self.provision_file("d.csv", url)
     }
 
-    /// `provision` of another manifest against an endpoint, as fast as it goes.
+    /// `provision` of another manifest against an endpoint, without waits.
     pub(crate) fn provision_file(&self, manifest: &str, url: &str) -> Call {
         self.call(&[
             "provision",
@@ -160,7 +160,7 @@ pub(crate) fn devices(numbers: impl Iterator<Item = usize>) -> String {
         .collect()
 }
 
-/// A results file of these rows behind the header.
+/// A results file of these rows after the header.
 pub(crate) fn results(rows: &[String]) -> String {
     let lines = rows.iter().map(|row| format!("{row}\n"));
     std::iter::once(format!("{HEADER}\n"))
@@ -168,7 +168,7 @@ pub(crate) fn results(rows: &[String]) -> String {
         .collect()
 }
 
-/// A row of a results file whose device has the channel of its name.
+/// A row of a results file for a device whose channel has its name.
 pub(crate) fn finished(device: &str, status: &str, account: &str) -> String {
     format!(
         "{device},{device},{REGION},{status},{},1,2025-01-02T03:04:05.000Z,2025-01-02T03:04:05.678Z,,,req-1",

@@ -1,4 +1,4 @@
-//! The binary as a child process: no configuration of this machine reaches it, and it cannot outlive its test.
+//! The binary as a child process: without any configuration of this machine, and killed at the end of its test.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// A child that takes longer hangs. No test comes near it.
+/// A child that takes longer than this hangs. No test comes near it.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The binary, about to be run.
+/// The binary before it is started.
 pub(crate) struct Call {
     command: Command,
     folder: PathBuf,
@@ -46,26 +46,26 @@ impl Call {
         self
     }
 
-    /// As `nohup` starts it.
+    /// Ignores the hangup signal, as `nohup` does.
     #[cfg(unix)]
     pub(crate) fn ignoring_hangup(self) -> Self {
         self.in_shell("trap '' HUP")
     }
 
-    /// No file may become larger, so many bytes; to whoever writes, the disk seems full.
+    /// Limits files to this many bytes; for the process the disk is full beyond.
     #[cfg(unix)]
     pub(crate) fn with_largest_file(self, bytes: u64) -> Self {
         // POSIX counts in blocks of 512 bytes.
         self.in_shell(&format!("ulimit -f {}", bytes / 512))
     }
 
-    /// It may have so many files open at once.
+    /// Limits the number of open files.
     #[cfg(unix)]
     pub(crate) fn with_open_files(self, limit: &str) -> Self {
         self.in_shell(&format!("ulimit {limit}"))
     }
 
-    /// Started by a shell that has done this before.
+    /// Started by a shell that runs this first.
     #[cfg(unix)]
     fn in_shell(mut self, before: &str) -> Self {
         let mut command = Command::new("sh");
@@ -84,7 +84,7 @@ impl Call {
         self
     }
 
-    /// A variable whose value need not be text.
+    /// A variable whose value may be other than UTF-8.
     #[cfg(unix)]
     pub(crate) fn env_bytes(mut self, name: &str, value: &[u8]) -> Self {
         use std::os::unix::ffi::OsStrExt;
@@ -92,13 +92,13 @@ impl Call {
         self
     }
 
-    /// What it reads on standard input; nothing by default.
+    /// The bytes on standard input; none by default.
     pub(crate) fn input(mut self, text: impl Into<Vec<u8>>) -> Self {
         self.input = Some(text.into());
         self
     }
 
-    /// Runs it to its end.
+    /// Runs the process to its end.
     pub(crate) fn run(mut self) -> Done {
         let input = self.input.take().unwrap_or_default();
         let mut running = self.start();
@@ -116,14 +116,14 @@ impl Call {
             .unwrap()
     }
 
-    /// Starts it with these as standard input, output and error.
+    /// Starts the process with these as standard input, output and error.
     #[cfg(unix)]
     pub(crate) fn on(mut self, [input, output, error]: [Stdio; 3]) -> Child {
         let command = self.command.stdin(input).stdout(output).stderr(error);
         command.spawn().unwrap()
     }
 
-    /// Starts it, and reads nothing of what it writes.
+    /// Starts the process and does not read its output.
     pub(crate) fn start_unread(mut self) -> Unread {
         let child = self.spawn();
         Unread {
@@ -132,7 +132,7 @@ impl Call {
         }
     }
 
-    /// Starts it; standard input stays open.
+    /// Starts the process; standard input stays open.
     pub(crate) fn start(mut self) -> Running {
         let shown = format!("{:?} in {}", self.command, self.folder.display());
         let mut child = self.spawn();
@@ -149,7 +149,7 @@ impl Call {
     }
 }
 
-/// Standard error, read as it comes.
+/// Standard error, read as it arrives.
 struct Stderr {
     text: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
@@ -183,7 +183,7 @@ impl Stderr {
     }
 }
 
-/// Kills the process when it takes too long, unless the sender has gone by then.
+/// Kills the process when it takes too long, unless the sender is dropped first.
 pub(super) fn watch(pid: u32) -> mpsc::Sender<()> {
     let (alive, watched) = mpsc::channel();
     std::thread::spawn(move || {
@@ -194,7 +194,7 @@ pub(super) fn watch(pid: u32) -> mpsc::Sender<()> {
     alive
 }
 
-/// Sends a signal, `INT`, `TERM` or `KILL`.
+/// Sends a signal: `INT`, `TERM` or `KILL`.
 pub(crate) fn signal(pid: u32, name: &str) {
     let sent = Command::new("kill")
         .args([&format!("-{name}"), &pid.to_string()])
@@ -202,7 +202,7 @@ pub(crate) fn signal(pid: u32, name: &str) {
     assert!(sent.unwrap().success(), "kill -{name} {pid}");
 }
 
-/// The binary at work.
+/// The running binary.
 pub(crate) struct Running {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -231,7 +231,7 @@ impl Running {
         line.trim_end().to_owned()
     }
 
-    /// Waits until standard error holds this.
+    /// Waits until standard error contains this text.
     pub(crate) fn until_it_says(&mut self, text: &str) {
         while !self.stderr.so_far().contains(text) {
             let ended = self.child.try_wait().unwrap();
@@ -244,21 +244,21 @@ impl Running {
         }
     }
 
-    /// Writes to its standard input.
+    /// Writes to the process's standard input.
     pub(crate) fn say(&mut self, text: &str) {
         let stdin = self.stdin.as_mut().unwrap();
         stdin.write_all(text.as_bytes()).unwrap();
         stdin.flush().unwrap();
     }
 
-    /// Waits for its end. Standard input is closed first.
+    /// Waits for the process's end after closing its standard input.
     pub(crate) fn wait(mut self) -> Done {
         self.stdin = None;
         self.stdout.read_to_string(&mut self.seen).unwrap();
         self.ended()
     }
 
-    /// Waits for its end without closing standard input.
+    /// Waits for the process's end without closing its standard input.
     pub(crate) fn wait_open(mut self) -> Done {
         self.stdout.read_to_string(&mut self.seen).unwrap();
         self.ended()
@@ -266,7 +266,7 @@ impl Running {
 
     fn ended(&mut self) -> Done {
         let status = self.child.wait().unwrap();
-        // A receiver that has gone has killed the process.
+        // An error means that the process was killed after its time limit.
         let hung = self.watchdog.send(()).is_err();
         Done {
             code: status.code(),
@@ -281,7 +281,7 @@ impl Running {
     }
 }
 
-/// The binary at work while nobody reads what it writes.
+/// The running binary, whose output nobody reads.
 pub(crate) struct Unread {
     child: Child,
     watchdog: mpsc::Sender<()>,
@@ -292,10 +292,10 @@ impl Unread {
         signal(self.child.id(), name);
     }
 
-    /// Waits for its end: the exit code; none where it hung and was killed.
+    /// Waits for the end and returns the exit code; `None` if it hung and was killed.
     pub(crate) fn wait(&mut self) -> Option<i32> {
         let status = self.child.wait().unwrap();
-        // Who has gone has killed the process, and its status says so.
+        // An error means that the process was killed, which its status shows.
         let _ = self.watchdog.send(());
         status.code()
     }
@@ -303,7 +303,7 @@ impl Unread {
 
 impl Drop for Unread {
     fn drop(&mut self) {
-        // Nothing to kill where it has ended.
+        // An error means that the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -311,15 +311,15 @@ impl Drop for Unread {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Nothing to kill where it has ended.
+        // An error means that the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What came of it.
+/// The result of a run.
 pub(crate) struct Done {
-    /// None where a signal ended it.
+    /// `None` if a signal ended it.
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -337,7 +337,7 @@ impl fmt::Display for Done {
 }
 
 impl Done {
-    /// It ended with this exit code, and without a panic.
+    /// Asserts this exit code, and that there was no panic.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self}");
@@ -345,14 +345,14 @@ impl Done {
         self
     }
 
-    /// Standard error holds this.
+    /// Asserts that standard error contains this text.
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "not said: {text:?}\n{self}");
         self
     }
 
-    /// Standard error does not hold this.
+    /// Asserts that standard error does not contain this text.
     #[track_caller]
     pub(crate) fn does_not_say(self, text: &str) -> Self {
         assert!(!self.stderr.contains(text), "said: {text:?}\n{self}");

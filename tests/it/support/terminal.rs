@@ -1,4 +1,4 @@
-//! A terminal of so many columns, and what a person sees on it.
+//! A terminal with a number of columns, and what it shows.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -25,7 +25,7 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// Starts a call on it.
+    /// Starts a call on the terminal.
     pub(crate) fn start(call: Call, columns: u16) -> Self {
         let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&keyboard).unwrap();
@@ -65,7 +65,7 @@ impl Terminal {
         }
     }
 
-    /// Waits until a text stands on it.
+    /// Waits until the terminal shows a text.
     pub(crate) fn until_it_shows(&self, text: &str) {
         while !self
             .screen
@@ -85,7 +85,8 @@ impl Terminal {
         self.keyboard.write_all(text.as_bytes()).unwrap();
     }
 
-    /// What a person sees: the rows, and which words have a colour. What differs from run to run has number signs.
+    /// What the terminal shows: the rows, and which words have a colour. Digits that differ from run to run are
+    /// replaced by number signs.
     pub(crate) fn view(&self) -> String {
         let parser = self.screen.lock().unwrap();
         let screen = parser.screen();
@@ -114,10 +115,11 @@ impl Terminal {
         format!("{view}\n\ncoloured: {}", coloured.join(", "))
     }
 
-    /// Waits for its end: the exit code, and what is seen then.
+    /// Waits for the end: returns the exit code, and what the terminal shows then.
     pub(crate) fn end(mut self) -> (i32, String) {
         let code = self.child.wait().unwrap().code().unwrap();
-        // The terminal has no more to tell once nobody has it open; this side still does, so it is looked at.
+        // A terminal has no more output once no process has it open. This process still has, so it waits for the child
+        // instead.
         while !self.reader.is_finished() {
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
@@ -146,7 +148,7 @@ fn coloured(screen: &vt100::Screen) -> Vec<String> {
     words
 }
 
-/// Digits that differ from run to run as number signs: as many, so that nothing moves.
+/// Replaces digits that differ from run to run by the same number of number signs, so that the layout stays.
 fn unnumbered(text: &str) -> String {
     const VARYING: &[&str] = &[
         r"127\.0\.0\.1:\d+",

@@ -1,12 +1,12 @@
-//! A server that a test tells what to answer, and that keeps every request: HTTP/1.1 by hand, so that it can also be
-//! wrong.
+//! A server that answers as a test decides and records every request: HTTP/1.1 written by hand, so that answers can be
+//! malformed.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// A request as it came.
+/// A received request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) path: String,
@@ -20,7 +20,7 @@ impl Request {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    /// The channel that it is about, where it names one.
+    /// The channel name in the request, if there is one.
     pub(crate) fn channel(&self) -> String {
         self.json()["ChannelName"]
             .as_str()
@@ -36,18 +36,18 @@ impl Request {
     }
 }
 
-/// What the server does with a request.
+/// The server's reaction to a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
     /// Sends these bytes, and keeps the connection.
     Send(String),
-    /// Sends these bytes, and ends the connection.
+    /// Sends these bytes, and closes the connection.
     Cut(String),
-    /// Ends the connection without a word.
+    /// Closes the connection without an answer.
     Close,
 }
 
-/// An answer as the service gives it.
+/// An answer of the service.
 pub(crate) fn answer(status: u16, error: Option<&str>, body: &str) -> Act {
     let error = error.map_or(String::new(), |code| {
         format!("x-amzn-ErrorType: {code}\r\n")
@@ -59,7 +59,7 @@ pub(crate) fn answer(status: u16, error: Option<&str>, body: &str) -> Act {
     )
 }
 
-/// An answer with nothing but its length and these headers.
+/// An answer with only a length header and these headers.
 pub(crate) fn bare(status: u16, headers: &str, body: &str) -> Act {
     Act::Send(format!(
         "HTTP/1.1 {status} Status\r\n{headers}Content-Length: {}\r\n\r\n{body}",
@@ -74,7 +74,8 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// Answers each request as the function says; it is given the request and how many came before it.
+    /// Answers each request with the function's result; the function gets the request and the number of requests before
+    /// it.
     pub(crate) fn new(act: impl Fn(&Request, usize) -> Act + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -89,7 +90,7 @@ impl Wire {
         Self { url, requests }
     }
 
-    /// Hands every request on to another server, and keeps it.
+    /// Forwards every request to another server, and records it.
     pub(crate) fn before(url: &str) -> Self {
         let url = url.to_owned();
         Self::new(move |request, _| forward(&url, request))
@@ -111,7 +112,7 @@ impl Wire {
     }
 }
 
-/// Hands a request on to another server. Where that one breaks the connection, so does this one.
+/// Forwards a request to another server. If that server breaks the connection, this one does too.
 pub(crate) fn forward(url: &str, request: &Request) -> Act {
     let answer = || {
         let mut stream = connect(url);
@@ -135,7 +136,7 @@ fn serve(
             log.len() - 1
         };
         match act(&request, before) {
-            // A client that has gone does not want the answer.
+            // A client that has disconnected does not need the answer.
             Act::Send(bytes) if stream.write_all(bytes.as_bytes()).is_ok() => {}
             Act::Cut(bytes) => {
                 let _ = stream.write_all(bytes.as_bytes());
@@ -182,7 +183,7 @@ fn connect(url: &str) -> TcpStream {
     stream
 }
 
-/// One request to the service, signed as far as the emulator looks at it; the status and the body of the answer, if
+/// One request to the service, signed as far as the emulator checks; returns the status and the body of the answer, if
 /// there is one.
 pub(crate) fn post(url: &str, path: &str, region: &str, body: &str) -> Option<(u16, String)> {
     let request = Request {
@@ -203,7 +204,7 @@ pub(crate) fn post(url: &str, path: &str, region: &str, body: &str) -> Option<(u
     Some((status, body.to_owned()))
 }
 
-/// How many channels a Region has, asked at a URL.
+/// The number of channels in a Region, requested at a URL.
 pub(crate) fn count_channels(url: &str, region: &str) -> usize {
     let (status, answer) = post(url, "/listSignalingChannels", region, "{}").unwrap();
     assert_eq!(status, 200, "{answer}");

@@ -1,15 +1,15 @@
-//! Answers and broken connections: whatever comes back has a meaning, a code and words that can be recorded.
+//! Answers and broken connections: each has a meaning, a code and a message that can be recorded.
 
 use kvs_fleet::domain::service::classify::{
     Reply, bare_code, blames_the_clock, connection, kind_of_code, message_text,
 };
 use kvs_fleet::domain::service::{Failure, FailureKind};
 
-/// The longest message: 500 characters and the sign that it was cut.
+/// The longest message: 500 characters and the ellipsis.
 const LONGEST: usize = 501;
 
-/// Any answer: the first line is `STATUS REQUEST-ID ERROR-TYPE`, the rest the body. The same text is taken for the
-/// causes of a broken connection, a line each.
+/// Any answer: the first line is `STATUS REQUEST-ID ERROR-TYPE`, the rest is the body. The same text is used as the
+/// causes of a broken connection, one per line.
 pub(crate) fn holds(input: &[u8]) {
     let (line, body) = super::first_line(input);
     let mut words = line.splitn(3, ' ');
@@ -51,7 +51,7 @@ fn is_meaningful(reply: &Reply<'_>) {
     if known == Some(FailureKind::Throttled) {
         assert_eq!(failure.kind, FailureKind::Throttled, "{failure:?}");
     }
-    // A server in trouble is asked again, whatever it says: nothing of a device is settled by it.
+    // A server error is retried, whatever its code: it does not decide the outcome of a device.
     if reply.status >= 500 {
         let passing = failure.kind.is_passing() || failure.kind == FailureKind::Credentials;
         assert!(passing, "{failure:?} of {reply:?}");

@@ -1,22 +1,22 @@
-//! The emulator over HTTP: every request gets an answer as the service gives them, and what was made is there.
+//! The emulator over HTTP: every request gets an answer in the format of the service, and created channels exist.
 
 use std::time::Duration;
 
 use kvs_fleet::domain::device::ArnParts;
 use kvs_fleet::domain::service::classify::bare_code;
 use kvs_fleet::emulator::latency::Latency;
-use kvs_fleet::emulator::{Emulator, Settings};
+use kvs_fleet::emulator::{Emulator, EmulatorSettings};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::first_line;
 
-/// The most requests that one input makes.
+/// The most requests of one input.
 const MOST: usize = 8;
 
-/// Any requests, with the line `---` between them: the first line of each is `METHOD PATH AUTHORIZATION`, where a bare
-/// Region stands for a signature of its scope and nothing for no such header; the rest is the body.
+/// Any requests, separated by lines `---`: the first line of each is `METHOD PATH AUTHORIZATION`, where a bare Region
+/// means a signature of its scope and an empty text no header; the rest is the body.
 pub(crate) fn holds(input: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -27,12 +27,12 @@ pub(crate) fn holds(input: &[u8]) {
         let mut wire = Wire::connect(&emulator).await;
         let mut rest = input;
         for _ in 0..MOST {
-            let (request, behind) = split(rest);
+            let (request, following) = split(rest);
             is_answered(&mut wire, request).await;
-            let Some(behind) = behind else {
+            let Some(following) = following else {
                 break;
             };
-            rest = behind;
+            rest = following;
         }
         drop(wire);
         emulator.stop().await;
@@ -40,12 +40,12 @@ pub(crate) fn holds(input: &[u8]) {
 }
 
 async fn start() -> Emulator {
-    let settings = Settings {
+    let settings = EmulatorSettings {
         rate: 1_000_000.0,
         burst: 1_000_000,
         channel_limit: 3,
         latency: Latency::steady(Duration::ZERO),
-        ..Settings::default()
+        ..EmulatorSettings::default()
     };
     Emulator::start(([127, 0, 0, 1], 0).into(), settings)
         .await
@@ -75,11 +75,11 @@ async fn is_answered(wire: &mut Wire, request: &[u8]) {
             signature(word)
         }
     });
-    // What HTTP itself does not let through is the HTTP library's to refuse.
+    // The HTTP library rejects what HTTP does not allow.
     let is_token = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_alphabetic());
     let is_path = path.starts_with('/') && path.bytes().all(is_plain_in_paths);
     let is_value = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    // A connection to elsewhere, and an answer without a body, are other things than requests for an operation.
+    // A CONNECT request and an answer without a body are not requests for an operation.
     let is_special = ["CONNECT", "HEAD"].contains(&method);
     if !is_token || is_special || !is_path || !authorization.as_deref().is_none_or(is_value) {
         return;
@@ -101,7 +101,7 @@ fn is_plain_in_paths(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte)
 }
 
-/// An answer's form; the ARN of the channel that was made.
+/// Checks the format of an answer; returns the ARN of a created channel.
 fn is_sound(path: &str, answer: &Answer) -> Option<String> {
     let Answer { status, head, body } = answer;
     let what = || format!("{head}{}", String::from_utf8_lossy(body));
@@ -188,14 +188,14 @@ impl Answer {
     }
 }
 
-/// A connection that is kept.
+/// A keep-alive connection.
 struct Wire(TcpStream);
 
 impl Wire {
     async fn connect(emulator: &Emulator) -> Self {
         let stream = TcpStream::connect(emulator.address()).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        // A reset at the end leaves no port behind, of which thousands of inputs would use up all.
+        // A reset at the end does not leave the port in TIME_WAIT; thousands of inputs would use up all ports.
         stream.set_zero_linger().unwrap();
         Self(stream)
     }

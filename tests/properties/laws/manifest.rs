@@ -1,5 +1,5 @@
-//! The manifest: any bytes are devices, invalid rows or one refusal, the same from a file as from a stream, and a byte
-//! order mark or other line ends change nothing.
+//! The manifest: any bytes give devices, invalid rows or one error, the same from a file as from a stream; a byte order
+//! mark and other line ends change nothing.
 
 use std::cell::OnceCell;
 use std::io::{self, Read};
@@ -11,8 +11,8 @@ use kvs_fleet::manifest::{Manifest, ManifestError, Options, Row, Rows, digest_of
 
 use super::{first_line, is_a_message};
 
-/// Any file: the first line gives delimiter, ID column, channel name and tag template, with `|` between them, each of
-/// which may be empty; the rest is the manifest.
+/// Any file: the first line has delimiter, ID column, channel name and tag template, separated by `|`, each of which
+/// may be empty; the rest is the manifest.
 pub(crate) fn holds(input: &[u8]) {
     let (line, manifest) = first_line(input);
     if let Some(options) = options(&line) {
@@ -20,14 +20,13 @@ pub(crate) fn holds(input: &[u8]) {
     }
 }
 
-/// One row, as far as it is known.
+/// The comparable parts of a row.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Seen {
     at: u64,
     line: u64,
-    /// The device's ID.
     pub(crate) id: String,
-    /// The device and the digest of what it asks for, or why it cannot be had.
+    /// The device and the digest of its row, or the reason why the row is invalid.
     pub(crate) asks: Result<(Device, u32), String>,
 }
 
@@ -89,7 +88,7 @@ fn open(manifest: &[u8], options: &Options) -> Result<Manifest, ManifestError> {
         let path = folder.path().join("d.csv");
         std::fs::write(&path, manifest).unwrap();
         let opened = Manifest::open(&path, options);
-        // A file system may sync one that is written over, which takes a hundred times as long.
+        // Deleted first: some file systems sync a file that is overwritten, which takes a hundred times as long.
         std::fs::remove_file(&path).unwrap();
         opened
     })
@@ -122,7 +121,7 @@ fn taken(row: &Row<'_>) -> Seen {
     }
 }
 
-/// The service's limits, written down once more.
+/// The service's limits, written independently.
 fn are_sound(rows: &[Seen], length: usize) {
     assert!(!rows.is_empty());
     let mut last = (0, 1);
@@ -158,7 +157,7 @@ fn are_sound(rows: &[Seen], length: usize) {
     }
 }
 
-/// By their places, in any order.
+/// Sorted by place.
 fn are_had_again(file: &Arc<Manifest>, rows: &[Seen]) {
     let mut cursor = file.cursor();
     for row in rows.iter().rev().chain(rows) {
@@ -193,7 +192,7 @@ fn are_the_same_otherwise_written(manifest: &[u8], options: &Options, rows: &[Se
     }
 }
 
-/// A reader that gives a few bytes at a time, as a pipe may.
+/// A reader that returns a few bytes at a time, as a pipe may.
 struct Slowly<'a> {
     rest: &'a [u8],
     most: usize,

@@ -1,4 +1,4 @@
-//! A disk in memory that never fails, for what is done to a results file in a moment.
+//! A disk in memory that never fails.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -24,12 +24,11 @@ impl MemoryDisk {
         disk
     }
 
-    /// A file's content.
     pub(crate) fn content(&self, path: &Path) -> Vec<u8> {
         self.names()[path].lock().unwrap().clone()
     }
 
-    /// How many files there are.
+    /// The number of files.
     pub(crate) fn count(&self) -> usize {
         self.names().len()
     }

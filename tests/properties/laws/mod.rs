@@ -1,7 +1,7 @@
-//! What must hold whatever the input is: each law takes bytes and panics where it is broken.
+//! Laws that hold for every input: each takes bytes and panics if it does not hold.
 //!
-//! The fuzz targets in `fuzz/` call the same functions, so that a find is repeated by `cargo test` once its input lies
-//! among the corpora. Nothing here draws inputs, and nothing but the library's public items is used.
+//! The fuzz targets in `fuzz/` call the same functions, so that `cargo test` repeats a failure once its input is in the
+//! corpus. The laws generate no inputs and use only public items of the library.
 
 pub(crate) mod classify;
 pub(crate) mod emulator;
@@ -11,10 +11,10 @@ pub(crate) mod record;
 pub(crate) mod results;
 pub(crate) mod template;
 
-/// A law over bytes.
+/// A law for bytes.
 pub(crate) type Law = fn(&[u8]);
 
-/// The laws by the name of their fuzz target, which is also that of their corpus.
+/// The laws by the name of their fuzz target, which is also the name of their corpus.
 pub(crate) const ALL: [(&str, Law); 6] = [
     ("classify", classify::holds),
     ("emulator_http", emulator::holds),
@@ -24,7 +24,7 @@ pub(crate) const ALL: [(&str, Law); 6] = [
     ("template", template::holds),
 ];
 
-/// The first line, and what stands behind it: inputs say in their first line how the rest is to be taken.
+/// The first line, which has the parameters of an input, and the rest.
 fn first_line(input: &[u8]) -> (String, &[u8]) {
     let end = input.iter().position(|&byte| byte == b'\n');
     let (line, rest) = input.split_at(end.unwrap_or(input.len()));
@@ -32,7 +32,7 @@ fn first_line(input: &[u8]) -> (String, &[u8]) {
     (String::from_utf8_lossy(line).into_owned(), rest)
 }
 
-/// A message for people: something, on one line, without control characters.
+/// Checks a message: one line, not empty, without control characters.
 fn is_a_message(text: &str) {
     assert!(!text.trim().is_empty(), "an empty message");
     let odd = text.chars().find(|character| character.is_control());

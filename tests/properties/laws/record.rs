@@ -1,4 +1,4 @@
-//! One row as text: what is written is read again, and text of others stays on its line and is no formula.
+//! One row as text: a written row is read back, and text from elsewhere stays on its line and is not a formula.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -18,7 +18,7 @@ const STATUSES: [Status; 5] = [
     Status::Deleted,
 ];
 
-/// Any row: the input's first byte chooses the status, the rest are its texts, with the byte 0x1E between them.
+/// Any row: the first byte of the input chooses the status, the rest are its texts, separated by the byte 0x1E.
 pub(crate) fn holds(input: &[u8]) {
     let (first, rest) = input.split_first().unwrap_or((&0, &[]));
     let text = String::from_utf8_lossy(rest);
@@ -35,7 +35,7 @@ pub(crate) fn holds(input: &[u8]) {
     ));
 }
 
-/// A row that the tool might write: only names that the service takes stand with an ARN.
+/// A row that the tool could write: rows with an ARN have only names that the service accepts.
 pub(crate) fn row(
     status: Status,
     id: &str,
@@ -75,7 +75,7 @@ pub(crate) fn row(
     }
 }
 
-/// The row comes back from a file as it was, as far as that is promised.
+/// Checks that the row is read back from a file as promised.
 pub(crate) fn round_trip(row: &Row) {
     let mut file = HEADER.as_bytes().to_vec();
     encode(row, &mut file);
@@ -92,7 +92,7 @@ pub(crate) fn round_trip(row: &Row) {
         finished,
         foreign @ ..,
     ] = &rows[0];
-    // Manifests hold no NUL.
+    // Manifests contain no NUL.
     let without_nul = |text: &str| text.replace('\0', " ");
     assert_eq!(*id, without_nul(&row.device_id));
     assert_eq!(*name, without_nul(&row.channel_name));
@@ -109,7 +109,7 @@ pub(crate) fn round_trip(row: &Row) {
     }
 }
 
-/// What is read of a text that somebody else chose.
+/// The expected text of a value from elsewhere.
 fn is_tamed(read: &str, written: &str, most: usize) {
     assert!(!read.starts_with(['=', '+', '-', '@']), "{read:?}");
     assert!(!read.contains(|c: char| c.is_control() || "\u{2028}\u{2029}".contains(c)));

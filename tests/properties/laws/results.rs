@@ -1,5 +1,5 @@
-//! The results file: any bytes are read or refused, a repair loses nothing that is sound, and a finished file says what
-//! the journal said.
+//! The results file: any bytes are read or refused, a repair loses no valid row, and the finished file matches the
+//! journal.
 
 use std::path::Path;
 
@@ -11,15 +11,15 @@ use kvs_fleet::results::record::{COLUMNS, HEADER, Place};
 use super::is_a_message;
 use super::memory_disk::MemoryDisk;
 
-/// A row's columns, in their order.
+/// A row's columns in order.
 pub(crate) type Fields = [String; COLUMNS.len()];
 
-/// A row's place, its line and its columns.
+/// A row's place, line and columns.
 type Taken = (Place, u64, Fields);
 
 const PATH: &str = "d.results.csv";
 
-/// A row of a device that no file has.
+/// A row of a device that is in no file.
 const APPENDED: &str = "NEW,NEW,eu-central-1,failed,,3,,,Timeout,no answer,\n";
 
 /// Any file.
@@ -43,7 +43,7 @@ pub(crate) fn holds(file: &[u8]) {
     is_finished(&disk, &before);
 }
 
-/// Each row of a file that must be sound.
+/// All rows of a file that must be valid.
 pub(crate) fn rows_of(file: &[u8]) -> Vec<Fields> {
     let disk = MemoryDisk::with(Path::new(PATH), file);
     let (reading, rows) = rows(&disk).unwrap();
@@ -51,7 +51,7 @@ pub(crate) fn rows_of(file: &[u8]) -> Vec<Fields> {
     fields(rows)
 }
 
-/// What a file says once its torn tail is cut off.
+/// The content of a file after its torn tail is removed.
 pub(crate) fn repaired(file: &[u8]) -> Vec<u8> {
     let path = Path::new(PATH);
     let disk = MemoryDisk::with(path, file);
@@ -141,7 +141,7 @@ fn is_appended_to(disk: &MemoryDisk, mut before: Vec<Fields>) -> Vec<Fields> {
     before
 }
 
-/// Keeps every row, in its order.
+/// Keeps every row in its order.
 fn is_finished(disk: &MemoryDisk, before: &[Fields]) {
     let finished = || {
         let mut kept = Vec::new();
@@ -162,7 +162,7 @@ fn is_finished(disk: &MemoryDisk, before: &[Fields]) {
     assert_eq!(disk.count(), 1, "nothing is left beside it");
 }
 
-/// Why a file that must be refused is.
+/// The error of a file that must be refused.
 pub(crate) fn refusal(file: &[u8]) -> String {
     holds(file);
     let disk = MemoryDisk::with(Path::new(PATH), file);

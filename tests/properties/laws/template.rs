@@ -1,4 +1,4 @@
-//! Templates: taken apart without loss, and filled by the manifest as they say.
+//! Templates: parsed without loss, and expanded by the manifest.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use kvs_fleet::manifest::{Options, stream};
 
 use super::is_a_message;
 
-/// The columns of the manifest that fills templates, with a cell each.
+/// The columns of the manifest that expands templates, with one cell each.
 const CELLS: [(&str, &str); 3] = [("device_id", "CAM-1"), ("a", "x.y"), ("b c", "")];
 const REGION: &str = "eu-central-1";
 
@@ -21,7 +21,7 @@ pub(crate) fn holds(input: &[u8]) {
     };
     assert_eq!(template.to_string(), text);
     let pieces = template.pieces();
-    let written: String = pieces.iter().map(spelt).collect();
+    let written: String = pieces.iter().map(written).collect();
     assert_eq!(Template::parse(&written).unwrap().pieces(), pieces);
     for piece in pieces {
         let (Piece::Literal(text) | Piece::Column { name: text, .. }) = piece;
@@ -33,8 +33,8 @@ pub(crate) fn holds(input: &[u8]) {
     is_filled(&template);
 }
 
-/// A piece as a template spells it.
-pub(crate) fn spelt(piece: &Piece) -> String {
+/// A piece in the syntax of templates.
+pub(crate) fn written(piece: &Piece) -> String {
     match piece {
         Piece::Literal(text) => text.replace('{', "{{").replace('}', "}}"),
         Piece::Column { name, filters } => {
@@ -75,7 +75,7 @@ fn is_filled(template: &Template) {
     let manifest = format!("{names}\n{cells}\n");
     let rows = stream(manifest.as_bytes(), &options);
     let Some(texts) = texts else {
-        // An unknown column, or the name itself.
+        // An unknown column, or the channel name itself.
         return is_a_message(&rows.unwrap_err().to_string());
     };
     let name = texts.concat();

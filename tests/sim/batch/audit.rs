@@ -1,4 +1,4 @@
-//! Who listens to the runs and looks at the disk between them: everything that was told, and what must be true of it.
+//! The checks of a batch: a listener that records all events, and checks of events, service and disk.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -19,10 +19,10 @@ use crate::engine::rig::region;
 use crate::power::Power;
 use crate::world::{Ask, EPOCH, World};
 
-/// What is left of a creation time's precision: an answer's `Date` is cut to the second.
+/// The precision of a creation time: an answer's `Date` is truncated to the second.
 const CLOCKS_AGREE: Duration = Duration::from_millis(1_500);
 
-/// A row as it is found in the file.
+/// A row in the results file.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Found {
     pub(super) id: String,
@@ -30,14 +30,14 @@ pub(super) struct Found {
     pub(super) arn: String,
 }
 
-/// The trace, and what a process has told.
+/// The trace, and the rows that processes have reported.
 #[derive(Debug)]
 pub(super) struct Audit {
     pub(super) world: Arc<World>,
     trace: Mutex<Vec<String>>,
-    /// Rows that the process has told to be on disk.
+    /// Rows that the current process has reported to be on disk.
     rows: Mutex<Vec<Row>>,
-    /// The last row of each device that any process has told.
+    /// The last row of each device that any process has reported.
     acknowledged: Mutex<HashMap<String, Found>>,
 }
 
@@ -63,11 +63,11 @@ impl Audit {
     }
 
     /// Another process begins.
-    pub(super) fn turn_over(&self) {
+    pub(super) fn begin_process(&self) {
         locked(&self.rows).clear();
     }
 
-    /// What must be true of a process however it ended. It began at this age of the simulation.
+    /// Checks what must hold however a process ended. The process began at this age of the simulation.
     pub(super) fn check_process(&self, began: Duration, workers: usize, ceiling: Option<f64>) {
         let rows = locked(&self.rows).clone();
         let of_devices: Vec<&Row> = (rows.iter())
@@ -111,7 +111,7 @@ impl Audit {
                     && ask.name == *row.channel_name
                     && ask.region.as_str() == &*row.region
             });
-            let first = first.unwrap_or_else(|| panic!("nobody asked for it: {row:?}"));
+            let first = first.unwrap_or_else(|| panic!("no create was sent for it: {row:?}"));
             let age = ArnParts::parse(arn).unwrap().creation_millis;
             let born = Duration::from_millis(age) + CLOCKS_AGREE;
             let tried = EPOCH + self.world.settings.ahead + first.at;
@@ -119,53 +119,54 @@ impl Audit {
         }
     }
 
-    /// A process that came to its end, and could write, has told of every channel that it made.
+    /// Checks that a process that ended normally, and could write, has reported every channel that it created.
     pub(super) fn check_nothing_is_lost(&self) {
         let rows = locked(&self.rows);
-        let told = |row: &&Row| {
+        let reported = |row: &&Row| {
             let codes = ["OutcomeUnknown", "ChannelDeleting"];
             row.status.has_arn() || codes.contains(&&*row.error_code)
         };
-        let told: HashSet<&str> = (rows.iter().filter(told))
+        let reported: HashSet<&str> = (rows.iter().filter(reported))
             .map(|row| &*row.channel_name)
             .collect();
         let core = self.world.core();
         let ours = (core.made.iter()).filter(|made| made.process == core.process && !made.is_late);
         for made in ours {
             assert!(
-                told.contains(&*made.name),
-                "it was made, but no row says so: {made:?}"
+                reported.contains(&*made.name),
+                "it was created, but no row reports it: {made:?}"
             );
         }
     }
 
-    /// No create was sent after this age.
+    /// Checks that no create was sent after this age.
     pub(super) fn check_no_create_after(&self, age: Duration) {
         let asked = self.world.asked();
         let late = (asked.iter()).find(|ask| ask.operation == Operation::Create && ask.at > age);
         assert!(late.is_none(), "sent after the stop at {age:?}: {late:?}");
     }
 
-    /// Every row that was told to be on disk is there, or a later one of its device.
+    /// Checks that every reported row is on disk, or a later row of its device.
     pub(super) fn check_survival(&self, disk: &TestDisk, results: &Path) {
         let mut last = HashMap::new();
         let rows = rows_of(disk, results).into_iter();
         for found in rows.filter(|found| found.status != Status::Invalid) {
             last.insert(found.id.clone(), found);
         }
-        for (id, told) in locked(&self.acknowledged).iter() {
+        for (id, reported) in locked(&self.acknowledged).iter() {
             let found = last.get(id);
-            let found = found.unwrap_or_else(|| panic!("told to be on disk, and lost: {told:?}"));
-            let may_differ = told.status == Status::Failed;
+            let found =
+                found.unwrap_or_else(|| panic!("reported to be on disk, and lost: {reported:?}"));
+            let may_differ = reported.status == Status::Failed;
             assert!(
-                found == told || may_differ,
-                "{found:?} was told as {told:?}"
+                found == reported || may_differ,
+                "{found:?} was reported as {reported:?}"
             );
         }
     }
 }
 
-/// The rows of a results file, those of invalid lines among them.
+/// All rows of a results file, including those of invalid lines.
 pub(super) fn rows_of(disk: &TestDisk, results: &Path) -> Vec<Found> {
     let mut rows = Vec::new();
     let read = Journal::open(disk, results, |entry: Entry<'_>| {
@@ -190,7 +191,7 @@ fn check_pace(asked: &[Ask], ceiling: Option<f64>) {
             other => Some(other.quota()),
         };
         let Some(rate) = rate else { continue };
-        for name in super::results_check::REGIONS {
+        for name in super::test_manifest::REGIONS {
             let of_region = asked
                 .iter()
                 .filter(|ask| ask.operation == operation && ask.region.as_str() == name);
@@ -210,7 +211,7 @@ impl Listener for Audit {
         if let Event::Recorded { row } = event {
             locked(&self.rows).push((*row).clone());
             if row.status != Status::Invalid {
-                let told = Found {
+                let reported = Found {
                     id: row.device_id.to_string(),
                     status: row.status,
                     arn: row
@@ -218,17 +219,17 @@ impl Listener for Audit {
                         .as_ref()
                         .map_or(String::new(), |arn| arn.as_str().to_owned()),
                 };
-                locked(&self.acknowledged).insert(told.id.clone(), told);
+                locked(&self.acknowledged).insert(reported.id.clone(), reported);
             }
         }
     }
 }
 
-/// Ends a process when a row is told.
+/// Kills a process when it reports a row.
 #[derive(Debug)]
-pub(super) struct Hazard(pub(super) Arc<Power>);
+pub(super) struct KillOnRow(pub(super) Arc<Power>);
 
-impl Listener for Hazard {
+impl Listener for KillOnRow {
     fn tell(&self, event: &Event<'_>) {
         if let Event::Recorded { .. } = event {
             self.0.reach();

@@ -1,15 +1,15 @@
-//! The whole batch, simulated: the real engine, limiters, retries, reconcile, journal, runs log, plan and finish, over a
-//! disk that loses what was not synced and against the emulator's pure state, under the paused clock.
+//! Simulation of whole batches: the real engine, limiters, retries, reconcile, journal, runs log, plan and finish, on a
+//! disk that loses unsynced data and against the emulator's state, under the paused clock.
 //!
-//! Each seed draws a batch, a service and up to four processes, of which most are killed, stopped, or left by their
-//! disk; then one more in fair weather brings every device to its channel, and another finds nothing to do. What must
-//! be true after each of them is in `audit`, what at the end is here. Seeds that once found a bug are kept below.
+//! A seed defines a batch, a service and up to five processes, most of which are killed, interrupted or get disk
+//! errors. Then a process without faults gives every device its channel, and another one has nothing to do. `audit`
+//! checks each process; the checks at the end are here. Seeds that found a bug are listed below.
 
 mod audit;
-mod faults;
 mod process;
-mod results_check;
+mod scenario;
 mod scripted;
+mod test_manifest;
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -23,25 +23,25 @@ use kvs_fleet::error::Error;
 use kvs_fleet::results::record::Status;
 
 use self::audit::{Audit, rows_of};
-use self::faults::{Ending, Process, Weather};
-use self::process::{Desk, Ended};
-use self::results_check::{Kind, REGIONS, Sheet};
+use self::process::{Ended, ProcessRun};
+use self::scenario::{Ending, Process, Scenario};
+use self::test_manifest::{Kind, REGIONS, TestManifest};
 use crate::disk::{Mishap, TestDisk};
 use crate::engine::rig::{region, seconds};
 use crate::power::Power;
 use crate::seeds;
 use crate::world::World;
 
-/// Seeds that are run where nothing else is said.
+/// The default number of seeds.
 const SEEDS: u64 = 2_000;
-/// Every so many seeds one is run twice, to see that it gives the same trace.
+/// One seed in this many is run twice, to check that it gives the same trace.
 const REPEATED: u64 = 20;
-/// Longer than any process takes: what is not over by then never will be.
+/// Longer than any process takes: a process that is not finished by then hangs.
 const FOREVER: Duration = Duration::from_hours(48);
-/// Lines of the trace that are shown of a seed that fails.
+/// The number of trace lines that are printed for a failed seed.
 const LAST_LINES: usize = 40;
 
-/// Seeds that found a bug, and which.
+/// Seeds that found a bug, and the bug.
 const REGRESSIONS: &[(u64, &str)] = &[
     (
         577,
@@ -59,11 +59,11 @@ const REGRESSIONS: &[(u64, &str)] = &[
     ),
 ];
 
-/// What stands while processes come and go.
-struct Station {
+/// The state that outlives a process.
+struct Simulation {
     audit: Arc<Audit>,
     disk: TestDisk,
-    sheet: Sheet,
+    manifest: TestManifest,
     settings: Settings,
     disk_takes: Duration,
     random: fastrand::Rng,
@@ -74,18 +74,18 @@ fn results() -> PathBuf {
     PathBuf::from("batch.results.csv")
 }
 
-impl Station {
-    /// Lets a process live: how it ended, unless it was killed. What must then be true has been checked.
-    fn live(&mut self, process: &Process) -> Option<Result<Ended, Error>> {
+impl Simulation {
+    /// Runs a process and the checks after it. Returns how it ended, unless it was killed.
+    fn run_process(&mut self, process: &Process) -> Option<Result<Ended, Error>> {
         if process.edits {
-            self.sheet.edit(&mut self.random);
+            self.manifest.edit(&mut self.random);
         }
         let world = Arc::clone(&self.audit.world);
         let power = Arc::new(Power::new(match process.ending {
             Ending::AtPoint(point) => Some(point),
             _ => None,
         }));
-        let mishap = self.befall(process, &power);
+        let mishap = self.inject_disk_failures(process, &power);
         {
             let mut core = world.core();
             core.power = Some(Arc::clone(&power));
@@ -93,14 +93,14 @@ impl Station {
                 kvs_fleet::emulator::faults::FaultPlan::new(process.faults.clone(), process.seed);
         }
         world.restart();
-        self.audit.turn_over();
+        self.audit.begin_process();
         let began = self.age + process.begins_after;
         let stop = StopSignal::new();
-        let desk = Desk {
+        let process_run = ProcessRun {
             audit: &self.audit,
             disk: &self.disk,
             results: &results(),
-            manifest: self.sheet.text(),
+            manifest: self.manifest.text(),
             settings: Settings {
                 seed: process.seed,
                 ..self.settings.clone()
@@ -126,32 +126,32 @@ impl Station {
             let ended = tokio::select! {
                 biased;
                 () = power.lost() => None,
-                ended = desk.run(process) => Some(ended),
+                ended = process_run.run(process) => Some(ended),
                 () = tokio::time::sleep(patience) => {
                     assert!(patience < FOREVER, "the process never ends");
                     power.cut();
                     None
                 }
             };
-            // What it did after its end was nobody's.
+            // Requests that were pending at its end belong to no process.
             let ended = ended.filter(|_| !power.is_cut());
             self.audit
                 .note(format_args!("the process ended: {ended:?}"));
             self.age = world.elapsed();
             ended
         });
-        drop(desk);
+        drop(process_run);
         self.go_on(process);
-        let has_struck = mishap.load(Ordering::Relaxed);
-        self.check(process, began, ended.as_ref(), has_struck);
+        let has_failed = mishap.load(Ordering::Relaxed);
+        self.check(process, began, ended.as_ref(), has_failed);
         ended
     }
 
-    /// What befalls the disk under a process; gives whether it has.
-    fn befall(&self, process: &Process, power: &Arc<Power>) -> Arc<AtomicBool> {
-        let has_struck = Arc::new(AtomicBool::new(false));
-        let (struck, power) = (Arc::clone(&has_struck), Arc::clone(power));
-        let (bad, audit) = (process.bad_disk, Arc::clone(&self.audit));
+    /// Injects the disk failures of a process; the result is set when one occurs.
+    fn inject_disk_failures(&self, process: &Process, power: &Arc<Power>) -> Arc<AtomicBool> {
+        let has_failed = Arc::new(AtomicBool::new(false));
+        let (struck, power) = (Arc::clone(&has_failed), Arc::clone(power));
+        let (bad, audit) = (process.disk_failure, Arc::clone(&self.audit));
         let (mut operations, mut since) = (0, 0);
         self.disk.set_fate(move |operation, path| {
             audit.note(format_args!("disk: {operation} {}", path.display()));
@@ -160,7 +160,7 @@ impl Station {
             }
             let bad = bad?;
             if operations >= bad.at {
-                // None of the kind need come again.
+                // The operation need not occur again.
                 since += 1;
             }
             if bad.kills_after.is_some_and(|after| since > after) {
@@ -185,10 +185,10 @@ impl Station {
             let mut part = || most.mul_f64(random.f64() / 2.0);
             (part(), part())
         });
-        has_struck
+        has_failed
     }
 
-    /// What is left of the disk when the process has gone.
+    /// The disk after the process has ended.
     fn go_on(&mut self, process: &Process) {
         self.disk.after_kill();
         if process.loses_power {
@@ -201,7 +201,7 @@ impl Station {
         process: &Process,
         began: Duration,
         ended: Option<&Result<Ended, Error>>,
-        has_struck: bool,
+        has_failed: bool,
     ) {
         on_paused_clock(async {
             self.audit.world.resume(self.age);
@@ -215,7 +215,7 @@ impl Station {
         let whole = match ended {
             None | Some(Ok(Ended::Unbegun)) => return,
             Some(Err(refused)) => {
-                assert!(has_struck, "refused: {refused}");
+                assert!(has_failed, "refused: {refused}");
                 return;
             }
             Some(Ok(Ended::Idle)) => true,
@@ -229,11 +229,11 @@ impl Station {
                 assert!(!is_defect, "{stop:?}");
                 let is_stored =
                     kept.is_ok() && !matches!(stop, Err(Error::Stopped(Stop::Results(_))));
-                assert!(is_stored || has_struck, "{stop:?}, {kept:?}");
+                assert!(is_stored || has_failed, "{stop:?}, {kept:?}");
                 is_stored
             }
         };
-        if whole && !has_struck {
+        if whole && !has_failed {
             let rows = rows_of(&self.disk, &results());
             let ids: Vec<&String> = (rows.iter().filter(|row| row.status != Status::Invalid))
                 .map(|row| &row.id)
@@ -246,7 +246,7 @@ impl Station {
         }
     }
 
-    /// The end state: a row for each device and each invalid line, in the manifest's order, and the truth in each.
+    /// Checks the end state: a row for each device and each invalid line, in manifest order, with the right channel.
     fn check_end(&self) {
         let channels: HashMap<&str, _> = on_paused_clock(async {
             self.audit.world.resume(self.age);
@@ -255,7 +255,7 @@ impl Station {
         });
         let rows = rows_of(&self.disk, &results());
         let lines = self
-            .sheet
+            .manifest
             .lines
             .iter()
             .filter(|line| line.kind != Kind::Repeat);
@@ -274,7 +274,7 @@ impl Station {
                 );
             }
         }
-        let listed: HashSet<&String> = self.sheet.devices().map(|line| &line.id).collect();
+        let listed: HashSet<&String> = self.manifest.devices().map(|line| &line.id).collect();
         for row in left {
             assert!(
                 row.status != Status::Invalid && !listed.contains(&row.id),
@@ -290,36 +290,36 @@ fn on_paused_clock<T>(future: impl Future<Output = T>) -> T {
     runtime.block_on(future)
 }
 
-/// Runs a seed, and gives its trace.
+/// Runs a seed and returns its trace.
 fn simulate(seed: u64) -> Vec<String> {
-    let weather = Weather::drawn(seed);
+    let scenario = Scenario::drawn(seed);
     let world = on_paused_clock(async {
-        let world = World::new(weather.world_settings);
-        for (made, number) in weather.premade.iter().zip(1..) {
-            // One after the other, no faster than the slowest quota.
+        let world = World::new(scenario.world_settings);
+        for (made, number) in scenario.premade.iter().zip(1..) {
+            // One after the other, no faster than the lowest quota.
             let ago = seconds(3_600.0 - 0.5 * f64::from(number));
             world.premake(&region(made.region), &made.name, ago, None);
         }
-        for made in weather.premade.iter().filter(|made| made.is_deleting) {
+        for made in scenario.premade.iter().filter(|made| made.is_deleting) {
             world.delete(&region(made.region), &made.name);
         }
         world
     });
     let audit = Audit::new(&world);
-    let mut station = Station {
+    let mut simulation = Simulation {
         audit: Arc::clone(&audit),
         disk: TestDisk::default(),
-        sheet: weather.sheet,
-        settings: weather.settings,
-        disk_takes: weather.disk_takes,
-        random: weather.random,
+        manifest: scenario.manifest,
+        settings: scenario.settings,
+        disk_takes: scenario.disk_takes,
+        random: scenario.random,
         age: Duration::ZERO,
     };
-    let lived = catch_unwind(AssertUnwindSafe(|| {
-        live_through(&mut station, &weather.processes);
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        run_processes(&mut simulation, &scenario.processes);
     }));
     let trace = std::mem::take(&mut *audit.trace());
-    if let Err(panic) = lived {
+    if let Err(panic) = ran {
         let last = trace.len().saturating_sub(LAST_LINES);
         eprintln!("the last of seed {seed}:\n{}", trace[last..].join("\n"));
         resume_unwind(panic);
@@ -327,31 +327,31 @@ fn simulate(seed: u64) -> Vec<String> {
     trace
 }
 
-fn live_through(station: &mut Station, processes: &[Process]) {
+fn run_processes(simulation: &mut Simulation, processes: &[Process]) {
     for process in processes {
-        station.live(process);
+        simulation.run_process(process);
     }
-    let world = Arc::clone(&station.audit.world);
+    let world = Arc::clone(&simulation.audit.world);
     world.core().is_calm = true;
-    let ended = station.live(&Process::fair());
+    let ended = simulation.run_process(&Process::without_faults());
     let is_complete = matches!(ended, Some(Ok(Ended::Idle | Ended::Worked(Ok(()), Ok(())))));
     assert!(is_complete, "{ended:?}");
-    station.check_end();
-    let (asked, file) = (world.asked().len(), station.disk.read_file(&results()));
-    let ended = station.live(&Process::fair());
+    simulation.check_end();
+    let (asked, file) = (world.asked().len(), simulation.disk.read_file(&results()));
+    let ended = simulation.run_process(&Process::without_faults());
     assert!(matches!(ended, Some(Ok(Ended::Idle))), "{ended:?}");
     assert_eq!(
         world.asked().len(),
         asked,
-        "with nothing to do, somebody was asked"
+        "with nothing to do, a request was sent"
     );
     assert!(
-        station.disk.read_file(&results()) == file,
+        simulation.disk.read_file(&results()) == file,
         "the finished file was changed"
     );
 }
 
-/// A part of the seeds, so that the parts run side by side.
+/// A part of the seeds, so that the parts run in parallel.
 fn part(number: u64) {
     seeds::each("seeds", SEEDS, (number, 8), |seed| {
         let trace = simulate(seed);
@@ -380,7 +380,7 @@ macro_rules! parts {
 parts!(seeds_0: 0, seeds_1: 1, seeds_2: 2, seeds_3: 3, seeds_4: 4, seeds_5: 5, seeds_6: 6, seeds_7: 7);
 
 #[test]
-fn seeds_that_found_a_bug() {
+fn seeds_that_found_a_bug_pass() {
     for (seed, bug) in REGRESSIONS {
         eprintln!("seed {seed}: {bug}");
         assert_same(&simulate(*seed), &simulate(*seed));

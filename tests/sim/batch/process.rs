@@ -1,5 +1,5 @@
-//! One process: the order of `provision`, over the simulated disk and the simulated service, with the library's own
-//! wiring between them.
+//! One process: the steps of `provision` on the simulated disk and the simulated service, wired together by the
+//! library.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use kvs_fleet::results::record::Row;
 use kvs_fleet::results::runs_line::{End, RunsLine, Start};
 use kvs_fleet::results::runs_log::{EarlierRuns, RunsLog, RunsLogError};
 
-use super::audit::{Audit, Hazard};
-use super::faults::Process;
+use super::audit::{Audit, KillOnRow};
+use super::scenario::Process;
 use crate::disk::TestDisk;
 use crate::engine::rig::region;
 use crate::power::Power;
 use crate::service::Sim;
 
-/// Whoever reads the rows: holds back the run.
+/// The reader of the rows, which may slow the run down.
 #[derive(Debug)]
 struct Reader {
     takes: Duration,
@@ -41,8 +41,8 @@ impl RowStream for Reader {
     }
 }
 
-/// What a process has.
-pub(super) struct Desk<'a> {
+/// The environment of a process.
+pub(super) struct ProcessRun<'a> {
     pub(super) audit: &'a Arc<Audit>,
     pub(super) disk: &'a TestDisk,
     pub(super) results: &'a Path,
@@ -52,19 +52,19 @@ pub(super) struct Desk<'a> {
     pub(super) stop: StopSignal,
 }
 
-/// How a process ended that came to its end.
+/// How a process ended that was not killed.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// There was nothing to do.
+    /// Nothing to do.
     Idle,
-    /// It was stopped before anything was written.
+    /// Interrupted before the first write.
     Unbegun,
-    /// It worked off what there was, or was stopped; the results are in order, or not.
+    /// Finished or stopped; the second result is that of the finished file.
     Worked(Result<(), Error>, Result<(), Error>),
 }
 
-impl Desk<'_> {
-    /// Runs. The error is a refusal, before anything was written.
+impl ProcessRun<'_> {
+    /// Runs the process. An error is a refusal before the first write.
     pub(super) async fn run(&self, process: &Process) -> Result<Ended, Error> {
         let (mut log, history) = batch::open(self.disk, self.results)?;
         let second = RunsLog::lock(self.disk, self.results);
@@ -81,11 +81,11 @@ impl Desk<'_> {
             ..
         } = history;
         let options = Options {
-            region: Some(region(super::results_check::REGIONS[0])),
+            region: Some(region(super::test_manifest::REGIONS[0])),
             ..Options::default()
         };
         let text = self.manifest.clone().into_bytes();
-        let manifest = Arc::new(Manifest::check("sheet.csv".into(), text, &options)?);
+        let manifest = Arc::new(Manifest::check("devices.csv".into(), text, &options)?);
         let rules = Rules {
             recreate_deleted: false,
             asked_before: log.asked().unwrap_or_default(),
@@ -110,7 +110,7 @@ impl Desk<'_> {
             if self.stop.is_given() {
                 return Ok(Ended::Unbegun);
             }
-            tokio::time::sleep(process.dawdles).await;
+            tokio::time::sleep(process.pause).await;
         }
         batch.prepare()?;
         let start = RunsLine::Start(Box::<Start>::default());
@@ -138,7 +138,7 @@ impl Desk<'_> {
     fn parts(&self, process: &Process) -> Parts<Reader> {
         let mut listeners = Listeners::default();
         listeners.add(Arc::clone(self.audit) as Arc<dyn Listener>);
-        listeners.add(Arc::new(Hazard(Arc::clone(&self.power))));
+        listeners.add(Arc::new(KillOnRow(Arc::clone(&self.power))));
         let world = Arc::clone(&self.audit.world);
         Parts {
             settings: self.settings.clone(),

@@ -1,4 +1,4 @@
-//! What chance seldom brings about, in so many words.
+//! Cases that random scenarios seldom contain.
 
 use std::task::{Context, Poll, Waker};
 
@@ -16,9 +16,9 @@ use crate::disk::TestDisk;
 use crate::engine::rig::{Rig, here};
 use crate::service::Sim;
 
-struct Nobody;
+struct NoReader;
 
-impl RowStream for Nobody {
+impl RowStream for NoReader {
     async fn put(&self, _: &[Row]) {}
 }
 
@@ -46,14 +46,14 @@ fn created(id: &str) -> (Row, Found) {
 }
 
 #[test]
-fn a_row_that_nobody_waits_for_is_among_the_results() {
+fn a_row_without_a_waiting_task_is_in_the_results() {
     on_paused_clock(async {
         let disk = TestDisk::default();
         let (_log, history) = batch::open(&disk, &results()).unwrap();
         let mut known_devices = history.known_devices;
         let device = known_devices.insert("CAM-1", "CAM-1", &here()).unwrap();
         known_devices.list(device, 0, 0);
-        let parts = Parts::<Nobody> {
+        let parts = Parts::<NoReader> {
             settings: Rig::new(0).settings,
             listeners: Listeners::default(),
             stop: StopSignal::new(),
@@ -72,7 +72,7 @@ fn a_row_that_nobody_waits_for_is_among_the_results() {
                 recording.as_mut().poll(&mut context),
                 Poll::Pending
             ));
-            // Nor for the row of a line that is invalid, which is no row of its device.
+            // Nor for the row of an invalid line, which is not a row of its device.
             let flaw = Flaw {
                 code: "InvalidRow",
                 reason: "line 3: not again".to_owned(),

@@ -1,4 +1,4 @@
-//! Attempts whose outcome is not known, and channels that are in the way.
+//! Attempts with an unknown outcome, and existing channels.
 
 use super::rig::{Premade, Rig, seconds};
 use crate::world::Act;
@@ -15,7 +15,7 @@ const APPLIED: [&str; 5] = [
 ];
 
 #[test]
-fn an_applied_create_whose_answer_is_spoilt_ends_created() {
+fn an_applied_create_with_a_lost_answer_ends_created() {
     for fault in APPLIED {
         for max_attempts in [1, 2, 8] {
             let mut rig = Rig::new(40).faults(&[&format!("{fault}=30%@create")]);
@@ -32,9 +32,10 @@ fn an_applied_create_whose_answer_is_spoilt_ends_created() {
 }
 
 #[test]
-fn whose_channel_it_is_is_judged_by_the_services_clock() {
+fn the_clock_of_the_service_decides_which_run_created_a_channel() {
     for ahead in [0.0, 0.7, 3_600.0] {
-        // The first attempt never arrives; the channel that the second one meets is two seconds old, or ours.
+        // The first attempt never arrives. The channel that the second one finds is two seconds old, or created by this
+        // run.
         for (premade, status) in [(true, "exists"), (false, "created")] {
             let mut rig =
                 Rig::new(1).faults(&["reset-before=first:1@create", "reset-after=first:1@create"]);
@@ -49,7 +50,7 @@ fn whose_channel_it_is_is_judged_by_the_services_clock() {
 }
 
 #[test]
-fn ours_is_created_even_where_existing_channels_fail() {
+fn a_channel_of_this_run_is_created_even_with_on_exists_fail() {
     let mut rig = Rig::new(2).faults(&["hang-after=first:1@create"]);
     rig.premade = vec![Premade::new("CAM-00001", 60.0)];
     rig.settings.on_exists = OnExists::Fail;
@@ -62,7 +63,7 @@ fn ours_is_created_even_where_existing_channels_fail() {
 }
 
 #[test]
-fn a_channel_in_the_way_is_adopted() {
+fn an_existing_channel_is_adopted() {
     let mut rig = Rig::new(3);
     rig.premade = vec![Premade {
         ttl: Some(99),
@@ -75,12 +76,12 @@ fn a_channel_in_the_way_is_adopted() {
         [("created".into(), 2), ("exists".into(), 1)].into()
     );
     assert_eq!(run.row(1).attempts, 1);
-    assert_eq!(run.told("Differs"), 1);
-    assert_eq!(run.told("message TTL 99 s instead of 30 s"), 1);
+    assert_eq!(run.events_with("Differs"), 1);
+    assert_eq!(run.events_with("message TTL 99 s instead of 30 s"), 1);
 }
 
 #[test]
-fn a_truth_that_cannot_be_learnt_is_said() {
+fn an_unknown_outcome_is_reported() {
     for code in ["AccessDeniedException", "InternalFailure"] {
         let mut rig = Rig::new(2).script(move |ask| match ask.operation {
             Operation::Create if ask.name == "CAM-00000" => Some(Act::Spoil(FaultKind::Malformed)),
@@ -102,7 +103,7 @@ fn a_truth_that_cannot_be_learnt_is_said() {
 }
 
 #[test]
-fn where_describe_is_not_allowed_the_list_is_asked() {
+fn the_listing_is_used_if_describe_is_denied() {
     let rig = Rig::new(30).faults(&["empty=30%@create"]).script(|ask| {
         (ask.operation == Operation::Describe).then_some(Act::Refuse(403, "AccessDeniedException"))
     });
@@ -112,7 +113,7 @@ fn where_describe_is_not_allowed_the_list_is_asked() {
 }
 
 #[test]
-fn a_channel_that_is_being_deleted_is_waited_for_and_made_again() {
+fn a_channel_being_deleted_is_created_after_the_deletion() {
     let mut rig = Rig::new(2);
     rig.world_settings.emulator.deleting_for = seconds(1.5);
     rig.premade = vec![Premade {
@@ -135,8 +136,8 @@ fn a_channel_that_is_being_deleted_is_waited_for_and_made_again() {
 }
 
 #[test]
-fn questions_count_only_until_one_is_answered() {
-    // Every second Describe fails: none of the devices may end unknown for it.
+fn an_answered_describe_resets_the_count_of_failed_ones() {
+    // Every second Describe fails: no device may end as unknown because of that.
     let mut rig = Rig::new(1).script(|ask| {
         let odd = ask.operation == Operation::Describe && ask.nth % 2 == 1;
         odd.then_some(Act::Refuse(500, "InternalFailure"))
@@ -152,7 +153,7 @@ fn questions_count_only_until_one_is_answered() {
 }
 
 #[test]
-fn a_refusal_after_an_open_attempt_is_final_once_the_channel_is_known_not_to_be_there() {
+fn an_error_after_an_ambiguous_attempt_is_final_once_the_channel_is_known_to_be_missing() {
     let run = Rig::new(1)
         .script(|ask| match (ask.operation, ask.nth) {
             (Operation::Create, 1) => Some(Act::Spoil(FaultKind::ResetBefore)),
@@ -168,7 +169,7 @@ fn a_refusal_after_an_open_attempt_is_final_once_the_channel_is_known_not_to_be_
 }
 
 #[test]
-fn a_device_whose_own_requests_never_come_back_fails_alone() {
+fn a_device_whose_requests_hang_fails_alone() {
     let mut rig = Rig::new(300)
         .script(|ask| (ask.name == "CAM-00007").then_some(Act::Spoil(FaultKind::HangBefore)));
     rig.settings.max_attempts = 3;
@@ -177,10 +178,10 @@ fn a_device_whose_own_requests_never_come_back_fails_alone() {
         .extend((300..3_000).map(|number| super::rig::device(number, &super::rig::here())));
     let run = rig.run();
     assert_eq!((run.stop.clone(), run.count("created")), (None, 2_999));
-    // Describe hangs as well, so nobody can say.
+    // Describe hangs too, so the outcome is unknown.
     assert_eq!((run.count("OutcomeUnknown"), run.row(7).attempts), (1, 3));
     assert!(run.row(7).error_message.starts_with("Timeout"));
-    assert_eq!(run.told("Offline"), 0);
+    assert_eq!(run.events_with("Offline"), 0);
 }
 
 #[test]

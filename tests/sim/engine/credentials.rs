@@ -1,4 +1,4 @@
-//! Credentials that expire, and what is in use after them.
+//! Credentials that expire, and which ones are used afterwards.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,13 +11,13 @@ use kvs_fleet::emulator::faults::FaultKind;
 use kvs_fleet::engine::Stop;
 
 #[test]
-fn each_expiry_is_one_reload_and_no_failure() {
+fn each_expiry_causes_one_reload_and_no_failure() {
     let mut rig = Rig::new(500);
     rig.world_settings.emulator.expire_after = Some(120);
     let run = rig.run();
     assert_eq!((run.stop.clone(), run.count("created")), (None, 500));
     assert_eq!(run.world.reloads(), 4);
-    assert_eq!(run.told("Retried"), 0);
+    assert_eq!(run.events_with("Retried"), 0);
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn credentials_that_never_worked_stop_the_run_without_a_failed_row() {
 }
 
 #[test]
-fn where_nobody_says_whose_new_credentials_are_one_question_tries_them() {
+fn one_request_tries_new_credentials_without_an_identity() {
     let mut rig = Rig::new(300)
         .script(|ask| (ask.at > seconds(2.0)).then_some(Act::Refuse(403, "ExpiredTokenException")));
     rig.world_settings.reload = Arc::new(|_| Ok(None));
@@ -47,13 +47,13 @@ fn where_nobody_says_whose_new_credentials_are_one_question_tries_them() {
     );
     assert_eq!(run.world.reloads(), 1);
     let asked = run.world.asked();
-    let anew: Vec<_> = asked.iter().filter(|ask| ask.generation > 0).collect();
-    assert_eq!(anew.len(), 1, "{anew:?}");
-    assert_eq!(anew[0].operation, Operation::Describe);
+    let after_reload: Vec<_> = asked.iter().filter(|ask| ask.generation > 0).collect();
+    assert_eq!(after_reload.len(), 1, "{after_reload:?}");
+    assert_eq!(after_reload[0].operation, Operation::Describe);
 }
 
 #[test]
-fn a_question_that_is_answered_does_not_prove_that_creates_are_taken() {
+fn an_answered_describe_does_not_prove_that_creates_are_authorized() {
     let mut rig = Rig::new(300).script(|ask| {
         let is_refused = ask.at > seconds(2.0) && ask.operation == Operation::Create;
         is_refused.then_some(Act::Refuse(403, "ExpiredTokenException"))
@@ -69,8 +69,8 @@ fn a_question_that_is_answered_does_not_prove_that_creates_are_taken() {
 }
 
 #[test]
-fn trouble_on_the_way_does_not_prove_credentials() {
-    // The new credentials are no better; a proxy that answers now and then does not vouch for them.
+fn network_errors_do_not_prove_credentials() {
+    // The new credentials are no better; an occasional answer of a proxy does not confirm them.
     let run = Rig::new(300)
         .script(|ask| match (ask.generation, ask.nth % 2) {
             (0, _) if ask.at < seconds(1.0) => None,
@@ -87,7 +87,7 @@ fn trouble_on_the_way_does_not_prove_credentials() {
 }
 
 #[test]
-fn a_source_that_gives_none_stops_the_run() {
+fn a_source_without_credentials_stops_the_run() {
     let mut rig = Rig::new(100);
     rig.world_settings.emulator.expire_after = Some(30);
     rig.world_settings.reload =
@@ -101,7 +101,7 @@ fn a_source_that_gives_none_stops_the_run() {
 }
 
 #[test]
-fn a_source_in_trouble_is_asked_again() {
+fn a_failing_source_is_retried() {
     for kind in [
         FailureKind::Lost,
         FailureKind::Unreachable,
@@ -124,7 +124,7 @@ fn a_source_in_trouble_is_asked_again() {
         let run = rig.run();
         assert_eq!((run.stop.clone(), run.count("created")), (None, 100));
         assert_eq!(
-            (run.told("Offline"), run.told("Online")),
+            (run.events_with("Offline"), run.events_with("Online")),
             (1, 1),
             "{kind:?}"
         );
@@ -133,7 +133,7 @@ fn a_source_in_trouble_is_asked_again() {
 }
 
 #[test]
-fn a_source_that_stays_in_trouble_ends_the_run_for_that() {
+fn a_source_that_keeps_failing_stops_the_run() {
     let mut rig = Rig::new(100);
     rig.world_settings.emulator.expire_after = Some(30);
     rig.world_settings.reload = Arc::new(|_| Err(failure(FailureKind::Lost, "Timeout")));
@@ -149,7 +149,7 @@ fn a_source_that_stays_in_trouble_ends_the_run_for_that() {
 }
 
 #[test]
-fn nothing_is_made_in_another_account_after_a_reload() {
+fn no_channel_is_created_in_another_account_after_a_reload() {
     let mut rig = Rig::new(300);
     rig.world_settings.emulator.expire_after = Some(60);
     rig.world_settings.reload = Arc::new(|_| Ok(Some(identity("111122223333"))));
@@ -161,7 +161,7 @@ fn nothing_is_made_in_another_account_after_a_reload() {
         "{:?}",
         run.stop
     );
-    // The new credentials are in place before anybody has compared whose they are.
+    // The new credentials are in use before their account is compared.
     let with_new = run
         .asked(Operation::Create)
         .iter()
@@ -171,7 +171,7 @@ fn nothing_is_made_in_another_account_after_a_reload() {
 }
 
 #[test]
-fn fetching_credentials_does_not_outlast_the_grace() {
+fn a_stop_does_not_wait_for_a_reload() {
     let mut rig = Rig::new(100);
     rig.world_settings.emulator.expire_after = Some(20);
     rig.world_settings.reload_takes = seconds(3_600.0);

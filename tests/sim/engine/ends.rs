@@ -1,4 +1,4 @@
-//! What stops a run early, and what it leaves.
+//! Reasons to stop a run early, and the state afterwards.
 
 use super::rig::{Rig, region, seconds};
 use crate::world::Act;
@@ -43,7 +43,7 @@ fn a_panic_on_one_devices_task_ends_the_run_and_keeps_the_rows() {
 }
 
 #[test]
-fn refusals_between_successes_are_the_devices_own() {
+fn authorization_errors_between_successes_fail_only_their_devices() {
     let run = Rig::new(400)
         .script(|ask| {
             let refused = !ask.name.ends_with('0');
@@ -62,7 +62,7 @@ fn refusals_between_successes_are_the_devices_own() {
 }
 
 #[test]
-fn a_full_account_stops_its_lane_only() {
+fn a_full_account_stops_its_region_only() {
     let mut rig = Rig::new(0);
     rig.world_settings.emulator.channel_limit = 50;
     let regions = [
@@ -85,7 +85,7 @@ fn a_full_account_stops_its_lane_only() {
 }
 
 #[test]
-fn every_region_that_is_full_is_named() {
+fn every_full_region_is_reported() {
     let mut rig = Rig::new(0);
     rig.world_settings.emulator.channel_limit = 20;
     let regions = ["us-west-2", "eu-central-1", "us-east-1"];
@@ -105,7 +105,7 @@ fn every_region_that_is_full_is_named() {
 }
 
 #[test]
-fn open_outcomes_of_a_lane_that_is_full_are_settled_in_spite_of_trouble() {
+fn ambiguous_attempts_of_a_full_region_are_resolved_in_spite_of_errors() {
     let mut rig = Rig::new(100).script(|ask| match ask.operation {
         Operation::Create if ask.nth == 1 && ask.name.ends_with('7') => {
             Some(Act::Spoil(FaultKind::Malformed))
@@ -120,7 +120,7 @@ fn open_outcomes_of_a_lane_that_is_full_are_settled_in_spite_of_trouble() {
 }
 
 #[test]
-fn so_many_failures_stop_the_run() {
+fn max_failures_stops_the_run() {
     let rig = |limit| {
         let mut rig = Rig::new(1_000).script(|ask| {
             let wrong = ask.name.ends_with('3');
@@ -147,7 +147,7 @@ fn so_many_failures_stop_the_run() {
 }
 
 #[test]
-fn a_defect_stops_the_run_and_is_said() {
+fn an_internal_error_stops_the_run_and_is_reported() {
     let run = Rig::new(300)
         .script(|ask| {
             assert!(ask.name != "CAM-00100", "a defect");
@@ -159,7 +159,7 @@ fn a_defect_stops_the_run_and_is_said() {
 }
 
 #[test]
-fn a_ledger_that_fails_stops_the_run() {
+fn a_failing_sink_stops_the_run() {
     let mut rig = Rig::new(300);
     rig.sink_fails_after = Some(70);
     let run = rig.run();
@@ -188,7 +188,7 @@ fn an_interrupted_run_sends_no_more_creates_and_loses_nothing() {
 
 #[test]
 fn a_throttle_is_never_an_outcome() {
-    // Open after the first attempt (which was not carried out), throttled ever after.
+    // Ambiguous after the first attempt (which was not applied), throttled ever after.
     let mut rig = Rig::new(5).script(|ask| match (ask.operation, ask.nth) {
         (Operation::Create, 1) => Some(Act::Refuse(500, "InternalFailure")),
         (Operation::Create, _) => Some(Act::Spoil(FaultKind::Throttle)),
@@ -200,7 +200,7 @@ fn a_throttle_is_never_an_outcome() {
 }
 
 #[test]
-fn the_grace_bounds_what_is_in_flight() {
+fn requests_in_flight_are_dropped_after_the_timeout() {
     let mut rig = Rig::new(300).faults(&["hang-after=1@create"]);
     rig.world_settings.timeout = seconds(3_600.0);
     rig.interrupt_at = Some(seconds(1.0));

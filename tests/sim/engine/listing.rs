@@ -1,4 +1,4 @@
-//! Reconcile first: what the listing spares, and when it is not believed.
+//! The listing of existing channels: which creates it saves, and when it must be confirmed.
 
 use super::rig::{Premade, Rig, Supply, seconds};
 use crate::world::Act;
@@ -16,7 +16,7 @@ fn with_existing(devices: usize, existing: usize) -> Rig {
 }
 
 #[test]
-fn what_is_listed_is_adopted_without_a_create() {
+fn listed_channels_are_adopted_without_a_create() {
     let run = with_existing(2_100, 2_000).run();
     assert_eq!(
         run.stats(),
@@ -42,9 +42,9 @@ fn an_old_listing_is_confirmed_by_describe() {
 }
 
 #[test]
-fn a_channel_that_went_since_it_was_listed_is_made_again() {
+fn a_channel_deleted_after_the_listing_is_created() {
     let mut rig = with_existing(3, 1).script(|ask| {
-        // Gone when Describe is asked.
+        // Gone when Describe is sent.
         let gone = ask.operation == Operation::Describe && ask.nth == 1;
         gone.then_some(Act::Refuse(404, "ResourceNotFoundException"))
     });
@@ -55,7 +55,7 @@ fn a_channel_that_went_since_it_was_listed_is_made_again() {
     });
     rig.dawdle = seconds(61.0);
     let run = rig.run();
-    // It is there after all, so the create is refused and the second question adopts it.
+    // It exists after all: the create is refused, and a second Describe adopts it.
     assert_eq!(
         run.stats(),
         [("created".into(), 2), ("exists".into(), 1)].into()
@@ -64,7 +64,7 @@ fn a_channel_that_went_since_it_was_listed_is_made_again() {
 }
 
 #[test]
-fn a_stream_confirms_what_was_listed() {
+fn a_stream_confirms_listed_channels() {
     let mut rig = with_existing(30, 20);
     rig.supply = Supply::Streamed;
     let run = rig.run();
@@ -76,12 +76,12 @@ fn a_stream_confirms_what_was_listed() {
 }
 
 #[test]
-fn without_the_permission_to_list_it_goes_on() {
+fn the_run_continues_without_permission_to_list() {
     let rig = with_existing(30, 20).script(|ask| {
         (ask.operation == Operation::List).then_some(Act::Refuse(403, "AccessDeniedException"))
     });
     let run = rig.run();
-    assert_eq!(run.told("Warning"), 1);
+    assert_eq!(run.events_with("Warning"), 1);
     assert_eq!(
         run.stats(),
         [("created".into(), 10), ("exists".into(), 20)].into()
@@ -89,7 +89,7 @@ fn without_the_permission_to_list_it_goes_on() {
 }
 
 #[test]
-fn a_listing_gets_over_trouble() {
+fn a_listing_is_retried_after_errors() {
     let faults = [
         "throttle=first:2@list",
         "500=first:2@list",
@@ -101,9 +101,9 @@ fn a_listing_gets_over_trouble() {
 }
 
 #[test]
-fn a_listing_that_stays_broken_is_done_without() {
+fn the_run_continues_without_a_failing_listing() {
     let run = with_existing(20, 10).faults(&["503=1@list"]).run();
-    assert_eq!((run.told("Warning"), run.count("exists")), (1, 10));
+    assert_eq!((run.events_with("Warning"), run.count("exists")), (1, 10));
     let run = with_existing(20, 10).faults(&["html-503=1@list"]).run();
     assert!(
         matches!(run.stop, Some(Stop::Unreachable { .. })),
@@ -126,7 +126,7 @@ fn channels_in_deleting_are_not_adopted() {
 }
 
 #[test]
-fn a_listing_that_is_throttled_for_ever_ends_the_run() {
+fn a_listing_throttled_for_ever_ends_the_run() {
     let mut rig = with_existing(4, 4).faults(&["throttle=1@list"]);
     rig.settings.max_throttled = seconds(20.0);
     let run = rig.run();

@@ -1,4 +1,4 @@
-//! A service that gives no answer to anybody.
+//! A service that does not answer.
 
 use super::rig::{Rig, seconds};
 use crate::world::Act;
@@ -6,7 +6,7 @@ use kvs_fleet::domain::service::Operation;
 use kvs_fleet::emulator::faults::FaultKind;
 use kvs_fleet::engine::Stop;
 
-/// No answers from 2 s to `until`, as this act.
+/// No answers from 2 s to `until`; requests fail in this way.
 fn outage(rig: Rig, until: f64, act: Act) -> Rig {
     rig.script(move |ask| (2.0..until).contains(&ask.at.as_secs_f64()).then_some(act))
 }
@@ -19,7 +19,7 @@ fn an_outage_pauses_the_run_and_counts_no_attempts() {
         Act::Spoil(FaultKind::ResetBefore),
     ] {
         let mut rig = outage(Rig::new(300), 602.0, act);
-        // One device may fail twice before the outage is one: while the last answers to others come in.
+        // A device may fail twice before the outage is detected, while the last answers to others arrive.
         rig.settings.max_attempts = 3;
         let run = rig.run();
         assert_eq!(
@@ -27,16 +27,20 @@ fn an_outage_pauses_the_run_and_counts_no_attempts() {
             (None, 300),
             "{act:?}"
         );
-        assert_eq!((run.told("Offline"), run.told("Online")), (1, 1), "{act:?}");
-        // Of those that fail at once, a few saw the last answers to others.
+        assert_eq!(
+            (run.events_with("Offline"), run.events_with("Online")),
+            (1, 1),
+            "{act:?}"
+        );
+        // Some of those that fail at once have seen the last answers to others.
         let straddling = if act == Act::Spoil(FaultKind::HangBefore) {
             0
         } else {
             4
         };
-        let retried = run.told("Retried");
+        let retried = run.events_with("Retried");
         assert!(retried <= straddling, "{act:?}: {retried}");
-        // One prober; what was in flight when it began is the rest.
+        // One probe at a time; the others were in flight when the outage began.
         let asked = run.world.asked();
         let during = asked
             .iter()
@@ -50,7 +54,7 @@ fn an_outage_pauses_the_run_and_counts_no_attempts() {
 }
 
 #[test]
-fn requests_that_were_carried_out_in_an_outage_end_created() {
+fn requests_applied_during_an_outage_end_created() {
     let mut rig = outage(Rig::new(300), 302.0, Act::Spoil(FaultKind::HangAfter));
     rig.settings.max_attempts = 2;
     let run = rig.run();
@@ -76,7 +80,7 @@ fn an_outage_that_lasts_too_long_ends_the_run() {
         "{:?}",
         run.took
     );
-    // Those whose request was on its way are open.
+    // Devices whose request was in flight are ambiguous.
     assert_eq!(
         run.count("created") + run.count("OutcomeUnknown"),
         run.rows.len()
@@ -85,7 +89,7 @@ fn an_outage_that_lasts_too_long_ends_the_run() {
 }
 
 #[test]
-fn a_service_that_was_never_reached_is_found_out_in_seconds() {
+fn an_unreachable_service_is_detected_within_seconds() {
     for listing in [false, true] {
         let mut rig = Rig::new(300).script(|_| Some(Act::NoWay));
         rig.listing = listing;
@@ -104,7 +108,7 @@ fn a_service_that_was_never_reached_is_found_out_in_seconds() {
 }
 
 #[test]
-fn a_service_that_swallows_everything_is_found_out_after_a_few_timeouts() {
+fn a_service_that_never_answers_is_detected_after_a_few_timeouts() {
     for listing in [false, true] {
         let mut rig = Rig::new(300).script(|_| Some(Act::Spoil(FaultKind::HangBefore)));
         rig.listing = listing;
@@ -114,13 +118,13 @@ fn a_service_that_swallows_everything_is_found_out_after_a_few_timeouts() {
             "{:?}",
             run.stop
         );
-        assert_eq!(run.told("Offline"), 1);
+        assert_eq!(run.events_with("Offline"), 1);
         assert!(run.took < seconds(60.0), "{:?}", run.took);
     }
 }
 
 #[test]
-fn an_interrupted_outage_ends_within_the_grace() {
+fn a_run_interrupted_during_an_outage_ends_within_the_timeout() {
     let mut rig = outage(
         Rig::new(300),
         f64::INFINITY,
@@ -134,7 +138,7 @@ fn an_interrupted_outage_ends_within_the_grace() {
 }
 
 #[test]
-fn short_outages_again_and_again_lose_nothing() {
+fn repeated_short_outages_lose_nothing() {
     let mut rig = Rig::new(400).script(|ask| {
         let down = ask.at.as_secs_f64() % 15.0 > 5.0;
         down.then_some(Act::Spoil(FaultKind::ResetAfter))

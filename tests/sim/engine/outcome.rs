@@ -1,4 +1,4 @@
-//! What came of a run, and what must be true of it whatever happened.
+//! The result of a run, and the checks that hold after every run.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use kvs_fleet::domain::service::Operation;
 use kvs_fleet::engine::Stop;
 use kvs_fleet::results::record::{Row, Status};
 
-/// What came of a run.
+/// The result of a run.
 pub(super) struct Outcome {
     pub(super) rig: Rig,
     pub(super) stop: Option<Stop>,
@@ -32,7 +32,7 @@ impl Outcome {
         found.unwrap_or_else(|| panic!("no row for {id}"))
     }
 
-    /// How many rows have this status and, if they failed, which code.
+    /// The number of rows with this status and, if they failed, this code.
     pub(super) fn stats(&self) -> BTreeMap<String, usize> {
         let mut stats = BTreeMap::new();
         for row in &self.rows {
@@ -54,19 +54,19 @@ impl Outcome {
         rows.any(|row| *row.device_id == *id && row.status.has_arn())
     }
 
-    /// Requests of this run for an operation.
+    /// The requests of this run for an operation.
     pub(super) fn asked(&self, operation: Operation) -> Vec<Ask> {
         let mut asked = self.asked.clone();
         asked.retain(|ask| ask.operation == operation && ask.at >= self.began);
         asked
     }
 
-    /// How many events of the trace contain this.
-    pub(super) fn told(&self, what: &str) -> usize {
+    /// The number of events in the trace that contain this text.
+    pub(super) fn events_with(&self, what: &str) -> usize {
         self.trace.iter().filter(|line| line.contains(what)).count()
     }
 
-    /// What was told of a device, and the last of everything.
+    /// The events of a device, and the last events of all devices.
     fn trace_of(&self, name: &str) -> String {
         let last = self.trace.len().saturating_sub(5);
         let lines = self.trace.iter().enumerate();
@@ -77,11 +77,11 @@ impl Outcome {
             .join("\n")
     }
 
-    /// What must be true after every run, whatever happened in it.
+    /// The checks after every run.
     pub(super) fn check(&self) {
         let ids: HashSet<_> = self.rows.iter().map(|row| &row.device_id).collect();
         assert_eq!(ids.len(), self.rows.len(), "a device has two rows");
-        assert_eq!(self.told("Recorded"), self.rows.len());
+        assert_eq!(self.events_with("Recorded"), self.rows.len());
         self.check_rows();
         let is_broken = matches!(self.stop, Some(Stop::Internal(_)));
         if self.rig.crash_at.is_none() && self.rig.sink_fails_after.is_none() && !is_broken {
@@ -92,7 +92,7 @@ impl Outcome {
         assert!(peak <= workers, "{peak} requests at once");
     }
 
-    /// `created` and `exists` rows tell the truth.
+    /// Checks that `created` and `exists` rows are right.
     fn check_rows(&self) {
         let mut regions = HashMap::new();
         for row in self.rows.iter().filter(|row| row.status.has_arn()) {
@@ -101,16 +101,16 @@ impl Outcome {
                 .or_insert_with(|| self.world.channels(&region(&row.region)));
             let arn = row.channel_arn.as_ref().unwrap().as_str();
             assert_eq!(channels[&*row.channel_name], arn, "{row:?}");
-            // The service's clock is known to a second: nearer than that, nobody can say who made it.
+            // The service's clock is known to a second: within that, the creator cannot be determined.
             let is_open = !self.is_new(arn) && self.is_newer(arn, seconds(1.5));
             let is_created = row.status == Status::Created;
             assert!(is_open || self.is_new(arn) == is_created, "{row:?}");
         }
     }
 
-    /// Whether a channel was made in this run.
+    /// Whether this run created a channel.
     fn is_new(&self, arn: &str) -> bool {
-        // An ARN cuts off what is below a millisecond.
+        // An ARN has whole milliseconds.
         self.is_newer(arn, Duration::from_millis(1))
     }
 
@@ -120,36 +120,36 @@ impl Outcome {
         Duration::from_millis(made) + by > born
     }
 
-    /// Every channel that this run made has a row that names it, or says that nobody knows.
+    /// Checks that every channel of this run has a row with its ARN, or a row with an unknown outcome.
     fn check_nothing_is_lost(&self) {
         let tried: HashSet<String> = self
             .asked(Operation::Create)
             .into_iter()
             .map(|ask| ask.name)
             .collect();
-        let told = |row: &&Row| {
+        let reported = |row: &&Row| {
             let codes = ["OutcomeUnknown", "ChannelExists", "ChannelDeleting"];
             row.status.has_arn() || codes.contains(&&*row.error_code)
         };
-        let told: HashSet<&str> = self
+        let reported: HashSet<&str> = self
             .rows
             .iter()
-            .filter(told)
+            .filter(reported)
             .map(|row| &*row.channel_name)
             .collect();
         for (region, _) in self.rig.regions() {
             for (name, arn) in self.world.channels(&region) {
                 let is_ours = tried.contains(&name) && self.is_new(&arn);
                 assert!(
-                    !is_ours || told.contains(&*name),
-                    "{arn} was made, but no row says so; its device:\n{}",
+                    !is_ours || reported.contains(&*name),
+                    "{arn} was created, but no row reports it; its device:\n{}",
                     self.trace_of(&name)
                 );
             }
         }
     }
 
-    /// No operation is asked for faster than its rate, in any stretch of time. Two may come at once.
+    /// Checks that no operation is sent faster than its rate in any period. Two requests may be sent at once.
     fn check_pace(&self) {
         for operation in [Operation::Create, Operation::Describe, Operation::List] {
             let rate = match operation {
@@ -166,7 +166,7 @@ impl Outcome {
     }
 }
 
-/// Two may come at once, and what a timer's grain of two milliseconds lets pass.
+/// Two at once, and the requests within a timer's precision of two milliseconds.
 pub(crate) fn check_bucket(times: impl Iterator<Item = Duration>, rate: f64) {
     let burst = (rate * 0.002).ceil().max(2.0);
     let (mut level, mut last) = (0.0_f64, Duration::ZERO);

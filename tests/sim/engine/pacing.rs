@@ -1,4 +1,4 @@
-//! Throttling, transient errors and the workers: who goes when.
+//! Throttling, transient errors and workers.
 
 use super::rig::{Rig, seconds};
 use crate::world::Act;
@@ -8,31 +8,31 @@ use kvs_fleet::engine::Stop;
 use kvs_fleet::engine::pace::controller::RateRange;
 
 #[test]
-fn creates_at_the_quota_and_not_faster() {
+fn creates_are_sent_at_the_quota() {
     let run = Rig::new(500).run();
     assert_eq!((run.stop.clone(), run.count("created")), (None, 500));
-    assert_eq!(run.told("Throttled"), 0);
+    assert_eq!(run.events_with("Throttled"), 0);
     assert!(run.took >= seconds(498.0 / 50.0), "{:?}", run.took);
     assert!(run.took <= seconds(500.0 / 50.0 * 1.03), "{:?}", run.took);
     assert!(run.rows.iter().all(|row| row.attempts == 1));
 }
 
 #[test]
-fn a_rate_far_above_the_quota_loses_none_and_counts_no_failure() {
+fn a_rate_far_above_the_quota_fails_no_device() {
     let mut rig = Rig::new(1_500);
     rig.settings.rate = RateRange::upto(250.0);
     rig.settings.max_attempts = 1;
     let run = rig.run();
     assert_eq!((run.stop.clone(), run.count("created")), (None, 1_500));
-    assert!(run.told("Throttled") > 20);
-    assert_eq!(run.told("Retried"), 0);
+    assert!(run.events_with("Throttled") > 20);
+    assert_eq!(run.events_with("Retried"), 0);
     let most = seconds(1_500.0 / 50.0 * 1.1);
     assert!(run.took <= most, "{:?}", run.took);
 }
 
 #[test]
-fn throttled_devices_go_ahead_of_fresh_ones() {
-    // The first ten are throttled once, long before the fresh ones run out.
+fn throttled_devices_are_retried_before_new_ones() {
+    // The first ten are throttled once, long before the new ones run out.
     let run = Rig::new(200)
         .script(|ask| {
             let first_ten = ask.name.as_str() < "CAM-00010" && ask.nth == 1;
@@ -46,7 +46,7 @@ fn throttled_devices_go_ahead_of_fresh_ones() {
 }
 
 #[test]
-fn nothing_but_throttles_ends_the_run() {
+fn max_throttled_ends_the_run() {
     let mut rig = Rig::new(10).faults(&["throttle=1@create"]);
     rig.settings.max_throttled = seconds(30.0);
     let run = rig.run();
@@ -65,7 +65,7 @@ fn nothing_but_throttles_ends_the_run() {
 }
 
 #[test]
-fn a_success_now_and_then_keeps_a_throttled_run_going() {
+fn occasional_successes_keep_a_throttled_run_going() {
     let mut rig = Rig::new(20);
     rig.world_settings.emulator.rate = 0.1;
     rig.world_settings.emulator.burst = 1;
@@ -75,9 +75,9 @@ fn a_success_now_and_then_keeps_a_throttled_run_going() {
 }
 
 #[test]
-fn adopting_devices_is_no_standstill() {
-    // Every channel is there already, nothing is listed, and the rate is far above the quota: there is no `created`
-    // to end the throttled time, but the Region throttles not everything.
+fn adopting_devices_counts_as_progress() {
+    // Every channel exists, the listing is off, and the rate is far above the quota: no `created` row ends the
+    // throttled time, but the Region does not throttle everything.
     let mut rig = Rig::new(600);
     rig.premade = rig
         .devices
@@ -88,13 +88,13 @@ fn adopting_devices_is_no_standstill() {
     rig.settings.rate = RateRange::upto(100.0);
     rig.settings.max_throttled = seconds(3.0);
     let run = rig.run();
-    assert!(run.told("Throttled") > 5);
+    assert!(run.events_with("Throttled") > 5);
     assert_eq!((run.stop.clone(), run.count("exists")), (None, 600));
 }
 
 #[test]
-fn an_outage_is_not_time_throttled() {
-    // Throttled before and after an outage, by nobody in between.
+fn an_outage_does_not_count_as_throttled_time() {
+    // Throttled before and after an outage, but not during it.
     let mut rig = Rig::new(200).script(|ask| {
         let at = ask.at.as_secs_f64();
         match (ask.operation, at) {
@@ -105,19 +105,19 @@ fn an_outage_is_not_time_throttled() {
     });
     rig.settings.max_throttled = seconds(20.0);
     let run = rig.run();
-    assert!(run.told("Offline") > 0);
+    assert!(run.events_with("Offline") > 0);
     assert_eq!((run.stop.clone(), run.count("created")), (None, 200));
 }
 
 #[test]
-fn transient_errors_are_tried_again_on_the_schedule() {
+fn transient_errors_are_retried_on_the_backoff_schedule() {
     for fault in ["500", "503", "html-503", "malformed-error", "reset-before"] {
         let mut rig = Rig::new(1).faults(&[&format!("{fault}=first:4@create")]);
         rig.settings.max_attempts = 5;
         let run = rig.run();
         assert_eq!(run.row(0).attempts, 5, "{fault}");
         assert_eq!(run.count("created"), 1, "{fault}");
-        assert_eq!(run.told("Retried"), 4, "{fault}");
+        assert_eq!(run.events_with("Retried"), 4, "{fault}");
         let asked = run.asked(Operation::Create);
         for (pair, longest) in asked.windows(2).zip([0.2, 0.4, 0.8, 1.6]) {
             // An attempt, perhaps a probe after a reset, and the wait.
@@ -131,18 +131,18 @@ fn transient_errors_are_tried_again_on_the_schedule() {
 }
 
 #[test]
-fn the_last_try_that_fails_is_the_outcome() {
+fn the_last_failed_attempt_is_the_outcome() {
     let mut rig = Rig::new(1).faults(&["500=1@create"]);
     rig.settings.max_attempts = 3;
     let run = rig.run();
     let row = run.row(0);
     assert_eq!((&*row.error_code, row.attempts), ("InternalFailure", 3));
-    // It might have been carried out, so the service was asked.
+    // It might have been applied, so a Describe was sent.
     assert_eq!(run.asked(Operation::Describe).len(), 1);
 }
 
 #[test]
-fn a_device_that_waits_holds_no_worker() {
+fn a_waiting_device_holds_no_worker() {
     let mut rig = Rig::new(60)
         .script(|ask| (ask.name == "CAM-00000").then_some(Act::Refuse(500, "InternalFailure")));
     rig.settings.workers = 1;
@@ -159,7 +159,7 @@ fn a_device_that_waits_holds_no_worker() {
 }
 
 #[test]
-fn workers_bound_what_is_in_flight() {
+fn workers_limit_the_requests_in_flight() {
     let mut rig = Rig::new(300).faults(&["500=10%", "reset-after=10%", "hang-before=2%"]);
     rig.settings.workers = 3;
     rig.settings.rate = RateRange::unknown();
@@ -170,7 +170,7 @@ fn workers_bound_what_is_in_flight() {
 
 #[test]
 fn a_throttled_describe_does_not_hold_back_creates() {
-    // One device's outcome is open and the account's Describe quota is used up by somebody else.
+    // One device is ambiguous, and another client uses up the account's Describe quota.
     let mut rig = Rig::new(400).script(|ask| match ask.operation {
         Operation::Create if ask.name.as_str() < "CAM-00008" => {
             Some(Act::Spoil(FaultKind::Malformed))
@@ -187,7 +187,7 @@ fn a_throttled_describe_does_not_hold_back_creates() {
 }
 
 #[test]
-fn a_describe_that_is_throttled_for_ever_ends_the_run() {
+fn a_describe_throttled_for_ever_ends_the_run() {
     let mut rig = Rig::new(3).script(|ask| match ask.operation {
         Operation::Create if ask.name == "CAM-00001" => Some(Act::Spoil(FaultKind::Malformed)),
         Operation::Describe => Some(Act::Spoil(FaultKind::Throttle)),

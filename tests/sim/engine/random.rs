@@ -1,12 +1,12 @@
-//! Random weather for the engine alone. Each seed draws a batch, a service and its faults; a run, a rerun after an
-//! interruption, a rerun after a kill.
+//! Random faults for the engine alone. A seed defines a batch, a service and its faults; it is used for a run, a rerun
+//! after an interruption, and a rerun after a kill.
 
 use super::outcome::Outcome;
 use super::rig::{Premade, Rig, Supply, device, region, seconds};
 use crate::seeds;
 use crate::world::Act;
 use kvs_fleet::domain::service::Operation;
-use kvs_fleet::emulator::faults::{Fault, FaultKind, Often};
+use kvs_fleet::emulator::faults::{Fault, FaultKind, Frequency};
 use kvs_fleet::emulator::operation::Operation as Operations;
 use kvs_fleet::engine::Stop;
 use kvs_fleet::engine::pace::controller::RateRange;
@@ -18,7 +18,7 @@ fn each_seed(name: &str, test: impl Fn(u64)) {
     seeds::each(name, 100, (0, 1), test);
 }
 
-/// A run drawn by a seed, in which every fault passes: given enough tries, all devices get their channel.
+/// A run defined by a seed. All faults are temporary: with enough attempts, all devices get their channel.
 fn drawn(seed: u64) -> Rig {
     let mut random = fastrand::Rng::with_seed(seed);
     let devices = random.usize(1..150);
@@ -38,7 +38,7 @@ fn drawn(seed: u64) -> Rig {
         .choice([Some(5.0), Some(50.0), Some(300.0), None])
         .unwrap()
         .map_or(RateRange::unknown(), RateRange::upto);
-    // So many that a fault which strikes at random never uses them up.
+    // So many that random faults never use them up.
     rig.settings.max_attempts = 40;
     rig.settings.max_throttled = seconds(600.0);
     rig.world_settings.ahead = seconds(random.f64() * 3.0);
@@ -49,16 +49,16 @@ fn drawn(seed: u64) -> Rig {
     emulator.latency.median = seconds(random.choice([0.001, 0.08, 1.5]).unwrap());
     emulator.deleting_for = seconds(random.f64() * 3.0);
     if random.u8(..4) == 0 {
-        // More than can be in flight: else new ones are used up before the first answer proves them.
+        // More than can be in flight: otherwise new credentials expire before the first answer confirms them.
         emulator.expire_after = Some(random.u64(100..300));
     }
     for kind in FaultKind::ALL {
         if random.u8(..3) == 0 {
-            let often = Often::Share(random.f64() * 0.08);
+            let frequency = Frequency::Share(random.f64() * 0.08);
             emulator.faults.push(Fault {
                 kind,
-                often,
-                // A page in the service's place may end the run of one that was never reached: a create's never does.
+                frequency,
+                // A proxy page may end a run that has not yet reached the service, but not as the answer to a create.
                 operation: (kind == FaultKind::Html503).then_some(Operations::Create),
             });
         }
@@ -73,8 +73,8 @@ fn drawn(seed: u64) -> Rig {
         }
     }
     if random.u8(..3) == 0 {
-        // Not before the first answer has come: a service that was never reached ends the run. And no credentials that
-        // are used up while nothing they bring arrives.
+        // Not before the first answer: a service that was never reached ends the run. And no expiring credentials,
+        // which would be used up without an answer that confirms them.
         rig.world_settings.emulator.expire_after = None;
         let acts = [FaultKind::HangAfter, FaultKind::ResetBefore];
         let act = random.choice(acts).map(Act::Spoil);
@@ -136,7 +136,7 @@ fn simulated_interruptions_lose_nothing() {
 }
 
 #[test]
-fn simulated_kills_make_no_second_channel() {
+fn simulated_kills_create_no_second_channel() {
     each_seed("simulated_kills", |seed| {
         let mut rig = drawn(seed);
         rig.crash_at = Some(seconds(fastrand::Rng::with_seed(seed).f64() * 10.0));

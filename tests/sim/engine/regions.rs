@@ -1,4 +1,4 @@
-//! Several Regions at once: each at its own quota, none at another's mercy.
+//! Several Regions at once: each has its own quota and is independent of the others.
 
 use super::rig::{Rig, Supply, device, region, seconds};
 use crate::world::Act;
@@ -8,7 +8,7 @@ use kvs_fleet::engine::Stop;
 
 const REGIONS: [&str; 4] = ["eu-central-1", "eu-west-1", "us-east-1", "ap-south-1"];
 
-/// So many devices, in turn in each of the Regions.
+/// This many devices, distributed over the Regions.
 fn spread(devices: usize, regions: &[&str]) -> Rig {
     let mut rig = Rig::new(0);
     rig.devices = (0..devices)
@@ -33,7 +33,7 @@ fn four_regions_take_a_quarter_of_the_time_of_one() {
 }
 
 #[test]
-fn a_region_that_hangs_does_not_starve_the_others() {
+fn a_hanging_region_does_not_starve_the_others() {
     let mut rig = spread(1_000, &REGIONS).script(|ask| {
         let hangs = ask.region.as_str() == REGIONS[1] && ask.at < seconds(120.0);
         hangs.then_some(Act::Spoil(FaultKind::HangBefore))
@@ -50,7 +50,7 @@ fn a_region_that_hangs_does_not_starve_the_others() {
 
 #[test]
 fn an_outage_of_one_region_holds_no_workers() {
-    // As a stream, where shares are not known: once it is clear that nothing answers, the others have the workers.
+    // As a stream, whose devices in each Region are unknown: once the outage is detected, the others have the workers.
     let mut rig = spread(400, &REGIONS[..2]).script(|ask| {
         let hangs = ask.region.as_str() == REGIONS[1] && ask.at < seconds(120.0);
         hangs.then_some(Act::Spoil(FaultKind::HangBefore))
@@ -68,7 +68,7 @@ fn an_outage_of_one_region_holds_no_workers() {
 }
 
 #[test]
-fn more_regions_than_workers_get_through() {
+fn more_regions_than_workers_finish() {
     let mut rig = spread(40, &REGIONS);
     rig.settings.workers = 2;
     rig.listing = true;
@@ -87,7 +87,7 @@ fn regions_of_a_stream_stop_when_the_run_does() {
     assert_eq!(run.rows.len(), run.count("created"));
 }
 
-/// One Region gives no answer from then on.
+/// One Region does not answer from this time on.
 fn without_one(supply: Supply, listing: bool, from: f64, act: Act) -> super::outcome::Outcome {
     let mut rig = spread(400, &REGIONS).script(move |ask| {
         let is_gone = ask.region.as_str() == REGIONS[1] && ask.at >= seconds(from);
@@ -100,7 +100,7 @@ fn without_one(supply: Supply, listing: bool, from: f64, act: Act) -> super::out
 }
 
 #[test]
-fn a_region_that_cannot_be_reached_ends_alone() {
+fn an_unreachable_region_ends_alone() {
     for supply in [Supply::Listed, Supply::Streamed] {
         for listing in [false, true] {
             let run = without_one(supply, listing, 0.0, Act::NoWay);
@@ -109,13 +109,13 @@ fn a_region_that_cannot_be_reached_ends_alone() {
             };
             assert_eq!(region.as_str(), REGIONS[1]);
             assert_eq!((run.count("created"), run.rows.len()), (300, 300));
-            assert_eq!(run.told("Warning"), 1);
+            assert_eq!(run.events_with("Warning"), 1);
         }
     }
 }
 
 #[test]
-fn a_region_that_cannot_be_reached_ends_alone_while_the_others_have_nothing_to_ask() {
+fn an_unreachable_region_ends_alone_while_the_others_are_idle() {
     let mut rig = spread(12, &REGIONS)
         .script(|ask| (ask.region.as_str() == REGIONS[1]).then_some(Act::NoWay));
     rig.supply = Supply::Streamed;
@@ -130,8 +130,8 @@ fn a_region_that_cannot_be_reached_ends_alone_while_the_others_have_nothing_to_a
 }
 
 #[test]
-fn a_region_that_goes_away_ends_alone() {
-    // The others have work for longer than it may be silent.
+fn a_region_with_a_permanent_outage_ends_alone() {
+    // The others have work for longer than the Region may be silent.
     for act in [Act::NoWay, Act::Spoil(FaultKind::HangBefore)] {
         let mut rig = spread(2_000, &REGIONS).script(move |ask| {
             let is_gone = ask.region.as_str() == REGIONS[1] && ask.at >= seconds(1.0);
@@ -152,7 +152,7 @@ fn a_region_that_goes_away_ends_alone() {
 }
 
 #[test]
-fn a_region_that_hangs_does_not_keep_the_others_from_their_creates() {
+fn a_hanging_region_does_not_delay_the_creates_of_others() {
     let act = Act::Spoil(FaultKind::HangBefore);
     let run = without_one(Supply::Listed, true, 0.0, act);
     assert!(run.stop.is_some());
@@ -163,7 +163,7 @@ fn a_region_that_hangs_does_not_keep_the_others_from_their_creates() {
 }
 
 #[test]
-fn where_no_region_is_reached_the_run_ends() {
+fn a_run_that_reaches_no_region_ends() {
     let run = spread(40, &REGIONS).script(|_| Some(Act::NoWay)).run();
     let is_unreachable = matches!(run.stop, Some(Stop::Unreachable { .. }));
     assert!(is_unreachable, "{:?}", run.stop);

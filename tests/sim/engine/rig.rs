@@ -1,10 +1,10 @@
-//! A whole run in a test: the engine between a simulated service, a sink in memory and a listener that keeps the
-//! trace, on a runtime of its own whose clock is paused. `outcome` holds what must be true after every run.
+//! A whole run in a test: the engine between a simulated service, a sink in memory and a listener that records the
+//! trace, on a runtime with a paused clock. `outcome` has the checks after every run.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::book::{Book, Supplied};
+use super::memory_sink::{MemorySink, TestWork};
 use super::outcome::Outcome;
 use crate::service::Sim;
 use crate::world::{Act, Ask, World, WorldSettings, identity};
@@ -16,7 +16,7 @@ use kvs_fleet::engine::pace::controller::RateRange;
 use kvs_fleet::engine::{Arrival, Engine, OnExists, Parts, Settings, Stop, StopSignal};
 use kvs_fleet::fleet::known_devices::KnownDevices;
 
-/// Longer than any run takes: what is not over by then never will be.
+/// Longer than any run takes: a run that is not finished by then hangs.
 const FOREVER: Duration = Duration::from_hours(48);
 
 pub(crate) fn region(name: &str) -> Region {
@@ -31,7 +31,7 @@ pub(crate) fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-/// Channels that are there before the run.
+/// Channels that exist before the run.
 #[derive(Debug, Clone)]
 pub(super) struct Premade {
     pub(super) region: Region,
@@ -53,15 +53,15 @@ impl Premade {
     }
 }
 
-/// How the devices come.
+/// How devices are supplied.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Supply {
     Listed,
-    /// As a stream whose Regions arrive while it runs.
+    /// As a stream whose Regions appear during the run.
     Streamed,
 }
 
-/// Everything that a run depends on.
+/// The parameters of a run.
 #[derive(Clone)]
 pub(crate) struct Rig {
     pub(super) devices: Vec<Device>,
@@ -70,10 +70,10 @@ pub(crate) struct Rig {
     pub(super) premade: Vec<Premade>,
     pub(super) listing: bool,
     pub(super) supply: Supply,
-    /// Between the listing and the first create.
+    /// The pause between the listing and the first create.
     pub(super) dawdle: Duration,
     pub(super) interrupt_at: Option<Duration>,
-    /// The process is gone at once.
+    /// Kills the process at this time.
     pub(super) crash_at: Option<Duration>,
     pub(super) sink_takes: Duration,
     pub(super) sink_fails_after: Option<usize>,
@@ -91,7 +91,7 @@ pub(super) fn device(number: usize, region: &Region) -> Device {
 }
 
 impl Rig {
-    /// So many devices in one Region, a service that behaves, the default settings.
+    /// This many devices in one Region, a service without faults, the default settings.
     pub(crate) fn new(devices: usize) -> Self {
         Self {
             devices: (0..devices).map(|number| device(number, &here())).collect(),
@@ -109,7 +109,7 @@ impl Rig {
                 seed: 1,
             },
             world_settings: WorldSettings {
-                emulator: emulator::Settings::default(),
+                emulator: emulator::EmulatorSettings::default(),
                 script: Arc::new(|_| None),
                 reload: Arc::new(|_| Ok(Some(identity(AccountId::EMULATOR)))),
                 reload_takes: Duration::from_millis(300),
@@ -143,7 +143,7 @@ impl Rig {
         self
     }
 
-    /// Runs it to its end.
+    /// Runs to the end.
     pub(super) fn run(&self) -> Outcome {
         on_paused_clock(async {
             let world = self.world();
@@ -151,7 +151,7 @@ impl Rig {
         })
     }
 
-    /// Runs it, and three minutes later what has no channel yet, as a rerun does, under these circumstances.
+    /// Runs, and three minutes later reruns the remaining devices with these parameters.
     pub(super) fn run_twice(&self, again: impl FnOnce(&Outcome) -> Self) -> (Outcome, Outcome) {
         on_paused_clock(async {
             let world = self.world();
@@ -167,7 +167,7 @@ impl Rig {
 
     fn world(&self) -> Arc<World> {
         let world = World::new(self.world_settings.clone());
-        // One after the other, no faster than the slowest quota.
+        // One after the other, no faster than the lowest quota.
         let all = u32::try_from(self.premade.len()).unwrap();
         for (made, number) in self.premade.iter().zip(1..) {
             let earlier = Duration::from_millis(500) * (all - number);
@@ -180,9 +180,9 @@ impl Rig {
     }
 
     /// The devices of each Region, in the order in which Regions appear.
-    pub(super) fn regions(&self) -> Vec<(Region, Supplied)> {
+    pub(super) fn regions(&self) -> Vec<(Region, TestWork)> {
         let mut known_devices = KnownDevices::new();
-        let mut regions: Vec<(Region, Supplied)> = Vec::new();
+        let mut regions: Vec<(Region, TestWork)> = Vec::new();
         for device in &self.devices {
             let index =
                 known_devices.insert(&device.id, device.channel_name.as_str(), &device.region);
@@ -192,7 +192,7 @@ impl Rig {
                 .find(|(region, _)| *region == device.region)
             {
                 Some((_, supplied)) => supplied.devices.push_back(item),
-                None => regions.push((device.region.clone(), Supplied::new(item, self.supply))),
+                None => regions.push((device.region.clone(), TestWork::new(item, self.supply))),
             }
         }
         regions
@@ -200,7 +200,7 @@ impl Rig {
 
     async fn run_in(&self, world: &Arc<World>) -> Outcome {
         let began = world.elapsed();
-        let book = Arc::new(Book {
+        let sink = Arc::new(MemorySink {
             world: Arc::clone(world),
             takes: self.sink_takes,
             fails_after: self.sink_fails_after,
@@ -208,12 +208,12 @@ impl Rig {
             trace: Mutex::default(),
         });
         let mut listeners = Listeners::default();
-        listeners.add(Arc::clone(&book) as Arc<dyn Listener>);
+        listeners.add(Arc::clone(&sink) as Arc<dyn Listener>);
         let stop = StopSignal::new();
         let clock = Arc::clone(world);
         let parts = Parts {
             settings: self.settings.clone(),
-            sink: Arc::clone(&book),
+            sink: Arc::clone(&sink),
             listeners,
             stop: stop.clone(),
             clock: WallClock::new(move || clock.wall()),
@@ -229,18 +229,18 @@ impl Rig {
         assert!(
             ended.is_ok() || self.crash_at.is_some(),
             "the run never ends; its last words:\n{}",
-            book.tail()
+            sink.tail()
         );
         if let Some(interruption) = interruption {
             interruption.abort();
         }
-        // The dropped tasks of a crash are gone with the next turn of the runtime.
+        // The runtime drops the tasks of a killed run at its next turn.
         tokio::task::yield_now().await;
         let outcome = Outcome {
             rig: self.clone(),
             stop: ended.ok().flatten(),
-            rows: book.rows.lock().unwrap().clone(),
-            trace: book.trace.lock().unwrap().clone(),
+            rows: sink.rows.lock().unwrap().clone(),
+            trace: sink.trace.lock().unwrap().clone(),
             took: world.elapsed().saturating_sub(began),
             asked: world.asked(),
             began,
@@ -250,7 +250,7 @@ impl Rig {
         outcome
     }
 
-    async fn engine(&self, world: &Arc<World>, parts: Parts<Book>) -> Option<Stop> {
+    async fn engine(&self, world: &Arc<World>, parts: Parts<MemorySink>) -> Option<Stop> {
         let mut engine = Engine::new(parts);
         if self.supply == Supply::Listed {
             for (region, work) in self.regions() {

@@ -1,4 +1,4 @@
-//! What it means when no answer came: the connection was never made, or broke, or stayed silent.
+//! The meaning of a missing answer: the connection was not established, was broken, or timed out.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::{
     TLS_FAILED, TOO_MANY_OPEN_FILES, message_text,
 };
 
-/// No answer within an attempt's time, although the request may have been sent.
+/// No answer within the timeout, although the request may have been sent.
 #[must_use]
 pub fn timed_out(limit: Duration) -> Failure {
     Failure {
@@ -18,10 +18,10 @@ pub fn timed_out(limit: Duration) -> Failure {
     }
 }
 
-/// What a connection's failure means, from the texts of its causes, outermost first.
+/// The meaning of a connection failure, from the texts of its causes, outermost first.
 ///
-/// `host` is where the request was to go, for the message. Only the texts are there to judge by: the HTTP client's
-/// error types are not public. The tests that break real connections keep this honest.
+/// `host` is the request's host, for the message. Only texts are available, because the HTTP client's error types are
+/// not public. Tests that break real connections check these texts.
 #[must_use]
 pub fn connection(causes: &[String], host: Option<&str>) -> Failure {
     let host = host.unwrap_or("the service");
@@ -41,7 +41,7 @@ pub fn connection(causes: &[String], host: Option<&str>) -> Failure {
         ),
         TOO_MANY_OPEN_FILES => (
             FailureKind::Unreachable,
-            "no connection can be made, since too many files are open".to_owned(),
+            "no connection can be made: too many files are open".to_owned(),
         ),
         TLS_FAILED => (
             FailureKind::Unreachable,
@@ -58,18 +58,18 @@ pub fn connection(causes: &[String], host: Option<&str>) -> Failure {
     }
 }
 
-/// A host name that does not exist: why a lookup says so.
+/// The system's message about a host name that does not exist.
 #[must_use]
 pub fn no_such_host(host: &str, why: &str) -> Failure {
     let cause = format!("dns error: {why}");
     connection(&[cause], Some(host))
 }
 
-/// This tool's code where the causes say that a connection could not be made; none where they do not.
+/// This tool's code if the causes say that no connection could be established, else `None`.
 #[must_use]
 pub fn connection_code(causes: &[String]) -> Option<&'static str> {
     let any = |pattern: &str| causes.iter().any(|cause| cause.contains(pattern));
-    // EMFILE and ENFILE, as Unix and Windows spell them; whatever step met with it.
+    // EMFILE and ENFILE in the words of Unix and Windows, at any step.
     if any("Too many open files") || any("(os error 10024)") {
         Some(TOO_MANY_OPEN_FILES)
     } else if any("tunnel error") {
@@ -89,8 +89,8 @@ pub fn connection_code(causes: &[String]) -> Option<&'static str> {
     }
 }
 
-/// Whether a failed name lookup says that there is no such name, rather than that nobody could be asked: in the words of
-/// glibc, macOS, musl and Windows.
+/// Whether a failed lookup means that the name does not exist, and not that the lookup failed: in the words of glibc,
+/// macOS, musl and Windows.
 #[must_use]
 pub fn is_unknown_name(text: &str) -> bool {
     [
@@ -104,7 +104,7 @@ pub fn is_unknown_name(text: &str) -> bool {
     .any(|words| text.contains(words))
 }
 
-/// The causes that say something, from the first specific one on, without repetitions.
+/// The causes with information, from the first specific one on, without repetitions.
 fn root(causes: &[String]) -> String {
     const WRAPPERS: [&str; 6] = [
         "client error",
@@ -126,7 +126,7 @@ fn root(causes: &[String]) -> String {
         said.push(cause);
     }
     if said.is_empty() {
-        return "no cause is known".to_owned();
+        return "the cause is unknown".to_owned();
     }
     said.join(": ")
 }

@@ -1,13 +1,13 @@
-//! Credentials in the words of a server that repeats what it was sent, as debugging proxies do.
+//! Removes credentials from messages of servers that repeat the request, such as debugging proxies.
 
-/// What stands in their place.
+/// The replacement for credentials.
 const WITHHELD: &str = "[withheld]";
 
-/// Names before a value that is a credential: the headers of a signed request, and their spellings in a query.
+/// Names that precede a credential: the headers of a signed request, and their names in a query.
 const NAMES: [&str; 3] = ["x-amz-security-token", "credential", "authorization"];
 
-/// Withholds what holds credentials: everything from the first name of one on, since what repeats a request does so in
-/// the shape of its own language, and words with an access key's ID.
+/// Withholds credentials: everything from the first name of one on, because the format of a repeated request is
+/// unknown, and words with an access key ID.
 pub(super) fn withhold(words: &mut Vec<&str>) {
     if let Some(first) = words.iter().position(|word| is_named(word)) {
         words.truncate(first);
@@ -20,7 +20,8 @@ pub(super) fn withhold(words: &mut Vec<&str>) {
     }
 }
 
-/// Whether a value follows the name of a credential. `Authorization header requires 'Credential' parameter` is the
+/// Whether a value follows the name of a credential. The service's own `Authorization header requires 'Credential'
+/// parameter` has names without values.
 /// service's own, and names without values.
 fn is_named(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
@@ -33,7 +34,7 @@ fn is_named(word: &str) -> bool {
     })
 }
 
-/// Whether there is an access key's ID in the word: `AKIA` or `ASIA` and sixteen capitals and digits.
+/// Whether the word contains an access key ID: `AKIA` or `ASIA` and sixteen capitals and digits.
 fn holds_key(word: &str) -> bool {
     let runs = word.split(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit());
     runs.filter(|run| run.len() >= 16)
@@ -45,8 +46,8 @@ mod tests {
     use crate::domain::service::classify::message_text;
 
     #[test]
-    fn what_repeats_the_request_keeps_its_credentials_to_itself() {
-        for (said, told) in [
+    fn credentials_of_a_repeated_request_are_withheld() {
+        for (message, expected) in [
             (
                 "blocked: x-amz-security-token: IQoJb3JpZ2lu host: kinesisvideo",
                 "blocked: [withheld]",
@@ -89,7 +90,7 @@ mod tests {
                 "Authorization header requires 'Credential' parameter",
             ),
         ] {
-            assert_eq!(&*message_text(said), told);
+            assert_eq!(&*message_text(message), expected);
         }
     }
 }

@@ -23,7 +23,7 @@ fn foreign(status: u16, body: &str) -> Failure {
     .failure()
 }
 
-/// The table of the service's codes, one by one: (code, HTTP status it comes with, meaning).
+/// The service's codes: (code, HTTP status, meaning).
 const TABLE: [(&str, u16, FailureKind); 31] = [
     ("ClientLimitExceededException", 400, FailureKind::Throttled),
     ("ThrottlingException", 400, FailureKind::Throttled),
@@ -75,7 +75,7 @@ const TABLE: [(&str, u16, FailureKind); 31] = [
 ];
 
 #[test]
-fn every_code_of_the_table_in_the_header() {
+fn every_code_in_the_header_has_its_meaning() {
     for (code, status, kind) in TABLE {
         let failure = reply(status, code, r#"{"Message":"why"}"#);
         assert_eq!((failure.kind, &*failure.code), (kind, code));
@@ -85,7 +85,7 @@ fn every_code_of_the_table_in_the_header() {
 }
 
 #[test]
-fn every_code_of_the_table_in_the_body() {
+fn every_code_in_the_body_has_its_meaning() {
     for (code, status, kind) in TABLE {
         for field in ["__type", "code", "Code"] {
             let body =
@@ -97,7 +97,7 @@ fn every_code_of_the_table_in_the_body() {
 }
 
 #[test]
-fn a_known_code_decides_whatever_the_status() {
+fn a_known_code_wins_over_the_status() {
     for code in ["InvalidArgumentException", "ValidationException"] {
         assert_eq!(reply(403, code, "").kind, FailureKind::Rejected, "{code}");
     }
@@ -107,7 +107,7 @@ fn a_known_code_decides_whatever_the_status() {
 }
 
 #[test]
-fn a_code_is_found_behind_namespace_and_before_suffix() {
+fn a_code_is_found_between_namespace_and_suffix() {
     for text in [
         "ThrottlingException:http://internal.amazon.com/coral/com.amazon.coral.availability/",
         "com.amazon.coral.availability#ThrottlingException",
@@ -128,7 +128,7 @@ fn the_header_wins_over_the_body() {
 }
 
 #[test]
-fn a_status_decides_where_no_known_code_does() {
+fn the_status_decides_without_a_known_code() {
     for (status, kind, code) in [
         (429, FailureKind::Throttled, "Http429"),
         (401, FailureKind::Denied, "Http401"),
@@ -157,7 +157,7 @@ fn a_status_decides_where_no_known_code_does() {
 }
 
 #[test]
-fn a_refusal_without_a_code_is_an_unreadable_answer() {
+fn an_error_without_a_code_is_an_unreadable_answer() {
     for body in [
         "",
         "{",
@@ -174,13 +174,13 @@ fn a_refusal_without_a_code_is_an_unreadable_answer() {
     }
     let explained = reply(400, "", r#"{"Message":"the name is taken"}"#);
     assert!(explained.message.contains("the name is taken"));
-    // A code that nobody knows is a code.
+    // An unknown code is still a code.
     let unknown = reply(400, "SomethingNewException", "{");
     assert_eq!(unknown.kind, FailureKind::Rejected);
 }
 
 #[test]
-fn a_server_error_is_one_whatever_its_code_says() {
+fn a_server_error_wins_over_its_code() {
     for code in [
         "InvalidArgumentException",
         "AccessDeniedException",
@@ -200,7 +200,7 @@ fn a_server_error_is_one_whatever_its_code_says() {
 }
 
 #[test]
-fn what_is_not_the_services_is_ambiguous_whatever_its_status() {
+fn an_answer_of_another_server_is_ambiguous() {
     for status in [200, 302, 400, 403, 404, 407, 503] {
         for body in [
             "<html><body>Access denied by policy</body></html>",
@@ -227,21 +227,21 @@ fn what_is_not_the_services_is_ambiguous_whatever_its_status() {
 }
 
 #[test]
-fn an_answer_without_request_id_is_foreign_but_its_code_counts() {
+fn an_answer_without_request_id_is_foreign_but_its_code_is_used() {
     let failure = foreign(400, r#"{"__type":"ThrottlingException","message":"slow"}"#);
     assert_eq!(failure.kind, FailureKind::Throttled);
     assert!(failure.foreign);
     assert!(
         failure
             .message
-            .starts_with("slow; it bears no AWS request ID")
+            .starts_with("slow; it has no AWS request ID")
     );
 }
 
 #[test]
 fn messages_are_one_bounded_line_without_the_session_token() {
-    let told = message_text("one\r\n two\u{0}three\t");
-    assert_eq!(&*told, "one two three");
+    let text = message_text("one\r\n two\u{0}three\t");
+    assert_eq!(&*text, "one two three");
     let long = message_text(&"ä".repeat(2000));
     assert_eq!(long.chars().count(), LONGEST_MESSAGE + 1);
     let body = r#"{"message":"The request signature does not match.\n\nThe Canonical String for this request should have been\n'POST\nx-amz-security-token:SECRET'"}"#;
@@ -264,7 +264,7 @@ fn messages_are_one_bounded_line_without_the_session_token() {
 }
 
 #[test]
-fn connections_are_told_apart_by_their_causes() {
+fn connection_failures_are_distinguished_by_their_causes() {
     let causes = |texts: &[&str]| {
         texts
             .iter()
@@ -335,7 +335,12 @@ fn connections_are_told_apart_by_their_causes() {
             CONNECTION_LOST,
             "the connection broke with kvs.test: connection error: Connection reset",
         ),
-        (&[], FailureKind::Lost, CONNECTION_LOST, "no cause is known"),
+        (
+            &[],
+            FailureKind::Lost,
+            CONNECTION_LOST,
+            "the cause is unknown",
+        ),
     ] {
         let failure = connection(&causes(texts), Some("kvs.test"));
         assert_eq!((failure.kind, &*failure.code), (kind, code));
@@ -344,7 +349,7 @@ fn connections_are_told_apart_by_their_causes() {
 }
 
 #[test]
-fn an_explanation_of_blanks_and_controls_is_none() {
+fn an_explanation_without_printable_text_is_ignored() {
     for nothing in ["", " ", "\u{0}\u{0}", "\u{1b}\n"] {
         let body = serde_json::json!({ "message": nothing }).to_string();
         let failure = Reply {
@@ -369,7 +374,7 @@ fn an_explanation_of_blanks_and_controls_is_none() {
             failure.message
         );
     }
-    // What the body does not say, whoever read it may.
+    // The body has no message; the caller's explanation is used.
     let failure = Reply {
         message: Some("no"),
         ..known(400, "InvalidArgumentException", r#"{"message":"\u0000"}"#)
@@ -379,7 +384,7 @@ fn an_explanation_of_blanks_and_controls_is_none() {
 }
 
 #[test]
-fn no_bytes_panic() {
+fn random_bytes_do_not_panic() {
     let seed = 20_u64;
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
@@ -399,7 +404,7 @@ fn no_bytes_panic() {
 }
 
 #[test]
-fn a_file_that_cannot_be_opened_is_not_the_services_silence() {
+fn too_many_open_files_is_not_a_failure_of_the_service() {
     for step in [
         "tcp open error: Too many open files (os error 24)",
         "dns error: failed to lookup address information: Too many open files (os error 24)",
@@ -416,7 +421,7 @@ fn a_file_that_cannot_be_opened_is_not_the_services_silence() {
 }
 
 #[test]
-fn a_host_that_does_not_exist_is_told_from_one_that_nobody_could_look_up() {
+fn a_missing_host_is_distinguished_from_a_failed_lookup() {
     let looked_up = |why: &str| no_such_host("kinesisvideo.us-west-1.amazonaws.com", why);
     let words = "failed to lookup address information";
     for missing in ["Name or service not known", "Name does not resolve"] {

@@ -1,4 +1,4 @@
-//! What stands around the engine besides the service: its work, and the sink that is its listener as well.
+//! The engine's work and sink in a simulation.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -15,12 +15,12 @@ use kvs_fleet::results::record::Row;
 
 /// A Region's devices.
 #[derive(Debug)]
-pub(super) struct Supplied {
+pub(super) struct TestWork {
     pub(super) devices: VecDeque<(DeviceIndex, Device)>,
     supply: Supply,
 }
 
-impl Supplied {
+impl TestWork {
     pub(super) fn new(first: (DeviceIndex, Device), supply: Supply) -> Self {
         Self {
             devices: VecDeque::from([first]),
@@ -29,7 +29,7 @@ impl Supplied {
     }
 }
 
-impl Work for Supplied {
+impl Work for TestWork {
     async fn next(&mut self) -> Option<(DeviceIndex, Device)> {
         if self.supply == Supply::Streamed {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -53,9 +53,9 @@ impl Work for Supplied {
     }
 }
 
-/// The sink and the listener: what was recorded, what was told.
+/// A sink in memory, which is also the listener.
 #[derive(Debug)]
-pub(super) struct Book {
+pub(super) struct MemorySink {
     pub(super) world: Arc<World>,
     pub(super) takes: Duration,
     pub(super) fails_after: Option<usize>,
@@ -63,14 +63,14 @@ pub(super) struct Book {
     pub(super) trace: Mutex<Vec<String>>,
 }
 
-impl Book {
+impl MemorySink {
     pub(super) fn tail(&self) -> String {
         let trace = self.trace.lock().unwrap();
         trace[trace.len().saturating_sub(20)..].join("\n")
     }
 }
 
-impl RowSink for Book {
+impl RowSink for MemorySink {
     async fn record(&self, device: DeviceIndex, row: Row) -> Result<Row, String> {
         let mut rows = self.record_all(vec![(device, row)]).await?;
         Ok(rows.remove(0))
@@ -91,7 +91,7 @@ impl RowSink for Book {
     }
 }
 
-impl Listener for Book {
+impl Listener for MemorySink {
     fn tell(&self, event: &Event<'_>) {
         if let Event::Recorded { row } = event {
             let is_kept = self
@@ -101,7 +101,7 @@ impl Listener for Book {
                 .iter()
                 .rev()
                 .any(|kept| kept == *row);
-            assert!(is_kept, "told before it is on disk: {row:?}");
+            assert!(is_kept, "reported before it is on disk: {row:?}");
         }
         let mut line = format!("{:>12} ", self.world.elapsed().as_micros());
         // Writing to a string cannot fail.

@@ -5,12 +5,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::emulator::operation::Operation;
-use crate::emulator::{Emulator, Settings, StartError};
+use crate::emulator::{Emulator, EmulatorSettings, StartError};
 
 const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-central-1/kinesisvideo/aws4_request, \
                              SignedHeaders=host, Signature=00";
 
-/// What came back on the wire.
+/// An answer as it was received.
 #[derive(Debug)]
 struct Raw {
     status: u16,
@@ -28,24 +28,24 @@ impl Raw {
     }
 }
 
-fn quick() -> Settings {
-    Settings {
+fn quick() -> EmulatorSettings {
+    EmulatorSettings {
         latency: super::Latency::steady(std::time::Duration::ZERO),
-        ..Settings::default()
+        ..EmulatorSettings::default()
     }
 }
 
-async fn start(settings: Settings) -> Emulator {
+async fn start(settings: EmulatorSettings) -> Emulator {
     let listen = "127.0.0.1:0".parse().unwrap();
     Emulator::start(listen, settings).await.unwrap()
 }
 
 async fn with_faults(faults: &[&str]) -> Emulator {
     let faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
-    start(Settings { faults, ..quick() }).await
+    start(EmulatorSettings { faults, ..quick() }).await
 }
 
-/// Everything that the emulator sends until it closes, or how the connection failed.
+/// Reads everything until the emulator closes the connection, or returns the connection's error.
 async fn exchange(emulator: &Emulator, request: &str) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(emulator.address()).await?;
     stream.write_all(request.as_bytes()).await?;
@@ -91,13 +91,13 @@ async fn ask(emulator: &Emulator, request: &str) -> Raw {
     }
 }
 
-/// Whether the channel exists, as the service tells it.
+/// Whether the service lists the channel.
 async fn exists(emulator: &Emulator, name: &str) -> bool {
     ask(emulator, &describe(name)).await.status == 200
 }
 
 #[tokio::test]
-async fn a_success_has_the_headers_and_members_of_the_service() {
+async fn a_successful_answer_has_the_services_headers_and_members() {
     let emulator = start(quick()).await;
     let created = ask(&emulator, &create("DEVICE_1")).await;
     assert_eq!(
@@ -139,7 +139,7 @@ async fn a_success_has_the_headers_and_members_of_the_service() {
 }
 
 #[tokio::test]
-async fn a_refusal_has_its_code_in_the_header() {
+async fn an_error_has_its_code_in_the_header() {
     let emulator = start(quick()).await;
     let missing = ask(&emulator, &describe("nobody")).await;
     assert_eq!(missing.status, 404);
@@ -157,7 +157,7 @@ async fn a_refusal_has_its_code_in_the_header() {
 }
 
 #[tokio::test]
-async fn what_is_no_request_of_the_service_is_refused_as_it_refuses() {
+async fn an_invalid_request_gets_the_services_error() {
     let emulator = start(quick()).await;
     let too_long = format!(r#"{{"ChannelName":"{}"}}"#, "x".repeat(600_000));
     for (request, status, code) in [
@@ -205,7 +205,7 @@ async fn what_is_no_request_of_the_service_is_refused_as_it_refuses() {
 }
 
 #[tokio::test]
-async fn the_region_is_that_of_the_scope() {
+async fn the_region_comes_from_the_credential_scope() {
     let emulator = start(quick()).await;
     let created = ask(
         &emulator,
@@ -221,8 +221,8 @@ async fn the_region_is_that_of_the_scope() {
 }
 
 #[tokio::test]
-async fn sts_says_who_one_is() {
-    let emulator = start(Settings {
+async fn get_caller_identity_returns_the_emulators_account() {
+    let emulator = start(EmulatorSettings {
         expire_after: Some(1),
         ..quick()
     })
@@ -254,7 +254,7 @@ async fn sts_says_who_one_is() {
 }
 
 #[tokio::test]
-async fn faults_with_an_answer_are_as_described_and_not_applied() {
+async fn faults_that_are_not_applied_change_nothing() {
     for (fault, status, code, is_json, has_id) in [
         ("throttle", 400, "ClientLimitExceededException", true, true),
         ("500", 500, "InternalFailure", true, true),
@@ -287,7 +287,7 @@ async fn faults_with_an_answer_are_as_described_and_not_applied() {
 }
 
 #[tokio::test]
-async fn spoilt_answers_are_as_described_and_applied() {
+async fn faults_that_replace_the_answer_are_applied() {
     for (fault, is_json) in [("malformed", false), ("empty", true)] {
         let emulator = with_faults(&[&format!("{fault}=1@create")]).await;
         let answer = ask(&emulator, &create("a")).await;
@@ -298,7 +298,7 @@ async fn spoilt_answers_are_as_described_and_applied() {
 }
 
 #[tokio::test]
-async fn resets_come_without_an_answer_before_or_after_the_work() {
+async fn a_reset_comes_before_or_after_the_request_is_applied() {
     for (fault, applied) in [("reset-before", false), ("reset-after", true)] {
         let emulator = with_faults(&[&format!("{fault}=first:1@create")]).await;
         let error = exchange(&emulator, &create("a")).await.unwrap_err();
@@ -308,7 +308,7 @@ async fn resets_come_without_an_answer_before_or_after_the_work() {
 }
 
 #[tokio::test]
-async fn a_truncated_answer_ends_before_its_length() {
+async fn a_truncated_answer_is_shorter_than_its_content_length() {
     let emulator = with_faults(&["truncated=1@create"]).await;
     let answer = ask(&emulator, &create("a")).await;
     assert_eq!(answer.status, 200);
@@ -323,7 +323,7 @@ async fn a_truncated_answer_ends_before_its_length() {
 }
 
 #[tokio::test]
-async fn a_hang_lasts_until_the_emulator_ends() {
+async fn a_hang_lasts_until_the_emulator_stops() {
     for (fault, applied) in [("hang-before", false), ("hang-after", true)] {
         let emulator = with_faults(&[&format!("{fault}=1@create")]).await;
         let mut stream = TcpStream::connect(emulator.address()).await.unwrap();
@@ -343,7 +343,7 @@ async fn a_hang_lasts_until_the_emulator_ends() {
 #[tokio::test]
 async fn the_same_seed_gives_the_same_faults_and_request_ids() {
     let trace = async |seed| {
-        let emulator = start(Settings {
+        let emulator = start(EmulatorSettings {
             faults: vec!["500=0.5".parse().unwrap()],
             seed,
             ..quick()
@@ -361,10 +361,10 @@ async fn the_same_seed_gives_the_same_faults_and_request_ids() {
 }
 
 #[tokio::test]
-async fn a_request_counts_on_arrival_though_its_answer_is_late() {
-    let emulator = start(Settings {
+async fn a_request_is_counted_on_arrival() {
+    let emulator = start(EmulatorSettings {
         latency: super::Latency::steady(std::time::Duration::from_mins(10)),
-        ..Settings::default()
+        ..EmulatorSettings::default()
     })
     .await;
     let mut stream = TcpStream::connect(emulator.address()).await.unwrap();
@@ -374,7 +374,7 @@ async fn a_request_counts_on_arrival_though_its_answer_is_late() {
     }
     let nothing = stream.try_read(&mut [0; 1]).unwrap_err();
     assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
-    // Ending lets it go at once.
+    // Stopping the emulator ends the wait.
     emulator.stop().await;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -382,7 +382,7 @@ async fn a_request_counts_on_arrival_though_its_answer_is_late() {
 }
 
 #[tokio::test]
-async fn it_starts_only_on_a_free_loopback_port_and_ends_when_dropped() {
+async fn the_emulator_starts_only_on_a_free_loopback_port_and_stops_when_dropped() {
     let other = "0.0.0.0:4567".parse().unwrap();
     let error = Emulator::start(other, quick()).await.err().unwrap();
     assert!(matches!(error, StartError::NotLoopback(_)));
@@ -396,13 +396,13 @@ async fn it_starts_only_on_a_free_loopback_port_and_ends_when_dropped() {
     assert!(error.to_string().contains(&address.to_string()), "{error}");
 
     drop(emulator);
-    // The task that listens ends on its own.
+    // The listening task ends by itself.
     while TcpStream::connect(address).await.is_ok() {
         tokio::task::yield_now().await;
     }
 }
 
-/// What a browser asks before it sends a page's request.
+/// A preflight request.
 fn preflight(headers: &str) -> String {
     format!(
         "OPTIONS /createSignalingChannel HTTP/1.1\r\nHost: localhost\r\nOrigin: https://cameras.example\r\n\
@@ -410,14 +410,14 @@ fn preflight(headers: &str) -> String {
     )
 }
 
-/// A request of a page of another origin.
+/// A request from a page of another origin.
 fn of_a_page(request: &str) -> String {
     request.replacen("\r\n", "\r\nOrigin: https://cameras.example\r\n", 1)
 }
 
 #[tokio::test]
 async fn a_browser_may_send_what_the_sdks_send() {
-    // Neither a quota nor a fault nor a count knows of it.
+    // No quota, fault or count applies.
     let emulator = with_faults(&["reset-before=1", "throttle=1"]).await;
     for sent in [
         "authorization,content-type,x-amz-content-sha256,x-amz-date,x-amz-user-agent",
@@ -455,7 +455,7 @@ async fn a_browser_may_send_what_the_sdks_send() {
 }
 
 #[tokio::test]
-async fn a_page_reads_every_answer_and_its_headers() {
+async fn a_page_may_read_every_answer_and_its_headers() {
     let readable = |answer: &Raw| {
         assert_eq!(
             answer.header("access-control-allow-origin"),
@@ -491,7 +491,7 @@ async fn a_page_reads_every_answer_and_its_headers() {
         readable(&answer);
         assert_eq!(answer.status, status, "{fault}");
     }
-    // Other programs get none of it.
+    // Other programs do not get these headers.
     let plain = ask(&emulator, &create("DEVICE_2")).await;
     assert_eq!(plain.header("access-control-allow-origin"), "");
     let options = preflight("").replace("Origin", "X-Origin");

@@ -1,5 +1,5 @@
-//! What a seed draws: the batch, the service, and a sequence of processes with what befalls each of them. Everything
-//! that goes wrong passes: the process after them all, in fair weather, brings every device to its channel.
+//! The scenario of a seed: the batch, the service, and a sequence of processes with their faults. All faults are
+//! temporary: the process after them, without faults, gives every device its channel.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,60 +7,59 @@ use std::time::Duration;
 use kvs_fleet::domain::device::AccountId;
 use kvs_fleet::domain::service::Operation;
 use kvs_fleet::emulator;
-use kvs_fleet::emulator::faults::{Fault, FaultKind, Often};
+use kvs_fleet::emulator::faults::{Fault, FaultKind, Frequency};
 use kvs_fleet::engine::pace::controller::RateRange;
 use kvs_fleet::engine::{OnExists, Settings};
 
-use super::results_check::{REGIONS, Sheet};
+use super::test_manifest::{REGIONS, TestManifest};
 use crate::engine::rig::seconds;
 use crate::world::{Act, Ask, Script, WorldSettings, identity};
 
-/// How a process ends, unless it comes to its end before.
+/// How a process ends, unless it finishes before.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Ending {
     Natural,
-    /// Killed at the point of this number: a disk operation, a stage of a request, a row that is told.
+    /// Killed at the point with this number: a disk operation, a stage of a request, a reported row.
     AtPoint(u64),
-    /// Killed when it has run for so long, wherever it waits.
+    /// Killed after this time, wherever it waits.
     At(Duration),
-    /// Told to stop when it has run for so long.
+    /// Interrupted after this time.
     Interrupted(Duration),
 }
 
 /// How the disk fails.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct BadDisk {
-    /// Of this kind, of all where it is empty,
+pub(super) struct DiskFailure {
+    /// The kind of operation; empty for all kinds.
     pub(super) operation: &'static str,
-    /// it fails at the operation of this number.
+    /// The number of the operation that fails.
     pub(super) at: u64,
-    /// It fails from then on, not once.
+    /// Whether all later operations fail too.
     pub(super) stays: bool,
-    /// So many operations later the process is killed.
+    /// The process is killed this many operations later.
     pub(super) kills_after: Option<u64>,
 }
 
-/// A process.
 #[derive(Debug, Clone)]
 pub(super) struct Process {
     pub(super) ending: Ending,
-    pub(super) bad_disk: Option<BadDisk>,
+    pub(super) disk_failure: Option<DiskFailure>,
     pub(super) faults: Vec<Fault>,
     pub(super) reconciles: bool,
-    /// Between the listing and the first create.
-    pub(super) dawdles: Duration,
-    /// How long whoever reads the rows takes for each.
+    /// The pause between the listing and the first create.
+    pub(super) pause: Duration,
+    /// How long the reader of the rows takes for each.
     pub(super) reader_takes: Duration,
-    /// Whether somebody edits the manifest before.
+    /// Whether the manifest is edited before.
     pub(super) edits: bool,
-    /// How long after the one before it begins.
+    /// The time after the previous process.
     pub(super) begins_after: Duration,
-    /// Whether the power goes after it.
+    /// Whether the power fails after it.
     pub(super) loses_power: bool,
     pub(super) seed: u64,
 }
 
-/// A channel that is there before the first process.
+/// A channel that exists before the first process.
 #[derive(Debug, Clone)]
 pub(super) struct Premade {
     pub(super) region: &'static str,
@@ -68,14 +67,13 @@ pub(super) struct Premade {
     pub(super) is_deleting: bool,
 }
 
-/// All of it.
-pub(super) struct Weather {
-    pub(super) sheet: Sheet,
+pub(super) struct Scenario {
+    pub(super) manifest: TestManifest,
     pub(super) settings: Settings,
     pub(super) world_settings: WorldSettings,
     pub(super) premade: Vec<Premade>,
     pub(super) processes: Vec<Process>,
-    /// How long the disk takes for a sync at most.
+    /// The longest time of a sync.
     pub(super) disk_takes: Duration,
     pub(super) random: fastrand::Rng,
 }
@@ -84,16 +82,16 @@ fn one<T: Copy>(random: &mut fastrand::Rng, of: &[T]) -> T {
     of[random.usize(..of.len())]
 }
 
-impl Weather {
-    /// What this seed draws.
+impl Scenario {
+    /// The scenario of this seed.
     pub(super) fn drawn(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let devices = one(&mut random, &[1, 3, 12, 40, 100]);
         let devices = random.usize(1..=devices);
         let regions = random.usize(1..=REGIONS.len());
-        let sheet = Sheet::drawn(devices, regions, &mut random);
+        let manifest = TestManifest::drawn(devices, regions, &mut random);
         let timeout = seconds(one(&mut random, &[2.0, 10.0]));
-        let premade = premade(&sheet, &mut random);
+        let premade = premade(&manifest, &mut random);
         let processes = (0..random.usize(1..=5)).map(|_| Process::drawn(devices, &mut random));
         Self {
             processes: processes.collect(),
@@ -101,7 +99,7 @@ impl Weather {
             world_settings: world_settings(timeout, &mut random),
             disk_takes: seconds(one(&mut random, &[0.0, 0.005, 0.3])),
             premade,
-            sheet,
+            manifest,
             random,
         }
     }
@@ -125,17 +123,17 @@ fn settings(timeout: Duration, random: &mut fastrand::Rng) -> Settings {
 }
 
 fn world_settings(timeout: Duration, random: &mut fastrand::Rng) -> WorldSettings {
-    let mut emulator = emulator::Settings {
+    let mut emulator = emulator::EmulatorSettings {
         seed: random.u64(..),
         rate: one(random, &[3.0, 50.0, 100.0]),
         burst: one(random, &[1, 50]),
         deleting_for: seconds(random.f64() * 20.0),
         active_after: seconds(random.f64() * 5.0),
-        ..emulator::Settings::default()
+        ..emulator::EmulatorSettings::default()
     };
     emulator.latency.median = seconds(one(random, &[0.001, 0.08, 1.2]));
     if random.u8(..4) == 0 {
-        // More than can be in flight: else new ones are used up before the first answer proves them.
+        // More than can be in flight: otherwise new credentials expire before the first answer confirms them.
         emulator.expire_after = Some(random.u64(100..300));
     }
     WorldSettings {
@@ -150,7 +148,7 @@ fn world_settings(timeout: Duration, random: &mut fastrand::Rng) -> WorldSetting
     }
 }
 
-/// What befalls single requests besides the emulator's faults.
+/// Faults of single requests in addition to the emulator's.
 fn script(random: &mut fastrand::Rng) -> Script {
     let mut now_and_then = |most: f64| {
         if random.u8(..3) == 0 {
@@ -182,10 +180,10 @@ fn script(random: &mut fastrand::Rng) -> Script {
     })
 }
 
-fn premade(sheet: &Sheet, random: &mut fastrand::Rng) -> Vec<Premade> {
+fn premade(manifest: &TestManifest, random: &mut fastrand::Rng) -> Vec<Premade> {
     let share = one(random, &[0, 1, 5]);
     let mut premade = Vec::new();
-    for line in sheet.devices() {
+    for line in manifest.devices() {
         if random.u8(..6) < share {
             premade.push(Premade {
                 region: line.region(),
@@ -197,7 +195,7 @@ fn premade(sheet: &Sheet, random: &mut fastrand::Rng) -> Vec<Premade> {
     premade
 }
 
-impl BadDisk {
+impl DiskFailure {
     fn drawn(points: u64, random: &mut fastrand::Rng) -> Self {
         let any = Self {
             operation: "",
@@ -227,23 +225,23 @@ impl Process {
             2 => Ending::At(seconds(random.f64() * random.f64() * 20.0)),
             _ => Ending::AtPoint(random.u64(1..=points)),
         };
-        let bad_disk = (random.u8(..5) == 0).then(|| BadDisk::drawn(points, random));
+        let disk_failure = (random.u8(..5) == 0).then(|| DiskFailure::drawn(points, random));
         let mut faults = Vec::new();
         for kind in FaultKind::ALL {
             if random.u8(..3) == 0 {
                 faults.push(Fault {
                     kind,
-                    often: Often::Share(random.f64() * 0.1),
+                    frequency: Frequency::Share(random.f64() * 0.1),
                     operation: None,
                 });
             }
         }
         Self {
             ending,
-            bad_disk,
+            disk_failure,
             faults,
             reconciles: random.bool(),
-            dawdles: seconds(one(random, &[0.0, 0.0, 90.0])),
+            pause: seconds(one(random, &[0.0, 0.0, 90.0])),
             reader_takes: seconds(one(random, &[0.0, 0.0, 0.5])),
             edits: random.u8(..3) == 0,
             begins_after: seconds(random.f64() * 5.0),
@@ -252,14 +250,14 @@ impl Process {
         }
     }
 
-    /// One that nothing befalls, when all that was under way has come to rest.
-    pub(super) fn fair() -> Self {
+    /// A process without faults, after all pending requests have finished.
+    pub(super) fn without_faults() -> Self {
         Self {
             ending: Ending::Natural,
-            bad_disk: None,
+            disk_failure: None,
             faults: Vec::new(),
             reconciles: true,
-            dawdles: Duration::ZERO,
+            pause: Duration::ZERO,
             reader_takes: Duration::ZERO,
             edits: false,
             begins_after: seconds(120.0),

@@ -1,5 +1,5 @@
-//! Credentials between their source and the SDK: fetched once for all clients, kept until shortly before they expire,
-//! and fit to be sent.
+//! Credentials between their source and the SDK: fetched once for all clients, cached until shortly before they expire,
+//! and checked so that they can be sent.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,31 +13,32 @@ use tokio::sync::Mutex;
 use super::value::{trimmed, unsendable};
 use crate::domain::panics;
 
-/// The longest that a source may take. A `credential_process` may open a browser and wait for somebody to sign in.
+/// The longest time that a source may take. A `credential_process` may open a browser and wait for a sign-in.
 pub(super) const LONGEST_SIGN_IN: Duration = Duration::from_mins(5);
 
-/// So long before they expire, credentials are fetched again. More than the SDK's own cache allows itself (10 s), so
-/// that it does not get the same ones again.
+/// Credentials are fetched again this long before they expire. Longer than the SDK's own limit (10 s), so that the SDK
+/// does not get the same credentials again.
 const BEFORE_EXPIRY: Duration = Duration::from_mins(1);
 
-/// A source whose credentials are kept. Cheap to clone; clones share everything.
+/// A source with a cache. Cheap to clone; clones share everything.
 #[derive(Clone)]
-pub(super) struct Kept(Arc<Inner>);
+pub(super) struct CachedCredentials(Arc<CredentialsCache>);
 
-struct Inner {
+struct CredentialsCache {
     source: SharedCredentialsProvider,
     current: Mutex<Option<Credentials>>,
 }
 
-impl Kept {
+impl CachedCredentials {
     pub(super) fn new(source: SharedCredentialsProvider) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(CredentialsCache {
             source,
             current: Mutex::default(),
         }))
     }
 
-    /// On a task of its own: an attempt that gives up does not end a sign-in, whose credentials the next one finds.
+    /// Runs in its own task: an attempt that times out does not end a sign-in, and the next attempt uses its
+    /// credentials.
     async fn credentials(&self) -> provider::Result {
         let inner = Arc::clone(&self.0);
         let fetching = tokio::spawn(async move { inner.fetch().await });
@@ -46,7 +47,7 @@ impl Kept {
     }
 }
 
-impl Inner {
+impl CredentialsCache {
     async fn fetch(&self) -> provider::Result {
         let mut current = self.current.lock().await;
         if let Some(known) = current.as_ref().filter(|known| is_valid(known)) {
@@ -66,7 +67,8 @@ fn is_valid(credentials: &Credentials) -> bool {
     credentials.expiry().is_none_or(|expiry| expiry > until)
 }
 
-/// The same without white space around them. What else a header cannot carry is an error that does not repeat it.
+/// The credentials without surrounding white space. Another character that a header cannot carry is an error that does
+/// not repeat the value.
 fn fit(credentials: Credentials) -> provider::Result {
     let parts = [
         ("access key ID", Some(credentials.access_key_id())),
@@ -103,7 +105,7 @@ fn fit(credentials: Credentials) -> provider::Result {
     Ok(builder.build())
 }
 
-impl ProvideCredentials for Kept {
+impl ProvideCredentials for CachedCredentials {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
@@ -112,10 +114,10 @@ impl ProvideCredentials for Kept {
     }
 }
 
-/// Not the credentials.
-impl fmt::Debug for Kept {
+/// Does not print the credentials.
+impl fmt::Debug for CachedCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Kept")
+        f.write_str("CachedCredentials")
     }
 }
 
@@ -132,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_around_credentials_is_trimmed_wherever_they_come_from() {
+    fn white_space_around_credentials_is_trimmed_for_every_source() {
         let fit = of("AKID\n", " secret\r", Some("\n")).unwrap();
         assert_eq!(
             (
@@ -145,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_header_cannot_carry_is_named_and_not_repeated() {
+    fn an_unsendable_character_is_reported_without_the_value() {
         for (id, secret, token, part) in [
             ("AK\nID", "s", None, "access key ID holds a line end"),
             ("", "s", None, "access key ID is empty"),
@@ -168,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_sign_in_outlives_the_attempt_that_asked_for_it() {
+    async fn a_sign_in_continues_when_the_attempt_times_out() {
         #[derive(Debug, Default)]
         struct Slow(std::sync::atomic::AtomicU32);
         impl ProvideCredentials for Slow {
@@ -189,7 +191,7 @@ mod tests {
                 })
             }
         }
-        let kept = Kept::new(SharedCredentialsProvider::new(Slow::default()));
+        let kept = CachedCredentials::new(SharedCredentialsProvider::new(Slow::default()));
         let short = Duration::from_secs(10);
         assert!(
             tokio::time::timeout(short, kept.provide_credentials())

@@ -17,7 +17,7 @@ use crate::emulator::store::{name_of_token, token_of_name};
 
 const START: Duration = Duration::from_millis(1_700_000_000_123);
 
-/// One caller at a state whose time goes on by hand.
+/// A state with one caller; tests set its time.
 struct Server {
     state: State,
     caller: Caller,
@@ -25,7 +25,7 @@ struct Server {
 }
 
 impl Server {
-    fn new(settings: Settings) -> Self {
+    fn new(settings: EmulatorSettings) -> Self {
         Self {
             state: State::new(&settings, "127.0.0.1:4567"),
             caller: caller("eu-central-1", "AKID"),
@@ -33,12 +33,12 @@ impl Server {
         }
     }
 
-    /// Without a quota on creates.
+    /// A server without a quota on creates.
     fn free() -> Self {
-        Self::new(Settings {
+        Self::new(EmulatorSettings {
             rate: 1e6,
             burst: 1_000_000,
-            ..Settings::default()
+            ..EmulatorSettings::default()
         })
     }
 
@@ -50,7 +50,7 @@ impl Server {
         self.state.answer(self.now, &self.caller, &request)
     }
 
-    /// Refused with this status and code.
+    /// Asserts that the request is refused with this status and code.
     fn refused(&mut self, request: Request) -> (u16, &'static str) {
         let error = self.ask(request).expect_err("the request is refused");
         (error.http_status, error.code)
@@ -167,7 +167,7 @@ fn list() -> Request {
 }
 
 #[test]
-fn a_new_channel_is_as_asked() {
+fn a_new_channel_has_the_requested_properties() {
     let mut server = Server::free();
     let arn = server.create("DEVICE_1");
     assert_eq!(
@@ -208,7 +208,7 @@ fn the_arn_has_the_partition_of_its_region() {
 }
 
 #[test]
-fn a_name_is_taken_once_in_each_region() {
+fn a_name_is_unique_in_each_region() {
     let mut server = Server::free();
     let arn = server.create("a");
     assert_eq!(server.refused(create("a")), (400, "ResourceInUseException"));
@@ -225,7 +225,7 @@ fn a_name_is_taken_once_in_each_region() {
 }
 
 #[test]
-fn a_channel_made_again_in_the_same_millisecond_has_another_arn() {
+fn a_channel_recreated_in_the_same_millisecond_has_another_arn() {
     let mut server = Server::free();
     let first = server.create("a");
     server.ask(delete(&first, None)).unwrap();
@@ -243,15 +243,15 @@ fn a_channel_made_again_in_the_same_millisecond_has_another_arn() {
 }
 
 #[test]
-fn the_quota_changes_so_long_after_the_first_create() {
+fn the_quota_changes_at_the_configured_time_after_the_first_create() {
     let changes = [(2, 200.0), (1, 100.0)].map(|(after, rate)| RateChange {
         after: Duration::from_secs(after),
         rate,
     });
-    let mut server = Server::new(Settings {
+    let mut server = Server::new(EmulatorSettings {
         burst: 1,
         rate_changes: changes.to_vec(),
-        ..Settings::default()
+        ..EmulatorSettings::default()
     });
     // Time before the first create does not count.
     server.wait(10_000);
@@ -266,11 +266,11 @@ fn the_quota_changes_so_long_after_the_first_create() {
 }
 
 #[test]
-fn windows_are_counted_where_asked_for() {
-    let mut server = Server::new(Settings {
+fn creates_are_counted_in_windows_if_configured() {
+    let mut server = Server::new(EmulatorSettings {
         rate: 5.0,
         window: true,
-        ..Settings::default()
+        ..EmulatorSettings::default()
     });
     let granted = |server: &mut Server| {
         let names = (0..9).map(|number| format!("c{number}-{}", server.now.as_millis()));
@@ -287,9 +287,9 @@ fn windows_are_counted_where_asked_for() {
 
 #[test]
 fn a_channel_is_creating_before_it_is_active() {
-    let mut server = Server::new(Settings {
+    let mut server = Server::new(EmulatorSettings {
         active_after: Duration::from_secs(2),
-        ..Settings::default()
+        ..EmulatorSettings::default()
     });
     let arn = server.create("a");
     server.wait(1999);
@@ -314,9 +314,9 @@ fn a_channel_is_creating_before_it_is_active() {
 
 #[test]
 fn a_deleted_channel_is_deleting_before_it_is_gone() {
-    let mut server = Server::new(Settings {
+    let mut server = Server::new(EmulatorSettings {
         deleting_for: Duration::from_secs(2),
-        ..Settings::default()
+        ..EmulatorSettings::default()
     });
     let region = server.caller.region.clone();
     let arn = server.create("a");
@@ -339,7 +339,7 @@ fn a_deleted_channel_is_deleting_before_it_is_gone() {
 }
 
 #[test]
-fn versions_change_with_each_update_and_guard_changes() {
+fn every_update_changes_the_version_and_requires_the_current_one() {
     let mut server = Server::free();
     let arn = server.create("a");
     let first = server.describe("a").version;
@@ -364,7 +364,7 @@ fn versions_change_with_each_update_and_guard_changes() {
 }
 
 #[test]
-fn tags_are_set_changed_and_taken_away() {
+fn tags_are_added_changed_and_removed() {
     let mut server = Server::free();
     let request = CreateChannel {
         channel_name: Some("a".to_owned()),
@@ -382,7 +382,7 @@ fn tags_are_set_changed_and_taken_away() {
         server.refused(tag(&arn, 40..50, "new")),
         (400, "TagsPerResourceExceededLimitException")
     );
-    // All or none: k40 is as it was. A known key takes no room.
+    // All tags or none: k40 is unchanged. An existing key does not count towards the limit.
     assert_eq!(server.tags(&arn)["k40"], "old");
     server.ask(tag(&arn, 0..1, "new")).unwrap();
     let tags = server.tags(&arn);
@@ -399,7 +399,7 @@ fn tags_are_set_changed_and_taken_away() {
 }
 
 #[test]
-fn a_listing_goes_on_while_channels_come_and_go() {
+fn a_listing_continues_while_channels_are_created_and_deleted() {
     let mut server = Server::free();
     for name in ["cam-1", "cam-2", "cam-3", "cam-4", "door-1"] {
         server.create(name);
@@ -446,7 +446,7 @@ fn a_page_that_ends_with_the_last_channel_has_no_token() {
 }
 
 #[test]
-fn a_page_holds_500_unless_asked() {
+fn a_page_has_500_channels_by_default() {
     let mut server = Server::free();
     for i in 0..501 {
         server.create(&format!("cam-{i}"));
@@ -459,7 +459,7 @@ fn a_page_holds_500_unless_asked() {
 }
 
 #[test]
-fn endpoints_lead_to_the_emulator_and_ice_servers_nowhere() {
+fn endpoints_point_to_the_emulator_and_ice_servers_do_not_exist() {
     let mut server = Server::free();
     let arn = server.create("a");
     let endpoint = |protocols: Option<Vec<&str>>| {
@@ -503,11 +503,11 @@ fn endpoints_lead_to_the_emulator_and_ice_servers_nowhere() {
 }
 
 #[test]
-fn creates_have_the_quota_that_is_set_in_each_region() {
-    let mut server = Server::new(Settings {
+fn creates_have_the_configured_quota_in_each_region() {
+    let mut server = Server::new(EmulatorSettings {
         rate: 10.0,
         burst: 3,
-        ..Settings::default()
+        ..EmulatorSettings::default()
     });
     for i in 0..3 {
         server.create(&format!("a{i}"));
@@ -516,7 +516,7 @@ fn creates_have_the_quota_that_is_set_in_each_region() {
         server.refused(create("b")),
         (400, "ClientLimitExceededException")
     );
-    // Another key of the account shares the quota, another Region has its own.
+    // Another key of the account shares the quota; another Region has its own.
     server.caller = caller("eu-central-1", "OTHER");
     assert_eq!(
         server.refused(create("b")),
@@ -535,10 +535,10 @@ fn creates_have_the_quota_that_is_set_in_each_region() {
 
 #[test]
 fn other_operations_have_quotas_of_their_own() {
-    let mut server = Server::new(Settings {
+    let mut server = Server::new(EmulatorSettings {
         rate: 1.0,
         burst: 1,
-        ..Settings::default()
+        ..EmulatorSettings::default()
     });
     server.create("a");
     let granted = |server: &mut Server, request: fn() -> Request| {
@@ -557,7 +557,7 @@ fn other_operations_have_quotas_of_their_own() {
 }
 
 #[test]
-fn each_channel_bears_five_requests_a_second() {
+fn each_channel_has_a_quota_of_five_requests_a_second() {
     let mut server = Server::free();
     server.create("a");
     server.create("b");
@@ -579,7 +579,7 @@ fn each_channel_bears_five_requests_a_second() {
 }
 
 #[test]
-fn a_request_that_its_channel_does_not_bear_costs_the_account_nothing() {
+fn a_request_throttled_by_its_channel_takes_no_token_of_the_account() {
     let mut server = Server::free();
     let arn = server.create("a");
     for _ in 0..1000 {
@@ -590,10 +590,10 @@ fn a_request_that_its_channel_does_not_bear_costs_the_account_nothing() {
 }
 
 #[test]
-fn the_account_is_full_at_its_limit_in_each_region() {
-    let mut server = Server::new(Settings {
+fn the_channel_limit_applies_to_each_region() {
+    let mut server = Server::new(EmulatorSettings {
         channel_limit: 2,
-        ..Settings::default()
+        ..EmulatorSettings::default()
     });
     let first = server.create("a");
     server.create("b");
@@ -610,10 +610,10 @@ fn the_account_is_full_at_its_limit_in_each_region() {
 }
 
 #[test]
-fn names_outside_the_prefix_are_denied_but_listing_is_not() {
-    let mut server = Server::new(Settings {
+fn operations_on_names_outside_the_prefix_are_denied() {
+    let mut server = Server::new(EmulatorSettings {
         deny_outside: Some("line-4-".to_owned()),
-        ..Settings::default()
+        ..EmulatorSettings::default()
     });
     server.create("line-4-a");
     let error = server.ask(create("line-5-a")).unwrap_err();
@@ -641,10 +641,10 @@ fn names_outside_the_prefix_are_denied_but_listing_is_not() {
 }
 
 #[test]
-fn an_access_key_expires_after_its_requests() {
-    let mut server = Server::new(Settings {
+fn an_access_key_expires_after_the_configured_number_of_requests() {
+    let mut server = Server::new(EmulatorSettings {
         expire_after: Some(2),
-        ..Settings::default()
+        ..EmulatorSettings::default()
     });
     assert!(matches!(
         server.ask(Request::CallerIdentity),
@@ -661,15 +661,15 @@ fn an_access_key_expires_after_its_requests() {
 }
 
 #[test]
-fn the_checks_come_in_the_order_of_a_front_end() {
-    let mut server = Server::new(Settings {
+fn the_checks_are_in_the_services_order() {
+    let mut server = Server::new(EmulatorSettings {
         rate: 1.0,
         burst: 1,
         deny_outside: Some("ok".to_owned()),
         expire_after: Some(4),
-        ..Settings::default()
+        ..EmulatorSettings::default()
     });
-    // Invalid and throttled and denied and expired: what comes first is told.
+    // The request is expired, denied, throttled and invalid; the first check reports its error.
     server.create("ok");
     assert_eq!(
         server.refused(create("not allowed!")),
@@ -692,10 +692,10 @@ fn the_checks_come_in_the_order_of_a_front_end() {
 }
 
 #[test]
-fn invented_regions_and_keys_do_not_fill_the_memory() {
-    let mut server = Server::new(Settings {
+fn the_number_of_regions_and_keys_is_limited() {
+    let mut server = Server::new(EmulatorSettings {
         expire_after: Some(9),
-        ..Settings::default()
+        ..EmulatorSettings::default()
     });
     for i in 0..20_000 {
         server.caller = caller("eu-central-1", &format!("KEY{i}"));

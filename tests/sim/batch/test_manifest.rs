@@ -1,23 +1,22 @@
-//! A manifest, drawn: devices, lines that repeat others, lines that ask for what cannot be had; and how an operator edits
-//! it between two runs. It knows what is to become of each line.
+//! A random manifest: devices, repeated lines and invalid lines, and how an operator edits it between two runs. It
+//! knows the expected outcome of each line.
 
 use std::fmt::Write as _;
 
-/// The Regions of a batch; the first is that of lines which name none.
+/// The Regions of a batch; the first one is the default.
 pub(super) const REGIONS: [&str; 3] = ["eu-central-1", "us-east-1", "ap-south-1"];
 
-/// What is to become of a line.
+/// The expected outcome of a line.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Kind {
     /// The device gets its channel.
     Device,
-    /// It is another line again: it has no row.
+    /// It repeats another line and has no row.
     Repeat,
-    /// It has a row that says so.
+    /// It has an `invalid` row.
     Invalid,
 }
 
-/// A line.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     pub(super) kind: Kind,
@@ -47,37 +46,36 @@ impl Line {
     }
 }
 
-/// A manifest.
 #[derive(Debug, Clone)]
-pub(super) struct Sheet {
+pub(super) struct TestManifest {
     pub(super) lines: Vec<Line>,
-    /// Whether each line means the same wherever it stands.
+    /// Whether the meaning of a line depends on the lines before it.
     has_order: bool,
     regions: usize,
     next: usize,
 }
 
-impl Sheet {
-    /// One of so many devices, in so many Regions.
+impl TestManifest {
+    /// A manifest of this many devices in this many Regions.
     pub(super) fn drawn(devices: usize, regions: usize, random: &mut fastrand::Rng) -> Self {
-        let mut sheet = Self {
+        let mut manifest = Self {
             lines: Vec::new(),
             has_order: random.bool(),
             regions,
             next: 0,
         };
         for _ in 0..devices {
-            let line = sheet.device(random);
-            sheet.lines.push(line);
+            let line = manifest.device(random);
+            manifest.lines.push(line);
             if random.u8(..8) == 0 {
-                sheet.spoil(random);
+                manifest.add_defect(random);
             }
         }
-        sheet
+        manifest
     }
 
-    /// A device that is not listed yet. IDs are of many lengths, so that rows of one run never end where those of
-    /// another did, and some need quotes.
+    /// A device that is not listed yet. IDs have different lengths, so that rows of one run never end at the same
+    /// offsets as those of another one, and some need quotes.
     fn device(&mut self, random: &mut fastrand::Rng) -> Line {
         let number = self.next;
         self.next += 1;
@@ -99,8 +97,8 @@ impl Sheet {
         }
     }
 
-    /// Adds a line that is no device of its own.
-    fn spoil(&mut self, random: &mut fastrand::Rng) {
+    /// Adds an invalid or a repeated line.
+    fn add_defect(&mut self, random: &mut fastrand::Rng) {
         let Some(last) = self.lines.last().cloned() else {
             return;
         };
@@ -143,7 +141,7 @@ impl Sheet {
         self.lines.push(line);
     }
 
-    /// An operator takes devices out, puts others in, mends lines, and perhaps sorts it all anew.
+    /// Removes and adds devices, corrects lines, and may shuffle them.
     pub(super) fn edit(&mut self, random: &mut fastrand::Rng) {
         for line in &mut self.lines {
             if line.ttl == "4" && random.bool() {
@@ -163,7 +161,7 @@ impl Sheet {
         }
     }
 
-    /// The file.
+    /// The file's content.
     pub(super) fn text(&self) -> String {
         let mut text = "device_id,channel_name,region,message_ttl_seconds\n".to_owned();
         for line in &self.lines {
@@ -180,7 +178,7 @@ impl Sheet {
         text
     }
 
-    /// The devices that are to get their channel.
+    /// The devices that must get their channel.
     pub(super) fn devices(&self) -> impl Iterator<Item = &Line> {
         self.lines.iter().filter(|line| line.kind == Kind::Device)
     }

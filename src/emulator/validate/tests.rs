@@ -53,7 +53,7 @@ fn every_pattern_compiles() {
 }
 
 #[test]
-fn names_are_checked_at_both_edges() {
+fn names_are_checked_at_both_limits() {
     for name in ["a", &"x".repeat(256), "A_b.c-9"] {
         check(&Request::Create(create(name))).unwrap();
     }
@@ -76,7 +76,7 @@ fn names_are_checked_at_both_edges() {
 }
 
 #[test]
-fn what_is_required_must_be_there() {
+fn required_members_must_be_present() {
     let requests = [
         (Request::Create(CreateChannel::default()), "channelName"),
         (Request::Delete(DeleteChannel::default()), "channelARN"),
@@ -123,7 +123,7 @@ fn the_ttl_is_5_to_120_seconds() {
 }
 
 #[test]
-fn full_mesh_is_in_the_model_and_refused() {
+fn full_mesh_is_refused_although_the_model_has_it() {
     let of_type = |channel_type: &str| {
         Request::Create(CreateChannel {
             channel_type: Some(channel_type.to_owned()),
@@ -139,7 +139,7 @@ fn full_mesh_is_in_the_model_and_refused() {
 }
 
 #[test]
-fn tags_are_checked_at_both_edges() {
+fn tags_are_checked_at_both_limits() {
     let many = |count: usize| (0..count).map(|i| tag(&format!("k{i}"), "v")).collect();
     for tags in [
         vec![],
@@ -187,7 +187,7 @@ fn tagging_needs_at_least_one_tag_or_key() {
 }
 
 #[test]
-fn pages_hold_1_to_10000() {
+fn max_results_is_1_to_10000() {
     let of = |most| {
         Request::List(ListChannels {
             max_results: Some(most),
@@ -210,7 +210,7 @@ fn pages_hold_1_to_10000() {
 }
 
 #[test]
-fn arns_and_versions_have_their_form() {
+fn arns_and_versions_must_match_their_patterns() {
     let delete = |arn: &str, version: &str| {
         Request::Delete(DeleteChannel {
             channel_arn: Some(arn.to_owned()),
@@ -225,7 +225,7 @@ fn arns_and_versions_have_their_form() {
 }
 
 #[test]
-fn endpoints_and_ice_servers_have_their_enums() {
+fn roles_protocols_and_services_must_be_enum_values() {
     let endpoint = |protocols: Vec<&str>, role: &str| {
         Request::Endpoint(GetEndpoint {
             channel_arn: Some(ARN.to_owned()),
@@ -253,6 +253,6 @@ fn endpoints_and_ice_servers_have_their_enums() {
 }
 
 #[test]
-fn a_huge_value_is_not_repeated_whole() {
+fn a_large_value_is_shortened_in_the_message() {
     assert!(refusal(&Request::Create(create(&"#".repeat(100_000)))).len() < 2_000);
 }

@@ -1,0 +1,72 @@
+//! The number of an AWS account.
+
+use std::fmt;
+
+use super::text::{Invalid, shown};
+
+/// An AWS account's number: 12 digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountId(Box<str>);
+
+impl AccountId {
+    /// The account of every emulator. No AWS account has this number.
+    pub const EMULATOR: &'static str = "000000000000";
+
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if Self::is_number(text) {
+            Ok(Self(text.into()))
+        } else {
+            Err(Invalid::new(format!(
+                "the account {} is not a number of 12 digits",
+                shown(text)
+            )))
+        }
+    }
+
+    pub(super) fn is_number(text: &str) -> bool {
+        text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+    }
+
+    #[must_use]
+    pub fn is_emulator(&self) -> bool {
+        &*self.0 == Self::EMULATOR
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason<T>(result: Result<T, Invalid>) -> String {
+        result.map_or_else(|invalid| invalid.to_string(), |_| "valid".to_owned())
+    }
+
+    #[test]
+    fn accounts() {
+        assert!(AccountId::parse("000000000000").unwrap().is_emulator());
+        assert!(!AccountId::parse("123456789012").unwrap().is_emulator());
+        for text in [
+            "",
+            "12345678901",
+            "1234567890123",
+            "1234-5678-9012",
+            "12345678901a",
+        ] {
+            assert_eq!(
+                reason(AccountId::parse(text)),
+                format!("the account '{text}' is not a number of 12 digits")
+            );
+        }
+    }
+}

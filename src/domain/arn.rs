@@ -1,0 +1,161 @@
+//! The ARN of a channel.
+
+use std::fmt;
+
+use super::account::AccountId;
+use super::channel_name::ChannelName;
+use super::region::is_region;
+use super::text::{Invalid, shown};
+
+/// A channel's ARN: `arn:PARTITION:kinesisvideo:REGION:ACCOUNT:channel/NAME/CREATION_MILLIS`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ChannelArn(Box<str>);
+
+/// The parts of a [`ChannelArn`], borrowed from its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArnParts<'a> {
+    /// Such as `aws`, `aws-cn` or `aws-us-gov`.
+    pub partition: &'a str,
+    pub region: &'a str,
+    /// 12 digits.
+    pub account: &'a str,
+    pub channel_name: &'a str,
+    /// In milliseconds since the Unix epoch.
+    pub creation_millis: u64,
+}
+
+impl<'a> ArnParts<'a> {
+    /// Parses an ARN without a copy of it.
+    pub fn parse(text: &'a str) -> Result<Self, Invalid> {
+        Self::split(text).filter(Self::is_sound).ok_or_else(|| {
+            Invalid::new(format!(
+                "{} is not the ARN of a signaling channel",
+                shown(text)
+            ))
+        })
+    }
+
+    /// The parts between the colons and slashes, not yet checked.
+    fn split(text: &'a str) -> Option<Self> {
+        let rest = text.strip_prefix("arn:")?;
+        let (partition, rest) = rest.split_once(':')?;
+        let rest = rest.strip_prefix("kinesisvideo:")?;
+        let (region, rest) = rest.split_once(':')?;
+        let (account, rest) = rest.split_once(':')?;
+        let rest = rest.strip_prefix("channel/")?;
+        let (channel_name, creation) = rest.split_once('/')?;
+        Some(Self {
+            partition,
+            region,
+            account,
+            channel_name,
+            creation_millis: decimal(creation)?,
+        })
+    }
+
+    fn is_sound(&self) -> bool {
+        self.partition.starts_with("aws")
+            && self
+                .partition
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b == b'-')
+            && is_region(self.region)
+            && AccountId::is_number(self.account)
+            && ChannelName::check(self.channel_name).is_ok()
+    }
+}
+
+/// A number of up to 19 digits, which always fits into 64 bits. Faster than `str::parse`: a results file has one for
+/// each row.
+fn decimal(text: &str) -> Option<u64> {
+    if !(1..=19).contains(&text.len()) {
+        return None;
+    }
+    text.bytes().try_fold(0, |number, byte| {
+        byte.is_ascii_digit()
+            .then(|| number * 10 + u64::from(byte - b'0'))
+    })
+}
+
+impl ChannelArn {
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        ArnParts::parse(text)?;
+        Ok(Self(text.into()))
+    }
+
+    #[must_use]
+    pub fn parts(&self) -> ArnParts<'_> {
+        ArnParts::split(&self.0).unwrap_or(ArnParts {
+            partition: "",
+            region: "",
+            account: "",
+            channel_name: "",
+            creation_millis: 0,
+        })
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ChannelArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason<T>(result: Result<T, Invalid>) -> String {
+        result.map_or_else(|invalid| invalid.to_string(), |_| "valid".to_owned())
+    }
+
+    #[test]
+    fn an_arn_is_split_into_its_parts() {
+        let text = "arn:aws-cn:kinesisvideo:cn-north-1:123456789012:channel/DEVICE_1/1700000000123";
+        let arn = ChannelArn::parse(text).unwrap();
+        assert_eq!(arn.to_string(), text);
+        assert_eq!(
+            arn.parts(),
+            ArnParts {
+                partition: "aws-cn",
+                region: "cn-north-1",
+                account: "123456789012",
+                channel_name: "DEVICE_1",
+                creation_millis: 1_700_000_000_123,
+            }
+        );
+    }
+
+    #[test]
+    fn text_that_is_not_a_channel_arn_is_refused() {
+        let good = "arn:aws:kinesisvideo:eu-central-1:123456789012:channel/a/1";
+        assert!(ChannelArn::parse(good).is_ok());
+        for (part, instead) in [
+            ("arn:", "arm:"),
+            ("aws:", ":"),
+            ("kinesisvideo", "kinesis"),
+            ("eu-central-1", ""),
+            ("eu-central-1", "somewhere"),
+            ("123456789012", "12345"),
+            ("channel/", "stream/"),
+            ("/a/", "//"),
+            ("/a/", "/a b/"),
+            ("/1", "/"),
+            ("/1", "/x"),
+            ("/1", "/-1"),
+            ("/1", "/1/2"),
+            ("/1", "/99999999999999999999"),
+        ] {
+            let bad = good.replace(part, instead);
+            assert_eq!(
+                reason(ChannelArn::parse(&bad)),
+                format!("{} is not the ARN of a signaling channel", shown(&bad)),
+            );
+        }
+    }
+}
