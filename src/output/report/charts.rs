@@ -5,8 +5,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use plotters::coord::Shift;
-use plotters::coord::ranged1d::SegmentValue;
-use plotters::coord::types::RangedCoordf64;
+use plotters::coord::ranged1d::{SegmentValue, SegmentedCoord};
+use plotters::coord::types::{RangedCoordf64, RangedCoordusize};
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
@@ -33,6 +33,8 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 type TimeChart<'a, 'b> =
     ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+type StackChart<'a, 'b> =
+    ChartContext<'a, SVGBackend<'b>, Cartesian2d<SegmentedCoord<RangedCoordusize>, RangedCoordf64>>;
 type DrawnIn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
 
 /// Finished devices over working time, and what the quota would have allowed.
@@ -177,32 +179,51 @@ pub(super) fn stacks(bars: &[(String, Vec<u64>)], colours: &[RGBColor], what: &s
             .x_desc(what)
             .y_desc("devices")
             .draw()?;
-        for (bar, (_, counts)) in bars.iter().enumerate() {
-            let mut below = 0.0;
-            for (many, colour) in counts.iter().zip(colours) {
-                #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
-                let above = below + *many as f64;
-                let corners = [
-                    (SegmentValue::Exact(bar), below),
-                    (SegmentValue::Exact(bar + 1), above),
-                ];
-                let mut part = Rectangle::new(corners, colour.filled());
-                part.set_margin(0, 0, 6, 6);
-                chart.draw_series(std::iter::once(part))?;
-                below = above;
-            }
-        }
-        let named = bars.iter().map(|(name, _)| !name.is_empty());
-        let sums = sums.iter().enumerate().zip(named);
-        let sums = sums.filter_map(|((bar, sum), is_named)| is_named.then_some((bar, sum)));
-        let sums = sums.map(|(bar, sum)| {
-            #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
-            let at = (SegmentValue::CenterOf(bar), *sum as f64);
-            EmptyElement::at(at) + Text::new(sum.to_string(), (-8, -16), font())
-        });
-        chart.draw_series(sums)?;
+        fill_stacks(&mut chart, bars, colours)?;
+        label_sums(&mut chart, bars, &sums)?;
         Ok(())
     })
+}
+
+fn fill_stacks<'b>(
+    chart: &mut StackChart<'_, 'b>,
+    bars: &[(String, Vec<u64>)],
+    colours: &[RGBColor],
+) -> DrawnIn<'b> {
+    for (bar, (_, counts)) in bars.iter().enumerate() {
+        let mut below = 0.0;
+        for (many, colour) in counts.iter().zip(colours) {
+            #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
+            let above = below + *many as f64;
+            let corners = [
+                (SegmentValue::Exact(bar), below),
+                (SegmentValue::Exact(bar + 1), above),
+            ];
+            let mut part = Rectangle::new(corners, colour.filled());
+            part.set_margin(0, 0, 6, 6);
+            chart.draw_series(std::iter::once(part))?;
+            below = above;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the sum of each bar with a name above the bar.
+fn label_sums<'b>(
+    chart: &mut StackChart<'_, 'b>,
+    bars: &[(String, Vec<u64>)],
+    sums: &[u64],
+) -> DrawnIn<'b> {
+    let named = bars.iter().map(|(name, _)| !name.is_empty());
+    let sums = sums.iter().enumerate().zip(named);
+    let sums = sums.filter_map(|((bar, sum), is_named)| is_named.then_some((bar, sum)));
+    let sums = sums.map(|(bar, sum)| {
+        #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
+        let at = (SegmentValue::CenterOf(bar), *sum as f64);
+        EmptyElement::at(at) + Text::new(sum.to_string(), (-8, -16), font())
+    });
+    chart.draw_series(sums)?;
+    Ok(())
 }
 
 fn draw(on: impl FnOnce(&Area<'_>) -> Result<(), Box<dyn Error>>) -> Drawn {

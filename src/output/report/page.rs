@@ -206,7 +206,7 @@ fn drawings(facts: &Facts) -> Markup {
                     span.key.done { "devices done" }
                     @if has_quota { span.key.quota { "what the quota allows (dashed)" } }
                     (grouped(timeline.done.len() as u64)) " devices in " (took(timeline.length())) " of working time"
-                    @if pauses > 0 { "; " (format::count(pauses, "pause")) " of more than a minute cut out (dashed upright)" }
+                    @if pauses > 0 { "; " (format::count(pauses, "pause")) " of more than a minute cut out (dashed vertical lines)" }
                     "."
                 }))
                 (figure("Rate by second", charts::rate(&timeline), &html! {
@@ -214,7 +214,7 @@ fn drawings(facts: &Facts) -> Markup {
                     span.key.done { "devices a second" }
                     @if has_quota { span.key.quota { "quota (dashed)" } }
                     "A bar is " (took(width)) "."
-                    @if !has_quota { " The quota is not known." }
+                    @if !has_quota { " The quota is unknown." }
                 }))
                 @if !times.is_empty() {
                     (figure("Time a device took", charts::bars(&times.bars(), "from its first attempt to its outcome"), &html! {
@@ -265,7 +265,7 @@ fn runs(facts: &Facts) -> Markup {
             div.scroll { table.runs {
                 thead { tr {
                     th { "began" } th { "command" } th { "caller" } th { "endpoint" }
-                    th.number { "took" } th { "came to" } th.number { "rate" } th.number { "throttled" } th { "ended" }
+                    th.number { "took" } th { "result" } th.number { "rate" } th.number { "throttled" } th { "ended" }
                 } }
                 tbody { @for entry in runs { (run(entry)) } }
             } }
@@ -299,7 +299,7 @@ fn run(run: &RunFact) -> Markup {
             td.number { @if let Some(end) = end { (format::percent(share(end.throttles, end.requests))) } }
             td { @match end {
                 Some(end) => { (visible(&end.reason)) ", exit code " (end.exit_code) },
-                None => "killed, or still under way",
+                None => "killed, or still running",
             } }
         }
     }

@@ -129,7 +129,7 @@ fn write_runs(text: &mut String, facts: &Facts) -> std::fmt::Result {
                 end.reason.escape_debug(),
                 end.exit_code
             )?,
-            None => text.push_str(", killed, or still under way\n"),
+            None => text.push_str(", killed, or still running\n"),
         }
     }
     Ok(())

@@ -196,7 +196,7 @@ fn damage_in_the_middle_is_refused_with_its_line() {
         ),
         (
             good[2].replace("eu-central-1,", "Frankfurt,"),
-            "the Region 'Frankfurt' has not the form",
+            "the Region 'Frankfurt' is not a valid Region name",
         ),
         (
             good[0].replacen("DEVICE_1", "", 1),

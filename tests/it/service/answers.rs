@@ -55,7 +55,7 @@ async fn create_sends_name_type_ttl_and_tags_and_accepts_only_its_own_arn() {
 
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one table, a case an entry")]
-async fn every_failure_of_the_service_is_sorted() {
+async fn every_failure_of_the_service_is_classified() {
     let page = "<html><body>503</body></html>";
     let text = "Content-Type: text/html\r\n";
     let elsewhere = arn("DEVICE_1").replace(REGION, "us-east-1");

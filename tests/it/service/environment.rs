@@ -295,7 +295,7 @@ async fn the_answer_of_sts_decides() {
         ),
         (
             answer("200 OK", "", "<x/>"),
-            ["error Unreachable", "no result that can be read"],
+            ["error Unreachable", "no readable result"],
         ),
         (Act::Reset, ["error Unreachable", "the connection broke"]),
     ] {
