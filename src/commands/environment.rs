@@ -8,7 +8,7 @@ use clap::{Command, CommandFactory};
 
 use crate::cli::Cli;
 use crate::domain::device::shown;
-use crate::manifest::suggest;
+use crate::domain::suggest;
 
 /// What the variables of all flags begin with.
 const PREFIX: &str = "KVS_FLEET_";
@@ -25,7 +25,7 @@ pub(super) fn behind(error: &clap::Error, arguments: &[OsString]) -> Vec<String>
             ContextValue::Strings(flags) => flags.as_slice(),
             _ => &[],
         })
-        .filter_map(|flag| flag.split([' ', '=']).next())
+        .filter_map(|flag| flag.split([' ', '=', '.']).next())
         .filter(|flag| flag.starts_with("--"))
         .collect();
     let is_given = |flag: &str| {
