@@ -43,7 +43,7 @@ pub struct EmulatorArgs {
     pub rate_change: Vec<RateChange>,
 
     /// Count creates in fixed windows of a second, not in a token bucket
-    #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_WINDOW")]
+    #[arg(long, conflicts_with = "burst", value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_WINDOW")]
     pub window: bool,
 
     /// The most channels in a Region

@@ -11,8 +11,9 @@ use clap::builder::{FalseyValueParser, PossibleValue};
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::shared::{ConnectionArgs, OutputArgs};
-use super::values::{Rate, delimiter, duration, failure_limit, message_ttl, rate, tag, workers};
+use super::values::{delimiter, duration, failure_limit, message_ttl, rate, tag, workers};
 use crate::domain::device::MessageTtl;
+use crate::engine::pace::controller::RateRange;
 use crate::engine::{FailureLimit, OnExists};
 
 /// `kvs-fleet provision`.
@@ -140,17 +141,18 @@ pub struct ResultsArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Service")]
 pub struct ServiceArgs {
-    /// Where it is, and as whom.
-    #[command(flatten)]
-    pub connection: ConnectionArgs,
     /// Use an emulator in this process instead of AWS: no account, no credentials, no channels kept
     #[arg(
         long,
+        conflicts_with_all = ["endpoint_url", "profile"],
         value_parser = FalseyValueParser::new(),
         action = ArgAction::SetTrue,
         env = "KVS_FLEET_EMULATOR"
     )]
     pub emulator: bool,
+    /// Where it is, and as whom.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
     /// Do not list the existing channels first
     #[arg(
         long,
@@ -193,7 +195,7 @@ pub struct ServiceArgs {
 pub struct PaceArgs {
     /// The most creates a second in each Region, 0.1 to 1000000, or 'auto' to find what the service grants
     #[arg(long, value_name = "TPS", default_value = "50", value_parser = rate, env = "KVS_FLEET_RATE")]
-    pub rate: Rate,
+    pub rate: RateRange,
     /// The most requests in flight, 1 to 10000
     #[arg(long, value_name = "N", default_value = "64", value_parser = workers, env = "KVS_FLEET_WORKERS")]
     pub workers: usize,

@@ -1,11 +1,12 @@
 //! The arguments of `rollback`.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args};
 
-use super::values::{Since, since};
+use super::values::since;
 use super::{AskArgs, ConnectionArgs, OutputArgs};
 
 /// `kvs-fleet rollback`.
@@ -39,7 +40,7 @@ pub struct RollbackArgs {
         help_heading = "Which channels",
         env = "KVS_FLEET_SINCE"
     )]
-    pub since: Option<Since>,
+    pub since: Option<SystemTime>,
     /// Only print which channels would be deleted; sends no request
     #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_DRY_RUN")]
     pub dry_run: bool,

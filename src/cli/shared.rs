@@ -32,18 +32,6 @@ pub struct ConnectionArgs {
     pub account: Option<AccountId>,
 }
 
-impl ConnectionArgs {
-    /// The same for results whose rows name their Regions: where no flag gives one, none has to be looked up.
-    #[must_use]
-    pub fn within(&self, regions: &[Region]) -> Self {
-        let region = self.region.clone().or_else(|| regions.first().cloned());
-        Self {
-            region,
-            ..self.clone()
-        }
-    }
-}
-
 /// How a service is asked that no device waits for.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Pace and retries")]
@@ -94,6 +82,7 @@ pub struct OutputArgs {
     #[arg(
         short,
         long,
+        conflicts_with = "verbose",
         value_parser = FalseyValueParser::new(),
         action = ArgAction::SetTrue,
         env = "KVS_FLEET_QUIET"
@@ -111,6 +100,18 @@ pub struct OutputArgs {
         env = "KVS_FLEET_LOG_FORMAT"
     )]
     pub log_format: LogFormat,
+}
+
+impl OutputArgs {
+    /// How progress is shown, if it is.
+    #[must_use]
+    pub fn progress(&self) -> ProgressMode {
+        if self.quiet {
+            ProgressMode::None
+        } else {
+            self.progress
+        }
+    }
 }
 
 impl ValueEnum for ProgressMode {

@@ -1,16 +1,21 @@
-//! One file a subcommand: arguments → validated configuration → the parts wired together.
+//! One file or folder a subcommand: arguments → validated configuration → the parts wired together.
 
 mod asking;
+mod batch_files;
+mod checks;
 mod docs;
 pub mod emulator;
 mod environment;
 mod last_options;
+mod messages;
 mod open_files;
 mod plan;
-pub mod provision;
+mod provision;
 mod report;
 mod rollback;
+mod run_config;
 mod signals;
+mod source;
 mod target;
 mod verify;
 
@@ -18,13 +23,17 @@ use std::ffi::OsString;
 use std::io::{self, ErrorKind, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
-use tracing::warn;
+use tracing::{error, warn};
 
 use asking::side_by_side;
 use last_options::last_options;
+use rollback::RollbackConfig;
+use run_config::RunConfig;
+use verify::VerifyConfig;
 
-use crate::cli::{Cli, Command, OutputArgs};
+use crate::cli::{Cli, Command, OutputArgs, ProvisionArgs};
 use crate::domain::panics;
 use crate::engine::Stop;
 use crate::error::Error;
@@ -44,7 +53,7 @@ pub fn main() -> ExitCode {
 fn broken(what: &str) -> ExitCode {
     let message = Stop::Internal(what.to_owned()).to_string();
     say("error", &message);
-    leave_summary(std::env::args_os(), 1, "internal", message);
+    leave_usage_summary(std::env::args_os(), 1, "internal", message);
     ExitCode::from(1)
 }
 
@@ -56,7 +65,7 @@ fn start() -> ExitCode {
     };
     if let Err(message) = open_files::check_limit() {
         say("error", &message);
-        leave_summary(std::env::args_os(), 2, "too-many-open-files", message);
+        leave_usage_summary(std::env::args_os(), 2, "too-many-open-files", message);
         return ExitCode::from(2);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -80,14 +89,30 @@ fn start() -> ExitCode {
     }
 }
 
-/// Runs a subcommand and says with which exit code it ended. `warnings` are about the environment.
-async fn run(command: Command, warnings: &[String]) -> u8 {
+/// Runs a subcommand and gives its exit code. `warnings` are about the environment.
+pub async fn run(command: Command, warnings: &[String]) -> u8 {
+    let start = |output: &OutputArgs| start_logging(output, warnings);
     match command {
-        Command::Provision(args) => provision::run(*args, warnings).await,
-        Command::Plan(args) => plan::run(&args.provision, args.online, warnings).await,
-        Command::Verify(args) => verify::run(&args, warnings).await,
-        Command::Rollback(args) => rollback::run(&args, warnings).await,
-        Command::Report(args) => report::run(&args, warnings),
+        Command::Provision(args) if args.dry_run => {
+            exit_code(plan(&args, false, start(&args.output)).await)
+        }
+        Command::Provision(args) => provision(&args, start(&args.output)).await,
+        Command::Plan(args) => {
+            let console = start(&args.provision.output);
+            exit_code(plan(&args.provision, args.online, console).await)
+        }
+        Command::Verify(args) => {
+            let config = VerifyConfig::from(&args);
+            exit_code(verify::run(&config, start(&args.output)).await)
+        }
+        Command::Rollback(args) => {
+            let config = RollbackConfig::from(&args);
+            exit_code(rollback::run(&config, start(&args.output)).await)
+        }
+        Command::Report(args) => {
+            start(&args.output);
+            exit_code(report::run(&args))
+        }
         Command::Completions(args) => docs::completions(args.shell),
         Command::Man(args) => docs::man(args.command.as_deref()),
         Command::Emulator(args) => {
@@ -105,6 +130,41 @@ async fn run(command: Command, warnings: &[String]) -> u8 {
     }
 }
 
+/// Runs a batch. Where its configuration is refused, a script that asked for a summary gets one.
+async fn provision(args: &ProvisionArgs, console: Console) -> u8 {
+    let file = run_config::summary_file(args);
+    let config = file.clone().and_then(|_| RunConfig::of_a_run(args));
+    let refused = match config {
+        Ok(config) => return provision::run(config, console).await,
+        Err(refused) => refused,
+    };
+    let summary = Summary {
+        exit_code: refused.exit_code(),
+        reason: refused.reason(),
+        message: Some(refused.to_string()),
+        manifest: Some(args.manifest.clone()),
+        started_at: Some(SystemTime::now()),
+        ..Summary::default()
+    };
+    leave_summary(file.ok().flatten(), &summary);
+    exit_code(Err(refused))
+}
+
+async fn plan(args: &ProvisionArgs, online: bool, console: Console) -> Result<u8, Error> {
+    plan::run(&RunConfig::of_a_plan(args)?, online, console).await
+}
+
+/// The exit code of a command that has ended. Prints what ended it.
+fn exit_code(ended: Result<u8, Error>) -> u8 {
+    ended.unwrap_or_else(|stopped| {
+        // A signal was answered when it came.
+        if stopped.exit_code() < 128 {
+            error!("{stopped}");
+        }
+        stopped.exit_code()
+    })
+}
+
 /// Shows a usage error, or the help; a script that asked for a summary gets one even now.
 fn usage(error: &clap::Error) -> ExitCode {
     // Standard error may be closed; the exit code still tells.
@@ -117,28 +177,31 @@ fn usage(error: &clap::Error) -> ExitCode {
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     if code != 0 {
         let message: Vec<String> = std::iter::once(error.to_string()).chain(notes).collect();
-        leave_summary(arguments.into_iter(), code, "usage", message.join("\n"));
+        leave_usage_summary(arguments.into_iter(), code, "usage", message.join("\n"));
     }
     ExitCode::from(code)
 }
 
-/// Writes the summary of a run that never began, where these arguments ask for one.
-fn leave_summary(
+/// Writes the summary of a run that has no configuration, where these arguments ask for one.
+fn leave_usage_summary(
     arguments: impl Iterator<Item = OsString>,
     exit_code: u8,
     reason: &'static str,
     message: String,
 ) {
-    let Some(file) = summary_file(arguments) else {
-        return;
-    };
     let summary = Summary {
         exit_code,
         reason,
         message: Some(message),
         ..Summary::default()
     };
-    if let Err(error) = summary.write_json(&file) {
+    leave_summary(summary_file(arguments), &summary);
+}
+
+fn leave_summary(file: Option<PathBuf>, summary: &Summary) {
+    if let Some(file) = file
+        && let Err(error) = summary.write_json(&file)
+    {
         let file = file.display();
         say(
             "error",
@@ -182,7 +245,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     resolved(one) == resolved(other)
 }
 
-/// Sets up the messages of a command that has these flags, and says what there is to say of the environment.
+/// Sets up the messages of a command that has these flags.
 fn start_logging(output: &OutputArgs, warnings: &[String]) -> Console {
     let colour = io::stderr().is_terminal()
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")

@@ -50,14 +50,13 @@ impl Progress {
     #[must_use]
     pub fn start(
         mode: ProgressMode,
-        quiet: bool,
         total: Option<u64>,
         subject: Arc<impl Subject>,
         console: Console,
     ) -> Self {
-        let task = match (quiet, resolve(mode)) {
-            (true, _) | (_, ProgressMode::None) => None,
-            (_, ProgressMode::Bar) => {
+        let task = match resolve(mode) {
+            ProgressMode::None => None,
+            ProgressMode::Bar => {
                 let bar = bar(total);
                 console.attach(bar.clone());
                 Some(tokio::spawn(draw(bar, total, subject, console.clone())))

@@ -1,11 +1,10 @@
-//! What only the service knows of a plan: who we are, and which channels exist.
+//! What only the service knows of a plan: the account, and which channels exist.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::outline::Outline;
-use crate::cli::ProvisionArgs;
-use crate::commands::provision::engine_settings;
+use crate::commands::run_config::RunConfig;
 use crate::commands::target::{Target, introduce};
 use crate::domain::clock::WallClock;
 use crate::domain::device::DeviceIndex;
@@ -18,7 +17,7 @@ use crate::fleet::known_devices::KnownDevices;
 
 /// Asks, and adds what was learnt to the plan.
 pub(super) async fn ask(
-    args: &ProvisionArgs,
+    config: &RunConfig,
     target: &Target,
     expected: Option<AccountId>,
     wanted: &Wanted<'_>,
@@ -47,7 +46,7 @@ pub(super) async fn ask(
     for region in regions {
         // Of its own, since one Region that gives no answer does not stop the others.
         let mut caller = Caller::new(Parts {
-            settings: engine_settings(args, account.clone()),
+            settings: config.engine(account.clone()),
             sink: Arc::new(()),
             listeners: Listeners::default(),
             stop: StopSignal::new(),
@@ -91,7 +90,7 @@ pub(super) async fn ask(
     }
     outline.account = account.map(|account| account.to_string());
     outline.caller = target.caller().map(str::to_owned);
-    outline.reckon();
+    outline.estimate();
     Ok(())
 }
 

@@ -22,7 +22,7 @@ pub(super) fn say_planned(
 }
 
 /// Says which rows are invalid, the first few of them.
-pub(in crate::commands) fn say_invalid(lines: &[InvalidLine]) {
+pub(super) fn say_invalid(lines: &[InvalidLine]) {
     for line in lines.iter().take(SHOWN_INVALID) {
         warn!("invalid row: {}", line.row().error_message);
     }
@@ -35,7 +35,7 @@ pub(in crate::commands) fn say_invalid(lines: &[InvalidLine]) {
 }
 
 /// Says what the operator should look at in the manifest.
-pub(in crate::commands) fn say_remarks(remarks: &[String]) {
+pub(super) fn say_remarks(remarks: &[String]) {
     for remark in remarks {
         warn!("{remark}");
     }
