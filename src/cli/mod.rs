@@ -1,5 +1,5 @@
-//! The command line: clap types and their help. What a flag's text must look like is checked here; what the flags
-//! mean together is for the commands.
+//! The command line: clap types and their help. The form of each value, and which flags exclude each other, is checked
+//! here; all else is for the commands.
 
 mod docs;
 mod emulator;
@@ -161,7 +161,7 @@ pub enum Command {
         after_help = examples::PROVISION_EXAMPLES,
         // -1 is a value out of range, not a flag that nobody knows.
         allow_negative_numbers = true,
-        mut_args(|arg| arg.hide_env(true))
+        mut_args(shared::flag)
     )]
     Provision(Box<ProvisionArgs>),
     /// Check a manifest and show what 'provision' would do, how long it would take and what would stop it
@@ -171,7 +171,7 @@ pub enum Command {
     #[command(
         after_help = examples::PLAN_EXAMPLES,
         allow_negative_numbers = true,
-        mut_args(|arg| plan::as_of_a_plan(arg).hide_env(true))
+        mut_args(|arg| plan::as_of_a_plan(shared::flag(arg)))
     )]
     Plan(Box<PlanArgs>),
     /// Compare a results file with the channels that the service has now
@@ -181,7 +181,7 @@ pub enum Command {
     #[command(
         after_help = examples::VERIFY_EXAMPLES,
         allow_negative_numbers = true,
-        mut_args(|arg| verify::as_of_verify(arg).hide_env(true))
+        mut_args(shared::flag_of_results)
     )]
     Verify(VerifyArgs),
     /// Delete exactly the channels that a results file says were created
@@ -191,7 +191,7 @@ pub enum Command {
     #[command(
         after_help = examples::ROLLBACK_EXAMPLES,
         allow_negative_numbers = true,
-        mut_args(|arg| rollback::as_of_rollback(arg).hide_env(true))
+        mut_args(shared::flag_of_results)
     )]
     Rollback(RollbackArgs),
     /// Show what became of a batch: a summary, a page with charts, a manifest of what failed
@@ -200,7 +200,8 @@ pub enum Command {
     #[command(
         after_help = examples::REPORT_EXAMPLES,
         allow_negative_numbers = true,
-        mut_args(|arg| report::as_of_report(arg).hide_env(true))
+        mut_args(shared::flag_of_results),
+        mut_arg("progress", |arg| arg.hide(true))
     )]
     Report(ReportArgs),
     /// Serve an emulation of the KVS control plane on loopback, for rehearsals and tests
@@ -211,7 +212,7 @@ pub enum Command {
     #[command(
         after_help = examples::EMULATOR_EXAMPLES,
         allow_negative_numbers = true,
-        mut_args(|arg| arg.hide_env(true))
+        mut_args(shared::flag)
     )]
     Emulator(EmulatorArgs),
     /// Write the completions of a shell to standard output
