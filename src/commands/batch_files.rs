@@ -96,7 +96,7 @@ impl BatchFiles {
     }
 }
 
-/// Whether this is there, and neither a file nor a folder: such as what a shell makes of `<(command)`.
+/// Whether this exists and is neither a file nor a folder, such as what a shell creates for `<(command)`.
 fn is_pipe(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|there| !there.is_file() && !there.is_dir())

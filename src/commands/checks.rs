@@ -1,4 +1,5 @@
-//! What a run, and its plan, is refused for once the manifest and the results have been read: nothing was sent or written.
+//! Checks of manifest and results against flags and earlier runs: a run, and its plan, is refused before it sends or writes
+//! anything.
 
 use std::ffi::OsString;
 use std::path::{Component, Path};
@@ -143,8 +144,8 @@ fn is_another(directory: Option<&Path>, before: &Path, now: &Path) -> bool {
     !is_same_end && !is_same_file(before, now)
 }
 
-/// The planner's rules. What devices were asked with need not be looked up where the last run found nothing changed and
-/// neither manifest nor flags are others since.
+/// The planner's rules. What earlier runs asked for is not read where the last run found nothing changed and manifest and
+/// flags are the same.
 pub(super) fn rules(
     config: &RunConfig,
     manifest_sha256: Option<&str>,

@@ -4,7 +4,7 @@ mod asking;
 mod batch_files;
 mod checks;
 mod docs;
-pub mod emulator;
+mod emulator;
 mod environment;
 mod last_options;
 mod messages;
@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use serde::Serialize;
 use tracing::{error, warn};
 
 use asking::side_by_side;
@@ -40,7 +41,7 @@ use crate::error::Error;
 use crate::output::logging::{self, Console};
 use crate::output::summary::Summary;
 
-/// The program: parses the process's arguments, runs the subcommand, and says how it ended.
+/// The program: parses the process's arguments, runs the subcommand, and gives the exit code.
 pub fn main() -> ExitCode {
     panics::install();
     match panics::guarded(start) {
@@ -49,7 +50,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// A panic that nothing nearer caught: one message, and the summary for a script that asked for one.
+/// Reports a panic: one message, and the summary if one was asked for.
 fn broken(what: &str) -> ExitCode {
     let message = Stop::Internal(what.to_owned()).to_string();
     say("error", &message);
@@ -80,10 +81,10 @@ fn start() -> ExitCode {
     };
     let warnings = [cli.warnings, environment::unread()].concat();
     let code = runtime.block_on(run(cli.command, &warnings));
-    // A thread may still be waiting for standard input; nobody waits for it.
+    // A thread may still be waiting for standard input.
     runtime.shutdown_background();
     match panics::first() {
-        // On a task whose end nobody looked at, or took for a mistake in the configuration.
+        // On a task whose result nobody read, or that looked like a configuration error.
         Some(what) if code == 0 || code == 2 => broken(what),
         _ => ExitCode::from(code),
     }
@@ -91,46 +92,40 @@ fn start() -> ExitCode {
 
 /// Runs a subcommand and gives its exit code. `warnings` are about the environment.
 pub async fn run(command: Command, warnings: &[String]) -> u8 {
-    let start = |output: &OutputArgs| start_logging(output, warnings);
-    match command {
-        Command::Provision(args) if args.dry_run => {
-            exit_code(plan(&args, false, start(&args.output)).await)
+    let start = |output: &OutputArgs| start_logging(Some(output), warnings);
+    exit_code(match command {
+        Command::Provision(args) if !args.dry_run => {
+            return provision(&args, start(&args.output)).await;
         }
-        Command::Provision(args) => provision(&args, start(&args.output)).await,
+        Command::Provision(args) => plan(&args, false, start(&args.output)).await,
         Command::Plan(args) => {
             let console = start(&args.provision.output);
-            exit_code(plan(&args.provision, args.online, console).await)
+            plan(&args.provision, args.online, console).await
         }
-        Command::Verify(args) => {
-            let config = VerifyConfig::from(&args);
-            exit_code(verify::run(&config, start(&args.output)).await)
-        }
+        Command::Verify(args) => verify::run(&VerifyConfig::from(&args), start(&args.output)).await,
         Command::Rollback(args) => {
-            let config = RollbackConfig::from(&args);
-            exit_code(rollback::run(&config, start(&args.output)).await)
+            rollback::run(&RollbackConfig::from(&args), start(&args.output)).await
         }
         Command::Report(args) => {
             start(&args.output);
-            exit_code(report::run(&args))
+            report::run(&args)
         }
-        Command::Completions(args) => docs::completions(args.shell),
-        Command::Man(args) => docs::man(args.command.as_deref()),
+        Command::Completions(args) => {
+            start_logging(None, &[]);
+            docs::completions(args.shell)
+        }
+        Command::Man(args) => {
+            start_logging(None, &[]);
+            docs::man(args.command.as_deref())
+        }
         Command::Emulator(args) => {
-            for warning in warnings {
-                say("warning", warning);
-            }
-            match emulator::run(args).await {
-                Ok(()) => 0,
-                Err(error) => {
-                    say("error", &error.to_string());
-                    2
-                }
-            }
+            start_logging(None, warnings);
+            emulator::run(&args).await
         }
-    }
+    })
 }
 
-/// Runs a batch. Where its configuration is refused, a script that asked for a summary gets one.
+/// Runs a batch. Where its configuration is refused, the summary is written if one was asked for.
 async fn provision(args: &ProvisionArgs, console: Console) -> u8 {
     let file = run_config::summary_file(args);
     let config = file.clone().and_then(|_| RunConfig::of_a_run(args));
@@ -165,12 +160,12 @@ fn exit_code(ended: Result<u8, Error>) -> u8 {
     })
 }
 
-/// Shows a usage error, or the help; a script that asked for a summary gets one even now.
+/// Prints a usage error, or the help, and writes the summary if one was asked for.
 fn usage(error: &clap::Error) -> ExitCode {
-    // Standard error may be closed; the exit code still tells.
+    // Standard error may be closed.
     let _ = error.print();
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let notes = environment::behind(error, &arguments);
+    let notes = environment::notes(error, &arguments);
     for note in &notes {
         say("note", note);
     }
@@ -245,16 +240,32 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     resolved(one) == resolved(other)
 }
 
-/// Sets up the messages of a command that has these flags.
-fn start_logging(output: &OutputArgs, warnings: &[String]) -> Console {
+/// Sets up the messages of a command, which may have flags for them.
+fn start_logging(output: Option<&OutputArgs>, warnings: &[String]) -> Console {
     let colour = io::stderr().is_terminal()
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let console = logging::start(output.log_format, output.quiet, output.verbose, colour);
+    let (format, quiet, verbose) = output.map_or_else(Default::default, |output| {
+        (output.log_format, output.quiet, output.verbose)
+    });
+    let console = logging::start(format, quiet, verbose, colour);
     for warning in warnings {
         warn!("{warning}");
     }
     console
+}
+
+/// How a run ended whose results were kept or not. Results that were not kept decide, since the operator may have to act
+/// before the next run; what stopped the run is then reported here.
+fn outcome(ended: Result<(), Error>, kept: Result<(), Error>) -> Result<(), Error> {
+    match (ended, kept) {
+        (ended, Ok(())) => ended,
+        (Ok(()) | Err(Error::Stopped(Stop::Results(_))), lost) => lost,
+        (Err(error), lost) => {
+            error!("{error}");
+            lost
+        }
+    }
 }
 
 /// The command line without the program's name, as the runs log keeps it.
@@ -265,7 +276,7 @@ fn arguments() -> Vec<String> {
         .collect()
 }
 
-/// Prints data. Who stops reading early has read what was wanted.
+/// Prints data. A reader that stops early, as `head` does, has read what it wanted.
 fn print(text: &str) -> Result<(), Error> {
     let mut output = io::stdout().lock();
     let written = output
@@ -278,6 +289,13 @@ fn print(text: &str) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+/// Prints a value as JSON.
+fn print_json(value: &impl Serialize) -> Result<(), Error> {
+    let json = serde_json::to_string_pretty(value)
+        .map_err(|error| Error::Stopped(Stop::Internal(error.to_string())))?;
+    print(&(json + "\n"))
 }
 
 /// A message where there is no log to write it to.

@@ -79,11 +79,11 @@ pub(super) fn read(
 
 /// What was opened, unless the command is stopped while it waits.
 pub(super) async fn opened<T>(
-    opening: JoinHandle<Result<T, Error>>,
+    task: JoinHandle<Result<T, Error>>,
     stop: &StopSignal,
 ) -> Result<T, Error> {
     tokio::select! {
-        opened = opening => opened.map_err(|ended| Stop::Internal(panics::words_of_task(ended)))?,
+        opened = task => opened.map_err(|ended| Stop::Internal(panics::words_of_task(ended)))?,
         stopped = stop.ended() => Err(stopped.into()),
     }
 }

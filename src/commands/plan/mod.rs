@@ -11,11 +11,11 @@ use tracing::warn;
 use super::checks;
 use super::messages;
 use super::run_config::RunConfig;
-use super::signals::{self, LastWords};
+use super::signals::{self, ExitRecord};
 use super::source;
 use super::target::{self, Target};
 use crate::domain::device::DeviceIndex;
-use crate::engine::{Stop, StopSignal};
+use crate::engine::StopSignal;
 use crate::error::Error;
 use crate::fleet::batch::{self, Glance};
 use crate::output::logging::Console;
@@ -30,7 +30,7 @@ pub(super) async fn run(config: &RunConfig, online: bool, console: Console) -> R
     signals::listen(
         stop.clone(),
         console,
-        LastWords::default(),
+        ExitRecord::default(),
         signals::NOTHING,
     );
     if config.reconcile.recheck {
@@ -52,7 +52,11 @@ pub(super) async fn run(config: &RunConfig, online: bool, console: Console) -> R
         planned = plan(config, online, &stop) => planned?,
         cause = stop.ended() => return Err(cause.into()),
     };
-    show(config, &outline)?;
+    if config.output.json {
+        super::print_json(&outline)?;
+    } else {
+        super::print(&text::of(&outline, config.output.verbose))?;
+    }
     // Only after the plan has been shown, which names the rows.
     checks::check_usable(outline.listed, outline.invalid_rows())?;
     Ok(outline.exit_code())
@@ -104,14 +108,4 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
         online::ask(config, &target, expected, &wanted, stop, &mut outline).await?;
     }
     Ok(outline)
-}
-
-/// Prints the plan.
-fn show(config: &RunConfig, outline: &Outline) -> Result<(), Error> {
-    if !config.output.json {
-        return super::print(&text::of(outline, config.output.verbose));
-    }
-    let json = serde_json::to_string_pretty(outline)
-        .map_err(|error| Error::Stopped(Stop::Internal(error.to_string())))?;
-    super::print(&(json + "\n"))
 }

@@ -1,4 +1,4 @@
-//! A plan in numbers: what is shown to people, and what scripts get as JSON.
+//! A plan in numbers, as shown and as JSON.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::commands::messages::unlisted;
 use crate::commands::run_config::RunConfig;
 use crate::domain::device::{Device, Region};
 use crate::domain::service::Operation;
@@ -21,7 +22,7 @@ const SCHEMA: u32 = 1;
 /// channels cost nothing).
 const PRICE: f64 = 0.03;
 
-/// What `provision` would do.
+/// What a run would do.
 #[derive(Debug, Serialize)]
 pub(super) struct Outline {
     schema: u32,
@@ -90,7 +91,7 @@ pub(super) struct RegionOutline {
     pub(super) to_adopt: Option<u64>,
     /// Why the service gives no answer there, likewise.
     pub(super) trouble: Option<String>,
-    /// The exit code of a run that meets with that.
+    /// The exit code of a run with that trouble.
     #[serde(skip)]
     exit_code: u8,
 }
@@ -104,7 +105,7 @@ pub(super) struct Example {
     pub(super) body: Value,
 }
 
-/// A range of money.
+/// A price range.
 #[derive(Debug, Serialize)]
 pub(super) struct Price {
     /// No channel is used in the month.
@@ -138,22 +139,11 @@ impl Outline {
         });
         let tag_keys: Vec<String> = manifest.layout().tag_keys().map(str::to_owned).collect();
         let regions = work.into_regions().into_iter().map(|(region, devices)| {
-            let part = RegionOutline {
-                to_do: devices.len() as u64,
-                quota: config.reconcile.channel_quota(&region),
-                existing: None,
-                to_adopt: None,
-                trouble: None,
-                exit_code: 0,
-            };
+            let quota = config.reconcile.channel_quota(&region);
+            let part = RegionOutline::new(devices.len() as u64, quota);
             (region.to_string(), part)
         });
-        let unlisted = known_devices
-            .iter()
-            .filter(|index| {
-                !known_devices.is_listed(*index) && known_devices.place(*index).is_some()
-            })
-            .count();
+        let ceiling = config.engine.rate.ceiling;
         let mut outline = Self {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
@@ -167,22 +157,14 @@ impl Outline {
             behind_limit,
             deleted: counts.deleted,
             changed: counts.changed,
-            unlisted: unlisted as u64,
+            unlisted: unlisted(known_devices),
             repeated_lines: counts.repeated,
             invalid: invalid.iter().map(InvalidRow::new).collect(),
             regions: regions.collect(),
-            iam_actions: iam_actions(
-                config.reconcile.list,
-                !tag_keys.is_empty(),
-                config.engine.on_exists,
-            ),
+            iam_actions: iam_actions(config, !tag_keys.is_empty()),
             tag_keys,
             example: example.as_ref().map(Example::new),
-            rate: config
-                .engine
-                .rate
-                .ceiling
-                .unwrap_or(Operation::Create.quota()),
+            rate: ceiling.unwrap_or(Operation::Create.quota()),
             seconds: 0.0,
             monthly_usd: Price {
                 least: 0.0,
@@ -213,7 +195,7 @@ impl Outline {
         }
     }
 
-    /// The plan's exit code. Of several troubles, one that may pass decides.
+    /// The plan's exit code. Of several troubles, a temporary one decides.
     pub(super) fn exit_code(&self) -> u8 {
         let troubles = self.regions.values().map(|region| region.exit_code);
         let invalid = if self.invalid_rows() > 0 { 3 } else { 0 };
@@ -235,6 +217,19 @@ impl Outline {
         self.seconds = most as f64 / self.rate;
         // To the cent.
         self.monthly_usd.most = (all as f64 * PRICE * 100.0).round() / 100.0;
+    }
+}
+
+impl RegionOutline {
+    fn new(to_do: u64, quota: u64) -> Self {
+        Self {
+            to_do,
+            quota,
+            existing: None,
+            to_adopt: None,
+            trouble: None,
+            exit_code: 0,
+        }
     }
 }
 
@@ -273,13 +268,14 @@ impl Example {
     }
 }
 
-/// What the caller must be allowed to do.
-fn iam_actions(lists: bool, has_tags: bool, on_exists: OnExists) -> Vec<&'static str> {
+/// The IAM actions that a run needs.
+fn iam_actions(config: &RunConfig, has_tags: bool) -> Vec<&'static str> {
+    let on_exists = config.engine.on_exists;
     let mut actions = vec![
         "kinesisvideo:CreateSignalingChannel",
         "kinesisvideo:DescribeSignalingChannel",
     ];
-    if lists {
+    if config.reconcile.list {
         actions.push("kinesisvideo:ListSignalingChannels");
     }
     let is_to_update = on_exists == OnExists::Update;

@@ -7,7 +7,7 @@ use tracing::{error, info, warn};
 
 use super::{Run, resume, runs_lines};
 use crate::commands::checks::check_usable;
-use crate::commands::report;
+use crate::commands::{outcome, report};
 use crate::domain::device::AccountId;
 use crate::engine::Stop;
 use crate::error::Error;
@@ -20,19 +20,6 @@ use crate::results::runs_log::RunsLog;
 
 /// The runs log, which has a last line also where the run leaves at once.
 pub(super) type SharedLog = Arc<Mutex<RunsLog<RealDisk>>>;
-
-/// How a run ended whose results were kept or not. Results that were not kept decide, since the operator may have to act
-/// before the next run; what stopped the run is then reported here.
-fn outcome(ended: Result<(), Error>, kept: Result<(), Error>) -> Result<(), Error> {
-    match (ended, kept) {
-        (ended, Ok(())) => ended,
-        (Ok(()) | Err(Error::Stopped(Stop::Results(_))), lost) => lost,
-        (Err(error), lost) => {
-            error!("{error}");
-            lost
-        }
-    }
-}
 
 impl Run {
     /// Brings the files in order and says how the run ended. `had_results` says whether there was a results file before.
@@ -53,7 +40,7 @@ impl Run {
             // Known only after the journal was made ready, as of a stream without a row.
             drop(closed);
             let made = (!had_results).then_some(&*results);
-            drop(self.last_words.take());
+            drop(self.exit_record.take());
             return withdraw(made, log).and(ended);
         }
         self.reserve.release();
@@ -68,7 +55,7 @@ impl Run {
         let lines = asks(&known_devices).map(RunsLine::Asks);
         let end = runs_lines::end(&self.summary);
         // Taken already after a second signal: then its listener writes the last line.
-        if self.last_words.take().is_some()
+        if self.exit_record.take().is_some()
             && let Err(error) = locked(log).append(lines.chain([end]))
         {
             warn!("{error}");
@@ -77,10 +64,10 @@ impl Run {
     }
 
     /// What the run leaves in writing where it has to leave at once: the summary, and the log's last line.
-    pub(super) fn leave_words(&self, log: Option<SharedLog>) {
+    pub(super) fn set_exit_record(&self, log: Option<SharedLog>) {
         let (mut summary, file) = (self.summary.clone(), self.config.output.summary.clone());
         let stats = Arc::clone(&self.stats);
-        self.last_words.set(move |cause| {
+        self.exit_record.set(move |cause| {
             note_end(&mut summary, &stats, &Err(Error::Stopped(cause.clone())));
             summary.resume = resume::command();
             // What cannot be written cannot be reported any more.

@@ -23,7 +23,7 @@ use super::checks::{check_manifest, check_plan, check_usable};
 use super::messages;
 use super::open_files::Reserve;
 use super::run_config::RunConfig;
-use super::signals::{self, LastWords};
+use super::signals::{self, ExitRecord};
 use super::source::Source;
 use super::target::{self, Target};
 use crate::aws::AwsService;
@@ -71,7 +71,7 @@ struct Run {
     summary: Summary,
     /// Where rows are printed for a script that asked for them.
     json: Option<Arc<JsonStream>>,
-    last_words: LastWords,
+    exit_record: ExitRecord,
     /// Kept open until the results are finished.
     reserve: Reserve,
 }
@@ -109,14 +109,14 @@ impl Run {
             listeners,
             summary,
             json: None,
-            last_words: LastWords::default(),
+            exit_record: ExitRecord::default(),
             reserve: Reserve::new(),
         };
-        run.leave_words(None);
+        run.set_exit_record(None);
         signals::listen(
             run.stop.clone(),
             run.console.clone(),
-            run.last_words.clone(),
+            run.exit_record.clone(),
             signals::FINISHING,
         );
         run
@@ -155,8 +155,8 @@ impl Run {
     /// After a panic the runs log gets its last line. The results are a journal up to their last row.
     fn broken(&self, what: String) -> Error {
         let stop = Stop::Internal(what);
-        if let Some(words) = self.last_words.take() {
-            words(&stop);
+        if let Some(write) = self.exit_record.take() {
+            write(&stop);
         }
         stop.into()
     }
@@ -264,7 +264,7 @@ impl Run {
         let logged = ready.log.append([start]);
         logged.map_err(|error| Error::refused("results", error.to_string()))?;
         let log = Arc::new(Mutex::new(ready.log));
-        self.leave_words(Some(Arc::clone(&log)));
+        self.set_exit_record(Some(Arc::clone(&log)));
         let (engine, running) = batch.start();
         let work = Work {
             source: ready.source,

@@ -1,5 +1,5 @@
-//! The command that goes on with a run: what this process was started with, fit to be typed again. None where the same
-//! words would not do the same.
+//! The command that resumes a run: the arguments of this process, quoted for a shell. None where the same arguments would
+//! not do the same.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;

@@ -15,14 +15,14 @@ use std::time::SystemTime;
 use tracing::{error, info, warn};
 
 use super::open_files::{self, Reserve};
-use super::signals::{self, LastWords};
+use super::signals::{self, ExitRecord};
 use super::target::{self, Target};
 use crate::domain::clock::WallClock;
 use crate::domain::device::{AccountId, Region};
 use crate::domain::error_codes;
 use crate::domain::format;
 use crate::engine::event::{Listener, Listeners};
-use crate::engine::{self, Caller, Parts, Stop, StopSignal};
+use crate::engine::{self, Caller, Parts, StopSignal};
 use crate::error::Error;
 use crate::fleet::batch::{self, Glance, History, RowStream};
 use crate::output::logging::Console;
@@ -84,7 +84,7 @@ async fn rollback(config: &RollbackConfig, console: Console) -> Result<u64, Erro
     signals::listen(
         stop.clone(),
         console.clone(),
-        LastWords::default(),
+        ExitRecord::default(),
         signals::FINISHING,
     );
     check_there(config)?;
@@ -148,20 +148,6 @@ fn regions(selection: &Selection) -> Vec<Region> {
         }
     }
     regions
-}
-
-/// What became of the results decides, since the person may have to do something about them.
-fn ending(stopped: Option<Stop>, kept: Result<(), Error>) -> Result<(), Error> {
-    match (stopped, kept) {
-        (None, kept) => kept,
-        (Some(stop), Ok(())) => Err(stop.into()),
-        (Some(stop), lost) => {
-            if !matches!(stop, Stop::Results(_)) {
-                error!("{stop}");
-            }
-            lost
-        }
-    }
 }
 
 /// A rollback that was agreed to.
@@ -229,7 +215,8 @@ impl Run<'_> {
         }
         reserve.release();
         let (_, kept) = closed.finish();
-        let ended = ending(caller.end(), kept);
+        let stopped = caller.end().map_or(Ok(()), |stop| Err(stop.into()));
+        let ended = super::outcome(stopped, kept);
         let left = deletions.left();
         let failed: u64 = left.values().sum();
         self.say_end(&deletions, total, &ended);

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use tracing::{info, warn};
 
 use super::open_files;
-use super::signals::{self, LastWords};
+use super::signals::{self, ExitRecord};
 use super::target::{self, Target};
 use crate::domain::clock::WallClock;
 use crate::domain::device::Region;
@@ -31,7 +31,11 @@ use findings::Findings;
 /// Runs the subcommand and gives its exit code.
 pub(super) async fn run(config: &VerifyConfig, console: Console) -> Result<u8, Error> {
     let (findings, unasked) = verify(config, console).await?;
-    show(config, &findings)?;
+    if config.json {
+        super::print_json(&findings)?;
+    } else {
+        super::print(&findings.to_string())?;
+    }
     match unasked {
         Some(stop) => Err(stop.into()),
         None if findings.differences.is_empty() => Ok(0),
@@ -49,7 +53,7 @@ async fn verify(
     signals::listen(
         stop.clone(),
         console.clone(),
-        LastWords::default(),
+        ExitRecord::default(),
         signals::NOTHING,
     );
     let mut claims = Claims::read(&config.results)?;
@@ -105,14 +109,4 @@ async fn verify(
     };
     findings.conclude(found, &target, caller.account());
     Ok((findings, caller.end()))
-}
-
-/// Prints what was found.
-fn show(config: &VerifyConfig, findings: &Findings) -> Result<(), Error> {
-    if !config.json {
-        return super::print(&findings.to_string());
-    }
-    let json = serde_json::to_string_pretty(findings)
-        .map_err(|error| Error::Stopped(Stop::Internal(error.to_string())))?;
-    super::print(&(json + "\n"))
 }

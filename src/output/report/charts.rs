@@ -177,21 +177,9 @@ pub(super) fn stacks(bars: &[(String, Vec<u64>)], colours: &[RGBColor], what: &s
             .x_desc(what)
             .y_desc("devices")
             .draw()?;
-        for (bar, (_, counts)) in bars.iter().enumerate() {
-            let mut below = 0.0;
-            for (many, colour) in counts.iter().zip(colours) {
-                #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
-                let above = below + *many as f64;
-                let corners = [
-                    (SegmentValue::Exact(bar), below),
-                    (SegmentValue::Exact(bar + 1), above),
-                ];
-                let mut part = Rectangle::new(corners, colour.filled());
-                part.set_margin(0, 0, 6, 6);
-                chart.draw_series(std::iter::once(part))?;
-                below = above;
-            }
-        }
+        let bars_at = bars.iter().enumerate();
+        let all = bars_at.flat_map(|(bar, (_, counts))| parts(bar, counts, colours));
+        chart.draw_series(all)?;
         let named = bars.iter().map(|(name, _)| !name.is_empty());
         let sums = sums.iter().enumerate().zip(named);
         let sums = sums.filter_map(|((bar, sum), is_named)| is_named.then_some((bar, sum)));
@@ -203,6 +191,28 @@ pub(super) fn stacks(bars: &[(String, Vec<u64>)], colours: &[RGBColor], what: &s
         chart.draw_series(sums)?;
         Ok(())
     })
+}
+
+/// The parts of one bar, from the axis upwards.
+fn parts(
+    bar: usize,
+    counts: &[u64],
+    colours: &[RGBColor],
+) -> Vec<Rectangle<(SegmentValue<usize>, f64)>> {
+    let mut below = 0.0;
+    let parts = counts.iter().zip(colours).map(|(many, colour)| {
+        #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
+        let above = below + *many as f64;
+        let corners = [
+            (SegmentValue::Exact(bar), below),
+            (SegmentValue::Exact(bar + 1), above),
+        ];
+        below = above;
+        let mut part = Rectangle::new(corners, colour.filled());
+        part.set_margin(0, 0, 6, 6);
+        part
+    });
+    parts.collect()
 }
 
 fn draw(on: impl FnOnce(&Area<'_>) -> Result<(), Box<dyn Error>>) -> Drawn {
