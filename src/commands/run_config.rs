@@ -1,5 +1,5 @@
 //! The configuration of `provision` and `plan`: arguments, environment and manifest flags, checked as far as they can be
-//! without the manifest's rows and the service. After it nobody sees an argument.
+//! without the manifest's rows and the service. No other module sees an argument.
 
 use std::path::PathBuf;
 use std::time::Duration;

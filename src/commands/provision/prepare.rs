@@ -77,7 +77,7 @@ impl Run {
 
 /// Opens the manifest, and locks and reads the results: side by side where there are results, since both may be large.
 /// Else one after the other: a file that cannot be read leaves nothing behind, and standard input is not touched before
-/// it is known that nobody else works on these results.
+/// the results are locked.
 async fn open_files(
     files: &BatchFiles,
     options: Options,
@@ -92,9 +92,9 @@ async fn open_files(
             ))
         }
         Some(_) if files.results.exists() => {
-            let opening = source::open(files, options);
+            let task = source::open(files, options);
             let results = batch::open(&RealDisk, &files.results);
-            Ok((source::opened(opening, stop).await?, results?))
+            Ok((source::opened(task, stop).await?, results?))
         }
         Some(_) => {
             let source = source::opened(source::open(files, options), stop).await?;

@@ -1,5 +1,5 @@
-//! `--recheck`: finds the channels that results claim and the service no longer has, before the plan is made, so that it
-//! takes their devices for work.
+//! `--recheck`: finds the channels that the results claim and the service no longer has, before the plan is made, so that
+//! their devices are attempted again.
 
 use std::sync::Arc;
 
