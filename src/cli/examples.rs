@@ -1,6 +1,5 @@
 //! The text after each command's options in its help: examples and exit codes.
 
-/// What a person needs who reads only the help.
 pub(super) const AFTER_HELP: &str = "\
 Exit codes:
   0    every device of the manifest has its channel

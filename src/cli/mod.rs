@@ -1,5 +1,5 @@
-//! The command line: clap types and their help. What a flag's text must look like is checked here; what the flags
-//! mean together is for the commands.
+//! The command line: clap types and their help. The form of each value, and which flags exclude each other, is checked
+//! here; all else is for the commands.
 
 mod docs;
 mod emulator;
@@ -15,7 +15,7 @@ mod verify;
 use std::ffi::OsString;
 
 use clap::builder::Resettable;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -26,8 +26,6 @@ pub use provision::{InputArgs, PaceArgs, ProvisionArgs, ResultsArgs, ServiceArgs
 pub use report::ReportArgs;
 pub use rollback::RollbackArgs;
 pub use shared::{AskArgs, ConnectionArgs, OutputArgs};
-use values::tag;
-pub use values::{Rate, Since};
 pub use verify::{CompareArgs, VerifyArgs};
 
 /// Provision Amazon Kinesis Video Streams WebRTC signaling channels for a whole fleet of cameras.
@@ -40,10 +38,21 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// What a person should know of variables that the command line overrules.
+    /// Variables that the command line overrules, a sentence each.
     #[arg(skip)]
     pub warnings: Vec<String>,
 }
+
+/// A flag on the command line wins over the variable of a flag that contradicts it. Not the other way round: a run that a
+/// variable keeps from AWS is not sent there by a flag.
+const WINS_OVER: [(&str, &str); 6] = [
+    ("emulator", "endpoint_url"),
+    ("emulator", "profile"),
+    ("quiet", "verbose"),
+    ("verbose", "quiet"),
+    ("window", "burst"),
+    ("burst", "window"),
+];
 
 impl Cli {
     /// The process's arguments and environment.
@@ -52,198 +61,90 @@ impl Cli {
     }
 
     /// These arguments, the program's name first, and the process's environment.
-    pub fn from_arguments<T: Into<OsString> + Clone>(
+    pub fn from_arguments<T: Into<OsString>>(
         arguments: impl IntoIterator<Item = T>,
     ) -> Result<Self, clap::Error> {
-        let mut command = Self::command().mut_subcommands(|command| command.mut_args(unless_empty));
-        if let Some(variable) = damaged_variable(&command) {
-            let message = format!(
-                "{variable} holds a control character, such as the carriage return that a file from Windows leaves at the \
-                 end of each line: remove it"
-            );
-            return Err(command.error(ErrorKind::ValueValidation, message));
+        let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+        let (mut command, mut warnings) = (Self::command(), Vec::new());
+        if let Some((name, given)) = given(&arguments) {
+            let with_variable = |argument| with_variable(argument, &given, &mut warnings);
+            command = command.mut_subcommand(&name, |command| command.mut_args(with_variable));
+            if let Some(variable) = command.find_subcommand(&name).and_then(damaged_variable) {
+                let message = format!(
+                    "{variable} holds a control character, such as the carriage return that a file from Windows leaves at \
+                     the end of each line: remove it"
+                );
+                return Err(command.error(ErrorKind::ValueValidation, message));
+            }
         }
         let matches = command.try_get_matches_from_mut(arguments)?;
-        let mut cli = Self::from_arg_matches(&matches)?;
-        if let Some((_, matches)) = matches.subcommand() {
-            cli.warnings = cli.command.overrule(matches);
-        }
-        if let Some((_, matches)) = matches.subcommand()
-            && let Some(args) = cli.command.of_a_run()
-            && matches.value_source("tags") == Some(ValueSource::EnvVariable)
-        {
-            let tags = std::mem::take(&mut args.input.tags);
-            args.input.tags = several_tags(&tags).map_err(|error| {
-                command.error(
-                    ErrorKind::ValueValidation,
-                    format!("KVS_FLEET_TAG: {error}"),
-                )
-            })?;
-        }
-        match cli.command.conflict() {
-            Some((flag, others)) => Err(conflict(&command, flag, &others)),
-            None => Ok(cli),
-        }
+        let cli = Self::from_arg_matches(&matches)?;
+        Ok(Self { warnings, ..cli })
     }
 }
 
-/// A variable that is empty is as good as none: who wants to be rid of one cannot always unset it.
-fn unless_empty(argument: Arg) -> Arg {
-    let variable = argument.get_env().and_then(std::env::var_os);
+/// The subcommand and what the command line alone gives for it, whatever is wrong with that.
+fn given(arguments: &[OsString]) -> Option<(String, ArgMatches)> {
+    let mut command = Cli::command().ignore_errors(true);
+    command = command
+        .mut_subcommands(|command| command.mut_args(|argument| argument.env(Resettable::Reset)));
+    command
+        .try_get_matches_from_mut(arguments)
+        .ok()?
+        .remove_subcommand()
+}
+
+fn is_given(given: &ArgMatches, id: &str) -> bool {
+    given.try_contains_id(id).is_ok() && given.value_source(id) == Some(ValueSource::CommandLine)
+}
+
+/// An argument with its variable, unless that says nothing or is overruled.
+fn with_variable(argument: Arg, given: &ArgMatches, warnings: &mut Vec<String>) -> Arg {
+    let Some((variable, value)) = variable(&argument) else {
+        return argument;
+    };
+    let id = argument.get_id().as_str();
+    if says_nothing(&argument, &value) {
+        return argument.env(Resettable::Reset);
+    }
+    let is_overruled = |(winner, loser): &&(&str, &str)| *loser == id && is_given(given, winner);
+    if let Some((winner, _)) = WINS_OVER.iter().find(is_overruled) {
+        warnings.push(format!(
+            "{variable} in the environment is not used, since --{winner} was given"
+        ));
+        return argument.env(Resettable::Reset);
+    }
+    // On the command line a comma is part of a tag.
+    if id == "tags" && !is_given(given, id) {
+        return argument.value_delimiter(',');
+    }
+    argument
+}
+
+/// The name and the value of an argument's variable, where it is set.
+fn variable(argument: &Arg) -> Option<(String, OsString)> {
+    let name = argument.get_env()?;
+    Some((name.to_string_lossy().into_owned(), std::env::var_os(name)?))
+}
+
+/// Whether a variable is as good as none: it is blank, since not every script can unset one, or turns a switch off.
+fn says_nothing(argument: &Arg, value: &OsString) -> bool {
+    let text = value.to_string_lossy();
     // A delimiter may be a tab or a space.
-    let is_blank = |value: &OsString| {
-        value.is_empty()
-            || (argument.get_id() != "delimiter" && value.to_string_lossy().trim().is_empty())
-    };
-    if variable.as_ref().is_some_and(is_blank) {
-        argument.env(Resettable::Reset)
-    } else {
-        argument
+    if argument.get_id() == "delimiter" {
+        return text.is_empty();
     }
+    let is_off = || ["n", "no", "f", "false", "off", "0"].contains(&&*text.to_lowercase());
+    text.trim().is_empty() || (!argument.get_action().takes_values() && is_off())
 }
 
-/// The first variable of a flag that holds what neither a value nor a file's name is meant to hold. A file of that name would
-/// be made, and the next run would not find it.
+/// The first variable of a flag that holds what neither a value nor a file's name is meant to hold: a file of that name
+/// would be created, and the next run would not find it.
 fn damaged_variable(command: &clap::Command) -> Option<String> {
-    let arguments = command
-        .get_subcommands()
-        .flat_map(clap::Command::get_arguments);
-    let mut set = arguments.filter_map(|argument| {
-        let name = argument.get_env()?;
-        Some((name, std::env::var_os(name)?))
-    });
     let is_damage = |character: char| character.is_control() && character != '\t';
+    let mut set = command.get_arguments().filter_map(variable);
     set.find(|(_, value)| value.to_string_lossy().contains(is_damage))
-        .map(|(name, _)| name.to_string_lossy().into_owned())
-}
-
-/// A variable holds one text; the tags in it are separated by commas, which on the command line stand for themselves.
-fn several_tags(tags: &[(String, String)]) -> Result<Vec<(String, String)>, String> {
-    let texts = tags.iter().map(|(key, value)| format!("{key}={value}"));
-    let pieces: Vec<String> = texts
-        .flat_map(|text| text.split(',').map(str::to_owned).collect::<Vec<_>>())
-        .collect();
-    pieces.iter().map(|piece| tag(piece)).collect()
-}
-
-/// clap's own error about a flag that excludes others.
-fn conflict(command: &clap::Command, flag: &str, others: &[&str]) -> clap::Error {
-    let mut error = clap::Error::new(ErrorKind::ArgumentConflict).with_cmd(command);
-    let others = match others {
-        [other] => ContextValue::String((*other).to_owned()),
-        several => ContextValue::Strings(several.iter().map(|&other| other.to_owned()).collect()),
-    };
-    error.insert(
-        ContextKind::InvalidArg,
-        ContextValue::String(flag.to_owned()),
-    );
-    error.insert(ContextKind::PriorArg, others);
-    error
-}
-
-impl Command {
-    /// The arguments of a run, where this is one or the plan of one.
-    fn of_a_run(&mut self) -> Option<&mut ProvisionArgs> {
-        match self {
-            Self::Provision(args) => Some(args),
-            Self::Plan(args) => Some(&mut args.provision),
-            _ => None,
-        }
-    }
-
-    /// What the command line says wins over a variable that contradicts it: the flag that comes from there is taken as
-    /// not given. But what a variable keeps from AWS, no flag takes there. Says what was overruled.
-    fn overrule(&mut self, matches: &ArgMatches) -> Vec<String> {
-        let given = |flag: &str| matches.value_source(flag) == Some(ValueSource::CommandLine);
-        let set = |flag: &str| matches.value_source(flag) == Some(ValueSource::EnvVariable);
-        let mut overruled = Vec::new();
-        if let Some(args) = self.of_a_run() {
-            let (service, output) = (&mut args.service, &mut args.output);
-            let connection = &mut service.connection;
-            if service.emulator && given("emulator") {
-                if set("endpoint_url") && connection.endpoint_url.take().is_some() {
-                    overruled.push(("KVS_FLEET_ENDPOINT_URL", "--emulator"));
-                }
-                if set("profile") && connection.profile.take().is_some() {
-                    overruled.push(("KVS_FLEET_PROFILE", "--emulator"));
-                }
-            }
-            if output.quiet && output.verbose > 0 {
-                if given("verbose") && set("quiet") {
-                    output.quiet = false;
-                    overruled.push(("KVS_FLEET_QUIET", "--verbose"));
-                } else if given("quiet") && set("verbose") {
-                    output.verbose = 0;
-                    overruled.push(("KVS_FLEET_VERBOSE", "--quiet"));
-                }
-            }
-        }
-        match self {
-            Self::Emulator(args) => {
-                if args.window && args.burst.is_some() {
-                    if given("window") && set("burst") {
-                        args.burst = None;
-                        overruled.push(("KVS_FLEET_BURST", "--window"));
-                    } else if given("burst") && set("window") {
-                        args.window = false;
-                        overruled.push(("KVS_FLEET_WINDOW", "--burst"));
-                    }
-                }
-            }
-            Self::Provision(_)
-            | Self::Plan(_)
-            | Self::Verify(_)
-            | Self::Rollback(_)
-            | Self::Report(_)
-            | Self::Completions(_)
-            | Self::Man(_) => {}
-        }
-        let said = overruled.into_iter().map(|(variable, flag)| {
-            format!("{variable} in the environment is not used, since {flag} was given")
-        });
-        said.collect()
-    }
-
-    /// A flag and those that it excludes. By what they say, not by whether they are given: a switch that the environment
-    /// sets to `0` is off, and contradicts nothing.
-    fn conflict(&mut self) -> Option<(&'static str, Vec<&'static str>)> {
-        let conflicts = match self {
-            Self::Provision(_) | Self::Plan(_) => {
-                let args = self.of_a_run()?;
-                let (service, output) = (&args.service, &args.output);
-                let connection = &service.connection;
-                let endpoint = connection.endpoint_url.is_some();
-                vec![
-                    (
-                        service.emulator && endpoint,
-                        "--emulator",
-                        "--endpoint-url <URL>",
-                    ),
-                    (
-                        service.emulator && connection.profile.is_some(),
-                        "--emulator",
-                        "--profile <NAME>",
-                    ),
-                    (output.quiet && output.verbose > 0, "--quiet", "--verbose"),
-                ]
-            }
-            Self::Emulator(args) => {
-                let burst = args.burst.is_some();
-                vec![(args.window && burst, "--window", "--burst <N>")]
-            }
-            Self::Verify(VerifyArgs { output, .. })
-            | Self::Rollback(RollbackArgs { output, .. })
-            | Self::Report(ReportArgs { output, .. }) => {
-                vec![(output.quiet && output.verbose > 0, "--quiet", "--verbose")]
-            }
-            Self::Completions(_) | Self::Man(_) => Vec::new(),
-        };
-        let mut found = conflicts.into_iter().filter(|(conflicts, ..)| *conflicts);
-        let (_, flag, first) = found.next()?;
-        let others = found.filter(|&(_, next, _)| next == flag);
-        let others = std::iter::once(first).chain(others.map(|(_, _, other)| other));
-        Some((flag, others.collect()))
-    }
+        .map(|(name, _)| name)
 }
 
 /// The subcommands.
@@ -260,7 +161,7 @@ pub enum Command {
         after_help = examples::PROVISION_EXAMPLES,
         // -1 is a value out of range, not a flag that nobody knows.
         allow_negative_numbers = true,
-        mut_args(|arg| arg.hide_env(true))
+        mut_args(shared::flag)
     )]
     Provision(Box<ProvisionArgs>),
     /// Check a manifest and show what 'provision' would do, how long it would take and what would stop it
@@ -270,7 +171,7 @@ pub enum Command {
     #[command(
         after_help = examples::PLAN_EXAMPLES,
         allow_negative_numbers = true,
-        mut_args(|arg| plan::as_of_a_plan(arg).hide_env(true))
+        mut_args(|arg| plan::as_of_a_plan(shared::flag(arg)))
     )]
     Plan(Box<PlanArgs>),
     /// Compare a results file with the channels that the service has now
@@ -280,7 +181,7 @@ pub enum Command {
     #[command(
         after_help = examples::VERIFY_EXAMPLES,
         allow_negative_numbers = true,
-        mut_args(|arg| verify::as_of_verify(arg).hide_env(true))
+        mut_args(shared::flag_of_results)
     )]
     Verify(VerifyArgs),
     /// Delete exactly the channels that a results file says were created
@@ -290,7 +191,7 @@ pub enum Command {
     #[command(
         after_help = examples::ROLLBACK_EXAMPLES,
         allow_negative_numbers = true,
-        mut_args(|arg| rollback::as_of_rollback(arg).hide_env(true))
+        mut_args(shared::flag_of_results)
     )]
     Rollback(RollbackArgs),
     /// Show what became of a batch: a summary, a page with charts, a manifest of what failed
@@ -299,7 +200,8 @@ pub enum Command {
     #[command(
         after_help = examples::REPORT_EXAMPLES,
         allow_negative_numbers = true,
-        mut_args(|arg| report::as_of_report(arg).hide_env(true))
+        mut_args(shared::flag_of_results),
+        mut_arg("progress", |arg| arg.hide(true))
     )]
     Report(ReportArgs),
     /// Serve an emulation of the KVS control plane on loopback, for rehearsals and tests
@@ -310,7 +212,7 @@ pub enum Command {
     #[command(
         after_help = examples::EMULATOR_EXAMPLES,
         allow_negative_numbers = true,
-        mut_args(|arg| arg.hide_env(true))
+        mut_args(shared::flag)
     )]
     Emulator(EmulatorArgs),
     /// Write the completions of a shell to standard output
@@ -341,7 +243,11 @@ mod tests {
                 &["provision", "d.csv", "--emulator", "--endpoint-url", "x"],
                 ["'--emulator'", "'--endpoint-url <URL>'"],
             ),
-            (&["provision", "d.csv", "-qv"], ["'--quiet'", "'--verbose'"]),
+            (
+                &["provision", "d.csv", "-qv"],
+                ["'--quiet'", "'--verbose..."],
+            ),
+            (&["verify", "r.csv", "-qv"], ["'--quiet'", "'--verbose..."]),
             (
                 &["emulator", "--window", "--burst", "3"],
                 ["'--window'", "'--burst <N>'"],
@@ -357,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comma_separates_tags_in_the_environment_only() {
+    fn a_comma_on_the_command_line_is_part_of_a_tag() {
         let Command::Provision(args) =
             parse(&["provision", "d.csv", "--tag", "Hall={hall}, {line}"])
                 .unwrap()
@@ -367,12 +273,6 @@ mod tests {
         };
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         assert_eq!(args.input.tags, [pair("Hall", "{hall}, {line}")]);
-        let tags = several_tags(&[pair("Hall", "{hall},Line={line}")]);
-        assert_eq!(
-            tags,
-            Ok(vec![pair("Hall", "{hall}"), pair("Line", "{line}")])
-        );
-        assert!(several_tags(&[pair("Hall", "{hall},{line}")]).is_err());
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The arguments of `plan`: those of `provision`, so that one command becomes the other by one word.
 
-use clap::builder::FalseyValueParser;
-use clap::{Arg, ArgAction, Args};
+use clap::{Arg, Args};
 
 use super::ProvisionArgs;
 
@@ -24,13 +23,7 @@ pub struct PlanArgs {
     pub provision: ProvisionArgs,
 
     /// Ask the service for the account, the caller and the existing channels; changes nothing
-    #[arg(
-        long,
-        value_parser = FalseyValueParser::new(),
-        action = ArgAction::SetTrue,
-        help_heading = "Service",
-        env = "KVS_FLEET_ONLINE"
-    )]
+    #[arg(long, help_heading = "Service")]
     pub online: bool,
 }
 

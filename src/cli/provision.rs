@@ -7,12 +7,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{FalseyValueParser, PossibleValue};
-use clap::{ArgAction, Args, ValueEnum};
+use clap::builder::PossibleValue;
+use clap::{Args, ValueEnum};
 
 use super::shared::{ConnectionArgs, OutputArgs};
-use super::values::{Rate, delimiter, duration, failure_limit, message_ttl, rate, tag, workers};
+use super::values::{delimiter, duration, failure_limit, message_ttl, rate, tag, workers};
 use crate::domain::device::MessageTtl;
+use crate::engine::pace::controller::RateRange;
 use crate::engine::{FailureLimit, OnExists};
 
 /// `kvs-fleet provision`.
@@ -22,12 +23,7 @@ pub struct ProvisionArgs {
     pub manifest: PathBuf,
 
     /// Show what would be done, and do nothing: the same as 'kvs-fleet plan'
-    #[arg(
-        long,
-        value_parser = FalseyValueParser::new(),
-        action = ArgAction::SetTrue,
-        env = "KVS_FLEET_DRY_RUN"
-    )]
+    #[arg(long)]
     pub dry_run: bool,
 
     /// How the manifest is read.
@@ -52,47 +48,32 @@ pub struct ProvisionArgs {
 #[command(next_help_heading = "Manifest")]
 pub struct InputArgs {
     /// The column that holds the device ID
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "device_id",
-        env = "KVS_FLEET_ID_COLUMN"
-    )]
+    #[arg(long, value_name = "NAME", default_value = "device_id")]
     pub id_column: String,
     /// The channel's name where the manifest's column channel_name gives none
-    #[arg(
-        long,
-        value_name = "TEMPLATE",
-        default_value = "{device_id}",
-        env = "KVS_FLEET_CHANNEL_NAME"
-    )]
+    #[arg(long, value_name = "TEMPLATE", default_value = "{device_id}")]
     pub channel_name: String,
     /// The message TTL where the column message_ttl_seconds gives none, 5 to 120 [default: the
     /// service's, 60]
-    #[arg(long, value_name = "SECONDS", value_parser = message_ttl, env = "KVS_FLEET_MESSAGE_TTL")]
+    #[arg(long, value_name = "SECONDS", value_parser = message_ttl)]
     pub message_ttl: Option<MessageTtl>,
     /// A tag for every channel; repeatable. A column tag:KEY wins over it
-    #[arg(
-        long = "tag",
-        value_name = "KEY=TEMPLATE",
-        value_parser = tag,
-        env = "KVS_FLEET_TAG"
-    )]
+    #[arg(long = "tag", value_name = "KEY=TEMPLATE", value_parser = tag)]
     pub tags: Vec<(String, String)>,
     /// The delimiter: 'tab', 'space' or one character; ',', ';', tab and '|' are found from the header
-    #[arg(long, value_name = "CHAR", value_parser = delimiter, env = "KVS_FLEET_DELIMITER")]
+    #[arg(long, value_name = "CHAR", value_parser = delimiter)]
     pub delimiter: Option<u8>,
     /// Treat rows as invalid whose device ID does not match this regular expression as a whole
-    #[arg(long, value_name = "REGEX", env = "KVS_FLEET_ID_PATTERN")]
+    #[arg(long, value_name = "REGEX")]
     pub id_pattern: Option<String>,
     /// Refuse a manifest that does not list exactly N devices
-    #[arg(long, value_name = "N", env = "KVS_FLEET_EXPECT")]
+    #[arg(long, value_name = "N")]
     pub expect: Option<u64>,
     /// Attempt only the first N devices that have no channel yet
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), env = "KVS_FLEET_LIMIT")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
     /// Refuse to start when any row is invalid (not with '-')
-    #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_STRICT")]
+    #[arg(long)]
     pub strict: bool,
 }
 
@@ -102,37 +83,22 @@ pub struct InputArgs {
 pub struct ResultsArgs {
     /// The results file [default: beside the manifest, NAME.results.csv, with --emulator
     /// NAME.emulator.results.csv]
-    #[arg(
-        short = 'o',
-        long = "results",
-        value_name = "FILE",
-        env = "KVS_FLEET_RESULTS"
-    )]
+    #[arg(short = 'o', long = "results", value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Recreate the channels of devices whose row is 'deleted'
-    #[arg(
-        long,
-        value_parser = FalseyValueParser::new(),
-        action = ArgAction::SetTrue,
-        env = "KVS_FLEET_RECREATE_DELETED"
-    )]
+    #[arg(long)]
     pub recreate_deleted: bool,
     /// Continue although templates, tags, TTL or the manifest differ from the last run's
-    #[arg(
-        long,
-        value_parser = FalseyValueParser::new(),
-        action = ArgAction::SetTrue,
-        env = "KVS_FLEET_ALLOW_CHANGED"
-    )]
+    #[arg(long)]
     pub allow_changed: bool,
     /// Write the summary as JSON to this file, at every exit
-    #[arg(long, value_name = "FILE", env = "KVS_FLEET_SUMMARY_JSON")]
+    #[arg(long, value_name = "FILE")]
     pub summary_json: Option<PathBuf>,
     /// Write the page of 'report --html' to this file when the run ends
-    #[arg(long, value_name = "FILE", env = "KVS_FLEET_REPORT")]
+    #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// Print a JSON object for each device on standard output, as soon as its row is on disk
-    #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_JSON")]
+    #[arg(long)]
     pub json: bool,
 }
 
@@ -140,50 +106,24 @@ pub struct ResultsArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Service")]
 pub struct ServiceArgs {
+    /// Use an emulator in this process instead of AWS: no account, no credentials, no channels kept
+    #[arg(long, conflicts_with_all = ["endpoint_url", "profile"])]
+    pub emulator: bool,
     /// Where it is, and as whom.
     #[command(flatten)]
     pub connection: ConnectionArgs,
-    /// Use an emulator in this process instead of AWS: no account, no credentials, no channels kept
-    #[arg(
-        long,
-        value_parser = FalseyValueParser::new(),
-        action = ArgAction::SetTrue,
-        env = "KVS_FLEET_EMULATOR"
-    )]
-    pub emulator: bool,
     /// Do not list the existing channels first
-    #[arg(
-        long,
-        value_parser = FalseyValueParser::new(),
-        action = ArgAction::SetTrue,
-        env = "KVS_FLEET_NO_RECONCILE"
-    )]
+    #[arg(long)]
     pub no_reconcile: bool,
     /// Recreate what the results claim and the service no longer has
-    #[arg(
-        long,
-        value_parser = FalseyValueParser::new(),
-        action = ArgAction::SetTrue,
-        env = "KVS_FLEET_RECHECK"
-    )]
+    #[arg(long)]
     pub recheck: bool,
     /// What to do with a device whose channel exists already
-    #[arg(
-        long,
-        value_name = "WHAT",
-        value_enum,
-        default_value_t,
-        env = "KVS_FLEET_ON_EXISTS"
-    )]
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub on_exists: OnExists,
     /// The account's channel limit in a Region, for the warning before the first create
     /// [default: 10000 in us-east-1 and us-west-2, else 5000]
-    #[arg(
-        long,
-        value_name = "N",
-        value_parser = clap::value_parser!(u64).range(1..),
-        env = "KVS_FLEET_CHANNEL_QUOTA"
-    )]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub channel_quota: Option<u64>,
 }
 
@@ -192,43 +132,25 @@ pub struct ServiceArgs {
 #[command(next_help_heading = "Pace and retries")]
 pub struct PaceArgs {
     /// The most creates a second in each Region, 0.1 to 1000000, or 'auto' to find what the service grants
-    #[arg(long, value_name = "TPS", default_value = "50", value_parser = rate, env = "KVS_FLEET_RATE")]
-    pub rate: Rate,
+    #[arg(long, value_name = "TPS", default_value = "50", value_parser = rate)]
+    pub rate: RateRange,
     /// The most requests in flight, 1 to 10000
-    #[arg(long, value_name = "N", default_value = "64", value_parser = workers, env = "KVS_FLEET_WORKERS")]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = workers)]
     pub workers: usize,
     /// The most attempts for a device, 1 to 1000; throttled ones do not count
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 8,
-        value_parser = clap::value_parser!(u32).range(1..=1000),
-        env = "KVS_FLEET_MAX_ATTEMPTS"
-    )]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub max_attempts: u32,
     /// The longest that an attempt may take
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, env = "KVS_FLEET_TIMEOUT")]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub timeout: Duration,
     /// Stop when a Region has throttled every request for a device for this long
-    #[arg(
-        long,
-        value_name = "DURATION",
-        default_value = "5m",
-        value_parser = duration,
-        env = "KVS_FLEET_MAX_THROTTLED"
-    )]
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub max_throttled: Duration,
     /// Stop when a service that was reached before has not answered for this long
-    #[arg(
-        long,
-        value_name = "DURATION",
-        default_value = "15m",
-        value_parser = duration,
-        env = "KVS_FLEET_MAX_OFFLINE"
-    )]
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]
     pub max_offline: Duration,
     /// Stop when more devices than this have failed: a number, or a percentage of those finished (from 100 on)
-    #[arg(long, value_name = "N|P%", value_parser = failure_limit, env = "KVS_FLEET_MAX_FAILURES")]
+    #[arg(long, value_name = "N|P%", value_parser = failure_limit)]
     pub max_failures: Option<FailureLimit>,
 }
 

@@ -7,41 +7,52 @@
 use std::time::Duration;
 
 use clap::builder::{FalseyValueParser, PossibleValue};
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{Arg, ArgAction, Args, ValueEnum};
 
 use super::values::{account, duration, region, workers};
 use crate::domain::device::{AccountId, Region};
 use crate::output::logging::LogFormat;
 use crate::output::progress::ProgressMode;
 
+/// A flag with its variable, which for a switch may also say no.
+pub(super) fn flag(argument: Arg) -> Arg {
+    let Some(long) = argument.get_long() else {
+        return argument;
+    };
+    let variable = format!("KVS_FLEET_{}", long.to_uppercase().replace('-', "_"));
+    let argument = argument.env(variable).hide_env(true);
+    match argument.get_action() {
+        ArgAction::SetTrue => argument.value_parser(FalseyValueParser::new()),
+        _ => argument,
+    }
+}
+
+/// The same of a command that works on the results of a run.
+pub(super) fn flag_of_results(argument: Arg) -> Arg {
+    let argument = flag(argument);
+    match argument.get_id().as_str() {
+        "verbose" => argument.help("Show more of what goes on"),
+        "region" => argument.help("Not needed: the rows name their Regions"),
+        _ => argument,
+    }
+}
+
 /// Which service, and as whom.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Service")]
 pub struct ConnectionArgs {
     /// The Region for rows that name none [default: AWS_REGION, else the profile's]
-    #[arg(long, value_name = "REGION", value_parser = region, env = "KVS_FLEET_REGION")]
+    #[arg(long, value_name = "REGION", value_parser = region)]
     pub region: Option<Region>,
     /// The profile in the AWS configuration files [default: AWS_PROFILE, else AWS_DEFAULT_PROFILE, else 'default']
-    #[arg(long, value_name = "NAME", env = "KVS_FLEET_PROFILE")]
+    #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
     /// A custom endpoint; http:// only for loopback
-    #[arg(long, value_name = "URL", env = "KVS_FLEET_ENDPOINT_URL")]
+    #[arg(long, value_name = "URL")]
     pub endpoint_url: Option<String>,
     /// Refuse any other account than this
-    #[arg(long, value_name = "ID", value_parser = account, env = "KVS_FLEET_ACCOUNT")]
+    #[arg(long, value_name = "ID", value_parser = account)]
     pub account: Option<AccountId>,
-}
-
-impl ConnectionArgs {
-    /// The same for results whose rows name their Regions: where no flag gives one, none has to be looked up.
-    #[must_use]
-    pub fn within(&self, regions: &[Region]) -> Self {
-        let region = self.region.clone().or_else(|| regions.first().cloned());
-        Self {
-            region,
-            ..self.clone()
-        }
-    }
 }
 
 /// How a service is asked that no device waits for.
@@ -49,31 +60,13 @@ impl ConnectionArgs {
 #[command(next_help_heading = "Pace and retries")]
 pub struct AskArgs {
     /// The most requests in flight in each Region, 1 to 10000
-    #[arg(
-        long,
-        value_name = "N",
-        default_value = "64",
-        value_parser = workers,
-        env = "KVS_FLEET_WORKERS"
-    )]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = workers)]
     pub workers: usize,
     /// The most attempts for a request, 1 to 1000; throttled ones do not count
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 8,
-        value_parser = clap::value_parser!(u32).range(1..=1000),
-        env = "KVS_FLEET_MAX_ATTEMPTS"
-    )]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub max_attempts: u32,
     /// The longest that an attempt may take
-    #[arg(
-        long,
-        value_name = "DURATION",
-        default_value = "10s",
-        value_parser = duration,
-        env = "KVS_FLEET_TIMEOUT"
-    )]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub timeout: Duration,
 }
 
@@ -82,35 +75,29 @@ pub struct AskArgs {
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
     /// How progress is shown on standard error
-    #[arg(
-        long,
-        value_name = "HOW",
-        value_enum,
-        default_value = "auto",
-        env = "KVS_FLEET_PROGRESS"
-    )]
+    #[arg(long, value_name = "HOW", value_enum, default_value = "auto")]
     pub progress: ProgressMode,
     /// Show errors only
-    #[arg(
-        short,
-        long,
-        value_parser = FalseyValueParser::new(),
-        action = ArgAction::SetTrue,
-        env = "KVS_FLEET_QUIET"
-    )]
+    #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Show each retry as well; twice: each device
-    #[arg(short, long, action = ArgAction::Count, env = "KVS_FLEET_VERBOSE")]
+    #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
     /// How messages on standard error are written
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        value_enum,
-        default_value = "text",
-        env = "KVS_FLEET_LOG_FORMAT"
-    )]
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
+}
+
+impl OutputArgs {
+    /// How progress is shown, if it is.
+    #[must_use]
+    pub fn progress(&self) -> ProgressMode {
+        if self.quiet {
+            ProgressMode::None
+        } else {
+            self.progress
+        }
+    }
 }
 
 impl ValueEnum for ProgressMode {

@@ -8,40 +8,12 @@ use crate::engine::pace::controller::RateRange;
 use crate::manifest::is_delimiter;
 
 /// The ceiling for creates, in requests a second.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Rate {
-    /// No ceiling: find what the service grants.
-    Auto,
-    /// Never faster than this.
-    AtMost(f64),
-}
-
-impl Rate {
-    /// The ceiling, where there is one.
-    #[must_use]
-    pub fn ceiling(self) -> Option<f64> {
-        match self {
-            Self::Auto => None,
-            Self::AtMost(rate) => Some(rate),
-        }
-    }
-
-    /// Where the pace begins and how far it may go.
-    #[must_use]
-    pub fn range(self) -> RateRange {
-        match self {
-            Self::Auto => RateRange::unknown(),
-            Self::AtMost(rate) => RateRange::upto(rate),
-        }
-    }
-}
-
-pub(crate) fn rate(text: &str) -> Result<Rate, String> {
+pub(crate) fn rate(text: &str) -> Result<RateRange, String> {
     if text.eq_ignore_ascii_case("auto") {
-        return Ok(Rate::Auto);
+        return Ok(RateRange::unknown());
     }
     match text.parse::<f64>() {
-        Ok(rate) if (0.1..=1_000_000.0).contains(&rate) => Ok(Rate::AtMost(rate)),
+        Ok(rate) if (0.1..=1_000_000.0).contains(&rate) => Ok(RateRange::upto(rate)),
         _ => Err("expected 'auto' or a number of creates a second from 0.1 to 1000000".to_owned()),
     }
 }
@@ -65,12 +37,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// From when on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Since(pub SystemTime);
-
 /// A point in time, or how long ago it was.
-pub(crate) fn since(text: &str) -> Result<Since, String> {
+pub(crate) fn since(text: &str) -> Result<SystemTime, String> {
     let text = text.trim();
     let is_date = text.len() == "2026-01-31".len() && text.contains('-');
     let whole = if is_date {
@@ -85,7 +53,6 @@ pub(crate) fn since(text: &str) -> Result<Since, String> {
     humantime::parse_rfc3339_weak(&whole)
         .ok()
         .or_else(ago)
-        .map(Since)
         .ok_or_else(|| {
             "expected a time such as 2026-01-31T07:30:00Z or 2026-01-31 (UTC), or how long ago, such as 2h or 3days"
                 .to_owned()
@@ -145,15 +112,14 @@ mod tests {
         for text in ["0", "-1", "nan", "inf", "1e9", "", "fast"] {
             assert!(rate(text).unwrap_err().contains("0.1 to 1000000"), "{text}");
         }
-        assert_eq!(rate("AUTO"), Ok(Rate::Auto));
-        assert_eq!(rate("0.1"), Ok(Rate::AtMost(0.1)));
-        assert_eq!(rate("1e6"), Ok(Rate::AtMost(1e6)));
+        assert_eq!(rate("AUTO"), Ok(RateRange::unknown()));
+        assert_eq!(rate("0.1"), Ok(RateRange::upto(0.1)));
+        assert_eq!(rate("1e6"), Ok(RateRange::upto(1e6)));
     }
 
     #[test]
     fn since_when() {
-        let at =
-            |text: &str| since(text).map(|Since(at)| humantime::format_rfc3339(at).to_string());
+        let at = |text: &str| since(text).map(|at| humantime::format_rfc3339(at).to_string());
         for (text, expected) in [
             ("2026-01-31", "2026-01-31T00:00:00Z"),
             ("2026-01-31T07:30:00Z", "2026-01-31T07:30:00Z"),
@@ -162,7 +128,7 @@ mod tests {
         ] {
             assert_eq!(at(text).as_deref(), Ok(expected), "{text}");
         }
-        let ago = since("2h").unwrap().0.elapsed().unwrap();
+        let ago = since("2h").unwrap().elapsed().unwrap();
         assert!(ago >= Duration::from_hours(2) && ago < Duration::from_hours(3));
         for text in ["", "yesterday", "2026-13-01", "07:30", "-2h"] {
             assert!(since(text).is_err(), "{text}");

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
-use clap::{ArgAction, Args};
+use clap::Args;
 
 use super::{AskArgs, ConnectionArgs, OutputArgs};
 
@@ -14,7 +13,7 @@ pub struct VerifyArgs {
     pub results: PathBuf,
 
     /// Print what was found as a JSON object on standard output
-    #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_JSON")]
+    #[arg(long)]
     pub json: bool,
 
     /// What is asked besides whether the channels are there.
@@ -36,30 +35,15 @@ pub struct VerifyArgs {
 #[command(next_help_heading = "What is compared")]
 pub struct CompareArgs {
     /// Compare message TTLs, too, with those that this manifest asks for
-    #[arg(long, value_name = "FILE", env = "KVS_FLEET_MANIFEST")]
+    #[arg(long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
     /// Compare tags, too, with those that --manifest and the last run's flags ask for: one request more for each channel
-    #[arg(
-        long,
-        requires = "manifest",
-        value_parser = FalseyValueParser::new(),
-        action = ArgAction::SetTrue,
-        env = "KVS_FLEET_TAGS"
-    )]
+    #[arg(long, requires = "manifest")]
     pub tags: bool,
     /// Ask for the signaling endpoints of each channel, too, as its camera would: one request more for each
-    #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_ENDPOINTS")]
+    #[arg(long)]
     pub endpoints: bool,
     /// Ask there for the STUN and TURN servers as well: two requests more for each channel; their credentials are not shown
-    #[arg(long, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, env = "KVS_FLEET_ICE")]
+    #[arg(long)]
     pub ice: bool,
-}
-
-/// An argument of the shared groups as `verify` has it.
-pub(super) fn as_of_verify(argument: clap::Arg) -> clap::Arg {
-    match argument.get_id().as_str() {
-        "verbose" => argument.help("Show more of what goes on"),
-        "region" => argument.help("Not needed: the rows name their Regions"),
-        _ => argument,
-    }
 }

@@ -1,46 +1,42 @@
 //! `kvs-fleet completions` and `kvs-fleet man`: documents made from the definition that `--help` is made from.
 
-use std::io::{self, ErrorKind, Write};
+use std::io;
 
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use roff::{Roff, roman};
 
-use super::say;
 use crate::cli::Cli;
+use crate::domain::device::shown;
+use crate::engine::Stop;
+use crate::error::Error;
 
 /// When the text of the help last changed: the date of the pages. Not that of the build, which would differ each time.
 const WRITTEN: &str = "2026-11-28";
 
-/// Writes a shell's completions; the exit code.
-pub(super) fn completions(shell: Shell) -> u8 {
+/// Writes a shell's completions.
+pub(super) fn completions(shell: Shell) -> Result<u8, Error> {
     let mut command = Cli::command();
     let name = command.get_name().to_owned();
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut command, name, &mut text);
-    print(&text)
+    super::print(&String::from_utf8_lossy(&text))?;
+    Ok(0)
 }
 
-/// Writes a command's page, or that about all of them; the exit code.
-pub(super) fn man(of: Option<&str>) -> u8 {
+/// Writes a command's page, or the page about all of them.
+pub(super) fn man(of: Option<&str>) -> Result<u8, Error> {
     let mut all = Cli::command().disable_help_subcommand(true);
     all.build();
     let command = match of.map(|name| (name, all.find_subcommand(name))) {
         None => all,
         Some((_, Some(command))) => command.clone().version(env!("CARGO_PKG_VERSION")),
-        Some((name, None)) => {
-            say("error", &unknown(&all, name));
-            return 2;
-        }
+        Some((name, None)) => return Err(Error::refused("usage", unknown(&all, name))),
     };
-    match page(command) {
-        Ok(page) => print(page.as_bytes()),
-        Err(error) => {
-            say("error", &format!("the page cannot be made: {error}"));
-            1
-        }
-    }
+    let page = page(command).map_err(|error| Stop::Internal(error.to_string()))?;
+    super::print(&page)?;
+    Ok(0)
 }
 
 /// A command's page. What follows the help keeps its lines: they are tables and examples.
@@ -71,8 +67,8 @@ fn page(command: Command) -> io::Result<String> {
     Ok(without_double_breaks(&String::from_utf8_lossy(&page)))
 }
 
-/// What follows the help, by its headings: lines that begin at the margin and end in a colon. What stands at the margin
-/// without one is a note.
+/// What follows the help, by its headings: lines that begin at the margin and end in a colon. Any other line at the margin
+/// is a note.
 fn sections(text: &str) -> Vec<(&str, Vec<&str>)> {
     let mut sections: Vec<(&str, Vec<&str>)> = Vec::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
@@ -86,7 +82,7 @@ fn sections(text: &str) -> Vec<(&str, Vec<&str>)> {
     sections
 }
 
-/// A break beside a blank line breaks nothing, and those who check pages complain of it.
+/// A break beside a blank line breaks nothing, and checkers of manual pages complain of it.
 fn without_double_breaks(page: &str) -> String {
     let lines: Vec<&str> = page.lines().collect();
     let is_blank = |at: Option<usize>| at.and_then(|at| lines.get(at)) == Some(&"");
@@ -100,24 +96,9 @@ fn unknown(all: &Command, name: &str) -> String {
     let names: Vec<&str> = all.get_subcommands().map(Command::get_name).collect();
     format!(
         "there is no command {}; there are pages about {}",
-        crate::domain::device::shown(name),
+        shown(name),
         names.join(", ")
     )
-}
-
-/// Writes to standard output. Who stops reading early, as `head` does, has what was wanted.
-fn print(text: &[u8]) -> u8 {
-    let mut output = io::stdout().lock();
-    match output.write_all(text).and_then(|()| output.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            say(
-                "error",
-                &format!("standard output cannot be written to: {error}"),
-            );
-            1
-        }
-        _ => 0,
-    }
 }
 
 #[cfg(test)]

@@ -1,52 +1,33 @@
-//! `kvs-fleet emulator`: serves until a signal comes, then says what was served.
+//! `kvs-fleet emulator`: serves until a signal comes, then reports the requests.
 
-use std::io::{ErrorKind, Write};
+use std::io::{self, Write as _};
 
+use super::signals::Signals;
 use crate::cli::EmulatorArgs;
-use crate::emulator::{Emulator, StartError};
+use crate::emulator::Emulator;
+use crate::error::Error;
 
-/// Why the emulator did not run.
-#[derive(Debug, thiserror::Error)]
-pub enum EmulatorError {
-    /// It did not start.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// It could not be ended in order.
-    #[error("signals cannot be received: {0}")]
-    Signals(std::io::Error),
-    /// Standard output did not take the URL.
-    #[error("the emulator's URL cannot be written to standard output: {0}")]
-    Output(std::io::Error),
-}
-
-/// Serves until SIGINT or SIGTERM. The URL goes to standard output, all else to standard error.
-pub async fn run(args: EmulatorArgs) -> Result<(), EmulatorError> {
+/// Serves until a signal comes. The URL goes to standard output, all else to standard error.
+pub(super) async fn run(args: &EmulatorArgs) -> Result<u8, Error> {
+    let refused = |error: &dyn std::fmt::Display| Error::refused("emulator", error.to_string());
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
-    let settings = args.settings(seed);
     // Before the URL is out: a script may send the signal as soon as it has read it.
-    let mut signals = Signals::new().map_err(EmulatorError::Signals)?;
-    let emulator = Emulator::start(args.listen, settings).await?;
-    tell(&guide(&emulator.url(), &args, seed));
-    print_url(&emulator.url()).map_err(EmulatorError::Output)?;
-    signals.wait().await;
-    let stats = emulator.request_counts();
+    let mut signals =
+        Signals::new().map_err(|error| refused(&format!("signals cannot be received: {error}")))?;
+    let emulator = Emulator::start(args.listen, args.settings(seed)).await;
+    let emulator = emulator.map_err(|error| refused(&error))?;
+    tell(&guide(&emulator.url(), args, seed));
+    super::print(&format!("{}\n", emulator.url())).map_err(|error| refused(&error))?;
+    signals.next().await;
+    let counts = emulator.request_counts();
     emulator.stop().await;
-    tell(&format!("The emulator has ended. Requests: {stats}.\n"));
-    Ok(())
+    tell(&format!("The emulator has ended. Requests: {counts}.\n"));
+    Ok(0)
 }
 
-fn print_url(url: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{url}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
-        // A reader that has gone away does not want the URL.
-        _ => Ok(()),
-    }
-}
-
-/// Writes to standard error. If nobody can read that, there is nobody to tell so.
+/// Writes to standard error, which may be closed.
 fn tell(text: &str) {
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 fn guide(url: &str, args: &EmulatorArgs, seed: u64) -> String {
@@ -72,7 +53,7 @@ fn guide(url: &str, args: &EmulatorArgs, seed: u64) -> String {
     )
 }
 
-/// The create quota in words.
+/// The create quota as text.
 fn quota(args: &EmulatorArgs) -> String {
     let counted = if args.window {
         "in windows of a second".to_owned()
@@ -87,56 +68,7 @@ fn quota(args: &EmulatorArgs) -> String {
     format!("{}/s in each Region, {counted}{changes}", args.rate)
 }
 
-/// What asks the process to end.
-#[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-/// What asks the process to end.
-#[cfg(windows)]
-struct Signals {
-    interrupt: tokio::signal::windows::CtrlC,
-    closing: tokio::signal::windows::CtrlClose,
-}
-
-#[cfg(windows)]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: tokio::signal::windows::ctrl_c()?,
-            closing: tokio::signal::windows::ctrl_close()?,
-        })
-    }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.closing.recv() => {}
-        }
-    }
-}
-
-/// Who can reach it, in words.
+/// Who can reach it, as text.
 fn reach(args: &EmulatorArgs) -> &'static str {
     if args.listen.ip().is_loopback() {
         "It listens on loopback only, keeps its"

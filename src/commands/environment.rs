@@ -8,14 +8,12 @@ use clap::{Command, CommandFactory};
 
 use crate::cli::Cli;
 use crate::domain::device::shown;
-use crate::manifest::suggest;
+use crate::domain::suggest;
 
-/// What the variables of all flags begin with.
 const PREFIX: &str = "KVS_FLEET_";
 
-/// A usage error names flags. Those that were not given on the command line, but by a variable, are said here, a line
-/// each: who sees only the flag looks for it in the wrong place.
-pub(super) fn behind(error: &clap::Error, arguments: &[OsString]) -> Vec<String> {
+/// The flags of a usage error that a variable has set, a sentence each.
+pub(super) fn notes(error: &clap::Error, arguments: &[OsString]) -> Vec<String> {
     let about = [ContextKind::InvalidArg, ContextKind::PriorArg];
     let flags: BTreeSet<&str> = error
         .context()
@@ -25,7 +23,7 @@ pub(super) fn behind(error: &clap::Error, arguments: &[OsString]) -> Vec<String>
             ContextValue::Strings(flags) => flags.as_slice(),
             _ => &[],
         })
-        .filter_map(|flag| flag.split([' ', '=']).next())
+        .filter_map(|flag| flag.split([' ', '=', '.']).next())
         .filter(|flag| flag.starts_with("--"))
         .collect();
     let is_given = |flag: &str| {
@@ -50,7 +48,7 @@ fn variable_of(flag: &str) -> String {
     format!("{PREFIX}{}", name.to_uppercase())
 }
 
-/// What to say about variables that look like flags, but that no flag reads: they would be ignored in silence.
+/// Warnings about variables with the prefix that no flag reads: they would be ignored silently.
 pub(super) fn unread() -> Vec<String> {
     let set = std::env::vars_os().filter(|(name, value)| !is_service_link(name, value));
     let mut set: Vec<OsString> = set.map(|(name, _)| name).collect();
@@ -59,7 +57,7 @@ pub(super) fn unread() -> Vec<String> {
 }
 
 /// Whether Kubernetes sets the variable in every pod for a Service whose name begins with `kvs-fleet`: `X_SERVICE_HOST`,
-/// `X_SERVICE_PORT`, `X_SERVICE_PORT_NAME`, `X_PORT=tcp://…`, `X_PORT_80_TCP` and what that has after it. No flag is
+/// `X_SERVICE_PORT`, `X_SERVICE_PORT_NAME`, `X_PORT=tcp://…`, `X_PORT_80_TCP` with or without a suffix. No flag is
 /// meant by it.
 fn is_service_link(name: &OsStr, value: &OsStr) -> bool {
     let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
@@ -130,7 +128,7 @@ fn variables(command: &Command) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Windows knows no case in the names of variables.
+/// On Windows the names of variables are case-insensitive.
 fn is_read_as(name: &str, known: &str) -> bool {
     if cfg!(windows) {
         name.eq_ignore_ascii_case(known)

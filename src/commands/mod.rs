@@ -1,16 +1,21 @@
-//! One file a subcommand: arguments → validated configuration → the parts wired together.
+//! One file or folder a subcommand: arguments → validated configuration → the parts wired together.
 
 mod asking;
+mod batch_files;
+mod checks;
 mod docs;
-pub mod emulator;
+mod emulator;
 mod environment;
 mod last_options;
+mod messages;
 mod open_files;
 mod plan;
-pub mod provision;
+mod provision;
 mod report;
 mod rollback;
+mod run_config;
 mod signals;
+mod source;
 mod target;
 mod verify;
 
@@ -18,20 +23,25 @@ use std::ffi::OsString;
 use std::io::{self, ErrorKind, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
-use tracing::warn;
+use serde::Serialize;
+use tracing::{error, warn};
 
 use asking::side_by_side;
 use last_options::last_options;
+use rollback::RollbackConfig;
+use run_config::RunConfig;
+use verify::VerifyConfig;
 
-use crate::cli::{Cli, Command, OutputArgs};
+use crate::cli::{Cli, Command, OutputArgs, ProvisionArgs};
 use crate::domain::panics;
 use crate::engine::Stop;
 use crate::error::Error;
 use crate::output::logging::{self, Console};
 use crate::output::summary::Summary;
 
-/// The program: parses the process's arguments, runs the subcommand, and says how it ended.
+/// The program: parses the process's arguments, runs the subcommand, and gives the exit code.
 pub fn main() -> ExitCode {
     panics::install();
     match panics::guarded(start) {
@@ -40,11 +50,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// A panic that nothing nearer caught: one message, and the summary for a script that asked for one.
+/// Reports a panic: one message, and the summary if one was asked for.
 fn broken(what: &str) -> ExitCode {
     let message = Stop::Internal(what.to_owned()).to_string();
     say("error", &message);
-    leave_summary(std::env::args_os(), 1, "internal", message);
+    leave_usage_summary(std::env::args_os(), 1, "internal", message);
     ExitCode::from(1)
 }
 
@@ -56,7 +66,7 @@ fn start() -> ExitCode {
     };
     if let Err(message) = open_files::check_limit() {
         say("error", &message);
-        leave_summary(std::env::args_os(), 2, "too-many-open-files", message);
+        leave_usage_summary(std::env::args_os(), 2, "too-many-open-files", message);
         return ExitCode::from(2);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -71,74 +81,122 @@ fn start() -> ExitCode {
     };
     let warnings = [cli.warnings, environment::unread()].concat();
     let code = runtime.block_on(run(cli.command, &warnings));
-    // A thread may still be waiting for standard input; nobody waits for it.
+    // A thread may still be waiting for standard input.
     runtime.shutdown_background();
     match panics::first() {
-        // On a task whose end nobody looked at, or took for a mistake in the configuration.
+        // On a task whose result nobody read, or that looked like a configuration error.
         Some(what) if code == 0 || code == 2 => broken(what),
         _ => ExitCode::from(code),
     }
 }
 
-/// Runs a subcommand and says with which exit code it ended. `warnings` are about the environment.
-async fn run(command: Command, warnings: &[String]) -> u8 {
-    match command {
-        Command::Provision(args) => provision::run(*args, warnings).await,
-        Command::Plan(args) => plan::run(&args.provision, args.online, warnings).await,
-        Command::Verify(args) => verify::run(&args, warnings).await,
-        Command::Rollback(args) => rollback::run(&args, warnings).await,
-        Command::Report(args) => report::run(&args, warnings),
-        Command::Completions(args) => docs::completions(args.shell),
-        Command::Man(args) => docs::man(args.command.as_deref()),
-        Command::Emulator(args) => {
-            for warning in warnings {
-                say("warning", warning);
-            }
-            match emulator::run(args).await {
-                Ok(()) => 0,
-                Err(error) => {
-                    say("error", &error.to_string());
-                    2
-                }
-            }
+/// Runs a subcommand and gives its exit code. `warnings` are about the environment.
+pub async fn run(command: Command, warnings: &[String]) -> u8 {
+    let start = |output: &OutputArgs| start_logging(Some(output), warnings);
+    exit_code(match command {
+        Command::Provision(args) if !args.dry_run => {
+            return provision(&args, start(&args.output)).await;
         }
-    }
+        Command::Provision(args) => plan(&args, false, start(&args.output)).await,
+        Command::Plan(args) => {
+            let console = start(&args.provision.output);
+            plan(&args.provision, args.online, console).await
+        }
+        Command::Verify(args) => verify::run(&VerifyConfig::from(&args), start(&args.output)).await,
+        Command::Rollback(args) => {
+            rollback::run(&RollbackConfig::from(&args), start(&args.output)).await
+        }
+        Command::Report(args) => {
+            start(&args.output);
+            report::run(&args)
+        }
+        Command::Completions(args) => {
+            start_logging(None, &[]);
+            docs::completions(args.shell)
+        }
+        Command::Man(args) => {
+            start_logging(None, &[]);
+            docs::man(args.command.as_deref())
+        }
+        Command::Emulator(args) => {
+            start_logging(None, warnings);
+            emulator::run(&args).await
+        }
+    })
 }
 
-/// Shows a usage error, or the help; a script that asked for a summary gets one even now.
+/// Runs a batch. Where its configuration is refused, the summary is written if one was asked for.
+async fn provision(args: &ProvisionArgs, console: Console) -> u8 {
+    let file = run_config::summary_file(args);
+    let config = file.clone().and_then(|_| RunConfig::of_a_run(args));
+    let refused = match config {
+        Ok(config) => return provision::run(config, console).await,
+        Err(refused) => refused,
+    };
+    let summary = Summary {
+        exit_code: refused.exit_code(),
+        reason: refused.reason(),
+        message: Some(refused.to_string()),
+        manifest: Some(args.manifest.clone()),
+        started_at: Some(SystemTime::now()),
+        ..Summary::default()
+    };
+    leave_summary(file.ok().flatten(), &summary);
+    exit_code(Err(refused))
+}
+
+async fn plan(args: &ProvisionArgs, online: bool, console: Console) -> Result<u8, Error> {
+    plan::run(&RunConfig::of_a_plan(args)?, online, console).await
+}
+
+/// The exit code of a command that has ended. Prints what ended it.
+fn exit_code(ended: Result<u8, Error>) -> u8 {
+    ended.unwrap_or_else(|stopped| {
+        // A signal was answered when it came.
+        if stopped.exit_code() < 128 {
+            error!("{stopped}");
+        }
+        stopped.exit_code()
+    })
+}
+
+/// Prints a usage error, or the help, and writes the summary if one was asked for.
 fn usage(error: &clap::Error) -> ExitCode {
-    // Standard error may be closed; the exit code still tells.
+    // Standard error may be closed.
     let _ = error.print();
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let notes = environment::behind(error, &arguments);
+    let notes = environment::notes(error, &arguments);
     for note in &notes {
         say("note", note);
     }
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     if code != 0 {
         let message: Vec<String> = std::iter::once(error.to_string()).chain(notes).collect();
-        leave_summary(arguments.into_iter(), code, "usage", message.join("\n"));
+        leave_usage_summary(arguments.into_iter(), code, "usage", message.join("\n"));
     }
     ExitCode::from(code)
 }
 
-/// Writes the summary of a run that never began, where these arguments ask for one.
-fn leave_summary(
+/// Writes the summary of a run that has no configuration, where these arguments ask for one.
+fn leave_usage_summary(
     arguments: impl Iterator<Item = OsString>,
     exit_code: u8,
     reason: &'static str,
     message: String,
 ) {
-    let Some(file) = summary_file(arguments) else {
-        return;
-    };
     let summary = Summary {
         exit_code,
         reason,
         message: Some(message),
         ..Summary::default()
     };
-    if let Err(error) = summary.write_json(&file) {
+    leave_summary(summary_file(arguments), &summary);
+}
+
+fn leave_summary(file: Option<PathBuf>, summary: &Summary) {
+    if let Some(file) = file
+        && let Err(error) = summary.write_json(&file)
+    {
         let file = file.display();
         say(
             "error",
@@ -182,16 +240,32 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     resolved(one) == resolved(other)
 }
 
-/// Sets up the messages of a command that has these flags, and says what there is to say of the environment.
-fn start_logging(output: &OutputArgs, warnings: &[String]) -> Console {
+/// Sets up the messages of a command, which may have flags for them.
+fn start_logging(output: Option<&OutputArgs>, warnings: &[String]) -> Console {
     let colour = io::stderr().is_terminal()
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let console = logging::start(output.log_format, output.quiet, output.verbose, colour);
+    let (format, quiet, verbose) = output.map_or_else(Default::default, |output| {
+        (output.log_format, output.quiet, output.verbose)
+    });
+    let console = logging::start(format, quiet, verbose, colour);
     for warning in warnings {
         warn!("{warning}");
     }
     console
+}
+
+/// How a run ended whose results were kept or not. Results that were not kept decide, since the operator may have to act
+/// before the next run; what stopped the run is then reported here.
+fn outcome(ended: Result<(), Error>, kept: Result<(), Error>) -> Result<(), Error> {
+    match (ended, kept) {
+        (ended, Ok(())) => ended,
+        (Ok(()) | Err(Error::Stopped(Stop::Results(_))), lost) => lost,
+        (Err(error), lost) => {
+            error!("{error}");
+            lost
+        }
+    }
 }
 
 /// The command line without the program's name, as the runs log keeps it.
@@ -202,7 +276,7 @@ fn arguments() -> Vec<String> {
         .collect()
 }
 
-/// Prints data. Who stops reading early has read what was wanted.
+/// Prints data. A reader that stops early, as `head` does, has read what it wanted.
 fn print(text: &str) -> Result<(), Error> {
     let mut output = io::stdout().lock();
     let written = output
@@ -215,6 +289,13 @@ fn print(text: &str) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+/// Prints a value as JSON.
+fn print_json(value: &impl Serialize) -> Result<(), Error> {
+    let json = serde_json::to_string_pretty(value)
+        .map_err(|error| Error::Stopped(Stop::Internal(error.to_string())))?;
+    print(&(json + "\n"))
 }
 
 /// A message where there is no log to write it to.

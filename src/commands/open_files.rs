@@ -4,28 +4,26 @@ use std::fs::File;
 
 use tracing::warn;
 
-/// Files that are kept open so that there is room when the results are finished: the file beside them, its folder, the
-/// runs log, the summary, the report, and what a library opens meanwhile.
+/// Files reserved for the end of a run: the temporary results file, its folder, the runs log, the summary, the report, and
+/// what a library opens meanwhile.
 const RESERVED: usize = 8;
 /// Files that a run opens besides: results, runs log, lock, the threads of the runtime, name servers, credentials.
 const OTHERS: usize = 16;
-/// Files for a request in flight: its connection, and one more that is being made for it (an address of the other kind, or
-/// the emulator's end).
+/// Files for a request in flight: its connection, and one more (a second address that is tried, or the emulator's end).
 const FOR_A_REQUEST: usize = 2;
 
-/// As many as any run needs. Children inherit the limit, and some close every file that it allows: in a container that may
-/// be a billion.
+/// As many as any run needs. Child processes inherit the limit, and some close every file that it allows: in a container
+/// that may be a billion.
 #[cfg(unix)]
 const ENOUGH: u64 = 65_536;
 
-/// Raises the limit as far as this user may and a run needs. Most shells begin at 1,024 (Linux) or 256 (macOS), whatever is
-/// allowed.
+/// Raises the limit as far as this user may and a run needs. The usual soft limit is 1,024 (Linux) or 256 (macOS).
 pub(super) fn raise_limit() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-        /// What macOS takes at the most where it says that there is no limit.
+        /// The most that macOS accepts where it reports no limit.
         const OPEN_MAX: u64 = 10_240;
 
         let limit = getrlimit(Resource::Nofile);
@@ -36,7 +34,7 @@ pub(super) fn raise_limit() {
         let most = limit.maximum.unwrap_or(ENOUGH).min(ENOUGH);
         for most in [most, OPEN_MAX] {
             let is_more = limit.current.is_some_and(|now| most > now);
-            // What cannot be raised stays: the requests in flight are then capped.
+            // A limit that cannot be raised caps the requests in flight.
             if !is_more || setrlimit(Resource::Nofile, raised(Some(most))).is_ok() {
                 return;
             }
@@ -95,18 +93,17 @@ fn limit() -> Option<usize> {
     None
 }
 
-/// Files that are open now. Where the system does not say: as many as a process that has just begun.
+/// Files that are open now; where the system does not tell, as many as a process opens at its start.
 fn open_now() -> usize {
     const AT_FIRST: usize = 16;
     std::fs::read_dir("/dev/fd").map_or(AT_FIRST, Iterator::count)
 }
 
-/// Files that are open for nothing, to be closed when others are needed.
+/// Open files that are closed when others are needed.
 #[derive(Debug)]
 pub(super) struct Reserve(Vec<File>);
 
 impl Reserve {
-    /// Opens them, as many as there is room for.
     pub(super) fn new() -> Self {
         let nothing = if cfg!(unix) { "/dev/null" } else { "NUL" };
         Self(
@@ -116,7 +113,6 @@ impl Reserve {
         )
     }
 
-    /// Makes the room.
     pub(super) fn release(&mut self) {
         self.0.clear();
     }

@@ -1,4 +1,4 @@
-//! SIGINT, SIGTERM, SIGHUP, Ctrl-C, a closed window: the first asks the run to stop, the second leaves at once.
+//! SIGINT, SIGTERM, SIGHUP, Ctrl-C, a closed window: the first stops the run, the second ends the process at once.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -10,34 +10,32 @@ use crate::domain::panics;
 use crate::engine::{Stop, StopSignal};
 use crate::output::logging::Console;
 
-/// How long the end at once may take: for the last words on the disk, and for a terminal.
-const LONGEST_LEAVING: Duration = Duration::from_millis(200);
+/// How long an immediate exit may take, to write its record and to clear the terminal.
+const LONGEST_EXIT: Duration = Duration::from_millis(200);
 
-/// Signals so close to the first are the same one: `timeout` and others send theirs to the process and to its group.
+/// Signals so soon after the first are the same one: `timeout` and others signal the process and its group.
 const SAME_SIGNAL: Duration = Duration::from_millis(100);
 
-/// After SIGTERM the process leaves by itself, before it is killed: `docker stop` waits for ten seconds.
+/// After SIGTERM the process exits by itself before it is killed: `docker stop` waits for ten seconds.
 const LONGEST_TERMINATED: Duration = Duration::from_millis(7_500);
 
-/// What is to be written where the process leaves at once.
-type Words = Box<dyn FnOnce(&Stop) + Send>;
+type Write = Box<dyn FnOnce(&Stop) + Send>;
 
-/// What the run leaves in writing should it have to leave at once. Cheap to clone; clones share it.
+/// What is written when the process must exit at once. Clones share it.
 #[derive(Clone, Default)]
-pub(super) struct LastWords(Arc<Mutex<Option<Words>>>);
+pub(super) struct ExitRecord(Arc<Mutex<Option<Write>>>);
 
-impl LastWords {
-    /// From now on these.
-    pub(super) fn set(&self, words: impl FnOnce(&Stop) + Send + 'static) {
-        *self.lock() = Some(Box::new(words));
+impl ExitRecord {
+    pub(super) fn set(&self, write: impl FnOnce(&Stop) + Send + 'static) {
+        *self.lock() = Some(Box::new(write));
     }
 
-    /// None any more: the run ends in good order, or somebody writes them now.
-    pub(super) fn take(&self) -> Option<Words> {
+    /// Takes it away: the run ends in good order, or the caller writes it now.
+    pub(super) fn take(&self) -> Option<Write> {
         self.lock().take()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Words>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Write>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -48,15 +46,14 @@ pub(super) const FINISHING: &str =
 /// The same where nothing needs to be finished.
 pub(super) const NOTHING: &str = "";
 
-/// Says what follows, and listens for the rest of the process's life, on a thread of its own: whatever the others wait for, such as somebody
-/// who reads standard error, a signal is heard. A process that cannot have that keeps the system's default, which ends
-/// it.
+/// Listens for signals until the process ends, on a thread of its own: a signal is received whatever the others wait for,
+/// such as a reader of standard error. Without the thread the system's default stays, which ends the process.
 ///
-/// A panic anywhere, such as on a task that nobody waits for, ends the run as a signal does.
+/// A panic anywhere, such as on a task that nobody awaits, stops the run as a signal does.
 pub(super) fn listen(
     stop: StopSignal,
     console: Console,
-    last_words: LastWords,
+    exit_record: ExitRecord,
     then: &'static str,
 ) {
     let broken = stop.clone();
@@ -80,7 +77,7 @@ pub(super) fn listen(
             let Ok(mut signals) = Signals::new() else {
                 return;
             };
-            // Nobody waits any more where the process is about to end.
+            // The receiver is gone where the process is about to end.
             let _ = listening.send(());
             let cause = signals.next().await;
             let code = cause.exit_code();
@@ -96,31 +93,31 @@ pub(super) fn listen(
                     signals.next().await;
                 }
             };
-            // Whatever holds it up, such as a reader of standard error: what is on disk is whole at each instant.
+            // Whatever delays the end, such as a reader of standard error: the files are complete at each instant.
             let _second = tokio::time::timeout(left, again).await;
-            leave(cause, console, last_words);
+            leave(cause, console, exit_record);
             std::process::exit(i32::from(code));
         });
     });
     if thread.is_ok() {
-        // A signal that comes from here on is heard.
+        // From here on signals are received.
         let _ = is_listening.recv();
     }
 }
 
-/// Writes the last words and takes the progress bar away, as far as disk and terminal let it.
-fn leave(cause: Stop, console: Console, last_words: LastWords) {
+/// Writes the exit record and clears the progress bar, unless disk or terminal take too long.
+fn leave(cause: Stop, console: Console, exit_record: ExitRecord) {
     let (left, has_left) = mpsc::channel();
     let thread = std::thread::Builder::new().spawn(move || {
-        if let Some(words) = last_words.take() {
-            words(&cause);
+        if let Some(write) = exit_record.take() {
+            write(&cause);
         }
         console.clear();
-        // Nobody waits any more where the process is about to end.
+        // The receiver is gone where the process is about to end.
         let _ = left.send(());
     });
     if thread.is_ok() {
-        let _ = has_left.recv_timeout(LONGEST_LEAVING);
+        let _ = has_left.recv_timeout(LONGEST_EXIT);
     }
 }
 
@@ -134,21 +131,21 @@ const FILE_SIZE: Option<i32> = if cfg!(any(target_os = "macos", target_os = "lin
     None
 };
 
-/// The signals, awaited from the beginning to the end: one that comes between two waits is not lost.
+/// The signals that end the process. One that comes between two waits is not lost.
 #[cfg(unix)]
-struct Signals {
+pub(super) struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
-    /// The terminal is gone, such as that of a connection that broke.
+    /// The terminal is gone, as when its connection broke.
     hangup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
 impl Signals {
-    fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         if let Some(file_size) = FILE_SIZE {
-            // Heard once, it no longer ends the process for good, and the write that it is about fails as on a full disk.
+            // Handled once, it no longer ends the process: the write fails as on a full disk.
             drop(signal(SignalKind::from_raw(file_size))?);
         }
         Ok(Self {
@@ -156,13 +153,13 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             hangup: match is_hangup_ignored() {
                 Some(false) => Some(signal(SignalKind::hangup())?),
-                // To listen would undo what `nohup` has set.
+                // A handler would undo what `nohup` has set.
                 Some(true) | None => None,
             },
         })
     }
 
-    async fn next(&mut self) -> Stop {
+    pub(super) async fn next(&mut self) -> Stop {
         let hangup = async {
             match &mut self.hangup {
                 Some(hangup) => hangup.recv().await,
@@ -177,7 +174,7 @@ impl Signals {
     }
 }
 
-/// Whether this process was started with SIGHUP ignored, as `nohup` does; none where the system does not say.
+/// Whether this process was started with SIGHUP ignored, as by `nohup`; none where the system does not tell.
 #[cfg(unix)]
 fn is_hangup_ignored() -> Option<bool> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -189,9 +186,9 @@ fn is_hangup_ignored() -> Option<bool> {
     Some(ignored & 1 == 1)
 }
 
-/// The signals, awaited from the beginning to the end: one that comes between two waits is not lost.
+/// The signals that end the process. One that comes between two waits is not lost.
 #[cfg(windows)]
-struct Signals {
+pub(super) struct Signals {
     interrupt: tokio::signal::windows::CtrlC,
     interrupt_too: tokio::signal::windows::CtrlBreak,
     close: tokio::signal::windows::CtrlClose,
@@ -200,7 +197,7 @@ struct Signals {
 
 #[cfg(windows)]
 impl Signals {
-    fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
         Ok(Self {
             interrupt: ctrl_c()?,
@@ -210,7 +207,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Stop {
+    pub(super) async fn next(&mut self) -> Stop {
         tokio::select! {
             _ = self.interrupt.recv() => Stop::Interrupted,
             _ = self.interrupt_too.recv() => Stop::Interrupted,

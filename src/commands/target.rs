@@ -3,15 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::aws::{
-    AwsService, ConfigError, ConfigErrorKind, Connection, ConnectionSettings, Network,
-};
-use crate::cli::ConnectionArgs;
+use crate::aws::{AwsService, ConfigError, ConfigErrorKind, Connection, ConnectionSettings};
 use crate::domain::device::{AccountId, Region};
 use crate::domain::service::{Failure, Identity};
 use crate::emulator::{self, Emulator};
@@ -32,12 +28,10 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Finds the way to the service, and starts the emulator where it is that. Asks nothing of AWS. An attempt may take
-    /// as long as `timeout`.
+    /// Finds the way to the service, and starts the emulator where it is that. Sends nothing to AWS.
     pub(super) async fn load(
-        to: &ConnectionArgs,
+        mut settings: ConnectionSettings,
         emulator: bool,
-        timeout: Duration,
     ) -> Result<Self, Error> {
         let emulator = if emulator {
             let ephemeral = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -46,17 +40,9 @@ impl Target {
         } else {
             None
         };
-        let endpoint_url = emulator
-            .as_ref()
-            .map(Emulator::url)
-            .or_else(|| to.endpoint_url.clone());
-        let settings = ConnectionSettings {
-            region: to.region.clone(),
-            profile: to.profile.clone(),
-            endpoint_url,
-            timeout,
-            network: Network::from_environment(),
-        };
+        if let Some(emulator) = &emulator {
+            settings.endpoint_url = Some(emulator.url());
+        }
         let connection = Connection::load(settings).await?;
         for warning in connection.warnings() {
             warn!("{warning}");

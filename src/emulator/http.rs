@@ -176,7 +176,7 @@ impl Server {
         let now = self.clock.now();
         let stamp = Stamp {
             request_id: request_id(&mut core.request_ids),
-            date: wire::http_date(now),
+            date: httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + now),
         };
         let (Some(operation), Some(request)) = (operation, request) else {
             return Reply::refusal(stamp, &ApiError::unknown_operation(), false);

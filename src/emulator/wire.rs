@@ -1,5 +1,5 @@
-//! The formats on the wire: restJson1 bodies for KVS, query and XML for STS, the credential scope, HTTP dates. It
-//! converts bytes to values and back, without state or clock.
+//! The formats on the wire: restJson1 bodies for KVS, query and XML for STS, the credential scope. It converts bytes to
+//! values and back, without state.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -227,51 +227,6 @@ struct WireIceServer<'a> {
     ttl: u32,
 }
 
-/// The time since the Unix epoch in HTTP's format: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
-pub(super) fn http_date(now: Duration) -> String {
-    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let (days, second) = (now.as_secs() / 86_400, now.as_secs() % 86_400);
-    let (year, month, day) = civil_from_days(days);
-    let pick = |names: &[&'static str], index: u64| {
-        usize::try_from(index)
-            .ok()
-            .and_then(|index| names.get(index).copied())
-            .unwrap_or_default()
-    };
-    format!(
-        "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
-        pick(&WEEKDAYS, days % 7),
-        pick(&MONTHS, month - 1),
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
-}
-
-/// Year, month (1 to 12) and day of a number of days since 1970-01-01: Howard Hinnant's `civil_from_days`, for days not
-/// before the epoch.
-fn civil_from_days(days: u64) -> (u64, u64, u64) {
-    // Years start in March, so that the leap day is the last day of a year.
-    let days = days + 719_468;
-    let era = days / 146_097;
-    let day_of_era = days % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    (year, month, day)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -331,18 +286,5 @@ mod tests {
         };
         assert_eq!(create.channel_name, None);
         assert!(decode(Operation::List, b"").is_ok());
-    }
-
-    #[test]
-    fn dates_match_the_examples_of_rfc_9110() {
-        for (seconds, expected) in [
-            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
-            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
-            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
-            (1_735_689_599, "Tue, 31 Dec 2024 23:59:59 GMT"),
-            (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"),
-        ] {
-            assert_eq!(http_date(Duration::from_secs(seconds)), expected);
-        }
     }
 }

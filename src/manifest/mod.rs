@@ -27,7 +27,7 @@ mod options;
 mod quotes;
 mod records;
 mod rows;
-pub(crate) mod suggest;
+mod suggest;
 mod suspects;
 mod tape;
 mod titles;

@@ -1,6 +1,7 @@
-//! Names that look like ones meant otherwise, columns above all: pure guesses, for people to act on.
+//! Columns that look like ones called otherwise: guesses, for people to act on.
 
 use crate::domain::device::shown;
+use crate::domain::suggest::{is_near, plain};
 
 /// Names that device columns go by, without case and punctuation.
 const DEVICE_ALIASES: [&str; 12] = [
@@ -44,9 +45,9 @@ pub(super) fn device_column<'a>(wanted: &str, columns: &'a [Box<str>]) -> Option
     };
     find(&|name| name == plain_wanted)
         .or_else(|| {
-            // Among short names everything is near to everything.
+            // A short name is close to every other short name.
             let long_enough = plain_wanted.chars().count() >= 6;
-            find(&|name| long_enough && distance(name, &plain_wanted) <= 2)
+            find(&|name| long_enough && is_near(name, &plain_wanted))
         })
         .or_else(|| {
             DEVICE_ALIASES
@@ -72,53 +73,6 @@ pub(super) fn unused_column(name: &str) -> Option<String> {
         shown(name),
         shown(&meant)
     ))
-}
-
-/// The one of these names that is perhaps meant by a name that is none of them, whose first `known` characters are right
-/// and no part of the guess.
-pub(crate) fn nearest<'a>(
-    wanted: &str,
-    known: usize,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    let rest = |name: &str| plain(name.get(known..).unwrap_or_default());
-    let wanted = rest(wanted);
-    // Among short names everything is near to everything.
-    let most = if wanted.chars().count() < 4 { 1 } else { 2 };
-    let near = names
-        .into_iter()
-        .map(|name| (distance(&rest(name), &wanted), name));
-    let (away, name) = near.min_by_key(|(away, _)| *away)?;
-    (away <= most).then_some(name)
-}
-
-/// A name without case and punctuation.
-fn plain(name: &str) -> String {
-    name.chars()
-        .filter(|character| character.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect()
-}
-
-/// How many characters must be put in, taken out or changed to make one name of the other; three and more are all
-/// alike, and not worked out for long names.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let length = left.chars().count();
-    if length.abs_diff(right.len()) > 2 {
-        return 3;
-    }
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, b) in right.iter().enumerate() {
-            let substitute = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = substitute.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[right.len()]
 }
 
 #[cfg(test)]
@@ -177,32 +131,5 @@ mod tests {
         for name in ["serial", "line", "tagged", "note: x", ""] {
             assert_eq!(unused_column(name), None, "{name}");
         }
-    }
-
-    #[test]
-    fn the_nearest_name_is_found_unless_none_is_near() {
-        let names = ["KVS_RATE", "KVS_REGION", "KVS_TAG", "KVS_MAX_ATTEMPTS"];
-        for (wanted, found) in [
-            ("KVS_REGOIN", Some("KVS_REGION")),
-            ("KVS_MAXATTEMPTS", Some("KVS_MAX_ATTEMPTS")),
-            ("kvs_rate", Some("KVS_RATE")),
-            ("KVS_TAGS", Some("KVS_TAG")),
-            ("KVS_LOG", None),
-            ("KVS_COLOUR", None),
-            ("KVS_", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest(wanted, 4, names), found, "{wanted}");
-        }
-        assert_eq!(nearest("KVS_RATE", 4, []), None);
-    }
-
-    #[test]
-    fn distances() {
-        assert_eq!(distance("deviceid", "deviceid"), 0);
-        assert_eq!(distance("devceid", "deviceid"), 1);
-        assert_eq!(distance("devcieid", "deviceid"), 2);
-        assert_eq!(distance("dvcid", "deviceid"), 3);
-        assert_eq!(distance("", "ab"), 2);
     }
 }

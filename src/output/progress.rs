@@ -50,14 +50,13 @@ impl Progress {
     #[must_use]
     pub fn start(
         mode: ProgressMode,
-        quiet: bool,
         total: Option<u64>,
         subject: Arc<impl Subject>,
         console: Console,
     ) -> Self {
-        let task = match (quiet, resolve(mode)) {
-            (true, _) | (_, ProgressMode::None) => None,
-            (_, ProgressMode::Bar) => {
+        let task = match resolve(mode) {
+            ProgressMode::None => None,
+            ProgressMode::Bar => {
                 let bar = bar(total);
                 console.attach(bar.clone());
                 Some(tokio::spawn(draw(bar, total, subject, console.clone())))
@@ -122,6 +121,15 @@ fn resolve(mode: ProgressMode) -> ProgressMode {
     }
 }
 
+/// How long the rest takes at this pace; none where nothing is left, or nothing gets done.
+#[must_use]
+pub fn ahead(left: u64, per_second: f64) -> Option<Duration> {
+    #[expect(clippy::cast_precision_loss, reason = "an estimate in seconds")]
+    let seconds = left as f64 / per_second;
+    let ahead = Duration::try_from_secs_f64(seconds).ok();
+    ahead.filter(|ahead| !ahead.is_zero())
+}
+
 /// The source of the progress.
 pub trait Subject: Send + Sync + 'static {
     /// The progress now, towards this many devices if the total is known.
@@ -140,6 +148,19 @@ pub struct View {
 }
 
 impl View {
+    /// `ahead` is how long the rest takes, where that is known; `rest` follows it.
+    #[must_use]
+    pub fn new(done: u64, ahead: Option<Duration>, rest: &str, pace: String) -> Self {
+        let ahead = ahead.map(|ahead| format!("ETA {}", format::ahead(ahead)));
+        let parts = ahead.as_deref().into_iter().chain([rest]);
+        let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+        Self {
+            done,
+            outcomes: parts.join(", "),
+            pace,
+        }
+    }
+
     /// The whole progress for a plain line.
     fn line(&self, total: Option<u64>) -> String {
         let Self {
@@ -182,20 +203,8 @@ impl Shown {
     }
 
     fn view(&self) -> View {
-        View {
-            done: self.counts.finished(),
-            outcomes: self.outcomes(),
-            pace: self.pace(),
-        }
-    }
-
-    /// Time left and failures: `ETA 12s, 0 failed`.
-    fn outcomes(&self) -> String {
         let failed = format!("{} failed", self.counts.failures());
-        match self.ahead() {
-            Some(ahead) => format!("ETA {}, {failed}", format::ahead(ahead)),
-            None => failed,
-        }
+        View::new(self.counts.finished(), self.ahead(), &failed, self.pace())
     }
 
     fn ahead(&self) -> Option<Duration> {
@@ -349,7 +358,7 @@ mod tests {
         };
         let bar = bar(now.total);
         bar.set_position(now.counts.finished());
-        bar.set_prefix(now.outcomes());
+        bar.set_prefix(now.view().outcomes);
         bar.set_message(now.pace());
         bar.set_draw_target(ProgressDrawTarget::term_like(Box::new(paper)));
         bar.force_draw();

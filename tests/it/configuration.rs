@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kvs_fleet::cli::{Cli, Command};
-use kvs_fleet::commands::provision;
+use kvs_fleet::cli::Cli;
+use kvs_fleet::commands;
 use kvs_fleet::domain::panics;
 
 use crate::support::{Bench, Call, Cloud, Done, REGION, Wire, answer, finished, results};
@@ -554,9 +554,7 @@ fn broken_run() {
         "--summary-json",
         "s.json",
     ]);
-    let Command::Provision(args) = cli.unwrap().command else {
-        unreachable!();
-    };
+    let command = cli.unwrap().command;
     std::thread::spawn(|| {
         while fs::read_to_string("d.results.csv").map_or(0, |text| text.lines().count()) < 10 {
             std::thread::sleep(Duration::from_millis(5));
@@ -564,7 +562,7 @@ fn broken_run() {
         panic!("the roof fell in: {SECRET}");
     });
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let code = runtime.block_on(provision::run(*args, &[]));
+    let code = runtime.block_on(commands::run(command, &[]));
     std::process::exit(i32::from(code));
 }
 

@@ -258,6 +258,15 @@ fn the_command_line_wins_over_conflicting_variables() {
         .says("'CAM-0001' created");
     let done = call().args(&["-q"]).env("KVS_FLEET_VERBOSE", "2").run();
     assert_eq!(done.exits(0).stderr, "");
+    let report = bench.call(&["report", "d.results.csv", "-v"]);
+    report
+        .env("KVS_FLEET_QUIET", "1")
+        .run()
+        .exits(0)
+        .says("KVS_FLEET_QUIET in the environment is not used");
+    // A switch that is off contradicts nothing.
+    let done = call().env("KVS_FLEET_EMULATOR", "off").run().exits(0);
+    done.does_not_say("KVS_FLEET_EMULATOR");
     bench
         .call(&["emulator", "--listen", "192.0.2.1:1", "--window"])
         .env("KVS_FLEET_BURST", "3")

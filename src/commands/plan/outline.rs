@@ -1,23 +1,20 @@
-//! A plan in numbers: what is shown to people, and what scripts get as JSON.
+//! A plan in numbers, as shown and as JSON.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::cli::ProvisionArgs;
-use crate::commands::provision::check_usable;
-use crate::commands::provision::paths::Paths;
+use crate::commands::messages::unlisted;
+use crate::commands::run_config::RunConfig;
 use crate::domain::device::{Device, Region};
-use crate::domain::service::{Operation, channel_quota};
+use crate::domain::service::Operation;
 use crate::engine::{OnExists, Stop};
-use crate::error::Error;
 use crate::fleet::batch::{InvalidLine, Planned};
 use crate::fleet::known_devices::KnownDevices;
-use crate::fleet::plan::Counts;
 use crate::manifest::Manifest;
-use std::sync::Arc;
 
 /// The schema of `plan --json`. Fields may be added without a new one.
 const SCHEMA: u32 = 1;
@@ -25,7 +22,7 @@ const SCHEMA: u32 = 1;
 /// channels cost nothing).
 const PRICE: f64 = 0.03;
 
-/// What `provision` would do.
+/// What a run would do.
 #[derive(Debug, Serialize)]
 pub(super) struct Outline {
     schema: u32,
@@ -37,7 +34,7 @@ pub(super) struct Outline {
     pub(super) listed: u64,
     /// Devices that have their channel by the results.
     pub(super) done: u64,
-    /// Devices that were never attempted, those behind `--limit` not among them.
+    /// Devices that were never attempted, those that `--limit` leaves out not among them.
     pub(super) to_create: u64,
     /// Devices that failed before and are tried again, likewise.
     pub(super) to_try_again: u64,
@@ -49,9 +46,8 @@ pub(super) struct Outline {
     pub(super) changed: u64,
     /// Devices in the results of which the manifest has no valid row.
     pub(super) unlisted: u64,
-    /// Lines that repeat another to the letter.
+    /// Lines that repeat another exactly.
     pub(super) repeated_lines: u64,
-    /// The rows that cannot be had.
     pub(super) invalid: Vec<InvalidRow>,
     /// By name.
     pub(super) regions: BTreeMap<String, RegionOutline>,
@@ -67,13 +63,13 @@ pub(super) struct Outline {
     pub(super) monthly_usd: Price,
     /// The IAM actions that the run needs.
     pub(super) iam_actions: Vec<&'static str>,
-    /// Who we are, where that was asked.
+    /// The account, where that was asked.
     pub(super) account: Option<String>,
     /// The caller's ARN, likewise.
     pub(super) caller: Option<String>,
 }
 
-/// A row that cannot be had.
+/// An invalid row.
 #[derive(Debug, Serialize)]
 pub(super) struct InvalidRow {
     pub(super) device_id: String,
@@ -85,7 +81,7 @@ pub(super) struct InvalidRow {
 /// One Region's part.
 #[derive(Debug, Serialize)]
 pub(super) struct RegionOutline {
-    /// Devices that are to do.
+    /// Devices without a channel.
     pub(super) to_do: u64,
     /// Channels that the account may have there.
     pub(super) quota: u64,
@@ -95,7 +91,7 @@ pub(super) struct RegionOutline {
     pub(super) to_adopt: Option<u64>,
     /// Why the service gives no answer there, likewise.
     pub(super) trouble: Option<String>,
-    /// The exit code of a run that meets with that.
+    /// The exit code of a run with that trouble.
     #[serde(skip)]
     exit_code: u8,
 }
@@ -109,7 +105,7 @@ pub(super) struct Example {
     pub(super) body: Value,
 }
 
-/// A range of money.
+/// A price range.
 #[derive(Debug, Serialize)]
 pub(super) struct Price {
     /// No channel is used in the month.
@@ -122,8 +118,7 @@ pub(super) struct Price {
 
 impl Outline {
     pub(super) fn new(
-        args: &ProvisionArgs,
-        paths: &Paths,
+        config: &RunConfig,
         manifest: &Arc<Manifest>,
         known_devices: &KnownDevices,
         planned: Planned,
@@ -143,30 +138,18 @@ impl Outline {
                 .device_at(known_devices.manifest_at(index)?)
         });
         let tag_keys: Vec<String> = manifest.layout().tag_keys().map(str::to_owned).collect();
-        let quota = |region: &Region| args.service.channel_quota.unwrap_or(channel_quota(region));
         let regions = work.into_regions().into_iter().map(|(region, devices)| {
-            let part = RegionOutline {
-                to_do: devices.len() as u64,
-                quota: quota(&region),
-                existing: None,
-                to_adopt: None,
-                trouble: None,
-                exit_code: 0,
-            };
+            let quota = config.reconcile.channel_quota(&region);
+            let part = RegionOutline::new(devices.len() as u64, quota);
             (region.to_string(), part)
         });
-        let unlisted = known_devices
-            .iter()
-            .filter(|index| {
-                !known_devices.is_listed(*index) && known_devices.place(*index).is_some()
-            })
-            .count();
+        let ceiling = config.engine.rate.ceiling;
         let mut outline = Self {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
-            manifest: args.manifest.display().to_string(),
+            manifest: config.files.manifest().display().to_string(),
             manifest_sha256: manifest.sha256().to_owned(),
-            results: paths.results.display().to_string(),
+            results: config.files.results.display().to_string(),
             listed: counts.listed,
             done: counts.done,
             to_create: fresh,
@@ -174,22 +157,14 @@ impl Outline {
             behind_limit,
             deleted: counts.deleted,
             changed: counts.changed,
-            unlisted: unlisted as u64,
+            unlisted: unlisted(known_devices),
             repeated_lines: counts.repeated,
             invalid: invalid.iter().map(InvalidRow::new).collect(),
             regions: regions.collect(),
-            iam_actions: iam_actions(
-                args.service.no_reconcile,
-                !tag_keys.is_empty(),
-                args.service.on_exists,
-            ),
+            iam_actions: iam_actions(config, !tag_keys.is_empty()),
             tag_keys,
             example: example.as_ref().map(Example::new),
-            rate: args
-                .pace
-                .rate
-                .ceiling()
-                .unwrap_or(Operation::Create.quota()),
+            rate: ceiling.unwrap_or(Operation::Create.quota()),
             seconds: 0.0,
             monthly_usd: Price {
                 least: 0.0,
@@ -199,20 +174,10 @@ impl Outline {
             account: None,
             caller: None,
         };
-        outline.reckon();
+        outline.estimate();
         outline
     }
 
-    /// Refuses what a run would refuse only after the plan has been shown, which names the rows.
-    pub(super) fn check_usable(&self) -> Result<(), Error> {
-        check_usable(&Counts {
-            listed: self.listed,
-            invalid: self.invalid_rows(),
-            ..Counts::default()
-        })
-    }
-
-    /// How many rows cannot be had.
     pub(super) fn invalid_rows(&self) -> u64 {
         self.invalid.len() as u64
     }
@@ -222,7 +187,7 @@ impl Outline {
         self.regions.values().map(|region| region.to_do).sum()
     }
 
-    /// A Region in which a run would get nowhere.
+    /// Notes that a run would be stopped in a Region.
     pub(super) fn trouble(&mut self, region: &Region, cause: &Stop) {
         if let Some(part) = self.regions.get_mut(region.as_str()) {
             part.trouble = Some(cause.to_string());
@@ -230,7 +195,7 @@ impl Outline {
         }
     }
 
-    /// The plan's exit code. Of several troubles, one that may pass decides.
+    /// The plan's exit code. Of several troubles, a temporary one decides.
     pub(super) fn exit_code(&self) -> u8 {
         let troubles = self.regions.values().map(|region| region.exit_code);
         let invalid = if self.invalid_rows() > 0 { 3 } else { 0 };
@@ -243,15 +208,28 @@ impl Outline {
         Duration::try_from_secs_f64(self.seconds).unwrap_or(Duration::MAX)
     }
 
-    /// Reckons time and price from the channels that are to be made.
+    /// Computes time and price from the channels to create.
     #[expect(clippy::cast_precision_loss, reason = "counts of devices")]
-    pub(super) fn reckon(&mut self) {
+    pub(super) fn estimate(&mut self) {
         let fresh = |region: &RegionOutline| region.to_do - region.to_adopt.unwrap_or(0);
         let most = self.regions.values().map(fresh).max().unwrap_or(0);
         let all: u64 = self.regions.values().map(fresh).sum();
         self.seconds = most as f64 / self.rate;
-        // To the cent: more places are noise of the reckoning.
+        // To the cent.
         self.monthly_usd.most = (all as f64 * PRICE * 100.0).round() / 100.0;
+    }
+}
+
+impl RegionOutline {
+    fn new(to_do: u64, quota: u64) -> Self {
+        Self {
+            to_do,
+            quota,
+            existing: None,
+            to_adopt: None,
+            trouble: None,
+            exit_code: 0,
+        }
     }
 }
 
@@ -290,13 +268,14 @@ impl Example {
     }
 }
 
-/// What the caller must be allowed to do.
-fn iam_actions(no_reconcile: bool, has_tags: bool, on_exists: OnExists) -> Vec<&'static str> {
+/// The IAM actions that a run needs.
+fn iam_actions(config: &RunConfig, has_tags: bool) -> Vec<&'static str> {
+    let on_exists = config.engine.on_exists;
     let mut actions = vec![
         "kinesisvideo:CreateSignalingChannel",
         "kinesisvideo:DescribeSignalingChannel",
     ];
-    if !no_reconcile {
+    if config.reconcile.list {
         actions.push("kinesisvideo:ListSignalingChannels");
     }
     let is_to_update = on_exists == OnExists::Update;

@@ -1,4 +1,4 @@
-//! A plan as people read it: a label, and what there is to say, in lines that fit a narrow terminal.
+//! A plan as text: lines of a label and a value that fit a narrow terminal.
 
 use std::fmt::Write;
 
@@ -52,7 +52,7 @@ struct Lines(String);
 
 impl Lines {
     fn add(&mut self, label: &str, text: &str) {
-        // A string takes all that is written to it.
+        // Writing to a string cannot fail.
         let _ = writeln!(self.0, "{label:<INDENT$}{text}");
     }
 }
@@ -69,7 +69,7 @@ fn devices(lines: &mut Lines, plan: &Outline) {
         ("done already", plan.done, "by the results"),
         ("to create", plan.to_create, ""),
         ("to try again", plan.to_try_again, "failed before"),
-        ("for later", plan.behind_limit, "behind --limit"),
+        ("for later", plan.behind_limit, "beyond --limit"),
         (
             "deleted",
             plan.deleted,
@@ -88,12 +88,12 @@ fn devices(lines: &mut Lines, plan: &Outline) {
         (
             "repeated",
             plan.repeated_lines,
-            "to the letter; counted once",
+            "identical lines; counted once",
         ),
         ("invalid", plan.invalid_rows(), "listed below"),
     ] {
-        let is_always_said = matches!(label, "done already" | "to create" | "invalid");
-        if many > 0 || is_always_said {
+        let is_always_shown = matches!(label, "done already" | "to create" | "invalid");
+        if many > 0 || is_always_shown {
             let text = if many > 0 { text } else { "" };
             lines.add(label, format!("{many} {text}").trim_end());
         }

@@ -1,8 +1,7 @@
 //! `--json`: an object a device on standard output, as soon as its row is on disk.
 //!
-//! A thread of its own writes, behind a bounded queue. Whoever reads slowly holds back what waits to be told, and so
-//! new requests, but never the threads that hear signals. Once the run is to stop, a reader that stalls has the same
-//! grace as a request, and the run ends without it.
+//! A thread of its own writes from a bounded queue. A slow reader delays rows, and so new requests, but never the handling
+//! of signals. Once the run stops, a reader that stalls has as much time as a request; then the run ends without it.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,31 +18,30 @@ use crate::fleet::batch::RowStream;
 use crate::output::logging::Console;
 use crate::results::record::{Row, timestamp};
 
-/// Lines that may wait before those who bring more must wait themselves.
+/// Lines that may wait to be written before more are accepted.
 const WAITING_LINES: usize = 1_000;
 
 /// Bytes that are written in one call, about.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Prints recorded rows.
 #[derive(Debug)]
 pub(super) struct JsonStream {
     queue: mpsc::Sender<Message>,
     stop: StopSignal,
-    /// How long a reader that stalls may hold up the end of a run that is to stop.
+    /// How long a reader that stalls may delay the end of a run.
     grace: Duration,
-    /// Lines that were given up.
+    /// Lines that were not written.
     dropped: AtomicU64,
-    /// Whether it has been closed: what was dropped has been said.
+    /// Whether it has been closed, and dropped lines reported.
     closed: AtomicBool,
-    /// Why the thread could not write, though somebody reads.
+    /// Why the thread could not write, though there is a reader.
     lost: Arc<OnceLock<Stop>>,
 }
 
 #[derive(Debug)]
 enum Message {
     Line(Vec<u8>),
-    /// Everything before it has been written: to be acknowledged.
+    /// Acknowledged once everything before it has been written.
     Flush(oneshot::Sender<()>),
 }
 
@@ -58,7 +56,7 @@ impl JsonStream {
         let (its_stop, its_loss) = (stop.clone(), Arc::clone(&lost));
         thread.spawn(move || {
             if let Err(cause) = write(messages, console.as_ref()) {
-                // Before the queue ends, by which the others learn of it.
+                // Before the queue ends, which tells the others.
                 let _first = its_loss.set(cause.clone());
                 its_stop.give(cause);
             }
@@ -82,7 +80,7 @@ impl JsonStream {
         let is_done = self.hand_over(Message::Flush(written)).await
             && tokio::select! {
                 biased;
-                // The thread has gone where nobody reads any more, which it has said.
+                // The thread has ended where the reader is gone, which it has reported.
                 _ = all_written => true,
                 () = self.stop.given_for(self.grace) => false,
             };
@@ -98,7 +96,7 @@ impl JsonStream {
         Ok(())
     }
 
-    /// Whether it was taken, or nobody wants it any more.
+    /// Whether it was accepted, or there is no reader any more.
     async fn hand_over(&self, message: Message) -> bool {
         tokio::select! {
             biased;
@@ -126,8 +124,8 @@ fn line(row: &Row) -> Vec<u8> {
     line
 }
 
-/// Writes what has gathered, until nobody is left to bring or to read anything. The error stops the run: who acts on
-/// these lines would miss devices.
+/// Writes what has gathered until there is no sender or no reader any more. The error stops the run: a script that acts
+/// on these lines would miss devices.
 fn write(mut messages: mpsc::Receiver<Message>, console: Option<&Console>) -> Result<(), Stop> {
     let mut chunk = Vec::new();
     let mut flushed = Vec::new();
@@ -161,7 +159,7 @@ fn write(mut messages: mpsc::Receiver<Message>, console: Option<&Console>) -> Re
         }
         chunk.clear();
         for written in flushed.drain(..) {
-            // Whoever asked may have lost patience.
+            // The run may have ended without waiting.
             let _ = written.send(());
         }
     }

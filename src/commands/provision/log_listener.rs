@@ -1,11 +1,10 @@
-//! Turns the engine's events into messages on standard error.
+//! Turns the engine's events into messages.
 
 use tracing::{debug, info, trace, warn};
 
 use crate::engine::event::{Event, Listener};
 use crate::results::record::Row;
 
-/// Tells the person what happens, as far as `-v` asks for it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LogListener;
 
@@ -62,7 +61,7 @@ impl Listener for LogListener {
     }
 }
 
-/// What a row is there for: the ARN, or why there is none.
+/// The ARN, or why there is none.
 fn outcome(row: &Row) -> String {
     row.channel_arn.as_ref().map_or_else(
         || format!("{}: {}", row.error_code, row.error_message),

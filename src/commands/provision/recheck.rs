@@ -1,13 +1,12 @@
-//! `--recheck`: finds the channels that results claim and the service no longer has, before the plan is made, so that it
-//! takes their devices for work.
+//! `--recheck`: finds the channels that the results claim and the service no longer has, before the plan is made, so that
+//! their devices are attempted again.
 
 use std::sync::Arc;
 
 use tracing::{info, warn};
 
+use super::Run;
 use super::prepare::Ready;
-use super::{Run, engine_settings};
-use crate::cli::ProvisionArgs;
 use crate::commands::verify::{Claims, Questions, ask_all};
 use crate::domain::clock::WallClock;
 use crate::domain::device::{Region, shown};
@@ -23,15 +22,11 @@ const NAMED: usize = 10;
 impl Run {
     /// Asks for every channel that the results claim, and forgets those that are gone. A Region that gives no answer is
     /// why the run cannot be complete, whatever else it does.
-    pub(super) async fn recheck(
-        &mut self,
-        args: &ProvisionArgs,
-        ready: &mut Ready,
-    ) -> Result<(), Error> {
+    pub(super) async fn recheck(&mut self, ready: &mut Ready) -> Result<(), Error> {
         if ready.known_devices.is_empty() {
             return Ok(());
         }
-        let claims = Claims::read(&ready.paths.results)?;
+        let claims = Claims::read(&self.config.files.results)?;
         let regions: Vec<Region> = claims.regions();
         if regions.is_empty() {
             return Ok(());
@@ -39,14 +34,14 @@ impl Run {
         self.meet(ready, regions).await?;
         let claimed = format::count(claims.rows.len() as u64, "channel");
         let mut caller = Caller::new(Parts {
-            settings: engine_settings(args, ready.expected.clone()),
+            settings: self.config.engine(ready.expected.clone()),
             sink: Arc::new(()),
             listeners: Listeners::default(),
             stop: self.stop.clone(),
             clock: WallClock::system(),
         });
         let questions = Questions {
-            workers: args.pace.workers,
+            workers: self.config.engine.workers,
             ..Questions::default()
         };
         let found = ask_all(questions, &ready.target, &mut caller, claims.rows).await;
@@ -59,7 +54,7 @@ impl Run {
                 None => Stop::Internal("asking ended without a word".to_owned()).into(),
             });
         };
-        self.unchecked = caller.end();
+        ready.rechecked = caller.end().map_or(Ok(()), |stop| Err(stop.into()));
         let is_gone = |kind| matches!(kind, Kind::Missing | Kind::MadeAgain);
         let (gone, others): (Vec<_>, Vec<_>) = found
             .differences

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use tracing::warn;
 
 use super::{ProvisionEngine, Run};
-use crate::cli::ProvisionArgs;
 use crate::commands::target::Target;
 use crate::domain::device::DeviceIndex;
 use crate::domain::device::Region;
-use crate::domain::service::{Failure, channel_quota};
+use crate::domain::service::Failure;
 use crate::engine::{Listing, Stop};
 use crate::error::Error;
 
@@ -17,29 +16,24 @@ impl Run {
     /// Lists what exists in all Regions, and refuses an account that was not meant.
     pub(super) async fn list_existing(
         &mut self,
-        args: &ProvisionArgs,
         target: &Target,
         engine: &mut ProvisionEngine,
     ) -> Result<(), Error> {
-        if !args.service.no_reconcile {
+        if self.config.reconcile.list {
             engine.list_existing().await;
-            self.check_listing(args, engine)?;
+            self.check_listing(engine)?;
         }
         let was_listed =
             |listing: Option<&Listing>| listing.is_some_and(|listing| listing.total > 0);
         if !engine.listings().any(|(_, listing, _)| was_listed(listing)) {
-            // Neither an identity nor an ARN has said whose account this is, or the Region will say it later.
-            target.check_guard(args.service.connection.account.as_ref())?;
+            // Neither STS nor an ARN has named the account, or that follows with the first Region.
+            target.check_guard(self.config.connection.account.as_ref())?;
         }
         Ok(())
     }
 
     /// Refuses an account that was not meant, and says what would not fit into the account.
-    fn check_listing(
-        &mut self,
-        args: &ProvisionArgs,
-        engine: &ProvisionEngine,
-    ) -> Result<(), Error> {
+    fn check_listing(&mut self, engine: &ProvisionEngine) -> Result<(), Error> {
         match self.stop.cause() {
             // Nothing was attempted, and what is configured must change.
             Some(stop @ (Stop::WrongAccount { .. } | Stop::NotOffered { .. })) => {
@@ -51,7 +45,7 @@ impl Run {
         self.summary.account = engine.account().map(|account| account.to_string());
         for (region, listing, work) in engine.listings() {
             let Some(listing) = listing else { continue };
-            let quota = args.service.channel_quota.unwrap_or(channel_quota(region));
+            let quota = self.config.reconcile.channel_quota(region);
             let fresh = work.missing_from(listing);
             let there = listing.total;
             if (there + fresh) as u64 > quota {
@@ -65,7 +59,7 @@ impl Run {
     }
 }
 
-/// Takes out the Regions in which the service is not offered, and says how that showed. Refuses a run that has no other.
+/// Takes out the Regions in which the service is not offered, and gives the failures. Refuses a run that has no other.
 pub(super) async fn leave_out(
     target: &Target,
     regions: &mut BTreeMap<Region, Vec<DeviceIndex>>,

@@ -1,5 +1,5 @@
-//! The command that goes on with a run: what this process was started with, fit to be typed again. None where the same
-//! words would not do the same.
+//! The command that resumes a run: the arguments of this process, quoted for a shell. None where the same arguments would
+//! not do the same.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -16,15 +16,15 @@ fn of<'a>(
     arguments: impl Iterator<Item = &'a OsStr>,
     is_gone: impl Fn(&OsStr) -> bool,
 ) -> Option<String> {
-    let words = arguments.enumerate().map(|(place, argument)| {
-        // The program itself may be run by way of a descriptor; the manifest may not.
+    let parts = arguments.enumerate().map(|(place, argument)| {
+        // The program itself may be started from a descriptor; the manifest may not be read from one.
         (place == 0 || !is_gone(argument)).then(|| quoted(argument))?
     });
-    Some(words.collect::<Option<Vec<_>>>()?.join(" "))
+    Some(parts.collect::<Option<Vec<_>>>()?.join(" "))
 }
 
-/// Whether an argument, or its part after `=`, is standard input or another pipe: what `<(command)` made, a named pipe
-/// that somebody wrote to, a descriptor of this process.
+/// Whether an argument, or its part after `=`, is standard input or another pipe: what `<(command)` creates, a named pipe,
+/// a descriptor of this process.
 fn is_gone_with_the_process(argument: &OsStr) -> bool {
     let text = argument.to_string_lossy();
     let value = text.split_once('=').map(|(_, value)| value);
@@ -78,7 +78,7 @@ fn printed(argument: &OsStr) -> Option<String> {
     use std::os::unix::ffi::OsStrExt as _;
 
     let bytes = argument.as_bytes();
-    // The shell takes line ends at the end away.
+    // The shell removes line ends at the end.
     if bytes.ends_with(b"\n") {
         return None;
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::domain::format;
-use crate::output::progress::{Subject, View};
+use crate::output::progress::{self, Subject, View};
 use crate::results::record::{Row, Status};
 
 /// The pace that is shown is that of so long.
@@ -84,17 +84,13 @@ impl Subject for Deletions {
         let span = self.begun.elapsed().min(LATELY).as_secs_f64().max(0.1);
         #[expect(clippy::cast_precision_loss, reason = "a count of a few seconds")]
         let pace = lately as f64 / span;
-        let ahead = total.map_or(0, |total| total.saturating_sub(done));
-        #[expect(clippy::cast_precision_loss, reason = "a count of channels")]
-        let ahead = (pace > 0.0 && ahead > 0).then(|| Duration::from_secs_f64(ahead as f64 / pace));
-        let left = format!("{left} left");
-        View {
+        let to_do = total.map_or(0, |total| total.saturating_sub(done));
+        let shown = format!("{} deleted/s", format::rate(pace));
+        View::new(
             done,
-            outcomes: match ahead {
-                Some(ahead) => format!("ETA {}, {left}", format::ahead(ahead)),
-                None => left,
-            },
-            pace: format!("{} deleted/s", format::rate(pace)),
-        }
+            progress::ahead(to_do, pace),
+            &format!("{left} left"),
+            shown,
+        )
     }
 }

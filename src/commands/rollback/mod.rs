@@ -3,6 +3,7 @@
 //! What is `exists` was there before, or belongs to somebody else, and is never asked about. A channel is deleted by its
 //! ARN, which a channel made again under the same name does not share.
 
+mod config;
 mod consent;
 mod deleting;
 mod deletions;
@@ -14,15 +15,14 @@ use std::time::SystemTime;
 use tracing::{error, info, warn};
 
 use super::open_files::{self, Reserve};
-use super::signals::{self, LastWords};
+use super::signals::{self, ExitRecord};
 use super::target::{self, Target};
-use crate::cli::RollbackArgs;
 use crate::domain::clock::WallClock;
 use crate::domain::device::{AccountId, Region};
 use crate::domain::error_codes;
 use crate::domain::format;
 use crate::engine::event::{Listener, Listeners};
-use crate::engine::{Caller, Parts, Stop, StopSignal};
+use crate::engine::{self, Caller, Parts, StopSignal};
 use crate::error::Error;
 use crate::fleet::batch::{self, Glance, History, RowStream};
 use crate::output::logging::Console;
@@ -33,6 +33,7 @@ use crate::results::read::ReadError;
 use crate::results::record::{Row, timestamp};
 use crate::results::runs_line::{End, ROLLBACK, RunsLine, Start};
 use crate::results::runs_log::RunsLog;
+pub(super) use config::RollbackConfig;
 use deleting::{Deleting, delete_all};
 use deletions::Deletions;
 use selection::Selection;
@@ -45,32 +46,21 @@ impl RowStream for Silent {
     async fn put(&self, _: &[Row]) {}
 }
 
-/// Runs the subcommand and says with which exit code it ended. `warnings` are about the environment.
-pub(super) async fn run(args: &RollbackArgs, warnings: &[String]) -> u8 {
-    let console = super::start_logging(&args.output, warnings);
-    let ended = if args.dry_run {
-        preview(args)
+/// Runs the subcommand and gives its exit code.
+pub(super) async fn run(config: &RollbackConfig, console: Console) -> Result<u8, Error> {
+    let left = if config.dry_run {
+        preview(config)?
     } else {
-        rollback(args, console).await
+        rollback(config, console).await?
     };
-    match ended {
-        Ok(0) => 0,
-        Ok(_) => 3,
-        Err(stopped) => {
-            // A signal was answered when it came.
-            if stopped.exit_code() < 128 {
-                error!("{stopped}");
-            }
-            stopped.exit_code()
-        }
-    }
+    Ok(if left == 0 { 0 } else { 3 })
 }
 
 /// Prints what would be deleted.
-fn preview(args: &RollbackArgs) -> Result<u64, Error> {
-    check_there(args)?;
-    let glance = Glance::take(&RealDisk, &args.results)?;
-    let selection = Selection::read(args, &glance.known_devices)?;
+fn preview(config: &RollbackConfig) -> Result<u64, Error> {
+    check_there(config)?;
+    let glance = Glance::take(&RealDisk, &config.results)?;
+    let selection = Selection::read(config, &glance.known_devices)?;
     let lines = selection.candidates.iter().map(consent::line);
     super::print(&lines.map(|line| line + "\n").collect::<String>())?;
     let count = format::count(selection.candidates.len() as u64, "channel");
@@ -80,55 +70,54 @@ fn preview(args: &RollbackArgs) -> Result<u64, Error> {
 }
 
 /// A rollback makes no results file.
-fn check_there(args: &RollbackArgs) -> Result<(), Error> {
-    if args.results.exists() {
+fn check_there(config: &RollbackConfig) -> Result<(), Error> {
+    if config.results.exists() {
         return Ok(());
     }
-    let missing = ReadError::Missing(args.results.clone());
+    let missing = ReadError::Missing(config.results.clone());
     Err(Error::refused("results", missing.to_string()))
 }
 
 /// Deletes what is asked for; says how many channels are left.
-async fn rollback(args: &RollbackArgs, console: Console) -> Result<u64, Error> {
+async fn rollback(config: &RollbackConfig, console: Console) -> Result<u64, Error> {
     let stop = StopSignal::new();
     signals::listen(
         stop.clone(),
         console.clone(),
-        LastWords::default(),
+        ExitRecord::default(),
         signals::FINISHING,
     );
-    check_there(args)?;
-    consent::check_possible(args)?;
-    let (log, history) = batch::open(&RealDisk, &args.results)?;
+    check_there(config)?;
+    consent::check_possible(config)?;
+    let (log, history) = batch::open(&RealDisk, &config.results)?;
     if let Some(torn) = history.journal.torn() {
         warn!(
             "{}: {torn}; it is cut off. A channel that it told of is not deleted: 'provision' adopts it",
-            args.results.display()
+            config.results.display()
         );
     }
     let expected = target::expected(
-        args.connection.account.as_ref(),
+        config.connection.account.as_ref(),
         history.account.clone(),
-        &args.results,
+        &config.results,
     )?;
-    let selection = Selection::read(args, &history.known_devices)?;
+    let selection = Selection::read(config, &history.known_devices)?;
     if selection.candidates.is_empty() {
         info!("nothing to delete");
         consent::say_left(&selection);
         return Ok(left_by_choice(&selection));
     }
     let regions = regions(&selection);
-    let connection = args.connection.within(&regions);
-    let target = Target::load(&connection, false, args.asking.timeout).await?;
-    target.check_kind(history.account.as_ref(), &args.results)?;
+    let target = Target::load(config.connection.within(&regions), false).await?;
+    target.check_kind(history.account.as_ref(), &config.results)?;
     target.identify_in(&regions, &stop).await?;
     target.check_account(expected.as_ref())?;
     target::introduce(&target, &regions);
     consent::show(&selection);
-    consent::ask(args, &selection, &stop).await?;
+    consent::ask(config, &selection, &stop).await?;
     let account = target.account().cloned().or(expected);
     let run = Run {
-        args,
+        config,
         target,
         account,
         regions,
@@ -161,23 +150,9 @@ fn regions(selection: &Selection) -> Vec<Region> {
     regions
 }
 
-/// What became of the results decides, since the person may have to do something about them.
-fn ending(stopped: Option<Stop>, kept: Result<(), Error>) -> Result<(), Error> {
-    match (stopped, kept) {
-        (None, kept) => kept,
-        (Some(stop), Ok(())) => Err(stop.into()),
-        (Some(stop), lost) => {
-            if !matches!(stop, Stop::Results(_)) {
-                error!("{stop}");
-            }
-            lost
-        }
-    }
-}
-
 /// A rollback that was agreed to.
 struct Run<'a> {
-    args: &'a RollbackArgs,
+    config: &'a RollbackConfig,
     target: Target,
     account: Option<AccountId>,
     regions: Vec<Region>,
@@ -197,7 +172,7 @@ impl Run<'_> {
         listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);
         let running = batch::go_on(
             &RealDisk,
-            &self.args.results,
+            &self.config.results,
             history,
             listeners.clone(),
             self.stop.clone(),
@@ -209,14 +184,16 @@ impl Run<'_> {
         let total = selection.candidates.len() as u64;
         let left_by_choice = left_by_choice(&selection);
         let progress = Progress::start(
-            self.args.output.progress,
-            self.args.output.quiet,
+            self.config.progress,
             Some(total),
             Arc::clone(&deletions),
             self.console.clone(),
         );
         let mut caller = Caller::new(Parts {
-            settings: self.args.asking.settings(self.account.clone()),
+            settings: engine::Settings {
+                account: self.account.clone(),
+                ..self.config.engine.clone()
+            },
             sink: Arc::new(()),
             listeners,
             stop: self.stop.clone(),
@@ -226,8 +203,8 @@ impl Run<'_> {
             sink: Arc::clone(&running.books.sink),
             deletions: Arc::clone(&deletions),
             stop: self.stop.clone(),
-            workers: open_files::most_requests_each(self.args.asking.workers, self.regions.len()),
-            max_attempts: self.args.asking.max_attempts,
+            workers: open_files::most_requests_each(self.config.engine.workers, self.regions.len()),
+            max_attempts: self.config.engine.max_attempts,
             service: |region: &Region| self.target.service(region),
         };
         delete_all(deleting, &mut caller, selection.candidates).await;
@@ -238,7 +215,8 @@ impl Run<'_> {
         }
         reserve.release();
         let (_, kept) = closed.finish();
-        let ended = ending(caller.end(), kept);
+        let stopped = caller.end().map_or(Ok(()), |stop| Err(stop.into()));
+        let ended = super::outcome(stopped, kept);
         let left = deletions.left();
         let failed: u64 = left.values().sum();
         self.say_end(&deletions, total, &ended);
@@ -280,7 +258,7 @@ impl Run<'_> {
         if ended.is_err() && open > 0 {
             warn!("{open} not attempted: the same command goes on with them");
         }
-        info!("results in {}", self.args.results.display());
+        info!("results in {}", self.config.results.display());
     }
 
     fn start_line(&self) -> RunsLine {

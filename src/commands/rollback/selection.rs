@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::cli::{RollbackArgs, Since};
+use super::config::RollbackConfig;
 use crate::domain::device::DeviceIndex;
 use crate::domain::device::{ChannelArn, shown};
 use crate::domain::format;
@@ -44,16 +44,19 @@ pub(super) struct Selection {
 
 impl Selection {
     /// Reads the rows. `known_devices` says which row of a device is its last.
-    pub(super) fn read(args: &RollbackArgs, known_devices: &KnownDevices) -> Result<Self, Error> {
-        let wanted = wanted(args)?;
+    pub(super) fn read(
+        config: &RollbackConfig,
+        known_devices: &KnownDevices,
+    ) -> Result<Self, Error> {
+        let wanted = wanted(config)?;
         if let Some(wanted) = &wanted {
-            check_known(wanted, known_devices, &args.results)?;
+            check_known(wanted, known_devices, &config.results)?;
         }
         let mut selection = Self {
             is_a_part: wanted.is_some(),
             ..Self::default()
         };
-        let read = last_rows(&RealDisk, &args.results, known_devices, |index, entry| {
+        let read = last_rows(&RealDisk, &config.results, known_devices, |index, entry| {
             let Some(index) = index else { return Ok(()) };
             let row = &entry.record;
             if wanted
@@ -63,13 +66,13 @@ impl Selection {
                 return Ok(());
             }
             selection
-                .take(index, row, args.since.as_ref())
+                .take(index, row, config.since)
                 .map_err(|problem| Unreadable::Row {
                     line: entry.line,
                     problem,
                 })
         });
-        read.map_err(|error| error.refused(&args.results))?;
+        read.map_err(|error| error.refused(&config.results))?;
         Ok(selection)
     }
 
@@ -77,7 +80,7 @@ impl Selection {
         &mut self,
         index: DeviceIndex,
         row: &RecordView<'_>,
-        since: Option<&Since>,
+        since: Option<SystemTime>,
     ) -> Result<(), String> {
         match row.status() {
             Status::Created => {}
@@ -93,7 +96,7 @@ impl Selection {
         }
         let time = |text: &str| humantime::parse_rfc3339_weak(text).ok();
         let finished_at = time(row.finished_at());
-        if let Some(Since(since)) = since {
+        if let Some(since) = since {
             let Some(finished_at) = finished_at else {
                 return Err(format!(
                     "finished_at {} is no time in RFC 3339 (has a spreadsheet program rewritten it?), so --since cannot \
@@ -101,7 +104,7 @@ impl Selection {
                     shown(row.finished_at())
                 ));
             };
-            if finished_at < *since {
+            if finished_at < since {
                 return Ok(());
             }
         }
@@ -136,9 +139,9 @@ fn whole(
 }
 
 /// The devices that were named; none where all are meant.
-fn wanted(args: &RollbackArgs) -> Result<Option<HashSet<String>>, Error> {
-    let mut wanted: HashSet<String> = args.devices.iter().cloned().collect();
-    let Some(file) = &args.devices_from else {
+fn wanted(config: &RollbackConfig) -> Result<Option<HashSet<String>>, Error> {
+    let mut wanted: HashSet<String> = config.devices.iter().cloned().collect();
+    let Some(file) = &config.devices_from else {
         return Ok((!wanted.is_empty()).then_some(wanted));
     };
     let refused = |problem: String| {

@@ -2,11 +2,10 @@
 //! servers are one each for every channel.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::asking::Questions;
 use crate::domain::format;
-use crate::output::progress::{Subject, View};
+use crate::output::progress::{self, Subject, View};
 use crate::output::stats::Stats;
 
 impl Questions {
@@ -28,17 +27,8 @@ impl Subject for Answers {
         #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
         let pace = done as f64 / seconds;
         let left = total.map_or(0, |total| total.saturating_sub(done));
-        #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
-        let ahead = (pace > 0.0).then(|| Duration::from_secs_f64(left as f64 / pace));
-        View {
-            done,
-            outcomes: ahead
-                .map_or_else(String::new, |ahead| format!("ETA {}", format::ahead(ahead))),
-            pace: format!(
-                "{} questions/s, {} throttled",
-                format::rate(pace),
-                asked.throttled
-            ),
-        }
+        let rate = format::rate(pace);
+        let pace_shown = format!("{rate} questions/s, {} throttled", asked.throttled);
+        View::new(done, progress::ahead(left, pace), "", pace_shown)
     }
 }

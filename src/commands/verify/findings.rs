@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::asking::{Found, Usable};
 use super::claims::Claims;
-use crate::cli::VerifyArgs;
+use super::config::VerifyConfig;
 use crate::commands::target::Target;
 use crate::domain::device::{AccountId, shown, visible};
 use crate::domain::format;
@@ -49,7 +49,7 @@ pub(super) struct Findings {
 impl Findings {
     pub(super) fn new(
         claims: &Claims,
-        args: &VerifyArgs,
+        config: &VerifyConfig,
         started_at: SystemTime,
     ) -> Result<Self, Error> {
         let claimed = u64::try_from(claims.rows.len())
@@ -59,17 +59,16 @@ impl Findings {
             version: env!("CARGO_PKG_VERSION"),
             started_at: timestamp(started_at),
             finished_at: timestamp(SystemTime::now()),
-            results: args.results.display().to_string(),
+            results: config.results.display().to_string(),
             results_sha256: claims.sha256.clone(),
-            manifest: args
-                .compare
+            manifest: config
                 .manifest
                 .as_ref()
                 .map(|path| path.display().to_string()),
             account: None,
             caller: None,
             endpoint: None,
-            tags: args.compare.tags,
+            tags: config.questions.tags,
             claimed,
             verified: claimed,
             not_asked: claims

@@ -3,21 +3,21 @@
 mod answers;
 mod asking;
 mod claims;
+mod config;
 mod findings;
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::open_files;
-use super::signals::{self, LastWords};
+use super::signals::{self, ExitRecord};
 use super::target::{self, Target};
-use crate::cli::{OutputArgs, VerifyArgs};
 use crate::domain::clock::WallClock;
 use crate::domain::device::Region;
 use crate::engine::event::{Listener, Listeners};
-use crate::engine::{Caller, Parts, Stop, StopSignal};
+use crate::engine::{self, Caller, Parts, Stop, StopSignal};
 use crate::error::Error;
 use crate::output::logging::Console;
 use crate::output::progress::Progress;
@@ -25,56 +25,53 @@ use crate::output::stats::Stats;
 use answers::Answers;
 pub(super) use asking::{Questions, ask_all};
 pub(super) use claims::Claims;
+pub(super) use config::VerifyConfig;
 use findings::Findings;
 
-/// Runs the subcommand and says with which exit code it ended. `warnings` are about the environment.
-pub(super) async fn run(args: &VerifyArgs, warnings: &[String]) -> u8 {
-    let console = super::start_logging(&args.output, warnings);
-    let ended = verify(args, console).await;
-    let shown = ended.and_then(|(findings, unasked)| {
-        show(args, &findings)?;
-        match unasked {
-            Some(stop) => Err(stop.into()),
-            None => Ok(findings.differences.is_empty()),
-        }
-    });
-    match shown {
-        Ok(true) => 0,
-        Ok(false) => 3,
-        Err(stopped) => {
-            error!("{stopped}");
-            stopped.exit_code()
-        }
+/// Runs the subcommand and gives its exit code.
+pub(super) async fn run(config: &VerifyConfig, console: Console) -> Result<u8, Error> {
+    let (findings, unasked) = verify(config, console).await?;
+    if config.json {
+        super::print_json(&findings)?;
+    } else {
+        super::print(&findings.to_string())?;
+    }
+    match unasked {
+        Some(stop) => Err(stop.into()),
+        None if findings.differences.is_empty() => Ok(0),
+        None => Ok(3),
     }
 }
 
 /// What was found, and why some Regions could not be asked, where they could not.
-async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option<Stop>), Error> {
+async fn verify(
+    config: &VerifyConfig,
+    console: Console,
+) -> Result<(Findings, Option<Stop>), Error> {
     let started_at = SystemTime::now();
     let stop = StopSignal::new();
     signals::listen(
         stop.clone(),
         console.clone(),
-        LastWords::default(),
+        ExitRecord::default(),
         signals::NOTHING,
     );
-    let mut claims = Claims::read(&args.results)?;
+    let mut claims = Claims::read(&config.results)?;
     if let Some(torn) = claims.torn {
-        warn!("{}: {torn}; it is not looked at", args.results.display());
+        warn!("{}: {torn}; it is not looked at", config.results.display());
     }
     let regions: Vec<Region> = claims.regions();
-    let connection = args.connection.within(&regions);
-    let target = Target::load(&connection, false, args.asking.timeout).await?;
-    target.check_kind(claims.account.as_ref(), &args.results)?;
+    let target = Target::load(config.connection.within(&regions), false).await?;
+    target.check_kind(claims.account.as_ref(), &config.results)?;
     let expected = target::expected(
-        args.connection.account.as_ref(),
+        config.connection.account.as_ref(),
         claims.account.clone(),
-        &args.results,
+        &config.results,
     )?;
-    if let Some(manifest) = &args.compare.manifest {
-        claims.ask_for(manifest, &args.results, target.default_region())?;
+    if let Some(manifest) = &config.manifest {
+        claims.ask_for(manifest, &config.results, target.default_region())?;
     }
-    let mut findings = Findings::new(&claims, args, started_at)?;
+    let mut findings = Findings::new(&claims, config, started_at)?;
     if regions.is_empty() {
         info!("no row claims a channel: there is nothing to verify");
         return Ok((findings, None));
@@ -86,25 +83,23 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option
     let mut listeners = Listeners::default();
     listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);
     let mut caller = Caller::new(Parts {
-        settings: args.asking.settings(target.account().cloned().or(expected)),
+        settings: engine::Settings {
+            account: target.account().cloned().or(expected),
+            ..config.engine.clone()
+        },
         sink: Arc::new(()),
         listeners,
         stop,
         clock: WallClock::system(),
     });
     let questions = Questions {
-        workers: open_files::most_requests_each(args.asking.workers, regions.len()),
-        tags: args.compare.tags,
-        endpoints: args.compare.endpoints,
-        ice: args.compare.ice,
+        workers: open_files::most_requests_each(config.questions.workers, regions.len()),
+        ..config.questions
     };
     let total = claims.rows.len() as u64 * questions.of_a_channel();
     let progress = (total > 0).then(|| {
         let answers = Arc::new(Answers(stats));
-        let OutputArgs {
-            progress, quiet, ..
-        } = args.output;
-        Progress::start(progress, quiet, Some(total), answers, console)
+        Progress::start(config.progress, Some(total), answers, console)
     });
     let asked = ask_all(questions, &target, &mut caller, claims.rows).await;
     drop(progress);
@@ -114,14 +109,4 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option
     };
     findings.conclude(found, &target, caller.account());
     Ok((findings, caller.end()))
-}
-
-/// Prints what was found.
-fn show(args: &VerifyArgs, findings: &Findings) -> Result<(), Error> {
-    if !args.json {
-        return super::print(&findings.to_string());
-    }
-    let json = serde_json::to_string_pretty(findings)
-        .map_err(|error| Error::Stopped(Stop::Internal(error.to_string())))?;
-    super::print(&(json + "\n"))
 }

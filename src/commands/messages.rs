@@ -1,4 +1,4 @@
-//! What is reported about the files before a run begins: rows that are invalid or odd, rows that nobody asks for, a torn tail.
+//! Messages about the files before a run begins: invalid or odd rows, devices that the manifest does not list, a torn tail.
 
 use tracing::warn;
 
@@ -10,7 +10,7 @@ use crate::results::journal::Journal;
 /// Invalid rows that are named on the screen; all are in the results.
 const SHOWN_INVALID: usize = 10;
 
-/// Says what there is to say of a manifest that was planned, beside the results.
+/// Reports on a planned manifest and the results.
 pub(super) fn say_planned(
     remarks: &[String],
     invalid: &[InvalidLine],
@@ -21,8 +21,8 @@ pub(super) fn say_planned(
     say_unlisted(known_devices);
 }
 
-/// Says which rows are invalid, the first few of them.
-pub(in crate::commands) fn say_invalid(lines: &[InvalidLine]) {
+/// Names the first invalid rows.
+pub(super) fn say_invalid(lines: &[InvalidLine]) {
     for line in lines.iter().take(SHOWN_INVALID) {
         warn!("invalid row: {}", line.row().error_message);
     }
@@ -34,31 +34,33 @@ pub(in crate::commands) fn say_invalid(lines: &[InvalidLine]) {
     }
 }
 
-/// Says what the operator should look at in the manifest.
-pub(in crate::commands) fn say_remarks(remarks: &[String]) {
+pub(super) fn say_remarks(remarks: &[String]) {
     for remark in remarks {
         warn!("{remark}");
     }
 }
 
-/// Says how many devices the results hold of which the manifest has no valid row.
-fn say_unlisted(known_devices: &KnownDevices) {
+/// Devices in the results of which the manifest has no valid row.
+pub(super) fn unlisted(known_devices: &KnownDevices) -> u64 {
     let unlisted = known_devices
         .iter()
-        .filter(|index| !known_devices.is_listed(*index) && known_devices.place(*index).is_some())
-        .count();
-    match unlisted {
-        0 => {}
-        1 => warn!(
-            "1 device in the results has no valid row in the manifest; its row is kept, behind the others"
-        ),
-        _ => warn!(
-            "{unlisted} devices in the results have no valid row in the manifest; their rows are kept, behind the others"
-        ),
-    }
+        .filter(|index| !known_devices.is_listed(*index) && known_devices.place(*index).is_some());
+    unlisted.count() as u64
 }
 
-/// Says what a power loss or a kill spoilt, which the first write repairs.
+fn say_unlisted(known_devices: &KnownDevices) {
+    let (devices, rows) = match unlisted(known_devices) {
+        0 => return,
+        1 => ("1 device in the results has".to_owned(), "its row is"),
+        many => (
+            format!("{many} devices in the results have"),
+            "their rows are",
+        ),
+    };
+    warn!("{devices} no valid row in the manifest; {rows} kept, after the others");
+}
+
+/// Reports what a power loss or a kill has damaged, which the first write repairs.
 pub(super) fn say_torn(journal: &Journal<RealDisk>) {
     if let Some(torn) = journal.torn() {
         warn!(

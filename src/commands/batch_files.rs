@@ -1,8 +1,8 @@
-//! Which files a run uses: the manifest, the results beside it, and the runs log beside those.
+//! Which files a run uses: the manifest, the results beside it, their runs log, and what is written besides.
 
 use std::path::{Path, PathBuf};
 
-use crate::commands::is_same_file;
+use super::is_same_file;
 use crate::error::Error;
 use crate::output::file::try_place;
 use crate::results::runs_log::runs_log_path;
@@ -12,16 +12,14 @@ pub(super) const STANDARD_INPUT: &str = "-";
 
 /// The files of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::commands) struct Paths {
-    /// The manifest; none for standard input.
-    pub(in crate::commands) manifest: Option<PathBuf>,
-    /// The results file.
-    pub(in crate::commands) results: PathBuf,
+pub(super) struct BatchFiles {
+    /// None for standard input.
+    pub(super) manifest: Option<PathBuf>,
+    pub(super) results: PathBuf,
 }
 
-impl Paths {
-    /// Finds them from the arguments.
-    pub(in crate::commands) fn new(
+impl BatchFiles {
+    pub(super) fn new(
         manifest: &Path,
         results: Option<&Path>,
         emulator: bool,
@@ -31,7 +29,7 @@ impl Paths {
             (Some(results), _) => results.to_owned(),
             (None, Some(manifest)) if is_pipe(manifest) || is_of_the_system(manifest) => {
                 let message = format!(
-                    "the manifest {} is a pipe or a device, so no results file can stand beside it: give --results FILE",
+                    "the manifest {} is a pipe or a device, so no results file can be placed beside it: give --results FILE",
                     manifest.display()
                 );
                 return Err(Error::refused("usage", message));
@@ -63,8 +61,19 @@ impl Paths {
         Ok(Self { manifest, results })
     }
 
-    /// Refuses results where no file can be made. Makes nothing.
-    pub(in crate::commands) fn check_place(&self) -> Result<(), Error> {
+    /// The manifest as it was given.
+    pub(super) fn manifest(&self) -> &Path {
+        self.manifest
+            .as_deref()
+            .unwrap_or(Path::new(STANDARD_INPUT))
+    }
+
+    /// Refuses a manifest that does not exist, and results where no file can be created. Creates nothing.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        if let Some(manifest) = self.manifest.as_deref().filter(|path| !path.exists()) {
+            let message = format!("the manifest {} does not exist", manifest.display());
+            return Err(Error::refused("manifest", message));
+        }
         let results = &self.results;
         if results.is_dir() {
             let message = format!(
@@ -87,7 +96,7 @@ impl Paths {
     }
 }
 
-/// Whether this is there, and neither a file nor a folder: such as what a shell makes of `<(command)`.
+/// Whether this exists and is neither a file nor a folder, such as what a shell creates for `<(command)`.
 fn is_pipe(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|there| !there.is_file() && !there.is_dir())
@@ -98,34 +107,49 @@ fn is_of_the_system(path: &Path) -> bool {
     ["/dev", "/proc"].iter().any(|root| path.starts_with(root)) && !path.starts_with("/dev/shm")
 }
 
-/// Refuses a summary that would be written over the manifest, the results or their runs log, or that cannot be written.
-pub(super) fn check_summary(
-    summary: &Path,
-    manifest: &Path,
-    results: Option<&Path>,
-    emulator: bool,
+/// The results file that is used, whether or not the run can have it.
+pub(super) fn results_of(manifest: &Path, results: Option<&Path>, emulator: bool) -> PathBuf {
+    results.map_or_else(|| beside(manifest, emulator), Path::to_owned)
+}
+
+/// Refuses files that flags name to be written: one that is read or written for another purpose, or that cannot be
+/// written.
+pub(super) fn check_outputs(
+    outputs: &[(&str, Option<&Path>)],
+    manifest: Option<&Path>,
+    results: &Path,
 ) -> Result<(), Error> {
-    let results = results.map_or_else(|| beside(manifest, emulator), Path::to_owned);
-    let results = results.canonicalize().unwrap_or(results);
+    let refused = |message: String| Err(Error::refused("usage", message));
+    let results = results.canonicalize().unwrap_or(results.to_owned());
+    let log = runs_log_path(&results);
     let own = [
-        (manifest.to_owned(), "the manifest"),
-        (runs_log_path(&results), "the runs log of the results"),
-        (results, "the results file"),
+        (manifest, "the manifest"),
+        (Some(&*results), "the results file"),
+        (Some(&*log), "the runs log of the results"),
     ];
-    let file = summary.display();
-    if let Some((_, what)) = own.iter().find(|(own, _)| is_same_file(own, summary)) {
-        let message = format!(
-            "--summary-json names {what} ({file}), which it would replace; give another file"
-        );
-        return Err(Error::refused("usage", message));
+    let mut named: Vec<(&str, &Path)> = Vec::new();
+    for &(flag, file) in outputs {
+        let Some(file) = file else { continue };
+        let is_this = |other: Option<&Path>| other.is_some_and(|other| is_same_file(other, file));
+        let shown = file.display();
+        if let Some((_, what)) = own.iter().find(|(own, _)| is_this(*own)) {
+            return refused(format!(
+                "{flag} names {what} ({shown}), which it would replace; give another file"
+            ));
+        }
+        if let Some((other, _)) = named.iter().find(|(_, named)| is_this(Some(named))) {
+            return refused(format!(
+                "{other} and {flag} name the same file; give each its own"
+            ));
+        }
+        if let Err(error) = try_place(file) {
+            return refused(format!(
+                "{flag} {shown}: {error}; give a file in a folder that exists and may be written to"
+            ));
+        }
+        named.push((flag, file));
     }
-    try_place(summary).map_err(|error| {
-        let message = format!(
-            "the summary cannot be written to {file} (--summary-json): {error}; give a file in a folder that exists \
-             and may be written to"
-        );
-        Error::refused("usage", message)
-    })
+    Ok(())
 }
 
 /// `devices.csv` → `devices.results.csv`, or `devices.emulator.results.csv`. Only the extensions of CSV files are taken
@@ -154,13 +178,13 @@ fn beside(manifest: &Path, emulator: bool) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn paths(manifest: &str, results: Option<&str>, emulator: bool) -> Result<Paths, String> {
-        Paths::new(Path::new(manifest), results.map(Path::new), emulator)
+    fn paths(manifest: &str, results: Option<&str>, emulator: bool) -> Result<BatchFiles, String> {
+        BatchFiles::new(Path::new(manifest), results.map(Path::new), emulator)
             .map_err(|error| error.to_string())
     }
 
     #[test]
-    fn results_stand_beside_the_manifest() {
+    fn results_are_beside_the_manifest() {
         let results = |manifest, emulator| paths(manifest, None, emulator).unwrap().results;
         assert_eq!(
             results("a/devices.csv", false),
@@ -219,8 +243,14 @@ mod tests {
         std::fs::write(at("d.csv"), "device_id\n").unwrap();
         std::fs::create_dir(at("x")).unwrap();
         let check = |summary: &str, results: Option<&str>| {
-            let results = results.map(at);
-            check_summary(&at(summary), &at("d.csv"), results.as_deref(), false)
+            let (manifest, results) = (at("d.csv"), results.map(at));
+            let results = results_of(&manifest, results.as_deref(), false);
+            let summary = at(summary);
+            check_outputs(
+                &[("--summary-json", Some(&*summary))],
+                Some(&manifest),
+                &results,
+            )
         };
         for (summary, what) in [
             ("d.csv", "the manifest"),
@@ -250,8 +280,8 @@ mod tests {
     fn results_need_a_directory_and_are_none() {
         let folder = tempfile::tempdir().unwrap();
         let check = |results: &Path| {
-            let paths = Paths::new(Path::new("a.csv"), Some(results), false).unwrap();
-            paths.check_place().map_err(|error| error.to_string())
+            let files = BatchFiles::new(Path::new("-"), Some(results), false).unwrap();
+            files.check().map_err(|error| error.to_string())
         };
         assert_eq!(check(&folder.path().join("r.csv")), Ok(()));
         assert_eq!(check(Path::new("r.csv")), Ok(()));

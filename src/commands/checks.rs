@@ -1,60 +1,77 @@
-//! What a run is set to, as the runs log keeps it: to refuse a rerun that would ask for other channels.
+//! Checks of manifest and results against flags and earlier runs: a run, and its plan, is refused before it sends or writes
+//! anything.
 
 use std::ffi::OsString;
 use std::path::{Component, Path};
-use std::time::SystemTime;
 
-use clap::ValueEnum;
 use tracing::warn;
 
-use super::paths::STANDARD_INPUT;
-use super::source::Source;
-use crate::cli::ProvisionArgs;
-use crate::commands::is_same_file;
-use crate::commands::target::Target;
-use crate::domain::device::{AccountId, MessageTtl, shown};
+use super::batch_files::STANDARD_INPUT;
+use super::is_same_file;
+use super::run_config::RunConfig;
+use crate::domain::device::shown;
+use crate::domain::format;
 use crate::error::Error;
+use crate::fleet::batch::Planned;
 use crate::fleet::known_devices::KnownDevices;
-use crate::fleet::plan::Rules;
+use crate::fleet::plan::{Counts, Rules};
 use crate::results::asks::Asked;
-use crate::results::record::timestamp;
-use crate::results::runs_line::{RunsLine, Settings, Start};
 use crate::results::runs_log::EarlierRuns;
 
-fn settings(args: &ProvisionArgs) -> Settings {
-    let (input, pace) = (&args.input, &args.pace);
-    Settings {
-        channel_name: input.channel_name.clone(),
-        tags: input.tags.iter().cloned().collect(),
-        message_ttl_seconds: input.message_ttl.map(MessageTtl::as_secs),
-        id_column: input.id_column.clone(),
-        delimiter: input.delimiter.map(char::from),
-        rate: pace.rate.ceiling(),
-        workers: u32::try_from(pace.workers).unwrap_or(u32::MAX),
-        max_attempts: pace.max_attempts,
-        on_exists: args
-            .service
-            .on_exists
-            .to_possible_value()
-            .map(|value| value.get_name().to_owned())
-            .unwrap_or_default(),
+/// Refuses a plan that is not what the flags expect.
+pub(super) fn check_plan(config: &RunConfig, planned: &Planned) -> Result<(), Error> {
+    let Counts {
+        listed, invalid, ..
+    } = planned.counts;
+    if let Some(expected) = config.rules.expect.filter(|expected| *expected != listed) {
+        let message = format!(
+            "the manifest lists {}, but --expect {expected} was given; nothing was attempted",
+            format::count(listed, "device")
+        );
+        return Err(Error::refused("unexpected-count", message));
     }
+    if config.rules.strict && invalid > 0 {
+        let message = format!(
+            "the manifest has {} and --strict was given; nothing was attempted",
+            format::count(invalid, "invalid row")
+        );
+        return Err(Error::refused("invalid-rows", message));
+    }
+    Ok(())
+}
+
+/// Refuses a manifest that has rows, none of them valid: a run would be complete without having attempted anything.
+pub(super) fn check_usable(listed: u64, invalid: u64) -> Result<(), Error> {
+    if listed > 0 || invalid == 0 {
+        return Ok(());
+    }
+    let lead = match invalid {
+        1 => "the manifest's only row is invalid".to_owned(),
+        more => format!("not one of the {more} rows can be used: all are invalid"),
+    };
+    Err(Error::refused(
+        "invalid-rows",
+        format!(
+            "{lead}, for the reasons above; nothing was attempted. Correct the manifest, or the flags that say how it \
+             is read ('kvs-fleet plan -v' lists all rows)"
+        ),
+    ))
 }
 
 /// In which of the settings that decide what a device gets this run differs from the last.
-fn differences(args: &ProvisionArgs, log: &impl EarlierRuns) -> Vec<String> {
+fn differences(config: &RunConfig, log: &impl EarlierRuns) -> Vec<String> {
     let before = log.last_start().and_then(|start| start.settings.as_ref());
-    before.map_or_else(Vec::new, |before| settings(args).differences(before))
+    before.map_or_else(Vec::new, |before| config.settings().differences(before))
 }
 
 /// Refuses settings that differ from the last run's, unless they may.
-pub(in crate::commands) fn check(
-    args: &ProvisionArgs,
+pub(super) fn check_settings(
+    config: &RunConfig,
     log: &impl EarlierRuns,
     known_devices: &KnownDevices,
 ) -> Result<(), Error> {
-    let differences = differences(args, log);
-    if differences.is_empty() || args.results.allow_changed || known_devices.is_empty() {
+    let differences = differences(config, log);
+    if differences.is_empty() || config.rules.allow_changed || known_devices.is_empty() {
         return Ok(());
     }
     Err(Error::refused(
@@ -69,8 +86,8 @@ pub(in crate::commands) fn check(
 
 /// Refuses results of another manifest, of which this one lists not one device: a rollback meant for one of the two would
 /// delete the channels of both. A stream has no name by which it could be another.
-pub(in crate::commands) fn check_manifest(
-    args: &ProvisionArgs,
+pub(super) fn check_manifest(
+    config: &RunConfig,
     log: &impl EarlierRuns,
     known_devices: &KnownDevices,
 ) -> Result<(), Error> {
@@ -80,7 +97,7 @@ pub(in crate::commands) fn check_manifest(
     let directory = start.directory.as_deref().map(Path::new);
     let before = start.manifest.as_deref();
     let Some(before) =
-        before.filter(|before| is_another(directory, Path::new(before), &args.manifest))
+        before.filter(|before| is_another(directory, Path::new(before), config.files.manifest()))
     else {
         return Ok(());
     };
@@ -90,7 +107,7 @@ pub(in crate::commands) fn check_manifest(
         .peekable();
     let has_rows = recorded.peek().is_some();
     let shares_one = recorded.any(|index| known_devices.is_listed(index));
-    if !has_rows || shares_one || args.results.allow_changed {
+    if !has_rows || shares_one || config.rules.allow_changed {
         return Ok(());
     }
     Err(Error::refused(
@@ -100,7 +117,7 @@ pub(in crate::commands) fn check_manifest(
              row in them. Give results of their own with --results FILE; or give --allow-changed to add these devices \
              to the same results, where a rollback deletes the channels of both",
             shown(before),
-            args.manifest.display()
+            config.files.manifest().display()
         ),
     ))
 }
@@ -127,10 +144,10 @@ fn is_another(directory: Option<&Path>, before: &Path, now: &Path) -> bool {
     !is_same_end && !is_same_file(before, now)
 }
 
-/// The planner's rules. What devices were asked with need not be looked up where the last run found nothing changed and
-/// neither manifest nor flags are others since.
-pub(in crate::commands) fn rules(
-    args: &ProvisionArgs,
+/// The planner's rules. What earlier runs asked for is not read where the last run found nothing changed and manifest and
+/// flags are the same.
+pub(super) fn rules(
+    config: &RunConfig,
     manifest_sha256: Option<&str>,
     log: &impl EarlierRuns,
 ) -> Rules {
@@ -139,7 +156,7 @@ pub(in crate::commands) fn rules(
         .and_then(|start| start.manifest_sha256.as_deref());
     let same_manifest = manifest_sha256.is_some() && manifest_sha256 == last_manifest;
     let was_unchanged = log.last_end().is_some_and(|end| end.changed == Some(0));
-    let asked_before = if was_unchanged && same_manifest && differences(args, log).is_empty() {
+    let asked_before = if was_unchanged && same_manifest && differences(config, log).is_empty() {
         Asked::default()
     } else {
         log.asked().unwrap_or_else(|error| {
@@ -148,39 +165,9 @@ pub(in crate::commands) fn rules(
         })
     };
     Rules {
-        recreate_deleted: args.results.recreate_deleted,
+        recreate_deleted: config.rules.recreate_deleted,
         asked_before,
     }
-}
-
-/// The line that a run starts with.
-pub(super) fn start(
-    args: &ProvisionArgs,
-    source: &Source,
-    target: &Target,
-    account: Option<&AccountId>,
-    regions: &[String],
-) -> RunsLine {
-    RunsLine::Start(Box::new(Start {
-        at: timestamp(SystemTime::now()),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        command: "provision".to_owned(),
-        arguments: crate::commands::arguments(),
-        directory: std::env::current_dir()
-            .ok()
-            .map(|directory| directory.display().to_string()),
-        manifest: Some(args.manifest.display().to_string()),
-        manifest_sha256: source.sha256().map(str::to_owned),
-        account: account.map(ToString::to_string),
-        caller: target.caller().map(str::to_owned),
-        regions: regions.to_vec(),
-        endpoint: if target.is_emulator() {
-            Some("emulator".to_owned())
-        } else {
-            target.url().map(str::to_owned)
-        },
-        settings: Some(settings(args)),
-    }))
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
-//! Where devices come from: a file in memory, or a stream that is planned row by row while the run goes on.
+//! Standard input as a source of devices: planned row by row, on a thread of its own, while the run goes on.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::io::{self, Stdin};
-use std::path::Path;
+use std::io::Stdin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
@@ -11,120 +10,26 @@ use tokio::sync::mpsc;
 use tracing::info;
 
 use super::json_stream::JsonStream;
-use crate::aws::{AwsService, ConfigError};
-use crate::cli::{InputArgs, ProvisionArgs};
+use super::{ProvisionEngine, Run};
+use crate::aws::AwsService;
+use crate::commands::messages;
 use crate::commands::target::{self, Target};
-use crate::domain::device::DeviceIndex;
-use crate::domain::device::{AccountId, Device, Region, shown};
+use crate::domain::device::{AccountId, Device, DeviceIndex, Region};
 use crate::domain::format;
-use crate::domain::template::Template;
 use crate::engine::event::Listeners;
-use crate::engine::{Arrival, Engine, Stop, StopSignal};
+use crate::engine::{Arrival, Stop, StopSignal};
 use crate::error::Error;
 use crate::fleet::batch::{Books, FileRowSink, InvalidLine, RegionWork, SharedDevices, lock};
 use crate::fleet::plan::{Counts, Planner, Rules, Verdict};
-use crate::manifest::{self, IdPattern, Layout, Manifest, Options, Rows};
+use crate::manifest::Rows;
 
-/// Regions of a stream that may wait to be begun.
+/// Regions of a stream that may wait to be started.
 const ARRIVALS_WAITING: usize = 16;
 
 /// Devices of a stream that may wait in each Region before reading waits.
 const STREAM_WAITING: usize = 10_000;
 
-/// Where devices come from.
-#[derive(Debug)]
-pub(super) enum Source {
-    /// A file, in memory.
-    File(Arc<Manifest>),
-    /// Standard input.
-    Stream(Box<Rows<Stdin>>),
-}
-
-impl Source {
-    /// Opens the manifest: a file is checked whole, of a stream the header is read.
-    pub(super) fn open(path: Option<&Path>, options: &Options) -> Result<Self, Error> {
-        let source = match path {
-            Some(path) => Self::File(Arc::new(Manifest::open(path, options)?)),
-            None => Self::Stream(Box::new(manifest::stream(io::stdin(), options)?)),
-        };
-        if options.region.is_none() && !source.layout().has_region() {
-            // Not each row's fault.
-            return Err(ConfigError::NoRegion.into());
-        }
-        Ok(source)
-    }
-
-    fn layout(&self) -> &Layout {
-        match self {
-            Self::File(manifest) => manifest.layout(),
-            Self::Stream(rows) => rows.layout(),
-        }
-    }
-
-    /// Refuses a file that another program has changed since it was read.
-    pub(super) fn check_current(&self) -> Result<(), Error> {
-        match self {
-            Self::File(manifest) if !manifest.is_current() => {
-                let message = format!(
-                    "the manifest {} changed after it was read: another program is perhaps still writing it; nothing \
-                     was created. Run again when the file is complete",
-                    manifest.file()
-                );
-                Err(Error::refused("manifest", message))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The SHA-256 of a file; a stream has none.
-    pub(super) fn sha256(&self) -> Option<&str> {
-        match self {
-            Self::File(manifest) => Some(manifest.sha256()),
-            Self::Stream(_) => None,
-        }
-    }
-
-    /// The keys of all tags that rows and flags can ask for.
-    pub(super) fn tag_keys(&self) -> Vec<Box<str>> {
-        self.layout().tag_keys().map(Into::into).collect()
-    }
-
-    /// What a person should look at: columns that seem misspelt.
-    pub(super) fn warnings(&self) -> Vec<String> {
-        self.layout().warnings().to_vec()
-    }
-}
-
-/// How the arguments say the manifest is to be read.
-pub(in crate::commands) fn options(
-    input: &InputArgs,
-    region: Option<Region>,
-) -> Result<Options, Error> {
-    let template = |flag: String, text: &str| {
-        text.parse::<Template>()
-            .map_err(|error| Error::refused("usage", format!("{flag}: {error}")))
-    };
-    let tags = input.tags.iter().map(|(key, text)| {
-        let value = template(format!("--tag {key}"), text)?;
-        Ok((key.as_str().into(), value))
-    });
-    let id_pattern = input.id_pattern.as_deref().map(|pattern| {
-        IdPattern::parse(pattern).map_err(|error| {
-            Error::refused("usage", format!("--id-pattern {}: {error}", shown(pattern)))
-        })
-    });
-    Ok(Options {
-        id_column: input.id_column.clone(),
-        channel_name: template("--channel-name".to_owned(), &input.channel_name)?,
-        message_ttl: input.message_ttl,
-        tags: tags.collect::<Result<_, Error>>()?,
-        delimiter: input.delimiter,
-        id_pattern: id_pattern.transpose()?,
-        region,
-    })
-}
-
-/// Standard input, and what is needed to plan it row by row.
+/// What is needed to plan standard input.
 pub(super) struct Stream {
     pub(super) rows: Box<Rows<Stdin>>,
     pub(super) rules: Rules,
@@ -133,56 +38,62 @@ pub(super) struct Stream {
     pub(super) target: Arc<Target>,
 }
 
-impl Stream {
+impl Run {
     /// Runs the engine on what standard input brings, and says how that ended.
-    pub(super) async fn work_off(
-        self,
-        args: &ProvisionArgs,
-        engine: Engine<AwsService, FileRowSink<JsonStream>, RegionWork>,
+    pub(super) async fn work_off_stream(
+        &mut self,
+        stream: Stream,
+        engine: ProvisionEngine,
         books: &Books<JsonStream>,
-    ) -> (Result<(), Error>, Streamed) {
+    ) -> Result<(), Error> {
         let (arrivals, arriving) = mpsc::channel(ARRIVALS_WAITING);
         let progress = Arc::new(Mutex::new(Streamed::default()));
+        let target = Arc::clone(&stream.target);
         let reader = StreamReader {
-            rows: self.rows,
-            rules: self.rules,
+            rows: stream.rows,
+            rules: stream.rules,
             known_devices: Arc::clone(&books.known_devices),
-            limit: args.input.limit,
-            expect: args.input.expect,
-            account: self.account,
-            guard: args.service.connection.account.clone(),
+            limit: self.config.rules.limit,
+            expect: self.config.rules.expect,
+            account: stream.account,
+            guard: self.config.connection.account.clone(),
             sink: Arc::clone(&books.sink),
             listeners: books.listeners.clone(),
             stop: books.stop.clone(),
             arrivals,
-            // Shared, not given away: with it the reader would end the emulator as soon as it has read all.
-            target: self.target,
+            // Shared: owned by the reader alone, the emulator would end as soon as all rows are read.
+            target: stream.target,
             runtime: Handle::current(),
             progress: Arc::clone(&progress),
             held: Vec::new(),
         };
-        // Not waited for: after a stop it may hang on standard input for good.
+        // Not waited for: after a stop it may never return from reading standard input.
         let thread = std::thread::Builder::new().name("manifest".to_owned());
         if let Err(error) = thread.spawn(move || reader.read()) {
             books.stop.give(Stop::Manifest(format!(
                 "standard input cannot be read: {error}"
             )));
         }
-        let stop = engine.run(Some(arriving), !args.service.no_reconcile).await;
+        let stop = engine.run(Some(arriving), self.config.reconcile.list).await;
         let streamed = locked(&progress).clone();
-        let ended = match (stop, streamed.ended.clone()) {
+        self.note(&streamed.counts);
+        messages::say_remarks(&streamed.remarks);
+        self.summary.limit_is_reached = streamed.limit_is_reached;
+        if let Some(account) = target.account() {
+            self.summary.account = Some(account.to_string());
+        }
+        match (stop, streamed.ended) {
             (Some(stop), _) => Err(Error::Stopped(stop)),
             (None, Some(ended)) => ended,
             // Nothing else ends the arrivals.
             (None, None) => Err(Error::Stopped(Stop::Internal(
                 "reading standard input ended without a word".to_owned(),
             ))),
-        };
-        (ended, streamed)
+        }
     }
 }
 
-/// Reads a stream while the run goes on, on a thread of its own: standard input cannot be waited for otherwise.
+/// Reads standard input on a thread of its own: it cannot be waited for otherwise.
 struct StreamReader {
     rows: Box<Rows<Stdin>>,
     rules: Rules,
@@ -200,12 +111,11 @@ struct StreamReader {
     target: Arc<Target>,
     runtime: Handle,
     progress: Arc<Mutex<Streamed>>,
-    /// Invalid rows that came before it was known whose account this is: with another one than meant nothing is
-    /// written.
+    /// Invalid rows that came before the account was known: nothing is written for a wrong one.
     held: Vec<InvalidLine>,
 }
 
-/// What has come of a stream.
+/// The state of reading a stream.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Streamed {
     pub(super) counts: Counts,
@@ -296,8 +206,8 @@ impl StreamReader {
         Ok(())
     }
 
-    /// Begins a Region; none where the run has ended meanwhile. Before the first one it is made sure whose account
-    /// this is, where that could not be asked for want of a Region.
+    /// Begins a Region; none where the run has ended meanwhile. Before the first one the account is checked, where that was
+    /// not possible without a Region.
     fn open_region(
         &mut self,
         region: &Region,

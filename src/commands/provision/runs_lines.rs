@@ -1,0 +1,84 @@
+//! The lines of a run in the runs log.
+
+use std::time::SystemTime;
+
+use crate::commands::run_config::RunConfig;
+use crate::commands::source::Source;
+use crate::commands::target::Target;
+use crate::domain::device::AccountId;
+use crate::output::stats::RegionTotals;
+use crate::output::summary::Summary;
+use crate::results::record::{Status, timestamp};
+use crate::results::runs_line::{End, RegionLine, RunsLine, Start};
+
+/// The line that a run starts with.
+pub(super) fn start(
+    config: &RunConfig,
+    source: &Source,
+    target: &Target,
+    account: Option<&AccountId>,
+    regions: &[String],
+) -> RunsLine {
+    RunsLine::Start(Box::new(Start {
+        at: timestamp(SystemTime::now()),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        command: "provision".to_owned(),
+        arguments: crate::commands::arguments(),
+        directory: std::env::current_dir()
+            .ok()
+            .map(|directory| directory.display().to_string()),
+        manifest: Some(config.files.manifest().display().to_string()),
+        manifest_sha256: source.sha256().map(str::to_owned),
+        account: account.map(ToString::to_string),
+        caller: target.caller().map(str::to_owned),
+        regions: regions.to_vec(),
+        endpoint: if target.is_emulator() {
+            Some("emulator".to_owned())
+        } else {
+            target.url().map(str::to_owned)
+        },
+        settings: Some(config.settings()),
+    }))
+}
+
+/// The line that a run ends with.
+pub(super) fn end(summary: &Summary) -> RunsLine {
+    let (counts, totals) = (&summary.counts, &summary.totals);
+    let by_status = [
+        (Status::Created, counts.created),
+        (Status::Exists, counts.exists),
+        (Status::Failed, counts.failures()),
+        (Status::Invalid, counts.invalid),
+    ];
+    let requests = [counts.creates, counts.describes, counts.lists];
+    RunsLine::End(Box::new(End {
+        at: timestamp(std::time::SystemTime::now()),
+        duration_ms: u64::try_from(summary.duration.as_millis()).unwrap_or(u64::MAX),
+        counts: by_status
+            .into_iter()
+            .map(|(status, count)| (status.as_str().to_owned(), count))
+            .collect(),
+        remaining: summary.remaining,
+        changed: Some(summary.changed),
+        requests: requests.iter().map(|requests| requests.sent).sum(),
+        throttles: requests.iter().map(|requests| requests.throttled).sum(),
+        creating_ms: u64::try_from(totals.creating.as_millis()).unwrap_or(u64::MAX),
+        achieved_per_second: totals.achieved,
+        throttled_share: counts.creates.throttled_share(),
+        regions: totals.regions.iter().map(region_line).collect(),
+        reason: summary.reason.to_owned(),
+        exit_code: summary.exit_code,
+    }))
+}
+
+fn region_line(region: &RegionTotals) -> RegionLine {
+    RegionLine {
+        region: region.region.to_string(),
+        creates: region.creates.sent,
+        throttles: region.creates.throttled,
+        throttled_share: region.creates.throttled_share(),
+        achieved_per_second: region.achieved,
+        in_force_per_second: region.rate,
+        granted_per_second: region.grant,
+    }
+}

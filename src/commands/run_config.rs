@@ -1,0 +1,265 @@
+//! The configuration of `provision` and `plan`: arguments, environment and manifest flags, checked as far as they can be
+//! without the manifest's rows and the service. No other module sees an argument.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum as _;
+
+use super::batch_files::{self, BatchFiles};
+use super::open_files;
+use crate::aws::{ConnectionSettings, Network};
+use crate::cli::{ConnectionArgs, InputArgs, ProvisionArgs};
+use crate::domain::device::{AccountId, MessageTtl, Region, shown};
+use crate::domain::service::channel_quota;
+use crate::domain::template::Template;
+use crate::engine;
+use crate::error::Error;
+use crate::manifest::{IdPattern, Options};
+use crate::output::progress::ProgressMode;
+use crate::results::runs_line;
+
+/// What a run, or the plan of one, is to do.
+#[derive(Debug)]
+pub(super) struct RunConfig {
+    pub(super) files: BatchFiles,
+    pub(super) connection: Connection,
+    /// How the engine behaves: the account and the tag keys are not known yet.
+    pub(super) engine: engine::Settings,
+    pub(super) rules: Rules,
+    pub(super) reconcile: Reconcile,
+    pub(super) output: Output,
+    /// How the manifest is read: the Region of rows that name none is not known yet.
+    options: Options,
+}
+
+/// Which service, and as whom.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) settings: ConnectionSettings,
+    /// Whether the emulator in this process is used.
+    pub(super) emulator: bool,
+    /// `--account`: no other may be worked in.
+    pub(super) account: Option<AccountId>,
+}
+
+impl Connection {
+    /// An attempt may take as long as `timeout`.
+    pub(super) fn new(args: &ConnectionArgs, emulator: bool, timeout: Duration) -> Self {
+        Self {
+            settings: ConnectionSettings {
+                region: args.region.clone(),
+                profile: args.profile.clone(),
+                endpoint_url: args.endpoint_url.clone(),
+                timeout,
+                network: Network::from_environment(),
+            },
+            emulator,
+            account: args.account.clone(),
+        }
+    }
+
+    /// How the service is reached for rows that name their Regions: where no flag gives one, none has to be looked up.
+    pub(super) fn within(&self, regions: &[Region]) -> ConnectionSettings {
+        let mut settings = self.settings.clone();
+        settings.region = settings.region.or_else(|| regions.first().cloned());
+        settings
+    }
+}
+
+/// Which devices are attempted, and what a run is refused for.
+#[derive(Debug)]
+pub(super) struct Rules {
+    /// The number of devices that the manifest must list.
+    pub(super) expect: Option<u64>,
+    /// The most devices that are attempted.
+    pub(super) limit: Option<u64>,
+    /// Whether an invalid row is a reason not to start.
+    pub(super) strict: bool,
+    pub(super) recreate_deleted: bool,
+    /// Whether settings and manifest may differ from the last run's.
+    pub(super) allow_changed: bool,
+}
+
+/// What is asked of the service before the first create.
+#[derive(Debug)]
+pub(super) struct Reconcile {
+    /// Whether the existing channels are listed.
+    pub(super) list: bool,
+    /// Whether the channels that the results claim are asked for.
+    pub(super) recheck: bool,
+    channel_quota: Option<u64>,
+}
+
+impl Reconcile {
+    /// The most channels that the account may have in a Region.
+    pub(super) fn channel_quota(&self, region: &Region) -> u64 {
+        self.channel_quota.unwrap_or(channel_quota(region))
+    }
+}
+
+/// What is shown and written besides the results.
+#[derive(Debug)]
+pub(super) struct Output {
+    pub(super) progress: ProgressMode,
+    pub(super) verbose: bool,
+    /// Whether standard output gets JSON.
+    pub(super) json: bool,
+    /// Where the summary goes.
+    pub(super) summary: Option<PathBuf>,
+    /// Where the report goes.
+    pub(super) page: Option<PathBuf>,
+}
+
+impl RunConfig {
+    /// The configuration of a plan.
+    pub(super) fn of_a_plan(args: &ProvisionArgs) -> Result<Self, Error> {
+        let (service, results) = (&args.service, &args.results);
+        let files = BatchFiles::new(&args.manifest, results.file.as_deref(), service.emulator)?;
+        files.check()?;
+        Ok(Self {
+            files,
+            options: options(&args.input)?,
+            connection: Connection::new(&service.connection, service.emulator, args.pace.timeout),
+            engine: engine_settings(args),
+            rules: Rules {
+                expect: args.input.expect,
+                limit: args.input.limit,
+                strict: args.input.strict,
+                recreate_deleted: results.recreate_deleted,
+                allow_changed: results.allow_changed,
+            },
+            reconcile: Reconcile {
+                list: !service.no_reconcile,
+                recheck: service.recheck,
+                channel_quota: service.channel_quota,
+            },
+            output: Output {
+                progress: args.output.progress(),
+                verbose: args.output.verbose > 0,
+                json: results.json,
+                summary: results.summary_json.clone(),
+                page: results.report.clone(),
+            },
+        })
+    }
+
+    /// The configuration of a run, which writes more files and sends requests side by side.
+    pub(super) fn of_a_run(args: &ProvisionArgs) -> Result<Self, Error> {
+        let mut config = Self::of_a_plan(args)?;
+        let (files, output) = (&config.files, &config.output);
+        if config.rules.strict && files.manifest.is_none() {
+            let message = "--strict needs the whole manifest before the first call, but standard input is read as it \
+                           comes; give a file, or leave --strict out";
+            return Err(Error::refused("usage", message));
+        }
+        batch_files::check_outputs(
+            &[
+                ("--summary-json", output.summary.as_deref()),
+                ("--report", output.page.as_deref()),
+            ],
+            files.manifest.as_deref(),
+            &files.results,
+        )?;
+        config.engine.workers = open_files::most_requests(config.engine.workers);
+        Ok(config)
+    }
+
+    /// How the manifest is read where rows that name no Region are in this one.
+    pub(super) fn options(&self, region: Option<Region>) -> Options {
+        Options {
+            region,
+            ..self.options.clone()
+        }
+    }
+
+    /// The engine's settings for this account, where it is known.
+    pub(super) fn engine(&self, account: Option<AccountId>) -> engine::Settings {
+        engine::Settings {
+            account,
+            ..self.engine.clone()
+        }
+    }
+
+    /// As the runs log keeps it.
+    pub(super) fn settings(&self) -> runs_line::Settings {
+        let (options, engine) = (&self.options, &self.engine);
+        let text = |(key, template): &(Box<str>, Template)| {
+            (key.to_string(), template.as_str().to_owned())
+        };
+        let on_exists = engine.on_exists.to_possible_value();
+        runs_line::Settings {
+            channel_name: options.channel_name.as_str().to_owned(),
+            tags: options.tags.iter().map(text).collect(),
+            message_ttl_seconds: options.message_ttl.map(MessageTtl::as_secs),
+            id_column: options.id_column.clone(),
+            delimiter: options.delimiter.map(char::from),
+            rate: engine.rate.ceiling,
+            workers: u32::try_from(engine.workers).unwrap_or(u32::MAX),
+            max_attempts: engine.max_attempts,
+            on_exists: on_exists.map_or_else(String::new, |value| value.get_name().to_owned()),
+        }
+    }
+}
+
+/// Where a run writes its summary, also where its configuration is refused. Refuses a file that the run needs.
+pub(super) fn summary_file(args: &ProvisionArgs) -> Result<Option<PathBuf>, Error> {
+    let results = batch_files::results_of(
+        &args.manifest,
+        args.results.file.as_deref(),
+        args.service.emulator,
+    );
+    let summary = &args.results.summary_json;
+    batch_files::check_outputs(
+        &[("--summary-json", summary.as_deref())],
+        Some(&args.manifest),
+        &results,
+    )?;
+    Ok(summary.clone())
+}
+
+fn engine_settings(args: &ProvisionArgs) -> engine::Settings {
+    let pace = &args.pace;
+    engine::Settings {
+        workers: pace.workers,
+        rate: pace.rate,
+        max_attempts: pace.max_attempts,
+        max_throttled: pace.max_throttled,
+        max_offline: pace.max_offline,
+        timeout: pace.timeout,
+        max_failures: pace.max_failures,
+        on_exists: args.service.on_exists,
+        tag_keys: Vec::new(),
+        account: None,
+        seed: fastrand::u64(..),
+    }
+}
+
+fn options(input: &InputArgs) -> Result<Options, Error> {
+    let refused = |flag: &str, error: &dyn std::fmt::Display| {
+        Error::refused("usage", format!("{flag}: {error}"))
+    };
+    let template = |flag: &str, text: &str| {
+        let parsed = text.parse::<Template>();
+        parsed.map_err(|error| refused(flag, &error))
+    };
+    let tags = input.tags.iter().map(|(key, text)| {
+        let value = template(&format!("--tag {key}"), text)?;
+        Ok((key.as_str().into(), value))
+    });
+    let id_pattern = input.id_pattern.as_deref().map(|pattern| {
+        IdPattern::parse(pattern)
+            .map_err(|error| refused(&format!("--id-pattern {}", shown(pattern)), &error))
+    });
+    let options = Options {
+        id_column: input.id_column.clone(),
+        channel_name: template("--channel-name", &input.channel_name)?,
+        message_ttl: input.message_ttl,
+        tags: tags.collect::<Result<_, Error>>()?,
+        delimiter: input.delimiter,
+        id_pattern: id_pattern.transpose()?,
+        region: None,
+    };
+    options.validate()?;
+    Ok(options)
+}
