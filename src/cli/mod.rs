@@ -26,6 +26,7 @@ pub use provision::{InputArgs, PaceArgs, ProvisionArgs, ResultsArgs, ServiceArgs
 pub use report::ReportArgs;
 pub use rollback::RollbackArgs;
 pub use shared::{AskArgs, ConnectionArgs, OutputArgs};
+use values::is_off;
 pub use verify::{CompareArgs, VerifyArgs};
 
 /// Provision Amazon Kinesis Video Streams WebRTC signaling channels for a whole fleet of cameras.
@@ -134,8 +135,7 @@ fn says_nothing(argument: &Arg, value: &OsString) -> bool {
     if argument.get_id() == "delimiter" {
         return text.is_empty();
     }
-    let is_off = || ["n", "no", "f", "false", "off", "0"].contains(&&*text.to_lowercase());
-    text.trim().is_empty() || (!argument.get_action().takes_values() && is_off())
+    text.trim().is_empty() || (!argument.get_action().takes_values() && is_off(&text))
 }
 
 /// The first variable of a flag that holds what neither a value nor a file's name is meant to hold: a file of that name

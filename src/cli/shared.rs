@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use clap::builder::{FalseyValueParser, PossibleValue};
+use clap::builder::PossibleValue;
 use clap::{Arg, ArgAction, Args, ValueEnum};
 
-use super::values::{account, duration, region, workers};
+use super::values::{account, duration, region, switch, workers};
 use crate::domain::device::{AccountId, Region};
 use crate::output::logging::LogFormat;
 use crate::output::progress::ProgressMode;
@@ -22,7 +22,7 @@ pub(super) fn flag(argument: Arg) -> Arg {
     let variable = format!("KVS_FLEET_{}", long.to_uppercase().replace('-', "_"));
     let argument = argument.env(variable).hide_env(true);
     match argument.get_action() {
-        ArgAction::SetTrue => argument.value_parser(FalseyValueParser::new()),
+        ArgAction::SetTrue => argument.value_parser(switch),
         _ => argument,
     }
 }

@@ -103,6 +103,20 @@ pub(crate) fn account(text: &str) -> Result<AccountId, String> {
     AccountId::parse(text).map_err(|invalid| invalid.to_string())
 }
 
+/// The value of a switch's variable. A word that is neither yes nor no is refused: it could mean either.
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    match &*text.trim().to_lowercase() {
+        "1" | "on" | "t" | "true" | "y" | "yes" => Ok(true),
+        _ if is_off(text) => Ok(false),
+        _ => Err("expected true or false (or 1 or 0, yes or no, on or off)".to_owned()),
+    }
+}
+
+/// Whether the value of a switch's variable turns it off.
+pub(super) fn is_off(text: &str) -> bool {
+    ["", "0", "f", "false", "n", "no", "off"].contains(&&*text.trim().to_lowercase())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +177,19 @@ mod tests {
         assert_eq!(failure_limit("2.5%"), Ok(FailureLimit::Percent(2.5)));
         for text in ["-1", "101%", "%", "x", "1.5"] {
             assert!(failure_limit(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_switch_is_on_or_off_and_nothing_else() {
+        for on in ["1", "true", " YES\t", "on"] {
+            assert_eq!(switch(on), Ok(true), "{on:?}");
+        }
+        for off in ["", "no ", " 0", "false\t", "Off"] {
+            assert_eq!(switch(off), Ok(false), "{off:?}");
+        }
+        for neither in ["ja", "2", "nein", "disabled"] {
+            assert!(switch(neither).is_err(), "{neither:?}");
         }
     }
 }
