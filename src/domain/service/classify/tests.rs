@@ -170,7 +170,10 @@ fn an_error_without_a_code_is_an_unreadable_answer() {
         assert_eq!(failure.kind, FailureKind::ServerError, "{body}");
         assert_eq!(&*failure.code, UNREADABLE_ANSWER, "{body}");
         assert!(failure.is_answered() && failure.kind.is_passing(), "{body}");
-        assert!(failure.message.contains("without a readable error code"), "{failure:?}");
+        assert!(
+            failure.message.contains("without a readable error code"),
+            "{failure:?}"
+        );
     }
     let explained = reply(400, "", r#"{"Message":"the name is taken"}"#);
     assert!(explained.message.contains("the name is taken"));
