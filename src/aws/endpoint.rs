@@ -66,7 +66,7 @@ impl Endpoint {
 
     /// Whether requests stay on this computer.
     #[must_use]
-    pub fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         self.custom
             .as_ref()
             .is_some_and(|custom| custom.is_loopback)
@@ -79,7 +79,7 @@ impl Endpoint {
     }
 
     #[must_use]
-    pub fn is_https(&self) -> bool {
+    pub(crate) fn is_https(&self) -> bool {
         self.custom.as_ref().is_none_or(|custom| custom.is_https)
     }
 }

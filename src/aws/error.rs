@@ -182,7 +182,7 @@ impl ConfigError {
 
     /// The same error as the failure of an attempt in the middle of a run.
     #[must_use]
-    pub fn into_failure(self) -> Failure {
+    pub(crate) fn into_failure(self) -> Failure {
         let (code, message) = match self {
             Self::Unreachable(failure) => return failure,
             Self::Refused {

@@ -38,7 +38,7 @@ impl Network {
     /// Reads `AWS_CA_BUNDLE`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` (the last three also in lower case), with the
     /// meaning that curl gives them. `HTTP_PROXY` is not used: only connections to this computer are without TLS.
     #[must_use]
-    pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Self {
+    pub(crate) fn from_vars(var: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &'static str| {
             let value = var(name)?.trim().to_owned();
             (!value.is_empty()).then_some((name, value))

@@ -166,7 +166,7 @@ impl Connection {
     /// The profile, or the setting that overrides it, that the credentials come from; `None` if the operator selected
     /// nothing.
     #[must_use]
-    pub fn credentials_source(&self) -> Option<String> {
+    pub(crate) fn credentials_source(&self) -> Option<String> {
         let source = self.source();
         let matters = !self.0.endpoint.is_loopback() || source.profiles.is_selected();
         source.profiles.in_use().filter(|_| matters)

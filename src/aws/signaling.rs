@@ -25,7 +25,7 @@ pub struct SignalingEndpoints {
 
 impl AwsService {
     /// `GetSignalingChannelEndpoint`, for WSS and HTTPS as MASTER.
-    pub async fn signaling_endpoints(&self, arn: &ChannelArn) -> Answer<SignalingEndpoints> {
+    pub(crate) async fn signaling_endpoints(&self, arn: &ChannelArn) -> Answer<SignalingEndpoints> {
         let configuration = SingleMasterChannelEndpointConfiguration::builder()
             .protocols(ChannelProtocol::Wss)
             .protocols(ChannelProtocol::Https)

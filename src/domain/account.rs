@@ -28,7 +28,7 @@ impl AccountId {
     }
 
     #[must_use]
-    pub fn is_emulator(&self) -> bool {
+    pub(crate) fn is_emulator(&self) -> bool {
         &*self.0 == Self::EMULATOR
     }
 

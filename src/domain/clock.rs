@@ -37,7 +37,7 @@ impl fmt::Debug for WallClock {
 
 /// Milliseconds since the Unix epoch, negative before it.
 #[must_use]
-pub fn unix_millis(time: SystemTime) -> i64 {
+pub(crate) fn unix_millis(time: SystemTime) -> i64 {
     let signed = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     match time.duration_since(UNIX_EPOCH) {
         Ok(after) => signed(after),
@@ -57,7 +57,7 @@ pub struct ServiceClock {
 
 impl ServiceClock {
     /// Adds the `date` of an answer that was received at `received` (this computer's clock).
-    pub fn learn(&mut self, date: SystemTime, received: SystemTime) {
+    pub(crate) fn learn(&mut self, date: SystemTime, received: SystemTime) {
         let sample = unix_millis(date) - unix_millis(received);
         self.offset_millis = Some(
             self.offset_millis
@@ -68,7 +68,7 @@ impl ServiceClock {
     /// The service's time at an instant of this computer's clock, in milliseconds since the Unix epoch. After the first
     /// answer it is never too late. Before it, the two clocks are assumed to agree.
     #[must_use]
-    pub fn service_millis(&self, ours: SystemTime) -> i64 {
+    pub(crate) fn service_millis(&self, ours: SystemTime) -> i64 {
         unix_millis(ours) + self.offset_millis.unwrap_or(0)
     }
 }

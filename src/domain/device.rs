@@ -13,7 +13,7 @@ pub use super::ttl::MessageTtl;
 
 /// The longest device ID, in bytes. The service does not see device IDs, so this limit is the tool's own: a row of the
 /// results must stay far below what a repair may cut off.
-pub const LONGEST_DEVICE_ID: usize = 1_024;
+pub(crate) const LONGEST_DEVICE_ID: usize = 1_024;
 
 /// One camera of the batch and the channel that is requested for it.
 #[derive(Debug, Clone, PartialEq, Eq)]

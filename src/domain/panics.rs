@@ -67,7 +67,7 @@ pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 /// A future that returns its own panic.
-pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
+pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
     let mut future = pin!(future);
     std::future::poll_fn(|context| {
         // A future that has panicked is not polled again.
@@ -81,12 +81,12 @@ pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
 }
 
 /// The message and location of a caught panic, as far as they were recorded.
-pub fn words_of(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn words_of(panic: &(dyn Any + Send)) -> String {
     first().map_or_else(|| describe(panic, None), str::to_owned)
 }
 
 /// The description of a task that panicked or was cancelled.
-pub fn words_of_task(ended: tokio::task::JoinError) -> String {
+pub(crate) fn words_of_task(ended: tokio::task::JoinError) -> String {
     match ended.try_into_panic() {
         Ok(panic) => words_of(&*panic),
         Err(cancelled) => cancelled.to_string(),

@@ -19,7 +19,7 @@ impl Tag {
     pub const MOST: usize = 50;
 
     /// Whether the text is a valid tag key.
-    pub fn check_key(key: &str) -> Result<(), Invalid> {
+    pub(crate) fn check_key(key: &str) -> Result<(), Invalid> {
         let length = key.chars().count();
         if !(1..=128).contains(&length) {
             return Err(Invalid::new(format!(
@@ -40,7 +40,7 @@ impl Tag {
     }
 
     /// Whether the text is a valid tag value.
-    pub fn check_value(value: &str) -> Result<(), Invalid> {
+    pub(crate) fn check_value(value: &str) -> Result<(), Invalid> {
         if value.len() <= 256 && value.bytes().all(is_plain_tag_byte) {
             return Ok(());
         }

@@ -73,7 +73,7 @@ impl Template {
 
     /// The template's text with one more filter on the columns with these names.
     #[must_use]
-    pub fn with_filter(&self, columns: &[&str], filter: &Filter) -> String {
+    pub(crate) fn with_filter(&self, columns: &[&str], filter: &Filter) -> String {
         let pieces = self.pieces.iter().map(|piece| match piece {
             Piece::Column { name, filters } if columns.contains(&&**name) => Piece::Column {
                 name: name.clone(),

@@ -15,7 +15,7 @@ pub struct Latency {
 
 impl Latency {
     /// The largest spread that is accepted.
-    pub const WIDEST: f64 = 3.0;
+    pub(crate) const WIDEST: f64 = 3.0;
     /// The upper limit of every latency.
     const LONGEST: Duration = Duration::from_hours(1);
 

@@ -72,7 +72,7 @@ impl Operation {
 
     /// The quota of one channel in requests a second, for the operations that have such a quota (assumed for
     /// `GetIceServerConfig`, where it is not documented).
-    pub const PER_CHANNEL: f64 = 5.0;
+    pub(crate) const PER_CHANNEL: f64 = 5.0;
 
     #[rustfmt::skip]
     const fn facts(self) -> Properties {
@@ -105,7 +105,7 @@ impl Operation {
 
     /// The operation at a path.
     #[must_use]
-    pub fn at_path(path: &str) -> Option<Self> {
+    pub(crate) fn at_path(path: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|operation| operation.path() == path)
@@ -122,7 +122,7 @@ impl Operation {
 
     /// The short names of the operations that a fault can name, for messages.
     #[must_use]
-    pub fn short_names() -> String {
+    pub(crate) fn short_names() -> String {
         let names: Vec<&str> = Self::ALL
             .into_iter()
             .filter(|operation| operation.supports_faults())
@@ -139,13 +139,13 @@ impl Operation {
 
     /// Whether a channel has the quota [`Self::PER_CHANNEL`] for it.
     #[must_use]
-    pub fn is_limited_per_channel(self) -> bool {
+    pub(crate) fn is_limited_per_channel(self) -> bool {
         self.facts().is_limited_per_channel
     }
 
     /// Whether faults can be injected: all but `GetCallerIdentity`.
     #[must_use]
-    pub fn supports_faults(self) -> bool {
+    pub(crate) fn supports_faults(self) -> bool {
         self != Self::CallerIdentity
     }
 

@@ -32,7 +32,7 @@ impl Quota {
     /// A quota of `rate` requests a second with a bucket of `burst` tokens. A rate below [`Self::SLOWEST`] or above
     /// [`Self::FASTEST`] is set to that limit, NaN to the slowest, and a burst of 0 to 1.
     #[must_use]
-    pub fn per_second(rate: f64, burst: u32) -> Self {
+    pub(crate) fn per_second(rate: f64, burst: u32) -> Self {
         let interval = interval(rate);
         Self {
             interval,
@@ -45,7 +45,7 @@ impl Quota {
     /// A quota that is counted in fixed windows of a second (below one request a second: of one request's time). All
     /// tokens are available at the start of a window, and unused ones are lost at its end.
     #[must_use]
-    pub fn per_window(rate: f64) -> Self {
+    pub(crate) fn per_window(rate: f64) -> Self {
         let interval = interval(rate);
         Self {
             interval,
@@ -57,7 +57,7 @@ impl Quota {
 
     /// A quota of `rate` requests a second with a burst of one second.
     #[must_use]
-    pub fn with_burst_of_a_second(rate: f64) -> Self {
+    pub(crate) fn with_burst_of_a_second(rate: f64) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -93,7 +93,7 @@ pub struct Bucket {
 impl Bucket {
     /// Whether there is a token at `now` (since the Unix epoch).
     #[must_use]
-    pub fn has_token(self, quota: Quota, now: Duration) -> bool {
+    pub(crate) fn has_token(self, quota: Quota, now: Duration) -> bool {
         let now = nanos(now);
         match quota.refill {
             Refill::Steady { lead } => self.full_at <= now.saturating_add(lead),
@@ -105,7 +105,7 @@ impl Bucket {
         }
     }
 
-    /// Takes a token. The caller must check [`Self::has_token`] first.
+    /// Takes a token. The caller must check `has_token` first.
     pub fn take(&mut self, quota: Quota, now: Duration) {
         let now = nanos(now);
         let empty_until = match quota.refill {

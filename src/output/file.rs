@@ -23,7 +23,7 @@ pub fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// Checks that the file can be written, as far as possible without changing it.
-pub fn try_place(file: &Path) -> io::Result<()> {
+pub(crate) fn try_place(file: &Path) -> io::Result<()> {
     match file.metadata() {
         Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
         // Opening a pipe would wait for its reader.

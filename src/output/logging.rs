@@ -62,7 +62,7 @@ pub struct Console(Arc<Mutex<Option<ProgressBar>>>);
 
 impl Console {
     /// Sets the bar that is hidden while a message is written.
-    pub fn attach(&self, bar: ProgressBar) {
+    pub(crate) fn attach(&self, bar: ProgressBar) {
         *self.lock() = Some(bar);
     }
 
@@ -75,7 +75,7 @@ impl Console {
     }
 
     /// Hides the bar while `write` writes to its terminal.
-    pub fn aside<R>(&self, write: impl FnOnce() -> R) -> R {
+    pub(crate) fn aside<R>(&self, write: impl FnOnce() -> R) -> R {
         let bar = self.lock().clone();
         match bar {
             Some(bar) => {

@@ -114,13 +114,13 @@ impl Stats {
 
     /// The duration of the current outage; `None` if answers arrive.
     #[must_use]
-    pub fn offline_for(&self) -> Option<Duration> {
+    pub(crate) fn offline_for(&self) -> Option<Duration> {
         self.lock().offline_since.map(|since| since.elapsed())
     }
 
     /// The creates of all Regions.
     #[must_use]
-    pub fn totals(&self) -> Totals {
+    pub(crate) fn totals(&self) -> Totals {
         let inner = self.lock();
         let creating = inner.phase.duration();
         let begun = inner.regions.iter().filter(|stats| stats.has_begun());

@@ -15,7 +15,7 @@ use crate::results::record::timestamp;
 use pace::PaceSummary;
 
 /// The version of the JSON schema. New fields do not change it.
-pub const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// The summary of a run that has ended or was refused.
 #[derive(Debug, Clone, Default)]
@@ -69,7 +69,7 @@ pub struct Summary {
 impl Summary {
     /// Whether another run of the same command may finish more devices.
     #[must_use]
-    pub fn is_retryable(&self) -> bool {
+    pub(crate) fn is_retryable(&self) -> bool {
         match self.exit_code {
             1 | 130 | 143 => true,
             3 => self.counts.failures() > 0,
@@ -179,7 +179,7 @@ impl Summary {
 
     /// The summary as JSON.
     #[must_use]
-    pub fn to_json(&self) -> serde_json::Value {
+    pub(crate) fn to_json(&self) -> serde_json::Value {
         let failures: Vec<_> = self
             .counts
             .failed
@@ -254,7 +254,7 @@ impl Summary {
     }
 
     /// Writes the JSON to a file, which is replaced as a whole.
-    pub fn write_json(&self, file: &Path) -> std::io::Result<()> {
+    pub(crate) fn write_json(&self, file: &Path) -> std::io::Result<()> {
         let mut text = serde_json::to_vec_pretty(&self.to_json())?;
         text.push(b'\n');
         file::replace(file, &text)

@@ -96,7 +96,7 @@ impl Sim {
                 (world.settings.script)(&ask).or_else(|| {
                     core.faults
                         .draw(emulated(operation), Some(request))
-                        .map(Act::Spoil)
+                        .map(Act::Fault)
                 })
             },
             latency: world.settings.emulator.latency.median.mul_f64(spread),
@@ -172,7 +172,7 @@ impl Sim {
                 self.world.postpone(by, caller, request.clone());
                 return std::future::pending().await;
             }
-            Some(Act::Spoil(kind)) => Some(kind),
+            Some(Act::Fault(kind)) => Some(kind),
             None => None,
         };
         tokio::time::sleep(latency / 2).await;

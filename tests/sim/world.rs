@@ -38,7 +38,7 @@ pub(super) struct Ask {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Act {
     /// A fault of the emulator.
-    Spoil(FaultKind),
+    Fault(FaultKind),
     /// Refused with this HTTP status and code; not applied.
     Refuse(u16, &'static str),
     /// The request cannot be sent.

@@ -11,29 +11,30 @@ mod secrets;
 #[cfg(test)]
 mod tests;
 
-pub use connection::{connection, connection_code, is_unknown_name, no_such_host, timed_out};
+pub use connection::{connection, timed_out};
+pub(crate) use connection::{connection_code, is_unknown_name, no_such_host};
 
 /// This tool's own code for an answer without a usable result.
-pub const UNREADABLE_ANSWER: &str = "UnreadableAnswer";
+pub(crate) const UNREADABLE_ANSWER: &str = "UnreadableAnswer";
 /// This tool's own code for an attempt without an answer in time.
 pub const TIMEOUT: &str = "Timeout";
 /// This tool's own code for a connection that broke after the request may have been sent.
-pub const CONNECTION_LOST: &str = "ConnectionLost";
+pub(crate) const CONNECTION_LOST: &str = "ConnectionLost";
 /// This tool's own code for a connection that could not be established.
-pub const CONNECTION_FAILED: &str = "ConnectionFailed";
+pub(crate) const CONNECTION_FAILED: &str = "ConnectionFailed";
 /// This tool's own code for a host name that could not be looked up.
-pub const DNS_FAILED: &str = "DnsFailed";
+pub(crate) const DNS_FAILED: &str = "DnsFailed";
 /// This tool's own code for a certificate or TLS handshake that failed.
-pub const TLS_FAILED: &str = "TlsFailed";
+pub(crate) const TLS_FAILED: &str = "TlsFailed";
 /// This tool's own code for a proxy that cannot be reached or refuses the connection.
-pub const PROXY_FAILED: &str = "ProxyFailed";
+pub(crate) const PROXY_FAILED: &str = "ProxyFailed";
 /// This tool's own code for a connection that could not be established because this process or this computer has too
 /// many open files.
-pub const TOO_MANY_OPEN_FILES: &str = "TooManyOpenFiles";
+pub(crate) const TOO_MANY_OPEN_FILES: &str = "TooManyOpenFiles";
 /// This tool's own code for credentials that could not be fetched from their source.
-pub const CREDENTIALS_UNAVAILABLE: &str = "CredentialsUnavailable";
+pub(crate) const CREDENTIALS_UNAVAILABLE: &str = "CredentialsUnavailable";
 /// This tool's own code for a request that could not be built.
-pub const INVALID_REQUEST: &str = "InvalidRequest";
+pub(crate) const INVALID_REQUEST: &str = "InvalidRequest";
 
 /// The longest message text that is kept, in characters.
 const LONGEST_MESSAGE: usize = 500;

@@ -64,7 +64,7 @@ impl Operation {
 
 /// The default limit of channels for an account and Region (WebRTC developer guide, "quotas").
 #[must_use]
-pub fn channel_quota(region: &Region) -> u64 {
+pub(crate) fn channel_quota(region: &Region) -> u64 {
     match region.as_str() {
         "us-east-1" | "us-west-2" => 10_000,
         _ => 5_000,
@@ -102,7 +102,7 @@ const OFFERING: [&str; 24] = [
 
 /// Whether the service is known to be offered in a Region: if it cannot be reached there, the network is the cause.
 #[must_use]
-pub fn is_known_to_offer(region: &Region) -> bool {
+pub(crate) fn is_known_to_offer(region: &Region) -> bool {
     OFFERING.contains(&region.as_str())
 }
 
@@ -187,7 +187,7 @@ impl Failure {
 
     /// Whether the host does not exist, according to name servers or the proxy.
     #[must_use]
-    pub fn is_of_a_missing_host(&self) -> bool {
+    pub(crate) fn is_of_a_missing_host(&self) -> bool {
         match &*self.code {
             // A proxy that requires a password has not looked up the host.
             classify::PROXY_FAILED => !self.message.contains("authorization required"),
@@ -199,7 +199,7 @@ impl Failure {
     /// Whether this process had no file descriptor to send the request: this says nothing about the service or the
     /// network.
     #[must_use]
-    pub fn is_of_open_files(&self) -> bool {
+    pub(crate) fn is_of_open_files(&self) -> bool {
         &*self.code == classify::TOO_MANY_OPEN_FILES
     }
 }

@@ -58,7 +58,7 @@ impl Fact {
     /// When a provisioning run finished it, in milliseconds since the Unix epoch; `None` for rows that a rollback has
     /// deleted.
     #[must_use]
-    pub fn done_at(&self) -> Option<i64> {
+    pub(crate) fn done_at(&self) -> Option<i64> {
         self.finished.filter(|_| self.status != Status::Deleted)
     }
 }
@@ -75,7 +75,7 @@ pub struct RunFact {
 impl RunFact {
     /// Whether it created channels.
     #[must_use]
-    pub fn is_provisioning(&self) -> bool {
+    pub(crate) fn is_provisioning(&self) -> bool {
         self.start.command != ROLLBACK
     }
 }
@@ -168,7 +168,7 @@ impl Facts {
 
     /// Whether the emulator created these channels.
     #[must_use]
-    pub fn is_emulated(&self) -> bool {
+    pub(crate) fn is_emulated(&self) -> bool {
         self.account.as_ref().is_some_and(AccountId::is_emulator)
     }
 
@@ -179,7 +179,7 @@ impl Facts {
     }
 
     /// The Regions of devices, with their indexes.
-    pub fn named_regions(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub(crate) fn named_regions(&self) -> impl Iterator<Item = (usize, &str)> {
         let named = self.regions.iter().enumerate();
         named
             .map(|(place, name)| (place, &**name))
@@ -222,7 +222,7 @@ impl Facts {
     }
 
     /// The runs that created channels.
-    pub fn provisioning(&self) -> impl Iterator<Item = &RunFact> {
+    pub(crate) fn provisioning(&self) -> impl Iterator<Item = &RunFact> {
         let runs = self.runs.iter().flatten();
         runs.filter(|run| run.is_provisioning())
     }

@@ -34,7 +34,7 @@ pub enum FailedError {
 }
 
 /// Selects the original's rows that are invalid or failed according to these results.
-pub fn pick(facts: &Facts, manifest: &Manifest) -> Result<Failed, FailedError> {
+pub(crate) fn pick(facts: &Facts, manifest: &Manifest) -> Result<Failed, FailedError> {
     let reasons = reasons(facts);
     let columns: Vec<&str> = manifest.layout().columns().collect();
     // A file that this tool has written: it contains the reasons of an earlier run.

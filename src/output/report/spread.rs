@@ -54,14 +54,14 @@ impl Times {
 
     /// The time in milliseconds within which this percentage of devices finished (nearest rank).
     #[must_use]
-    pub fn percentile(&self, percent: usize) -> Option<i64> {
+    pub(crate) fn percentile(&self, percent: usize) -> Option<i64> {
         let rank = (self.sorted.len() * percent).div_ceil(100);
         self.sorted.get(rank.saturating_sub(1)).copied()
     }
 
     /// The bars of a chart: the upper bound, and the number of devices.
     #[must_use]
-    pub fn bars(&self) -> Vec<(String, u64)> {
+    pub(crate) fn bars(&self) -> Vec<(String, u64)> {
         let mut bars = Vec::new();
         let mut below = 0;
         for (bound, name) in BOUNDS {

@@ -167,7 +167,7 @@ fn script(random: &mut fastrand::Rng) -> Script {
     Arc::new(move |ask: &Ask| {
         let mut draws = draws.lock().unwrap();
         if (from..from + outage).contains(&ask.at.as_secs_f64()) {
-            return Some(Act::Spoil(kind));
+            return Some(Act::Fault(kind));
         }
         if ask.operation == Operation::Create && draws.f64() < late {
             return Some(Act::Late(seconds(draws.f64() * 40.0)));

@@ -84,7 +84,7 @@ fn an_existing_channel_is_adopted() {
 fn an_unknown_outcome_is_reported() {
     for code in ["AccessDeniedException", "InternalFailure"] {
         let mut rig = Rig::new(2).script(move |ask| match ask.operation {
-            Operation::Create if ask.name == "CAM-00000" => Some(Act::Spoil(FaultKind::Malformed)),
+            Operation::Create if ask.name == "CAM-00000" => Some(Act::Fault(FaultKind::Malformed)),
             Operation::Create => None,
             _ => Some(Act::Refuse(
                 if code == "InternalFailure" { 500 } else { 403 },
@@ -156,7 +156,7 @@ fn an_answered_describe_resets_the_count_of_failed_ones() {
 fn an_error_after_an_ambiguous_attempt_is_final_once_the_channel_is_known_to_be_missing() {
     let run = Rig::new(1)
         .script(|ask| match (ask.operation, ask.nth) {
-            (Operation::Create, 1) => Some(Act::Spoil(FaultKind::ResetBefore)),
+            (Operation::Create, 1) => Some(Act::Fault(FaultKind::ResetBefore)),
             (Operation::Create, _) => Some(Act::Refuse(400, "InvalidArgumentException")),
             _ => None,
         })
@@ -171,7 +171,7 @@ fn an_error_after_an_ambiguous_attempt_is_final_once_the_channel_is_known_to_be_
 #[test]
 fn a_device_whose_requests_hang_fails_alone() {
     let mut rig = Rig::new(300)
-        .script(|ask| (ask.name == "CAM-00007").then_some(Act::Spoil(FaultKind::HangBefore)));
+        .script(|ask| (ask.name == "CAM-00007").then_some(Act::Fault(FaultKind::HangBefore)));
     rig.settings.max_attempts = 3;
     rig.settings.workers = 4;
     rig.devices
@@ -188,7 +188,7 @@ fn a_device_whose_requests_hang_fails_alone() {
 fn a_last_device_whose_creates_hang_fails_with_timeout() {
     let mut rig = Rig::new(5).script(|ask| {
         let hangs = ask.operation == Operation::Create && ask.name == "CAM-00004";
-        hangs.then_some(Act::Spoil(FaultKind::HangBefore))
+        hangs.then_some(Act::Fault(FaultKind::HangBefore))
     });
     rig.settings.max_attempts = 3;
     let run = rig.run();

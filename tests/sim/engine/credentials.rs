@@ -74,7 +74,7 @@ fn network_errors_do_not_prove_credentials() {
     let run = Rig::new(300)
         .script(|ask| match (ask.generation, ask.nth % 2) {
             (0, _) if ask.at < seconds(1.0) => None,
-            (1.., 1) => Some(Act::Spoil(FaultKind::Html503)),
+            (1.., 1) => Some(Act::Fault(FaultKind::Html503)),
             _ => Some(Act::Refuse(403, "ExpiredTokenException")),
         })
         .run();

@@ -108,10 +108,10 @@ fn every_full_region_is_reported() {
 fn ambiguous_attempts_of_a_full_region_are_resolved_in_spite_of_errors() {
     let mut rig = Rig::new(100).script(|ask| match ask.operation {
         Operation::Create if ask.nth == 1 && ask.name.ends_with('7') => {
-            Some(Act::Spoil(FaultKind::Malformed))
+            Some(Act::Fault(FaultKind::Malformed))
         }
         Operation::Describe if ask.nth == 1 => Some(Act::Refuse(500, "InternalFailure")),
-        Operation::Describe if ask.nth == 2 => Some(Act::Spoil(FaultKind::Throttle)),
+        Operation::Describe if ask.nth == 2 => Some(Act::Fault(FaultKind::Throttle)),
         _ => None,
     });
     rig.world_settings.emulator.channel_limit = 48;
@@ -191,7 +191,7 @@ fn a_throttle_is_never_an_outcome() {
     // Ambiguous after the first attempt (which was not applied), throttled ever after.
     let mut rig = Rig::new(5).script(|ask| match (ask.operation, ask.nth) {
         (Operation::Create, 1) => Some(Act::Refuse(500, "InternalFailure")),
-        (Operation::Create, _) => Some(Act::Spoil(FaultKind::Throttle)),
+        (Operation::Create, _) => Some(Act::Fault(FaultKind::Throttle)),
         _ => None,
     });
     rig.interrupt_at = Some(seconds(20.0));

@@ -140,7 +140,7 @@ fn a_listing_throttled_for_ever_ends_the_run() {
 #[test]
 fn an_interrupted_listing_ends_at_once() {
     let mut rig = with_existing(4, 4).script(|ask| {
-        (ask.operation == Operation::List).then_some(Act::Spoil(FaultKind::HangBefore))
+        (ask.operation == Operation::List).then_some(Act::Fault(FaultKind::HangBefore))
     });
     rig.interrupt_at = Some(seconds(1.0));
     let run = rig.run();

@@ -15,8 +15,8 @@ fn outage(rig: Rig, until: f64, act: Act) -> Rig {
 fn an_outage_pauses_the_run_and_counts_no_attempts() {
     for act in [
         Act::NoWay,
-        Act::Spoil(FaultKind::HangBefore),
-        Act::Spoil(FaultKind::ResetBefore),
+        Act::Fault(FaultKind::HangBefore),
+        Act::Fault(FaultKind::ResetBefore),
     ] {
         let mut rig = outage(Rig::new(300), 602.0, act);
         // A device may fail twice before the outage is detected, while the last answers to others arrive.
@@ -33,7 +33,7 @@ fn an_outage_pauses_the_run_and_counts_no_attempts() {
             "{act:?}"
         );
         // Some of those that fail at once have seen the last answers to others.
-        let straddling = if act == Act::Spoil(FaultKind::HangBefore) {
+        let straddling = if act == Act::Fault(FaultKind::HangBefore) {
             0
         } else {
             4
@@ -55,7 +55,7 @@ fn an_outage_pauses_the_run_and_counts_no_attempts() {
 
 #[test]
 fn requests_applied_during_an_outage_end_created() {
-    let mut rig = outage(Rig::new(300), 302.0, Act::Spoil(FaultKind::HangAfter));
+    let mut rig = outage(Rig::new(300), 302.0, Act::Fault(FaultKind::HangAfter));
     rig.settings.max_attempts = 2;
     let run = rig.run();
     assert_eq!((run.stop.clone(), run.count("created")), (None, 300));
@@ -66,7 +66,7 @@ fn an_outage_that_lasts_too_long_ends_the_run() {
     let mut rig = outage(
         Rig::new(300),
         f64::INFINITY,
-        Act::Spoil(FaultKind::HangBefore),
+        Act::Fault(FaultKind::HangBefore),
     );
     rig.settings.max_offline = seconds(120.0);
     let run = rig.run();
@@ -110,7 +110,7 @@ fn an_unreachable_service_is_detected_within_seconds() {
 #[test]
 fn a_service_that_never_answers_is_detected_after_a_few_timeouts() {
     for listing in [false, true] {
-        let mut rig = Rig::new(300).script(|_| Some(Act::Spoil(FaultKind::HangBefore)));
+        let mut rig = Rig::new(300).script(|_| Some(Act::Fault(FaultKind::HangBefore)));
         rig.listing = listing;
         let run = rig.run();
         assert!(
@@ -128,7 +128,7 @@ fn a_run_interrupted_during_an_outage_ends_within_the_timeout() {
     let mut rig = outage(
         Rig::new(300),
         f64::INFINITY,
-        Act::Spoil(FaultKind::HangAfter),
+        Act::Fault(FaultKind::HangAfter),
     );
     rig.interrupt_at = Some(seconds(100.0));
     let run = rig.run();
@@ -141,7 +141,7 @@ fn a_run_interrupted_during_an_outage_ends_within_the_timeout() {
 fn repeated_short_outages_lose_nothing() {
     let mut rig = Rig::new(400).script(|ask| {
         let down = ask.at.as_secs_f64() % 15.0 > 5.0;
-        down.then_some(Act::Spoil(FaultKind::ResetAfter))
+        down.then_some(Act::Fault(FaultKind::ResetAfter))
     });
     rig.settings.max_attempts = 2;
     let run = rig.run();

@@ -36,7 +36,7 @@ fn throttled_devices_are_retried_before_new_ones() {
     let run = Rig::new(200)
         .script(|ask| {
             let first_ten = ask.name.as_str() < "CAM-00010" && ask.nth == 1;
-            first_ten.then_some(Act::Spoil(FaultKind::Throttle))
+            first_ten.then_some(Act::Fault(FaultKind::Throttle))
         })
         .run();
     let asked = run.asked(Operation::Create);
@@ -99,7 +99,7 @@ fn an_outage_does_not_count_as_throttled_time() {
         let at = ask.at.as_secs_f64();
         match (ask.operation, at) {
             (_, 2.0..62.0) => Some(Act::NoWay),
-            (Operation::Create, 1.9..2.0 | 62.0..64.0) => Some(Act::Spoil(FaultKind::Throttle)),
+            (Operation::Create, 1.9..2.0 | 62.0..64.0) => Some(Act::Fault(FaultKind::Throttle)),
             _ => None,
         }
     });
@@ -173,9 +173,9 @@ fn a_throttled_describe_does_not_hold_back_creates() {
     // One device is ambiguous, and another client uses up the account's Describe quota.
     let mut rig = Rig::new(400).script(|ask| match ask.operation {
         Operation::Create if ask.name.as_str() < "CAM-00008" => {
-            Some(Act::Spoil(FaultKind::Malformed))
+            Some(Act::Fault(FaultKind::Malformed))
         }
-        Operation::Describe if ask.at < seconds(60.0) => Some(Act::Spoil(FaultKind::Throttle)),
+        Operation::Describe if ask.at < seconds(60.0) => Some(Act::Fault(FaultKind::Throttle)),
         _ => None,
     });
     rig.settings.workers = 8;
@@ -189,8 +189,8 @@ fn a_throttled_describe_does_not_hold_back_creates() {
 #[test]
 fn a_describe_throttled_for_ever_ends_the_run() {
     let mut rig = Rig::new(3).script(|ask| match ask.operation {
-        Operation::Create if ask.name == "CAM-00001" => Some(Act::Spoil(FaultKind::Malformed)),
-        Operation::Describe => Some(Act::Spoil(FaultKind::Throttle)),
+        Operation::Create if ask.name == "CAM-00001" => Some(Act::Fault(FaultKind::Malformed)),
+        Operation::Describe => Some(Act::Fault(FaultKind::Throttle)),
         _ => None,
     });
     rig.settings.max_attempts = 1;

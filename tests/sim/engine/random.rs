@@ -77,7 +77,7 @@ fn drawn(seed: u64) -> Rig {
         // which would be used up without an answer that confirms them.
         rig.world_settings.emulator.expire_after = None;
         let acts = [FaultKind::HangAfter, FaultKind::ResetBefore];
-        let act = random.choice(acts).map(Act::Spoil);
+        let act = random.choice(acts).map(Act::Fault);
         let (from, lasts) = (2.5 + random.f64() * 5.0, random.f64() * 100.0);
         rig = rig.script(move |ask| {
             let down = (from..from + lasts).contains(&ask.at.as_secs_f64());

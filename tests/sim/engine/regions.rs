@@ -36,7 +36,7 @@ fn four_regions_take_a_quarter_of_the_time_of_one() {
 fn a_hanging_region_does_not_starve_the_others() {
     let mut rig = spread(1_000, &REGIONS).script(|ask| {
         let hangs = ask.region.as_str() == REGIONS[1] && ask.at < seconds(120.0);
-        hangs.then_some(Act::Spoil(FaultKind::HangBefore))
+        hangs.then_some(Act::Fault(FaultKind::HangBefore))
     });
     rig.settings.workers = 32;
     let run = rig.run();
@@ -53,7 +53,7 @@ fn an_outage_of_one_region_holds_no_workers() {
     // As a stream, whose devices in each Region are unknown: once the outage is detected, the others have the workers.
     let mut rig = spread(400, &REGIONS[..2]).script(|ask| {
         let hangs = ask.region.as_str() == REGIONS[1] && ask.at < seconds(120.0);
-        hangs.then_some(Act::Spoil(FaultKind::HangBefore))
+        hangs.then_some(Act::Fault(FaultKind::HangBefore))
     });
     rig.supply = Supply::Streamed;
     rig.settings.workers = 8;
@@ -132,7 +132,7 @@ fn an_unreachable_region_ends_alone_while_the_others_are_idle() {
 #[test]
 fn a_region_with_a_permanent_outage_ends_alone() {
     // The others have work for longer than the Region may be silent.
-    for act in [Act::NoWay, Act::Spoil(FaultKind::HangBefore)] {
+    for act in [Act::NoWay, Act::Fault(FaultKind::HangBefore)] {
         let mut rig = spread(2_000, &REGIONS).script(move |ask| {
             let is_gone = ask.region.as_str() == REGIONS[1] && ask.at >= seconds(1.0);
             is_gone.then_some(act)
@@ -153,7 +153,7 @@ fn a_region_with_a_permanent_outage_ends_alone() {
 
 #[test]
 fn a_hanging_region_does_not_delay_the_creates_of_others() {
-    let act = Act::Spoil(FaultKind::HangBefore);
+    let act = Act::Fault(FaultKind::HangBefore);
     let run = without_one(Supply::Listed, true, 0.0, act);
     assert!(run.stop.is_some());
     let asked = run.asked(Operation::Create);

@@ -60,14 +60,14 @@ pub fn connection(causes: &[String], host: Option<&str>) -> Failure {
 
 /// The system's message about a host name that does not exist.
 #[must_use]
-pub fn no_such_host(host: &str, why: &str) -> Failure {
+pub(crate) fn no_such_host(host: &str, why: &str) -> Failure {
     let cause = format!("dns error: {why}");
     connection(&[cause], Some(host))
 }
 
 /// This tool's code if the causes say that no connection could be established, else `None`.
 #[must_use]
-pub fn connection_code(causes: &[String]) -> Option<&'static str> {
+pub(crate) fn connection_code(causes: &[String]) -> Option<&'static str> {
     let any = |pattern: &str| causes.iter().any(|cause| cause.contains(pattern));
     // EMFILE and ENFILE in the words of Unix and Windows, at any step.
     if any("Too many open files") || any("(os error 10024)") {
@@ -92,7 +92,7 @@ pub fn connection_code(causes: &[String]) -> Option<&'static str> {
 /// Whether a failed lookup means that the name does not exist, and not that the lookup failed: in the words of glibc,
 /// macOS, musl and Windows.
 #[must_use]
-pub fn is_unknown_name(text: &str) -> bool {
+pub(crate) fn is_unknown_name(text: &str) -> bool {
     [
         "Name or service not known",
         "No address associated with hostname",
