@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{Command, CommandFactory};
+use regex::Regex;
 
 use crate::cli::Cli;
 use crate::domain::device::shown;
@@ -50,51 +51,32 @@ fn variable_of(flag: &str) -> String {
 
 /// Warnings about variables with the prefix that no flag reads: they would be ignored silently.
 pub(super) fn unread() -> Vec<String> {
-    let set = std::env::vars_os().filter(|(name, value)| !is_service_link(name, value));
+    let set = std::env::vars_os()
+        .filter(|(name, value)| has_prefix(name) && !is_service_link(name, value));
     let mut set: Vec<OsString> = set.map(|(name, _)| name).collect();
     set.sort_unstable();
     warnings(set.iter().map(OsString::as_os_str))
 }
 
-/// Whether Kubernetes sets the variable in every pod for a Service whose name begins with `kvs-fleet`: `X_SERVICE_HOST`,
-/// `X_SERVICE_PORT`, `X_SERVICE_PORT_NAME`, `X_PORT=tcp://…`, `X_PORT_80_TCP` with or without a suffix. No flag is
-/// meant by it.
+/// What Kubernetes sets in every pod for a Service whose name begins with `kvs-fleet`: `X_SERVICE_HOST`, `X_SERVICE_PORT`,
+/// `X_SERVICE_PORT_NAME`, `X_PORT=tcp://…`, `X_PORT_80_TCP` with or without a suffix. No flag is meant by these.
+const SERVICE_LINK: &str = r"^[^=]*(_SERVICE_(HOST=|PORT[=_])|_PORT=(?i:tcp|udp|sctp)://|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=)";
+
 fn is_service_link(name: &OsStr, value: &OsStr) -> bool {
-    let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
-        return false;
-    };
-    let protocols = ["TCP", "UDP", "SCTP"];
-    let is_url = protocols.iter().any(|protocol| {
-        let (scheme, _) = value.split_once("://").unwrap_or_default();
-        scheme.eq_ignore_ascii_case(protocol)
-    });
-    let is_of_port = |rest: &str| {
-        let mut parts = rest.split('_');
-        let port = parts.next().unwrap_or_default();
-        let protocol = parts.next().unwrap_or_default();
-        let what = parts.next();
-        !port.is_empty()
-            && port.bytes().all(|byte| byte.is_ascii_digit())
-            && protocols.contains(&protocol)
-            && what.is_none_or(|what| ["PROTO", "PORT", "ADDR"].contains(&what))
-            && parts.next().is_none()
-    };
-    name.ends_with("_SERVICE_HOST")
-        || name.ends_with("_SERVICE_PORT")
-        || name.contains("_SERVICE_PORT_")
-        || (name.ends_with("_PORT") && is_url)
-        || name
-            .match_indices("_PORT_")
-            .any(|(at, word)| is_of_port(name.get(at + word.len()..).unwrap_or_default()))
+    let variable = format!("{}={}", name.to_string_lossy(), value.to_string_lossy());
+    Regex::new(SERVICE_LINK).is_ok_and(|link| link.is_match(&variable))
+}
+
+fn has_prefix(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let start = name.get(..PREFIX.len()).unwrap_or_default();
+    start.eq_ignore_ascii_case(PREFIX)
 }
 
 fn warnings<'a>(set: impl Iterator<Item = &'a OsStr>) -> Vec<String> {
     let ours: Vec<&str> = set
         .filter_map(OsStr::to_str)
-        .filter(|name| {
-            let start = name.get(..PREFIX.len()).unwrap_or_default();
-            start.eq_ignore_ascii_case(PREFIX)
-        })
+        .filter(|name| has_prefix(OsStr::new(name)))
         .collect();
     if ours.is_empty() {
         return Vec::new();

@@ -2,6 +2,8 @@
 
 use tracing::{debug, info, trace, warn};
 
+use crate::domain::device::shown;
+use crate::domain::format;
 use crate::engine::event::{Event, Listener};
 use crate::results::record::Row;
 
@@ -20,7 +22,7 @@ impl Listener for LogListener {
             ),
             Event::Warning { text } => warn!("{text}"),
             Event::Listed { region, channels } => {
-                let channels = crate::domain::format::count(*channels as u64, "channel");
+                let channels = format::count(*channels as u64, "channel");
                 debug!("{channels} listed in {region}");
             }
             Event::Retried {
@@ -30,7 +32,7 @@ impl Listener for LogListener {
                 wait,
             } => debug!(
                 "{} will be tried again in {:.1} s after {code}: {message}",
-                crate::domain::device::shown(device_id),
+                shown(device_id),
                 wait.as_secs_f64()
             ),
             Event::Differs {
@@ -38,18 +40,18 @@ impl Listener for LogListener {
                 difference,
             } => debug!(
                 "the channel of {} was adopted with {difference}",
-                crate::domain::device::shown(device_id)
+                shown(device_id)
             ),
             Event::Updated {
                 device_id,
                 difference,
             } => debug!(
                 "the channel of {} was updated: {difference}",
-                crate::domain::device::shown(device_id)
+                shown(device_id)
             ),
             Event::Recorded { row } => trace!(
                 "{} {} {}",
-                crate::domain::device::shown(&row.device_id),
+                shown(&row.device_id),
                 row.status.as_str(),
                 outcome(row)
             ),
@@ -61,7 +63,7 @@ impl Listener for LogListener {
     }
 }
 
-/// The ARN, or why there is none.
+/// The ARN, or the error.
 fn outcome(row: &Row) -> String {
     row.channel_arn.as_ref().map_or_else(
         || format!("{}: {}", row.error_code, row.error_message),
