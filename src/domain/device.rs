@@ -510,13 +510,7 @@ pub struct Device {
 
 /// The number by which a run knows a device: its place in the table of known devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DeviceIndex(pub(crate) u32);
-
-impl DeviceIndex {
-    pub(crate) fn slot(self) -> usize {
-        self.0 as usize
-    }
-}
+pub struct DeviceIndex(pub(crate) usize);
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,5 @@
 //! The header resolved against the flags: which column means what, decided once, so that no row has to ask.
 
-use super::ask::untagged_digests;
 use super::compiled::Compiled;
 use super::error::{Damage, ManifestError, listed};
 use super::options::{IdPattern, Options};
@@ -45,9 +44,6 @@ pub struct Layout {
     pub(super) id_pattern: Option<IdPattern>,
     /// In the order of the command line, then of the columns. Each key once.
     pub(super) tags: Vec<TagSource>,
-    /// Indices into `tags`, by key.
-    pub(super) tags_by_key: Vec<usize>,
-    pub(super) untagged_digests: Vec<u32>,
     warnings: Vec<String>,
 }
 
@@ -68,8 +64,6 @@ impl Layout {
         let named = header.columns.iter().rposition(|name| !name.is_empty());
         let name_template = compile(&options.channel_name, "--channel-name", &header, id_column)?;
         let tags = tag_sources(&header, options, id_column)?;
-        let mut tags_by_key: Vec<usize> = (0..tags.len()).collect();
-        tags_by_key.sort_by_key(|&index| &*tags[index].key);
         Ok(Self {
             delimiter: header.delimiter,
             needed: named.map_or(0, |last| last + 1),
@@ -83,8 +77,6 @@ impl Layout {
             default_region: options.region.clone(),
             id_pattern: options.id_pattern.clone(),
             tags,
-            tags_by_key,
-            untagged_digests: untagged_digests(),
             warnings: warnings(&header, options),
             columns: header.columns,
         })
@@ -106,6 +98,12 @@ impl Layout {
     #[must_use]
     pub fn has_region(&self) -> bool {
         self.region.is_some()
+    }
+
+    /// Whether rows can ask for a message TTL or tags.
+    #[must_use]
+    pub fn has_ttl_or_tags(&self) -> bool {
+        self.message_ttl.is_some() || self.default_ttl.is_some() || !self.tags.is_empty()
     }
 
     /// The device column's name.

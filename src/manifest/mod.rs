@@ -4,8 +4,7 @@
 //! the CSV's grammar is the `csv` crate's. Whether a device or a channel's name comes twice, and what is done already,
 //! is for others to find out.
 //!
-//! A file is read whole ([`Manifest`]): its rows can be passed over again and again, and each be had again by its
-//! place. A stream ([`stream`]) is read once, a row as soon as it is there.
+//! A file is read whole ([`Manifest`]). A stream ([`stream`]) is read row by row, each as soon as it arrives.
 //!
 //! | cells | are taken |
 //! | --- | --- |
@@ -14,7 +13,6 @@
 
 mod ask;
 mod compiled;
-mod cursor;
 mod encoding;
 mod error;
 mod format;
@@ -39,8 +37,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-pub use ask::{Ask, digest_of};
-pub use cursor::Cursor;
+pub use ask::Ask;
 pub use error::{Damage, ManifestError, RowError};
 pub use layout::Layout;
 use on_disk::Version;
@@ -158,12 +155,6 @@ impl Manifest {
             Arc::clone(&self.layout),
             self.is_plain,
         )
-    }
-
-    /// Gives devices by the place of their rows.
-    #[must_use]
-    pub fn cursor(self: &Arc<Self>) -> Cursor {
-        Cursor::new(self)
     }
 }
 

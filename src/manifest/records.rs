@@ -46,8 +46,6 @@ pub(super) struct Records<R> {
 /// A record.
 #[derive(Debug)]
 pub(super) struct Record<'a> {
-    /// Bytes before it.
-    pub(super) at: u64,
     /// The line it begins on, from 1.
     pub(super) line: u64,
     pub(super) cells: &'a StringRecord,
@@ -103,7 +101,6 @@ impl<R: Read> Records<R> {
             (stray.cell, str::from_utf8(bytes).unwrap_or_default())
         });
         Record {
-            at: self.reader.get_ref().at(),
             line: self.reader.get_ref().line(),
             cells: &self.cells,
             stray,

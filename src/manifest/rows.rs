@@ -1,4 +1,4 @@
-//! The rows of a manifest, one after the other, each with its line and its place.
+//! The rows of a manifest, one after the other, each with its line.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -25,8 +25,6 @@ pub struct Rows<R> {
 /// One row.
 #[derive(Debug)]
 pub struct Row<'a> {
-    /// Where the row begins in the manifest, in bytes.
-    pub at: u64,
     /// The line it begins on, from 1.
     pub line: u64,
     /// The device's ID, trimmed; empty where the row has none.
@@ -105,7 +103,6 @@ impl<R: Read> Rows<R> {
             None => ask::resolve(&self.layout, record.cells, device_id, &mut self.scratch),
         };
         Ok(Some(Row {
-            at: record.at,
             line: record.line,
             device_id,
             cells: record.cells,

@@ -9,7 +9,7 @@
 //! | [`journal`] | repair, append, sync |
 //! | [`writer`] | group commit for many tasks |
 //! | `copy`, [`finish`] | one row a device, in order, atomically |
-//! | [`runs_log`], [`runs_line`], [`asks`] | the runs log: the lock, the audit trail, what was asked |
+//! | [`runs_log`], [`runs_line`] | the runs log: the lock, the audit trail |
 //!
 //! In the order of a run: lock the runs log, remove a leftover, open the journal (which reads it), prepare it, run the
 //! writer, finish, write the runs log's last line.
@@ -42,7 +42,6 @@
 //! | interrupted | finishes what is in flight | as without it | 130, 143 | goes on |
 //! | killed, power lost | | the tail may be torn, or rows lost | – | repairs, adopts: `exists` |
 
-pub mod asks;
 mod copy;
 pub mod disk;
 pub mod finish;

@@ -8,9 +8,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::asks::Asked;
 use super::disk::{Access, Disk, DiskFile};
-use super::runs_line::{End, ROLLBACK, RunsLine, Start};
+use super::runs_line::{ROLLBACK, RunsLine, Settings, Start};
 
 /// A log may be made or removed under the one who opens it, but hardly so often in a row.
 const MOST_OPENED: usize = 10;
@@ -84,7 +83,7 @@ pub struct RunsLog<D: Disk> {
     /// What was there when the log was locked.
     before: (u64, bool),
     lacks_line_end: bool,
-    last: LastRun,
+    runs: Runs,
     /// This one made the file.
     is_new: bool,
 }
@@ -94,116 +93,79 @@ pub trait EarlierRuns {
     /// How the last one began that had begun when the log was read.
     fn last_start(&self) -> Option<&Start>;
 
-    /// How that run ended; none where it was killed.
-    fn last_end(&self) -> Option<&End>;
-
-    /// What was asked for each device that a run has finished. Reads the log again: 24 bytes a device and run.
-    fn asked(&self) -> Result<Asked, RunsLogError>;
+    /// Whether all runs that had begun when the log was read, and one with this manifest and these settings, ask for the
+    /// same channels, TTLs and tags; none where the log does not tell.
+    fn ask_alike(&self, manifest_sha256: Option<&str>, settings: &Settings) -> Option<bool>;
 }
 
-/// The last run that a log tells of, rollbacks left out: they ask for no channels.
+/// What a log tells of its runs, without rollbacks: they ask for no channels.
 #[derive(Debug, Default)]
-struct LastRun {
-    /// Whether the run whose lines come now is a rollback.
-    is_rollback: bool,
-    start: Option<Box<Start>>,
-    end: Option<Box<End>>,
+struct Runs {
+    last: Option<Box<Start>>,
+    /// Whether two of them asked for something else.
+    differ: bool,
+    /// Whether one cannot be compared with the run before it.
+    is_unknown: bool,
 }
 
-impl LastRun {
+impl Runs {
     fn visit(&mut self, line: &[u8]) {
         if line.starts_with(br#"{"event":"start""#)
             && let Ok(RunsLine::Start(start)) = serde_json::from_slice(line)
+            && start.command != ROLLBACK
         {
-            self.is_rollback = start.command == ROLLBACK;
-            if !self.is_rollback {
-                (self.start, self.end) = (Some(start), None);
+            if let Some(before) = &self.last {
+                let settings = start.settings.as_ref();
+                let sha256 = start.manifest_sha256.as_deref();
+                match settings.and_then(|settings| before.asks_alike(sha256, settings)) {
+                    Some(alike) => self.differ |= !alike,
+                    None => self.is_unknown = true,
+                }
             }
-        } else if line.starts_with(br#"{"event":"end""#)
-            && !self.is_rollback
-            && let Ok(RunsLine::End(end)) = serde_json::from_slice(line)
-        {
-            self.end = Some(end);
+            self.last = Some(start);
+        }
+    }
+
+    fn ask_alike(&self, manifest_sha256: Option<&str>, settings: &Settings) -> Option<bool> {
+        let alike = self.last.as_ref()?.asks_alike(manifest_sha256, settings);
+        match alike {
+            _ if self.differ => Some(false),
+            Some(true) if self.is_unknown => None,
+            alike => alike,
         }
     }
 }
 
-/// A log that is only looked at: without the lock, and where there is one.
+/// A log that is only looked at, without the lock, where there is one.
 #[derive(Debug)]
-pub struct RunsGlance<F> {
-    path: PathBuf,
-    file: Option<F>,
-    last: LastRun,
-}
+pub struct RunsGlance(Runs);
 
-impl<F: DiskFile> RunsGlance<F> {
+impl RunsGlance {
     /// Reads the log of a results file, if it has one.
-    pub fn take<D: Disk<File = F>>(disk: &D, results: &Path) -> Result<Self, RunsLogError> {
-        let resolved = disk.resolve(results);
-        let path = runs_log_path(resolved.as_deref().unwrap_or(results));
-        let mut last = LastRun::default();
-        let read = disk.open(&path, Access::Read).and_then(|file| {
-            if let Some(file) = &file {
-                for_each_line(file, |line| last.visit(line))?;
-            }
-            Ok(file)
-        });
-        match read {
-            Ok(file) => Ok(Self { path, file, last }),
-            Err(source) => Err(unreadable(&path, source)),
-        }
+    pub fn take<D: Disk>(disk: &D, results: &Path) -> Result<Self, RunsLogError> {
+        let mut runs = Runs::default();
+        read_lines(disk, results, |line| runs.visit(line))?;
+        Ok(Self(runs))
     }
 }
 
-impl<F: DiskFile> EarlierRuns for RunsGlance<F> {
+impl EarlierRuns for RunsGlance {
     fn last_start(&self) -> Option<&Start> {
-        self.last.start.as_deref()
+        self.0.last.as_deref()
     }
 
-    fn last_end(&self) -> Option<&End> {
-        self.last.end.as_deref()
-    }
-
-    fn asked(&self) -> Result<Asked, RunsLogError> {
-        let asked = self.file.as_ref().map(asked_in).transpose();
-        asked
-            .map(Option::unwrap_or_default)
-            .map_err(|source| unreadable(&self.path, source))
+    fn ask_alike(&self, manifest_sha256: Option<&str>, settings: &Settings) -> Option<bool> {
+        self.0.ask_alike(manifest_sha256, settings)
     }
 }
 
 impl<D: Disk> EarlierRuns for RunsLog<D> {
     fn last_start(&self) -> Option<&Start> {
-        self.last.start.as_deref()
+        self.runs.last.as_deref()
     }
 
-    fn last_end(&self) -> Option<&End> {
-        self.last.end.as_deref()
-    }
-
-    fn asked(&self) -> Result<Asked, RunsLogError> {
-        asked_in(&self.file).map_err(|source| unreadable(&self.path, source))
-    }
-}
-
-fn asked_in<F: DiskFile>(file: &F) -> io::Result<Asked> {
-    let mut asked = Asked::default();
-    for_each_line(file, |line| {
-        if line.starts_with(br#"{"event":"asks""#)
-            && let Ok(RunsLine::Asks(asks)) = serde_json::from_slice(line)
-        {
-            asked.add(&asks);
-        }
-    })?;
-    asked.finish();
-    Ok(asked)
-}
-
-fn unreadable(path: &Path, source: io::Error) -> RunsLogError {
-    RunsLogError::Io {
-        path: path.into(),
-        doing: "read",
-        source,
+    fn ask_alike(&self, manifest_sha256: Option<&str>, settings: &Settings) -> Option<bool> {
+        self.runs.ask_alike(manifest_sha256, settings)
     }
 }
 
@@ -236,12 +198,12 @@ impl<D: Disk> RunsLog<D> {
             path: path.clone(),
             file,
             lacks_line_end: false,
-            last: LastRun::default(),
+            runs: Runs::default(),
             is_new,
         };
         disk.sync_folder_of(&path).map_err(failed(SYNCED))?;
-        let last = &mut log.last;
-        let read = for_each_line(&log.file, |line| last.visit(line));
+        let runs = &mut log.runs;
+        let read = for_each_line(&log.file, |line| runs.visit(line));
         log.lacks_line_end = read.map_err(failed("read"))?;
         log.end = log.file.length().map_err(failed("read"))?;
         log.before = (log.end, log.lacks_line_end);
@@ -323,15 +285,24 @@ pub fn read_runs<D: Disk>(
     results: &Path,
     mut visit: impl FnMut(RunsLine),
 ) -> Result<bool, RunsLogError> {
+    read_lines(disk, results, |line| {
+        if let Ok(line) = serde_json::from_slice(line) {
+            visit(line);
+        }
+    })
+}
+
+/// Shows each line of a results file's log, without the lock. False where there is no log.
+fn read_lines<D: Disk>(
+    disk: &D,
+    results: &Path,
+    visit: impl FnMut(&[u8]),
+) -> Result<bool, RunsLogError> {
     let resolved = disk.resolve(results);
     let path = runs_log_path(resolved.as_deref().unwrap_or(results));
     let read = disk.open(&path, Access::Read).and_then(|file| {
         let Some(file) = file else { return Ok(false) };
-        for_each_line(&file, |line| {
-            if let Ok(line) = serde_json::from_slice(line) {
-                visit(line);
-            }
-        })?;
+        for_each_line(&file, visit)?;
         Ok(true)
     });
     read.map_err(|source| RunsLogError::Io {

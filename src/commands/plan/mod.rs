@@ -7,12 +7,11 @@ mod text;
 use std::collections::HashSet;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use tracing::{error, warn};
 
 use super::provision::paths::Paths;
-use super::provision::{check_plan, messages, settings, source};
+use super::provision::{check_plan, messages, rules, settings, source};
 use super::signals::{self, LastWords};
 use super::target::{self, Target};
 use crate::aws::ConfigError;
@@ -84,7 +83,7 @@ async fn plan(args: &ProvisionArgs, online: bool, stop: &StopSignal) -> Result<O
     let connection = &args.service.connection;
     let target = Target::load(connection, emulator, args.pace.timeout).await?;
     let options = source::options(&args.input, target.default_region())?;
-    let manifest = Arc::new(open(paths.manifest.clone(), options).await?);
+    let manifest = open(paths.manifest.clone(), options).await?;
     for warning in manifest.layout().warnings() {
         warn!("{warning}");
     }
@@ -102,21 +101,25 @@ async fn plan(args: &ProvisionArgs, online: bool, stop: &StopSignal) -> Result<O
     settings::check(args, &log, &known_devices)?;
     target.check_kind(account.as_ref(), &paths.results)?;
     let expected = target::expected(connection.account.as_ref(), account, &paths.results)?;
-    let rules = settings::rules(args, Some(manifest.sha256()), &log);
-    let mut planned = batch::plan(&manifest, &mut known_devices, rules)?;
+    let mut planned = batch::plan(&manifest, &mut known_devices, rules(args))?;
     check_plan(args, &planned)
         .and_then(|()| settings::check_manifest(args, &log, &known_devices))
         .inspect_err(|_| messages::say_invalid(&planned.invalid))?;
     messages::say_remarks(&planned.remarks);
+    let ask_alike = settings::ask_alike(args, Some(manifest.sha256()), &log);
+    if planned.counts.done > 0 && ask_alike == Some(false) {
+        messages::say_changed(manifest.layout(), &paths.results);
+    }
     if let Some(limit) = args.input.limit {
-        planned.work.limit(&known_devices, limit);
+        planned.work.limit(limit);
     }
     let to_do: HashSet<DeviceIndex> = if online {
-        planned.work.iter().collect()
+        planned.work.iter().map(|(index, _)| *index).collect()
     } else {
         HashSet::new()
     };
     let mut outline = Outline::new(args, &paths, &manifest, &known_devices, planned);
+    outline.note_changes(ask_alike);
     if online {
         let wanted = Wanted {
             known_devices: &known_devices,

@@ -17,7 +17,6 @@ use crate::fleet::batch::{InvalidLine, Planned};
 use crate::fleet::known_devices::KnownDevices;
 use crate::fleet::plan::Counts;
 use crate::manifest::Manifest;
-use std::sync::Arc;
 
 /// The schema of `plan --json`. Fields may be added without a new one.
 const SCHEMA: u32 = 1;
@@ -45,8 +44,8 @@ pub(super) struct Outline {
     pub(super) behind_limit: u64,
     /// Devices whose channel a rollback deleted, and that stay deleted.
     pub(super) deleted: u64,
-    /// Finished devices that now ask for another TTL or other tags.
-    pub(super) changed: u64,
+    /// Finished devices that now ask for another TTL or other tags; null where the runs log does not tell.
+    pub(super) changed: Option<u64>,
     /// Devices in the results of which the manifest has no valid row.
     pub(super) unlisted: u64,
     /// Lines that repeat another to the letter.
@@ -124,7 +123,7 @@ impl Outline {
     pub(super) fn new(
         args: &ProvisionArgs,
         paths: &Paths,
-        manifest: &Arc<Manifest>,
+        manifest: &Manifest,
         known_devices: &KnownDevices,
         planned: Planned,
     ) -> Self {
@@ -136,12 +135,7 @@ impl Outline {
         } = planned;
         let (fresh, again) = work.sizes();
         let behind_limit = (counts.fresh + counts.again).saturating_sub(fresh + again);
-        let first = work.first(known_devices);
-        let example = first.and_then(|index| {
-            manifest
-                .cursor()
-                .device_at(known_devices.manifest_at(index)?)
-        });
+        let example = work.iter().next().map(|(_, device)| Example::new(device));
         let tag_keys: Vec<String> = manifest.layout().tag_keys().map(str::to_owned).collect();
         let quota = |region: &Region| args.service.channel_quota.unwrap_or(channel_quota(region));
         let regions = work.into_regions().into_iter().map(|(region, devices)| {
@@ -173,7 +167,7 @@ impl Outline {
             to_try_again: again,
             behind_limit,
             deleted: counts.deleted,
-            changed: counts.changed,
+            changed: None,
             unlisted: unlisted as u64,
             repeated_lines: counts.repeated,
             invalid: invalid.iter().map(InvalidRow::new).collect(),
@@ -184,7 +178,7 @@ impl Outline {
                 args.service.on_exists,
             ),
             tag_keys,
-            example: example.as_ref().map(Example::new),
+            example,
             rate: args
                 .pace
                 .rate
@@ -201,6 +195,13 @@ impl Outline {
         };
         outline.reckon();
         outline
+    }
+
+    /// Notes whether all runs of the results, and the one that is planned, ask for the same.
+    pub(super) fn note_changes(&mut self, ask_alike: Option<bool>) {
+        if self.done == 0 || ask_alike == Some(true) {
+            self.changed = Some(0);
+        }
     }
 
     /// Refuses what a run would refuse only after the plan has been shown, which names the rows.

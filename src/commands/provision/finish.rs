@@ -11,7 +11,7 @@ use crate::commands::report;
 use crate::domain::device::AccountId;
 use crate::engine::Stop;
 use crate::error::Error;
-use crate::fleet::batch::{Closed, asks};
+use crate::fleet::batch::Closed;
 use crate::output::stats::{RegionTotals, Stats};
 use crate::output::summary::Summary;
 use crate::results::disk::RealDisk;
@@ -58,7 +58,7 @@ impl Run {
             return withdraw(made, log).and(ended);
         }
         self.reserve.release();
-        let (known_devices, kept) = closed.finish();
+        let kept = closed.finish();
         if let Err(Error::Stopped(Stop::WrongAccount { expected, found })) = &ended
             && self.stats.counts().created > 0
         {
@@ -66,11 +66,10 @@ impl Run {
         }
         let ended = ending(ended, kept);
         self.note_end(&ended);
-        let lines = asks(&known_devices).map(RunsLine::Asks);
         let end = RunsLine::End(Box::new(end_line(&self.summary, self.changed)));
         // Where the words are gone, a second signal has come, and who listens for it writes the last line.
         if self.last_words.take().is_some()
-            && let Err(error) = locked(log).append(lines.chain([end]))
+            && let Err(error) = locked(log).append([end])
         {
             warn!("{error}");
         }
@@ -183,7 +182,7 @@ fn made_elsewhere(results: &Path, expected: &AccountId, found: &AccountId) -> St
     )
 }
 
-fn end_line(summary: &Summary, changed: u64) -> End {
+fn end_line(summary: &Summary, changed: Option<u64>) -> End {
     let (counts, totals) = (&summary.counts, &summary.totals);
     let by_status = [
         (Status::Created, counts.created),
@@ -200,7 +199,7 @@ fn end_line(summary: &Summary, changed: u64) -> End {
             .map(|(status, count)| (status.as_str().to_owned(), count))
             .collect(),
         remaining: summary.remaining,
-        changed: Some(changed),
+        changed,
         requests: requests.iter().map(|requests| requests.sent).sum(),
         throttles: requests.iter().map(|requests| requests.throttled).sum(),
         creating_ms: u64::try_from(totals.creating.as_millis()).unwrap_or(u64::MAX),

@@ -1,9 +1,12 @@
 //! What is reported about the files before a run begins: rows that are invalid or odd, rows that nobody asks for, a torn tail.
 
+use std::path::Path;
+
 use tracing::warn;
 
 use crate::fleet::batch::InvalidLine;
 use crate::fleet::known_devices::KnownDevices;
+use crate::manifest::Layout;
 use crate::results::disk::RealDisk;
 use crate::results::journal::Journal;
 
@@ -38,6 +41,18 @@ pub(in crate::commands) fn say_invalid(lines: &[InvalidLine]) {
 pub(in crate::commands) fn say_remarks(remarks: &[String]) {
     for remark in remarks {
         warn!("{remark}");
+    }
+}
+
+/// Says that the channels of finished devices may differ in TTL or tags from what the manifest now asks for: not in which,
+/// since only the service has what they were created with.
+pub(in crate::commands) fn say_changed(layout: &Layout, results: &Path) {
+    if layout.has_ttl_or_tags() {
+        warn!(
+            "the manifest or its flags are not those of all earlier runs; finished channels keep their TTL and tags: \
+             'kvs-fleet verify {} --manifest FILE --tags' lists those that differ",
+            results.display()
+        );
     }
 }
 

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::aws::AwsService;
 use crate::cli::ProvisionArgs;
@@ -31,7 +31,6 @@ use crate::commands::signals::{self, LastWords};
 use crate::commands::target;
 use crate::domain::clock::WallClock;
 use crate::domain::device::{AccountId, Region};
-use crate::domain::format;
 use crate::domain::panics;
 use crate::engine::event::{Event, Listener, Listeners};
 use crate::engine::{self, Engine, Stop, StopSignal};
@@ -39,8 +38,7 @@ use crate::error::Error;
 use crate::fleet::batch::{
     self, Batch, FileRowSink, InvalidLine, Parts, Planned, RegionWork, RowStream,
 };
-use crate::fleet::known_devices::KnownDevices;
-use crate::fleet::plan::{Counts, WorkLists};
+use crate::fleet::plan::{Counts, Rules, WorkLists};
 use crate::output::logging::Console;
 use crate::output::progress::Progress;
 use crate::output::stats::Stats;
@@ -74,7 +72,7 @@ pub async fn run(mut args: ProvisionArgs, warnings: &[String]) -> u8 {
         summary_file: args.results.summary_json.clone(),
         page: args.results.report.clone(),
         json: None,
-        changed: 0,
+        changed: None,
         unchecked: None,
         limit_is_reached: false,
         usable: Ok(()),
@@ -110,8 +108,8 @@ struct Run {
     page: Option<PathBuf>,
     /// Where rows are printed for a script that asked for them.
     json: Option<Arc<JsonStream>>,
-    /// Finished devices that now ask for another TTL or other tags.
-    changed: u64,
+    /// Finished devices that now ask for another TTL or other tags, where it is known that there are none.
+    changed: Option<u64>,
     /// Why `--recheck` could not ask everywhere.
     unchecked: Option<Stop>,
     /// Whether `--limit` left devices to another run.
@@ -141,10 +139,9 @@ impl Run {
         }
         match &ready.source {
             Source::File(manifest) => {
-                let manifest = Arc::clone(manifest);
-                let rules = std::mem::take(&mut ready.rules);
-                let planned = batch::plan(&manifest, &mut ready.known_devices, rules)?;
+                let planned = batch::plan(manifest, &mut ready.known_devices, rules(args))?;
                 self.note(&planned.counts);
+                self.note_changes(&ready);
                 check_plan(args, &planned)
                     .and_then(|()| settings::check_manifest(args, &ready.log, &ready.known_devices))
                     .and_then(|()| check_usable(&planned.counts))
@@ -189,15 +186,19 @@ impl Run {
         self.summary.deleted = counts.deleted;
         self.summary.repeated = counts.repeated;
         self.summary.invalid = counts.invalid;
-        self.changed = counts.changed;
-        if counts.changed > 0 {
-            let (devices, ask) = match counts.changed {
-                1 => ("1 finished device".to_owned(), "asks"),
-                several => (format!("{several} finished devices"), "ask"),
-            };
-            warn!(
-                "{devices} now {ask} for another TTL or other tags; finished channels are left as they are"
-            );
+        if counts.done == 0 {
+            self.changed = Some(0);
+        }
+    }
+
+    /// Notes whether finished devices may ask for another TTL or other tags than before.
+    fn note_changes(&mut self, ready: &Ready) {
+        match ready.ask_alike {
+            Some(true) => self.changed = Some(0),
+            Some(false) if self.summary.done_before > 0 => {
+                messages::say_changed(ready.source.layout(), &ready.paths.results);
+            }
+            _ => {}
         }
     }
 
@@ -255,7 +256,7 @@ impl Run {
             remarks,
             ..
         } = planned.unwrap_or_default();
-        self.limit(args, &mut work, &ready.known_devices);
+        self.limit(args, &mut work);
         let total = is_planned.then(|| work.len());
         let mut regions = work.into_regions();
         for (region, devices) in &regions {
@@ -287,9 +288,7 @@ impl Run {
             ready.known_devices,
             parts,
         );
-        if let Source::File(manifest) = &ready.source {
-            batch.add_regions(regions, manifest, |region| ready.target.service(region));
-        }
+        batch.add_regions(regions, |region| ready.target.service(region));
         for (region, failure) in &not_offered {
             batch.engine.leave_out(region, failure);
         }
@@ -322,13 +321,12 @@ impl Run {
         let ended = match ready.source {
             Source::File(_) => {
                 let stop = engine.run(None, !args.service.no_reconcile).await;
-                stop.or_else(|| self.unfinished(total.unwrap_or_default()))
-                    .map_or(Ok(()), |stop| Err(Error::Stopped(stop)))
+                stop.map_or(Ok(()), |stop| Err(Error::Stopped(stop)))
             }
             Source::Stream(rows) => {
                 let stream = Stream {
                     rows,
-                    rules: ready.rules,
+                    rules: rules(args),
                     account: ready.expected,
                     target: Arc::clone(&ready.target),
                 };
@@ -350,22 +348,12 @@ impl Run {
         self.usable.clone()
     }
 
-    fn limit(&mut self, args: &ProvisionArgs, work: &mut WorkLists, known_devices: &KnownDevices) {
+    fn limit(&mut self, args: &ProvisionArgs, work: &mut WorkLists) {
         if let Some(limit) = args.input.limit {
             let all = work.len();
-            work.limit(known_devices, limit);
+            work.limit(limit);
             self.limit_is_reached = work.len() < all;
         }
-    }
-
-    /// A run that nothing stopped has a row for each device of its work: where it has not, it is not complete.
-    fn unfinished(&self, work: u64) -> Option<Stop> {
-        let counts = self.stats.counts();
-        let recorded = counts.created + counts.exists + counts.failures();
-        (recorded < work).then(|| {
-            let lost = format::count(work - recorded, "device");
-            Stop::Internal(format!("{lost} of the work got no row"))
-        })
     }
 
     /// Asks who we are, compares the accounts, and prints the first line.
@@ -384,6 +372,13 @@ impl Run {
             target::introduce(&ready.target, &regions);
         }
         Ok(())
+    }
+}
+
+/// How the arguments set the planner's rules.
+pub(in crate::commands) fn rules(args: &ProvisionArgs) -> Rules {
+    Rules {
+        recreate_deleted: args.results.recreate_deleted,
     }
 }
 

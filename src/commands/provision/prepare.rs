@@ -19,7 +19,6 @@ use crate::engine::{Stop, StopSignal};
 use crate::error::Error;
 use crate::fleet::batch::{self, History};
 use crate::fleet::known_devices::KnownDevices;
-use crate::fleet::plan::Rules;
 use crate::manifest::Options;
 use crate::results::disk::RealDisk;
 use crate::results::journal::Journal;
@@ -35,7 +34,8 @@ pub(super) struct Ready {
     pub(super) known_devices: KnownDevices,
     /// Whether there was a results file before.
     pub(super) had_results: bool,
-    pub(super) rules: Rules,
+    /// Whether all runs of these results, this one included, ask for the same; none where that is not known.
+    pub(super) ask_alike: Option<bool>,
     /// The account of the results' ARNs, or `--account`.
     pub(super) expected: Option<AccountId>,
 }
@@ -97,7 +97,7 @@ impl Run {
             account,
             &paths.results,
         )?;
-        let rules = settings::rules(args, source.sha256(), &log);
+        let ask_alike = settings::ask_alike(args, source.sha256(), &log);
         Ok(Ready {
             paths,
             target: Arc::new(target),
@@ -106,7 +106,7 @@ impl Run {
             journal,
             known_devices,
             had_results,
-            rules,
+            ask_alike,
             expected,
         })
     }

@@ -5,7 +5,6 @@ use std::path::{Component, Path};
 use std::time::SystemTime;
 
 use clap::ValueEnum;
-use tracing::warn;
 
 use super::paths::STANDARD_INPUT;
 use super::source::Source;
@@ -15,8 +14,6 @@ use crate::commands::target::Target;
 use crate::domain::device::{AccountId, MessageTtl, shown};
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
-use crate::fleet::plan::Rules;
-use crate::results::asks::Asked;
 use crate::results::record::timestamp;
 use crate::results::runs_line::{RunsLine, Settings, Start};
 use crate::results::runs_log::EarlierRuns;
@@ -127,30 +124,14 @@ fn is_another(directory: Option<&Path>, before: &Path, now: &Path) -> bool {
     !is_same_end && !is_same_file(before, now)
 }
 
-/// The planner's rules. What devices were asked with need not be looked up where the last run found nothing changed and
-/// neither manifest nor flags are others since.
-pub(in crate::commands) fn rules(
+/// Whether all runs of these results, and this one, ask for the same channels, TTLs and tags; none where the runs log does
+/// not tell.
+pub(in crate::commands) fn ask_alike(
     args: &ProvisionArgs,
     manifest_sha256: Option<&str>,
     log: &impl EarlierRuns,
-) -> Rules {
-    let last_manifest = log
-        .last_start()
-        .and_then(|start| start.manifest_sha256.as_deref());
-    let same_manifest = manifest_sha256.is_some() && manifest_sha256 == last_manifest;
-    let was_unchanged = log.last_end().is_some_and(|end| end.changed == Some(0));
-    let asked_before = if was_unchanged && same_manifest && differences(args, log).is_empty() {
-        Asked::default()
-    } else {
-        log.asked().unwrap_or_else(|error| {
-            warn!("{error}; finished devices that now ask for another TTL or other tags are not counted");
-            Asked::default()
-        })
-    };
-    Rules {
-        recreate_deleted: args.results.recreate_deleted,
-        asked_before,
-    }
+) -> Option<bool> {
+    log.ask_alike(manifest_sha256, &settings(args))
 }
 
 /// The line that a run starts with.

@@ -14,8 +14,7 @@ use super::json_stream::JsonStream;
 use crate::aws::{AwsService, ConfigError};
 use crate::cli::{InputArgs, ProvisionArgs};
 use crate::commands::target::{self, Target};
-use crate::domain::device::DeviceIndex;
-use crate::domain::device::{AccountId, Device, Region, shown};
+use crate::domain::device::{AccountId, Device, DeviceIndex, Region, shown};
 use crate::domain::format;
 use crate::domain::template::Template;
 use crate::engine::event::Listeners;
@@ -35,7 +34,7 @@ const STREAM_WAITING: usize = 10_000;
 #[derive(Debug)]
 pub(super) enum Source {
     /// A file, in memory.
-    File(Arc<Manifest>),
+    File(Box<Manifest>),
     /// Standard input.
     Stream(Box<Rows<Stdin>>),
 }
@@ -44,7 +43,7 @@ impl Source {
     /// Opens the manifest: a file is checked whole, of a stream the header is read.
     pub(super) fn open(path: Option<&Path>, options: &Options) -> Result<Self, Error> {
         let source = match path {
-            Some(path) => Self::File(Arc::new(Manifest::open(path, options)?)),
+            Some(path) => Self::File(Box::new(Manifest::open(path, options)?)),
             None => Self::Stream(Box::new(manifest::stream(io::stdin(), options)?)),
         };
         if options.region.is_none() && !source.layout().has_region() {
@@ -54,7 +53,7 @@ impl Source {
         Ok(source)
     }
 
-    fn layout(&self) -> &Layout {
+    pub(super) fn layout(&self) -> &Layout {
         match self {
             Self::File(manifest) => manifest.layout(),
             Self::Stream(rows) => rows.layout(),
@@ -220,7 +219,7 @@ pub(super) struct Streamed {
 impl StreamReader {
     /// Reads to the end, to damage, to the limit, or until the run stops.
     fn read(mut self) {
-        let mut planner = Planner::new(std::mem::take(&mut self.rules));
+        let mut planner = Planner::new(self.rules);
         let read = self.read_rows(&mut planner);
         let ended = read
             .and_then(|()| self.record_held())
@@ -261,9 +260,7 @@ impl StreamReader {
             let verdict = verdict.map_err(|error| damaged(&error))?;
             locked(&self.progress).counts = planner.counts().clone();
             match verdict {
-                Verdict::Fresh(index) | Verdict::Again(index) => {
-                    let Ok(ask) = &row.ask else { continue };
-                    let device = ask.to_device();
+                Verdict::Fresh(index, device) | Verdict::Again(index, device) => {
                     let region = device.region.clone();
                     let sender = match senders.entry(region) {
                         Entry::Occupied(sender) => sender.into_mut(),
@@ -285,12 +282,12 @@ impl StreamReader {
                 }
                 Verdict::Invalid(flaw) => {
                     self.held
-                        .push(InvalidLine::new(row.at, row.device_id, flaw));
+                        .push(InvalidLine::new(row.line, row.device_id, flaw));
                     if self.target.is_identified() {
                         self.record_held()?;
                     }
                 }
-                Verdict::Done(_) | Verdict::Deleted | Verdict::Repeated => {}
+                Verdict::Done | Verdict::Deleted | Verdict::Repeated => {}
             }
         }
         Ok(())
@@ -325,7 +322,7 @@ impl StreamReader {
 
     fn record_held(&mut self) -> Result<(), Error> {
         let held = self.held.drain(..);
-        let rows: Vec<_> = held.map(|line| (line.at, line.row())).collect();
+        let rows: Vec<_> = held.map(|line| (line.line, line.row())).collect();
         let recorded = self.sink.record_invalid(rows, &self.listeners);
         let recorded = self.runtime.block_on(recorded);
         recorded.map_err(|message| Error::Stopped(Stop::Results(message)))

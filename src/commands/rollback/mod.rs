@@ -237,7 +237,7 @@ impl Run<'_> {
             error!("{line}");
         }
         reserve.release();
-        let (_, kept) = closed.finish();
+        let kept = closed.finish();
         let ended = ending(caller.end(), kept);
         let left = deletions.left();
         let failed: u64 = left.values().sum();

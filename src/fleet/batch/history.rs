@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use crate::domain::device::DeviceIndex;
-use crate::domain::device::{AccountId, Region, shown};
+use crate::domain::device::{AccountId, DeviceIndex, Region, shown};
 use crate::domain::error_codes::OUTCOME_UNKNOWN;
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
@@ -59,7 +58,6 @@ impl Glance {
             Err(Unusable::File(ReadError::Missing(_))) => return Ok(Self::default()),
             read => read.map_err(|error| error.refused(results))?,
         };
-        reader.known_devices.index();
         Ok(Self {
             known_devices: reader.known_devices,
             account: reader.account,
@@ -96,7 +94,6 @@ impl<D: Disk> History<D> {
         let mut reader = Reader::new(disk, results);
         let journal = Journal::open(disk, results, |entry| reader.visit(&entry))
             .map_err(|error: Unusable| error.refused(results))?;
-        reader.known_devices.index();
         Ok(Self {
             journal,
             known_devices: reader.known_devices,
@@ -163,27 +160,20 @@ impl Reader {
             self.invalid.push(entry.place);
             return Ok(());
         }
-        let unusable = |problem: String| Unusable::Row {
-            line: entry.line,
-            problem,
-        };
         let region = match self.region.take() {
             Some(region) if region.as_str() == row.region() => region,
-            _ => Region::parse(row.region()).map_err(|invalid| unusable(invalid.to_string()))?,
+            _ => Region::parse(row.region()).map_err(|invalid| Unusable::Row {
+                line: entry.line,
+                problem: invalid.to_string(),
+            })?,
         };
         let region = self.region.insert(region);
+        let index = self
+            .known_devices
+            .insert(row.device_id(), row.channel_name(), region);
+        let is_open = row.status() == Status::Failed && row.error_code() == OUTCOME_UNKNOWN;
         self.known_devices
-            .push_row(
-                row.device_id(),
-                row.channel_name(),
-                region,
-                row.status(),
-                entry.place,
-            )
-            .map_err(|full| unusable(full.to_string()))?;
-        if row.status() == Status::Failed && row.error_code() == OUTCOME_UNKNOWN {
-            self.known_devices.leave_open();
-        }
+            .recall(index, row.status(), entry.place, is_open);
         Ok(())
     }
 

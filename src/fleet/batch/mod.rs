@@ -30,21 +30,19 @@ use std::sync::{Arc, Mutex};
 
 use tokio::task::JoinHandle;
 
-pub use finish::{Closed, asks, tidy};
+pub use finish::{Closed, tidy};
 pub use history::{Glance, History, last_rows, open};
 pub use planned::{InvalidLine, Planned, plan};
 pub use sink::{FileRowSink, RowStream};
 pub use work::{ListedWork, RegionWork, SharedDevices, lock};
 
 use crate::domain::clock::WallClock;
-use crate::domain::device::DeviceIndex;
-use crate::domain::device::Region;
+use crate::domain::device::{Device, DeviceIndex, Region};
 use crate::domain::service::Service;
 use crate::engine::event::Listeners;
 use crate::engine::{self, Engine, Settings, Stop, StopSignal};
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
-use crate::manifest::Manifest;
 use crate::results::disk::Disk;
 use crate::results::journal::Journal;
 use crate::results::writer::{self, Writer};
@@ -151,17 +149,15 @@ impl<D: Disk, S: Service, O: RowStream> Batch<D, S, O> {
     /// Adds each Region of a planned file.
     pub fn add_regions(
         &mut self,
-        regions: BTreeMap<Region, Vec<DeviceIndex>>,
-        manifest: &Arc<Manifest>,
+        regions: BTreeMap<Region, Vec<(DeviceIndex, Device)>>,
         service: impl Fn(&Region) -> S,
     ) {
         for (region, devices) in regions {
-            let work = RegionWork::Listed(Box::new(ListedWork {
+            let work = RegionWork::Listed(ListedWork {
                 region: region.clone(),
-                manifest: manifest.cursor(),
                 known_devices: Arc::clone(&self.books.known_devices),
                 devices: devices.into_iter(),
-            }));
+            });
             let service = service(&region);
             self.engine.add_region(region, service, work);
         }
@@ -245,7 +241,7 @@ impl<D: Disk, O: RowStream> Running<D, O> {
             ..
         } = &self.books;
         for batch in lines.chunks(INVALID_BATCH) {
-            let rows = batch.iter().map(|line| (line.at, line.row())).collect();
+            let rows = batch.iter().map(|line| (line.line, line.row())).collect();
             if let Err(message) = sink.record_invalid(rows, listeners).await {
                 stop.give(Stop::Results(message));
                 return;

@@ -26,7 +26,7 @@ pub struct FileRowSink<O> {
     known_devices: SharedDevices,
     results: PathBuf,
     row_stream: Option<Arc<O>>,
-    /// Where the rows of invalid lines are: their place in the manifest, and in the journal.
+    /// The rows of invalid lines: their line in the manifest, and their place in the journal.
     invalid: Mutex<Vec<(u64, Place)>>,
 }
 
@@ -54,9 +54,9 @@ impl<O: RowStream> FileRowSink<O> {
     ) -> Result<(), String> {
         let (lines, rows): (Vec<u64>, Vec<Row>) = rows.into_iter().unzip();
         let outcomes = self.recorder()?.record_all(rows).await;
-        for (at, outcome) in lines.into_iter().zip(outcomes) {
+        for (line, outcome) in lines.into_iter().zip(outcomes) {
             let (row, place) = outcome.map_err(|error| not_written(&error, &self.results))?;
-            locked(&self.invalid).push((at, place));
+            locked(&self.invalid).push((line, place));
             self.put(std::slice::from_ref(&row)).await;
             listeners.tell(&Event::Recorded { row: &row });
         }
@@ -74,7 +74,7 @@ impl<O: RowStream> FileRowSink<O> {
         drop(locked(&self.recorder).take());
         std::mem::take(&mut *locked(&self.invalid))
             .into_iter()
-            .map(|(at, place)| (at, FinishRow::Kept(place)))
+            .map(|(line, place)| (line, FinishRow::Kept(place)))
             .collect()
     }
 
