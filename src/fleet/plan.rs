@@ -38,8 +38,8 @@ pub struct Flaw {
     pub reason: String,
 }
 
-/// A listed device that has, or may have, its channel under another name or in another Region: the manifest, or the
-/// results file, is the wrong one.
+/// A listed device that has, or may have, its channel under another name or in another Region: the manifest or the
+/// results file is the wrong one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "line {line}: the device {} {} its channel {} in {} by the results{}, but the manifest now asks for {} in {}; {}",
@@ -61,7 +61,7 @@ pub struct Moved {
     pub recorded: (String, String),
     /// The channel's name and Region in the manifest.
     pub asked: (String, String),
-    /// Whether it is not known if that channel was made.
+    /// Whether it is not known if that channel exists.
     pub is_open: bool,
 }
 
@@ -110,14 +110,13 @@ impl Planner {
         }
     }
 
-    /// What has been planned so far, in numbers.
+    /// What has been planned so far.
     #[must_use]
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
 
-    /// What the operator should look at in the rows so far, a sentence each. `lacks_line_end` says whether the
-    /// manifest's last line does.
+    /// Warnings about the rows so far. `lacks_line_end`: the manifest's last line has no line end.
     #[must_use]
     pub fn remarks(&self, lacks_line_end: bool) -> Vec<String> {
         self.remarks.sentences(self.counts.repeated, lacks_line_end)

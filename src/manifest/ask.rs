@@ -89,7 +89,7 @@ pub(super) fn resolve<'a>(
 fn check_length(layout: &Layout, cells: &StringRecord) -> Result<(), RowError> {
     let wanted = layout.columns.len();
     let found = cells.len();
-    // Spreadsheet programs put empty cells behind rows.
+    // Spreadsheet programs add empty cells to rows.
     let too_many = found > wanted
         && cells
             .iter()
@@ -125,8 +125,8 @@ fn check_id(layout: &Layout, device_id: &str) -> Result<(), RowError> {
     }
     if !device_id.is_ascii() && device_id.contains('\u{feff}') {
         return Err(RowError::new(format!(
-            "the device ID {} holds a byte order mark; were two files put together without a line end between them? \
-             Part the line there",
+            "the device ID {} holds a byte order mark; were two files concatenated without a line end between them? \
+             Split the line there",
             shown(device_id)
         )));
     }
@@ -140,13 +140,13 @@ fn check_id(layout: &Layout, device_id: &str) -> Result<(), RowError> {
     }
 }
 
-/// A row of nothing but names of columns, in whatever order, is no device.
+/// Refuses a row of nothing but names of columns, in any order.
 fn refuse_header(layout: &Layout, cells: &StringRecord, device_id: &str) -> Result<(), RowError> {
     let is_column = |text: &str| layout.columns.iter().any(|name| &**name == text);
     let mut others = cells.iter().map(trim).filter(|cell| !cell.is_empty());
     if is_column(device_id) && others.all(is_column) && has_id_column(layout, cells) {
         return Err(RowError::new(
-            "here the header stands again; were two files put together? Take the line out",
+            "the header is repeated here; were two files concatenated? Remove the line",
         ));
     }
     Ok(())
@@ -213,14 +213,14 @@ fn channel_name_of<'a>(
     Ok(name)
 }
 
-/// What has probably become of a text that is refused, to be added to the reason.
+/// The probable cause of a text that is refused, to be added to the reason.
 fn hint(text: &str) -> String {
     mangled::cause(text).map_or_else(String::new, |cause| {
         format!("; probably {}", cause.reason())
     })
 }
 
-/// What to do about a name that the template makes of this row. MAC addresses are what most cameras are known by.
+/// What to do about an invalid name that the template gives for this row. Most cameras have a MAC address.
 fn template_hint(layout: &Layout, cells: &StringRecord, device_id: &str) -> String {
     let columns = layout.columns.iter().map(|name| &**name);
     let of_cells = columns

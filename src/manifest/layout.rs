@@ -1,4 +1,4 @@
-//! The header resolved against the flags: which column means what, decided once, so that no row has to ask.
+//! The header resolved against the flags: which column means what, decided once for all rows.
 
 use super::compiled::Compiled;
 use super::error::{Damage, ManifestError, listed};
@@ -118,7 +118,7 @@ impl Layout {
         self.tags.iter().map(|source| &*source.key)
     }
 
-    /// What the header makes one suspect, a sentence each: columns that are not used, but look as if they were meant.
+    /// Warnings about columns that are not used, but look as if they were meant.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
@@ -165,7 +165,7 @@ fn no_device_column(header: &Header, id_column: &str) -> ManifestError {
     if first.starts_with("#TYPE ") {
         return header_error(
             header,
-            "the line is the type that Export-Csv of Windows PowerShell writes, no header; take it out, or export again \
+            "the line is the type that Export-Csv of Windows PowerShell writes, not a header; remove it, or export again \
              with: Export-Csv -NoTypeInformation"
                 .to_owned(),
         );
@@ -173,7 +173,7 @@ fn no_device_column(header: &Header, id_column: &str) -> ManifestError {
     if first.starts_with("sep=") {
         return header_error(
             header,
-            "the line tells a spreadsheet program the delimiter and is no header; take it out"
+            "the line tells a spreadsheet program the delimiter and is not a header; remove it"
                 .to_owned(),
         );
     }
@@ -190,7 +190,7 @@ fn no_device_column(header: &Header, id_column: &str) -> ManifestError {
             "give --id-column {} if that one holds the device IDs, or rename it",
             shown(close)
         ),
-        None => "name the one that holds the device IDs with --id-column, or add a header line if there is none"
+        None => "name the one that holds the device IDs with --id-column, or add a header line if the file has none"
             .to_owned(),
     };
     header_error(

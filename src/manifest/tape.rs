@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 
 use super::LONGEST_ROW;
 
-/// Keeps the bytes of one record, and what was read behind it: at most [`LONGEST_ROW`] and one read more.
+/// Keeps the bytes of one record, and what was read after it: at most [`LONGEST_ROW`] and one read more.
 #[derive(Debug)]
 pub(super) struct Tape<R> {
     reader: R,

@@ -33,7 +33,10 @@ fn tagged(tags: &[&str]) -> Options {
 }
 
 fn open_bytes(bytes: &[u8], options: &Options) -> Result<Manifest, ManifestError> {
-    Manifest::check("devices.csv".into(), bytes.to_vec(), options)
+    let manifest = Manifest::from_text("devices.csv".into(), bytes.to_vec(), options)?;
+    let mut rows = manifest.rows();
+    while rows.next()?.is_some() {}
+    Ok(manifest)
 }
 
 fn open(text: &str, options: &Options) -> Manifest {
@@ -403,7 +406,7 @@ fn text_behind_a_closing_quote() {
     assert_eq!(
         rows("device_id,x\n\"a\"1,y\nb,\"5\"\" lens\"\n", &options()),
         [
-            "2 a\"1! a cell has text behind its closing quote (\"); close the quote at the cell's end, or write \"\" \
+            "2 a\"1! a cell has text after its closing quote (\"); close the quote at the cell's end, or write \"\" \
              for a quote that is part of the text",
             "3 b>b@eu-central-1"
         ]
@@ -413,7 +416,7 @@ fn text_behind_a_closing_quote() {
 #[test]
 fn a_missing_quote_that_swallows_rows() {
     let stray = "device_id,x\na,\"1\nb,2\nc,\"3\"\nd,4\n";
-    let message = "line 2: a cell in the row that starts here is quoted, runs on over 3 lines and has text behind its \
+    let message = "line 2: a cell in the row that starts here is quoted, extends over 3 lines and has text after its \
                    closing quote, so a quote (\") is missing or too many, and rows would be lost; close the quote, or \
                    write \"\" for a quote that is part of the text";
     assert_eq!(
@@ -571,7 +574,7 @@ fn lines_that_other_programs_put_before_the_header_are_named() {
 
 /// The reason of a row that repeats the header.
 const HEADER_AGAIN: &str =
-    "here the header stands again; were two files put together? Take the line out";
+    "the header is repeated here; were two files concatenated? Remove the line";
 
 #[test]
 fn the_header_once_more_is_no_device() {
@@ -609,7 +612,7 @@ fn no_device_column() {
     assert_eq!(
         refused("\nCAM-1\tHall 3\nCAM-2\tHall 3\n", &options()),
         "devices.csv, line 2: the header has no column 'device_id'; it has, read with the delimiter tab: 'CAM-1', \
-         'Hall 3'; name the one that holds the device IDs with --id-column, or add a header line if there is none"
+         'Hall 3'; name the one that holds the device IDs with --id-column, or add a header line if the file has none"
     );
     let odd = refused("\"device\u{1b}[2J\nid\",b\na,1\n", &options());
     assert!(

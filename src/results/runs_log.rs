@@ -1,9 +1,9 @@
 //! The runs log beside the results file: the lock, and the audit trail of the runs.
 //!
-//! The file is opened or made, locked, read and appended to; it is never renamed, and never cut but after a failed
-//! write or by a run that attempted nothing, since whoever holds its lock owns the results file. One that was made for a run which then wrote nothing is
-//! removed again; who takes a lock therefore looks whether the file still has its name. A log that is lost or damaged
-//! costs history, not devices: the CSV alone is enough to resume. Lines that cannot be read are skipped.
+//! The process that holds its lock owns the results file. So the log is never renamed, and cut only after a failed write
+//! or by a run that attempted nothing. A log that was created for a run that wrote no line is removed; a process that has
+//! taken the lock therefore checks that the file still has its name. A log that is lost or damaged costs history, not
+//! devices: the CSV alone is enough to resume. Lines that cannot be read are skipped.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::disk::{Access, Disk, DiskFile};
 use super::runs_line::{ROLLBACK, RunsLine, Settings, Start};
 
-/// A log may be made or removed under the one who opens it, but hardly so often in a row.
+/// How often the log is opened: another process may create or remove it at the same time.
 const MOST_OPENED: usize = 10;
 
 /// The longest line that is read; this tool writes none of a tenth of it.
@@ -83,24 +83,14 @@ pub struct RunsLog<D: Disk> {
     /// What was there when the log was locked.
     before: (u64, bool),
     lacks_line_end: bool,
-    runs: Runs,
-    /// This one made the file.
+    earlier: EarlierRuns,
+    /// Whether this one created the file.
     is_new: bool,
 }
 
-/// What a log tells of earlier provisioning runs.
-pub trait EarlierRuns {
-    /// How the last one began that had begun when the log was read.
-    fn last_start(&self) -> Option<&Start>;
-
-    /// Whether all runs that had begun when the log was read, and one with this manifest and these settings, ask for the
-    /// same channels, TTLs and tags; none where the log does not tell.
-    fn ask_alike(&self, manifest_sha256: Option<&str>, settings: &Settings) -> Option<bool>;
-}
-
-/// What a log tells of its runs, without rollbacks: they ask for no channels.
+/// What a log tells of the provisioning runs that had begun when it was read.
 #[derive(Debug, Default)]
-struct Runs {
+pub struct EarlierRuns {
     last: Option<Box<Start>>,
     /// Whether two of them asked for something else.
     differ: bool,
@@ -108,7 +98,29 @@ struct Runs {
     is_unknown: bool,
 }
 
-impl Runs {
+impl EarlierRuns {
+    /// Reads the log of a results file, if it has one, without the lock.
+    pub fn read<D: Disk>(disk: &D, results: &Path) -> Result<Self, RunsLogError> {
+        let mut runs = Self::default();
+        read_lines(disk, results, |line| runs.visit(line))?;
+        Ok(runs)
+    }
+
+    /// How the last one began.
+    pub fn last_start(&self) -> Option<&Start> {
+        self.last.as_deref()
+    }
+
+    /// Whether all of them, and a run with this manifest and these settings, ask for the same channels, TTLs and tags; none
+    /// where the log does not tell.
+    pub fn ask_alike(&self, manifest_sha256: Option<&str>, settings: &Settings) -> Option<bool> {
+        match self.last.as_ref()?.asks_alike(manifest_sha256, settings) {
+            _ if self.differ => Some(false),
+            Some(true) if self.is_unknown => None,
+            alike => alike,
+        }
+    }
+
     fn visit(&mut self, line: &[u8]) {
         if line.starts_with(br#"{"event":"start""#)
             && let Ok(RunsLine::Start(start)) = serde_json::from_slice(line)
@@ -125,53 +137,11 @@ impl Runs {
             self.last = Some(start);
         }
     }
-
-    fn ask_alike(&self, manifest_sha256: Option<&str>, settings: &Settings) -> Option<bool> {
-        let alike = self.last.as_ref()?.asks_alike(manifest_sha256, settings);
-        match alike {
-            _ if self.differ => Some(false),
-            Some(true) if self.is_unknown => None,
-            alike => alike,
-        }
-    }
-}
-
-/// A log that is only looked at, without the lock, where there is one.
-#[derive(Debug)]
-pub struct RunsGlance(Runs);
-
-impl RunsGlance {
-    /// Reads the log of a results file, if it has one.
-    pub fn take<D: Disk>(disk: &D, results: &Path) -> Result<Self, RunsLogError> {
-        let mut runs = Runs::default();
-        read_lines(disk, results, |line| runs.visit(line))?;
-        Ok(Self(runs))
-    }
-}
-
-impl EarlierRuns for RunsGlance {
-    fn last_start(&self) -> Option<&Start> {
-        self.0.last.as_deref()
-    }
-
-    fn ask_alike(&self, manifest_sha256: Option<&str>, settings: &Settings) -> Option<bool> {
-        self.0.ask_alike(manifest_sha256, settings)
-    }
-}
-
-impl<D: Disk> EarlierRuns for RunsLog<D> {
-    fn last_start(&self) -> Option<&Start> {
-        self.runs.last.as_deref()
-    }
-
-    fn ask_alike(&self, manifest_sha256: Option<&str>, settings: &Settings) -> Option<bool> {
-        self.runs.ask_alike(manifest_sha256, settings)
-    }
 }
 
 impl<D: Disk> RunsLog<D> {
-    /// Locks the results file by its log, which is made where there is none, and reads what the log holds. Refuses at
-    /// once when another process has the lock.
+    /// Locks the results file by its log, which is created where there is none, and reads the log. Fails at once when
+    /// another process has the lock.
     pub fn lock(disk: &D, results: &Path) -> Result<Self, RunsLogError> {
         // Two names of one results file must lead to one lock.
         let resolved = disk.resolve(results);
@@ -198,12 +168,12 @@ impl<D: Disk> RunsLog<D> {
             path: path.clone(),
             file,
             lacks_line_end: false,
-            runs: Runs::default(),
+            earlier: EarlierRuns::default(),
             is_new,
         };
         disk.sync_folder_of(&path).map_err(failed(SYNCED))?;
-        let runs = &mut log.runs;
-        let read = for_each_line(&log.file, |line| runs.visit(line));
+        let earlier = &mut log.earlier;
+        let read = for_each_line(&log.file, |line| earlier.visit(line));
         log.lacks_line_end = read.map_err(failed("read"))?;
         log.end = log.file.length().map_err(failed("read"))?;
         log.before = (log.end, log.lacks_line_end);
@@ -216,6 +186,11 @@ impl<D: Disk> RunsLog<D> {
         &self.path
     }
 
+    /// The runs that had begun when the log was locked.
+    pub fn earlier(&self) -> &EarlierRuns {
+        &self.earlier
+    }
+
     /// Appends lines and syncs them: when this returns they survive a crash. After an error none of them is there.
     pub fn append(
         &mut self,
@@ -223,7 +198,7 @@ impl<D: Disk> RunsLog<D> {
     ) -> Result<(), RunsLogError> {
         let written = self.write(lines);
         written.map_err(|source| {
-            // Best effort: a torn line is skipped by whoever reads it.
+            // Best effort: a reader skips a torn line.
             let _unknown = self.file.set_length(self.end);
             self.error("written", source)
         })

@@ -129,7 +129,7 @@ fn two_manifests_put_together_make_no_channel_of_the_second_header() {
     let bench = Bench::with(&(devices(1..=2) + &devices(3..=3)));
     let cloud = Cloud::new();
     let done = bench.provision(cloud.url()).run().exits(3);
-    done.says("line 4: here the header stands again");
+    done.says("line 4: the header is repeated here");
     assert_eq!(
         bench.statuses(),
         [
@@ -288,7 +288,7 @@ fn rows_that_were_deleted_by_hand_are_asked_of_the_service() {
 fn two_results_files_put_together_are_refused_with_the_second_header() {
     let one = results(&[finished("CAM-0001", "created", ACCOUNT)]);
     let other = results(&[finished("CAM-0002", "created", ACCOUNT)]);
-    let words = ["line 3", "two results files put together"];
+    let words = ["line 3", "two results files concatenated"];
     refused("d.results.csv", format!("{one}{other}"), &words);
     // As `type` and `cat` put files together that a spreadsheet program saved.
     let saved = |text: &str| format!("\u{feff}{}", text.replace('\n', "\r\n"));

@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::fleet::batch::{self, Glance};
 use crate::manifest::{Manifest, ManifestError, Options};
 use crate::results::disk::RealDisk;
-use crate::results::runs_log::RunsGlance;
+use crate::results::runs_log::EarlierRuns;
 use online::Wanted;
 use outline::Outline;
 
@@ -96,19 +96,19 @@ async fn plan(args: &ProvisionArgs, online: bool, stop: &StopSignal) -> Result<O
         let results = paths.results.display();
         warn!("{results}: {torn}; a run cuts it off, and asks the service again what it said");
     }
-    let log = RunsGlance::take(&RealDisk, &paths.results)
+    let runs = EarlierRuns::read(&RealDisk, &paths.results)
         .map_err(|error| Error::refused("results", error.to_string()))?;
-    settings::check(args, &log, &known_devices)?;
+    settings::check(args, &runs, &known_devices)?;
     target.check_kind(account.as_ref(), &paths.results)?;
     let expected = target::expected(connection.account.as_ref(), account, &paths.results)?;
     let mut planned = batch::plan(&manifest, &mut known_devices, rules(args))?;
     check_plan(args, &planned)
-        .and_then(|()| settings::check_manifest(args, &log, &known_devices))
+        .and_then(|()| settings::check_manifest(args, &runs, &known_devices))
         .inspect_err(|_| messages::say_invalid(&planned.invalid))?;
     messages::say_remarks(&planned.remarks);
-    let ask_alike = settings::ask_alike(args, Some(manifest.sha256()), &log);
+    let ask_alike = settings::ask_alike(args, Some(manifest.sha256()), &runs);
     if planned.counts.done > 0 && ask_alike == Some(false) {
-        messages::say_changed(manifest.layout(), &paths.results);
+        messages::say_changed(manifest.layout(), &args.manifest, &paths.results);
     }
     if let Some(limit) = args.input.limit {
         planned.work.limit(limit);
@@ -154,7 +154,7 @@ fn read(path: Option<&Path>, options: &Options) -> Result<Manifest, Error> {
                 )
             })?;
             let checked: Result<_, ManifestError> =
-                Manifest::check(STANDARD_INPUT.into(), text, options);
+                Manifest::from_text(STANDARD_INPUT.into(), text, options);
             checked?
         }
     };

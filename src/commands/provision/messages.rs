@@ -46,12 +46,13 @@ pub(in crate::commands) fn say_remarks(remarks: &[String]) {
 
 /// Says that the channels of finished devices may differ in TTL or tags from what the manifest now asks for: not in which,
 /// since only the service has what they were created with.
-pub(in crate::commands) fn say_changed(layout: &Layout, results: &Path) {
+pub(in crate::commands) fn say_changed(layout: &Layout, manifest: &Path, results: &Path) {
     if layout.has_ttl_or_tags() {
         warn!(
             "the manifest or its flags are not those of all earlier runs; finished channels keep their TTL and tags: \
-             'kvs-fleet verify {} --manifest FILE --tags' lists those that differ",
-            results.display()
+             'kvs-fleet verify {} --manifest {} --tags' lists those that differ",
+            results.display(),
+            manifest.display()
         );
     }
 }

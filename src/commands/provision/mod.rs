@@ -141,9 +141,11 @@ impl Run {
             Source::File(manifest) => {
                 let planned = batch::plan(manifest, &mut ready.known_devices, rules(args))?;
                 self.note(&planned.counts);
-                self.note_changes(&ready);
+                self.note_changes(args, &ready);
                 check_plan(args, &planned)
-                    .and_then(|()| settings::check_manifest(args, &ready.log, &ready.known_devices))
+                    .and_then(|()| {
+                        settings::check_manifest(args, ready.log.earlier(), &ready.known_devices)
+                    })
                     .and_then(|()| check_usable(&planned.counts))
                     .inspect_err(|_| messages::say_invalid(&planned.invalid))?;
                 if planned.work.is_empty() {
@@ -192,11 +194,12 @@ impl Run {
     }
 
     /// Notes whether finished devices may ask for another TTL or other tags than before.
-    fn note_changes(&mut self, ready: &Ready) {
+    fn note_changes(&mut self, args: &ProvisionArgs, ready: &Ready) {
         match ready.ask_alike {
             Some(true) => self.changed = Some(0),
             Some(false) if self.summary.done_before > 0 => {
-                messages::say_changed(ready.source.layout(), &ready.paths.results);
+                let layout = ready.source.layout();
+                messages::say_changed(layout, &args.manifest, &ready.paths.results);
             }
             _ => {}
         }

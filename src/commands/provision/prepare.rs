@@ -90,14 +90,14 @@ impl Run {
             account,
             ..
         } = history;
-        settings::check(args, &log, &known_devices)?;
+        settings::check(args, log.earlier(), &known_devices)?;
         target.check_kind(account.as_ref(), &paths.results)?;
         let expected = target::expected(
             args.service.connection.account.as_ref(),
             account,
             &paths.results,
         )?;
-        let ask_alike = settings::ask_alike(args, source.sha256(), &log);
+        let ask_alike = settings::ask_alike(args, source.sha256(), log.earlier());
         Ok(Ready {
             paths,
             target: Arc::new(target),

@@ -39,18 +39,18 @@ fn settings(args: &ProvisionArgs) -> Settings {
 }
 
 /// In which of the settings that decide what a device gets this run differs from the last.
-fn differences(args: &ProvisionArgs, log: &impl EarlierRuns) -> Vec<String> {
-    let before = log.last_start().and_then(|start| start.settings.as_ref());
+fn differences(args: &ProvisionArgs, runs: &EarlierRuns) -> Vec<String> {
+    let before = runs.last_start().and_then(|start| start.settings.as_ref());
     before.map_or_else(Vec::new, |before| settings(args).differences(before))
 }
 
 /// Refuses settings that differ from the last run's, unless they may.
 pub(in crate::commands) fn check(
     args: &ProvisionArgs,
-    log: &impl EarlierRuns,
+    runs: &EarlierRuns,
     known_devices: &KnownDevices,
 ) -> Result<(), Error> {
-    let differences = differences(args, log);
+    let differences = differences(args, runs);
     if differences.is_empty() || args.results.allow_changed || known_devices.is_empty() {
         return Ok(());
     }
@@ -68,10 +68,10 @@ pub(in crate::commands) fn check(
 /// delete the channels of both. A stream has no name by which it could be another.
 pub(in crate::commands) fn check_manifest(
     args: &ProvisionArgs,
-    log: &impl EarlierRuns,
+    runs: &EarlierRuns,
     known_devices: &KnownDevices,
 ) -> Result<(), Error> {
-    let Some(start) = log.last_start() else {
+    let Some(start) = runs.last_start() else {
         return Ok(());
     };
     let directory = start.directory.as_deref().map(Path::new);
@@ -129,9 +129,9 @@ fn is_another(directory: Option<&Path>, before: &Path, now: &Path) -> bool {
 pub(in crate::commands) fn ask_alike(
     args: &ProvisionArgs,
     manifest_sha256: Option<&str>,
-    log: &impl EarlierRuns,
+    runs: &EarlierRuns,
 ) -> Option<bool> {
-    log.ask_alike(manifest_sha256, &settings(args))
+    runs.ask_alike(manifest_sha256, &settings(args))
 }
 
 /// The line that a run starts with.

@@ -1,4 +1,4 @@
-//! The end of a batch: what could not be saved, and the results in the manifest's order.
+//! The end of a batch: rows that could not be saved, and the results in the manifest's order.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ impl<D: Disk> Closed<D> {
         mut known_devices: KnownDevices,
         invalid: Vec<(u64, FinishRow)>,
     ) -> Self {
-        // On disk, though nobody waited to hear of it. Invalid lines are no device's row.
+        // On disk, although no task waited for the answer. Rows of invalid lines have no device.
         let unclaimed = written.unclaimed.iter();
         for (row, place) in unclaimed.filter(|(row, _)| row.status != Status::Invalid) {
             if let Some(index) = known_devices.find(&row.device_id) {
@@ -43,8 +43,7 @@ impl<D: Disk> Closed<D> {
         }
     }
 
-    /// What the person must know when rows could not be saved: which devices have a channel that the file does not
-    /// show. All of them, since nothing else holds their ARNs; they are those that waited for the disk at once.
+    /// A line for each row that could not be saved: nothing else holds the ARNs of these channels.
     pub fn unsaved(&self) -> impl Iterator<Item = String> {
         self.written.unsaved.iter().map(|row| {
             let arn = row
@@ -86,7 +85,7 @@ impl<D: Disk> Closed<D> {
     }
 }
 
-/// Puts the results of a batch in order that has nothing to do.
+/// Puts the results of a batch with nothing to do in the manifest's order.
 pub fn tidy<D: Disk>(
     mut journal: Journal<D>,
     known_devices: &KnownDevices,

@@ -13,7 +13,7 @@ impl From<ManifestError> for Error {
     }
 }
 
-/// An invalid line, kept until its row can be written.
+/// An invalid line, kept until its row is written.
 #[derive(Debug)]
 pub struct InvalidLine {
     /// Its line in the manifest.
@@ -90,6 +90,6 @@ pub fn plan(
         counts: planner.counts().clone(),
         work,
         invalid,
-        remarks: planner.remarks(manifest.lacks_line_end()),
+        remarks: planner.remarks(rows.lacks_line_end()),
     })
 }

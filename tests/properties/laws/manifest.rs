@@ -32,18 +32,18 @@ pub(crate) struct Seen {
 /// The rows of a manifest, from a file and from a stream.
 pub(crate) fn is_read(manifest: &[u8], options: &Options) {
     let streamed = stream(Slowly::new(manifest), options).and_then(all);
-    match open(manifest, options) {
+    let read = open(manifest, options).and_then(|file| Ok((all(file.rows())?, file)));
+    match read {
         Err(error) => {
             is_a_message(&error.to_string());
             let error = streamed.expect_err("the file is refused, the stream is read");
             is_a_message(&error.to_string());
         }
-        Ok(file) => {
+        Ok((rows, file)) => {
             file.layout()
                 .warnings()
                 .iter()
                 .for_each(|text| is_a_message(text));
-            let rows = all(file.rows()).expect("what was checked can be read");
             assert_eq!(streamed.expect("the stream is that of the file"), rows);
             are_sound(&rows);
             are_the_same_otherwise_written(manifest, options, &rows);

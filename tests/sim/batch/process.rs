@@ -85,7 +85,7 @@ impl Desk<'_> {
             ..Options::default()
         };
         let text = self.manifest.clone().into_bytes();
-        let manifest = Manifest::check("sheet.csv".into(), text, &options)?;
+        let manifest = Manifest::from_text("sheet.csv".into(), text, &options)?;
         let planned = batch::plan(&manifest, &mut known_devices, Rules::default())?;
         if planned.work.is_empty() {
             batch::tidy(journal, &known_devices, &planned.invalid)?;
