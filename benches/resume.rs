@@ -78,7 +78,12 @@ fn main() -> Result<(), Failure> {
     for turn in &measured {
         for (what, plain, plan, is_bounded) in [
             ("manifest and results", turn.plain, turn.plan, true),
-            ("manifest alone", turn.plain_manifest, turn.plan_fresh, false),
+            (
+                "manifest alone",
+                turn.plain_manifest,
+                turn.plan_fresh,
+                false,
+            ),
         ] {
             let ratio = plan.as_secs_f64() / plain.as_secs_f64();
             let judged = if is_bounded {

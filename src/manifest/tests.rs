@@ -210,8 +210,8 @@ fn a_given_delimiter_is_taken() {
     assert_eq!(
         refused("device_id,note\na,x\n", &pipe),
         "devices.csv, line 1: the header has no column 'device_id'; it has, read with the delimiter '~': \
-         'device_id,note'; name the one that holds the device IDs with --id-column, or add a header line if there is \
-         none"
+         'device_id,note'; name the one that holds the device IDs with --id-column, or add a header line if the file \
+         has none"
     );
 }
 
@@ -558,12 +558,12 @@ fn lines_that_other_programs_put_before_the_header_are_named() {
             "#TYPE System.Management.Automation.PSCustomObject\r\n\"device_id\"\r\n\"A\"\r\n",
             &options()
         ),
-        "devices.csv, line 1: the line is the type that Export-Csv of Windows PowerShell writes, no header; take it \
-         out, or export again with: Export-Csv -NoTypeInformation"
+        "devices.csv, line 1: the line is the type that Export-Csv of Windows PowerShell writes, not a header; remove \
+         it, or export again with: Export-Csv -NoTypeInformation"
     );
     assert_eq!(
         refused("sep=;\r\ndevice_id;a\r\nA;b\r\n", &options()),
-        "devices.csv, line 1: the line tells a spreadsheet program the delimiter and is no header; take it out"
+        "devices.csv, line 1: the line tells a spreadsheet program the delimiter and is not a header; remove it"
     );
     // A column may be called so.
     assert_eq!(
