@@ -234,7 +234,7 @@ fn flaw(code: &'static str, line: u64, reason: &str) -> Verdict {
     })
 }
 
-/// The verdict on a row whose channel name is another device's: of one that is listed before, or that has its channel.
+/// The verdict on a row whose channel name belongs to another device, which is listed before or has its channel.
 fn taken(
     known_devices: &KnownDevices,
     row: &Row<'_>,

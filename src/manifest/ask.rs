@@ -183,7 +183,7 @@ fn region<'a>(
     Ok(&known[place])
 }
 
-/// The name from the cell or the template; `buffer` holds it where the template puts it together.
+/// The name from the cell or the template; `buffer` holds a name with several parts.
 fn channel_name_of<'a>(
     layout: &'a Layout,
     cells: &'a StringRecord,

@@ -37,7 +37,7 @@ pub enum ManifestError {
 }
 
 impl ManifestError {
-    /// Whether the manifest is sound but has no row.
+    /// Whether the manifest has a valid header but no row.
     #[must_use]
     pub fn is_without_rows(&self) -> bool {
         let (Self::File { damage, .. } | Self::Line { damage, .. }) = self else {
@@ -46,7 +46,7 @@ impl ManifestError {
         matches!(damage, Damage::NoRow)
     }
 
-    /// Whether the first line is no header that can be used.
+    /// Whether the first line is not a usable header.
     #[must_use]
     pub fn is_without_header(&self) -> bool {
         let Self::Line { damage, .. } = self else {

@@ -39,7 +39,7 @@ impl<R: Read> Head<R> {
             keeps: true,
             reader: Unmarked::new(reader),
         };
-        // A person at a terminal may take a while to write so much: one line is enough too.
+        // One line is enough, since more may take a while to come from a terminal.
         while head.bytes.len() < HEAD_BYTES && !head.bytes.contains(&b'\n') {
             head.served = head.bytes.len();
             match head.read(&mut [0; 8 * 1024]) {

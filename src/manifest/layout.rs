@@ -289,7 +289,7 @@ fn tag_columns(header: &Header) -> Result<Vec<(&str, usize)>, ManifestError> {
     Ok(found)
 }
 
-/// What a template puts into every value must be sound before the first row is read.
+/// A template's literal text must be valid before the first row is read.
 fn check_literals(template: &Compiled, flag: &str) -> Result<(), ManifestError> {
     let wrong =
         |invalid: crate::domain::device::Invalid| ManifestError::flag(flag, invalid.to_string());

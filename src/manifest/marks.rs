@@ -1,5 +1,5 @@
-//! Bytes that programs write into a text and that are no part of it: a byte order mark at the start of a line (files
-//! that were put together have one in the middle), and the end mark of DOS, 0x1A, after the last line.
+//! Bytes that programs add to a text and that are not part of it: a byte order mark at the start of a line (concatenated
+//! files have one in the middle), and the end mark of DOS, 0x1A, after the last line.
 
 use std::io::{self, ErrorKind, Read};
 

@@ -55,8 +55,8 @@ pub fn stream<R: Read>(reader: R, options: &Options) -> Result<Rows<R>, Manifest
     Rows::begin(reader, STANDARD_INPUT, options)
 }
 
-/// A manifest file, held in memory: text in UTF-8 with a header that fits the flags. Whether its rows are sound shows when
-/// they are read.
+/// A manifest file, held in memory: text in UTF-8 with a header that fits the flags. Its rows are checked when they
+/// are read.
 #[derive(Debug)]
 pub struct Manifest {
     file: Box<str>,

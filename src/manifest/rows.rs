@@ -61,7 +61,7 @@ impl<R: Read> Rows<R> {
     /// Begins again with a manifest whose header is known.
     pub(super) fn again(reader: R, file: &str, layout: Arc<Layout>) -> Self {
         let mut records = Records::new(Head::known(reader), file, layout.delimiter);
-        // The header, which was sound when the layout was made of it.
+        // The header, which was checked when it was read first.
         let _ = records.advance();
         Self::new(records, layout)
     }

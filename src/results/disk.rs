@@ -179,7 +179,7 @@ impl Disk for RealDisk {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // Only a runtime that shuts down cancels blocking work, and it polls nobody afterwards.
+                // Only a runtime that shuts down cancels blocking work, and it polls no task afterwards.
                 Err(_) => std::future::pending().await,
             },
         }
@@ -264,7 +264,7 @@ fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
     one.len() == other.len() && one.created().ok() == other.created().ok()
 }
 
-/// A run as root must leave the file to the operator who owns it. Anybody else may not give files away, and owns it.
+/// A run as root must leave the file to its owner. Other users own the file, and may not give it away.
 #[cfg(unix)]
 fn take_owner(file: &File, metadata: &Metadata) {
     use std::os::unix::fs::MetadataExt;

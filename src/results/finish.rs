@@ -28,7 +28,7 @@ pub enum Finished {
     Unchanged,
     /// The finished file is in place.
     Replaced,
-    /// The path no longer names the journal (somebody renamed, replaced or deleted it during the run), so the finished
+    /// The path no longer names the journal (it was renamed, replaced or deleted during the run), so the finished
     /// file was left beside it, under this name.
     SavedBeside(PathBuf),
 }
@@ -190,7 +190,7 @@ fn create_or_replace<D: Disk>(disk: &D, path: &Path) -> io::Result<D::File> {
     }
 }
 
-/// Gives the temporary file the results' name, or one beside it when that name is no longer ours.
+/// Gives the temporary file the results' name, or one beside it when that name is no longer the journal's.
 fn put_in_place<D: Disk>(
     journal: &mut JournalParts<D>,
     temporary: &Path,

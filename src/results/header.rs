@@ -1,4 +1,4 @@
-//! A results file's first line: ours, torn, or somebody else's.
+//! A results file's first line: the header, a torn one, or another program's.
 
 use std::io;
 

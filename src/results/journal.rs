@@ -24,7 +24,7 @@ pub enum JournalError {
         /// What the system says.
         source: io::Error,
     },
-    /// Somebody else wrote to it, or made it, although the runs log is locked.
+    /// Another program wrote to it, or created it, although the runs log is locked.
     #[error(
         "the results file {} was changed by another program during the run; nothing more is written to it",
         .path.display()
@@ -167,7 +167,7 @@ impl<D: Disk> Journal<D> {
             .attempt("written", |file, end| file.write_at(end, bytes))
             .and_then(|()| self.attempt("synced", |file, _| file.sync()));
         if let Err(error) = written {
-            // Best effort: should it fail too, the next run finds a torn tail or rows that nobody counted.
+            // Best effort: should it fail too, the next run finds a torn tail, or rows that were not counted.
             let _unknown = self.attempt("repaired", |file, end| {
                 file.set_length(end)?;
                 file.sync()
@@ -204,7 +204,7 @@ impl<D: Disk> Journal<D> {
         }
     }
 
-    /// Does something to the file, whose sound length is the second argument.
+    /// Works on the file; the second argument is its sound length.
     fn attempt(
         &mut self,
         doing: &'static str,

@@ -1,7 +1,6 @@
 //! Reads a results file from front to back: the header, each row checked, and how the file ends.
 //!
-//! Changes nothing. It knows what a torn tail looks like, not what is done about it; and rows, but not what they mean
-//! for a run.
+//! Changes nothing: it finds a torn tail and does not repair it. It knows rows, not what they mean for a run.
 
 use std::fmt;
 use std::io;

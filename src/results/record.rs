@@ -26,7 +26,7 @@ pub const COLUMNS: [&str; 11] = [
 /// What became of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// This tool made the channel: accepted by the service, perhaps not ACTIVE yet.
+    /// This tool created the channel: accepted by the service, perhaps not ACTIVE yet.
     Created,
     /// The channel was there; adopted.
     Exists,

@@ -96,8 +96,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Says in which of the settings that decide what a device gets (templates, tags, TTL) this run differs from an
-    /// earlier one: a line each, for people.
+    /// In which of the settings that decide what a device gets (templates, tags, TTL) this run differs from an earlier one:
+    /// a line each, for messages.
     #[must_use]
     pub fn differences(&self, earlier: &Self) -> Vec<String> {
         let mut differences = Vec::new();

@@ -243,12 +243,12 @@ impl<D: Disk> RunsLog<D> {
 }
 
 impl<D: Disk> Drop for RunsLog<D> {
-    /// A run that wrote no line leaves no log where there was none. The file goes while it is locked; who opened it
-    /// before and has the lock after it finds the name gone, or another file by it: the byte tells the two apart even
-    /// where files are known by their length and age alone.
+    /// A run that wrote no line leaves no log where there was none. The file is removed while it is locked. A process that
+    /// opened it before and gets the lock afterwards finds no file of this name, or another one: the byte tells the two
+    /// apart even where files are known by their length and age alone.
     fn drop(&mut self) {
         if self.is_new && self.end == 0 && self.file.write_at(0, b"\n").is_ok() {
-            // An empty line in a log that could not be removed harms nobody.
+            // An empty line in a log that could not be removed does no harm.
             let _kept = self.disk.remove(&self.path);
         }
     }
@@ -287,7 +287,7 @@ fn read_lines<D: Disk>(
     })
 }
 
-/// The log, locked, and whether it was made for that; none where another process has the lock.
+/// The log, locked, and whether it was created; none where another process has the lock.
 fn open_and_lock<D: Disk>(disk: &D, path: &Path) -> io::Result<Option<(D::File, bool)>> {
     for _ in 0..MOST_OPENED {
         let Some((mut file, is_new)) = open_or_create(disk, path)? else {
@@ -314,7 +314,7 @@ fn open_and_lock<D: Disk>(disk: &D, path: &Path) -> io::Result<Option<(D::File, 
     ))
 }
 
-/// The log, and whether it was made; none where another process made it at the same moment.
+/// The log, and whether it was created; none where another process created it at the same moment.
 fn open_or_create<D: Disk>(disk: &D, path: &Path) -> io::Result<Option<(D::File, bool)>> {
     if let Some(file) = disk.open(path, Access::Write)? {
         return Ok(Some((file, false)));

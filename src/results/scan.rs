@@ -123,8 +123,7 @@ impl<'f, F: DiskFile> Scanner<'f, F> {
         self.splitter.has_carriage_return()
     }
 
-    /// Takes what [`Found::Unfinished`] left for a record whose line end is missing, which [`Self::fields`] then gives. False
-    /// where it is not one record.
+    /// Takes the unfinished record at the file's end as complete: [`Self::fields`] then gives it. False where a quote is open.
     pub(crate) fn complete(&mut self) -> bool {
         let mut line = self.rest().to_vec();
         line.push(b'\n');

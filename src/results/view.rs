@@ -87,7 +87,7 @@ pub enum Damage {
 /// One row, borrowed. Its ARN, where it has one, is that of its channel's name and Region. Times are not checked: a
 /// spreadsheet program may have rewritten them, and nothing depends on them.
 ///
-/// Small, since it is handed on a million times: most columns are looked up only where somebody asks for them.
+/// Small, since it is passed on for each row: most columns are looked up only where they are needed.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordView<'a> {
     fields: Fields<'a>,

@@ -1,4 +1,4 @@
-//! Group commit: many tasks hand rows over, one writer puts them on disk.
+//! Group commit: many tasks hand rows over, one writer writes and syncs them.
 //!
 //! The writer takes what has gathered, writes it in one call, syncs, then acknowledges. A single row is committed at once;
 //! where rows come fast they gather for a few milliseconds, and on a slow disk for as long as it takes. It knows rows and
@@ -15,7 +15,7 @@ use super::journal::{Journal, JournalError};
 use super::read::TORN_TAIL_BYTES;
 use super::record::{Place, Row, encode};
 
-/// Rows that may wait for the writer before those who hand over more must wait themselves.
+/// Rows that may wait for the writer before tasks that hand over more must wait.
 const WAITING_ROWS: usize = 1024;
 /// The longest that a row waits for others to share its sync, which costs a tenth of a millisecond of processor time, as
 /// much as a whole request. A row that comes alone does not wait, and a full batch goes at once.

@@ -59,7 +59,7 @@ pub struct Parts<O> {
     pub listeners: Listeners,
     /// Ends the run.
     pub stop: StopSignal,
-    /// Where timestamps come from.
+    /// The clock for timestamps.
     pub clock: WallClock,
     /// Where rows go besides the file.
     pub row_stream: Option<Arc<O>>,

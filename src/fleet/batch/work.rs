@@ -9,7 +9,7 @@ use crate::engine::{Listing, Work};
 use crate::fleet::known_devices::KnownDevices;
 use crate::results::record::Status;
 
-/// The known devices, shared by those who plan and those who record.
+/// The known devices, shared by planner and row sink.
 pub type SharedDevices = Arc<Mutex<KnownDevices>>;
 
 /// Locks the known devices.
@@ -35,7 +35,7 @@ pub struct ListedWork {
 }
 
 impl RegionWork {
-    /// Devices whose channel a listing has not shown, as far as they are known in advance.
+    /// How many devices have no channel in the listing. Those of a stream are not known in advance.
     pub fn missing_from(&self, listing: &Listing) -> usize {
         let Self::Listed(work) = self else { return 0 };
         let devices = work.devices.as_slice().iter();
