@@ -104,7 +104,7 @@ impl Work for Batch {
             message_ttl: None,
             tags: Vec::new(),
         };
-        Some((index.ok()?, device))
+        Some((index, device))
     }
 
     fn take_if(&mut self, _: &dyn Fn(&str) -> bool) -> Vec<(DeviceIndex, Device)> {

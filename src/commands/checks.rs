@@ -4,8 +4,6 @@
 use std::ffi::OsString;
 use std::path::{Component, Path};
 
-use tracing::warn;
-
 use super::batch_files::STANDARD_INPUT;
 use super::is_same_file;
 use super::run_config::RunConfig;
@@ -14,8 +12,7 @@ use crate::domain::format;
 use crate::error::Error;
 use crate::fleet::batch::Planned;
 use crate::fleet::known_devices::KnownDevices;
-use crate::fleet::plan::{Counts, Rules};
-use crate::results::asks::Asked;
+use crate::fleet::plan::Counts;
 use crate::results::runs_log::EarlierRuns;
 
 /// Refuses a plan that is not what the flags expect.
@@ -59,18 +56,18 @@ pub(super) fn check_usable(listed: u64, invalid: u64) -> Result<(), Error> {
 }
 
 /// In which of the settings that decide what a device gets this run differs from the last.
-fn differences(config: &RunConfig, log: &impl EarlierRuns) -> Vec<String> {
-    let before = log.last_start().and_then(|start| start.settings.as_ref());
+fn differences(config: &RunConfig, runs: &EarlierRuns) -> Vec<String> {
+    let before = runs.last_start().and_then(|start| start.settings.as_ref());
     before.map_or_else(Vec::new, |before| config.settings().differences(before))
 }
 
 /// Refuses settings that differ from the last run's, unless they may.
 pub(super) fn check_settings(
     config: &RunConfig,
-    log: &impl EarlierRuns,
+    runs: &EarlierRuns,
     known_devices: &KnownDevices,
 ) -> Result<(), Error> {
-    let differences = differences(config, log);
+    let differences = differences(config, runs);
     if differences.is_empty() || config.rules.allow_changed || known_devices.is_empty() {
         return Ok(());
     }
@@ -88,10 +85,10 @@ pub(super) fn check_settings(
 /// delete the channels of both. A stream has no name by which it could be another.
 pub(super) fn check_manifest(
     config: &RunConfig,
-    log: &impl EarlierRuns,
+    runs: &EarlierRuns,
     known_devices: &KnownDevices,
 ) -> Result<(), Error> {
-    let Some(start) = log.last_start() else {
+    let Some(start) = runs.last_start() else {
         return Ok(());
     };
     let directory = start.directory.as_deref().map(Path::new);
@@ -144,30 +141,14 @@ fn is_another(directory: Option<&Path>, before: &Path, now: &Path) -> bool {
     !is_same_end && !is_same_file(before, now)
 }
 
-/// The planner's rules. What earlier runs asked for is not read where the last run found nothing changed and manifest and
-/// flags are the same.
-pub(super) fn rules(
+/// Whether all runs of these results, and this one, ask for the same channels, TTLs and tags; none if the runs log does not
+/// tell.
+pub(super) fn ask_alike(
     config: &RunConfig,
     manifest_sha256: Option<&str>,
-    log: &impl EarlierRuns,
-) -> Rules {
-    let last_manifest = log
-        .last_start()
-        .and_then(|start| start.manifest_sha256.as_deref());
-    let same_manifest = manifest_sha256.is_some() && manifest_sha256 == last_manifest;
-    let was_unchanged = log.last_end().is_some_and(|end| end.changed == Some(0));
-    let asked_before = if was_unchanged && same_manifest && differences(config, log).is_empty() {
-        Asked::default()
-    } else {
-        log.asked().unwrap_or_else(|error| {
-            warn!("{error}; finished devices that now ask for another TTL or other tags are not counted");
-            Asked::default()
-        })
-    };
-    Rules {
-        recreate_deleted: config.rules.recreate_deleted,
-        asked_before,
-    }
+    runs: &EarlierRuns,
+) -> Option<bool> {
+    runs.ask_alike(manifest_sha256, &config.settings())
 }
 
 #[cfg(test)]

@@ -7,17 +7,17 @@ use crate::domain::template::Template;
 use crate::error::Error;
 use crate::manifest::Options;
 use crate::results::disk::RealDisk;
-use crate::results::runs_log::{EarlierRuns, RunsGlance};
+use crate::results::runs_log::EarlierRuns;
 
 /// How the last run read its manifest.
 pub(super) fn last_options(results: &Path, region: Option<Region>) -> Result<Options, Error> {
-    let log = RunsGlance::take(&RealDisk, results)
+    let runs = EarlierRuns::read(&RealDisk, results)
         .map_err(|error| Error::refused("results", error.to_string()))?;
     let mut options = Options {
         region,
         ..Options::default()
     };
-    let Some(settings) = log.last_start().and_then(|start| start.settings.as_ref()) else {
+    let Some(settings) = runs.last_start().and_then(|start| start.settings.as_ref()) else {
         tracing::warn!(
             "no run is logged beside {}: the manifest is read without the templates and tags of its flags",
             results.display()

@@ -1,9 +1,12 @@
 //! Messages about the files before a run begins: invalid or odd rows, devices that the manifest does not list, a torn tail.
 
+use std::path::Path;
+
 use tracing::warn;
 
 use crate::fleet::batch::InvalidLine;
 use crate::fleet::known_devices::KnownDevices;
+use crate::manifest::Layout;
 use crate::results::disk::RealDisk;
 use crate::results::journal::Journal;
 
@@ -37,6 +40,19 @@ pub(super) fn say_invalid(lines: &[InvalidLine]) {
 pub(super) fn say_remarks(remarks: &[String]) {
     for remark in remarks {
         warn!("{remark}");
+    }
+}
+
+/// Reports that the channels of finished devices may differ in TTL or tags from what the manifest now asks for. Only the
+/// service knows in which devices.
+pub(super) fn say_changed(layout: &Layout, manifest: &Path, results: &Path) {
+    if layout.has_ttl_or_tags() {
+        warn!(
+            "the manifest or its flags are not those of all earlier runs; finished channels keep their TTL and tags: \
+             'kvs-fleet verify {} --manifest {} --tags' lists those that differ",
+            results.display(),
+            manifest.display()
+        );
     }
 }
 

@@ -15,6 +15,7 @@ use crate::domain::service::channel_quota;
 use crate::domain::template::Template;
 use crate::engine;
 use crate::error::Error;
+use crate::fleet::plan;
 use crate::manifest::{IdPattern, Options};
 use crate::output::progress::ProgressMode;
 use crate::results::runs_line;
@@ -79,6 +80,15 @@ pub(super) struct Rules {
     pub(super) recreate_deleted: bool,
     /// Whether settings and manifest may differ from the last run's.
     pub(super) allow_changed: bool,
+}
+
+impl Rules {
+    /// Those of the planner.
+    pub(super) fn of_the_plan(&self) -> plan::Rules {
+        plan::Rules {
+            recreate_deleted: self.recreate_deleted,
+        }
+    }
 }
 
 /// What is asked of the service before the first create.

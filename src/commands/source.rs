@@ -98,7 +98,7 @@ fn whole(path: Option<&Path>, options: &Options) -> Result<Arc<Manifest>, Error>
             let message = format!("{STANDARD_INPUT} cannot be read: {error}");
             Error::refused("manifest", message)
         })?;
-        Manifest::check(STANDARD_INPUT.into(), text, options)?
+        Manifest::from_text(STANDARD_INPUT.into(), text, options)?
     };
     check_region(manifest.layout(), options)?;
     Ok(Arc::new(manifest))

@@ -31,10 +31,4 @@ pub struct Device {
 
 /// A device's index in the run's table of known devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DeviceIndex(pub(crate) u32);
-
-impl DeviceIndex {
-    pub(crate) fn slot(self) -> usize {
-        self.0 as usize
-    }
-}
+pub struct DeviceIndex(pub(crate) usize);

@@ -1,5 +1,4 @@
-//! What results claim beside what the service has: pure comparison, of one channel at a time. Knows neither who was asked
-//! nor how.
+//! What results claim compared with what the service has, one channel at a time. Pure: sends no request.
 
 use std::fmt::Display;
 
@@ -25,7 +24,7 @@ pub struct Claim {
     pub tags: Vec<Tag>,
 }
 
-/// In what a channel is not as its row says.
+/// How a channel differs from its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -41,16 +40,16 @@ pub enum Kind {
     MessageTtl,
     /// A tag is missing or has another value.
     Tag,
-    /// Its signaling endpoints are not told.
+    /// The service gives no signaling endpoints for it.
     Endpoints,
-    /// No TURN server is told for it.
+    /// The service gives no TURN server for it.
     IceServers,
-    /// The service did not say.
+    /// The service gave no answer.
     Unverified,
 }
 
 impl Kind {
-    /// In a word or two, for people.
+    /// The label in messages.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -125,7 +124,7 @@ impl Claim {
         differences
     }
 
-    /// What of the tags that were asked for is not there. Tags that nobody asked for are somebody else's.
+    /// The tags that were asked for and are missing or have another value. Other tags belong to others.
     #[must_use]
     pub fn compare_tags(&self, tags: &[(Box<str>, Box<str>)]) -> Vec<Difference> {
         let value = |key: &str| tags.iter().find(|(has, _)| &**has == key);
@@ -152,13 +151,13 @@ impl Claim {
         )
     }
 
-    /// Why there is no TURN server to relay through.
+    /// Why there is no TURN server.
     #[must_use]
     pub fn without_turn(&self, why: &str) -> Difference {
         self.differs(Kind::IceServers, &"a TURN server", &why)
     }
 
-    /// What could not be learnt, and why.
+    /// Why nothing is known of the channel.
     #[must_use]
     pub fn unverified(&self, why: &str) -> Difference {
         self.differs(Kind::Unverified, &self.arn, &why)

@@ -1,34 +1,31 @@
-//! The manifest minus what is done: what is to do with each row. Knows the known devices, not the files behind it.
+//! The manifest minus what is done: what a run does with each row.
 //!
-//! The rules hold for a file, which is planned whole before the first call, as for a stream, which is planned row by
-//! row. What the known devices knows when planning begins comes from the results file.
+//! The rules are the same for a file, which is planned whole before the first request, and for a stream, which is planned
+//! row by row. The known devices at the beginning are those of the results file.
 
 mod remarks;
 
 use std::collections::BTreeMap;
 
-use crate::domain::device::DeviceIndex;
-use crate::domain::device::{Region, shown};
+use crate::domain::device::{Device, DeviceIndex, Region, shown};
 use crate::fleet::known_devices::KnownDevices;
 use crate::manifest::{Ask, Row};
-use crate::results::asks::Asked;
 use crate::results::record::Status;
 use remarks::Remarks;
 
-/// What is to do with a row.
+/// What a run does with a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// A device that was never attempted.
-    Fresh(DeviceIndex),
-    /// A device that failed before, or is to be made again.
-    Again(DeviceIndex),
+    Fresh(DeviceIndex, Device),
+    /// A device that failed before, or whose channel is created again.
+    Again(DeviceIndex, Device),
     /// A device that has its channel.
-    Done(DeviceIndex),
+    Done,
     /// A device whose channel a rollback deleted, and that stays deleted.
     Deleted,
     /// The same line again.
     Repeated,
-    /// A row that asks for what cannot be had.
     Invalid(Flaw),
 }
 
@@ -41,8 +38,8 @@ pub struct Flaw {
     pub reason: String,
 }
 
-/// A listed device that has, or may have, its channel under another name or in another Region: the manifest, or the
-/// results file, is the wrong one.
+/// A listed device that has, or may have, its channel under another name or in another Region: the manifest or the
+/// results file is the wrong one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "line {line}: the device {} {} its channel {} in {} by the results{}, but the manifest now asks for {} in {}; {}",
@@ -64,18 +61,15 @@ pub struct Moved {
     pub recorded: (String, String),
     /// The channel's name and Region in the manifest.
     pub asked: (String, String),
-    /// Whether it is not known if that channel was made.
+    /// Whether it is not known if that channel exists.
     pub is_open: bool,
 }
 
 /// How the rules are set.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Rules {
-    /// Whether deleted devices are made again.
+    /// Whether the channels of deleted devices are created again.
     pub recreate_deleted: bool,
-    /// What finished devices were asked with, as digests: to see whether the manifest now asks
-    /// otherwise. Empty where nothing can have changed.
-    pub asked_before: Asked,
 }
 
 /// Numbers of a plan.
@@ -85,14 +79,12 @@ pub struct Counts {
     pub listed: u64,
     /// Of these, never attempted.
     pub fresh: u64,
-    /// Of these, failed before or to be made again.
+    /// Of these, failed before or to be created again.
     pub again: u64,
     /// Of these, done.
     pub done: u64,
     /// Of these, deleted and to stay so.
     pub deleted: u64,
-    /// Finished devices whose row now asks for another TTL or other tags.
-    pub changed: u64,
     /// Lines that repeat another to the letter.
     pub repeated: u64,
     /// Invalid rows.
@@ -104,8 +96,6 @@ pub struct Counts {
 pub struct Planner {
     rules: Rules,
     counts: Counts,
-    /// The device found last: a results file is mostly in the manifest's order.
-    last: Option<DeviceIndex>,
     remarks: Remarks,
 }
 
@@ -116,25 +106,23 @@ impl Planner {
         Self {
             rules,
             counts: Counts::default(),
-            last: None,
             remarks: Remarks::default(),
         }
     }
 
-    /// What has been planned so far, in numbers.
+    /// What has been planned so far.
     #[must_use]
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
 
-    /// What the operator should look at in the rows so far, a sentence each. `lacks_line_end` says whether the
-    /// manifest's last line does.
+    /// Warnings about the rows so far. `lacks_line_end`: the manifest's last line has no line end.
     #[must_use]
     pub fn remarks(&self, lacks_line_end: bool) -> Vec<String> {
         self.remarks.sentences(self.counts.repeated, lacks_line_end)
     }
 
-    /// Says what is to do with a row, and notes the device in the known devices as listed.
+    /// Decides what a run does with a row, and notes its device as listed.
     pub fn judge(
         &mut self,
         known_devices: &mut KnownDevices,
@@ -151,31 +139,30 @@ impl Planner {
 
     fn remark(&mut self, row: &Row<'_>, verdict: &Verdict) {
         self.remarks.pass(row);
-        match (verdict, &row.ask) {
-            (Verdict::Repeated, _) => self.remarks.repeat(row),
-            (Verdict::Fresh(_) | Verdict::Again(_), Ok(ask)) => {
+        match verdict {
+            Verdict::Repeated => self.remarks.repeat(row),
+            Verdict::Fresh(_, device) | Verdict::Again(_, device) => {
                 let suspects = &mut self.remarks.suspects;
-                suspects.look(row.line, row.device_id, ask.channel_name());
+                suspects.look(row.line, row.device_id, device.channel_name.as_str());
             }
             _ => {}
         }
     }
 
     fn judge_ask(
-        &mut self,
+        &self,
         known_devices: &mut KnownDevices,
         row: &Row<'_>,
         ask: &Ask<'_>,
     ) -> Result<Verdict, Box<Moved>> {
-        let Some(index) = known_devices.find_next(row.device_id, self.last) else {
-            return Ok(self.enter(known_devices, row, ask));
+        let Some(index) = known_devices.find(row.device_id) else {
+            return Ok(enter(known_devices, row, ask));
         };
-        self.last = Some(index);
         let same_channel = known_devices.channel_name(index) == ask.channel_name()
             && known_devices.region(index) == ask.region();
         if known_devices.is_listed(index) {
             return Ok(
-                if same_channel && known_devices.digest(index) == ask.digest() {
+                if same_channel && known_devices.fingerprint(index) == Some(ask.fingerprint()) {
                     Verdict::Repeated
                 } else {
                     let reason = format!(
@@ -203,53 +190,23 @@ impl Planner {
         if !has_channel && let Some(taken) = taken(known_devices, row, ask, Some(index)) {
             return Ok(taken);
         }
-        if !same_channel
-            && let Err(full) = known_devices.rename(index, ask.channel_name(), ask.region())
-        {
-            return Ok(flaw("InvalidRow", row.line, &full.to_string()));
+        if !same_channel {
+            known_devices.rename(index, ask.channel_name(), ask.region());
         }
-        known_devices.list(index, row.at, ask.digest());
+        known_devices.list(index, row.line, ask.fingerprint());
         Ok(match status {
-            _ if has_channel => {
-                self.note_change(row, ask);
-                Verdict::Done(index)
-            }
+            _ if has_channel => Verdict::Done,
             Some(Status::Deleted) if !self.rules.recreate_deleted => Verdict::Deleted,
-            _ => Verdict::Again(index),
+            _ => Verdict::Again(index, ask.to_device()),
         })
-    }
-
-    /// A device that nobody knows.
-    fn enter(&mut self, known_devices: &mut KnownDevices, row: &Row<'_>, ask: &Ask<'_>) -> Verdict {
-        if let Some(taken) = taken(known_devices, row, ask, None) {
-            return taken;
-        }
-        match known_devices.insert(row.device_id, ask.channel_name(), ask.region()) {
-            Ok(index) => {
-                known_devices.list(index, row.at, ask.digest());
-                self.last = Some(index);
-                Verdict::Fresh(index)
-            }
-            Err(full) => flaw("InvalidRow", row.line, &full.to_string()),
-        }
-    }
-
-    fn note_change(&mut self, row: &Row<'_>, ask: &Ask<'_>) {
-        if self.rules.asked_before.is_empty() {
-            return;
-        }
-        let before = self.rules.asked_before.get(row.device_id);
-        if before.is_some_and(|before| before != ask.digest()) {
-            self.counts.changed += 1;
-        }
     }
 
     fn count(&mut self, verdict: &Verdict) {
         let counts = &mut self.counts;
         match verdict {
-            Verdict::Fresh(_) => counts.fresh += 1,
-            Verdict::Again(_) => counts.again += 1,
-            Verdict::Done(_) => counts.done += 1,
+            Verdict::Fresh(..) => counts.fresh += 1,
+            Verdict::Again(..) => counts.again += 1,
+            Verdict::Done => counts.done += 1,
             Verdict::Deleted => counts.deleted += 1,
             Verdict::Repeated => counts.repeated += 1,
             Verdict::Invalid(_) => counts.invalid += 1,
@@ -260,6 +217,16 @@ impl Planner {
     }
 }
 
+/// A device without a row, listed for the first time.
+fn enter(known_devices: &mut KnownDevices, row: &Row<'_>, ask: &Ask<'_>) -> Verdict {
+    if let Some(taken) = taken(known_devices, row, ask, None) {
+        return taken;
+    }
+    let index = known_devices.insert(row.device_id, ask.channel_name(), ask.region());
+    known_devices.list(index, row.line, ask.fingerprint());
+    Verdict::Fresh(index, ask.to_device())
+}
+
 fn flaw(code: &'static str, line: u64, reason: &str) -> Verdict {
     Verdict::Invalid(Flaw {
         code,
@@ -267,7 +234,7 @@ fn flaw(code: &'static str, line: u64, reason: &str) -> Verdict {
     })
 }
 
-/// The verdict on a row whose channel name is another device's: of one that is listed before, or that has its channel.
+/// The verdict on a row whose channel name belongs to another device, which is listed before or has its channel.
 fn taken(
     known_devices: &KnownDevices,
     row: &Row<'_>,
@@ -294,87 +261,59 @@ fn taken(
     Some(flaw("DuplicateChannelName", row.line, &reason))
 }
 
-/// What is to do in each Region: fresh devices first, then those that failed before, each in the manifest's order.
+/// The devices that a run attempts: fresh ones, then those that failed before, each in the manifest's order.
 #[derive(Debug, Clone, Default)]
 pub struct WorkLists {
-    fresh: BTreeMap<Region, Vec<DeviceIndex>>,
-    again: BTreeMap<Region, Vec<DeviceIndex>>,
+    fresh: Vec<(DeviceIndex, Device)>,
+    again: Vec<(DeviceIndex, Device)>,
 }
 
 impl WorkLists {
-    /// Takes a verdict in.
-    pub fn add(&mut self, known_devices: &KnownDevices, verdict: &Verdict) {
-        let (lists, index) = match verdict {
-            Verdict::Fresh(index) => (&mut self.fresh, *index),
-            Verdict::Again(index) => (&mut self.again, *index),
-            _ => return,
-        };
-        let region = known_devices.region(index);
-        match lists.get_mut(region) {
-            Some(list) => list.push(index),
-            None => drop(lists.insert(region.clone(), vec![index])),
+    /// Adds the device of a row that is to do.
+    pub fn add(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Fresh(index, device) => self.fresh.push((index, device)),
+            Verdict::Again(index, device) => self.again.push((index, device)),
+            _ => {}
         }
     }
 
-    /// Devices that are to do.
     #[must_use]
     pub fn len(&self) -> u64 {
-        let lists = self.fresh.values().chain(self.again.values());
-        lists.map(|list| list.len() as u64).sum()
+        let (fresh, again) = self.sizes();
+        fresh + again
     }
 
-    /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The devices, in no order that means anything.
-    pub fn iter(&self) -> impl Iterator<Item = DeviceIndex> + '_ {
-        let lists = self.fresh.values().chain(self.again.values());
-        lists.flatten().copied()
+    /// The devices in the order in which they are attempted.
+    pub fn iter(&self) -> impl Iterator<Item = &(DeviceIndex, Device)> {
+        self.fresh.iter().chain(&self.again)
     }
 
-    /// Fresh devices, and those that failed before.
+    /// How many fresh devices there are, and how many that failed before.
     #[must_use]
     pub fn sizes(&self) -> (u64, u64) {
-        let [fresh, again] = [&self.fresh, &self.again]
-            .map(|lists| lists.values().map(|list| list.len() as u64).sum());
-        (fresh, again)
+        (self.fresh.len() as u64, self.again.len() as u64)
     }
 
-    /// The device that the manifest lists first: fresh ones before failed ones.
+    /// Keeps the first `limit` devices.
+    pub fn limit(&mut self, limit: u64) {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        self.fresh.truncate(limit);
+        self.again.truncate(limit - self.fresh.len());
+    }
+
+    /// The devices of each Region.
     #[must_use]
-    pub fn first(&self, known_devices: &KnownDevices) -> Option<DeviceIndex> {
-        let first = |lists: &BTreeMap<Region, Vec<DeviceIndex>>| {
-            let firsts = lists.values().filter_map(|list| list.first().copied());
-            firsts.min_by_key(|index| known_devices.manifest_at(*index))
-        };
-        first(&self.fresh).or_else(|| first(&self.again))
-    }
-
-    /// Keeps the first `limit` devices: fresh ones before failed ones, each in the manifest's order.
-    pub fn limit(&mut self, known_devices: &KnownDevices, limit: u64) {
-        let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
-        for lists in [&mut self.fresh, &mut self.again] {
-            let mut all: Vec<DeviceIndex> = lists.values().flatten().copied().collect();
-            all.sort_unstable_by_key(|index| known_devices.manifest_at(*index));
-            all.truncate(left);
-            left -= all.len();
-            lists.clear();
-            for index in all {
-                let region = known_devices.region(index).clone();
-                lists.entry(region).or_default().push(index);
-            }
-        }
-    }
-
-    /// The lists by Region.
-    #[must_use]
-    pub fn into_regions(self) -> BTreeMap<Region, Vec<DeviceIndex>> {
-        let mut regions = self.fresh;
-        for (region, mut again) in self.again {
-            regions.entry(region).or_default().append(&mut again);
+    pub fn into_regions(self) -> BTreeMap<Region, Vec<(DeviceIndex, Device)>> {
+        let mut regions: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (index, device) in self.fresh.into_iter().chain(self.again) {
+            let region = device.region.clone();
+            regions.entry(region).or_default().push((index, device));
         }
         regions
     }

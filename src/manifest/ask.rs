@@ -1,9 +1,9 @@
 //! What one row asks for: its cells checked against the service's limits, without copying them.
 
 use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use csv::StringRecord;
-use sha2::{Digest, Sha256};
 
 use super::compiled::{Compiled, Resolved};
 use super::error::RowError;
@@ -89,7 +89,7 @@ pub(super) fn resolve<'a>(
 fn check_length(layout: &Layout, cells: &StringRecord) -> Result<(), RowError> {
     let wanted = layout.columns.len();
     let found = cells.len();
-    // Spreadsheet programs put empty cells behind rows.
+    // Spreadsheet programs add empty cells to rows.
     let too_many = found > wanted
         && cells
             .iter()
@@ -125,8 +125,8 @@ fn check_id(layout: &Layout, device_id: &str) -> Result<(), RowError> {
     }
     if !device_id.is_ascii() && device_id.contains('\u{feff}') {
         return Err(RowError::new(format!(
-            "the device ID {} holds a byte order mark; were two files put together without a line end between them? \
-             Part the line there",
+            "the device ID {} holds a byte order mark; were two files concatenated without a line end between them? \
+             Split the line there",
             shown(device_id)
         )));
     }
@@ -140,13 +140,13 @@ fn check_id(layout: &Layout, device_id: &str) -> Result<(), RowError> {
     }
 }
 
-/// A row of nothing but names of columns, in whatever order, is no device.
+/// Refuses a row of nothing but names of columns, in any order.
 fn refuse_header(layout: &Layout, cells: &StringRecord, device_id: &str) -> Result<(), RowError> {
     let is_column = |text: &str| layout.columns.iter().any(|name| &**name == text);
     let mut others = cells.iter().map(trim).filter(|cell| !cell.is_empty());
     if is_column(device_id) && others.all(is_column) && has_id_column(layout, cells) {
         return Err(RowError::new(
-            "here the header stands again; were two files put together? Take the line out",
+            "the header is repeated here; were two files concatenated? Remove the line",
         ));
     }
     Ok(())
@@ -183,7 +183,7 @@ fn region<'a>(
     Ok(&known[place])
 }
 
-/// The name from the cell or the template; `buffer` holds it where the template puts it together.
+/// The name from the cell or the template; `buffer` holds a name with several parts.
 fn channel_name_of<'a>(
     layout: &'a Layout,
     cells: &'a StringRecord,
@@ -213,14 +213,14 @@ fn channel_name_of<'a>(
     Ok(name)
 }
 
-/// What has probably become of a text that is refused, to be added to the reason.
+/// The probable cause of a text that is refused, to be added to the reason.
 fn hint(text: &str) -> String {
     mangled::cause(text).map_or_else(String::new, |cause| {
         format!("; probably {}", cause.reason())
     })
 }
 
-/// What to do about a name that the template makes of this row. MAC addresses are what most cameras are known by.
+/// What to do about an invalid name that the template gives for this row. Most cameras have a MAC address.
 fn template_hint(layout: &Layout, cells: &StringRecord, device_id: &str) -> String {
     let columns = layout.columns.iter().map(|name| &**name);
     let of_cells = columns
@@ -326,21 +326,26 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// A fingerprint of TTL and tags, whatever the order of the tags: what may differ between two runs without the
-    /// channel being another. Equal to [`digest_of`] the same device.
+    /// A hash of TTL and tags: what may differ between two rows of a device that ask for the same channel. To be compared
+    /// within a run only.
     #[must_use]
-    pub fn digest(&self) -> u32 {
-        if self.layout.tags.is_empty() {
-            return self.layout.untagged_digests[ttl_byte(self.message_ttl) as usize];
-        }
-        let mut digest = AskDigest::new(self.message_ttl);
-        for &index in &self.layout.tags_by_key {
-            let source = &self.layout.tags[index];
-            if let Some(value) = self.value(source) {
-                digest.tag(&source.key, self.texts(value));
+    pub fn fingerprint(&self) -> u64 {
+        /// Bytes that no text in UTF-8 has.
+        const NO_TAG: u8 = 0xFE;
+        const END: u8 = 0xFF;
+        let mut hasher = DefaultHasher::new();
+        self.message_ttl.hash(&mut hasher);
+        for source in &self.layout.tags {
+            match self.value(source) {
+                Some(value) => {
+                    self.texts(value)
+                        .for_each(|text| hasher.write(text.as_bytes()));
+                    hasher.write_u8(END);
+                }
+                None => hasher.write_u8(NO_TAG),
             }
         }
-        digest.finish()
+        hasher.finish()
     }
 
     fn check_tags(&self, buffer: &mut String) -> Result<(), RowError> {
@@ -389,51 +394,4 @@ impl<'a> Ask<'a> {
         };
         cell.into_iter().chain(template.into_iter().flatten())
     }
-}
-
-/// A fingerprint of a device's TTL and tags: see [`Ask::digest`].
-#[must_use]
-pub fn digest_of(device: &Device) -> u32 {
-    let mut tags: Vec<&Tag> = device.tags.iter().collect();
-    tags.sort_unstable_by_key(|tag| tag.key());
-    let mut digest = AskDigest::new(device.message_ttl);
-    for tag in tags {
-        digest.tag(tag.key(), std::iter::once(tag.value()));
-    }
-    digest.finish()
-}
-
-/// The first four bytes of the SHA-256 of: the TTL in one byte (0 for none), then key, NUL, value, NUL of each tag, by
-/// key. Neither key nor value can hold a NUL, so that no two asks are written alike.
-struct AskDigest(Sha256);
-
-impl AskDigest {
-    fn new(message_ttl: Option<MessageTtl>) -> Self {
-        Self(Sha256::new_with_prefix([ttl_byte(message_ttl)]))
-    }
-
-    fn tag(&mut self, key: &str, value: impl Iterator<Item = impl AsRef<str>>) {
-        self.0.update(key);
-        self.0.update([0]);
-        for part in value {
-            self.0.update(part.as_ref());
-        }
-        self.0.update([0]);
-    }
-
-    fn finish(self) -> u32 {
-        let hash = self.0.finalize();
-        u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
-    }
-}
-
-fn ttl_byte(message_ttl: Option<MessageTtl>) -> u8 {
-    message_ttl.map_or(0, MessageTtl::as_secs)
-}
-
-/// The digests of asks without tags, by TTL: most manifests have none, and hashing would cost more than reading.
-pub(super) fn untagged_digests() -> Vec<u32> {
-    (0..=u8::MAX)
-        .map(|ttl| AskDigest(Sha256::new_with_prefix([ttl])).finish())
-        .collect()
 }

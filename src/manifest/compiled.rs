@@ -1,4 +1,4 @@
-//! A template resolved against a header: names of columns have become their places, and nothing can be unknown later.
+//! A template resolved against a header: column names are replaced by their indices, so that no row can fail on them.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ enum Part {
     Filtered(Box<Part>, Vec<Filter>),
 }
 
-/// What a row's names came to: these mean the resolved values, not cells.
+/// A row's resolved values, which these names in templates mean instead of cells.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Resolved<'a> {
     pub(super) device_id: &'a str,
@@ -74,7 +74,7 @@ impl Compiled {
         }
     }
 
-    /// The texts that stand for themselves.
+    /// The literal texts.
     pub(super) fn literals(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
             Part::Literal(text) => Some(&**text),

@@ -8,7 +8,7 @@ pub(super) const BOM: &[u8] = "\u{feff}".as_bytes();
 
 /// Finds what makes bytes no text, and how many line ends come before it. The bytes are from the start of a line on.
 pub(super) fn check(bytes: &[u8]) -> Result<(), (u64, Damage)> {
-    // `contains` is a fast search, `split` is not, and nearly always there is none.
+    // `contains` is a fast search, `split` is not, and nearly all files have no NUL byte.
     let has_nul = bytes.contains(&0);
     let text = if has_nul {
         bytes.split(|&byte| byte == 0).next().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What can be wrong with a manifest as a whole, and with one row of it, in words for people.
+//! What can be wrong with a manifest as a whole, and with one row of it.
 
 use std::io;
 
@@ -37,7 +37,7 @@ pub enum ManifestError {
 }
 
 impl ManifestError {
-    /// Whether the manifest is sound but has no row.
+    /// Whether the manifest has a valid header but no row.
     #[must_use]
     pub fn is_without_rows(&self) -> bool {
         let (Self::File { damage, .. } | Self::Line { damage, .. }) = self else {
@@ -46,7 +46,7 @@ impl ManifestError {
         matches!(damage, Damage::NoRow)
     }
 
-    /// Whether the first line is no header that can be used.
+    /// Whether the first line is not a usable header.
     #[must_use]
     pub fn is_without_header(&self) -> bool {
         let Self::Line { damage, .. } = self else {
@@ -84,7 +84,7 @@ pub enum Damage {
     /// There is no such file.
     #[error("there is no such file; check the manifest's path")]
     Missing,
-    /// A folder stands where the file should.
+    /// A folder instead of a file.
     #[error("this is a directory; give the path of a CSV file")]
     Directory,
     /// The operating system refuses.
@@ -138,15 +138,15 @@ pub enum Damage {
         /// That byte.
         byte: u8,
     },
-    /// A quote that swallows the rest.
+    /// A quote that is never closed.
     #[error(
         "a cell in the row that starts here opens with a quote (\") that is never closed, so that all lines after it \
          are one cell; close the quote, or write \"\" for a quote that is part of the text"
     )]
     UnclosedQuote,
-    /// A quoted cell over several lines, with text right behind it.
+    /// A quoted cell over several lines, with text after its closing quote.
     #[error(
-        "a cell in the row that starts here is quoted, runs on over {lines} lines and has text behind its closing \
+        "a cell in the row that starts here is quoted, extends over {lines} lines and has text after its closing \
          quote, so a quote (\") is missing or too many, and rows would be lost; close the quote, or write \"\" for a \
          quote that is part of the text"
     )]
@@ -154,7 +154,7 @@ pub enum Damage {
         /// How many lines the row takes.
         lines: u64,
     },
-    /// A row longer than any that is meant.
+    /// A row longer than the limit.
     #[error(
         "the row that starts here is longer than {} bytes; perhaps a quote (\") that opens a cell is never closed, so \
          that the lines after it are one cell: close it, or write \"\" for a quote that is part of the text",
@@ -166,7 +166,7 @@ pub enum Damage {
     Header(String),
 }
 
-/// The reason why one row of a manifest asks for nothing that could be done.
+/// Why a row is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct RowError {
@@ -190,7 +190,7 @@ impl RowError {
     /// A cell such as `"CAM"1`.
     pub(super) fn stray_text() -> Self {
         Self::new(
-            "a cell has text behind its closing quote (\"); close the quote at the cell's end, or write \"\" for a \
+            "a cell has text after its closing quote (\"); close the quote at the cell's end, or write \"\" for a \
              quote that is part of the text",
         )
     }

@@ -1,4 +1,4 @@
-//! What a file is that is no CSV: other formats by their first bytes, and the way from each to a CSV. Pure: bytes → damage.
+//! Files that are not CSV: other formats by their first bytes, and how to get a CSV from each. Pure: bytes → damage.
 
 use super::error::{Damage, in_command};
 use crate::domain::wide::wide;

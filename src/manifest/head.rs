@@ -1,4 +1,4 @@
-//! A manifest's first bytes: what they tell of the encoding and the delimiter before the rows are read.
+//! A manifest's first bytes: the encoding and the delimiter, found before the rows are read.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -21,13 +21,13 @@ pub(super) struct Head<R> {
 }
 
 impl<R: Read> Head<R> {
-    /// A reader of a text without marks, from whose head nothing has to be found out.
+    /// A reader of a text whose encoding and delimiter are known.
     pub(super) fn known(reader: R) -> Self {
         Self {
             bytes: Vec::new(),
             served: 0,
             keeps: false,
-            reader: Unmarked::clean(reader),
+            reader: Unmarked::new(reader),
         }
     }
 
@@ -39,7 +39,7 @@ impl<R: Read> Head<R> {
             keeps: true,
             reader: Unmarked::new(reader),
         };
-        // A person at a terminal may take a while to write so much: one line is enough too.
+        // One line is enough, since more may take a while to come from a terminal.
         while head.bytes.len() < HEAD_BYTES && !head.bytes.contains(&b'\n') {
             head.served = head.bytes.len();
             match head.read(&mut [0; 8 * 1024]) {
@@ -56,7 +56,7 @@ impl<R: Read> Head<R> {
     }
 
     /// Finds the delimiter and goes back to the first byte, for good. It is the one that was given, else the one that
-    /// yields the device column, else the one that parts the header into most columns.
+    /// yields the device column, else the one that gives the most columns.
     pub(super) fn delimiter(&mut self, file: &str, options: &Options) -> Result<u8, ManifestError> {
         let delimiter = match options.delimiter {
             Some(delimiter) => delimiter,
@@ -92,7 +92,7 @@ impl<R: Read> Head<R> {
             }
         }
         match (best, damage) {
-            // What parts the header into columns is the delimiter, and damage in the eyes of another one is none.
+            // A delimiter that gives the device column is the right one, whatever another one makes of the header.
             (Some(((false, ..2), _)) | None, Some(damage)) => Err(damage),
             (Some((_, delimiter)), _) => Ok(delimiter),
             (None, None) => Err(ManifestError::file(file, Damage::Empty)),

@@ -1,6 +1,5 @@
-//! The header resolved against the flags: which column means what, decided once, so that no row has to ask.
+//! The header resolved against the flags: which column means what, decided once for all rows.
 
-use super::ask::untagged_digests;
 use super::compiled::Compiled;
 use super::error::{Damage, ManifestError, listed};
 use super::options::{IdPattern, Options};
@@ -45,9 +44,6 @@ pub struct Layout {
     pub(super) id_pattern: Option<IdPattern>,
     /// In the order of the command line, then of the columns. Each key once.
     pub(super) tags: Vec<TagSource>,
-    /// Indices into `tags`, by key.
-    pub(super) tags_by_key: Vec<usize>,
-    pub(super) untagged_digests: Vec<u32>,
     warnings: Vec<String>,
 }
 
@@ -68,8 +64,6 @@ impl Layout {
         let named = header.columns.iter().rposition(|name| !name.is_empty());
         let name_template = compile(&options.channel_name, "--channel-name", &header, id_column)?;
         let tags = tag_sources(&header, options, id_column)?;
-        let mut tags_by_key: Vec<usize> = (0..tags.len()).collect();
-        tags_by_key.sort_by_key(|&index| &*tags[index].key);
         Ok(Self {
             delimiter: header.delimiter,
             needed: named.map_or(0, |last| last + 1),
@@ -83,8 +77,6 @@ impl Layout {
             default_region: options.region.clone(),
             id_pattern: options.id_pattern.clone(),
             tags,
-            tags_by_key,
-            untagged_digests: untagged_digests(),
             warnings: warnings(&header, options),
             columns: header.columns,
         })
@@ -108,6 +100,12 @@ impl Layout {
         self.region.is_some()
     }
 
+    /// Whether rows can ask for a message TTL or tags.
+    #[must_use]
+    pub fn has_ttl_or_tags(&self) -> bool {
+        self.message_ttl.is_some() || self.default_ttl.is_some() || !self.tags.is_empty()
+    }
+
     /// The device column's name.
     #[must_use]
     pub fn id_column(&self) -> &str {
@@ -120,7 +118,7 @@ impl Layout {
         self.tags.iter().map(|source| &*source.key)
     }
 
-    /// What the header makes one suspect, a sentence each: columns that are not used, but look as if they were meant.
+    /// Warnings about columns that are not used, but look as if they were meant.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
@@ -167,7 +165,7 @@ fn no_device_column(header: &Header, id_column: &str) -> ManifestError {
     if first.starts_with("#TYPE ") {
         return header_error(
             header,
-            "the line is the type that Export-Csv of Windows PowerShell writes, no header; take it out, or export again \
+            "the line is the type that Export-Csv of Windows PowerShell writes, not a header; remove it, or export again \
              with: Export-Csv -NoTypeInformation"
                 .to_owned(),
         );
@@ -175,7 +173,7 @@ fn no_device_column(header: &Header, id_column: &str) -> ManifestError {
     if first.starts_with("sep=") {
         return header_error(
             header,
-            "the line tells a spreadsheet program the delimiter and is no header; take it out"
+            "the line tells a spreadsheet program the delimiter and is not a header; remove it"
                 .to_owned(),
         );
     }
@@ -192,7 +190,7 @@ fn no_device_column(header: &Header, id_column: &str) -> ManifestError {
             "give --id-column {} if that one holds the device IDs, or rename it",
             shown(close)
         ),
-        None => "name the one that holds the device IDs with --id-column, or add a header line if there is none"
+        None => "name the one that holds the device IDs with --id-column, or add a header line if the file has none"
             .to_owned(),
     };
     header_error(
@@ -291,7 +289,7 @@ fn tag_columns(header: &Header) -> Result<Vec<(&str, usize)>, ManifestError> {
     Ok(found)
 }
 
-/// What a template puts into every value must be sound before the first row is read.
+/// A template's literal text must be valid before the first row is read.
 fn check_literals(template: &Compiled, flag: &str) -> Result<(), ManifestError> {
     let wrong =
         |invalid: crate::domain::device::Invalid| ManifestError::flag(flag, invalid.to_string());

@@ -1,7 +1,7 @@
-//! IDs and names that another program has probably changed: numbers that a spreadsheet program shortened, dates that it
-//! made, words for empty cells, rows of totals. Pure guesses, text by text.
+//! Guesses which IDs and names another program has changed: shortened numbers, dates, words for empty cells, rows of
+//! totals.
 
-/// What has probably become of a text.
+/// What has probably happened to a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
     Shortened,
@@ -84,8 +84,8 @@ const MONTHS: [&str; 32] = [
     "déc", "ene", "abr", "ago", "dic", "sept", "märz",
 ];
 
-/// What has probably become of this ID or name, where it looks odd by itself. Called for each row, so what most IDs are
-/// like is decided by a few bytes.
+/// What has probably happened to this ID or name, where it looks odd. Called for each row, so most IDs are passed after a
+/// few bytes.
 pub(super) fn cause(text: &str) -> Option<Cause> {
     const LONGEST: usize = 16;
     match text.as_bytes() {

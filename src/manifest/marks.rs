@@ -1,5 +1,5 @@
-//! Bytes that programs write into a text and that are no part of it: a byte order mark at the start of a line (files
-//! that were put together have one in the middle), and the end mark of DOS, 0x1A, after the last line.
+//! Bytes that programs add to a text and that are not part of it: a byte order mark at the start of a line (concatenated
+//! files have one in the middle), and the end mark of DOS, 0x1A, after the last line.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -7,20 +7,6 @@ use super::encoding::BOM;
 
 /// The end mark of DOS, which `copy` still writes.
 const END_MARK: u8 = 0x1A;
-
-/// A text without the marks. Most have none, and are not copied.
-pub(super) fn without_marks(text: Vec<u8>) -> Vec<u8> {
-    if !may_have_mark(&text) {
-        return text;
-    }
-    let mut unmarked = Unmarked::new(io::empty());
-    unmarked.ready.reserve(text.len());
-    for byte in text {
-        unmarked.pass(byte);
-    }
-    unmarked.end();
-    unmarked.ready
-}
 
 /// Whether there may be a mark in these bytes: a search for two bytes that are rare in text.
 fn may_have_mark(bytes: &[u8]) -> bool {
@@ -37,8 +23,6 @@ pub(super) struct Unmarked<R> {
     /// The beginning of what is perhaps a mark.
     held: Vec<u8>,
     is_line_start: bool,
-    /// The text is known to have no mark.
-    is_clean: bool,
 }
 
 impl<R: Read> Unmarked<R> {
@@ -49,15 +33,6 @@ impl<R: Read> Unmarked<R> {
             given: 0,
             held: Vec::new(),
             is_line_start: true,
-            is_clean: false,
-        }
-    }
-
-    /// A reader of a text whose marks were left out before.
-    pub(super) fn clean(reader: R) -> Self {
-        Self {
-            is_clean: true,
-            ..Self::new(reader)
         }
     }
 
@@ -102,9 +77,6 @@ impl<R: Read> Unmarked<R> {
 
 impl<R: Read> Read for Unmarked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.is_clean {
-            return self.reader.read(buffer);
-        }
         loop {
             let mut ready = self.ready.get(self.given..).unwrap_or_default();
             if !ready.is_empty() {
@@ -170,8 +142,6 @@ mod tests {
                 unmarked.read_to_end(&mut read).unwrap();
                 assert_eq!(String::from_utf8(read).unwrap(), clean, "{text:?} {most}");
             }
-            let whole = without_marks(text.as_bytes().to_vec());
-            assert_eq!(String::from_utf8(whole).unwrap(), clean, "{text:?}");
         }
     }
 

@@ -1,11 +1,9 @@
-//! The manifest: a CSV of devices → what each row asks for, or why it cannot.
+//! The manifest: a CSV of devices → what each row asks for, or why it is invalid.
 //!
-//! This module knows one row at a time. It owns the header, the service's limits on a row, and what counts as damage;
-//! the CSV's grammar is the `csv` crate's. Whether a device or a channel's name comes twice, and what is done already,
-//! is for others to find out.
+//! This module knows one row at a time: the header, the service's limits on a row, and what counts as damage. The CSV's
+//! grammar is the `csv` crate's. Repeated devices and channel names, and what is done already, are found by the planner.
 //!
-//! A file is read whole ([`Manifest`]): its rows can be passed over again and again, and each be had again by its
-//! place. A stream ([`stream`]) is read once, a row as soon as it is there.
+//! A file is read whole ([`Manifest`]). A stream ([`stream`]) is read row by row, each as soon as it arrives.
 //!
 //! | cells | are taken |
 //! | --- | --- |
@@ -14,7 +12,6 @@
 
 mod ask;
 mod compiled;
-mod cursor;
 mod encoding;
 mod error;
 mod format;
@@ -39,8 +36,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-pub use ask::{Ask, digest_of};
-pub use cursor::Cursor;
+pub use ask::Ask;
 pub use error::{Damage, ManifestError, RowError};
 pub use layout::Layout;
 use on_disk::Version;
@@ -48,64 +44,60 @@ pub use options::{IdPattern, Options, is_delimiter};
 pub use rows::{Row, Rows};
 pub use suspects::Suspects;
 
-/// The longest row, in bytes: far beyond what 50 tags and a few free columns can be, and little enough to hold.
+/// The longest row, in bytes: far more than 50 tags and a few free columns need, and little enough to hold in memory.
 pub const LONGEST_ROW: usize = 1024 * 1024;
 
-/// How a manifest that comes from standard input is called in messages.
+/// What messages call a manifest from standard input.
 pub const STANDARD_INPUT: &str = "standard input";
 
-/// Begins to read a manifest from a stream: returns when the header is there. Nothing behind it is known yet.
+/// Begins to read a manifest from a stream: returns when the header has been read.
 pub fn stream<R: Read>(reader: R, options: &Options) -> Result<Rows<R>, ManifestError> {
     Rows::begin(reader, STANDARD_INPUT, options)
 }
 
-/// A manifest file, read whole and known to be readable: UTF-8 throughout, a header, at least one row, quotes closed.
+/// A manifest file, held in memory: text in UTF-8 with a header that fits the flags. Its rows are checked when they
+/// are read.
 #[derive(Debug)]
 pub struct Manifest {
     file: Box<str>,
-    /// Without byte order marks: places of rows are places in it.
     text: Vec<u8>,
-    /// Of the file as it is on the disk.
     sha256: String,
-    /// What tells whether the file is still the one that was read; none where there is no file.
+    /// None where there is no file.
     on_disk: Option<Version>,
     layout: Arc<Layout>,
-    is_plain: bool,
 }
 
 impl Manifest {
-    /// Reads a file and checks it whole. Takes the file's size in memory.
+    /// Reads a file and its header. Takes the file's size in memory.
     pub fn open(path: &Path, options: &Options) -> Result<Self, ManifestError> {
         let file: Box<str> = path.display().to_string().into();
         let (bytes, version) =
             on_disk::read(path).map_err(|damage| ManifestError::file(&file, damage))?;
-        let manifest = Self::check(file, bytes, options)?;
+        let manifest = Self::from_text(file, bytes, options)?;
         Ok(Self {
             on_disk: Some(version),
             ..manifest
         })
     }
 
-    /// Checks a text whole, which messages call by the name of this file.
-    pub fn check(file: Box<str>, text: Vec<u8>, options: &Options) -> Result<Self, ManifestError> {
+    /// Reads the header of a text, which messages call by this file's name.
+    pub fn from_text(
+        file: Box<str>,
+        text: Vec<u8>,
+        options: &Options,
+    ) -> Result<Self, ManifestError> {
         if let Some(damage) = format::alien(&text, &file) {
             return Err(ManifestError::file(&file, damage));
         }
         encoding::check(&text)
             .map_err(|(lines, damage)| ManifestError::line(&file, lines + 1, damage))?;
-        let sha256 = hex(&Sha256::digest(&text));
-        let text = marks::without_marks(text);
-        let mut rows = Rows::begin(&*text, &file, options)?;
-        let layout = Arc::clone(rows.layout());
-        let is_plain = is_plain(&text);
-        while rows.next()?.is_some() && !is_plain {}
+        let layout = Arc::clone(Rows::begin(&*text, &file, options)?.layout());
         Ok(Self {
-            sha256,
+            sha256: hex(&Sha256::digest(&text)),
             on_disk: None,
             file,
             text,
             layout,
-            is_plain,
         })
     }
 
@@ -137,12 +129,6 @@ impl Manifest {
         self.on_disk.as_ref().is_none_or(Version::is_current)
     }
 
-    /// Whether its last line has no line end: the file is perhaps not complete.
-    #[must_use]
-    pub fn lacks_line_end(&self) -> bool {
-        !matches!(self.text.last(), None | Some(b'\n' | b'\r'))
-    }
-
     /// How the rows are laid out.
     #[must_use]
     pub fn layout(&self) -> &Arc<Layout> {
@@ -152,26 +138,8 @@ impl Manifest {
     /// The rows from the first on.
     #[must_use]
     pub fn rows(&self) -> Rows<&[u8]> {
-        Rows::again(
-            &self.text,
-            &self.file,
-            Arc::clone(&self.layout),
-            self.is_plain,
-        )
+        Rows::again(&self.text, &self.file, Arc::clone(&self.layout))
     }
-
-    /// Gives devices by the place of their rows.
-    #[must_use]
-    pub fn cursor(self: &Arc<Self>) -> Cursor {
-        Cursor::new(self)
-    }
-}
-
-/// Whether no row can be damaged in ways that the rest of the text does not show: quotes, endless lines. Most files have
-/// neither, and need no pass of their own to know it.
-fn is_plain(bytes: &[u8]) -> bool {
-    let mut lines = bytes.split(|&byte| byte == b'\n');
-    !bytes.contains(&b'"') && lines.all(|line| line.len() < LONGEST_ROW)
 }
 
 /// Bytes in hexadecimal.

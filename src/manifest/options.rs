@@ -111,7 +111,7 @@ pub struct IdPattern {
 impl IdPattern {
     /// Compiles a pattern, in the syntax of the crate `regex`.
     pub fn parse(pattern: &str) -> Result<Self, regex::Error> {
-        // Alone first: a pattern such as `a)|(b` must not become sound by what is put around it.
+        // Alone first: a pattern such as `a)|(b` must not become valid by the text around it.
         Regex::new(pattern)?;
         Ok(Self {
             text: pattern.into(),

@@ -1,4 +1,4 @@
-//! What the `csv` crate accepts in silence, and devices get lost by: a quote that is never closed, and text behind a
+//! What the `csv` crate accepts silently, so that devices would be lost: a quote that is never closed, and text after a
 //! closing quote. Pure: one record's bytes → its flaw.
 
 use std::ops::Range;
@@ -8,16 +8,16 @@ use std::ops::Range;
 pub(super) enum QuoteFlaw {
     /// The record ends inside a quoted cell, which only the input's end makes it do.
     Unclosed,
-    /// Text behind a closing quote.
+    /// Text after a closing quote.
     Stray(Stray),
 }
 
-/// The first cell with text behind its closing quote.
+/// The first cell with text after its closing quote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stray {
     /// The cell's index.
     pub(super) cell: usize,
-    /// Where the cell's bytes are in the record, from behind the opening quote.
+    /// Where the cell's bytes are in the record, after the opening quote.
     pub(super) bytes: Range<usize>,
 }
 
@@ -25,11 +25,11 @@ pub(super) struct Stray {
 enum State {
     /// Before a cell's first byte.
     Start,
-    /// In a cell without quotes, or behind a quoted cell's first stray byte: here a quote is text.
+    /// In a cell without quotes, or after a quoted cell's first stray byte: here a quote is text.
     Plain,
     /// Between a cell's quotes.
     Quoted,
-    /// Behind a quote inside a quoted cell: it closes the cell, or is the first of two.
+    /// After a quote inside a quoted cell: it closes the cell, or is the first of two.
     Closed,
 }
 

@@ -36,8 +36,6 @@ pub(super) struct Records<R> {
     file: Box<str>,
     delimiter: u8,
     cells: StringRecord,
-    /// Whether all bytes are known to be sound, and to hold no quote: then no record needs to be looked at for it.
-    is_plain: bool,
     /// Of the record that was read last: whether there is a quote in it.
     is_quoted: bool,
     stray: Option<Stray>,
@@ -46,12 +44,10 @@ pub(super) struct Records<R> {
 /// A record.
 #[derive(Debug)]
 pub(super) struct Record<'a> {
-    /// Bytes before it.
-    pub(super) at: u64,
     /// The line it begins on, from 1.
     pub(super) line: u64,
     pub(super) cells: &'a StringRecord,
-    /// The first cell with text behind its closing quote: its index, and how it is written behind the opening quote.
+    /// The first cell with text after its closing quote: its index, and what follows the opening quote.
     pub(super) stray: Option<(usize, &'a str)>,
 }
 
@@ -62,17 +58,8 @@ impl<R: Read> Records<R> {
             file: file.into(),
             delimiter,
             cells: StringRecord::new(),
-            is_plain: false,
             is_quoted: false,
             stray: None,
-        }
-    }
-
-    /// The same of bytes without quotes, whose encoding and longest row were checked.
-    pub(super) fn plain(reader: R, file: &str, delimiter: u8) -> Self {
-        Self {
-            is_plain: true,
-            ..Self::new(reader, file, delimiter)
         }
     }
 
@@ -84,7 +71,6 @@ impl<R: Read> Records<R> {
             let read = self.reader.read_record(&mut self.cells);
             self.reader.get_mut().step_to_record();
             match read {
-                Ok(true) if self.is_plain => {}
                 Ok(true) => self.check()?,
                 Ok(false) => return Ok(false),
                 Err(error) => return Err(self.failed(error)),
@@ -103,7 +89,6 @@ impl<R: Read> Records<R> {
             (stray.cell, str::from_utf8(bytes).unwrap_or_default())
         });
         Record {
-            at: self.reader.get_ref().at(),
             line: self.reader.get_ref().line(),
             cells: &self.cells,
             stray,
@@ -171,7 +156,7 @@ impl<R: Read> Records<R> {
         ManifestError::file(&self.file, damage)
     }
 
-    /// Damage so many lines behind the record's first.
+    /// Damage so many lines after the record's first.
     fn damaged_by(&self, lines: u64, damage: Damage) -> ManifestError {
         ManifestError::line(&self.file, self.reader.get_ref().line() + lines, damage)
     }

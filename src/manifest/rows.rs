@@ -1,4 +1,4 @@
-//! The rows of a manifest, one after the other, each with its line and its place.
+//! The rows of a manifest, one after the other, each with its line.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -25,15 +25,13 @@ pub struct Rows<R> {
 /// One row.
 #[derive(Debug)]
 pub struct Row<'a> {
-    /// Where the row begins in the manifest, in bytes.
-    pub at: u64,
     /// The line it begins on, from 1.
     pub line: u64,
     /// The device's ID, trimmed; empty where the row has none.
     pub device_id: &'a str,
     /// Its cells, by column, as they are; a short row has fewer than the header.
     pub cells: &'a StringRecord,
-    /// What the row asks for, or why it cannot be had.
+    /// What the row asks for, or why it is invalid.
     pub ask: Result<Ask<'a>, RowError>,
 }
 
@@ -61,14 +59,9 @@ impl<R: Read> Rows<R> {
     }
 
     /// Begins again with a manifest whose header is known.
-    pub(super) fn again(reader: R, file: &str, layout: Arc<Layout>, is_plain: bool) -> Self {
-        let head = Head::known(reader);
-        let mut records = if is_plain {
-            Records::plain(head, file, layout.delimiter)
-        } else {
-            Records::new(head, file, layout.delimiter)
-        };
-        // The header, which was sound when the layout was made of it.
+    pub(super) fn again(reader: R, file: &str, layout: Arc<Layout>) -> Self {
+        let mut records = Records::new(Head::known(reader), file, layout.delimiter);
+        // The header, which was checked when it was read first.
         let _ = records.advance();
         Self::new(records, layout)
     }
@@ -84,7 +77,7 @@ impl<R: Read> Rows<R> {
 
     /// The next row; none at the manifest's end.
     ///
-    /// An error ends the rows: do not go on behind it, since what comes there cannot be trusted.
+    /// An error ends the rows: do not go on after it, since what follows cannot be trusted.
     #[expect(clippy::should_implement_trait, reason = "an iterator that lends")]
     pub fn next(&mut self) -> Result<Option<Row<'_>>, ManifestError> {
         if !self.records.advance()? {
@@ -96,7 +89,7 @@ impl<R: Read> Rows<R> {
         self.empty = false;
         let record = self.records.record();
         let device_id = match record.stray {
-            // As it is written, lest another device's ID come out.
+            // As it is written, so that it is not taken for another device's ID.
             Some((cell, text)) if cell == self.layout.id => text.trim(),
             _ => ask::device_id(&self.layout, record.cells),
         };
@@ -105,7 +98,6 @@ impl<R: Read> Rows<R> {
             None => ask::resolve(&self.layout, record.cells, device_id, &mut self.scratch),
         };
         Ok(Some(Row {
-            at: record.at,
             line: record.line,
             device_id,
             cells: record.cells,

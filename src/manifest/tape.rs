@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 
 use super::LONGEST_ROW;
 
-/// Keeps the bytes of one record, and what was read behind it: at most [`LONGEST_ROW`] and one read more.
+/// Keeps the bytes of one record, and what was read after it: at most [`LONGEST_ROW`] and one read more.
 #[derive(Debug)]
 pub(super) struct Tape<R> {
     reader: R,
@@ -33,11 +33,6 @@ impl<R> Tape<R> {
     /// Whether what was read ends in a line without its end.
     pub(super) fn lacks_line_end(&self) -> bool {
         !matches!(self.last, None | Some(b'\n' | b'\r'))
-    }
-
-    /// Where the record begins, in bytes from the reader's first.
-    pub(super) fn at(&self) -> u64 {
-        self.at
     }
 
     /// The line it begins on, from 1.
@@ -156,11 +151,11 @@ mod tests {
         let mut tape = Tape::new(Drip(b"\r\n\na,\"x\ny\"\r\nb", false));
         let mut buffer = [0; 64];
         while tape.read(&mut buffer).unwrap() > 0 {}
-        assert_eq!((tape.at(), tape.line()), (3, 3));
+        assert_eq!((tape.at, tape.line()), (3, 3));
         assert_eq!(tape.record(11), b"a,\"x\ny\"\r");
         tape.step_to(11, true);
         tape.step_to_record();
-        assert_eq!((tape.at(), tape.line()), (12, 5));
+        assert_eq!((tape.at, tape.line()), (12, 5));
         assert_eq!(tape.record(13), b"b");
     }
 

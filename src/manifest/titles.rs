@@ -1,4 +1,4 @@
-//! Lines above the header, as reports have them: which later line looks like the header. A guess, for a message.
+//! Lines above the header, as reports have them: guesses which later line is the header, for a message.
 
 use super::error::in_command;
 use super::head::DELIMITERS;

@@ -49,7 +49,7 @@ pub struct Summary {
     /// Unusable rows. Recorded ones are counted in `counts`.
     pub invalid: u64,
     /// Finished devices that now ask for another TTL or other tags; not in the JSON.
-    pub changed: u64,
+    pub changed: Option<u64>,
     /// Whether `--limit` left devices to another run; not in the JSON.
     pub limit_is_reached: bool,
     /// Devices without a channel that another run would attempt.

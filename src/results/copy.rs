@@ -1,6 +1,4 @@
-//! Copies rows from the journal to the finished file, many at a time where they stand behind one another.
-//!
-//! Each row is checked on its way, since the copy is to replace the journal. Knows nothing of names and renames.
+//! Copies rows from the journal to the finished file. Each is checked, since the copy replaces the journal.
 
 use std::path::Path;
 
@@ -11,7 +9,7 @@ use super::record::{HEADER, Place, Row, encode, encode_fields};
 use super::split::{Split, Splitter};
 use super::view::RecordView;
 
-/// Bytes that are read and written at once.
+/// Bytes that are written at once, and read at once where rows follow each other.
 const CHUNK_BYTES: usize = 1 << 20;
 
 /// A finished file in the making.
@@ -21,21 +19,15 @@ pub(super) struct Copy<'a, D: Disk> {
     to: D::File,
     /// Bytes that are in the temporary file.
     written: u64,
-    /// Bytes that are to be written next.
+    /// Bytes to be written next.
     chunk: Vec<u8>,
-    /// Rows to be copied next.
-    span: Option<Span>,
-    /// Bytes of the journal.
-    source: Vec<u8>,
+    /// A part of the journal, and where it begins.
+    window: Vec<u8>,
+    window_offset: u64,
+    /// Where the row copied last ends in the journal.
+    last_end: u64,
+    row: Vec<u8>,
     splitter: Splitter,
-}
-
-/// Rows that stand behind one another in the journal.
-#[derive(Clone, Copy)]
-struct Span {
-    offset: u64,
-    end: u64,
-    rows: u64,
 }
 
 impl<'a, D: Disk> Copy<'a, D> {
@@ -47,119 +39,83 @@ impl<'a, D: Disk> Copy<'a, D> {
             to,
             written: 0,
             chunk: HEADER.as_bytes().to_vec(),
-            span: None,
-            source: Vec::new(),
+            window: Vec::new(),
+            window_offset: 0,
+            last_end: 0,
+            row: Vec::new(),
             splitter: Splitter::default(),
         }
     }
 
-    /// Copies what is already as it should be, behind the header.
-    pub(super) fn agreed(&mut self, end: u64) -> Result<(), FinishError> {
-        let mut offset = HEADER.len() as u64;
-        while offset < end {
-            let next = end.min(offset + CHUNK_BYTES as u64);
-            self.read(offset, next)?;
-            let (copied, _) = self.copy_rows()?;
-            if copied == 0 {
-                return Err(self.journal.changed());
-            }
-            self.write_full_chunk()?;
-            offset += copied as u64;
-        }
-        Ok(())
-    }
-
-    /// Copies a row of the journal.
+    /// Copies a row of the journal. It is refused where it is no longer a row: another program may have rewritten the file
+    /// in place.
     pub(super) fn keep(&mut self, place: Place) -> Result<(), FinishError> {
-        if let Some(span) = &mut self.span
-            && span.end == place.offset
-            && span.end - span.offset < CHUNK_BYTES as u64
-        {
-            span.end = place.end();
-            span.rows += 1;
-            return Ok(());
+        self.read(place)?;
+        let length = self.row.len();
+        if self.splitter.split(&self.row) != (Split::Record { length }) {
+            return Err(self.journal.changed());
         }
-        self.flush_span()?;
-        self.span = Some(Span {
-            offset: place.offset,
-            end: place.end(),
-            rows: 1,
-        });
+        let fields = self.splitter.fields();
+        match (RecordView::check(fields), fields.columns()) {
+            (Ok(Some(_)), _) if self.journal.is_canonical => {
+                self.chunk.extend_from_slice(&self.row);
+            }
+            (Ok(Some(_)), Some(columns)) => encode_fields(columns, &mut self.chunk),
+            _ => return Err(self.journal.changed()),
+        }
         self.write_full_chunk()
     }
 
     /// Writes a row that the journal does not hold.
     pub(super) fn add(&mut self, row: &Row) -> Result<(), FinishError> {
-        self.flush_span()?;
         encode(row, &mut self.chunk);
         self.write_full_chunk()
     }
 
     /// Writes what is left, and syncs.
     pub(super) fn complete(mut self) -> Result<(), FinishError> {
-        self.flush_span()?;
         self.write_chunk()?;
         let synced = self.to.sync();
         synced.map_err(|source| self.journal.error(self.temporary, "synced", source))
     }
 
-    /// Copies the rows that were gathered.
-    fn flush_span(&mut self) -> Result<(), FinishError> {
-        let Some(span) = self.span.take() else {
-            return Ok(());
-        };
-        // With the line end before it: the place must still be where a row starts.
-        self.read(span.offset.saturating_sub(1), span.end)?;
-        if self.source.first() != Some(&b'\n') {
-            return Err(self.journal.changed());
-        }
-        self.source.remove(0);
-        if self.source.last() != Some(&b'\n') {
-            self.source.push(b'\n');
-        }
-        if self.copy_rows()? == (self.source.len(), span.rows) {
-            Ok(())
-        } else {
-            Err(self.journal.changed())
-        }
-    }
-
-    /// Copies the rows that `source` starts with: how many bytes and rows. That they are still rows is checked, since
-    /// the file may have been rewritten in place by another program, and the copy is to replace it.
-    fn copy_rows(&mut self) -> Result<(usize, u64), FinishError> {
-        let (mut copied, mut rows) = (0, 0);
-        while let Some(rest) = self.source.get(copied..)
-            && let Split::Record { length } = self.splitter.split(rest)
-        {
-            let row = rest.get(..length).unwrap_or_default();
-            let fields = self.splitter.fields(row);
-            match (RecordView::check(fields), fields.text()) {
-                (Ok(Some(_)), Ok(_)) if self.journal.is_canonical => {
-                    self.chunk.extend_from_slice(row);
-                }
-                (Ok(Some(_)), Ok(text)) => encode_fields(
-                    fields.ranges().filter_map(|range| text.get(range)),
-                    &mut self.chunk,
-                ),
-                _ => return Err(self.journal.changed()),
-            }
-            copied += length;
-            rows += 1;
-        }
-        Ok((copied, rows))
-    }
-
-    /// Reads this part of the journal into `source`.
-    fn read(&mut self, start: u64, end: u64) -> Result<(), FinishError> {
+    /// Reads a row, with its line end, into `row`. It must follow a line end.
+    fn read(&mut self, place: Place) -> Result<(), FinishError> {
         let journal = self.journal;
+        let (start, end) = (place.offset.saturating_sub(1), place.end());
         let Some(file) = journal.file.as_ref().filter(|_| end <= journal.end) else {
             return Err(journal.changed());
         };
-        let length = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
-        self.source.clear();
-        self.source.resize(length, 0);
-        read_exact_at(file, start, &mut self.source)
-            .map_err(|source| journal.error(&journal.path, "read", source))
+        let window_end = self.window_offset + self.window.len() as u64;
+        if start < self.window_offset || end > window_end {
+            let ahead = if self.last_end == place.offset {
+                CHUNK_BYTES as u64
+            } else {
+                0
+            };
+            let until = journal.end.min(start + ahead).max(end);
+            self.window
+                .resize(usize::try_from(until - start).unwrap_or(usize::MAX), 0);
+            self.window_offset = start;
+            read_exact_at(file, start, &mut self.window)
+                .map_err(|source| journal.error(&journal.path, "read", source))?;
+        }
+        self.last_end = end;
+        let in_window =
+            |offset: u64| usize::try_from(offset - self.window_offset).unwrap_or(usize::MAX);
+        let bytes = self
+            .window
+            .get(in_window(start)..in_window(end))
+            .unwrap_or_default();
+        let Some((b'\n', row)) = bytes.split_first() else {
+            return Err(journal.changed());
+        };
+        self.row.clear();
+        self.row.extend_from_slice(row);
+        if !row.ends_with(b"\n") {
+            self.row.push(b'\n');
+        }
+        Ok(())
     }
 
     fn write_full_chunk(&mut self) -> Result<(), FinishError> {

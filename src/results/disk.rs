@@ -1,7 +1,7 @@
-//! The few things that the journal asks of a disk, as traits, and the real disk behind them.
+//! What the journal needs of a disk, as traits, and the real disk.
 //!
-//! The traits are small and say what survives a crash, so that a simulated disk can stand in the real one's place and
-//! take things away. Nothing here knows of rows.
+//! The traits are small and define what survives a crash, so that tests can use a simulated disk that loses the rest.
+//! Nothing here knows rows.
 
 use std::fmt::Debug;
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
@@ -18,7 +18,7 @@ pub enum Access {
     Write,
 }
 
-/// A disk: names and what they stand for. Cheap to clone; clones are the same disk.
+/// A disk: names and their files. Cheap to clone; clones are the same disk.
 pub trait Disk: Clone + Debug + Send + Sync + 'static {
     /// An open file.
     type File: DiskFile;
@@ -33,7 +33,7 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
     /// The name survives a crash only after [`Self::sync_folder_of`].
     fn create_new(&self, path: &Path) -> io::Result<Self::File>;
 
-    /// Gives the file another name, at once, in the place of what had it. Survives a crash after
+    /// Gives the file another name, atomically, and replaces what had it. Survives a crash after
     /// [`Self::sync_folder_of`]; until then either of the two is there after it, whole.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
@@ -46,7 +46,7 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
     /// Whether the path still names the file that is open.
     fn names(&self, path: &Path, file: &Self::File) -> io::Result<bool>;
 
-    /// Carries out work that may block, where it blocks nobody.
+    /// Runs work that may block on a thread of its own.
     fn run<T, W>(&self, work: W) -> impl Future<Output = T> + Send
     where
         T: Send + 'static,
@@ -179,7 +179,7 @@ impl Disk for RealDisk {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // Only a runtime that shuts down cancels blocking work, and it polls nobody afterwards.
+                // Only a runtime that shuts down cancels blocking work, and it polls no task afterwards.
                 Err(_) => std::future::pending().await,
             },
         }
@@ -264,7 +264,7 @@ fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
     one.len() == other.len() && one.created().ok() == other.created().ok()
 }
 
-/// A run as root must leave the file to the operator who owns it. Anybody else may not give files away, and owns it.
+/// A run as root must leave the file to its owner. Other users own the file, and may not give it away.
 #[cfg(unix)]
 fn take_owner(file: &File, metadata: &Metadata) {
     use std::os::unix::fs::MetadataExt;

@@ -1,7 +1,7 @@
-//! The end of a run: one row a device, in the manifest's order, put in the journal's place at once.
+//! The end of a run: one row a device, in the manifest's order, replaces the journal atomically.
 //!
-//! At every instant a complete file bears the results' name: the journal, or the finished file. Rows are copied from the
-//! journal as they are. Knows nothing of devices: the caller says which rows, in which order.
+//! At every instant a complete file has the results' name: the journal, or the finished file. Rows are copied from the
+//! journal as they are. Knows no devices: the caller gives the rows in their order.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use super::record::{HEADER, Place, Row, encode};
 pub enum FinishRow {
     /// One that the journal holds.
     Kept(Place),
-    /// One that it does not: an `invalid` row, made anew by each run.
+    /// One that it does not: an `invalid` row, which each run writes again.
     New(Box<Row>),
 }
 
@@ -28,7 +28,7 @@ pub enum Finished {
     Unchanged,
     /// The finished file is in place.
     Replaced,
-    /// The path no longer names the journal (somebody renamed, replaced or deleted it during the run), so the finished
+    /// The path no longer names the journal (it was renamed, replaced or deleted during the run), so the finished
     /// file was left beside it, under this name.
     SavedBeside(PathBuf),
 }
@@ -46,7 +46,7 @@ pub enum LeftoverError {
     /// The results file is gone, so this may be the only copy of its rows.
     #[error(
         "there is no results file {}, but an earlier run left {}, which may be the only copy of its rows. Look at it: \
-         give it the results file's name to go on from it, or delete it to begin anew",
+         give it the results file's name to go on from it, or delete it to start over",
         .results.display(), .leftover.display()
     )]
     Orphan {
@@ -85,74 +85,55 @@ pub fn remove_leftover<D: Disk>(disk: &D, results: &Path) -> Result<(), Leftover
     disk.remove(&leftover).map_err(failed)
 }
 
-/// Writes these rows, and no others, in this order, in the journal's place. May block.
+/// Replaces the journal with these rows in this order. May block.
 pub fn finish<D: Disk>(
     journal: Journal<D>,
     rows: impl IntoIterator<Item = FinishRow>,
 ) -> Result<Finished, FinishError> {
     let mut journal = journal.into_parts();
-    let mut rows = rows.into_iter();
-    let agreement = agree(&journal, &mut rows)?;
-    if agreement.is_whole {
+    let rows: Vec<FinishRow> = rows.into_iter().collect();
+    if holds_exactly(&journal, &rows)? {
         return Ok(Finished::Unchanged);
     }
     let temporary = temporary_path(&journal.path);
-    let finished = write_finished(&journal, &temporary, agreement, rows)
+    let finished = write_finished(&journal, &temporary, rows)
         .and_then(|()| put_in_place(&mut journal, &temporary));
     if finished.is_err() && !matches!(finished, Err(FinishError::Unplaced { .. })) {
-        // After a rename there is none; what cannot be removed now, the next run removes.
+        // After a rename there is no such file; one that cannot be removed now is removed by the next run.
         let _leftover = journal.disk.remove(&temporary);
     }
     finished
 }
 
-/// How far the journal is the finished file already.
-struct Agreement {
-    /// Up to here, header included; 0 where the header is not there.
-    end: u64,
-    /// The first row that differs, already taken from the caller's rows.
-    next: Option<FinishRow>,
-    is_whole: bool,
-}
-
-fn agree<D: Disk>(
+/// Whether the journal is the finished file already.
+fn holds_exactly<D: Disk>(
     journal: &JournalParts<D>,
-    rows: &mut impl Iterator<Item = FinishRow>,
-) -> Result<Agreement, FinishError> {
-    let mut agreement = Agreement {
-        end: 0,
-        next: None,
-        is_whole: false,
-    };
+    rows: &[FinishRow],
+) -> Result<bool, FinishError> {
     let Some(file) = &journal.file else {
-        return Ok(agreement);
+        return Ok(false);
     };
-    let length = file.length();
-    let length = length.map_err(|source| journal.error(&journal.path, "read", source))?;
+    let unread = |source| journal.error(&journal.path, "read", source);
+    let length = file.length().map_err(unread)?;
     if length != journal.length {
         return Err(journal.changed());
     }
     if !journal.is_canonical || journal.end == 0 {
-        return Ok(agreement);
+        return Ok(false);
     }
-    agreement.end = HEADER.len() as u64;
+    let mut offset = HEADER.len() as u64;
     for row in rows {
-        match length_if_next(file, journal.end, agreement.end, &row) {
-            Ok(Some(length)) => agreement.end += length,
-            Ok(None) => {
-                agreement.next = Some(row);
-                return Ok(agreement);
-            }
-            Err(source) => return Err(journal.error(&journal.path, "read", source)),
+        match length_if_next(file, journal.end, offset, row).map_err(unread)? {
+            Some(length) => offset += length,
+            None => return Ok(false),
         }
     }
     let is_ours = journal.disk.names(&journal.path, file);
     let is_ours = is_ours.map_err(|source| journal.error(&journal.path, "looked up", source))?;
-    agreement.is_whole = agreement.end == length && is_ours;
-    Ok(agreement)
+    Ok(offset == length && is_ours)
 }
 
-/// The row's length, where it is the one that stands at this offset.
+/// The row's length, where it is the row at this offset.
 fn length_if_next(
     file: &impl DiskFile,
     end: u64,
@@ -181,18 +162,16 @@ fn length_if_next(
 fn write_finished<D: Disk>(
     journal: &JournalParts<D>,
     temporary: &Path,
-    agreement: Agreement,
-    rows: impl Iterator<Item = FinishRow>,
+    rows: Vec<FinishRow>,
 ) -> Result<(), FinishError> {
     let failed = |doing| move |source| journal.error(temporary, doing, source);
-    let mut to = create_anew(&journal.disk, temporary).map_err(failed("created"))?;
+    let mut to = create_or_replace(&journal.disk, temporary).map_err(failed("created"))?;
     if let Some(file) = &journal.file {
         to.take_mode_of(file)
             .map_err(failed("given the results file's mode"))?;
     }
     let mut copy = Copy::new(journal, temporary, to);
-    copy.agreed(agreement.end)?;
-    for row in agreement.next.into_iter().chain(rows) {
+    for row in rows {
         match row {
             FinishRow::Kept(place) => copy.keep(place)?,
             FinishRow::New(row) => copy.add(&row)?,
@@ -201,7 +180,7 @@ fn write_finished<D: Disk>(
     copy.complete()
 }
 
-fn create_anew<D: Disk>(disk: &D, path: &Path) -> io::Result<D::File> {
+fn create_or_replace<D: Disk>(disk: &D, path: &Path) -> io::Result<D::File> {
     match disk.create_new(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             disk.remove(path)?;
@@ -211,7 +190,7 @@ fn create_anew<D: Disk>(disk: &D, path: &Path) -> io::Result<D::File> {
     }
 }
 
-/// Gives the temporary file the results' name, or one beside it when that name is no longer ours.
+/// Gives the temporary file the results' name, or one beside it when that name is no longer the journal's.
 fn put_in_place<D: Disk>(
     journal: &mut JournalParts<D>,
     temporary: &Path,

@@ -1,4 +1,4 @@
-//! A results file's first line: ours, torn, or somebody else's.
+//! A results file's first line: the header, a torn one, or another program's.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use super::record::{COLUMNS, HEADER};
 use super::split::Fields;
 use crate::domain::device::shown;
 
-/// Enough to know the header, or what is there in its place.
+/// Enough to know the header, or what is there instead.
 pub(super) fn first_bytes<F: DiskFile>(file: &F) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; 2 * HEADER.len()];
     let mut filled = 0;
@@ -23,7 +23,7 @@ pub(super) fn first_bytes<F: DiskFile>(file: &F) -> io::Result<Vec<u8>> {
 }
 
 /// Whether a file holds no more than what a crash can leave of a header. The header is synced before any row is
-/// written, so nothing stands behind a torn one.
+/// written, so nothing follows a torn one.
 pub(super) fn is_torn_header(bytes: &[u8], length: u64) -> bool {
     let header = HEADER.as_bytes();
     let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
@@ -43,17 +43,11 @@ pub(super) fn utf16(bytes: &[u8]) -> Option<&'static str> {
 }
 
 pub(super) fn is_header(fields: &Fields<'_>) -> bool {
-    let Ok(text) = fields.text() else {
-        return false;
-    };
-    fields.count() == COLUMNS.len()
-        && fields
-            .ranges()
-            .zip(COLUMNS)
-            .all(|(range, column)| text.get(range) == Some(column))
+    let columns = fields.columns();
+    fields.count() == COLUMNS.len() && columns.is_some_and(|columns| columns.eq(COLUMNS))
 }
 
-/// Says what is there where the header should be, and what to do.
+/// What is there instead of the header, and what to do.
 pub(super) fn problem(bytes: &[u8]) -> String {
     let line = bytes
         .split(|byte| matches!(byte, b'\n' | b'\r'))
@@ -65,7 +59,7 @@ pub(super) fn problem(bytes: &[u8]) -> String {
                 again with: Export-Csv -NoTypeInformation"
             .to_owned();
     }
-    for (delimiter, name, spelt) in [(';', "semicolons", "';'"), ('\t', "tabs", "\"`t\"")] {
+    for (delimiter, name, typed) in [(';', "semicolons", "';'"), ('\t', "tabs", "\"`t\"")] {
         if found
             .split(delimiter)
             .map(|name| name.trim_matches('"'))
@@ -74,7 +68,7 @@ pub(super) fn problem(bytes: &[u8]) -> String {
         {
             return format!(
                 "its columns are separated by {name}; save it with commas (CSV, comma-separated), or convert it in \
-                 PowerShell with: Import-Csv OLD.csv -Delimiter {spelt} | Export-Csv -NoTypeInformation -Encoding utf8 \
+                 PowerShell with: Import-Csv OLD.csv -Delimiter {typed} | Export-Csv -NoTypeInformation -Encoding utf8 \
                  NEW.csv"
             );
         }

@@ -1,7 +1,7 @@
 //! The results file while a run goes on: opened, read, repaired, appended to.
 //!
 //! A row is in the journal once [`Journal::append`] has returned: written and synced. The journal does not know which
-//! rows belong to which device, and it is not locked: whoever opens it for writing holds the lock of the
+//! rows belong to which device, and it is not locked: a process that opens it for writing holds the lock of the
 //! [runs log](super::runs_log).
 
 use std::io;
@@ -24,7 +24,7 @@ pub enum JournalError {
         /// What the system says.
         source: io::Error,
     },
-    /// Somebody else wrote to it, or made it, although the runs log is locked.
+    /// Another program wrote to it, or created it, although the runs log is locked.
     #[error(
         "the results file {} was changed by another program during the run; nothing more is written to it",
         .path.display()
@@ -88,7 +88,7 @@ impl<D: Disk> Journal<D> {
         &self.path
     }
 
-    /// What a power loss or a kill spoilt at its end. [`Self::prepare`] cuts it off.
+    /// What a power loss or a kill damaged at its end. [`Self::prepare`] cuts it off.
     #[must_use]
     pub fn torn(&self) -> Option<TornTail> {
         self.reading.torn
@@ -96,7 +96,7 @@ impl<D: Disk> Journal<D> {
 
     /// Makes the file ready to be appended to, once: cuts off a torn tail, or writes the header of a new file, and
     /// syncs the file and its name: what a killed run wrote and did not sync was read, and must not count before it
-    /// survives. To be called before the first request is sent, and before anybody is told what the file holds. May block.
+    /// survives. Must be called before the first request is sent, and before what the file holds is reported. May block.
     pub fn prepare(&mut self) -> Result<(), JournalError> {
         if self.is_prepared {
             return Ok(());
@@ -107,7 +107,7 @@ impl<D: Disk> Journal<D> {
         self.create()?;
         let ready = self.make_ready();
         if let Err(JournalError::Io { .. }) = ready {
-            // Of a run that cannot begin nothing is left, as far as the disk lets it be removed.
+            // A run that cannot begin leaves no file, where the disk allows its removal.
             self.file = None;
             let _kept = self.disk.remove(&self.path);
         }
@@ -167,7 +167,7 @@ impl<D: Disk> Journal<D> {
             .attempt("written", |file, end| file.write_at(end, bytes))
             .and_then(|()| self.attempt("synced", |file, _| file.sync()));
         if let Err(error) = written {
-            // Best effort: should it fail too, the next run finds a torn tail or rows that nobody counted.
+            // Best effort: should it fail too, the next run finds a torn tail, or rows that were not counted.
             let _unknown = self.attempt("repaired", |file, end| {
                 file.set_length(end)?;
                 file.sync()
@@ -190,7 +190,7 @@ impl<D: Disk> Journal<D> {
         }
     }
 
-    /// Whatever another program did to the file, appending at an offset of ours would make it worse.
+    /// A file that another program has changed must not be appended to.
     fn check_length(&mut self, expected: u64) -> Result<(), JournalError> {
         let mut length = expected;
         self.attempt("read", |file, _| {
@@ -204,7 +204,7 @@ impl<D: Disk> Journal<D> {
         }
     }
 
-    /// Does something to the file, whose sound length is the second argument.
+    /// Works on the file; the second argument is its sound length.
     fn attempt(
         &mut self,
         doing: &'static str,

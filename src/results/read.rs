@@ -1,7 +1,6 @@
 //! Reads a results file from front to back: the header, each row checked, and how the file ends.
 //!
-//! Changes nothing. It knows what a torn tail looks like, not what is done about it; and rows, but not what they mean
-//! for a run.
+//! Changes nothing: it finds a torn tail and does not repair it. It knows rows, not what they mean for a run.
 
 use std::fmt;
 use std::io;
@@ -11,7 +10,7 @@ use super::disk::{Access, Disk, DiskFile};
 use super::header::{self, first_bytes, is_header, is_torn_header, utf16};
 use super::record::{HEADER, Place};
 use super::scan::{Found, Scanner};
-use super::split::{Fields, Split, Splitter};
+use super::split::{Split, Splitter};
 use super::view::{Damage, RecordView, RegionCheck};
 
 /// How much of a file's end a power loss or a kill can have spoilt: 64 KiB. The writer never leaves more than this
@@ -34,7 +33,7 @@ pub enum ReadError {
         /// What the system says.
         source: io::Error,
     },
-    /// Its first line is not ours.
+    /// Its first line is not the header.
     #[error("{} is not a results file of kvs-fleet: {problem}", .path.display())]
     Header {
         /// The file.
@@ -75,7 +74,7 @@ impl fmt::Display for TornTail {
     }
 }
 
-/// A row, and where it stands.
+/// A row, and where it is.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry<'a> {
     /// Its place in the file.
@@ -86,18 +85,18 @@ pub struct Entry<'a> {
     pub record: RecordView<'a>,
 }
 
-/// What a file turned out to be.
+/// What is known of a file that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
     /// Rows that are sound.
     pub rows: u64,
-    /// What a power loss or a kill spoilt at its end.
+    /// What a power loss or a kill damaged at its end.
     pub torn: Option<TornTail>,
     /// Bytes that are sound: the torn tail begins here.
     pub(crate) end: u64,
     /// Bytes that there are.
     pub(crate) length: u64,
-    /// Whether it is as this tool writes it: nothing but one header and rows, LF behind each.
+    /// Whether it is as this tool writes it: one header and rows, each with LF.
     pub(crate) is_canonical: bool,
     /// Whether the last sound row lacks a line end.
     pub(crate) lacks_line_end: bool,
@@ -241,7 +240,7 @@ impl<'f, F: DiskFile> Reader<'f, F> {
             Found::Unfinished { .. } => {
                 reading.end = length;
                 reading.lacks_line_end = true;
-                with_line_end(scanner.rest(), |fields| is_header(&fields)) == Some(true)
+                scanner.complete() && is_header(&scanner.fields())
             }
             Found::Nul { .. } | Found::End => false,
         };
@@ -293,16 +292,24 @@ impl<'f, F: DiskFile> Reader<'f, F> {
             }
             .into());
         }
-        if damage == Damage::Endless && self.had_carriage_return && self.is_whole_row() {
+        if damage == Damage::Endless
+            && self.had_carriage_return
+            && let Some(record) = self.last_row()
+        {
             let place = Place {
                 offset,
                 length: u32::try_from(lost_bytes).unwrap_or(u32::MAX),
             };
+            visit(Entry {
+                place,
+                line,
+                record,
+            })?;
             self.reading.lacks_line_end = true;
             self.reading.is_canonical = false;
             self.reading.end = self.reading.length;
             self.reading.rows += 1;
-            return visit_last(self.scanner.rest(), place, line, visit);
+            return Ok(());
         }
         self.reading.torn = Some(TornTail {
             keep: offset,
@@ -312,50 +319,20 @@ impl<'f, F: DiskFile> Reader<'f, F> {
         Ok(())
     }
 
-    /// This tool ends its lines in LF. A last row without a line end, behind rows that end in CRLF, was left so by a
-    /// program that saved the whole file; it is complete when all columns are there.
-    fn is_whole_row(&mut self) -> bool {
-        let regions = &mut self.regions;
-        with_line_end(self.scanner.rest(), |fields| {
-            RecordView::check(fields)
-                .ok()
-                .flatten()
-                .is_some_and(|record| regions.check(&record).is_ok())
-        })
-        .unwrap_or(false)
+    /// The row that the file ends in without a line end, where it is sound. This tool ends its lines with LF: after rows that
+    /// end with CRLF, such a row is complete, since a program has saved the whole file.
+    fn last_row(&mut self) -> Option<RecordView<'_>> {
+        if !self.scanner.complete() {
+            return None;
+        }
+        let record = RecordView::check(self.scanner.fields()).ok().flatten()?;
+        self.regions.check(&record).ok()?;
+        Some(record)
     }
 }
 
-fn visit_last<E: From<ReadError>>(
-    rest: &[u8],
-    place: Place,
-    line: u64,
-    visit: &mut impl FnMut(Entry<'_>) -> Result<(), E>,
-) -> Result<(), E> {
-    with_line_end(rest, |fields| match RecordView::check(fields) {
-        Ok(Some(record)) => visit(Entry {
-            place,
-            line,
-            record,
-        }),
-        _ => Ok(()),
-    })
-    .unwrap_or(Ok(()))
-}
-
-/// The fields of a record that lacks its line end.
-fn with_line_end<T>(record: &[u8], look: impl FnOnce(Fields<'_>) -> T) -> Option<T> {
-    let mut line = record.to_vec();
-    line.push(b'\n');
-    let mut splitter = Splitter::default();
-    match splitter.split(&line) {
-        Split::Record { .. } => Some(look(splitter.fields(&line))),
-        _ => None,
-    }
-}
-
-/// Whether there is a sound row behind the line that opens a quote: then the quote is damage in the middle of a file,
-/// since nothing is ever written behind a torn record.
+/// Whether a sound row follows the line that opens a quote: then the quote is damage in the middle of a file, since
+/// nothing is ever written after a torn record.
 fn hides_a_row(rest: &[u8]) -> bool {
     let mut splitter = Splitter::default();
     rest.split_inclusive(|&byte| byte == b'\n')
@@ -363,7 +340,7 @@ fn hides_a_row(rest: &[u8]) -> bool {
         .any(|line| {
             matches!(splitter.split(line), Split::Record { .. })
                 && matches!(
-                    RecordView::check(splitter.fields(line)),
+                    RecordView::check(splitter.fields()),
                     Ok(Some(_)) | Err(Damage::SecondHeader)
                 )
         })

@@ -26,7 +26,7 @@ pub const COLUMNS: [&str; 11] = [
 /// What became of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// This tool made the channel: accepted by the service, perhaps not ACTIVE yet.
+    /// This tool created the channel: accepted by the service, perhaps not ACTIVE yet.
     Created,
     /// The channel was there; adopted.
     Exists,
@@ -39,7 +39,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The status as the file spells it.
+    /// The status as it is in the file.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -51,7 +51,7 @@ impl Status {
         }
     }
 
-    /// Reads a status as the file spells it.
+    /// Reads a status as it is in the file.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text {
@@ -108,7 +108,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The first byte behind the row.
+    /// The first byte after the row.
     #[must_use]
     pub fn end(self) -> u64 {
         self.offset.saturating_add(u64::from(self.length))
@@ -122,8 +122,8 @@ error_code,error_message,request_id\n";
 /// The longest `error_message` that is written, in characters (an apostrophe that guards a formula not counted).
 pub const LONGEST_MESSAGE: usize = 500;
 
-/// The longest `error_code` and `request_id` that are written, in characters. The service's own are far shorter; what
-/// speaks in its place may send anything.
+/// The longest `error_code` and `request_id` that are written, in characters. The service's own are far shorter; a proxy
+/// may send anything.
 pub const LONGEST_WORD: usize = 128;
 
 /// Appends the row as one line of the file.
@@ -144,7 +144,7 @@ pub fn encode(row: &Row, line: &mut Vec<u8>) {
     for time in [row.started_at, row.finished_at] {
         line.push(b',');
         if let Some(time) = time {
-            let _ = write!(line, "{}", spelt(time));
+            let _ = write!(line, "{}", rfc3339(time));
         }
     }
     for (text, longest) in [
@@ -196,7 +196,7 @@ fn push_field(line: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Text that somebody else chose: on one line, of bounded length, and no formula to a spreadsheet program.
+/// Text from outside this tool, made safe: on one line, of bounded length, and not a formula to a spreadsheet program.
 fn foreign_text(text: &str, longest: usize) -> Cow<'_, str> {
     // Nearly all of it is nothing, a word, or a request ID.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
@@ -226,14 +226,14 @@ fn foreign_text(text: &str, longest: usize) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// A time as every file of this tool spells it: RFC 3339, UTC, milliseconds. A clock that stands before 1970 or behind
-/// the year 9999 gives the nearest time that can be spelt.
+/// A time as every file of this tool has it: RFC 3339, UTC, milliseconds. A clock that is before 1970 or after
+/// the year 9999 gives the nearest time that can be written.
 #[must_use]
 pub fn timestamp(time: SystemTime) -> String {
-    spelt(time).to_string()
+    rfc3339(time).to_string()
 }
 
-fn spelt(time: SystemTime) -> impl Display {
+fn rfc3339(time: SystemTime) -> impl Display {
     const LAST_MILLIS: u64 = 253_402_300_799_999;
     let latest = SystemTime::UNIX_EPOCH
         .checked_add(Duration::from_millis(LAST_MILLIS))

@@ -6,16 +6,14 @@
 //! | event | when | fields |
 //! | --- | --- | --- |
 //! | `start` | a run has passed every check and begins | [`Start`] |
-//! | `asks` | before `end`, as many as it takes | [`Asks`]: what was asked for the devices finished in this run |
 //! | `end` | a run is over, whatever its exit code | [`End`] |
 //!
-//! A `start` without an `end` is a run that was killed.
+//! A `start` without an `end` is a run that was killed. Logs of earlier versions have `asks` lines, which are skipped.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::asks::Asks;
 use crate::domain::device::shown;
 
 /// The command of a run that deletes.
@@ -27,8 +25,6 @@ pub const ROLLBACK: &str = "rollback";
 pub enum RunsLine {
     /// A run began.
     Start(Box<Start>),
-    /// What it asked for.
-    Asks(Asks),
     /// It ended.
     End(Box<End>),
 }
@@ -63,6 +59,18 @@ pub struct Start {
     pub settings: Option<Settings>,
 }
 
+impl Start {
+    /// Whether another run with this manifest and these settings asks for the same channels, TTLs and tags; none where the
+    /// log does not tell.
+    #[must_use]
+    pub fn asks_alike(&self, manifest_sha256: Option<&str>, settings: &Settings) -> Option<bool> {
+        if !settings.differences(self.settings.as_ref()?).is_empty() {
+            return Some(false);
+        }
+        Some(self.manifest_sha256.as_deref()? == manifest_sha256?)
+    }
+}
+
 /// How a run turns the manifest into requests, and how it sends them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -88,8 +96,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Says in which of the settings that decide what a device gets (templates, tags, TTL) this run differs from an
-    /// earlier one: a line each, for people.
+    /// In which of the settings that decide what a device gets (templates, tags, TTL) this run differs from an earlier one:
+    /// a line each, for messages.
     #[must_use]
     pub fn differences(&self, earlier: &Self) -> Vec<String> {
         let mut differences = Vec::new();
@@ -134,8 +142,8 @@ pub struct End {
     pub counts: BTreeMap<String, u64>,
     /// Devices of the manifest that are still to do.
     pub remaining: u64,
-    /// Finished devices whose row asked for another TTL or other tags than their channel was made with; none where that
-    /// is not known.
+    /// Finished devices whose row asked for another TTL or other tags than their channel was created with: 0 where every
+    /// run of these results had the same manifest and settings, else none, since it is not known.
     pub changed: Option<u64>,
     /// Requests sent.
     pub requests: u64,

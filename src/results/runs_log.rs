@@ -1,18 +1,17 @@
 //! The runs log beside the results file: the lock, and the audit trail of the runs.
 //!
-//! The file is opened or made, locked, read and appended to; it is never renamed, and never cut but after a failed
-//! write or by a run that attempted nothing, since whoever holds its lock owns the results file. One that was made for a run which then wrote nothing is
-//! removed again; who takes a lock therefore looks whether the file still has its name. A log that is lost or damaged
-//! costs history, not devices: the CSV alone is enough to resume. Lines that cannot be read are skipped.
+//! The process that holds its lock owns the results file. So the log is never renamed, and cut only after a failed write
+//! or by a run that attempted nothing. A log that was created for a run that wrote no line is removed; a process that has
+//! taken the lock therefore checks that the file still has its name. A log that is lost or damaged costs history, not
+//! devices: the CSV alone is enough to resume. Lines that cannot be read are skipped.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::asks::Asked;
 use super::disk::{Access, Disk, DiskFile};
-use super::runs_line::{End, ROLLBACK, RunsLine, Start};
+use super::runs_line::{ROLLBACK, RunsLine, Settings, Start};
 
-/// A log may be made or removed under the one who opens it, but hardly so often in a row.
+/// How often the log is opened: another process may create or remove it at the same time.
 const MOST_OPENED: usize = 10;
 
 /// The longest line that is read; this tool writes none of a tenth of it.
@@ -84,132 +83,65 @@ pub struct RunsLog<D: Disk> {
     /// What was there when the log was locked.
     before: (u64, bool),
     lacks_line_end: bool,
-    last: LastRun,
-    /// This one made the file.
+    earlier: EarlierRuns,
+    /// Whether this one created the file.
     is_new: bool,
 }
 
-/// What a log tells of earlier provisioning runs.
-pub trait EarlierRuns {
-    /// How the last one began that had begun when the log was read.
-    fn last_start(&self) -> Option<&Start>;
-
-    /// How that run ended; none where it was killed.
-    fn last_end(&self) -> Option<&End>;
-
-    /// What was asked for each device that a run has finished. Reads the log again: 24 bytes a device and run.
-    fn asked(&self) -> Result<Asked, RunsLogError>;
-}
-
-/// The last run that a log tells of, rollbacks left out: they ask for no channels.
+/// What a log tells of the provisioning runs that had begun when it was read.
 #[derive(Debug, Default)]
-struct LastRun {
-    /// Whether the run whose lines come now is a rollback.
-    is_rollback: bool,
-    start: Option<Box<Start>>,
-    end: Option<Box<End>>,
+pub struct EarlierRuns {
+    last: Option<Box<Start>>,
+    /// Whether two of them asked for something else.
+    differ: bool,
+    /// Whether one cannot be compared with the run before it.
+    is_unknown: bool,
 }
 
-impl LastRun {
+impl EarlierRuns {
+    /// Reads the log of a results file, if it has one, without the lock.
+    pub fn read<D: Disk>(disk: &D, results: &Path) -> Result<Self, RunsLogError> {
+        let mut runs = Self::default();
+        read_lines(disk, results, |line| runs.visit(line))?;
+        Ok(runs)
+    }
+
+    /// How the last one began.
+    pub fn last_start(&self) -> Option<&Start> {
+        self.last.as_deref()
+    }
+
+    /// Whether all of them, and a run with this manifest and these settings, ask for the same channels, TTLs and tags; none
+    /// where the log does not tell.
+    pub fn ask_alike(&self, manifest_sha256: Option<&str>, settings: &Settings) -> Option<bool> {
+        match self.last.as_ref()?.asks_alike(manifest_sha256, settings) {
+            _ if self.differ => Some(false),
+            Some(true) if self.is_unknown => None,
+            alike => alike,
+        }
+    }
+
     fn visit(&mut self, line: &[u8]) {
         if line.starts_with(br#"{"event":"start""#)
             && let Ok(RunsLine::Start(start)) = serde_json::from_slice(line)
+            && start.command != ROLLBACK
         {
-            self.is_rollback = start.command == ROLLBACK;
-            if !self.is_rollback {
-                (self.start, self.end) = (Some(start), None);
+            if let Some(before) = &self.last {
+                let settings = start.settings.as_ref();
+                let sha256 = start.manifest_sha256.as_deref();
+                match settings.and_then(|settings| before.asks_alike(sha256, settings)) {
+                    Some(alike) => self.differ |= !alike,
+                    None => self.is_unknown = true,
+                }
             }
-        } else if line.starts_with(br#"{"event":"end""#)
-            && !self.is_rollback
-            && let Ok(RunsLine::End(end)) = serde_json::from_slice(line)
-        {
-            self.end = Some(end);
+            self.last = Some(start);
         }
-    }
-}
-
-/// A log that is only looked at: without the lock, and where there is one.
-#[derive(Debug)]
-pub struct RunsGlance<F> {
-    path: PathBuf,
-    file: Option<F>,
-    last: LastRun,
-}
-
-impl<F: DiskFile> RunsGlance<F> {
-    /// Reads the log of a results file, if it has one.
-    pub fn take<D: Disk<File = F>>(disk: &D, results: &Path) -> Result<Self, RunsLogError> {
-        let resolved = disk.resolve(results);
-        let path = runs_log_path(resolved.as_deref().unwrap_or(results));
-        let mut last = LastRun::default();
-        let read = disk.open(&path, Access::Read).and_then(|file| {
-            if let Some(file) = &file {
-                for_each_line(file, |line| last.visit(line))?;
-            }
-            Ok(file)
-        });
-        match read {
-            Ok(file) => Ok(Self { path, file, last }),
-            Err(source) => Err(unreadable(&path, source)),
-        }
-    }
-}
-
-impl<F: DiskFile> EarlierRuns for RunsGlance<F> {
-    fn last_start(&self) -> Option<&Start> {
-        self.last.start.as_deref()
-    }
-
-    fn last_end(&self) -> Option<&End> {
-        self.last.end.as_deref()
-    }
-
-    fn asked(&self) -> Result<Asked, RunsLogError> {
-        let asked = self.file.as_ref().map(asked_in).transpose();
-        asked
-            .map(Option::unwrap_or_default)
-            .map_err(|source| unreadable(&self.path, source))
-    }
-}
-
-impl<D: Disk> EarlierRuns for RunsLog<D> {
-    fn last_start(&self) -> Option<&Start> {
-        self.last.start.as_deref()
-    }
-
-    fn last_end(&self) -> Option<&End> {
-        self.last.end.as_deref()
-    }
-
-    fn asked(&self) -> Result<Asked, RunsLogError> {
-        asked_in(&self.file).map_err(|source| unreadable(&self.path, source))
-    }
-}
-
-fn asked_in<F: DiskFile>(file: &F) -> io::Result<Asked> {
-    let mut asked = Asked::default();
-    for_each_line(file, |line| {
-        if line.starts_with(br#"{"event":"asks""#)
-            && let Ok(RunsLine::Asks(asks)) = serde_json::from_slice(line)
-        {
-            asked.add(&asks);
-        }
-    })?;
-    asked.finish();
-    Ok(asked)
-}
-
-fn unreadable(path: &Path, source: io::Error) -> RunsLogError {
-    RunsLogError::Io {
-        path: path.into(),
-        doing: "read",
-        source,
     }
 }
 
 impl<D: Disk> RunsLog<D> {
-    /// Locks the results file by its log, which is made where there is none, and reads what the log holds. Refuses at
-    /// once when another process has the lock.
+    /// Locks the results file by its log, which is created where there is none, and reads the log. Fails at once when
+    /// another process has the lock.
     pub fn lock(disk: &D, results: &Path) -> Result<Self, RunsLogError> {
         // Two names of one results file must lead to one lock.
         let resolved = disk.resolve(results);
@@ -236,12 +168,12 @@ impl<D: Disk> RunsLog<D> {
             path: path.clone(),
             file,
             lacks_line_end: false,
-            last: LastRun::default(),
+            earlier: EarlierRuns::default(),
             is_new,
         };
         disk.sync_folder_of(&path).map_err(failed(SYNCED))?;
-        let last = &mut log.last;
-        let read = for_each_line(&log.file, |line| last.visit(line));
+        let earlier = &mut log.earlier;
+        let read = for_each_line(&log.file, |line| earlier.visit(line));
         log.lacks_line_end = read.map_err(failed("read"))?;
         log.end = log.file.length().map_err(failed("read"))?;
         log.before = (log.end, log.lacks_line_end);
@@ -254,6 +186,11 @@ impl<D: Disk> RunsLog<D> {
         &self.path
     }
 
+    /// The runs that had begun when the log was locked.
+    pub fn earlier(&self) -> &EarlierRuns {
+        &self.earlier
+    }
+
     /// Appends lines and syncs them: when this returns they survive a crash. After an error none of them is there.
     pub fn append(
         &mut self,
@@ -261,7 +198,7 @@ impl<D: Disk> RunsLog<D> {
     ) -> Result<(), RunsLogError> {
         let written = self.write(lines);
         written.map_err(|source| {
-            // Best effort: a torn line is skipped by whoever reads it.
+            // Best effort: a reader skips a torn line.
             let _unknown = self.file.set_length(self.end);
             self.error("written", source)
         })
@@ -306,12 +243,12 @@ impl<D: Disk> RunsLog<D> {
 }
 
 impl<D: Disk> Drop for RunsLog<D> {
-    /// A run that wrote no line leaves no log where there was none. The file goes while it is locked; who opened it
-    /// before and has the lock after it finds the name gone, or another file by it: the byte tells the two apart even
-    /// where files are known by their length and age alone.
+    /// A run that wrote no line leaves no log where there was none. The file is removed while it is locked. A process that
+    /// opened it before and gets the lock afterwards finds no file of this name, or another one: the byte tells the two
+    /// apart even where files are known by their length and age alone.
     fn drop(&mut self) {
         if self.is_new && self.end == 0 && self.file.write_at(0, b"\n").is_ok() {
-            // An empty line in a log that could not be removed harms nobody.
+            // An empty line in a log that could not be removed does no harm.
             let _kept = self.disk.remove(&self.path);
         }
     }
@@ -323,15 +260,24 @@ pub fn read_runs<D: Disk>(
     results: &Path,
     mut visit: impl FnMut(RunsLine),
 ) -> Result<bool, RunsLogError> {
+    read_lines(disk, results, |line| {
+        if let Ok(line) = serde_json::from_slice(line) {
+            visit(line);
+        }
+    })
+}
+
+/// Shows each line of a results file's log, without the lock. False where there is no log.
+fn read_lines<D: Disk>(
+    disk: &D,
+    results: &Path,
+    visit: impl FnMut(&[u8]),
+) -> Result<bool, RunsLogError> {
     let resolved = disk.resolve(results);
     let path = runs_log_path(resolved.as_deref().unwrap_or(results));
     let read = disk.open(&path, Access::Read).and_then(|file| {
         let Some(file) = file else { return Ok(false) };
-        for_each_line(&file, |line| {
-            if let Ok(line) = serde_json::from_slice(line) {
-                visit(line);
-            }
-        })?;
+        for_each_line(&file, visit)?;
         Ok(true)
     });
     read.map_err(|source| RunsLogError::Io {
@@ -341,7 +287,7 @@ pub fn read_runs<D: Disk>(
     })
 }
 
-/// The log, locked, and whether it was made for that; none where another process has the lock.
+/// The log, locked, and whether it was created; none where another process has the lock.
 fn open_and_lock<D: Disk>(disk: &D, path: &Path) -> io::Result<Option<(D::File, bool)>> {
     for _ in 0..MOST_OPENED {
         let Some((mut file, is_new)) = open_or_create(disk, path)? else {
@@ -368,7 +314,7 @@ fn open_and_lock<D: Disk>(disk: &D, path: &Path) -> io::Result<Option<(D::File, 
     ))
 }
 
-/// The log, and whether it was made; none where another process made it at the same moment.
+/// The log, and whether it was created; none where another process created it at the same moment.
 fn open_or_create<D: Disk>(disk: &D, path: &Path) -> io::Result<Option<(D::File, bool)>> {
     if let Some(file) = disk.open(path, Access::Write)? {
         return Ok(Some((file, false)));

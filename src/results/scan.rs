@@ -1,6 +1,6 @@
-//! Reads a file record by record, with where each one stands: offset, length, line.
+//! Reads a file record by record, each with its offset, length and line.
 //!
-//! Memory stays at one buffer, whatever the file's size. Knows nothing of columns and of what fields mean.
+//! Memory stays at one buffer, whatever the file's size. Knows nothing of what fields mean.
 
 use std::io;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use super::split::{Fields, Split, Splitter};
 /// Bytes that are read at once; also the longest record that is looked at.
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// What stands next in the file.
+/// What comes next in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
     /// A record, which [`Scanner::fields`] gives.
@@ -96,7 +96,7 @@ impl<'f, F: DiskFile> Scanner<'f, F> {
         }
     }
 
-    /// Moves what is not read yet to the buffer's front and fills up behind it; false when the buffer is full of it.
+    /// Moves what is not read yet to the buffer's front and fills the rest; false when the buffer has no room left.
     fn refill(&mut self) -> io::Result<bool> {
         self.buffer.copy_within(self.found.start..self.filled, 0);
         self.buffer_offset += self.found.start as u64;
@@ -115,13 +115,19 @@ impl<'f, F: DiskFile> Scanner<'f, F> {
 
     /// The fields of the record found last.
     pub(crate) fn fields(&self) -> Fields<'_> {
-        let bytes = self.buffer.get(self.found.clone()).unwrap_or_default();
-        self.splitter.fields(bytes)
+        self.splitter.fields()
     }
 
     /// Whether the record found last ended in CRLF.
     pub(crate) fn has_carriage_return(&self) -> bool {
         self.splitter.has_carriage_return()
+    }
+
+    /// Takes the unfinished record at the file's end as complete: [`Self::fields`] then gives it. False where a quote is open.
+    pub(crate) fn complete(&mut self) -> bool {
+        let mut line = self.rest().to_vec();
+        line.push(b'\n');
+        matches!(self.splitter.split(&line), Split::Record { .. })
     }
 
     /// What was read and not yet given as a record, after [`Found::Unfinished`] or [`Found::Nul`].

@@ -1,12 +1,12 @@
 //! A row as it is read: borrowed from the file's bytes and checked against itself.
 //!
-//! Knows the columns and what may stand in them. It must not know files, lines or other rows: whoever reads adds those.
+//! Knows the columns and what they may hold, and no files, lines or other rows: the reader adds those.
 
 use super::record::{COLUMNS, Status};
 use super::split::Fields;
-use crate::domain::device::{ArnParts, ChannelName, Region, shown};
+use crate::domain::device::{ArnParts, Region, shown};
 
-/// What is wrong with a record. The text fits behind "FILE, line N: ".
+/// What is wrong with a record. The text follows "FILE, line N: ".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
     /// Too few or too many fields.
@@ -21,7 +21,7 @@ pub enum Damage {
          save it as \"CSV UTF-8\", or convert it with: iconv -f WINDOWS-1252 -t UTF-8 OLD.csv > NEW.csv"
     )]
     NotUtf8,
-    /// A NUL byte in front of what a power loss can have left.
+    /// A NUL byte before what a power loss can have left.
     #[error(
         "the row holds a NUL byte, and too much follows for it to be the trace of a power loss"
     )]
@@ -32,13 +32,13 @@ pub enum Damage {
     /// No line end, and too long to be a row.
     #[error("the row has no end")]
     Endless,
-    /// The header once more.
-    #[error("here the header stands again: were two results files put together? Keep one of them")]
+    /// The header is repeated.
+    #[error("the header is repeated here: were two results files concatenated? Keep one of them")]
     SecondHeader,
     /// No device ID.
     #[error("the row has no device_id")]
     NoDeviceId,
-    /// A status that nobody writes.
+    /// An unknown status.
     #[error(
         "the status is {}; expected is created, exists, failed, invalid or deleted",
         shown(.0)
@@ -47,7 +47,7 @@ pub enum Damage {
     /// No number of attempts.
     #[error("attempts is {}; expected is a whole number", shown(.0))]
     Attempts(String),
-    /// A Region that cannot be one.
+    /// An invalid Region.
     #[error("{0}")]
     Region(String),
     /// A status that says there is a channel, and no ARN.
@@ -58,7 +58,7 @@ pub enum Damage {
         /// Its status.
         status: Status,
     },
-    /// An ARN that is none.
+    /// An ARN that is not valid.
     #[error("the channel_arn of the device {}: {reason}", shown(.device_id))]
     BadArn {
         /// The device.
@@ -87,7 +87,7 @@ pub enum Damage {
 /// One row, borrowed. Its ARN, where it has one, is that of its channel's name and Region. Times are not checked: a
 /// spreadsheet program may have rewritten them, and nothing depends on them.
 ///
-/// Small, since it is handed on a million times: most columns are looked up only where somebody asks for them.
+/// Small, since it is passed on for each row: most columns are looked up only where they are needed.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordView<'a> {
     fields: Fields<'a>,
@@ -98,12 +98,12 @@ pub struct RecordView<'a> {
 }
 
 impl<'a> RecordView<'a> {
-    /// Checks a record. A blank one (an empty line, or commas only) is none.
+    /// Checks a record. None for a blank one: an empty line, or commas only.
     pub(crate) fn check(fields: Fields<'a>) -> Result<Option<Self>, Damage> {
         if fields.is_blank() {
             return Ok(None);
         }
-        let Ok(text) = fields.text() else {
+        let Some(text) = fields.text() else {
             return Err(Damage::NotUtf8);
         };
         let found = fields.count();
@@ -159,9 +159,6 @@ impl<'a> RecordView<'a> {
             };
         }
         let (region, channel_name) = (self.region(), self.channel_name());
-        if let Some(account) = account_if_expected(arn, region, channel_name) {
-            return Ok(Some(account));
-        }
         let parts = ArnParts::parse(arn).map_err(|invalid| Damage::BadArn {
             device_id: self.device_id().into(),
             reason: invalid.to_string(),
@@ -206,7 +203,7 @@ impl<'a> RecordView<'a> {
         self.status
     }
 
-    /// The channel's ARN as text; empty where there is none.
+    /// The channel's ARN as text, or an empty text.
     pub fn channel_arn(&self) -> &'a str {
         self.column(4)
     }
@@ -266,25 +263,4 @@ impl RegionCheck {
         self.last.push_str(record.region());
         Ok(())
     }
-}
-
-/// The account of an ARN that is the one expected for this Region and name: the case of nearly every row, and several
-/// times faster than taking apart an ARN of which nothing is known.
-fn account_if_expected<'a>(arn: &'a str, region: &str, name: &str) -> Option<&'a str> {
-    let (account, rest) = arn
-        .strip_prefix("arn:aws:kinesisvideo:")?
-        .strip_prefix(region)?
-        .strip_prefix(':')?
-        .split_at_checked(12)?;
-    let creation = rest
-        .strip_prefix(":channel/")?
-        .strip_prefix(name)?
-        .strip_prefix('/')?;
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let sound = !region.is_empty()
-        && digits(account)
-        && (1..=19).contains(&creation.len())
-        && digits(creation)
-        && ChannelName::check(name).is_ok();
-    sound.then_some(account)
 }

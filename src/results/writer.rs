@@ -1,8 +1,8 @@
-//! Group commit: many tasks hand rows over, one writer puts them on disk.
+//! Group commit: many tasks hand rows over, one writer writes and syncs them.
 //!
 //! The writer takes what has gathered, writes it in one call, syncs, then acknowledges. A single row is committed at once;
 //! where rows come fast they gather for a few milliseconds, and on a slow disk for as long as it takes. It knows rows and
-//! the journal, not devices, and it spawns nothing: whoever owns the tasks runs [`Writer::run`].
+//! the journal, not devices, and it spawns no task: the caller runs [`Writer::run`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::journal::{Journal, JournalError};
 use super::read::TORN_TAIL_BYTES;
 use super::record::{Place, Row, encode};
 
-/// Rows that may wait for the writer before those who hand over more must wait themselves.
+/// Rows that may wait for the writer before tasks that hand over more must wait.
 const WAITING_ROWS: usize = 1024;
 /// The longest that a row waits for others to share its sync, which costs a tenth of a millisecond of processor time, as
 /// much as a whole request. A row that comes alone does not wait, and a full batch goes at once.
@@ -50,7 +50,7 @@ pub struct Recorder {
 impl Recorder {
     /// Puts the row on disk, gives it back and says where it is. When this returns, the row survives a crash.
     ///
-    /// A row that was handed over is written even when nobody waits any more; its place is then among
+    /// A row that was handed over is written even when its task no longer waits; its place is then among
     /// [`Closed::unclaimed`]. It is handed over once the writer has room for it.
     pub async fn record(&self, row: Row) -> Result<(Row, Place), RecordError> {
         self.hand_over(row).await?.await.map_err(ended)?
@@ -92,15 +92,15 @@ fn ended(_: oneshot::error::RecvError) -> RecordError {
 pub struct Closed<D: Disk> {
     /// The journal, for the finish.
     pub journal: Journal<D>,
-    /// Why rows could not be saved, where some could not.
+    /// Why rows could not be saved, if any.
     pub failure: Option<Arc<JournalError>>,
-    /// Rows that could not be saved, in the order in which they came: to be shown, with their ARNs.
+    /// Rows that could not be saved, in the order in which they came.
     pub unsaved: Vec<Row>,
-    /// Rows that are on disk and that nobody waited for until the end.
+    /// Rows that are on disk, but whose task no longer waited.
     pub unclaimed: Vec<(Row, Place)>,
 }
 
-/// The one who writes.
+/// Writes the rows that recorders hand over.
 #[derive(Debug)]
 pub struct Writer<D: Disk> {
     disk: D,

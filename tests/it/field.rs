@@ -129,7 +129,7 @@ fn the_header_of_a_concatenated_manifest_is_not_a_device() {
     let bench = Bench::with(&(devices(1..=2) + &devices(3..=3)));
     let cloud = Cloud::new();
     let done = bench.provision(cloud.url()).run().exits(3);
-    done.says("line 4: here the header is repeated");
+    done.says("line 4: the header is repeated here");
     assert_eq!(
         bench.statuses(),
         [
@@ -288,7 +288,7 @@ fn devices_whose_rows_were_deleted_are_found_in_the_listing() {
 fn concatenated_results_files_are_refused_with_the_line_of_the_second_header() {
     let one = results(&[finished("CAM-0001", "created", ACCOUNT)]);
     let other = results(&[finished("CAM-0002", "created", ACCOUNT)]);
-    let words = ["line 3", "two results files put together"];
+    let words = ["line 3", "two results files concatenated"];
     refused("d.results.csv", format!("{one}{other}"), &words);
     // Files that a spreadsheet program saved, concatenated by `type` or `cat`.
     let saved = |text: &str| format!("\u{feff}{}", text.replace('\n', "\r\n"));

@@ -124,7 +124,7 @@ fn a_manifest_of_a_csv_writer_is_read_back() {
         assert_eq!(read.len(), rows.len());
         for (read, [id, ttl, tag, _]) in read.iter().zip(rows) {
             assert_eq!(read.id, id.trim());
-            let Ok((device, _)) = &read.asks else {
+            let Ok(device) = &read.asks else {
                 continue;
             };
             assert_eq!(device.channel_name.as_str(), id.trim());

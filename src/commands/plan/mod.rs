@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::fleet::batch::{self, Glance};
 use crate::output::logging::Console;
 use crate::results::disk::RealDisk;
-use crate::results::runs_log::RunsGlance;
+use crate::results::runs_log::EarlierRuns;
 use online::Wanted;
 use outline::Outline;
 
@@ -80,26 +80,30 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
         let results = results.display();
         warn!("{results}: {torn}; a run cuts it off, and asks the service again what it said");
     }
-    let log = RunsGlance::take(&RealDisk, results)
+    let runs = EarlierRuns::read(&RealDisk, results)
         .map_err(|error| Error::refused("results", error.to_string()))?;
-    checks::check_settings(config, &log, &known_devices)?;
+    checks::check_settings(config, &runs, &known_devices)?;
     target.check_kind(account.as_ref(), results)?;
     let expected = target::expected(connection.account.as_ref(), account, results)?;
-    let rules = checks::rules(config, Some(manifest.sha256()), &log);
-    let mut planned = batch::plan(&manifest, &mut known_devices, rules)?;
+    let mut planned = batch::plan(&manifest, &mut known_devices, config.rules.of_the_plan())?;
     checks::check_plan(config, &planned)
-        .and_then(|()| checks::check_manifest(config, &log, &known_devices))
+        .and_then(|()| checks::check_manifest(config, &runs, &known_devices))
         .inspect_err(|_| messages::say_invalid(&planned.invalid))?;
     messages::say_remarks(&planned.remarks);
+    let ask_alike = checks::ask_alike(config, Some(manifest.sha256()), &runs);
+    if planned.counts.done > 0 && ask_alike == Some(false) {
+        messages::say_changed(manifest.layout(), config.files.manifest(), results);
+    }
     if let Some(limit) = config.rules.limit {
-        planned.work.limit(&known_devices, limit);
+        planned.work.limit(limit);
     }
     let to_do: HashSet<DeviceIndex> = if online {
-        planned.work.iter().collect()
+        planned.work.iter().map(|(index, _)| *index).collect()
     } else {
         HashSet::new()
     };
     let mut outline = Outline::new(config, &manifest, &known_devices, planned);
+    outline.note_changes(ask_alike);
     if online {
         let wanted = Wanted {
             known_devices: &known_devices,

@@ -1,7 +1,6 @@
 //! A plan in numbers, as shown and as JSON.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -42,8 +41,8 @@ pub(super) struct Outline {
     pub(super) behind_limit: u64,
     /// Devices whose channel a rollback deleted, and that stay deleted.
     pub(super) deleted: u64,
-    /// Finished devices that now ask for another TTL or other tags.
-    pub(super) changed: u64,
+    /// Finished devices that now ask for another TTL or other tags; null where the runs log does not tell.
+    pub(super) changed: Option<u64>,
     /// Devices in the results of which the manifest has no valid row.
     pub(super) unlisted: u64,
     /// Lines that repeat another exactly.
@@ -119,7 +118,7 @@ pub(super) struct Price {
 impl Outline {
     pub(super) fn new(
         config: &RunConfig,
-        manifest: &Arc<Manifest>,
+        manifest: &Manifest,
         known_devices: &KnownDevices,
         planned: Planned,
     ) -> Self {
@@ -131,12 +130,7 @@ impl Outline {
         } = planned;
         let (fresh, again) = work.sizes();
         let behind_limit = (counts.fresh + counts.again).saturating_sub(fresh + again);
-        let first = work.first(known_devices);
-        let example = first.and_then(|index| {
-            manifest
-                .cursor()
-                .device_at(known_devices.manifest_at(index)?)
-        });
+        let example = work.iter().next().map(|(_, device)| Example::new(device));
         let tag_keys: Vec<String> = manifest.layout().tag_keys().map(str::to_owned).collect();
         let regions = work.into_regions().into_iter().map(|(region, devices)| {
             let quota = config.reconcile.channel_quota(&region);
@@ -156,14 +150,14 @@ impl Outline {
             to_try_again: again,
             behind_limit,
             deleted: counts.deleted,
-            changed: counts.changed,
+            changed: None,
             unlisted: unlisted(known_devices),
             repeated_lines: counts.repeated,
             invalid: invalid.iter().map(InvalidRow::new).collect(),
             regions: regions.collect(),
             iam_actions: iam_actions(config, !tag_keys.is_empty()),
             tag_keys,
-            example: example.as_ref().map(Example::new),
+            example,
             rate: ceiling.unwrap_or(Operation::Create.quota()),
             seconds: 0.0,
             monthly_usd: Price {
@@ -176,6 +170,13 @@ impl Outline {
         };
         outline.estimate();
         outline
+    }
+
+    /// Notes whether all runs of the results, and the one that is planned, ask for the same.
+    pub(super) fn note_changes(&mut self, ask_alike: Option<bool>) {
+        if self.done == 0 || ask_alike == Some(true) {
+            self.changed = Some(0);
+        }
     }
 
     pub(super) fn invalid_rows(&self) -> u64 {

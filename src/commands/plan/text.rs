@@ -76,11 +76,6 @@ fn devices(lines: &mut Lines, plan: &Outline) {
             "stay so without --recreate-deleted",
         ),
         (
-            "changed",
-            plan.changed,
-            "done, but now ask for another TTL or tags",
-        ),
-        (
             "not listed",
             plan.unlisted,
             "in the results only; their rows are kept",

@@ -11,11 +11,10 @@ use crate::commands::{outcome, report};
 use crate::domain::device::AccountId;
 use crate::engine::Stop;
 use crate::error::Error;
-use crate::fleet::batch::{Closed, asks};
+use crate::fleet::batch::Closed;
 use crate::output::stats::Stats;
 use crate::output::summary::Summary;
 use crate::results::disk::RealDisk;
-use crate::results::runs_line::RunsLine;
 use crate::results::runs_log::RunsLog;
 
 /// The runs log, which has a last line also where the run leaves at once.
@@ -44,7 +43,7 @@ impl Run {
             return withdraw(made, log).and(ended);
         }
         self.reserve.release();
-        let (known_devices, kept) = closed.finish();
+        let kept = closed.finish();
         if let Err(Error::Stopped(Stop::WrongAccount { expected, found })) = &ended
             && self.stats.counts().created > 0
         {
@@ -52,11 +51,10 @@ impl Run {
         }
         let ended = outcome(ended, kept);
         note_end(&mut self.summary, &self.stats, &ended);
-        let lines = asks(&known_devices).map(RunsLine::Asks);
         let end = runs_lines::end(&self.summary);
         // Taken already after a second signal: then its listener writes the last line.
         if self.exit_record.take().is_some()
-            && let Err(error) = locked(log).append(lines.chain([end]))
+            && let Err(error) = locked(log).append([end])
         {
             warn!("{error}");
         }

@@ -17,7 +17,7 @@ mod stream;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use tracing::{info, warn};
+use tracing::info;
 
 use super::checks::{check_manifest, check_plan, check_usable};
 use super::messages;
@@ -29,7 +29,6 @@ use super::target::{self, Target};
 use crate::aws::AwsService;
 use crate::domain::clock::WallClock;
 use crate::domain::device::{AccountId, Region};
-use crate::domain::format;
 use crate::domain::panics;
 use crate::engine::event::{Event, Listener, Listeners};
 use crate::engine::{self, Engine, Stop, StopSignal};
@@ -37,7 +36,6 @@ use crate::error::Error;
 use crate::fleet::batch::{
     self, Batch, FileRowSink, InvalidLine, Parts, Planned, RegionWork, RowStream, Running,
 };
-use crate::fleet::known_devices::KnownDevices;
 use crate::fleet::plan::{Counts, Rules, WorkLists};
 use crate::output::logging::Console;
 use crate::output::progress::Progress;
@@ -138,12 +136,12 @@ impl Run {
         let Source::File(manifest) = &ready.source else {
             return self.work_off(ready, None).await;
         };
-        let manifest = Arc::clone(manifest);
-        let rules = std::mem::take(&mut ready.rules);
-        let planned = batch::plan(&manifest, &mut ready.known_devices, rules)?;
+        let rules = self.config.rules.of_the_plan();
+        let planned = batch::plan(manifest, &mut ready.known_devices, rules)?;
         self.note(&planned.counts);
+        self.note_changes(&ready);
         check_plan(&self.config, &planned)
-            .and_then(|()| check_manifest(&self.config, &ready.log, &ready.known_devices))
+            .and_then(|()| check_manifest(&self.config, ready.log.earlier(), &ready.known_devices))
             .and_then(|()| check_usable(planned.counts.listed, planned.counts.invalid))
             .inspect_err(|_| messages::say_invalid(&planned.invalid))?;
         if planned.work.is_empty() {
@@ -176,13 +174,20 @@ impl Run {
         self.summary.deleted = counts.deleted;
         self.summary.repeated = counts.repeated;
         self.summary.invalid = counts.invalid;
-        self.summary.changed = counts.changed;
-        if counts.changed > 0 {
-            let devices = format::count(counts.changed, "finished device");
-            let ask = if counts.changed == 1 { "asks" } else { "ask" };
-            warn!(
-                "{devices} now {ask} for another TTL or other tags; finished channels are left as they are"
-            );
+        if counts.done == 0 {
+            self.summary.changed = Some(0);
+        }
+    }
+
+    /// Notes whether finished devices may ask for another TTL or other tags than before.
+    fn note_changes(&mut self, ready: &Ready) {
+        match ready.ask_alike {
+            Some(true) => self.summary.changed = Some(0),
+            Some(false) if self.summary.done_before > 0 => {
+                let files = &self.config.files;
+                messages::say_changed(ready.source.layout(), files.manifest(), &files.results);
+            }
+            _ => {}
         }
     }
 
@@ -224,7 +229,7 @@ impl Run {
     async fn work_off(&mut self, mut ready: Ready, planned: Option<Planned>) -> Result<(), Error> {
         let is_planned = planned.is_some();
         let mut planned = planned.unwrap_or_default();
-        self.limit(&mut planned.work, &ready.known_devices);
+        self.limit(&mut planned.work);
         let total = is_planned.then(|| planned.work.len());
         let mut regions = planned.work.into_regions();
         for (region, devices) in &regions {
@@ -242,9 +247,7 @@ impl Run {
         let (results, journal) = (&self.config.files.results, ready.journal);
         let mut batch = Batch::new(&RealDisk, results, journal, ready.known_devices, parts);
         let target = &ready.target;
-        if let Source::File(manifest) = &ready.source {
-            batch.add_regions(regions, manifest, |region| target.service(region));
-        }
+        batch.add_regions(regions, |region| target.service(region));
         for (region, failure) in &not_offered {
             batch.engine.leave_out(region, failure);
         }
@@ -268,7 +271,7 @@ impl Run {
         let (engine, running) = batch.start();
         let work = Work {
             source: ready.source,
-            rules: ready.rules,
+            rules: self.config.rules.of_the_plan(),
             invalid: planned.invalid,
             total,
             account: ready.expected,
@@ -280,10 +283,10 @@ impl Run {
         check_usable(self.summary.listed, self.summary.invalid)
     }
 
-    fn limit(&mut self, work: &mut WorkLists, known_devices: &KnownDevices) {
+    fn limit(&mut self, work: &mut WorkLists) {
         if let Some(limit) = self.config.rules.limit {
             let all = work.len();
-            work.limit(known_devices, limit);
+            work.limit(limit);
             self.summary.limit_is_reached = work.len() < all;
         }
     }
@@ -318,8 +321,7 @@ impl Run {
         let ended = match work.source {
             Source::File(_) => {
                 let stop = engine.run(None, self.config.reconcile.list).await;
-                stop.or_else(|| self.unfinished(work.total.unwrap_or_default()))
-                    .map_or(Ok(()), |stop| Err(stop.into()))
+                stop.map_or(Ok(()), |stop| Err(stop.into()))
             }
             Source::Stream(rows) => {
                 let stream = Stream {
@@ -333,15 +335,6 @@ impl Run {
         };
         drop(progress);
         self.flushed(ended).await
-    }
-
-    /// A run that nothing stopped has a row for each device of its work: otherwise it is not complete.
-    fn unfinished(&self, work: u64) -> Option<Stop> {
-        let recorded = self.stats.counts().finished();
-        (recorded < work).then(|| {
-            let lost = format::count(work - recorded, "device");
-            Stop::Internal(format!("{lost} of the work got no row"))
-        })
     }
 
     /// Checks the account, and prints the first line of the run.

@@ -15,7 +15,6 @@ use crate::engine::StopSignal;
 use crate::error::Error;
 use crate::fleet::batch::{self, History};
 use crate::fleet::known_devices::KnownDevices;
-use crate::fleet::plan::Rules;
 use crate::manifest::Options;
 use crate::results::disk::RealDisk;
 use crate::results::journal::Journal;
@@ -30,7 +29,8 @@ pub(super) struct Ready {
     pub(super) known_devices: KnownDevices,
     /// Whether there was a results file before.
     pub(super) had_results: bool,
-    pub(super) rules: Rules,
+    /// Whether all runs of these results, this one included, ask for the same; none where that is not known.
+    pub(super) ask_alike: Option<bool>,
     /// The account of the results' ARNs, or `--account`.
     pub(super) expected: Option<AccountId>,
     /// Why `--recheck` could not ask everywhere, where it could not: then the run cannot be complete.
@@ -57,10 +57,10 @@ impl Run {
             account,
             ..
         } = history;
-        checks::check_settings(config, &log, &known_devices)?;
+        checks::check_settings(config, log.earlier(), &known_devices)?;
         target.check_kind(account.as_ref(), results)?;
         let expected = target::expected(connection.account.as_ref(), account, results)?;
-        let rules = checks::rules(config, source.sha256(), &log);
+        let ask_alike = checks::ask_alike(config, source.sha256(), log.earlier());
         Ok(Ready {
             target: Arc::new(target),
             source,
@@ -68,7 +68,7 @@ impl Run {
             journal,
             known_devices,
             had_results,
-            rules,
+            ask_alike,
             expected,
             rechecked: Ok(()),
         })

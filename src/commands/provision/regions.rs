@@ -6,8 +6,7 @@ use tracing::warn;
 
 use super::{ProvisionEngine, Run};
 use crate::commands::target::Target;
-use crate::domain::device::DeviceIndex;
-use crate::domain::device::Region;
+use crate::domain::device::{Device, DeviceIndex, Region};
 use crate::domain::service::Failure;
 use crate::engine::{Listing, Stop};
 use crate::error::Error;
@@ -62,7 +61,7 @@ impl Run {
 /// Takes out the Regions in which the service is not offered, and gives the failures. Refuses a run that has no other.
 pub(super) async fn leave_out(
     target: &Target,
-    regions: &mut BTreeMap<Region, Vec<DeviceIndex>>,
+    regions: &mut BTreeMap<Region, Vec<(DeviceIndex, Device)>>,
 ) -> Result<Vec<(Region, Failure)>, Error> {
     let names: Vec<Region> = regions.keys().cloned().collect();
     let not_offered = target.not_offered(&names).await;

@@ -59,7 +59,7 @@ pub(super) fn end(summary: &Summary) -> RunsLine {
             .map(|(status, count)| (status.as_str().to_owned(), count))
             .collect(),
         remaining: summary.remaining,
-        changed: Some(summary.changed),
+        changed: summary.changed,
         requests: requests.iter().map(|requests| requests.sent).sum(),
         throttles: requests.iter().map(|requests| requests.throttled).sum(),
         creating_ms: u64::try_from(totals.creating.as_millis()).unwrap_or(u64::MAX),

@@ -130,7 +130,7 @@ pub(super) struct Streamed {
 impl StreamReader {
     /// Reads to the end, to damage, to the limit, or until the run stops.
     fn read(mut self) {
-        let mut planner = Planner::new(std::mem::take(&mut self.rules));
+        let mut planner = Planner::new(self.rules);
         let read = self.read_rows(&mut planner);
         let ended = read
             .and_then(|()| self.record_held())
@@ -171,9 +171,7 @@ impl StreamReader {
             let verdict = verdict.map_err(|error| damaged(&error))?;
             locked(&self.progress).counts = planner.counts().clone();
             match verdict {
-                Verdict::Fresh(index) | Verdict::Again(index) => {
-                    let Ok(ask) = &row.ask else { continue };
-                    let device = ask.to_device();
+                Verdict::Fresh(index, device) | Verdict::Again(index, device) => {
                     let region = device.region.clone();
                     let sender = match senders.entry(region) {
                         Entry::Occupied(sender) => sender.into_mut(),
@@ -195,12 +193,12 @@ impl StreamReader {
                 }
                 Verdict::Invalid(flaw) => {
                     self.held
-                        .push(InvalidLine::new(row.at, row.device_id, flaw));
+                        .push(InvalidLine::new(row.line, row.device_id, flaw));
                     if self.target.is_identified() {
                         self.record_held()?;
                     }
                 }
-                Verdict::Done(_) | Verdict::Deleted | Verdict::Repeated => {}
+                Verdict::Done | Verdict::Deleted | Verdict::Repeated => {}
             }
         }
         Ok(())
@@ -235,7 +233,7 @@ impl StreamReader {
 
     fn record_held(&mut self) -> Result<(), Error> {
         let held = self.held.drain(..);
-        let rows: Vec<_> = held.map(|line| (line.at, line.row())).collect();
+        let rows: Vec<_> = held.map(|line| (line.line, line.row())).collect();
         let recorded = self.sink.record_invalid(rows, &self.listeners);
         let recorded = self.runtime.block_on(recorded);
         recorded.map_err(|message| Error::Stopped(Stop::Results(message)))

@@ -214,7 +214,7 @@ impl Run<'_> {
             error!("{line}");
         }
         reserve.release();
-        let (_, kept) = closed.finish();
+        let kept = closed.finish();
         let stopped = caller.end().map_or(Ok(()), |stop| Err(stop.into()));
         let ended = super::outcome(stopped, kept);
         let left = deletions.left();

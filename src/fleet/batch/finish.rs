@@ -1,15 +1,13 @@
-//! The end of a batch: what could not be saved, and the results in the manifest's order.
+//! The end of a batch: rows that could not be saved, and the results in the manifest's order.
 
 use std::path::Path;
 
 use super::InvalidLine;
 use super::sink::not_written;
-use crate::domain::device::DeviceIndex;
 use crate::domain::device::{ChannelArn, shown};
 use crate::engine::Stop;
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
-use crate::results::asks::Asks;
 use crate::results::disk::Disk;
 use crate::results::finish::{FinishRow, Finished, finish};
 use crate::results::journal::Journal;
@@ -21,7 +19,7 @@ use crate::results::writer::{self, RecordError};
 pub struct Closed<D: Disk> {
     written: writer::Closed<D>,
     known_devices: KnownDevices,
-    /// The rows of invalid lines, by their place in the manifest.
+    /// The rows of invalid lines, by their line in the manifest.
     invalid: Vec<(u64, FinishRow)>,
 }
 
@@ -31,7 +29,7 @@ impl<D: Disk> Closed<D> {
         mut known_devices: KnownDevices,
         invalid: Vec<(u64, FinishRow)>,
     ) -> Self {
-        // On disk, though nobody waited to hear of it. Invalid lines are no device's row.
+        // On disk, although no task waited for the answer. Rows of invalid lines have no device.
         let unclaimed = written.unclaimed.iter();
         for (row, place) in unclaimed.filter(|(row, _)| row.status != Status::Invalid) {
             if let Some(index) = known_devices.find(&row.device_id) {
@@ -45,8 +43,7 @@ impl<D: Disk> Closed<D> {
         }
     }
 
-    /// What the person must know when rows could not be saved: which devices have a channel that the file does not
-    /// show. All of them, since nothing else holds their ARNs; they are those that waited for the disk at once.
+    /// A line for each row that could not be saved: nothing else holds the ARNs of these channels.
     pub fn unsaved(&self) -> impl Iterator<Item = String> {
         self.written.unsaved.iter().map(|row| {
             let arn = row
@@ -74,34 +71,21 @@ impl<D: Disk> Closed<D> {
         self.written.journal.path()
     }
 
-    /// Puts the results in the manifest's order, and gives back who is known. After a failed write the journal is left
-    /// as it is: it is sound up to the last row that counted.
-    pub fn finish(self) -> (KnownDevices, Result<(), Error>) {
-        let finished = match self.written.failure {
+    /// Puts the results in the manifest's order. After a failed write the journal is left as it is: it is sound up to the
+    /// last row that counted.
+    pub fn finish(self) -> Result<(), Error> {
+        match self.written.failure {
             Some(failure) => {
                 let results = self.written.journal.path();
                 let message = not_written(&RecordError::Journal(failure), results);
                 Err(Error::Stopped(Stop::Results(message)))
             }
             None => put_in_order(self.written.journal, &self.known_devices, self.invalid),
-        };
-        (self.known_devices, finished)
+        }
     }
 }
 
-/// What was asked for each device that has its channel since this run, for the runs log.
-pub fn asks(known_devices: &KnownDevices) -> impl Iterator<Item = Asks> {
-    let finished = known_devices.iter().filter(|index| {
-        known_devices.was_recorded_now(*index)
-            && matches!(
-                known_devices.status(*index),
-                Some(Status::Created | Status::Exists)
-            )
-    });
-    Asks::lines(finished.map(|index| (known_devices.device_id(index), known_devices.digest(index))))
-}
-
-/// Puts the results of a batch in order that has nothing to do.
+/// Puts the results of a batch with nothing to do in the manifest's order.
 pub fn tidy<D: Disk>(
     mut journal: Journal<D>,
     known_devices: &KnownDevices,
@@ -112,34 +96,26 @@ pub fn tidy<D: Disk>(
         .map_err(|error| Error::Stopped(Stop::Results(error.to_string())))?;
     let rows = invalid
         .iter()
-        .map(|line| (line.at, FinishRow::New(Box::new(line.row()))));
+        .map(|line| (line.line, FinishRow::New(Box::new(line.row()))));
     put_in_order(journal, known_devices, rows.collect())
 }
 
-/// A row for each device and each invalid line, in the manifest's order, others behind them. `invalid` are the rows of
-/// invalid lines, by their place in the manifest and in its order.
+/// Writes a row for each device and each invalid line, in the manifest's order; the devices that it does not list follow.
+/// `invalid` are the rows of invalid lines, by their line in the manifest.
 fn put_in_order<D: Disk>(
     journal: Journal<D>,
     known_devices: &KnownDevices,
     invalid: Vec<(u64, FinishRow)>,
 ) -> Result<(), Error> {
-    let mut devices = in_manifest_order(known_devices).peekable();
-    let mut invalid = invalid.into_iter().peekable();
-    let rows = std::iter::from_fn(|| {
-        let device_at = devices
-            .peek()
-            .and_then(|index| known_devices.manifest_at(*index));
-        let line_comes_first = match (invalid.peek(), device_at) {
-            (Some((line_at, _)), Some(device_at)) => *line_at < device_at,
-            (line, _) => line.is_some(),
-        };
-        if line_comes_first {
-            invalid.next().map(|(_, row)| row)
-        } else {
-            let place = known_devices.place(devices.next()?)?;
-            Some(FinishRow::Kept(place))
-        }
-    });
+    let mut rows = invalid;
+    rows.extend(known_devices.iter().filter_map(|index| {
+        let place = known_devices.place(index)?;
+        let line = known_devices.line(index).unwrap_or(u64::MAX);
+        Some((line, FinishRow::Kept(place)))
+    }));
+    // Stable: devices that are not listed stay in their order.
+    rows.sort_by_key(|(line, _)| *line);
+    let rows: Vec<FinishRow> = rows.into_iter().map(|(_, row)| row).collect();
     let results = journal.path().to_owned();
     match finish(journal, rows) {
         Ok(Finished::Unchanged | Finished::Replaced) => Ok(()),
@@ -151,20 +127,4 @@ fn put_in_order<D: Disk>(
         )))),
         Err(error) => Err(Error::Stopped(Stop::Results(error.to_string()))),
     }
-}
-
-/// The devices that have a row: those that the manifest lists in its order, the others behind them in the known devices's.
-fn in_manifest_order(known_devices: &KnownDevices) -> Box<dyn Iterator<Item = DeviceIndex> + '_> {
-    let devices = || {
-        let all = known_devices.iter();
-        all.filter(|index| known_devices.place(*index).is_some())
-    };
-    let rank = |index| (known_devices.manifest_at(index).unwrap_or(u64::MAX), index);
-    // The order of most reruns, in which a list of the devices would take memory for nothing.
-    if devices().is_sorted_by_key(rank) {
-        return Box::new(devices());
-    }
-    let mut devices: Vec<_> = devices().collect();
-    devices.sort_unstable_by_key(|index| rank(*index));
-    Box::new(devices.into_iter())
 }

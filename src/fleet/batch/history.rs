@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use crate::domain::device::DeviceIndex;
-use crate::domain::device::{AccountId, Region, shown};
+use crate::domain::device::{AccountId, DeviceIndex, Region, shown};
 use crate::domain::error_codes::OUTCOME_UNKNOWN;
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
@@ -31,22 +30,22 @@ pub fn open<D: Disk>(disk: &D, results: &Path) -> Result<(RunsLog<D>, History<D>
 pub struct History<D: Disk> {
     /// The file, to go on with.
     pub journal: Journal<D>,
-    /// Who has a row in it.
+    /// The devices that have a row in it.
     pub known_devices: KnownDevices,
     /// The account of its ARNs, if it has any.
     pub account: Option<AccountId>,
-    /// Where its rows of invalid lines are, which a provisioning run makes anew and no other may lose.
+    /// Where its rows of invalid lines are: a provisioning run writes them again from the manifest, other commands keep them.
     pub invalid: Vec<Place>,
 }
 
-/// A results file that is only looked at: without the lock, and without anything made or mended.
+/// A results file that is only read: without the lock, and without a repair.
 #[derive(Debug, Default)]
 pub struct Glance {
-    /// Who has a row in it.
+    /// The devices that have a row in it.
     pub known_devices: KnownDevices,
     /// The account of its ARNs, if it has any.
     pub account: Option<AccountId>,
-    /// What a power loss or a kill spoilt at its end.
+    /// What a power loss or a kill damaged at its end.
     pub torn: Option<TornTail>,
 }
 
@@ -54,12 +53,10 @@ impl Glance {
     /// Looks at a results file; one that is not there has no rows.
     pub fn take<D: Disk>(disk: &D, results: &Path) -> Result<Self, Error> {
         let mut reader = Reader::new(disk, results);
-        let read = read_results(disk, results, |entry| reader.visit(&entry));
-        let reading = match read {
-            Err(Unusable::File(ReadError::Missing(_))) => return Ok(Self::default()),
-            read => read.map_err(|error| error.refused(results))?,
-        };
-        reader.known_devices.index();
+        if let Ok(None) = disk.open(results, Access::Read) {
+            return Ok(Self::default());
+        }
+        let reading = read_results(disk, results, |entry| reader.visit(&entry))?;
         Ok(Self {
             known_devices: reader.known_devices,
             account: reader.account,
@@ -68,8 +65,8 @@ impl Glance {
     }
 }
 
-/// Shows the row that counts of each device in a results file that was looked at, and each row of an invalid line, which
-/// is no device's.
+/// Shows the last row of each device in a results file that was read before, and each row of an invalid line, which has
+/// no device.
 pub fn last_rows<D: Disk, E: From<ReadError>>(
     disk: &D,
     results: &Path,
@@ -84,7 +81,7 @@ pub fn last_rows<D: Disk, E: From<ReadError>>(
             Some(index) if known_devices.place(index) == Some(entry.place) => {
                 visit(Some(index), entry)
             }
-            // A later one took its place.
+            // A later one replaces it.
             _ => Ok(()),
         }
     })
@@ -94,9 +91,7 @@ impl<D: Disk> History<D> {
     /// Reads a results file, or begins one. Changes nothing.
     fn read(disk: &D, results: &Path) -> Result<Self, Error> {
         let mut reader = Reader::new(disk, results);
-        let journal = Journal::open(disk, results, |entry| reader.visit(&entry))
-            .map_err(|error: Unusable| error.refused(results))?;
-        reader.known_devices.index();
+        let journal = Journal::open(disk, results, |entry| reader.visit(&entry))?;
         Ok(Self {
             journal,
             known_devices: reader.known_devices,
@@ -106,31 +101,14 @@ impl<D: Disk> History<D> {
     }
 }
 
-/// Why a results file cannot be resumed from.
-enum Unusable {
-    File(ReadError),
-    Row { line: u64, problem: String },
-}
-
-impl Unusable {
-    fn refused(self, results: &Path) -> Error {
-        match self {
-            Self::File(error) => Error::refused("results", error.to_string()),
-            Self::Row { line, problem } => Error::refused(
-                "results",
-                format!("{}, line {line}: {problem}", results.display()),
-            ),
-        }
-    }
-}
-
-impl From<ReadError> for Unusable {
+impl From<ReadError> for Error {
     fn from(error: ReadError) -> Self {
-        Self::File(error)
+        Self::refused("results", error.to_string())
     }
 }
 
-struct Reader {
+struct Reader<'a> {
+    results: &'a Path,
     known_devices: KnownDevices,
     account: Option<AccountId>,
     invalid: Vec<Place>,
@@ -138,14 +116,15 @@ struct Reader {
     region: Option<Region>,
 }
 
-impl Reader {
-    fn new<D: Disk>(disk: &D, results: &Path) -> Self {
+impl<'a> Reader<'a> {
+    fn new<D: Disk>(disk: &D, results: &'a Path) -> Self {
         let mut known_devices = KnownDevices::new();
         // A guess that is seldom too low saves growing, and room that is not used is never touched.
         let file = disk.open(results, Access::Read).ok().flatten();
         let length = file.and_then(|file| file.length().ok()).unwrap_or(0);
         known_devices.reserve(usize::try_from(length / SHORT_ROW_BYTES).unwrap_or_default());
         Self {
+            results,
             known_devices,
             account: None,
             invalid: Vec::new(),
@@ -153,58 +132,53 @@ impl Reader {
         }
     }
 
-    fn visit(&mut self, entry: &Entry<'_>) -> Result<(), Unusable> {
+    fn visit(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
         let row = &entry.record;
         if let Some(account) = row.account() {
             self.check_account(entry.line, account)?;
         }
         if row.status() == Status::Invalid {
-            // Made anew from the manifest by each run.
+            // Each run writes them again from the manifest.
             self.invalid.push(entry.place);
             return Ok(());
         }
-        let unusable = |problem: String| Unusable::Row {
-            line: entry.line,
-            problem,
-        };
         let region = match self.region.take() {
             Some(region) if region.as_str() == row.region() => region,
-            _ => Region::parse(row.region()).map_err(|invalid| unusable(invalid.to_string()))?,
+            _ => Region::parse(row.region())
+                .map_err(|invalid| self.refused(entry.line, &invalid.to_string()))?,
         };
         let region = self.region.insert(region);
+        let index = self
+            .known_devices
+            .insert(row.device_id(), row.channel_name(), region);
+        let is_open = row.status() == Status::Failed && row.error_code() == OUTCOME_UNKNOWN;
         self.known_devices
-            .push_row(
-                row.device_id(),
-                row.channel_name(),
-                region,
-                row.status(),
-                entry.place,
-            )
-            .map_err(|full| unusable(full.to_string()))?;
-        if row.status() == Status::Failed && row.error_code() == OUTCOME_UNKNOWN {
-            self.known_devices.leave_open();
-        }
+            .recall(index, row.status(), entry.place, is_open);
         Ok(())
     }
 
-    fn check_account(&mut self, line: u64, account: &str) -> Result<(), Unusable> {
+    fn check_account(&mut self, line: u64, account: &str) -> Result<(), Error> {
         match &self.account {
             Some(known) if known.as_str() == account => Ok(()),
-            Some(known) => Err(Unusable::Row {
-                line,
-                problem: format!(
+            Some(known) => {
+                let problem = format!(
                     "the ARN is of account {}, but the rows before are of {known}; results of two accounts cannot be \
                      resumed together",
                     shown(account)
-                ),
-            }),
+                );
+                Err(self.refused(line, &problem))
+            }
             None => {
-                self.account = Some(AccountId::parse(account).map_err(|error| Unusable::Row {
-                    line,
-                    problem: error.to_string(),
-                })?);
+                let account = AccountId::parse(account)
+                    .map_err(|error| self.refused(line, &error.to_string()))?;
+                self.account = Some(account);
                 Ok(())
             }
         }
+    }
+
+    fn refused(&self, line: u64, problem: &str) -> Error {
+        let file = self.results.display();
+        Error::refused("results", format!("{file}, line {line}: {problem}"))
     }
 }

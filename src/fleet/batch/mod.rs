@@ -10,8 +10,8 @@
 //! | [`finish`] | the end: the results in the manifest's order |
 //!
 //! In the order of a run: [`open`] the results, [`plan`] the manifest, make a [`Batch`], list what exists, [`prepare`]
-//! the file, [`start`] the writer, run the engine, [`close`] and [`finish`]. What is refused before anything is sent or
-//! written, what the person sees, and what the runs log says are for the caller.
+//! the file, [`start`] the writer, run the engine, [`close`] and [`finish`]. The caller decides what is refused before
+//! anything is sent or written, what the user sees, and what the runs log says.
 //!
 //! [`prepare`]: Batch::prepare
 //! [`start`]: Batch::start
@@ -30,21 +30,19 @@ use std::sync::{Arc, Mutex};
 
 use tokio::task::JoinHandle;
 
-pub use finish::{Closed, asks, tidy};
+pub use finish::{Closed, tidy};
 pub use history::{Glance, History, last_rows, open};
 pub use planned::{InvalidLine, Planned, plan};
 pub use sink::{FileRowSink, RowStream};
 pub use work::{ListedWork, RegionWork, SharedDevices, lock};
 
 use crate::domain::clock::WallClock;
-use crate::domain::device::DeviceIndex;
-use crate::domain::device::Region;
+use crate::domain::device::{Device, DeviceIndex, Region};
 use crate::domain::service::Service;
 use crate::engine::event::Listeners;
 use crate::engine::{self, Engine, Settings, Stop, StopSignal};
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
-use crate::manifest::Manifest;
 use crate::results::disk::Disk;
 use crate::results::journal::Journal;
 use crate::results::writer::{self, Writer};
@@ -57,13 +55,13 @@ const INVALID_BATCH: usize = 1_000;
 pub struct Parts<O> {
     /// How the engine behaves.
     pub settings: Settings,
-    /// Who is told.
+    /// Who gets the events.
     pub listeners: Listeners,
     /// Ends the run.
     pub stop: StopSignal,
-    /// Where timestamps come from.
+    /// The clock for timestamps.
     pub clock: WallClock,
-    /// Where rows go besides.
+    /// Where rows go besides the file.
     pub row_stream: Option<Arc<O>>,
 }
 
@@ -76,14 +74,14 @@ pub struct Batch<D: Disk, S, O> {
     writer: Writer<D>,
 }
 
-/// Who is known, and where rows go.
+/// The known devices, and where rows go.
 #[derive(Debug)]
 pub struct Books<O> {
     /// Where rows go.
     pub sink: Arc<FileRowSink<O>>,
-    /// Who is known.
+    /// The known devices.
     pub known_devices: SharedDevices,
-    /// Who is told.
+    /// Who gets the events.
     pub listeners: Listeners,
     /// Ends the run.
     pub stop: StopSignal,
@@ -111,7 +109,7 @@ impl<O: RowStream> Books<O> {
 }
 
 impl<D: Disk, S: Service, O: RowStream> Batch<D, S, O> {
-    /// A batch without work. `results` is the file as the person called it.
+    /// A batch without work. `results` is the file as the user gave it.
     #[must_use]
     pub fn new(
         disk: &D,
@@ -151,23 +149,21 @@ impl<D: Disk, S: Service, O: RowStream> Batch<D, S, O> {
     /// Adds each Region of a planned file.
     pub fn add_regions(
         &mut self,
-        regions: BTreeMap<Region, Vec<DeviceIndex>>,
-        manifest: &Arc<Manifest>,
+        regions: BTreeMap<Region, Vec<(DeviceIndex, Device)>>,
         service: impl Fn(&Region) -> S,
     ) {
         for (region, devices) in regions {
-            let work = RegionWork::Listed(Box::new(ListedWork {
+            let work = RegionWork::Listed(ListedWork {
                 region: region.clone(),
-                manifest: manifest.cursor(),
                 known_devices: Arc::clone(&self.books.known_devices),
                 devices: devices.into_iter(),
-            }));
+            });
             let service = service(&region);
             self.engine.add_region(region, service, work);
         }
     }
 
-    /// Makes the results file ready, before the first row and the first create. May block.
+    /// Prepares the results file, before the first row and the first create. May block.
     pub fn prepare(&mut self) -> Result<(), Error> {
         self.writer
             .prepare()
@@ -185,8 +181,8 @@ impl<D: Disk, S: Service, O: RowStream> Batch<D, S, O> {
     }
 }
 
-/// Goes on with a results file without a manifest: what it has stays where it is, its invalid lines too, and rows may be
-/// recorded anew. Makes the file ready and starts its writer. `results` is the file as the person called it. May block.
+/// Goes on with a results file without a manifest: its rows keep their order, its invalid lines too, and rows may be
+/// replaced. Prepares the file and starts its writer. `results` is the file as the user gave it. May block.
 pub fn go_on<D: Disk, O: RowStream>(
     disk: &D,
     results: &Path,
@@ -200,8 +196,8 @@ pub fn go_on<D: Disk, O: RowStream>(
         invalid,
         ..
     } = history;
-    // The order of the rows stands for the manifest's. A row that was written anew stands behind the others, its device
-    // before the next one, as it did.
+    // The order of the devices is taken for the manifest's. A later row of a device comes after the others, but the device
+    // keeps its place before the next one.
     let mut next = u64::MAX;
     for index in known_devices.iter().rev() {
         if let Some(place) = known_devices.place(index) {
@@ -230,7 +226,7 @@ pub fn go_on<D: Disk, O: RowStream>(
 /// A batch that is under way.
 #[derive(Debug)]
 pub struct Running<D: Disk, O> {
-    /// Who is known, and where rows go.
+    /// The known devices, and where rows go.
     pub books: Books<O>,
     writer: JoinHandle<writer::Closed<D>>,
 }
@@ -245,7 +241,7 @@ impl<D: Disk, O: RowStream> Running<D, O> {
             ..
         } = &self.books;
         for batch in lines.chunks(INVALID_BATCH) {
-            let rows = batch.iter().map(|line| (line.at, line.row())).collect();
+            let rows = batch.iter().map(|line| (line.line, line.row())).collect();
             if let Err(message) = sink.record_invalid(rows, listeners).await {
                 stop.give(Stop::Results(message));
                 return;

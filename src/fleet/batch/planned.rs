@@ -1,10 +1,10 @@
-//! A file's plan: what is to do, and the lines that ask for what cannot be had.
+//! A file's plan: the devices to attempt, and the invalid lines.
 
 use crate::domain::device::LONGEST_DEVICE_ID;
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
 use crate::fleet::plan::{Counts, Flaw, Planner, Rules, Verdict, WorkLists};
-use crate::manifest::{Manifest, ManifestError, Row};
+use crate::manifest::{Manifest, ManifestError};
 use crate::results::record::{self, Status};
 
 impl From<ManifestError> for Error {
@@ -13,22 +13,21 @@ impl From<ManifestError> for Error {
     }
 }
 
-/// An invalid line, kept until its row can be written.
+/// An invalid line, kept until its row is written.
 #[derive(Debug)]
 pub struct InvalidLine {
-    /// Its place in the manifest.
-    pub at: u64,
+    /// Its line in the manifest.
+    pub line: u64,
     device_id: Box<str>,
     code: &'static str,
     reason: Box<str>,
 }
 
 impl InvalidLine {
-    /// A line that is not to be had, and why.
     #[must_use]
-    pub fn new(at: u64, device_id: &str, flaw: Flaw) -> Self {
+    pub fn new(line: u64, device_id: &str, flaw: Flaw) -> Self {
         Self {
-            at,
+            line,
             device_id: device_id
                 .get(..device_id.floor_char_boundary(LONGEST_DEVICE_ID))
                 .unwrap_or_default()
@@ -60,11 +59,9 @@ impl InvalidLine {
 /// A file's plan.
 #[derive(Debug, Default)]
 pub struct Planned {
-    /// In numbers.
     pub counts: Counts,
-    /// What is to do.
     pub work: WorkLists,
-    /// The lines that ask for what cannot be had, in the manifest's order.
+    /// In the manifest's order.
     pub invalid: Vec<InvalidLine>,
     /// What the operator should look at, a sentence each.
     pub remarks: Vec<String>,
@@ -82,25 +79,17 @@ pub fn plan(
     let mut invalid = Vec::new();
     let mut rows = manifest.rows();
     while let Some(row) = rows.next()? {
-        match judge(&mut planner, known_devices, &row)? {
-            Verdict::Invalid(flaw) => invalid.push(InvalidLine::new(row.at, row.device_id, flaw)),
-            verdict => work.add(known_devices, &verdict),
+        let verdict = planner.judge(known_devices, &row);
+        let verdict = verdict.map_err(|moved| Error::refused("moved-device", moved.to_string()))?;
+        match verdict {
+            Verdict::Invalid(flaw) => invalid.push(InvalidLine::new(row.line, row.device_id, flaw)),
+            verdict => work.add(verdict),
         }
     }
     Ok(Planned {
         counts: planner.counts().clone(),
         work,
         invalid,
-        remarks: planner.remarks(manifest.lacks_line_end()),
+        remarks: planner.remarks(rows.lacks_line_end()),
     })
-}
-
-fn judge(
-    planner: &mut Planner,
-    known_devices: &mut KnownDevices,
-    row: &Row<'_>,
-) -> Result<Verdict, Error> {
-    planner
-        .judge(known_devices, row)
-        .map_err(|moved| Error::refused("moved-device", moved.to_string()))
 }

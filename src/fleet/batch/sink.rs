@@ -1,4 +1,4 @@
-//! Where rows go: to the journal, and once they are on disk into the known devices.
+//! Where rows go: to the journal, then, once they are on disk, to the known devices.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,13 +12,13 @@ use crate::results::journal::JournalError;
 use crate::results::record::{Place, Row};
 use crate::results::writer::{RecordError, Recorder};
 
-/// Where rows go besides, once they are on disk. Whoever takes its time here holds back the run.
+/// Where rows go besides the file, once they are on disk. A slow stream delays the run.
 pub trait RowStream: Send + Sync + 'static {
     /// Hands rows over, in this order.
     fn put(&self, rows: &[Row]) -> impl Future<Output = ()> + Send;
 }
 
-/// The journal's front.
+/// Records rows in the journal.
 #[derive(Debug)]
 pub struct FileRowSink<O> {
     /// None once it is closed.
@@ -26,7 +26,7 @@ pub struct FileRowSink<O> {
     known_devices: SharedDevices,
     results: PathBuf,
     row_stream: Option<Arc<O>>,
-    /// Where the rows of invalid lines are: their place in the manifest, and in the journal.
+    /// The rows of invalid lines: their line in the manifest, and their place in the journal.
     invalid: Mutex<Vec<(u64, Place)>>,
 }
 
@@ -54,9 +54,9 @@ impl<O: RowStream> FileRowSink<O> {
     ) -> Result<(), String> {
         let (lines, rows): (Vec<u64>, Vec<Row>) = rows.into_iter().unzip();
         let outcomes = self.recorder()?.record_all(rows).await;
-        for (at, outcome) in lines.into_iter().zip(outcomes) {
+        for (line, outcome) in lines.into_iter().zip(outcomes) {
             let (row, place) = outcome.map_err(|error| not_written(&error, &self.results))?;
-            locked(&self.invalid).push((at, place));
+            locked(&self.invalid).push((line, place));
             self.put(std::slice::from_ref(&row)).await;
             listeners.tell(&Event::Recorded { row: &row });
         }
@@ -74,7 +74,7 @@ impl<O: RowStream> FileRowSink<O> {
         drop(locked(&self.recorder).take());
         std::mem::take(&mut *locked(&self.invalid))
             .into_iter()
-            .map(|(at, place)| (at, FinishRow::Kept(place)))
+            .map(|(line, place)| (line, FinishRow::Kept(place)))
             .collect()
     }
 
@@ -91,7 +91,7 @@ impl<O: RowStream> FileRowSink<O> {
     }
 }
 
-/// Says that rows could not be written, and what to do. What another program has written to is not vouched for.
+/// The message that rows could not be written, and what to do. A file that another program has changed may be unsound.
 pub(super) fn not_written(error: &RecordError, results: &Path) -> String {
     if let RecordError::Journal(cause) = error
         && matches!(**cause, JournalError::Changed { .. })

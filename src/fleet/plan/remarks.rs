@@ -1,4 +1,4 @@
-//! What the rows of a manifest are suspected of, in sentences for the operator: no row is refused for it.
+//! Warnings about rows that are valid but probably wrong. No row is refused for them.
 
 use crate::domain::device::shown;
 use crate::manifest::{Row, Suspects};
@@ -6,7 +6,7 @@ use crate::manifest::{Row, Suspects};
 /// Repeated lines that are named.
 const NAMED: usize = 3;
 
-/// What was noticed in the rows so far.
+/// What was found in the rows so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Remarks {
     pub(super) suspects: Suspects,

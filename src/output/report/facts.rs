@@ -265,7 +265,6 @@ fn runs<D: Disk>(disk: &D, results: &Path) -> Result<Option<Vec<RunFact>>, Error
                 run.end = Some(*end);
             }
         }
-        RunsLine::Asks(_) => {}
     });
     let is_there = is_there.map_err(|error| Error::refused("results", error.to_string()))?;
     Ok(is_there.then_some(runs))

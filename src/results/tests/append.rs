@@ -125,7 +125,7 @@ async fn rows_that_come_in_quick_succession_share_a_sync() {
         while let Some(at) = waiting.join_next().await {
             took.push((at.unwrap() - begun).as_millis());
         }
-        // The first of each burst is not kept waiting; those right behind it are, for up to ten milliseconds.
+        // The first of each burst does not wait; those that follow it wait for up to ten milliseconds.
         assert_eq!(took, [0, 10, 10, 10, 20, 30]);
     })
     .await;

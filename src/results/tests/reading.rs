@@ -210,10 +210,10 @@ fn damage_in_the_middle_is_refused_with_its_line() {
             good[0].replace(&format!("{arn}/DEVICE1/1700000000123"), ""),
             "is created but has no channel_arn",
         ),
-        (HEADER.to_owned(), "were two results files put together?"),
+        (HEADER.to_owned(), "were two results files concatenated?"),
         (
             format!("\u{feff}{}", HEADER.replace('\n', "\r\n")),
-            "were two results files put together?",
+            "were two results files concatenated?",
         ),
     ] {
         let message = refusal([HEADER, &good[0], &good[1], &bad, &good[2]].concat());
@@ -223,7 +223,7 @@ fn damage_in_the_middle_is_refused_with_its_line() {
         );
         assert!(message.contains(reason), "{message}");
     }
-    // The quote stays open to the file's end, within what repair may cut off, but rows stand behind it.
+    // The quote stays open to the file's end, within what repair may cut off, but rows follow it.
     let message = refusal([HEADER, &good[0], "\"", &good[0], &good[0], &good[0]].concat());
     assert_eq!(
         message,

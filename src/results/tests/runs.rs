@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::*;
-use crate::results::asks::Asks;
 use crate::results::disk::RealDisk;
 use crate::results::runs_line::{End, RunsLine, Settings, Start};
 use crate::results::runs_log::{EarlierRuns, RunsLog, RunsLogError, read_runs, runs_log_path};
@@ -64,7 +63,7 @@ fn a_second_process_is_refused_at_once_and_nothing_is_touched() {
     assert_eq!(log.lines().count(), 1);
     drop(first);
     let second = RunsLog::lock(&RealDisk, &results).unwrap();
-    assert_eq!(second.last_start().unwrap().version, "1");
+    assert_eq!(second.earlier().last_start().unwrap().version, "1");
 }
 
 #[cfg(unix)]
@@ -87,27 +86,16 @@ fn two_names_of_the_results_lead_to_one_lock() {
 fn lines_are_synced_and_come_back() {
     let disk = TestDisk::default();
     let mut log = RunsLog::lock(&disk, &path()).unwrap();
-    assert!(log.last_start().is_none());
+    assert!(log.earlier().last_start().is_none());
     disk.take_log();
-    let pairs = Asks::lines([("D1", 7), ("D2", 8)].into_iter()).map(RunsLine::Asks);
     log.append([start("1")]).unwrap();
     assert_eq!(disk.take_log(), ["write ", "sync "]);
-    log.append(pairs.chain([end()])).unwrap();
+    log.append([end(), start("2")]).unwrap();
     assert_eq!(disk.take_log(), ["write ", "write ", "sync "]);
-    log.append([start("2")]).unwrap();
-    let asked = log.asked().unwrap();
-    assert_eq!(
-        (asked.get("D1"), asked.get("D2"), asked.get("D3")),
-        (Some(7), Some(8), None)
-    );
     drop(log);
     let mut lines = Vec::new();
     assert!(read_runs(&disk, &path(), |line| lines.push(line)).unwrap());
-    assert_eq!(lines.len(), 4);
-    assert_eq!(
-        (&lines[0], &lines[2], &lines[3]),
-        (&start("1"), &end(), &start("2"))
-    );
+    assert_eq!(lines, [start("1"), end(), start("2")]);
     assert!(
         log_text(&disk)
             .starts_with(r#"{"event":"start","at":"2023-11-14T22:13:20.123Z","version":"1","#)
@@ -115,6 +103,7 @@ fn lines_are_synced_and_come_back() {
     assert_eq!(
         RunsLog::lock(&disk, &path())
             .unwrap()
+            .earlier()
             .last_start()
             .unwrap()
             .version,
@@ -134,7 +123,7 @@ fn what_cannot_be_read_is_skipped_and_a_torn_line_is_left_alone() {
     );
     disk.write_file(&runs_log_path(&path()), content.as_bytes());
     let mut log = RunsLog::lock(&disk, &path()).unwrap();
-    assert_eq!(log.last_start().unwrap().version, "9");
+    assert_eq!(log.earlier().last_start().unwrap().version, "9");
     log.append([start("3"), end()]).unwrap();
     assert!(log_text(&disk).starts_with(&(content + "\n{")));
     drop(log);
@@ -186,7 +175,7 @@ fn a_log_that_cannot_be_removed_is_as_good_as_empty() {
     disk.fail("remove", std::io::ErrorKind::PermissionDenied);
     drop(log);
     let mut log = RunsLog::lock(&disk, &path()).unwrap();
-    assert!(log.last_start().is_none());
+    assert!(log.earlier().last_start().is_none());
     log.append([start("1")]).unwrap();
     drop(log);
     let mut lines = Vec::new();
@@ -274,5 +263,50 @@ fn a_folder_without_locks_is_refused_with_the_way_out_and_left_as_it_was() {
             RunsLog::lock(&disk, &path()).unwrap_err();
         }
         assert_eq!(disk.read_file(&log).unwrap(), b"{}\n", "{operation}");
+    }
+}
+
+#[test]
+fn runs_of_one_manifest_and_one_set_of_settings_ask_alike() {
+    let start = |manifest: Option<&str>, ttl| {
+        RunsLine::Start(Box::new(Start {
+            manifest_sha256: manifest.map(str::to_owned),
+            settings: Some(settings(ttl)),
+            ..Start::default()
+        }))
+    };
+    let rollback = RunsLine::Start(Box::new(Start {
+        command: "rollback".into(),
+        ..Start::default()
+    }));
+    let (one, other) = (Some("1"), Some("2"));
+    for (lines, alike) in [
+        (vec![], None),
+        (vec![start(one, 30)], Some(true)),
+        (vec![start(one, 30), rollback, start(one, 30)], Some(true)),
+        (vec![start(other, 30)], Some(false)),
+        (vec![start(one, 60)], Some(false)),
+        (
+            vec![start(one, 30), start(other, 30), start(one, 30)],
+            Some(false),
+        ),
+        (vec![start(None, 30)], None),
+        (vec![start(None, 60)], Some(false)),
+        (vec![start(None, 30), start(one, 30)], None),
+    ] {
+        let disk = TestDisk::default();
+        RunsLog::lock(&disk, &path())
+            .unwrap()
+            .append(lines)
+            .unwrap();
+        let runs = EarlierRuns::read(&disk, &path()).unwrap();
+        assert_eq!(runs.ask_alike(one, &settings(30)), alike);
+    }
+}
+
+fn settings(message_ttl_seconds: u8) -> Settings {
+    Settings {
+        message_ttl_seconds: Some(message_ttl_seconds),
+        ..Settings::default()
     }
 }

@@ -3,11 +3,10 @@
 
 use std::cell::OnceCell;
 use std::io::{self, Read};
-use std::sync::Arc;
 
 use kvs_fleet::domain::device::{Device, Region};
 use kvs_fleet::domain::template::Template;
-use kvs_fleet::manifest::{Manifest, ManifestError, Options, Row, Rows, digest_of, stream};
+use kvs_fleet::manifest::{Manifest, ManifestError, Options, Row, Rows, stream};
 
 use super::{first_line, is_a_message};
 
@@ -23,31 +22,29 @@ pub(crate) fn holds(input: &[u8]) {
 /// The comparable parts of a row.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Seen {
-    at: u64,
     line: u64,
     pub(crate) id: String,
-    /// The device and the digest of its row, or the reason why the row is invalid.
-    pub(crate) asks: Result<(Device, u32), String>,
+    /// The device, or why the row is invalid.
+    pub(crate) asks: Result<Device, String>,
 }
 
 /// The rows of a manifest, from a file and from a stream.
 pub(crate) fn is_read(manifest: &[u8], options: &Options) {
     let streamed = stream(Slowly::new(manifest), options).and_then(all);
-    match open(manifest, options) {
+    let read = open(manifest, options).and_then(|file| Ok((all(file.rows())?, file)));
+    match read {
         Err(error) => {
             is_a_message(&error.to_string());
             let error = streamed.expect_err("the file is refused, the stream is read");
             is_a_message(&error.to_string());
         }
-        Ok(file) => {
+        Ok((rows, file)) => {
             file.layout()
                 .warnings()
                 .iter()
                 .for_each(|text| is_a_message(text));
-            let rows = all(file.rows()).expect("what was checked can be read");
             assert_eq!(streamed.expect("the stream is that of the file"), rows);
-            are_sound(&rows, manifest.len());
-            are_had_again(&Arc::new(file), &rows);
+            are_sound(&rows);
             are_the_same_otherwise_written(manifest, options, &rows);
         }
     }
@@ -106,33 +103,29 @@ fn taken(row: &Row<'_>) -> Seen {
     let asks = match &row.ask {
         Ok(ask) => {
             let device = ask.to_device();
-            assert_eq!(ask.digest(), digest_of(&device));
             assert_eq!(&*device.id, ask.device_id());
             assert_eq!(device.channel_name.as_str(), ask.channel_name());
-            Ok((device, ask.digest()))
+            Ok(device)
         }
         Err(error) => Err(error.to_string()),
     };
     Seen {
-        at: row.at,
         line: row.line,
         id: row.device_id.to_owned(),
         asks,
     }
 }
 
-/// The service's limits, written independently.
-fn are_sound(rows: &[Seen], length: usize) {
+/// The service's limits, written down once more.
+fn are_sound(rows: &[Seen]) {
     assert!(!rows.is_empty());
-    let mut last = (0, 1);
+    let mut last = 1;
     for row in rows {
-        let place = (row.at, row.line);
-        assert!(place.0 > last.0 && place.1 > last.1, "{rows:?}");
-        assert!(row.at < length as u64);
-        last = place;
+        assert!(row.line > last, "{rows:?}");
+        last = row.line;
         assert_eq!(row.id.trim(), row.id);
         let device = match &row.asks {
-            Ok((device, _)) => device,
+            Ok(device) => device,
             Err(reason) => {
                 is_a_message(reason);
                 continue;
@@ -157,28 +150,10 @@ fn are_sound(rows: &[Seen], length: usize) {
     }
 }
 
-/// Sorted by place.
-fn are_had_again(file: &Arc<Manifest>, rows: &[Seen]) {
-    let mut cursor = file.cursor();
-    for row in rows.iter().rev().chain(rows) {
-        let device = row.asks.as_ref().ok().map(|(device, _)| device);
-        assert_eq!(cursor.device_at(row.at).as_ref(), device, "{row:?}");
-    }
-}
-
-/// Without places, which differ.
-fn said(mut rows: Vec<Seen>) -> Vec<Seen> {
-    for row in &mut rows {
-        row.at = 0;
-    }
-    rows
-}
-
 fn are_the_same_otherwise_written(manifest: &[u8], options: &Options, rows: &[Seen]) {
-    let expected = said(rows.to_vec());
     let same = |otherwise: Vec<u8>| {
-        let read = said(rows_of(&otherwise, options));
-        assert_eq!(read, expected, "{:?}", String::from_utf8_lossy(&otherwise));
+        let read = rows_of(&otherwise, options);
+        assert_eq!(read, rows, "{:?}", String::from_utf8_lossy(&otherwise));
     };
     let mark = "\u{feff}".as_bytes();
     if !manifest.starts_with(mark) {

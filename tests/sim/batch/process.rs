@@ -14,7 +14,7 @@ use kvs_fleet::fleet::plan::Rules;
 use kvs_fleet::manifest::{Manifest, Options};
 use kvs_fleet::results::record::Row;
 use kvs_fleet::results::runs_line::{End, RunsLine, Start};
-use kvs_fleet::results::runs_log::{EarlierRuns, RunsLog, RunsLogError};
+use kvs_fleet::results::runs_log::{RunsLog, RunsLogError};
 
 use super::audit::{Audit, KillOnRow};
 use super::scenario::Process;
@@ -85,12 +85,8 @@ impl ProcessRun<'_> {
             ..Options::default()
         };
         let text = self.manifest.clone().into_bytes();
-        let manifest = Arc::new(Manifest::check("devices.csv".into(), text, &options)?);
-        let rules = Rules {
-            recreate_deleted: false,
-            asked_before: log.asked().unwrap_or_default(),
-        };
-        let planned = batch::plan(&manifest, &mut known_devices, rules)?;
+        let manifest = Manifest::from_text("sheet.csv".into(), text, &options)?;
+        let planned = batch::plan(&manifest, &mut known_devices, Rules::default())?;
         if planned.work.is_empty() {
             batch::tidy(journal, &known_devices, &planned.invalid)?;
             for line in &planned.invalid {
@@ -101,7 +97,7 @@ impl ProcessRun<'_> {
         }
         let parts = self.parts(process);
         let mut batch = Batch::new(self.disk, self.results, journal, known_devices, parts);
-        batch.add_regions(planned.work.into_regions(), &manifest, |region| Sim {
+        batch.add_regions(planned.work.into_regions(), |region| Sim {
             world: Arc::clone(&self.audit.world),
             region: region.clone(),
         });
@@ -123,10 +119,9 @@ impl ProcessRun<'_> {
         for line in closed.unsaved() {
             self.audit.note(format_args!("{line}"));
         }
-        let (known_devices, kept) = closed.finish();
+        let kept = closed.finish();
         let end = RunsLine::End(Box::<End>::default());
-        let lines = batch::asks(&known_devices).map(RunsLine::Asks);
-        if let Err(error) = log.append(lines.chain([end])) {
+        if let Err(error) = log.append([end]) {
             self.audit.note(format_args!("{error}"));
         }
         Ok(Ended::Worked(

@@ -51,7 +51,7 @@ fn a_row_without_a_waiting_task_is_in_the_results() {
         let disk = TestDisk::default();
         let (_log, history) = batch::open(&disk, &results()).unwrap();
         let mut known_devices = history.known_devices;
-        let device = known_devices.insert("CAM-1", "CAM-1", &here()).unwrap();
+        let device = known_devices.insert("CAM-1", "CAM-1", &here());
         known_devices.list(device, 0, 0);
         let parts = Parts::<NoReader> {
             settings: Rig::new(0).settings,
@@ -88,7 +88,7 @@ fn a_row_without_a_waiting_task_is_in_the_results() {
         drop(engine);
         let closed = running.close().await.unwrap();
         assert!(closed.has_row());
-        closed.finish().1.unwrap();
+        closed.finish().unwrap();
         assert_eq!(rows_of(&disk, &results()), [found]);
     });
 }

@@ -186,7 +186,7 @@ impl Rig {
         for device in &self.devices {
             let index =
                 known_devices.insert(&device.id, device.channel_name.as_str(), &device.region);
-            let item = (index.unwrap(), device.clone());
+            let item = (index, device.clone());
             match regions
                 .iter_mut()
                 .find(|(region, _)| *region == device.region)
