@@ -7,11 +7,11 @@
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | [`domain`] | validated types, the control plane as a trait, how values are written |
+//! | [`domain`] | validated types, the control plane's operations and answers, how values are written |
 //! | [`manifest`] | CSV → devices and numbered row errors, streaming |
 //! | [`results`] | one row, the journal, the atomic finish, the runs log |
-//! | [`aws`] | the control plane over the AWS SDK: the only folder that names it |
-//! | [`engine`] | the pipeline: the only module that decides what is sent and when; its retries and its pace |
+//! | [`engine`] | the pipeline: the only module that decides what is sent and when; the client as a trait, its retries and its pace |
+//! | [`aws`] | that trait over the AWS SDK: the only folder that names it |
 //! | [`error`] | the one error type at the top, which knows its exit code |
 //! | [`fleet`] | known devices, the plan, the run between plan and results file |
 //! | [`emulator`] | the service, in process |
@@ -21,7 +21,7 @@
 //!
 //! # Invariants
 //!
-//! 1. Every attempt at the service passes its operation's limiter; nothing else retries.
+//! 1. Every attempt at the service passes its operation's limiter, by type; nothing else retries.
 //! 2. A row is on disk (written and synced) before anything counts or shows it.
 //! 3. A device has at most one attempt in flight, and one row in the finished file.
 //! 4. No two devices share a channel. `created` and `exists` rows carry an ARN that the service reported for that name.

@@ -1,4 +1,4 @@
-//! The AWS SDK behind [`Service`](crate::domain::service::Service): this folder is the only place that names it.
+//! The AWS SDK behind [`Service`](crate::engine::Service): this folder is the only place that names it.
 //!
 //! | module | owns |
 //! | --- | --- |
@@ -49,7 +49,6 @@ pub use endpoint::Endpoint;
 pub use error::{ConfigError, ConfigErrorKind};
 pub use http::Network;
 pub use operations::AwsService;
-pub use signaling::SignalingEndpoints;
 
 use crate::domain::device::Region;
 use crate::domain::service::{Failure, Identity};

@@ -12,20 +12,11 @@ use aws_sdk_kinesisvideosignaling::types::IceServer;
 use super::endpoint::Endpoint;
 use super::operations::AwsService;
 use crate::domain::device::{ChannelArn, shown};
-use crate::domain::service::{Answer, Failure, FailureKind, classify};
-
-/// Where the signaling of a channel is, for its master.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignalingEndpoints {
-    /// For the connection that stays.
-    pub wss: Box<str>,
-    /// For what is asked once.
-    pub https: Box<str>,
-}
+use crate::domain::service::{Answer, Failure, FailureKind, SignalingEndpoints, classify};
 
 impl AwsService {
     /// `GetSignalingChannelEndpoint`, for WSS and HTTPS as MASTER.
-    pub async fn signaling_endpoints(&self, arn: &ChannelArn) -> Answer<SignalingEndpoints> {
+    pub(super) async fn endpoints(&self, arn: &ChannelArn) -> Answer<SignalingEndpoints> {
         let configuration = SingleMasterChannelEndpointConfiguration::builder()
             .protocols(ChannelProtocol::Wss)
             .protocols(ChannelProtocol::Https)
@@ -58,7 +49,7 @@ impl AwsService {
     }
 
     /// `GetIceServerConfig` at the channel's HTTPS endpoint: the servers' URIs.
-    pub async fn ice_servers(&self, arn: &ChannelArn, https: &str) -> Answer<Vec<Box<str>>> {
+    pub(super) async fn servers(&self, arn: &ChannelArn, https: &str) -> Answer<Vec<Box<str>>> {
         // Credentials are sent there, so it is held to what an endpoint of the person's own is held to.
         if let Err(error) = Endpoint::parse(https, "the channel's HTTPS endpoint") {
             return refused(https, &error.to_string());

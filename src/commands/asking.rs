@@ -1,7 +1,7 @@
-//! How commands that no device waits for ask the service: their settings, and many questions at once.
+//! How `verify` and `rollback` send requests: their settings, and many requests at once.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -16,7 +16,7 @@ use crate::engine::{OnExists, Settings};
 const PATIENCE: Duration = Duration::from_mins(5);
 
 impl AskArgs {
-    /// As settings, for this account where it is known.
+    /// Settings for this account, where it is known.
     pub(super) fn settings(&self, account: Option<AccountId>) -> Settings {
         Settings {
             workers: self.workers,
@@ -29,9 +29,15 @@ impl AskArgs {
             on_exists: OnExists::Adopt,
             tag_keys: Vec::new(),
             account,
-            seed: fastrand::u64(..),
+            seed: seed(),
         }
     }
+}
+
+/// The seed of all randomness in this run, drawn once.
+pub(super) fn seed() -> u64 {
+    static SEED: OnceLock<u64> = OnceLock::new();
+    *SEED.get_or_init(|| fastrand::u64(..))
 }
 
 /// Does the same with all items, at most so many at once. None as soon as one was stopped.

@@ -1,4 +1,4 @@
-//! The devices of a Region that wait for another attempt: those that may go at once, and those whose time has not come.
+//! The devices of a Region that wait for another attempt: at once, or at a later time.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -7,10 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::job::{Job, Phase};
-use crate::domain::device::Device;
-use crate::domain::device::DeviceIndex;
+use crate::domain::device::{Device, DeviceIndex};
 
-/// The devices that have been tried and are to be tried again.
+/// The devices that wait for another attempt.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     pub(super) creates: VecDeque<Box<Job>>,
@@ -44,7 +43,7 @@ impl Ord for Later {
 }
 
 impl Waiting {
-    /// Devices whose channel is there, but has to be looked at.
+    /// Devices whose channel exists but must be described.
     pub(super) fn to_resolve(devices: Vec<(DeviceIndex, Device)>) -> Self {
         let resolves = devices.into_iter().map(|(index, device)| {
             let mut job = Box::new(Job::new(index, device));

@@ -402,6 +402,6 @@ pub(in crate::commands) fn engine_settings(
         on_exists: args.service.on_exists,
         tag_keys: Vec::new(),
         account,
-        seed: fastrand::u64(..),
+        seed: crate::commands::seed(),
     }
 }

@@ -151,11 +151,8 @@ fn left_by_choice(selection: &Selection) -> u64 {
 fn regions(selection: &Selection) -> Vec<Region> {
     let mut regions: Vec<Region> = Vec::new();
     for candidate in &selection.candidates {
-        if !regions
-            .iter()
-            .any(|known| known.as_str() == &*candidate.row.region)
-        {
-            regions.extend(Region::parse(&candidate.row.region));
+        if !regions.contains(&candidate.region) {
+            regions.push(candidate.region.clone());
         }
     }
     regions
@@ -227,7 +224,6 @@ impl Run<'_> {
             deletions: Arc::clone(&deletions),
             stop: self.stop.clone(),
             workers: open_files::most_requests_each(self.args.asking.workers, self.regions.len()),
-            max_attempts: self.args.asking.max_attempts,
             service: |region: &Region| self.target.service(region),
         };
         delete_all(deleting, &mut caller, selection.candidates).await;

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use crate::cli::{RollbackArgs, Since};
 use crate::domain::device::DeviceIndex;
-use crate::domain::device::{ChannelArn, shown};
+use crate::domain::device::{ChannelArn, ChannelName, Region, shown};
 use crate::domain::format;
 use crate::error::Error;
 use crate::fleet::batch::last_rows;
@@ -21,11 +21,13 @@ use crate::results::view::RecordView;
 /// Unknown devices that a message names.
 const NAMED: usize = 3;
 
-/// A device whose channel is to be deleted, with its row as it stands.
+/// A device whose channel is to be deleted, with its last row.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
     pub(super) index: DeviceIndex,
     pub(super) row: Row,
+    pub(super) name: ChannelName,
+    pub(super) region: Region,
     pub(super) arn: ChannelArn,
 }
 
@@ -105,10 +107,17 @@ impl Selection {
                 return Ok(());
             }
         }
-        let row = whole(row, time(row.started_at()), finished_at)?;
-        if let Some(arn) = row.channel_arn.clone() {
-            self.candidates.push(Candidate { index, row, arn });
-        }
+        let invalid = |error: &dyn std::fmt::Display| error.to_string();
+        let name = ChannelName::parse(row.channel_name()).map_err(|error| invalid(&error))?;
+        let region = Region::parse(row.region()).map_err(|error| invalid(&error))?;
+        let arn = ChannelArn::parse(row.channel_arn()).map_err(|error| invalid(&error))?;
+        self.candidates.push(Candidate {
+            index,
+            row: whole(row, arn.clone(), time(row.started_at()), finished_at),
+            name,
+            region,
+            arn,
+        });
         Ok(())
     }
 }
@@ -116,11 +125,11 @@ impl Selection {
 /// A `created` row, to be written again with what became of its channel.
 fn whole(
     row: &RecordView<'_>,
+    arn: ChannelArn,
     started_at: Option<SystemTime>,
     finished_at: Option<SystemTime>,
-) -> Result<Row, String> {
-    let arn = ChannelArn::parse(row.channel_arn()).map_err(|invalid| invalid.to_string())?;
-    Ok(Row {
+) -> Row {
+    Row {
         device_id: row.device_id().into(),
         channel_name: row.channel_name().into(),
         region: row.region().into(),
@@ -132,7 +141,7 @@ fn whole(
         error_code: row.error_code().into(),
         error_message: row.error_message().into(),
         request_id: row.request_id().into(),
-    })
+    }
 }
 
 /// The devices that were named; none where all are meant.

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::aws::AwsService;
 use crate::commands::side_by_side;
 use crate::commands::target::Target;
-use crate::domain::service::{Channel, Failure, FailureKind, Operation, Service};
+use crate::domain::service::{Channel, Failure, FailureKind};
 use crate::engine::{Caller, RegionCaller, Unanswered};
 use crate::fleet::claim::{Claim, Difference, Kind};
 
@@ -156,12 +156,7 @@ async fn region_of(asked: Asked, claims: Vec<Claim>, questions: Questions) -> Op
 }
 
 async fn describe(asked: Asked, claim: Claim) -> Option<(Claim, Vec<Difference>)> {
-    let described = asked
-        .ask(Operation::Describe, || {
-            asked.service().describe(&claim.name)
-        })
-        .await;
-    let found = match described {
+    let found = match asked.describe(&claim.name).await {
         Ok(channel) => claim.compare(Some(&channel)),
         Err(Unanswered::Refused(failure)) if failure.kind == FailureKind::NotFound => {
             claim.compare(None)
@@ -190,13 +185,8 @@ async fn endpoints(
     claim: Claim,
     with_ice: bool,
 ) -> Option<Result<Usable, Difference>> {
-    let told = asked
-        .ask(Operation::Endpoint, || {
-            asked.service().signaling_endpoints(&claim.arn)
-        })
-        .await;
-    let told = match told {
-        Ok(told) => told,
+    let endpoints = match asked.endpoints(&claim.arn).await {
+        Ok(endpoints) => endpoints,
         Err(Unanswered::Refused(failure)) => {
             return Some(Err(claim.without_endpoints(&words(&failure))));
         }
@@ -205,17 +195,12 @@ async fn endpoints(
     let mut usable = Usable {
         device_id: claim.device_id.clone(),
         region: claim.region.as_str().into(),
-        wss: told.wss,
-        https: told.https,
+        wss: endpoints.wss,
+        https: endpoints.https,
         ice_servers: Vec::new(),
     };
     if with_ice {
-        let servers = asked
-            .ask(Operation::Ice, || {
-                asked.service().ice_servers(&claim.arn, &usable.https)
-            })
-            .await;
-        match servers {
+        match asked.ice_servers(&claim.arn, &usable.https).await {
             Ok(servers) => usable.ice_servers = servers,
             Err(Unanswered::Refused(failure)) => {
                 return Some(Err(claim.without_turn(&words(&failure))));
@@ -223,13 +208,13 @@ async fn endpoints(
             Err(Unanswered::Stopped) => return None,
         }
         if !usable.ice_servers.iter().any(|uri| uri.starts_with("turn")) {
-            let told = usable.ice_servers.join(", ");
-            let why = if told.is_empty() {
+            let servers = usable.ice_servers.join(", ");
+            let found = if servers.is_empty() {
                 "no server at all"
             } else {
-                &*told
+                &*servers
             };
-            return Some(Err(claim.without_turn(why)));
+            return Some(Err(claim.without_turn(found)));
         }
     }
     Some(Ok(usable))

@@ -1,14 +1,11 @@
-//! The KVS control plane as the engine sees it: a trait, its requests, and what an answer can mean.
-//!
-//! The AWS SDK implements [`Service`], and in the simulation tests the emulator's state does. An implementation makes exactly one attempt for each call: no retries, no waiting for a rate. It sorts whatever comes
-//! back into a [`FailureKind`] and decides nothing.
+//! The operations of the KVS control plane, their quotas, and what an answer can mean. The trait that sends requests is
+//! [`engine::Service`](crate::engine::Service).
 
 pub mod classify;
 
-use std::future::Future;
 use std::time::SystemTime;
 
-use crate::domain::device::{AccountId, ChannelArn, ChannelName, Device, MessageTtl, Region, Tag};
+use crate::domain::device::{AccountId, ChannelArn, ChannelName, MessageTtl, Region};
 
 /// The operations of the service, each with a quota and so a limiter of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -114,6 +111,24 @@ pub struct Answer<T> {
     pub request_id: Option<Box<str>>,
     /// The service's clock: the answer's `Date` header (whole seconds).
     pub date: Option<SystemTime>,
+}
+
+impl<T> Answer<T> {
+    /// Whether the request was granted or throttled. Server errors, silence and refused credentials say nothing about the
+    /// rate.
+    #[must_use]
+    pub fn is_granted(&self) -> Option<bool> {
+        match self.result.as_ref().err().map(|failure| failure.kind) {
+            Some(FailureKind::Throttled) => Some(false),
+            Some(
+                FailureKind::ServerError
+                | FailureKind::Lost
+                | FailureKind::Unreachable
+                | FailureKind::Credentials,
+            ) => None,
+            _ => Some(true),
+        }
+    }
 }
 
 /// What a failed attempt means.
@@ -304,54 +319,13 @@ pub struct Identity {
     pub caller: Box<str>,
 }
 
-/// The control plane in one Region. One call is one attempt.
-pub trait Service: Send + Sync + 'static {
-    /// `CreateSignalingChannel` for the device: its name, TTL and tags, type `SINGLE_MASTER`.
-    fn create(&self, device: &Device) -> impl Future<Output = Answer<ChannelArn>> + Send;
-
-    /// `DescribeSignalingChannel` by name.
-    fn describe(&self, name: &ChannelName) -> impl Future<Output = Answer<Channel>> + Send;
-
-    /// `ListSignalingChannels`, one page.
-    fn list(&self, request: &ListRequest) -> impl Future<Output = Answer<ChannelPage>> + Send;
-
-    /// `DeleteSignalingChannel` of exactly this channel, whatever its version.
-    fn delete(&self, arn: &ChannelArn) -> impl Future<Output = Answer<()>> + Send;
-
-    /// `UpdateSignalingChannel`: another message TTL, if the channel still has the version that was seen.
-    fn update(
-        &self,
-        channel: &Channel,
-        message_ttl: MessageTtl,
-    ) -> impl Future<Output = Answer<()>> + Send;
-
-    /// `ListTagsForResource`, one page.
-    fn list_tags(
-        &self,
-        arn: &ChannelArn,
-        next_token: Option<&str>,
-    ) -> impl Future<Output = Answer<TagPage>> + Send;
-
-    /// `TagResource`: adds tags, or gives those that are there another value.
-    fn tag(&self, arn: &ChannelArn, tags: &[Tag]) -> impl Future<Output = Answer<()>> + Send;
-
-    /// `UntagResource`: takes away the tags of these keys.
-    fn untag(&self, arn: &ChannelArn, keys: &[&str]) -> impl Future<Output = Answer<()>> + Send;
-
-    /// Which credentials later attempts use: grows with every reload. Read it before an attempt, to say with
-    /// [`Service::reload_credentials`] which ones failed.
-    fn credentials_generation(&self) -> u64;
-
-    /// Fetches the credentials anew from where they came from, asks again who they belong to, where that can be asked,
-    /// and only then puts them in place. Later attempts use the new ones; attempts under way, and all where this fails,
-    /// keep the old.
-    ///
-    /// `seen` is the generation whose credentials failed: of many callers that saw the same ones fail, one reloads and
-    /// the others get its result.
-    fn reload_credentials(
-        &self,
-        seen: u64,
-    ) -> impl Future<Output = Result<Option<Identity>, Failure>> + Send;
+/// Where the signaling of a channel is, for its master.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignalingEndpoints {
+    /// For the lasting connection.
+    pub wss: Box<str>,
+    /// For single requests.
+    pub https: Box<str>,
 }
 
 #[cfg(test)]
