@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use tracing::warn;
 
-use asking::{seed, side_by_side};
+use asking::{caller, seed, side_by_side};
 use last_options::last_options;
 
 use crate::cli::{Cli, Command, OutputArgs};

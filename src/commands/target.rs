@@ -15,14 +15,14 @@ use crate::emulator::{self, Emulator};
 use crate::engine::{Stop, StopSignal, first_contact};
 use crate::error::Error;
 
-/// The identity is asked for in at most so many Regions, each for a few seconds.
+/// Regions in which the identity is requested, each for a few seconds, until one answers.
 const MOST_REGIONS_ASKED: usize = 3;
 
 /// The service that a run works against.
 #[derive(Debug)]
 pub(super) struct Target {
     connection: Connection,
-    /// Empty before it was asked for; then none if a custom endpoint does not know it.
+    /// Empty before it was requested; then none if a custom endpoint does not know it.
     identity: OnceLock<Option<Identity>>,
     emulator: Option<Emulator>,
 }
@@ -125,7 +125,7 @@ impl Target {
         Err(Error::refused("wrong-account", message))
     }
 
-    /// Refuses `--account` if the identity was asked for and is not known: before an answer could name another account,
+    /// Refuses `--account` if the identity was requested and is not known: before an answer could name another account,
     /// channels would have been created there.
     pub(super) fn check_guard(&self, guard: Option<&AccountId>) -> Result<(), Error> {
         let Some(guard) = guard.filter(|_| self.is_identified() && self.account().is_none()) else {
@@ -140,7 +140,7 @@ impl Target {
         Err(Error::refused("wrong-account", message))
     }
 
-    /// Refuses the emulator's results at AWS, and AWS's at the emulator.
+    /// Refuses the emulator's results for a run against AWS, and the other way round.
     pub(super) fn check_kind(
         &self,
         account: Option<&AccountId>,
@@ -210,7 +210,7 @@ impl Target {
         self.connection.region(region)
     }
 
-    /// What the first line of a run says: account, caller, profile, Regions, endpoint.
+    /// The first line of a run: account, caller, profile, Regions, endpoint.
     pub(super) fn first_line(&self, regions: &[Region]) -> String {
         let account = self.account().map_or("not known yet", AccountId::as_str);
         let caller = self

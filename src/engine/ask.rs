@@ -57,7 +57,7 @@ impl<S: Service> QuotaScope<S> {
         request: R,
     ) -> Result<(R::Reply, Option<Box<str>>), Unanswered> {
         let mut attempts = Attempts {
-            throttles: ThrottleStreak::new(),
+            throttles: ThrottleStreak::default(),
             errors: 0,
             silence: Silence::new(),
             only_sender: None,
@@ -158,7 +158,7 @@ impl<S: Service> QuotaScope<S> {
         Ok(self.wait_after(attempts.errors))
     }
 
-    /// Waits before the next try of a request that was refused so many times for a reason that may pass.
+    /// Waits before the next try of a request that was refused `tries` times for a reason that may pass.
     pub(super) async fn pause(&self, tries: u32) -> Result<(), Unanswered> {
         self.unless_stopped(tokio::time::sleep(self.wait_after(tries)))
             .await

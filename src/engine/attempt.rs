@@ -1,4 +1,4 @@
-//! One attempt for one device, from leave to send it to what follows from its answer.
+//! One attempt for one device, from its permit to what follows from its answer.
 
 use tokio::time::Instant;
 

@@ -25,7 +25,6 @@ pub enum Deletion {
 #[derive(Debug)]
 pub struct Caller {
     shared: Arc<RunState>,
-    regions: u64,
 }
 
 impl Caller {
@@ -34,17 +33,13 @@ impl Caller {
     pub fn new(parts: Parts<()>) -> Self {
         Self {
             shared: Arc::new(RunState::new(parts)),
-            regions: 0,
         }
     }
 
     /// Sends requests in this Region.
-    pub fn region<S: Service>(&mut self, region: Region, service: S) -> RegionCaller<S> {
-        let number = self.regions;
-        self.regions += 1;
-        let scope = QuotaScope::new(region, service, Arc::clone(&self.shared), number);
+    pub fn region<S: Service>(&self, region: Region, service: S) -> RegionCaller<S> {
         RegionCaller {
-            scope: Arc::new(scope),
+            scope: Arc::new(QuotaScope::new(region, service, Arc::clone(&self.shared))),
         }
     }
 

@@ -1,6 +1,6 @@
-//! Whether the service answers at all: this tells the failure of one attempt from the loss of the network.
+//! Whether the service answers at all: whether one attempt failed, or the network is lost.
 //!
-//! An attempt without an answer is the device's own failure only if another request got an answer since, and lately:
+//! An attempt without an answer is the device's own failure only if another request got an answer since, and recently:
 //! answers from before the network was lost prove nothing. Else one probe at a time (Describe, which changes nothing) is
 //! sent until an answer comes, and no attempt made in that time counts. Any answer will do: a refusal proves the network as
 //! well as a result.
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// After so long without any answer the state of the link is not known any more.
+/// After this time without any answer the state of the link is not known any more.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// The way to the service in one Region.
@@ -54,7 +54,7 @@ impl Link {
         self.known().last_answer.is_some_and(|last| last >= then)
     }
 
-    /// Whether answers come: one since then, and lately.
+    /// Whether answers come: one since then, and recently.
     pub(super) fn answers_since(&self, then: Instant) -> bool {
         let last = self.known().last_answer;
         last.is_some_and(|last| last > then && last.elapsed() < SILENCE)

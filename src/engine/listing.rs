@@ -1,4 +1,4 @@
-//! The channels that exist before a run creates any: listed once, believed for a minute.
+//! The channels that exist before a run creates any: listed once, believed for a minute. And the tags of a channel.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,8 +8,9 @@ use tokio::time::Instant;
 use super::ask::Unanswered;
 use super::event::Event;
 use super::first_contact::FIRST_CONTACT;
-use super::scope::{List, QuotaScope};
+use super::scope::{List, ListTags, QuotaScope};
 use super::service::Service;
+use crate::domain::device::ChannelArn;
 use crate::domain::service::{Channel, ChannelStatus, Failure, ListRequest};
 
 /// A listing older than this is confirmed by Describe before it is believed.
@@ -17,7 +18,7 @@ const FRESH: Duration = Duration::from_mins(1);
 /// Channels a page: the most that the service allows.
 const PAGE: u16 = 10_000;
 
-/// What a listing of a Region brought.
+/// The channels of a Region.
 #[derive(Debug, Default)]
 pub struct Listing {
     /// All channels in the Region.
@@ -36,7 +37,7 @@ impl Listing {
         self.channels.get(name).map(|(channel, _)| channel)
     }
 
-    /// Whether a channel of this name was seen so lately that it is believed.
+    /// Whether a channel of this name was seen less than a minute ago.
     pub(super) fn is_fresh(&self, name: &str) -> bool {
         let channel = self.channels.get(name);
         channel.is_some_and(|(_, seen)| seen.elapsed() < FRESH)
@@ -117,6 +118,25 @@ impl<S: Service> QuotaScope<S> {
                 );
                 self.shared.tell(&Event::Warning { text: &text });
                 return;
+            }
+        }
+    }
+
+    /// All tags of a channel.
+    pub(super) async fn all_tags(
+        &self,
+        arn: &ChannelArn,
+    ) -> Result<Vec<(Box<str>, Box<str>)>, Unanswered> {
+        let mut tags = Vec::new();
+        let mut request = ListRequest::default();
+        loop {
+            let page = self
+                .ask(ListTags(arn, request.next_token.as_deref()))
+                .await?;
+            tags.extend(page.tags);
+            let goes_on = request.follow(page.next_token);
+            if !goes_on.map_err(Unanswered::Refused)? {
+                return Ok(tags);
             }
         }
     }

@@ -18,7 +18,7 @@
 //! | `stop`, `event`, `settings`, `work`, `link`, `retry`, `first_contact`, `job`, `pace` | values, traits, rules |
 //! | `service`, `run_state`, `scope` | the client as a trait, what the Regions share, one account and Region: the only way to send |
 //! | `throttles`, `silence`, `credentials`, `ask` | a request until it is answered |
-//! | `listing`, `change`, `caller` | requests that are no device's create |
+//! | `listing`, `caller` | requests that are no device's create |
 //! | `region_run`, `outage`, `adopt`, `update`, `resolve`, `attempt` | one attempt of a device, and what follows |
 //! | `waiting`, `workers`, `scheduler` | which device goes next |
 
@@ -26,7 +26,6 @@ mod adopt;
 mod ask;
 mod attempt;
 mod caller;
-mod change;
 mod credentials;
 pub mod event;
 mod first_contact;
@@ -74,7 +73,7 @@ use crate::domain::service::Failure;
 use region_run::RegionRun;
 use run_state::RunState;
 
-/// The engine of one run: a Region for each Region.
+/// The engine of one run.
 #[derive(Debug)]
 pub struct Engine<S, L, W> {
     shared: Arc<RunState>,
@@ -116,20 +115,19 @@ impl<S: Service, L: RowSink, W: Work> Engine<S, L, W> {
 
     /// Adds a Region with its client and its work.
     pub fn add_region(&mut self, region: Region, service: S, work: W) {
-        let number = self.regions.len() as u64;
         self.regions.push(PlannedRegion {
-            region_run: self.region_run(region, service, number),
+            region_run: self.region_run(region, service),
             work,
             listing: None,
         });
     }
 
-    fn region_run(&self, region: Region, service: S, number: u64) -> Arc<RegionRun<S, L>> {
+    fn region_run(&self, region: Region, service: S) -> Arc<RegionRun<S, L>> {
         let (shared, sink) = (Arc::clone(&self.shared), Arc::clone(&self.sink));
-        Arc::new(RegionRun::new(region, service, shared, sink, number))
+        Arc::new(RegionRun::new(region, service, shared, sink))
     }
 
-    /// Leaves a Region out, since the service is not offered there. Its devices get no row.
+    /// Leaves out a Region in which the service is not offered. Its devices get no row.
     pub fn leave_out(&self, region: &Region, failure: &Failure) {
         self.shared.not_offered(region, failure);
     }
@@ -174,7 +172,6 @@ impl<S: Service, L: RowSink, W: Work> Engine<S, L, W> {
             None => workers.div_ceil(self.regions.len().max(1)).max(1),
             Some(_) => workers,
         };
-        let mut number = self.regions.len() as u64;
         let mut running = JoinSet::new();
         for planned in std::mem::take(&mut self.regions) {
             let listing = planned.listing.unwrap_or_default();
@@ -194,8 +191,7 @@ impl<S: Service, L: RowSink, W: Work> Engine<S, L, W> {
                         self.shared.not_offered(&region, &failure);
                         continue;
                     }
-                    let region_run = self.region_run(region, service, number);
-                    number += 1;
+                    let region_run = self.region_run(region, service);
                     running.spawn(run_arrived(region_run, work, reconcile, share));
                 }
                 () = self.shared.stop.given(), if arrivals.is_some() => arrivals = None,

@@ -1,7 +1,7 @@
 //! One Region's part of a provisioning run: what all attempts there share, and what each of them can end in.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -26,16 +26,16 @@ pub(super) struct RegionRun<S, L> {
     pub(super) scope: QuotaScope<S>,
     pub(super) shared: Arc<RunState>,
     sink: Arc<L>,
-    /// Since when all requests for devices have been throttled.
-    throttle_streak: Mutex<Option<ThrottleStreak>>,
+    /// Of the requests for devices.
+    throttle_streak: Mutex<ThrottleStreak>,
     /// Whether the account has reached its channel limit in this Region.
     full: AtomicBool,
 }
 
-/// Leave to make one attempt.
+/// What an attempt needs.
 #[derive(Debug)]
 pub(super) struct Admission {
-    /// Of the operation that the device's phase begins with.
+    /// Of the first operation in the device's phase.
     pub(super) permit: Permit,
     pub(super) worker: Worker,
 }
@@ -56,23 +56,17 @@ pub(super) enum Next {
 }
 
 impl<S: Service, L: RowSink> RegionRun<S, L> {
-    pub(super) fn new(
-        region: Region,
-        service: S,
-        shared: Arc<RunState>,
-        sink: Arc<L>,
-        number: u64,
-    ) -> Self {
+    pub(super) fn new(region: Region, service: S, shared: Arc<RunState>, sink: Arc<L>) -> Self {
         Self {
-            scope: QuotaScope::new(region, service, Arc::clone(&shared), number),
+            scope: QuotaScope::new(region, service, Arc::clone(&shared)),
             shared,
             sink,
-            throttle_streak: Mutex::new(None),
+            throttle_streak: Mutex::default(),
             full: AtomicBool::new(false),
         }
     }
 
-    /// Waits for a worker of the Region's share and for leave to send a request.
+    /// Waits for a worker of the Region's share and for a permit to send a request.
     pub(super) async fn admit(
         &self,
         operation: Operation,
@@ -124,7 +118,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
     pub(super) fn account_full(&self, failure: Failure) {
         if !self.full.swap(true, Ordering::Relaxed) {
             self.shared.region_stopped(Stop::AccountFull {
-                region: self.scope.region.clone(),
+                regions: vec![self.scope.region.clone()],
                 failure,
             });
         }
@@ -136,7 +130,6 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
             Some(true) => self.end_throttle_streak(),
             Some(false) => {
                 let mut streak = self.throttle_streak();
-                let streak = streak.get_or_insert_with(ThrottleStreak::new);
                 streak.add();
                 self.scope.is_throttled_too_long(*streak, Operation::Create);
             }
@@ -145,10 +138,10 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
     }
 
     pub(super) fn end_throttle_streak(&self) {
-        *self.throttle_streak() = None;
+        *self.throttle_streak() = ThrottleStreak::default();
     }
 
-    fn throttle_streak(&self) -> std::sync::MutexGuard<'_, Option<ThrottleStreak>> {
+    fn throttle_streak(&self) -> MutexGuard<'_, ThrottleStreak> {
         let streak = self.throttle_streak.lock();
         streak.unwrap_or_else(PoisonError::into_inner)
     }

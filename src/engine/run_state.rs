@@ -1,7 +1,7 @@
 //! What the Regions of a run share: workers, listeners, credentials, the account, and the rules that stop all.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -19,10 +19,9 @@ use crate::domain::panics;
 use crate::domain::service::Failure;
 use crate::results::record::{Row, Status};
 
-/// So many devices in a row refused by an authorization code, with none succeeding in between, are not the devices'
-/// fault.
+/// This number of refusals in a row by an authorization code, with no success in between, stops the run.
 const DENIED_IN_A_ROW: u32 = 20;
-/// A share of failures means little before so many devices have an outcome.
+/// A percentage of failures is judged once this number of devices have an outcome.
 const SHARE_NEEDS: u64 = 100;
 
 /// Requests that fail within this time for want of a file fail for the same reason.
@@ -36,7 +35,7 @@ pub(super) struct RunState {
     pub(super) workers: Arc<Semaphore>,
     /// How many workers there are: fewer where this process may open no more files.
     workers_left: AtomicUsize,
-    /// When the last worker was taken off.
+    /// When the number of workers was last reduced.
     retired: Mutex<Option<Instant>>,
     reported_open_files: AtomicBool,
     listeners: Listeners,
@@ -44,8 +43,6 @@ pub(super) struct RunState {
     denied: AtomicU32,
     failed: AtomicU64,
     finished: AtomicU64,
-    /// Whether any Region ever answered.
-    answered: AtomicBool,
     /// Why Regions ended although the run went on.
     region_stops: Mutex<Vec<Stop>>,
     links: Mutex<Vec<(Region, Arc<Link>)>>,
@@ -71,7 +68,6 @@ impl RunState {
             denied: AtomicU32::new(0),
             failed: AtomicU64::new(0),
             finished: AtomicU64::new(0),
-            answered: AtomicBool::new(false),
             region_stops: Mutex::default(),
             links: Mutex::default(),
             credentials: tokio::sync::Mutex::new(()),
@@ -108,7 +104,7 @@ impl RunState {
         let Some(limit) = self.settings.max_failures else {
             return;
         };
-        // A share is judged with each device, not with each failure: the failures may all have come before it counts.
+        // A percentage is judged with each device, not with each failure: all failures may have come before it counts.
         #[expect(clippy::cast_precision_loss, reason = "counts of devices")]
         let over = match limit {
             FailureLimit::Count(most) => failed > most,
@@ -124,10 +120,10 @@ impl RunState {
         }
     }
 
-    /// Takes a worker off the count, unless it is the last, or one was taken a moment ago: requests that fail together are
-    /// one shortage. How many there were.
+    /// Reduces the number of workers by one and returns the number before; not below one, and not again within a moment:
+    /// requests that fail together are one shortage.
     pub(super) fn fewer_workers(&self) -> Option<usize> {
-        let mut last = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.retired);
         if last.is_some_and(|last| last.elapsed() < ONE_SHORTAGE) {
             return None;
         }
@@ -159,12 +155,12 @@ impl RunState {
     }
 
     pub(super) fn account(&self) -> Option<AccountId> {
-        self.lock(&self.account).clone()
+        lock(&self.account).clone()
     }
 
-    /// Compares an ARN's account with the one expected, or learns it. A difference stops the run.
+    /// Compares an account with the expected one; without one, it is expected from now on. A difference stops the run.
     pub(super) fn check_account(&self, found: &str) -> bool {
-        let mut account = self.lock(&self.account);
+        let mut account = lock(&self.account);
         if account
             .as_ref()
             .is_some_and(|expected| expected.as_str() == found)
@@ -187,17 +183,10 @@ impl RunState {
         }
     }
 
-    /// An answer came, in whichever Region.
-    pub(super) fn answered(&self) {
-        // Written once, then only read.
-        if !self.ever_answered() {
-            self.answered.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether any answer ever came, in whichever Region.
+    /// Whether any Region ever answered.
     pub(super) fn ever_answered(&self) -> bool {
-        self.answered.load(Ordering::Relaxed)
+        let links = lock(&self.links);
+        links.iter().any(|(_, link)| link.ever_answered())
     }
 
     /// What a task returned; none if it panicked, which stops the run: its device has no row, and a rerun resolves it.
@@ -213,10 +202,10 @@ impl RunState {
 
     /// A Region ends for a reason that does not concern the others.
     pub(super) fn region_stopped(&self, cause: Stop) {
-        self.lock(&self.region_stops).push(cause);
+        lock(&self.region_stops).push(cause);
     }
 
-    /// The service is not offered in a Region, which ends nothing but its Region.
+    /// The service is not offered in a Region, which ends only this Region.
     pub(super) fn not_offered(&self, region: &Region, failure: &Failure) {
         let cause = Stop::NotOffered {
             regions: vec![region.clone()],
@@ -229,24 +218,24 @@ impl RunState {
         self.region_stopped(cause);
     }
 
-    /// A new Region's link.
-    pub(super) fn add_link(&self, region: &Region) -> Arc<Link> {
+    /// Adds a Region: returns its number, from zero, and its link.
+    pub(super) fn add_region(&self, region: &Region) -> (u64, Arc<Link>) {
         let link = Arc::new(Link::new());
-        self.lock(&self.links)
-            .push((region.clone(), Arc::clone(&link)));
-        link
+        let mut links = lock(&self.links);
+        links.push((region.clone(), Arc::clone(&link)));
+        (links.len() as u64 - 1, link)
     }
 
     /// Whether another Region has had an answer since then.
     pub(super) fn others_answer(&self, region: &Region, since: Instant) -> bool {
-        self.lock(&self.links)
+        lock(&self.links)
             .iter()
             .any(|(other, link)| other != region && link.has_answered_since(since))
     }
 
-    /// Whether another Region has ever had an answer, and is not waiting for one.
+    /// Whether another Region has ever had an answer, and has no outage now.
     pub(super) fn others_are_reached(&self, region: &Region) -> bool {
-        self.lock(&self.links)
+        lock(&self.links)
             .iter()
             .any(|(other, link)| other != region && link.ever_answered() && link.is_usable())
     }
@@ -255,7 +244,7 @@ impl RunState {
     pub(super) fn end(&self) -> Option<Stop> {
         self.stop
             .cause()
-            .or_else(|| Stop::of_regions(&self.lock(&self.region_stops)))
+            .or_else(|| Stop::of_regions(&lock(&self.region_stops)))
     }
 
     /// Waits while credentials are fetched. New ones are in place before their account is known: a request sent meanwhile
@@ -277,12 +266,8 @@ impl RunState {
         self.proved_generation
             .fetch_max(generation, Ordering::Relaxed);
     }
+}
 
-    #[expect(
-        clippy::unused_self,
-        reason = "reads as the lock of this struct's field"
-    )]
-    fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> std::sync::MutexGuard<'a, T> {
-        mutex.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -17,10 +17,10 @@ use super::workers::Workers;
 use crate::domain::device::{Device, DeviceIndex};
 use crate::domain::service::Operation;
 
-/// Fresh devices wait while so many others wait for their next try: memory stays bounded whatever the service does.
+/// Fresh devices wait while this number of others wait for their next try: memory stays bounded.
 const MOST_WAITING: usize = 10_000;
-/// Attempts that have given back their worker. If these are many, as with a slow disk, a slow reader of `--json` or an
-/// outage, no new ones begin.
+/// The most attempts that have given back their worker. They become many with a slow disk, a slow reader of `--json` or an
+/// outage; then no new ones begin.
 const MOST_WITHOUT_WORKER: usize = 256;
 
 /// Works through a Region: adopts channels that exist, creates those that do not, until all is done or it must stop.
@@ -36,7 +36,7 @@ pub(super) async fn run<S: Service, L: RowSink, W: Work>(
         region: &scope.region,
         limiter: Arc::clone(scope.limiter(Operation::Create)),
     });
-    let mut loop_ = Loop {
+    let mut scheduler = Scheduler {
         region_run: Arc::clone(&region_run),
         listing,
         workers: Workers::new(Arc::clone(&region_run)),
@@ -46,14 +46,14 @@ pub(super) async fn run<S: Service, L: RowSink, W: Work>(
         share: Arc::new(Semaphore::new(workers.clamp(1, Semaphore::MAX_PERMITS))),
         most_attempts: workers.saturating_add(MOST_WITHOUT_WORKER),
     };
-    loop_.run(&mut work).await;
-    loop_.finish().await;
+    scheduler.run(&mut work).await;
+    scheduler.finish().await;
     region_run.shared.tell(&Event::RegionEnded {
         region: &scope.region,
     });
 }
 
-struct Loop<S, L> {
+struct Scheduler<S, L> {
     region_run: Arc<RegionRun<S, L>>,
     listing: Listing,
     workers: Workers<S, L>,
@@ -66,15 +66,15 @@ struct Loop<S, L> {
     most_attempts: usize,
 }
 
-impl<S: Service, L: RowSink> Loop<S, L> {
+impl<S: Service, L: RowSink> Scheduler<S, L> {
     async fn run<W: Work>(&mut self, work: &mut W) {
         let region_run = Arc::clone(&self.region_run);
         let mut stopped = std::pin::pin!(region_run.scope.stopped());
         while !region_run.is_over() {
             self.waiting.promote(Instant::now());
-            let wants_create = !self.waiting.creates.is_empty() || self.fresh.is_some();
-            let wants_resolve = !self.waiting.resolves.is_empty();
-            if !wants_create
+            let has_create = !self.waiting.creates.is_empty() || self.fresh.is_some();
+            let has_resolve = !self.waiting.resolves.is_empty();
+            if !has_create
                 && self.exhausted
                 && self.workers.in_flight() == 0
                 && self.waiting.len() == 0
@@ -82,7 +82,7 @@ impl<S: Service, L: RowSink> Loop<S, L> {
                 break;
             }
             let due = self.waiting.next_due();
-            let wants_fresh =
+            let needs_fresh =
                 self.fresh.is_none() && !self.exhausted && self.waiting.len() < MOST_WAITING;
             let has_room = self.workers.in_flight() < self.most_attempts;
             tokio::select! {
@@ -90,14 +90,14 @@ impl<S: Service, L: RowSink> Loop<S, L> {
                 // Ends the loop, so it is not polled again.
                 () = &mut stopped => {}
                 Some(ended) = self.workers.next() => self.take_ended(ended),
-                device = work.next(), if wants_fresh => self.take_fresh(device),
+                device = work.next(), if needs_fresh => self.take_fresh(device),
                 () = until(due), if due.is_some() => {}
                 // Each waits for its own limiter, so neither holds back the other; unknown outcomes go first.
-                Some(admission) = region_run.admit(Operation::Describe, &self.share), if wants_resolve && has_room => {
+                Some(admission) = region_run.admit(Operation::Describe, &self.share), if has_resolve && has_room => {
                     let job = self.waiting.resolves.pop_front();
                     self.start_attempt(job, admission);
                 }
-                Some(admission) = region_run.admit(Operation::Create, &self.share), if wants_create && has_room => {
+                Some(admission) = region_run.admit(Operation::Create, &self.share), if has_create && has_room => {
                     let job = self.waiting.creates.pop_front().or_else(|| self.fresh.take());
                     self.start_attempt(job, admission);
                 }

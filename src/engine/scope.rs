@@ -119,8 +119,9 @@ pub(super) struct QuotaScope<S> {
 }
 
 impl<S: Service> QuotaScope<S> {
-    /// `number` is the Region's among the Regions of the run: each has its own random numbers.
-    pub(super) fn new(region: Region, service: S, shared: Arc<RunState>, number: u64) -> Self {
+    pub(super) fn new(region: Region, service: S, shared: Arc<RunState>) -> Self {
+        let (number, link) = shared.add_region(&region);
+        // Each Region has its own random numbers.
         let mut random = fastrand::Rng::with_seed(shared.settings.seed.wrapping_add(number));
         let wall = shared.clock.now();
         let limiters = Operation::ALL.map(|operation| {
@@ -131,7 +132,7 @@ impl<S: Service> QuotaScope<S> {
             Arc::new(Limiter::new(Controller::new(range, wall, random.u64(..))))
         });
         Self {
-            link: shared.add_link(&region),
+            link,
             region,
             shared,
             service,
@@ -147,7 +148,7 @@ impl<S: Service> QuotaScope<S> {
         &self.limiters[operation as usize]
     }
 
-    /// Waits for leave to send one request. Dropped before it returns, it takes nothing.
+    /// Waits until the operation's limiter lets a request pass. Dropped before it returns, it takes nothing.
     pub(super) async fn permit(&self, operation: Operation) -> Permit {
         self.limiter(operation).acquire().await
     }
@@ -234,7 +235,6 @@ impl<S: Service> QuotaScope<S> {
         let failure = answer.result.as_ref().err();
         if failure.is_none_or(Failure::is_answered) {
             self.link.answered();
-            self.shared.answered();
         }
         if failure.is_some_and(|failure| failure.kind == FailureKind::Throttled) {
             self.shared.tell(&Event::Throttled {
@@ -263,7 +263,7 @@ impl<S: Service> QuotaScope<S> {
         clock.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long to wait before the next try, after so many failed ones.
+    /// How long to wait before the next try, after `tries` failed ones.
     pub(super) fn wait_after(&self, tries: u32) -> Duration {
         let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
         self.schedule.wait(tries, &mut random)

@@ -27,7 +27,7 @@ pub enum OnExists {
 /// How many failed rows end a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum FailureLimit {
-    /// More than so many.
+    /// More than this number.
     Count(u64),
     /// More than this percentage of the devices that have an outcome, judged from 100 on.
     Percent(f64),

@@ -14,14 +14,14 @@ use crate::domain::service::{Failure, FailureKind, is_known_to_offer};
 /// The longest wait between two requests while there is no answer.
 const LONGEST_PROBE_WAIT: Duration = Duration::from_secs(2);
 
-/// If no Region ever answered, one counts as unreachable after so many requests without an answer, whatever the failure: a
+/// If no Region ever answered, one counts as unreachable after this number of requests without an answer, whatever the failure: a
 /// firewall that drops all packets looks like a slow service.
 const FEW_REQUESTS: u32 = 3;
 
-/// So long without any answer, not even one request can be sent for want of a file: those in flight have ended by then, and
-/// idle connections are closed.
+/// After this time without any answer, not even one request can be sent for want of a file: those in flight have ended by
+/// then, and idle connections are closed.
 const LONGEST_WITHOUT_FILES: Duration = Duration::from_mins(1);
-/// The wait before the next try for want of a file is that of so many failed ones.
+/// The wait before the next try for want of a file is that after this number of failed ones.
 const TRIES_WITHOUT_FILES: u32 = 4;
 
 /// A time without answers, perhaps.

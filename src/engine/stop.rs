@@ -53,18 +53,11 @@ pub enum Stop {
     },
     /// The credentials expired or were refused, and fetching them again did not help.
     Credentials {
-        /// What the service, or the credentials' source, said.
+        /// Of the service, or of the credentials' source.
         failure: Failure,
     },
-    /// The account's channel limit is reached in this Region.
+    /// The account's channel limit is reached in these Regions.
     AccountFull {
-        /// The Region.
-        region: Region,
-        /// What the service said.
-        failure: Failure,
-    },
-    /// The same in several Regions.
-    RegionsFull {
         /// The Regions.
         regions: Vec<Region>,
         /// In the first.
@@ -106,7 +99,7 @@ pub enum Stop {
     Manifest(String),
     /// A stream did not list as many devices as were expected.
     UnexpectedCount(String),
-    /// Something in this program broke: what it said.
+    /// A defect of this program, with its message.
     Internal(String),
 }
 
@@ -122,7 +115,7 @@ impl Stop {
             Self::Throttled { .. } => "throttled",
             Self::Denied { .. } => "access-denied",
             Self::Credentials { .. } => "credentials",
-            Self::AccountFull { .. } | Self::RegionsFull { .. } => "account-full",
+            Self::AccountFull { .. } => "account-full",
             Self::NotOffered { .. } => "not-offered",
             // The first that a rerun may get further with.
             Self::Several(causes) => causes
@@ -140,30 +133,22 @@ impl Stop {
         }
     }
 
-    /// Why several Regions ended, as one cause; none where none did. A cause that several share is named once.
+    /// Why Regions ended, as one cause; none if none did. A cause that several share is named once.
     pub(super) fn of_regions(causes: &[Self]) -> Option<Self> {
         let (mut full, mut not_offered, mut all) = (None, None, Vec::new());
         for cause in causes {
-            let (place, region, failure) = match cause {
-                Self::AccountFull { region, failure } => (&mut full, region.clone(), failure),
-                Self::NotOffered { regions, failure } => match regions.as_slice() {
-                    [region] => (&mut not_offered, region.clone(), failure),
-                    _ => continue,
-                },
+            let (place, regions, failure) = match cause {
+                Self::AccountFull { regions, failure } => (&mut full, regions, failure),
+                Self::NotOffered { regions, failure } => (&mut not_offered, regions, failure),
                 other => {
                     all.push(other.clone());
                     continue;
                 }
             };
-            let (regions, _) = place.get_or_insert_with(|| (Vec::new(), failure.clone()));
-            regions.push(region);
+            let (together, _) = place.get_or_insert_with(|| (Vec::new(), failure.clone()));
+            together.extend_from_slice(regions);
         }
-        all.extend(full.map(
-            |(regions, failure)| match <[Region; 1]>::try_from(regions) {
-                Ok([region]) => Self::AccountFull { region, failure },
-                Err(regions) => Self::RegionsFull { regions, failure },
-            },
-        ));
+        all.extend(full.map(|(regions, failure)| Self::AccountFull { regions, failure }));
         all.extend(not_offered.map(|(regions, failure)| Self::NotOffered { regions, failure }));
         if all.len() > 1 {
             return Some(Self::Several(all));

@@ -23,13 +23,7 @@ impl fmt::Display for Stop {
                 region,
                 after,
                 failure,
-            } => write!(
-                f,
-                "no answer from the service in {region} for {}, longer than --max-offline allows: {}. Check the network, \
-                 and run again when it is back",
-                humantime::format_duration(whole_seconds(*after)),
-                failure.message.trim_end_matches('.')
-            ),
+            } => offline(f, region, *after, failure),
             Self::Throttled {
                 region,
                 since,
@@ -39,7 +33,7 @@ impl fmt::Display for Stop {
             } => write!(
                 f,
                 "the service in {region} has granted nothing since {} ({}): it throttled {requests} requests in a row, the \
-                 last at a pace of {rate} a second. Somebody else may be using the account's quota; run again later, or \
+                 last at a pace of {rate} a second. Another client may be using the account's quota; run again later, or \
                  ask AWS support for a higher one",
                 humantime::format_rfc3339_seconds(*since),
                 humantime::format_duration(whole_seconds(*after))
@@ -50,19 +44,15 @@ impl fmt::Display for Stop {
                  policy, for these channel names, and run again",
                 failure.code, failure.message
             ),
-            // Says by itself what to do.
-            Self::Credentials { failure } if &*failure.code == CREDENTIALS_UNAVAILABLE => {
-                f.write_str(&failure.message)
-            }
-            Self::Credentials { failure } => write!(
+            Self::Credentials { failure } => refused(f, failure),
+            Self::AccountFull { regions, failure } => write!(
                 f,
-                "the credentials were refused with {}: {}. {}",
+                "the account has reached its channel limit in {} ({}: {}). Delete unused channels or ask AWS support for \
+                 a higher limit, and run again",
+                names(regions),
                 failure.code,
-                failure.message.trim_end_matches('.'),
-                after_refusal(failure)
+                failure.message
             ),
-            Self::AccountFull { region, failure } => full(f, region.as_str(), failure),
-            Self::RegionsFull { regions, failure } => full(f, &names(regions), failure),
             Self::NotOffered { regions, failure } => write!(
                 f,
                 "Kinesis Video Streams is not offered in {}: {}. Give its devices another Region, and run again",
@@ -70,11 +60,8 @@ impl fmt::Display for Stop {
                 failure.message.trim_end_matches('.')
             ),
             Self::Several(causes) => {
-                for (number, cause) in causes.iter().enumerate() {
-                    let separator = if number == 0 { "" } else { "; " };
-                    write!(f, "{separator}{cause}")?;
-                }
-                Ok(())
+                let causes: Vec<String> = causes.iter().map(Self::to_string).collect();
+                f.write_str(&causes.join("; "))
             }
             Self::OpenFiles { failure } => write!(
                 f,
@@ -106,20 +93,40 @@ impl fmt::Display for Stop {
     }
 }
 
+fn offline(
+    f: &mut fmt::Formatter<'_>,
+    region: &Region,
+    after: Duration,
+    failure: &Failure,
+) -> fmt::Result {
+    write!(
+        f,
+        "no answer from the service in {region} for {}, longer than --max-offline allows: {}. Check the network, \
+         and run again when it is back",
+        humantime::format_duration(whole_seconds(after)),
+        failure.message.trim_end_matches('.')
+    )
+}
+
+fn refused(f: &mut fmt::Formatter<'_>, failure: &Failure) -> fmt::Result {
+    if &*failure.code == CREDENTIALS_UNAVAILABLE {
+        // The message contains what to do.
+        return f.write_str(&failure.message);
+    }
+    write!(
+        f,
+        "the credentials were refused with {}: {}. {}",
+        failure.code,
+        failure.message.trim_end_matches('.'),
+        after_refusal(failure)
+    )
+}
+
 /// The Regions' names, in order.
 fn names(regions: &[Region]) -> String {
     let mut names: Vec<&str> = regions.iter().map(Region::as_str).collect();
     names.sort_unstable();
     names.join(", ")
-}
-
-fn full(f: &mut fmt::Formatter<'_>, regions: &str, failure: &Failure) -> fmt::Result {
-    write!(
-        f,
-        "the account has reached its channel limit in {regions} ({}: {}). Delete unused channels or ask AWS support for \
-         a higher limit, and run again",
-        failure.code, failure.message
-    )
 }
 
 /// What to do about refused credentials, wherever they come from.
@@ -151,7 +158,7 @@ mod tests {
     use super::*;
     use crate::domain::service::FailureKind;
 
-    fn refused(code: &str, message: &str) -> String {
+    fn text_of(code: &str, message: &str) -> String {
         let failure = Failure {
             kind: FailureKind::Credentials,
             code: code.into(),
@@ -169,13 +176,13 @@ mod tests {
             ("SignatureDoesNotMatch", "Signature not yet current: 2025"),
             ("InvalidSignatureException", "Signature expired: 2025"),
         ] {
-            let text = refused(code, message);
+            let text = text_of(code, message);
             assert!(text.contains("Check this computer's clock"), "{text}");
             assert!(!text.contains("sso"), "{text}");
         }
         let text = refused("SignatureDoesNotMatch", "It does not match.");
         assert!(text.contains("does not match. Check the secret access key and"));
-        let text = refused("ExpiredTokenException", "Expired.");
+        let text = text_of("ExpiredTokenException", "Expired.");
         assert!(
             text.contains("Get new ones where these came from"),
             "{text}"
@@ -185,6 +192,6 @@ mod tests {
     #[test]
     fn what_says_what_to_do_is_left_alone() {
         let text = "the AWS sign-in has expired. Run: aws sso login";
-        assert_eq!(refused(CREDENTIALS_UNAVAILABLE, text), text);
+        assert_eq!(text_of(CREDENTIALS_UNAVAILABLE, text), text);
     }
 }

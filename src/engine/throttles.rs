@@ -16,32 +16,22 @@ use crate::domain::service::Operation;
 const LONGEST_GAP: Duration = Duration::from_secs(30);
 
 /// A time in which every request is throttled.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ThrottleStreak {
     /// By the throttles: time in which nothing was sent does not count.
     lasted: Duration,
-    /// The last throttle, or the beginning.
-    last: Instant,
+    last: Option<Instant>,
     requests: u64,
 }
 
 impl ThrottleStreak {
-    /// One that begins now.
-    pub(super) fn new() -> Self {
-        Self {
-            lasted: Duration::ZERO,
-            last: Instant::now(),
-            requests: 0,
-        }
-    }
-
     /// One more request was throttled.
     pub(super) fn add(&mut self) {
-        let gap = self.last.elapsed();
+        let now = Instant::now();
+        let gap = now - self.last.replace(now).unwrap_or(now);
         if gap < LONGEST_GAP {
             self.lasted += gap;
         }
-        self.last = Instant::now();
         self.requests += 1;
     }
 }

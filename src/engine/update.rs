@@ -8,14 +8,17 @@ use super::ask::Unanswered;
 use super::event::Event;
 use super::job::Job;
 use super::region_run::{Next, RegionRun};
-use super::scope::{Tag as SetTags, Untag};
+use super::scope::{Describe, QuotaScope, Tag as SetTags, Untag, Update};
 use super::service::Service;
 use super::settings::OnExists;
 use super::work::RowSink;
-use crate::domain::device::{Device, Tag, shown};
+use crate::domain::device::{Device, MessageTtl, Tag, shown};
 use crate::domain::error_codes::CHANNEL_DIFFERS;
 use crate::domain::service::{Channel, FailureKind};
 use crate::results::record::Status;
+
+/// The code of an update of a channel that has changed since it was seen.
+const VERSION_MISMATCH: &str = "VersionMismatchException";
 
 /// How a channel's tags differ from what is requested.
 #[derive(Debug, Default)]
@@ -131,5 +134,29 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
             self.scope.ask(Untag(&channel.arn, &keys)).await?;
         }
         Ok(Comparison::Updated(words))
+    }
+}
+
+impl<S: Service> QuotaScope<S> {
+    /// Changes a channel's TTL. One that has changed since it was seen, or is in the middle of a change, is described again;
+    /// so the update may have been carried out although its answer was lost.
+    async fn set_ttl(&self, mut channel: Channel, ttl: MessageTtl) -> Result<(), Unanswered> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let failure = match self.ask(Update(&channel, ttl)).await {
+                Err(Unanswered::Refused(failure)) => failure,
+                done => return done,
+            };
+            let may_pass = failure.kind == FailureKind::InUse || &*failure.code == VERSION_MISMATCH;
+            if !may_pass || tries >= self.shared.settings.max_attempts {
+                return Err(Unanswered::Refused(failure));
+            }
+            self.pause(tries).await?;
+            channel = self.ask(Describe(&channel.name)).await?;
+            if channel.message_ttl == Some(ttl) {
+                return Ok(());
+            }
+        }
     }
 }

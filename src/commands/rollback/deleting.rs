@@ -38,7 +38,7 @@ type Outcome = Result<Deletion, Failure>;
 /// Deletes the channels, the Regions side by side. If it is stopped, the rest stays as it is.
 pub(super) async fn delete_all<S: Service, F: Fn(&Region) -> S>(
     deleting: Deleting<F>,
-    caller: &mut Caller,
+    caller: &Caller,
     candidates: Vec<Candidate>,
 ) {
     let mut by_region: HashMap<Region, Vec<Candidate>> = HashMap::new();
@@ -54,7 +54,7 @@ pub(super) async fn delete_all<S: Service, F: Fn(&Region) -> S>(
             deletions: Arc::clone(&deleting.deletions),
             stop: deleting.stop.clone(),
             listed: Mutex::default(),
-            asked: caller.region(region, service),
+            requests: caller.region(region, service),
         });
         let workers = deleting.workers;
         regions.spawn(async move {
@@ -79,18 +79,18 @@ struct OneRegion<S> {
     stop: StopSignal,
     /// None where it could not be listed.
     listed: Mutex<Option<Listed>>,
-    asked: RegionCaller<S>,
+    requests: RegionCaller<S>,
 }
 
 impl<S: Service> OneRegion<S> {
-    /// Lists the channels: this tells a channel that was created again from one that is deleted. None if it was stopped.
+    /// Lists the channels, so that one that was created again is not taken for a deleted one. None if it was stopped.
     async fn list(&self, candidates: &[Candidate]) -> Option<()> {
         let names: HashSet<&str> = candidates
             .iter()
             .map(|candidate| candidate.name.as_str())
             .collect();
         let mut found = Listed::new();
-        let listed = self.asked.list(|page| {
+        let listed = self.requests.list(|page| {
             let ours = page
                 .into_iter()
                 .filter(|channel| names.contains(channel.name.as_str()));
@@ -104,7 +104,7 @@ impl<S: Service> OneRegion<S> {
             Err(Unanswered::Stopped) => return None,
             Err(Unanswered::Refused(failure)) => tracing::warn!(
                 "the channels in {} cannot be listed ({}: {}); each is deleted by its ARN all the same",
-                self.asked.region(),
+                self.requests.region(),
                 failure.code,
                 failure.message
             ),
@@ -142,7 +142,7 @@ impl<S: Service> OneRegion<S> {
 
     async fn ask(&self, candidate: &Candidate) -> Option<Outcome> {
         let (name, arn) = (&candidate.name, &candidate.arn);
-        let failure = match self.asked.delete(name, arn).await {
+        let failure = match self.requests.delete(name, arn).await {
             Ok(deletion) => return Some(Ok(deletion)),
             Err(Unanswered::Stopped) => return None,
             Err(Unanswered::Refused(failure)) => failure,
@@ -155,7 +155,7 @@ impl<S: Service> OneRegion<S> {
         let found = if is_listed {
             None
         } else {
-            self.asked.deleted_before(name, arn).await.ok()?
+            self.requests.deleted_before(name, arn).await.ok()?
         };
         Some(Ok(found.unwrap_or(Deletion::Deleted(None))))
     }
@@ -165,7 +165,7 @@ impl<S: Service> OneRegion<S> {
     }
 }
 
-/// The row that tells what became of a channel. One that is left keeps its row, with the error in it.
+/// The new row of a channel. One that is left keeps its row, with the error in it.
 fn row_of(row: Row, outcome: Outcome, started_at: SystemTime) -> Row {
     match outcome {
         Ok(Deletion::Deleted(request_id)) => Row {

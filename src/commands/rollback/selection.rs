@@ -1,5 +1,4 @@
-//! Which channels a rollback deletes: those that the rows say this tool created, and of these the part that was asked
-//! for. Asks nobody.
+//! Which channels a rollback deletes: those with a `created` row, or of these the requested part.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -31,21 +30,21 @@ pub(super) struct Candidate {
     pub(super) arn: ChannelArn,
 }
 
-/// What the rows say of the devices that were asked for.
+/// The rows of the requested devices.
 #[derive(Debug, Default)]
 pub(super) struct Selection {
     /// In the file's order.
     pub(super) candidates: Vec<Candidate>,
-    /// Devices whose channel was adopted: it is not this tool's to delete.
+    /// Devices whose channel was adopted: it is not deleted.
     pub(super) adopted: u64,
     /// Devices whose channel was deleted before.
     pub(super) deleted_before: u64,
-    /// Whether single devices were asked for.
+    /// Whether single devices were requested.
     pub(super) is_a_part: bool,
 }
 
 impl Selection {
-    /// Reads the rows. `known_devices` says which row of a device is its last.
+    /// Reads the rows. `known_devices` knows the last row of each device.
     pub(super) fn read(args: &RollbackArgs, known_devices: &KnownDevices) -> Result<Self, Error> {
         let wanted = wanted(args)?;
         if let Some(wanted) = &wanted {
@@ -144,7 +143,7 @@ fn whole(
     }
 }
 
-/// The devices that were named; none where all are meant.
+/// The devices that were named; none for all.
 fn wanted(args: &RollbackArgs) -> Result<Option<HashSet<String>>, Error> {
     let mut wanted: HashSet<String> = args.devices.iter().cloned().collect();
     let Some(file) = &args.devices_from else {
@@ -176,7 +175,7 @@ fn named_in(bytes: &[u8]) -> Result<Vec<String>, String> {
     let mut ids = Vec::new();
     loop {
         match rows.next() {
-            // What the row asks for does not matter, but a header that is repeated is no device.
+            // The row's other columns do not matter. A repeated header is no device.
             Ok(Some(row)) if row.device_id.is_empty() || row.device_id == id_column => {}
             Ok(Some(row)) => ids.push(row.device_id.to_owned()),
             Ok(None) => return Ok(ids),
@@ -197,7 +196,7 @@ fn listed_in(bytes: &[u8]) -> Result<Vec<String>, String> {
         .collect())
 }
 
-/// Refuses devices that have no row: a typo in one is a sign that the others want a second look.
+/// Refuses devices that have no row: after a typo in one, the others must be checked too.
 fn check_known(
     wanted: &HashSet<String>,
     known_devices: &KnownDevices,

@@ -1,5 +1,4 @@
-//! How far asking for single channels has come, where that takes its time: a listing is one request, tags, endpoints and
-//! servers are one each for every channel.
+//! The progress of the requests about single channels: tags, endpoints and servers take one each for every channel.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +9,14 @@ use crate::output::progress::{Subject, View};
 use crate::output::stats::Stats;
 
 impl Questions {
-    /// Questions a channel besides the listing.
+    /// Requests for each channel besides the listing.
     pub(super) fn of_a_channel(&self) -> u64 {
         let endpoints = self.endpoints || self.ice;
         u64::from(self.tags) + u64::from(endpoints) + u64::from(self.ice)
     }
 }
 
-/// The answers to those questions.
+/// The answers to those requests.
 pub(super) struct Answers(pub(super) Arc<Stats>);
 
 impl Subject for Answers {
@@ -35,7 +34,7 @@ impl Subject for Answers {
             outcomes: ahead
                 .map_or_else(String::new, |ahead| format!("ETA {}", format::ahead(ahead))),
             pace: format!(
-                "{} questions/s, {} throttled",
+                "{} requests/s, {} throttled",
                 format::rate(pace),
                 asked.throttled
             ),

@@ -1,4 +1,4 @@
-//! `kvs-fleet verify`: a results file beside the service. Changes neither.
+//! `kvs-fleet verify`: compares a results file with the service. Changes neither.
 
 mod answers;
 mod asking;
@@ -14,10 +14,9 @@ use super::open_files;
 use super::signals::{self, LastWords};
 use super::target::{self, Target};
 use crate::cli::{OutputArgs, VerifyArgs};
-use crate::domain::clock::WallClock;
 use crate::domain::device::Region;
 use crate::engine::event::{Listener, Listeners};
-use crate::engine::{Caller, Parts, Stop, StopSignal};
+use crate::engine::{Stop, StopSignal};
 use crate::error::Error;
 use crate::output::logging::Console;
 use crate::output::progress::Progress;
@@ -27,7 +26,7 @@ pub(super) use asking::{Questions, ask_all};
 pub(super) use claims::Claims;
 use findings::Findings;
 
-/// Runs the subcommand and says with which exit code it ended. `warnings` are about the environment.
+/// Runs the subcommand and returns its exit code. `warnings` are about the environment.
 pub(super) async fn run(args: &VerifyArgs, warnings: &[String]) -> u8 {
     let console = super::start_logging(&args.output, warnings);
     let ended = verify(args, console).await;
@@ -48,7 +47,7 @@ pub(super) async fn run(args: &VerifyArgs, warnings: &[String]) -> u8 {
     }
 }
 
-/// What was found, and why some Regions could not be asked, where they could not.
+/// What was found, and why some Regions gave no answer, if so.
 async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option<Stop>), Error> {
     let started_at = SystemTime::now();
     let stop = StopSignal::new();
@@ -60,7 +59,7 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option
     );
     let mut claims = Claims::read(&args.results)?;
     if let Some(torn) = claims.torn {
-        warn!("{}: {torn}; it is not looked at", args.results.display());
+        warn!("{}: {torn}; it is ignored", args.results.display());
     }
     let regions: Vec<Region> = claims.regions();
     let connection = args.connection.within(&regions);
@@ -85,13 +84,8 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option
     let stats = Arc::new(Stats::new());
     let mut listeners = Listeners::default();
     listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);
-    let mut caller = Caller::new(Parts {
-        settings: args.asking.settings(target.account().cloned().or(expected)),
-        sink: Arc::new(()),
-        listeners,
-        stop,
-        clock: WallClock::system(),
-    });
+    let settings = args.asking.settings(target.account().cloned().or(expected));
+    let caller = super::caller(settings, listeners, stop);
     let questions = Questions {
         workers: open_files::most_requests_each(args.asking.workers, regions.len()),
         tags: args.compare.tags,
@@ -106,13 +100,9 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option
         } = args.output;
         Progress::start(progress, quiet, Some(total), answers, console)
     });
-    let asked = ask_all(questions, &target, &mut caller, claims.rows).await;
+    let found = ask_all(questions, &target, &caller, claims.rows).await;
     drop(progress);
-    let Some(found) = asked.filter(|_| caller.stopped().is_none()) else {
-        let unknown = || Stop::Internal("asking ended without a word".to_owned());
-        return Err(caller.stopped().unwrap_or_else(unknown).into());
-    };
-    findings.conclude(found, &target, caller.account());
+    findings.conclude(found?, &target, caller.account());
     Ok((findings, caller.end()))
 }
 

@@ -102,7 +102,7 @@ pub fn is_known_to_offer(region: &Region) -> bool {
     OFFERING.contains(&region.as_str())
 }
 
-/// What an attempt brought, with what the answer's headers said.
+/// The answer to an attempt, with values from its headers.
 #[derive(Debug, Clone)]
 pub struct Answer<T> {
     /// The operation's result.
@@ -136,7 +136,7 @@ impl<T> Answer<T> {
 pub enum FailureKind {
     /// Over the quota: slow the limiter, try again, not the device's fault.
     Throttled,
-    /// The channel is there already, or it is not ACTIVE.
+    /// The channel exists already, or it is not ACTIVE.
     InUse,
     /// No such channel (or, from Describe, one that is not ACTIVE yet).
     NotFound,
@@ -187,7 +187,7 @@ pub struct Failure {
     pub kind: FailureKind,
     /// The service's error code, or one of this tool's own (`Timeout`, `ConnectionFailed`, …), in `CamelCase`.
     pub code: Box<str>,
-    /// What the service or the network said, in its own words. Never holds a secret.
+    /// The message of the service or the network. Never holds a secret.
     pub message: Box<str>,
     /// Whether the answer bears no AWS request ID: a proxy or another server spoke in the service's place.
     pub foreign: bool,
@@ -205,7 +205,7 @@ impl Failure {
     #[must_use]
     pub fn is_of_a_missing_host(&self) -> bool {
         match &*self.code {
-            // A proxy that wants a password has not looked for the host.
+            // A proxy that requires a password has not looked for the host.
             classify::PROXY_FAILED => !self.message.contains("authorization required"),
             classify::DNS_FAILED => classify::is_unknown_name(&self.message),
             _ => false,
@@ -255,7 +255,7 @@ pub struct Channel {
     pub arn: ChannelArn,
     /// Where it is in its life.
     pub status: ChannelStatus,
-    /// `SINGLE_MASTER` unless somebody made it otherwise.
+    /// `SINGLE_MASTER` for all channels that this tool creates.
     pub channel_type: Box<str>,
     /// Its message TTL, where the service says so (`SINGLE_MASTER` only).
     pub message_ttl: Option<MessageTtl>,
@@ -281,7 +281,7 @@ pub struct ListRequest {
     pub name_prefix: Option<Box<str>>,
     /// From an earlier page.
     pub next_token: Option<Box<str>>,
-    /// At most so many channels a page: 1 to 10,000.
+    /// The most channels a page: 1 to 10,000.
     pub max_results: u16,
 }
 

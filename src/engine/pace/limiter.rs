@@ -9,12 +9,12 @@ use tokio::time::Instant;
 use super::controller::{Controller, Sent};
 use super::gate::Gate;
 
-/// Leave to send one request. It is used up by the call that sends it, so it cannot be copied.
+/// A permit to send one request. The call that sends it uses it up, so it cannot be copied.
 #[derive(Debug)]
 pub struct Permit(Sent);
 
 impl Permit {
-    /// What the limiter must know of the request when its answer comes.
+    /// What the limiter must know about the request when its answer comes.
     #[must_use]
     pub fn sent(&self) -> Sent {
         self.0
@@ -41,7 +41,7 @@ impl Limiter {
         }
     }
 
-    /// Waits for leave to send one request. First come, first served. Dropped before it returns, it takes nothing.
+    /// Waits for a permit to send one request. First come, first served. Dropped before it returns, it takes nothing.
     pub async fn acquire(&self) -> Permit {
         let mut gate = self.gate.lock().await;
         let mut waited = false;
@@ -84,7 +84,7 @@ impl Limiter {
         self.controller().rate()
     }
 
-    /// The fastest rate allowed, in requests a second; none where it is to be found.
+    /// The fastest rate allowed, in requests a second; none if it must be found.
     #[must_use]
     pub fn ceiling(&self) -> Option<f64> {
         self.controller().ceiling()

@@ -48,7 +48,7 @@ pub(super) fn settings(url: &str) -> Settings {
     }
 }
 
-/// Leave to send one request.
+/// A permit to send one request.
 pub(super) async fn permit() -> Permit {
     let controller = Controller::new(RateRange::upto(1_000.0), UNIX_EPOCH, 1);
     Limiter::new(controller).acquire().await
