@@ -6,11 +6,11 @@
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | [`domain`] | validated types, the control plane as a trait, how values are written |
+//! | [`domain`] | validated types, the control plane's operations and answers, how values are written |
 //! | [`manifest`] | CSV → devices and numbered row errors, streaming |
 //! | [`results`] | one row, the journal, the atomic finish, the runs log |
-//! | [`aws`] | the control plane over the AWS SDK; no other folder uses the SDK |
-//! | [`engine`] | the only module that decides what is sent and when: workers, retries, pace |
+//! | [`engine`] | the only module that decides what is sent and when: the client as a trait, workers, retries, pace |
+//! | [`aws`] | that trait over the AWS SDK; no other folder uses the SDK |
 //! | [`error`] | the top-level error type and its exit codes |
 //! | [`fleet`] | known devices, the plan, the run between plan and results file |
 //! | [`emulator`] | an emulation of the service in this process |

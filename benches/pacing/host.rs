@@ -5,8 +5,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use kvs_fleet::domain::device::{AccountId, ChannelArn, ChannelName, Device, MessageTtl, Tag};
 use kvs_fleet::domain::service::{
-    Answer, Channel, ChannelPage, Failure, FailureKind, Identity, ListRequest, Service, TagPage,
+    Answer, Channel, ChannelPage, Failure, FailureKind, Identity, ListRequest, SignalingEndpoints,
+    TagPage,
 };
+use kvs_fleet::engine::Service;
+use kvs_fleet::engine::pace::limiter::Permit;
 
 use crate::world::{Decision, World};
 
@@ -28,7 +31,7 @@ impl Host {
 }
 
 impl Service for Host {
-    async fn create(&self, device: &Device) -> Answer<ChannelArn> {
+    async fn create(&self, _: Permit, device: &Device) -> Answer<ChannelArn> {
         let name = device.channel_name.as_str();
         self.answer(match self.world.create(self.number, name).await {
             Decision::Granted(arn) => Ok(ChannelArn::parse(&arn).expect("the emulator's ARN")),
@@ -41,7 +44,7 @@ impl Service for Host {
     }
 
     /// Only devices whose creates all failed are described, and no failed create has created a channel.
-    async fn describe(&self, _: &ChannelName) -> Answer<Channel> {
+    async fn describe(&self, _: Permit, _: &ChannelName) -> Answer<Channel> {
         self.world.round_trip().await;
         self.answer(Err(failure(
             FailureKind::NotFound,
@@ -49,7 +52,7 @@ impl Service for Host {
         )))
     }
 
-    async fn list(&self, _: &ListRequest) -> Answer<ChannelPage> {
+    async fn list(&self, _: Permit, _: &ListRequest) -> Answer<ChannelPage> {
         self.world.round_trip().await;
         self.answer(Ok(ChannelPage {
             channels: Vec::new(),
@@ -57,24 +60,32 @@ impl Service for Host {
         }))
     }
 
-    async fn delete(&self, _: &ChannelArn) -> Answer<()> {
+    async fn delete(&self, _: Permit, _: &ChannelArn) -> Answer<()> {
         unreachable!("nothing is deleted")
     }
 
-    async fn update(&self, _: &Channel, _: MessageTtl) -> Answer<()> {
+    async fn update(&self, _: Permit, _: &Channel, _: MessageTtl) -> Answer<()> {
         unreachable!("nothing is changed")
     }
 
-    async fn list_tags(&self, _: &ChannelArn, _: Option<&str>) -> Answer<TagPage> {
+    async fn list_tags(&self, _: Permit, _: &ChannelArn, _: Option<&str>) -> Answer<TagPage> {
         unreachable!("no tags are looked at")
     }
 
-    async fn tag(&self, _: &ChannelArn, _: &[Tag]) -> Answer<()> {
+    async fn tag(&self, _: Permit, _: &ChannelArn, _: &[Tag]) -> Answer<()> {
         unreachable!("nothing is changed")
     }
 
-    async fn untag(&self, _: &ChannelArn, _: &[&str]) -> Answer<()> {
+    async fn untag(&self, _: Permit, _: &ChannelArn, _: &[&str]) -> Answer<()> {
         unreachable!("nothing is changed")
+    }
+
+    async fn signaling_endpoints(&self, _: Permit, _: &ChannelArn) -> Answer<SignalingEndpoints> {
+        unreachable!("no endpoints are asked for")
+    }
+
+    async fn ice_servers(&self, _: Permit, _: &ChannelArn, _: &str) -> Answer<Vec<Box<str>>> {
+        unreachable!("no servers are asked for")
     }
 
     fn credentials_generation(&self) -> u64 {

@@ -1,4 +1,4 @@
-//! The AWS SDK as an implementation of [`Service`](crate::domain::service::Service). Only this folder names the SDK.
+//! The AWS SDK as an implementation of [`Service`](crate::engine::Service). Only this folder names the SDK.
 //!
 //! | module | owns |
 //! | --- | --- |
@@ -49,7 +49,6 @@ pub use endpoint::Endpoint;
 pub use error::{ConfigError, ConfigErrorKind};
 pub use http::Network;
 pub use operations::AwsService;
-pub use signaling::SignalingEndpoints;
 
 use crate::domain::device::Region;
 use crate::domain::service::{Failure, Identity};

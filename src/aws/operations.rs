@@ -13,9 +13,11 @@ use super::attempt::{Seen, Watched, watched};
 use super::{Connection, convert};
 use crate::domain::device::{ChannelArn, ChannelName, Device, MessageTtl, Region, Tag};
 use crate::domain::service::{
-    Answer, Channel, ChannelPage, Failure, FailureKind, Identity, ListRequest, Service, TagPage,
-    classify,
+    Answer, Channel, ChannelPage, Failure, FailureKind, Identity, ListRequest, SignalingEndpoints,
+    TagPage, classify,
 };
+use crate::engine::Service;
+use crate::engine::pace::limiter::Permit;
 
 /// The control plane in one Region, through a [`Connection`]. Cheap to clone; clones share everything.
 #[derive(Debug, Clone)]
@@ -79,7 +81,7 @@ impl AwsService {
 }
 
 impl Service for AwsService {
-    async fn create(&self, device: &Device) -> Answer<ChannelArn> {
+    async fn create(&self, _: Permit, device: &Device) -> Answer<ChannelArn> {
         let tags = match convert::tags(device) {
             Ok(tags) => tags,
             Err(error) => return never_sent(&error),
@@ -99,7 +101,7 @@ impl Service for AwsService {
         .await
     }
 
-    async fn describe(&self, name: &ChannelName) -> Answer<Channel> {
+    async fn describe(&self, _: Permit, name: &ChannelName) -> Answer<Channel> {
         self.attempt(
             |client| {
                 client
@@ -112,7 +114,7 @@ impl Service for AwsService {
         .await
     }
 
-    async fn list(&self, request: &ListRequest) -> Answer<ChannelPage> {
+    async fn list(&self, _: Permit, request: &ListRequest) -> Answer<ChannelPage> {
         let prefix = request.name_prefix.as_deref();
         self.attempt(
             |client| {
@@ -138,7 +140,7 @@ impl Service for AwsService {
         .await
     }
 
-    async fn delete(&self, arn: &ChannelArn) -> Answer<()> {
+    async fn delete(&self, _: Permit, arn: &ChannelArn) -> Answer<()> {
         self.attempt(
             |client| {
                 client
@@ -151,7 +153,7 @@ impl Service for AwsService {
         .await
     }
 
-    async fn update(&self, channel: &Channel, message_ttl: MessageTtl) -> Answer<()> {
+    async fn update(&self, _: Permit, channel: &Channel, message_ttl: MessageTtl) -> Answer<()> {
         self.attempt(
             |client| {
                 client
@@ -166,7 +168,12 @@ impl Service for AwsService {
         .await
     }
 
-    async fn list_tags(&self, arn: &ChannelArn, next_token: Option<&str>) -> Answer<TagPage> {
+    async fn list_tags(
+        &self,
+        _: Permit,
+        arn: &ChannelArn,
+        next_token: Option<&str>,
+    ) -> Answer<TagPage> {
         self.attempt(
             |client| {
                 client
@@ -197,7 +204,7 @@ impl Service for AwsService {
         .await
     }
 
-    async fn tag(&self, arn: &ChannelArn, tags: &[Tag]) -> Answer<()> {
+    async fn tag(&self, _: Permit, arn: &ChannelArn, tags: &[Tag]) -> Answer<()> {
         let tags = match tags.iter().map(convert::tag).collect() {
             Ok(tags) => tags,
             Err(error) => return never_sent(&error),
@@ -215,7 +222,7 @@ impl Service for AwsService {
         .await
     }
 
-    async fn untag(&self, arn: &ChannelArn, keys: &[&str]) -> Answer<()> {
+    async fn untag(&self, _: Permit, arn: &ChannelArn, keys: &[&str]) -> Answer<()> {
         let keys = keys.iter().map(|&key| key.to_owned()).collect();
         self.attempt(
             |client| {
@@ -228,6 +235,14 @@ impl Service for AwsService {
             |_, _| Ok(()),
         )
         .await
+    }
+
+    async fn signaling_endpoints(&self, _: Permit, arn: &ChannelArn) -> Answer<SignalingEndpoints> {
+        self.endpoints(arn).await
+    }
+
+    async fn ice_servers(&self, _: Permit, arn: &ChannelArn, https: &str) -> Answer<Vec<Box<str>>> {
+        self.servers(arn, https).await
     }
 
     fn credentials_generation(&self) -> u64 {
@@ -277,6 +292,8 @@ mod tests {
     use super::*;
     use crate::aws::ConnectionSettings;
     use crate::domain::device::Region;
+    use crate::engine::pace::controller::{Controller, RateRange};
+    use crate::engine::pace::limiter::Limiter;
 
     /// The largest size in bytes of a future: a task for each request in flight holds one for the length of the run.
     const MOST_BYTES: usize = 8 * 1_024;
@@ -303,10 +320,18 @@ mod tests {
             next_token: None,
             max_results: 1,
         };
+        let controller = Controller::new(RateRange::upto(50.0), std::time::UNIX_EPOCH, 1);
+        let limiter = Limiter::new(controller);
+        let permits = [
+            limiter.acquire().await,
+            limiter.acquire().await,
+            limiter.acquire().await,
+        ];
+        let [one, two, three] = permits;
         for (what, bytes) in [
-            ("create", size_of_val(&service.create(&device))),
-            ("describe", size_of_val(&service.describe(&name))),
-            ("list", size_of_val(&service.list(&request))),
+            ("create", size_of_val(&service.create(one, &device))),
+            ("describe", size_of_val(&service.describe(two, &name))),
+            ("list", size_of_val(&service.list(three, &request))),
             ("reload", size_of_val(&service.reload_credentials(0))),
         ] {
             assert!(bytes <= MOST_BYTES, "{what}: {bytes}");

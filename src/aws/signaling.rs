@@ -12,20 +12,11 @@ use aws_sdk_kinesisvideosignaling::types::IceServer;
 use super::endpoint::Endpoint;
 use super::operations::AwsService;
 use crate::domain::device::{ChannelArn, shown};
-use crate::domain::service::{Answer, Failure, FailureKind, classify};
-
-/// The signaling endpoints of a channel, for its master.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignalingEndpoints {
-    /// For the connection that stays open.
-    pub wss: Box<str>,
-    /// For single requests.
-    pub https: Box<str>,
-}
+use crate::domain::service::{Answer, Failure, FailureKind, SignalingEndpoints, classify};
 
 impl AwsService {
     /// `GetSignalingChannelEndpoint`, for WSS and HTTPS as MASTER.
-    pub(crate) async fn signaling_endpoints(&self, arn: &ChannelArn) -> Answer<SignalingEndpoints> {
+    pub(super) async fn endpoints(&self, arn: &ChannelArn) -> Answer<SignalingEndpoints> {
         let configuration = SingleMasterChannelEndpointConfiguration::builder()
             .protocols(ChannelProtocol::Wss)
             .protocols(ChannelProtocol::Https)
@@ -58,7 +49,7 @@ impl AwsService {
     }
 
     /// `GetIceServerConfig` at the channel's HTTPS endpoint: the servers' URIs.
-    pub async fn ice_servers(&self, arn: &ChannelArn, https: &str) -> Answer<Vec<Box<str>>> {
+    pub(super) async fn servers(&self, arn: &ChannelArn, https: &str) -> Answer<Vec<Box<str>>> {
         // Credentials are sent there, so the endpoint must meet the rules for a configured endpoint.
         if let Err(error) = Endpoint::parse(https, "the channel's HTTPS endpoint") {
             return refused(https, &error.to_string());

@@ -1,22 +1,24 @@
-//! How commands that no device waits for ask the service: their settings, and many questions at once.
+//! How `verify` and `rollback` send requests: their settings, and many requests at once.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
 use crate::cli::AskArgs;
+use crate::domain::clock::WallClock;
 use crate::domain::device::AccountId;
 use crate::domain::service::Operation;
+use crate::engine::event::Listeners;
 use crate::engine::pace::controller::RateRange;
-use crate::engine::{OnExists, Settings};
+use crate::engine::{Caller, OnExists, Parts, Settings, StopSignal};
 
-/// How long a Region may throttle everything, and how long a service that was reached may stay silent.
+/// How long a Region may throttle everything, and how long a service that was reached may give no answer.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 impl AskArgs {
-    /// As settings, for this account where it is known.
+    /// Settings for this account, where it is known.
     pub(super) fn settings(&self, account: Option<AccountId>) -> Settings {
         Settings {
             workers: self.workers,
@@ -29,12 +31,29 @@ impl AskArgs {
             on_exists: OnExists::Adopt,
             tag_keys: Vec::new(),
             account,
-            seed: fastrand::u64(..),
+            seed: seed(),
         }
     }
 }
 
-/// Does the same with all items, at most so many at once. None as soon as one was stopped.
+/// Sends requests with these settings until the run stops.
+pub(super) fn caller(settings: Settings, listeners: Listeners, stop: StopSignal) -> Caller {
+    Caller::new(Parts {
+        settings,
+        sink: Arc::new(()),
+        listeners,
+        stop,
+        clock: WallClock::system(),
+    })
+}
+
+/// The seed of all randomness in this run, drawn once.
+pub(super) fn seed() -> u64 {
+    static SEED: OnceLock<u64> = OnceLock::new();
+    *SEED.get_or_init(|| fastrand::u64(..))
+}
+
+/// Does the same with all items, at most `most` at once. None as soon as one was stopped.
 pub(super) async fn side_by_side<T, R, F>(
     items: Vec<T>,
     most: usize,

@@ -28,7 +28,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use tracing::{error, warn};
 
-use asking::side_by_side;
+use asking::{caller, seed, side_by_side};
 use last_options::last_options;
 use rollback::RollbackConfig;
 use run_config::RunConfig;

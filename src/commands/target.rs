@@ -1,34 +1,32 @@
-//! Which service a run works against, and as whom: AWS, an endpoint in its place, or the emulator in this process.
+//! Which service a run works against, and with which identity: AWS, a custom endpoint, or the emulator in this process.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::OnceLock;
 
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::aws::{AwsService, ConfigError, ConfigErrorKind, Connection, ConnectionSettings};
 use crate::domain::device::{AccountId, Region};
 use crate::domain::service::{Failure, Identity};
 use crate::emulator::{self, Emulator};
-use crate::engine::retry::Schedule;
-use crate::engine::{FIRST_CONTACT, Stop, StopSignal};
+use crate::engine::{Stop, StopSignal, first_contact};
 use crate::error::Error;
 
-/// In at most so many Regions it is asked who we are, each for a few seconds.
+/// Regions in which the identity is requested, each for a few seconds, until one answers.
 const MOST_REGIONS_ASKED: usize = 3;
 
 /// The service that a run works against.
 #[derive(Debug)]
 pub(super) struct Target {
     connection: Connection,
-    /// Empty before it was asked; then none where a server in AWS's place does not know.
+    /// Empty before it was requested; then none if a custom endpoint does not know it.
     identity: OnceLock<Option<Identity>>,
     emulator: Option<Emulator>,
 }
 
 impl Target {
-    /// Finds the way to the service, and starts the emulator where it is that. Sends nothing to AWS.
+    /// Finds the way to the service, and starts the emulator if it is the service. Sends nothing to AWS.
     pub(super) async fn load(
         mut settings: ConnectionSettings,
         emulator: bool,
@@ -69,7 +67,7 @@ impl Target {
         self.emulator.is_some()
     }
 
-    /// The endpoint, where it is not AWS's own of each Region.
+    /// The custom endpoint, or the emulator's.
     pub(super) fn url(&self) -> Option<&str> {
         self.connection.endpoint().url()
     }
@@ -88,7 +86,6 @@ impl Target {
         self.identity.get().and_then(Option::as_ref)
     }
 
-    /// Whether it was asked who we are.
     pub(super) fn is_identified(&self) -> bool {
         self.identity.get().is_some()
     }
@@ -116,8 +113,8 @@ impl Target {
         Err(Error::refused("wrong-account", message))
     }
 
-    /// Refuses `--account` where it was asked who we are and nobody knew: by the time that an answer names another
-    /// account, channels have been made there.
+    /// Refuses `--account` if the identity was requested and is not known: before an answer could name another account,
+    /// channels would have been created there.
     pub(super) fn check_guard(&self, guard: Option<&AccountId>) -> Result<(), Error> {
         let Some(guard) = guard.filter(|_| self.is_identified() && self.account().is_none()) else {
             return Ok(());
@@ -131,7 +128,7 @@ impl Target {
         Err(Error::refused("wrong-account", message))
     }
 
-    /// Refuses the emulator's results at AWS, and AWS's at the emulator.
+    /// Refuses the emulator's results for a run against AWS, and the other way round.
     pub(super) fn check_kind(
         &self,
         account: Option<&AccountId>,
@@ -156,31 +153,15 @@ impl Target {
         Err(Error::refused("wrong-account", message))
     }
 
-    /// Asks who we are, for a few seconds where there is no answer, or until the run stops. AWS must answer; a server
-    /// in its place may not know.
+    /// Finds out the account and the caller (STS `GetCallerIdentity`), for a few seconds while there is no answer, or until
+    /// the run stops. AWS must answer; a custom endpoint need not know.
     pub(super) async fn identify(&self, region: &Region, stop: &StopSignal) -> Result<(), Error> {
-        let (begun, schedule) = (Instant::now(), Schedule::default());
-        let mut tries = 0;
-        while !self.is_identified() {
-            tries += 1;
-            let wait = tokio::select! {
-                asked = self.connection.identity(region) => match asked {
-                    Ok(identity) => {
-                        let _first = self.identity.set(identity);
-                        continue;
-                    }
-                    Err(error) if error.is_passing() && begun.elapsed() < FIRST_CONTACT => {
-                        schedule.wait(tries, &mut fastrand::Rng::new())
-                    }
-                    Err(error) => return Err(error.into()),
-                },
-                stopped = stop.ended() => return Err(stopped.into()),
-            };
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                stopped = stop.ended() => return Err(stopped.into()),
-            }
+        if self.is_identified() {
+            return Ok(());
         }
+        let request = || self.connection.identity(region);
+        let asked = first_contact(stop, super::seed(), ConfigError::is_passing, request).await?;
+        let _first = self.identity.set(asked?);
         Ok(())
     }
 
@@ -200,7 +181,8 @@ impl Target {
         Ok(())
     }
 
-    /// The Regions of these in which the service is not offered, as far as the name of its host tells, and how it told.
+    /// The Regions of these in which the service is not offered, as far as the name of its host shows, with the failure
+    /// that shows it.
     pub(super) async fn not_offered(&self, regions: &[Region]) -> Vec<(Region, Failure)> {
         let mut found = Vec::new();
         for region in regions {
@@ -216,7 +198,7 @@ impl Target {
         self.connection.region(region)
     }
 
-    /// What the first line of a run says: account, caller, profile, Regions, endpoint.
+    /// The first line of a run: account, caller, profile, Regions, endpoint.
     pub(super) fn first_line(&self, regions: &[Region]) -> String {
         let account = self.account().map_or("not known yet", AccountId::as_str);
         let caller = self
@@ -244,7 +226,7 @@ impl Target {
     }
 }
 
-/// Prints the first line of a run: loudly where it is not AWS that answers.
+/// Prints the first line of a run, as a warning if the service is not AWS.
 pub(super) fn introduce(target: &Target, regions: &[Region]) {
     let line = target.first_line(regions);
     if target.is_aws() {

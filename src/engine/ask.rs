@@ -1,158 +1,170 @@
-//! A question that is asked until its answer is known, however many attempts it takes. Its answer changes no device's
-//! row by itself; who asks decides what follows.
+//! A request that is repeated until it is answered or refused, however many attempts that takes. For requests that are no
+//! device's create: listings, tags, updates, deletions.
 
 use std::future::Future;
-use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
-use super::RowSink;
-use super::attempt::pace;
 use super::link::Link;
-use super::outage::{LONGEST_PROBE_WAIT, Silence};
-use super::region_run::{RegionRun, ThrottleStreak};
-use crate::domain::service::{Answer, Failure, FailureKind, Operation, Service};
+use super::scope::{QuotaScope, Request, WRONG_ACCOUNT};
+use super::service::Service;
+use super::silence::Silence;
+use super::throttles::ThrottleStreak;
+use crate::domain::service::{Failure, FailureKind, Operation};
 
-/// Why a question has no answer.
+/// Why a request has no answer.
 #[derive(Debug)]
 pub enum Unanswered {
     /// The run stops, or this Region's part of it; the engine knows why.
     Stopped,
-    /// The service refuses it, or cannot answer it: asking again does not help.
+    /// The service refuses it, or cannot answer it: another attempt does not help.
     Refused(Failure),
 }
 
-/// While nobody gets an answer: one asks, and the others wait until this ends.
-struct Alone<'a> {
+/// While there is no answer, one task sends requests, and the others wait until this is dropped.
+struct OnlySender<'a> {
     link: &'a Link,
     _only_one: MutexGuard<'a, ()>,
 }
 
-impl Drop for Alone<'_> {
+impl Drop for OnlySender<'_> {
     fn drop(&mut self) {
         self.link.resume(true);
     }
 }
 
-/// What a question has met with so far.
-struct Asked<'a> {
+/// The attempts of a request so far.
+struct Attempts<'a> {
     throttles: ThrottleStreak,
     /// Attempts that failed in a way that may pass, although the service answers others.
     errors: u32,
     silence: Silence,
-    alone: Option<Alone<'a>>,
+    only_sender: Option<OnlySender<'a>>,
 }
 
-impl<S: Service, L: RowSink> RegionRun<S, L> {
-    /// Asks until the service has answered or refused. The request must be one that may be carried out twice.
-    pub(super) async fn ask_until_answered<T, F>(
+impl<S: Service> QuotaScope<S> {
+    /// Sends the request until the service has answered or refused it. It must be one that may be carried out twice.
+    pub(super) async fn ask<R: Request>(&self, request: R) -> Result<R::Reply, Unanswered> {
+        let answered = self.ask_with_id(request).await;
+        answered.map(|(reply, _)| reply)
+    }
+
+    /// The same, with the ID of the request that was answered.
+    pub(super) async fn ask_with_id<R: Request>(
         &self,
-        operation: Operation,
-        send: impl Fn() -> F,
-    ) -> Result<T, Unanswered>
-    where
-        F: Future<Output = Answer<T>>,
-    {
-        let mut asked = Asked {
-            throttles: ThrottleStreak::new(),
+        request: R,
+    ) -> Result<(R::Reply, Option<Box<str>>), Unanswered> {
+        let mut attempts = Attempts {
+            throttles: ThrottleStreak::default(),
             errors: 0,
             silence: Silence::new(),
-            alone: None,
+            only_sender: None,
         };
         loop {
-            if asked.alone.is_none() {
+            if attempts.only_sender.is_none() {
                 self.unless_stopped(self.link.usable()).await?;
             }
-            self.unless_stopped(self.shared.credentials_settled())
-                .await?;
-            let limiter = self.limiter(operation);
-            let permit = self.unless_stopped(limiter.acquire()).await?;
-            let generation = self.service.credentials_generation();
+            let ready = self.shared.credentials_ready();
+            self.unless_stopped(ready).await?;
+            let permit = self.unless_stopped(self.permit(R::OPERATION)).await?;
+            let generation = self.credentials_generation();
             let begun = Instant::now();
-            let answer = self.ask(operation, pin!(send())).await;
-            pace(limiter, permit, &answer);
+            let answer = self.send_with(permit, request).await;
             let failure = match answer.result {
-                Ok(answer) => {
-                    self.heard(&mut asked.silence);
-                    return Ok(answer);
+                Ok(reply) => {
+                    self.end_silence(&mut attempts.silence);
+                    return Ok((reply, answer.request_id));
                 }
                 Err(failure) => failure,
             };
-            let wait = match failure.kind {
-                _ if !failure.is_answered() => self.after_none(&mut asked, begun, failure).await?,
-                kind => {
-                    self.heard(&mut asked.silence);
-                    asked.alone = None;
-                    match kind {
-                        FailureKind::Throttled => self.after_throttle(&mut asked, operation)?,
-                        FailureKind::Credentials => {
-                            self.reload_credentials(generation, &failure, None).await;
-                            Duration::ZERO
-                        }
-                        FailureKind::ServerError => self.after_error(&mut asked, failure)?,
-                        _ => return Err(Unanswered::Refused(failure)),
-                    }
+            let wait = if failure.is_answered() {
+                self.end_silence(&mut attempts.silence);
+                attempts.only_sender = None;
+                if failure.kind == FailureKind::Credentials {
+                    self.reload_credentials(generation, &failure, None).await;
+                    Duration::ZERO
+                } else {
+                    self.after_refusal(&mut attempts, R::OPERATION, failure)?
                 }
+            } else {
+                self.after_silence(&mut attempts, begun, failure).await?
             };
             self.unless_stopped(tokio::time::sleep(wait)).await?;
         }
     }
 
-    /// No answer came. Where others get one, this is one more failed attempt; else nobody but this one asks until an
+    /// No answer came. If other requests get one, this is one more failed attempt; else only this one is sent until an
     /// answer comes, and its attempts do not count.
-    async fn after_none<'a>(
+    async fn after_silence<'a>(
         &'a self,
-        asked: &mut Asked<'a>,
+        attempts: &mut Attempts<'a>,
         begun: Instant,
         failure: Failure,
     ) -> Result<Duration, Unanswered> {
         if failure.is_of_open_files() {
-            return Ok(self.after_open_files(&failure, None));
+            return Ok(self.after_open_files(&failure));
         }
-        if asked.alone.is_none() {
+        if attempts.only_sender.is_none() {
             if self.link.answers_since(begun) {
-                return self.after_error(asked, failure);
+                return self.after_error(attempts, failure);
             }
             let only_one = self.unless_stopped(self.link.probing.lock()).await?;
             if self.link.answers_since(begun) {
                 return Ok(Duration::ZERO);
             }
             self.link.pause();
-            asked.alone = Some(Alone {
+            attempts.only_sender = Some(OnlySender {
                 link: &self.link,
                 _only_one: only_one,
             });
         }
-        if self.unheard(&mut asked.silence, &failure) {
+        if self.is_silent_too_long(&mut attempts.silence, &failure) {
             return Err(Unanswered::Stopped);
         }
-        let wait = self.wait_after(asked.silence.questions());
-        Ok(wait.min(LONGEST_PROBE_WAIT))
+        Ok(self.wait_in_silence(&attempts.silence))
     }
 
-    fn after_throttle(
+    fn after_refusal(
         &self,
-        asked: &mut Asked<'_>,
+        attempts: &mut Attempts<'_>,
         operation: Operation,
+        failure: Failure,
     ) -> Result<Duration, Unanswered> {
-        if asked.throttles.goes_on() >= self.shared.settings.max_throttled {
-            self.throttled_too_long(asked.throttles, self.limiter(operation));
-            return Err(Unanswered::Stopped);
+        match failure.kind {
+            FailureKind::Throttled => {
+                attempts.throttles.add();
+                if self.is_throttled_too_long(attempts.throttles, operation) {
+                    return Err(Unanswered::Stopped);
+                }
+                Ok(Duration::ZERO)
+            }
+            FailureKind::ServerError => self.after_error(attempts, failure),
+            _ if &*failure.code == WRONG_ACCOUNT => Err(Unanswered::Stopped),
+            _ => Err(Unanswered::Refused(failure)),
         }
-        Ok(Duration::ZERO)
     }
 
-    fn after_error(&self, asked: &mut Asked<'_>, failure: Failure) -> Result<Duration, Unanswered> {
-        asked.errors += 1;
-        if asked.errors >= self.shared.settings.max_attempts {
+    fn after_error(
+        &self,
+        attempts: &mut Attempts<'_>,
+        failure: Failure,
+    ) -> Result<Duration, Unanswered> {
+        attempts.errors += 1;
+        if attempts.errors >= self.shared.settings.max_attempts {
             return Err(Unanswered::Refused(failure));
         }
-        Ok(self.wait_after(asked.errors))
+        Ok(self.wait_after(attempts.errors))
     }
 
-    /// Waits for something, but not longer than the run goes on here.
+    /// Waits before the next try of a request that was refused `tries` times for a reason that may pass.
+    pub(super) async fn pause(&self, tries: u32) -> Result<(), Unanswered> {
+        self.unless_stopped(tokio::time::sleep(self.wait_after(tries)))
+            .await
+    }
+
+    /// Waits, but not longer than the run goes on here.
     async fn unless_stopped<T>(&self, wanted: impl Future<Output = T>) -> Result<T, Unanswered> {
         tokio::select! {
             biased;

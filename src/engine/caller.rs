@@ -1,87 +1,75 @@
 //! Requests outside of a provisioning run, in one Region or in several at once: paced, tried again, and stopped by the
-//! same rules as those for devices. Whoever asks decides how many questions are under way at once.
+//! same rules as those for devices. The user of a [`Caller`] decides how many are under way at once.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use super::ask::Unanswered;
-use super::region_run::RegionRun;
-use super::shared::Shared;
+use super::run_state::RunState;
+use super::scope::{Delete, Describe, Endpoint, Ice, QuotaScope};
+use super::service::Service;
+use super::settings::Parts;
 use super::stop::Stop;
-use super::{Parts, RowSink};
-use crate::domain::device::DeviceIndex;
-use crate::domain::device::{AccountId, ChannelArn, Region};
-use crate::domain::service::{Answer, Channel, FailureKind, Operation, Service};
-use crate::results::record::Row;
+use crate::domain::device::{AccountId, ChannelArn, ChannelName, Region};
+use crate::domain::service::{Channel, ChannelStatus, FailureKind, SignalingEndpoints};
 
-/// Questions that end in no row.
-impl RowSink for () {
-    async fn record(&self, _: DeviceIndex, row: Row) -> Result<Row, String> {
-        Ok(row)
-    }
-
-    async fn record_all(&self, rows: Vec<(DeviceIndex, Row)>) -> Result<Vec<Row>, String> {
-        Ok(rows.into_iter().map(|(_, row)| row).collect())
-    }
+/// What became of a channel that was to be deleted.
+#[derive(Debug)]
+pub enum Deletion {
+    /// It is deleted, or is being deleted: by the request with this ID, or, without one, before.
+    Deleted(Option<Box<str>>),
+    /// Another channel has its name now.
+    Recreated(ChannelArn),
 }
 
-/// Who asks: what its Regions share.
+/// Sends requests in several Regions.
 #[derive(Debug)]
 pub struct Caller {
-    shared: Arc<Shared<()>>,
-    regions: u64,
+    shared: Arc<RunState>,
 }
 
 impl Caller {
-    /// Asks as these settings say. Of them it heeds how often and how long to try, the account and the seed.
+    /// Of the settings it uses the account, the seed, and how often and how long to try.
     #[must_use]
     pub fn new(parts: Parts<()>) -> Self {
         Self {
-            shared: Arc::new(Shared::new(parts)),
-            regions: 0,
+            shared: Arc::new(RunState::new(parts)),
         }
     }
 
-    /// A Region to ask in.
-    pub fn region<S: Service>(&mut self, region: Region, service: S) -> RegionCaller<S> {
-        let number = self.regions;
-        self.regions += 1;
+    /// Sends requests in this Region.
+    pub fn region<S: Service>(&self, region: Region, service: S) -> RegionCaller<S> {
         RegionCaller {
-            region_run: Arc::new(RegionRun::new(
-                region,
-                service,
-                Arc::clone(&self.shared),
-                number,
-            )),
+            scope: Arc::new(QuotaScope::new(region, service, Arc::clone(&self.shared))),
         }
     }
 
-    /// The account that answers have come from so far, or the one that is expected.
+    /// The account of the answers so far, or the expected one.
     pub fn account(&self) -> Option<AccountId> {
         self.shared.account()
     }
 
-    /// Why asking was stopped in all Regions, if it was.
+    /// Why all Regions were stopped, if they were.
     pub fn stopped(&self) -> Option<Stop> {
         self.shared.stop.cause()
     }
 
-    /// Why it was stopped, be it in one Region alone, if it was.
+    /// Why all Regions were stopped, or single ones.
     pub fn end(&self) -> Option<Stop> {
         self.shared.end()
     }
 }
 
-/// One Region to ask in. Cheap to clone; clones share everything.
+/// Sends requests in one Region. Cheap to clone; clones share everything. Each request is sent until the service has
+/// answered or refused it; twenty refusals in a row by an authorization code stop everything.
 #[derive(Debug)]
 pub struct RegionCaller<S> {
-    region_run: Arc<RegionRun<S, ()>>,
+    scope: Arc<QuotaScope<S>>,
 }
 
 impl<S> Clone for RegionCaller<S> {
     fn clone(&self) -> Self {
         Self {
-            region_run: Arc::clone(&self.region_run),
+            scope: Arc::clone(&self.scope),
         }
     }
 }
@@ -89,51 +77,86 @@ impl<S> Clone for RegionCaller<S> {
 impl<S: Service> RegionCaller<S> {
     /// The Region.
     pub fn region(&self) -> &Region {
-        &self.region_run.region
+        &self.scope.region
     }
 
-    /// The control plane there: what `ask` sends is asked of it.
-    pub fn service(&self) -> &S {
-        &self.region_run.service
+    /// Lists the Region's channels, page by page.
+    pub async fn list(&self, each_page: impl FnMut(Vec<Channel>)) -> Result<(), Unanswered> {
+        self.judged(self.scope.list_pages(each_page).await)
     }
 
-    /// Asks until the service has answered or refused, however many attempts that takes. The request must be one that
-    /// may be carried out twice. Twenty refusals in a row by an authorization code stop everything.
-    pub async fn ask<T, F>(
-        &self,
-        operation: Operation,
-        send: impl Fn() -> F,
-    ) -> Result<T, Unanswered>
-    where
-        F: Future<Output = Answer<T>>,
-    {
-        let answer = self.region_run.ask_until_answered(operation, send).await;
-        self.judge(&answer);
-        answer
+    /// The channel of this name.
+    pub async fn describe(&self, name: &ChannelName) -> Result<Channel, Unanswered> {
+        self.judged(self.scope.ask(Describe(name)).await)
     }
 
     /// All tags of a channel.
     pub async fn tags(&self, arn: &ChannelArn) -> Result<Vec<(Box<str>, Box<str>)>, Unanswered> {
-        let tags = self.region_run.all_tags(arn).await;
-        self.judge(&tags);
-        tags
+        self.judged(self.scope.all_tags(arn).await)
     }
 
-    /// Twenty refusals in a row by an authorization code are not the channels' fault.
-    fn judge<T>(&self, answer: &Result<T, Unanswered>) {
-        match answer {
-            Err(Unanswered::Refused(failure)) if failure.kind == FailureKind::Denied => {
-                self.region_run.shared.denied(failure);
+    /// Where the signaling of a channel is.
+    pub async fn endpoints(&self, arn: &ChannelArn) -> Result<SignalingEndpoints, Unanswered> {
+        self.judged(self.scope.ask(Endpoint(arn)).await)
+    }
+
+    /// The STUN and TURN servers of a channel, from its HTTPS endpoint.
+    pub async fn ice_servers(
+        &self,
+        arn: &ChannelArn,
+        https: &str,
+    ) -> Result<Vec<Box<str>>, Unanswered> {
+        self.judged(self.scope.ask(Ice(arn, https)).await)
+    }
+
+    /// Deletes the channel of this name and ARN. One in the middle of a change is tried again.
+    pub async fn delete(
+        &self,
+        name: &ChannelName,
+        arn: &ChannelArn,
+    ) -> Result<Deletion, Unanswered> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let failure = match self.judged(self.scope.ask_with_id(Delete(arn)).await) {
+                Err(Unanswered::Refused(failure)) => failure,
+                done => return done.map(|((), request_id)| Deletion::Deleted(request_id)),
+            };
+            let most = self.scope.shared.settings.max_attempts;
+            if failure.kind != FailureKind::InUse || tries >= most {
+                return Err(Unanswered::Refused(failure));
             }
-            Ok(_) => self.region_run.shared.allowed(),
-            Err(_) => {}
+            if let Some(deletion) = self.deleted_before(name, arn).await? {
+                return Ok(deletion);
+            }
+            self.scope.pause(tries).await?;
         }
     }
 
-    /// Lists the Region's channels, page by page. An ARN of another account than the one expected stops everything.
-    pub async fn list(&self, each_page: impl FnMut(Vec<Channel>)) -> Result<(), Unanswered> {
-        let listed = self.region_run.pages(each_page).await;
-        self.judge(&listed);
-        listed
+    /// Whether Describe shows that the channel of this ARN was deleted before, or is being deleted.
+    pub async fn deleted_before(
+        &self,
+        name: &ChannelName,
+        arn: &ChannelArn,
+    ) -> Result<Option<Deletion>, Unanswered> {
+        match self.describe(name).await {
+            Ok(channel) if channel.arn != *arn => Ok(Some(Deletion::Recreated(channel.arn))),
+            Ok(channel) if channel.status == ChannelStatus::Deleting => {
+                Ok(Some(Deletion::Deleted(None)))
+            }
+            Err(Unanswered::Stopped) => Err(Unanswered::Stopped),
+            _ => Ok(None),
+        }
+    }
+
+    fn judged<T>(&self, answer: Result<T, Unanswered>) -> Result<T, Unanswered> {
+        match &answer {
+            Err(Unanswered::Refused(failure)) if failure.kind == FailureKind::Denied => {
+                self.scope.shared.denied(failure);
+            }
+            Ok(_) => self.scope.shared.allowed(),
+            Err(_) => {}
+        }
+        answer
     }
 }

@@ -1,20 +1,18 @@
-//! Credentials that end in the middle of a run: one fetches new ones, and everybody else waits.
+//! Credentials that expire while the run goes on: one task fetches new ones, and all others wait.
 
-use std::pin::pin;
 use std::sync::atomic::Ordering;
 
-use super::RowSink;
-use super::attempt::pace;
-use super::outage::{LONGEST_PROBE_WAIT, Silence};
-use super::region_run::RegionRun;
+use super::scope::QuotaScope;
+use super::service::Service;
+use super::silence::Silence;
 use super::stop::Stop;
 use crate::domain::device::ChannelName;
-use crate::domain::service::{Failure, FailureKind, Identity, Operation, Service};
+use crate::domain::service::{Failure, Identity};
 
-impl<S: Service, L: RowSink> RegionRun<S, L> {
-    /// The credentials of this generation were refused. Fetches new ones, once for each expiry; if those that were
-    /// fetched last are refused before they ever worked, the run stops. Says whether to go on. `name` is a channel to ask for
-    /// with the new ones, where there is one.
+impl<S: Service> QuotaScope<S> {
+    /// The credentials of generation `seen` were refused. Fetches new ones, once for each expiry; if those that were fetched
+    /// last are refused before they ever worked, the run stops. Returns whether to go on. `name` is a channel for a Describe
+    /// with the new ones.
     pub(super) async fn reload_credentials(
         &self,
         seen: u64,
@@ -26,7 +24,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
         if shared.stop.is_given() {
             return false;
         }
-        if self.service.credentials_generation() > seen {
+        if self.credentials_generation() > seen {
             return true;
         }
         let never_worked = seen > 0 && shared.proved_generation.load(Ordering::Relaxed) < seen;
@@ -36,52 +34,41 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
             });
             return false;
         }
-        match self.new_credentials(seen).await {
-            Some(Some(who)) => shared.check_account(who.account.as_str()),
-            Some(None) => match name {
-                Some(name) => self.are_accepted(name).await,
-                None => true,
-            },
-            None => false,
+        match (self.new_credentials(seen).await, name) {
+            (Some(Some(identity)), _) => shared.check_account(identity.account.as_str()),
+            (Some(None), Some(name)) => self.are_accepted(name).await,
+            (Some(None), None) => true,
+            (None, _) => false,
         }
     }
 
-    /// Nobody could say whose the new credentials are, so nobody has seen them yet. One question shows whether they are taken,
-    /// before everybody who waits goes on with them; if they are not, the run stops. It does not prove that they work: that
-    /// is for requests of the kind that was refused.
+    /// The identity of the new credentials could not be learned, so no server has seen them yet. One Describe shows whether
+    /// they are accepted, before all who wait use them; if not, the run stops.
     async fn are_accepted(&self, name: &ChannelName) -> bool {
-        let worker = self.shared.workers.acquire().await;
-        let Ok(permit) = self.leave(self.limiter(Operation::Describe)).await else {
-            return false;
-        };
-        let answer = self
-            .exchange(Operation::Describe, pin!(self.service.describe(name)))
-            .await;
-        drop(worker);
-        pace(self.limiter(Operation::Describe), permit, &answer);
-        match answer.result {
-            Err(failure) if failure.kind == FailureKind::Credentials => {
+        let _worker = self.shared.workers.acquire().await;
+        match self.try_credentials(name).await {
+            Err(failure) => {
                 self.shared.stop.give(Stop::Credentials { failure });
                 false
             }
-            _ => true,
+            Ok(()) => true,
         }
     }
 
-    /// Fetches credentials, however often it takes while nobody answers, and says whose they are. None when the run
-    /// stops.
+    /// Fetches credentials, as often as it takes while there is no answer, and returns their identity where it could be
+    /// learned. None when the run stops.
     async fn new_credentials(&self, seen: u64) -> Option<Option<Identity>> {
         let shared = &*self.shared;
         let mut silence = Silence::new();
-        for tries in 1_u32.. {
-            let reloaded = tokio::select! {
+        loop {
+            let fetched = tokio::select! {
                 biased;
-                reloaded = self.service.reload_credentials(seen) => reloaded,
+                fetched = self.fetch_credentials(seen) => fetched,
                 () = shared.stop.given_for(shared.settings.timeout) => return None,
             };
-            let failure = match reloaded {
+            let failure = match fetched {
                 Ok(identity) => {
-                    self.heard(&mut silence);
+                    self.end_silence(&mut silence);
                     return Some(identity);
                 }
                 Err(failure) => failure,
@@ -90,16 +77,14 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
                 shared.stop.give(Stop::Credentials { failure });
                 return None;
             }
-            if self.unheard(&mut silence, &failure) {
+            if self.is_silent_too_long(&mut silence, &failure) {
                 return None;
             }
-            let wait = self.wait_after(tries).min(LONGEST_PROBE_WAIT);
             tokio::select! {
                 biased;
                 () = shared.stop.given() => return None,
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(self.wait_in_silence(&silence)) => {}
             }
         }
-        None
     }
 }

@@ -1,12 +1,11 @@
-//! What the engine tells while it works. Listeners (progress, summary) only listen: nothing that
-//! they do or fail to do changes the run.
+//! The engine's events. Listeners (progress, summary) only listen: nothing that they do or fail to do changes the run.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::pace::limiter::Limiter;
 use crate::domain::device::Region;
 use crate::domain::service::Operation;
-use crate::engine::pace::limiter::Limiter;
 use crate::results::record::Row;
 
 /// One thing that happened.
@@ -35,23 +34,23 @@ pub enum Event<'a> {
     Sent {
         /// The Region.
         region: &'a Region,
-        /// What was asked.
+        /// Its operation.
         operation: Operation,
     },
     /// A request was throttled.
     Throttled {
         /// The Region.
         region: &'a Region,
-        /// What was asked.
+        /// Its operation.
         operation: Operation,
     },
-    /// A device's attempt failed and will be made again after a wait.
+    /// A device's attempt failed and is repeated after a wait.
     Retried {
         /// The device.
         device_id: &'a str,
         /// The failure's code.
         code: &'a str,
-        /// The failure in words.
+        /// The failure's message.
         message: &'a str,
         /// How long it waits.
         wait: Duration,
@@ -60,7 +59,7 @@ pub enum Event<'a> {
     Offline {
         /// The Region.
         region: &'a Region,
-        /// Why, in words.
+        /// The failure's message.
         cause: &'a str,
     },
     /// Answers come again.
@@ -70,14 +69,14 @@ pub enum Event<'a> {
         /// How long there were none.
         after: Duration,
     },
-    /// An adopted channel is not as it would have been made (counted even where it is not shown).
+    /// An adopted channel differs from the one that would have been created. Always counted, not always shown.
     Differs {
         /// The device.
         device_id: &'a str,
         /// What differs.
         difference: &'a str,
     },
-    /// A channel that was there was brought to what is asked.
+    /// An existing channel was changed to what is requested.
     Updated {
         /// The device.
         device_id: &'a str,
@@ -89,25 +88,25 @@ pub enum Event<'a> {
         /// The row.
         row: &'a Row,
     },
-    /// Something the person should know that stops nothing.
+    /// Something that the operator should know and that does not stop the run.
     Warning {
         /// In one sentence.
         text: &'a str,
     },
 }
 
-/// Somebody who wants to know.
+/// Receives the events.
 pub trait Listener: Send + Sync {
-    /// Takes note. Must be quick; must not fail.
+    /// Receives one. Must be quick; must not fail.
     fn tell(&self, event: &Event<'_>);
 }
 
-/// Several listeners as one, told in order.
+/// Several listeners as one, in order.
 #[derive(Clone, Default)]
 pub struct Listeners(Vec<Arc<dyn Listener>>);
 
 impl Listeners {
-    /// Adds a listener behind the others.
+    /// Adds a listener after the others.
     pub fn add(&mut self, listener: Arc<dyn Listener>) {
         self.0.push(listener);
     }

@@ -1,12 +1,11 @@
-//! One device on its way: what has been tried, and the row that it becomes.
+//! One device that is not finished: its attempts so far, and the row that it gets.
 
 use std::time::SystemTime;
 
-use crate::domain::device::DeviceIndex;
-use crate::domain::device::{ChannelArn, Device};
+use super::retry::History;
+use crate::domain::device::{ChannelArn, Device, DeviceIndex};
 use crate::domain::error_codes::OUTCOME_UNKNOWN;
 use crate::domain::service::{Failure, FailureKind};
-use crate::engine::retry::History;
 use crate::results::record::{Row, Status};
 
 /// What a device's next request is.
@@ -14,7 +13,7 @@ use crate::results::record::{Row, Status};
 pub(super) enum Phase {
     /// Create its channel.
     Create,
-    /// Ask whether its channel is there.
+    /// Find out whether its channel exists.
     Resolve,
 }
 
@@ -29,9 +28,9 @@ pub(super) struct Job {
     pub(super) attempts: u32,
     /// When the first request for it left.
     pub(super) started: Option<SystemTime>,
-    /// Whether the list is asked for its channel, and no longer Describe.
-    pub(super) asks_list: bool,
-    /// What the last create attempt that failed brought, and its request ID.
+    /// Whether its channel is looked for by List, and no longer by Describe.
+    pub(super) uses_list: bool,
+    /// The last create attempt that failed, with its request ID.
     pub(super) failure: Option<(Failure, Option<Box<str>>)>,
 }
 
@@ -44,7 +43,7 @@ impl Job {
             history: History::default(),
             attempts: 0,
             started: None,
-            asks_list: false,
+            uses_list: false,
             failure: None,
         }
     }
@@ -56,10 +55,10 @@ impl Job {
             || self.history.tries > 0 && !self.was_never_sent()
     }
 
-    /// Whether the list may show a channel that Describe does not: an attempt may have made it, and Describe knows none that
-    /// is not ACTIVE yet.
+    /// Whether List may show a channel that Describe does not: an attempt may have created it, and Describe does not show a
+    /// channel before it is ACTIVE.
     pub(super) fn may_yet_be_listed(&self) -> bool {
-        self.history.ambiguous && !self.asks_list
+        self.history.ambiguous && !self.uses_list
     }
 
     fn was_never_sent(&self) -> bool {
@@ -68,8 +67,8 @@ impl Job {
             .is_none_or(|(failure, _)| failure.kind == FailureKind::Unreachable)
     }
 
-    /// The row of a device whose channel has just been made, which it becomes: hundreds wait for their sync at a time, and
-    /// what they are made of is not copied.
+    /// The row of a device whose channel was created now. Hundreds of rows wait for their sync at a time, so this one takes
+    /// over the device's strings.
     pub(super) fn created(
         self,
         arn: ChannelArn,
@@ -91,17 +90,10 @@ impl Job {
         }
     }
 
-    /// The row of a device that has its channel.
-    pub(super) fn succeeded(
-        &self,
-        status: Status,
-        arn: ChannelArn,
-        request_id: Option<Box<str>>,
-        now: SystemTime,
-    ) -> Row {
+    /// The row of a device that has its channel, although no create was answered with it.
+    pub(super) fn succeeded(&self, status: Status, arn: ChannelArn, now: SystemTime) -> Row {
         Row {
             channel_arn: Some(arn),
-            request_id: request_id.unwrap_or_default(),
             ..self.row(status, now)
         }
     }
@@ -111,7 +103,6 @@ impl Job {
         Row {
             error_code: code.into(),
             error_message: message.into(),
-            request_id: self.last_request_id(),
             ..self.row(Status::Failed, now)
         }
     }
@@ -122,7 +113,7 @@ impl Job {
         self.failed(&code, message, now)
     }
 
-    /// The row of a device of which nobody can say whether its channel is there.
+    /// The row of a device if it cannot be learned whether its channel exists.
     pub(super) fn unknown(&self, why_not: &str, now: SystemTime) -> Row {
         let (code, message) = self.failure_in_words();
         let message =
@@ -142,14 +133,9 @@ impl Job {
         )
     }
 
-    pub(super) fn last_request_id(&self) -> Box<str> {
-        self.failure
-            .as_ref()
-            .and_then(|(_, request_id)| request_id.clone())
-            .unwrap_or_default()
-    }
-
+    /// With the request ID of the last create attempt that failed.
     fn row(&self, status: Status, now: SystemTime) -> Row {
+        let request_id = self.failure.as_ref().and_then(|(_, id)| id.clone());
         Row {
             device_id: self.device.id.clone(),
             channel_name: self.device.channel_name.as_str().into(),
@@ -161,7 +147,7 @@ impl Job {
             finished_at: Some(now),
             error_code: Box::default(),
             error_message: Box::default(),
-            request_id: Box::default(),
+            request_id: request_id.unwrap_or_default(),
         }
     }
 }

@@ -1,22 +1,20 @@
-//! Whether the service answers at all: the difference between a device's bad luck and a network that is gone.
+//! Whether the service answers at all: whether one attempt failed, or the network is lost.
 //!
-//! An attempt without an answer is the device's only if somebody else got one meanwhile, and lately: the last ones
-//! that were answered before a network went prove nothing. Else one probe at a time asks (by Describe, which changes nothing) until an answer comes, and no attempt made in that time counts. Any
-//! answer will do: a refusal proves the network as well as a result.
+//! An attempt without an answer is the device's own failure only if another request got an answer since, and recently:
+//! answers from before the network was lost prove nothing. Else one probe at a time (Describe, which changes nothing) is
+//! sent until an answer comes, and no attempt made in that time counts. Any answer will do: a refusal proves the network as
+//! well as a result.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How long a service that was never reached is tried before the run stops.
-pub const FIRST_CONTACT: Duration = Duration::from_secs(5);
-
-/// After so long without any answer nothing is known of the link any more.
+/// After this time without any answer the state of the link is not known any more.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// What is known of the way to the service in one Region.
+/// The way to the service in one Region.
 #[derive(Debug)]
 pub(super) struct Link {
     known: Mutex<Known>,
@@ -28,13 +26,12 @@ pub(super) struct Link {
 #[derive(Debug, Default)]
 struct Known {
     last_answer: Option<Instant>,
-    /// When the last outage ended.
     last_outage_end: Option<Instant>,
+    /// Since when no file could be opened for a request.
+    without_files: Option<Instant>,
 }
 
 impl Link {
-    /// A link of which nothing is known yet.
-    #[must_use]
     pub(super) fn new() -> Self {
         Self {
             known: Mutex::default(),
@@ -48,7 +45,6 @@ impl Link {
         self.known().last_answer = Some(Instant::now());
     }
 
-    /// Whether any answer ever came.
     pub(super) fn ever_answered(&self) -> bool {
         self.known().last_answer.is_some()
     }
@@ -58,7 +54,7 @@ impl Link {
         self.known().last_answer.is_some_and(|last| last >= then)
     }
 
-    /// Whether answers come: one since then, and lately.
+    /// Whether answers come: one since then, and recently.
     pub(super) fn answers_since(&self, then: Instant) -> bool {
         let last = self.known().last_answer;
         last.is_some_and(|last| last > then && last.elapsed() < SILENCE)
@@ -69,12 +65,22 @@ impl Link {
         self.known().last_outage_end.is_some_and(|end| end > then)
     }
 
-    /// Nothing is to be sent but probes.
+    /// No file could be opened for a request. Returns since when, without any answer.
+    pub(super) fn without_files(&self) -> Duration {
+        let mut known = self.known();
+        let since = known.without_files.unwrap_or_else(Instant::now);
+        let has_answered = known.last_answer.is_some_and(|last| last >= since);
+        let since = if has_answered { Instant::now() } else { since };
+        known.without_files = Some(since);
+        since.elapsed()
+    }
+
+    /// From now on only probes are sent.
     pub(super) fn pause(&self) {
         self.paused.send_replace(true);
     }
 
-    /// Requests may be sent again. `was_out` says that there was an outage, not just a doubt.
+    /// Requests may be sent again. `was_out` means that there was an outage, and not only a doubt.
     pub(super) fn resume(&self, was_out: bool) {
         if was_out {
             self.known().last_outage_end = Some(Instant::now());
@@ -87,9 +93,9 @@ impl Link {
         !*self.paused.borrow()
     }
 
-    /// Waits while nothing is to be sent.
+    /// Waits until requests may be sent.
     pub(super) async fn usable(&self) {
-        // Nearly always it is, and each attempt asks.
+        // Each attempt waits here, and nearly always they may.
         if self.is_usable() {
             return;
         }
@@ -98,13 +104,7 @@ impl Link {
         let _ = receiver.wait_for(|paused| !paused).await;
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Default for Link {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -1,4 +1,4 @@
-//! The channels that exist before a run creates any: listed once, believed for a minute.
+//! The channels that exist before a run creates any: listed once, believed for a minute. And the tags of a channel.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,35 +6,45 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ask::Unanswered;
-use super::job::Job;
-use super::link::FIRST_CONTACT;
-use super::region_run::RegionRun;
-use super::{RowSink, Work};
-use crate::domain::device::Device;
-use crate::domain::device::DeviceIndex;
-use crate::domain::service::{Channel, ChannelStatus, Failure, ListRequest, Operation, Service};
-use crate::engine::event::Event;
+use super::event::Event;
+use super::first_contact::FIRST_CONTACT;
+use super::scope::{List, ListTags, QuotaScope};
+use super::service::Service;
+use crate::domain::device::ChannelArn;
+use crate::domain::service::{Channel, ChannelStatus, Failure, ListRequest};
 
 /// A listing older than this is confirmed by Describe before it is believed.
 const FRESH: Duration = Duration::from_mins(1);
 /// Channels a page: the most that the service allows.
 const PAGE: u16 = 10_000;
-/// Rows handed to the journal at once.
-const BATCH: usize = 1_000;
 
-/// What a listing of a Region brought.
+/// The channels of a Region.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// Channels in the Region, of whatever name.
+    /// All channels in the Region.
     pub total: usize,
-    /// Those whose name the work may ask for, and when they were seen. Channels in DELETING are not among them.
+    /// Those whose name a device of the work may have, and when they were seen. Channels in DELETING are left out.
     channels: HashMap<Box<str>, (Channel, Instant)>,
 }
 
 impl Listing {
-    /// Whether a channel of this name, which the work may ask for, was listed.
+    /// Whether a channel of this name was listed, if a device of the work may have the name.
     pub fn has(&self, name: &str) -> bool {
         self.channels.contains_key(name)
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Channel> {
+        self.channels.get(name).map(|(channel, _)| channel)
+    }
+
+    /// Whether a channel of this name was seen less than a minute ago.
+    pub(super) fn is_fresh(&self, name: &str) -> bool {
+        let channel = self.channels.get(name);
+        channel.is_some_and(|(_, seen)| seen.elapsed() < FRESH)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.channels.is_empty()
     }
 
     fn add(&mut self, page: Vec<Channel>, seen: Instant, wanted: impl Fn(&str) -> bool) {
@@ -47,12 +57,12 @@ impl Listing {
     }
 }
 
-impl<S: Service, L: RowSink> RegionRun<S, L> {
+impl<S: Service> QuotaScope<S> {
     /// Lists the Region's channels and keeps those that are wanted. None when the run stops, or when listing is not
-    /// possible (which is told as a warning).
+    /// possible, which is reported as a warning.
     pub(super) async fn list_all(&self, wanted: impl Fn(&str) -> bool) -> Option<Listing> {
         let mut listing = Listing::default();
-        let listed = self.pages(|page| {
+        let listed = self.list_pages(|page| {
             listing.add(page, Instant::now(), &wanted);
             self.shared.tell(&Event::Listed {
                 region: &self.region,
@@ -61,12 +71,40 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
         });
         match listed.await {
             Ok(()) => Some(listing),
-            Err(unanswered) => self.without_listing(&unanswered),
+            Err(Unanswered::Stopped) => None,
+            Err(Unanswered::Refused(Failure { code, message, .. })) => {
+                let text = format!(
+                    "the channels in {} cannot be listed ({code}: {message}); going on without, so devices whose channel \
+                     exists cost a create each",
+                    self.region
+                );
+                self.shared.tell(&Event::Warning { text: &text });
+                None
+            }
         }
     }
 
-    /// Waits until this Region has given no answer for a while, although others do: they do not wait for its listing.
-    pub(super) async fn left_behind(&self) {
+    /// Lists the Region's channels, page by page, however many attempts that takes.
+    pub(super) async fn list_pages(
+        &self,
+        mut each: impl FnMut(Vec<Channel>),
+    ) -> Result<(), Unanswered> {
+        let mut request = ListRequest {
+            max_results: PAGE,
+            ..ListRequest::default()
+        };
+        loop {
+            let page = self.ask(List(&request)).await?;
+            each(page.channels);
+            let goes_on = request.follow(page.next_token);
+            if !goes_on.map_err(Unanswered::Refused)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until this Region has given no answer for a while, although others have: they do not wait for its listing.
+    pub(super) async fn silent_while_others_answer(&self) {
         let begun = Instant::now();
         let patience = self.shared.settings.timeout + FIRST_CONTACT;
         loop {
@@ -84,76 +122,22 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
         }
     }
 
-    fn without_listing(&self, why: &Unanswered) -> Option<Listing> {
-        if let Unanswered::Refused(Failure { code, message, .. }) = why {
-            let text = format!(
-                "the channels in {} cannot be listed ({code}: {message}); going on without, so devices whose channel \
-                 exists cost a create each",
-                self.region
-            );
-            self.shared.tell(&Event::Warning { text: &text });
-        }
-        None
-    }
-
-    /// Lists the Region's channels, page by page, however many attempts that takes. An ARN of another account than the one
-    /// expected stops everything.
-    pub(super) async fn pages(&self, mut each: impl FnMut(Vec<Channel>)) -> Result<(), Unanswered> {
-        let mut request = ListRequest {
-            max_results: PAGE,
-            ..ListRequest::default()
-        };
+    /// All tags of a channel.
+    pub(super) async fn all_tags(
+        &self,
+        arn: &ChannelArn,
+    ) -> Result<Vec<(Box<str>, Box<str>)>, Unanswered> {
+        let mut tags = Vec::new();
+        let mut request = ListRequest::default();
         loop {
             let page = self
-                .ask_until_answered(Operation::List, || self.service.list(&request))
+                .ask(ListTags(arn, request.next_token.as_deref()))
                 .await?;
-            if let Some(channel) = page.channels.first()
-                && !self.shared.check_account(channel.arn.parts().account)
-            {
-                return Err(Unanswered::Stopped);
-            }
-            each(page.channels);
-            if !request
-                .follow(page.next_token)
-                .map_err(Unanswered::Refused)?
-            {
-                return Ok(());
+            tags.extend(page.tags);
+            let goes_on = request.follow(page.next_token);
+            if !goes_on.map_err(Unanswered::Refused)? {
+                return Ok(tags);
             }
         }
-    }
-
-    /// Adopts all devices whose channel was listed, as far as the work is known in advance: no create is spent. Gives
-    /// back those of which more must be known than a listing shows.
-    pub(super) async fn adopt_listed<W: Work>(
-        &self,
-        work: &mut W,
-        listing: &Listing,
-    ) -> Vec<(DeviceIndex, Device)> {
-        if listing.channels.is_empty() {
-            return Vec::new();
-        }
-        let listed = work.take_if(&|name| {
-            listing
-                .channels
-                .get(name)
-                .is_some_and(|(_, seen)| seen.elapsed() < FRESH)
-        });
-        let (open, listed): (Vec<_>, Vec<_>) = listed.into_iter().partition(|(_, device)| {
-            let channel = listing.channels.get(device.channel_name.as_str());
-            self.compares()
-                && channel.is_some_and(|(channel, _)| !self.is_as_listed(device, channel))
-        });
-        for batch in listed.chunks(BATCH) {
-            if self.shared.stop.is_given() {
-                return Vec::new();
-            }
-            let rows = batch.iter().filter_map(|(index, device)| {
-                let (channel, _) = listing.channels.get(device.channel_name.as_str())?;
-                let job = Job::new(*index, device.clone());
-                Some((*index, self.adopted(&job, channel)))
-            });
-            self.shared.record_all(rows.collect()).await;
-        }
-        open
     }
 }

@@ -1,9 +1,9 @@
-//! This failure, this attempt: what next? Pure: no clock, no sleep, no request; decisions are values.
+//! What follows a failed attempt. Pure: no clock, no sleep, no request; decisions are values.
 //!
-//! Two things are kept apart that other tools mix. A *throttled* attempt says nothing about the device: it is sent
-//! again as soon as the limiter allows, as often as it takes. A *failed* attempt counts towards the device's
-//! attempts and waits with exponential backoff and full jitter. An attempt whose outcome is unknown makes the device
-//! *ambiguous*, and an ambiguous device is never given up without asking the service what is true.
+//! A *throttled* attempt says nothing about the device: it is repeated as soon as the limiter allows, as often as it takes.
+//! A *failed* attempt counts towards the device's attempts and is repeated after exponential backoff with full jitter. An
+//! attempt of unknown outcome makes the device *ambiguous*, and an ambiguous device is given up only after a request that
+//! shows whether its channel exists.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl Schedule {
         Self(waits)
     }
 
-    /// A wait before the try after `tries` failed ones: uniform between nothing and the schedule's interval.
+    /// The wait after `tries` failed attempts: uniform between zero and the schedule's interval.
     pub fn wait(&self, tries: u32, random: &mut fastrand::Rng) -> Duration {
         let step = usize::try_from(tries.saturating_sub(1)).unwrap_or(usize::MAX);
         let interval = self.0.get(step).or(self.0.last()).copied();
@@ -65,9 +65,9 @@ pub struct History {
     /// Create attempts that count: all but those that were throttled, refused for the credentials, or made while
     /// nothing at all got an answer.
     pub tries: u32,
-    /// Questions about the truth in a row that brought no answer.
+    /// Requests in a row for whether the channel exists that got no answer.
     pub asks: u32,
-    /// Whether an attempt may have made the channel without our knowing.
+    /// Whether an attempt of unknown outcome may have created the channel.
     pub ambiguous: bool,
     /// Whether the last create attempt was refused for good: another one cannot help.
     pub refused: bool,
@@ -80,7 +80,7 @@ pub enum AfterCreate {
     Again,
     /// Wait, then send it again.
     Wait,
-    /// Ask the service whether the channel is there.
+    /// Find out whether the channel exists.
     Resolve,
     /// Give up: the failure is the device's outcome.
     Fail,
@@ -125,23 +125,23 @@ fn give_up(history: History) -> AfterCreate {
     }
 }
 
-/// What the service said when it was asked whether the channel is there.
+/// Whether the channel exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Truth {
-    /// It is.
+    /// It does.
     Present,
     /// It is being deleted.
     Deleting,
-    /// It is not (or not ACTIVE yet).
+    /// It does not, or is not ACTIVE yet.
     Absent,
-    /// It could not be learnt.
+    /// It could not be found out.
     Unknown(FailureKind),
 }
 
-/// What to do once the truth is, or is not, known.
+/// What to do once this is known, or could not be found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterResolve {
-    /// The channel is there: take it.
+    /// The channel exists: adopt it.
     Adopt,
     /// Wait, then create.
     CreateAgain,
@@ -155,11 +155,11 @@ pub enum AfterResolve {
     Fail,
     /// Give up: the old channel is still being deleted.
     FailDeleting,
-    /// Give up: nobody can say.
+    /// Give up: it cannot be found out.
     FailUnknown,
 }
 
-/// Decides after the service was asked for the truth.
+/// Decides after a request for whether the channel exists, and counts it.
 pub fn after_resolve(truth: Truth, history: &mut History, max_attempts: u32) -> AfterResolve {
     let more_tries = history.tries < max_attempts;
     if !matches!(truth, Truth::Unknown(_)) {

@@ -16,17 +16,17 @@ const AFTER_TERMINATE: Duration = Duration::from_secs(if cfg!(windows) { 3 } els
 #[derive(Debug, Clone)]
 pub struct StopSignal(Arc<Signal>);
 
-/// Not a `watch` channel, which wakes those who wait in an order drawn by chance: the same seed must give the same run.
+/// Not a `watch` channel, which wakes its waiters in a random order: the same seed must give the same run.
 #[derive(Debug)]
 struct Signal {
     given: OnceLock<(Stop, Instant)>,
     /// When SIGTERM came, whether or not it is the cause.
     terminated: OnceLock<Instant>,
-    bell: Notify,
+    changed: Notify,
 }
 
 impl Signal {
-    /// When what is under way has had the time that is left for it.
+    /// When the time is over that the stop leaves to requests in flight.
     fn end(&self, since: Instant, grace: Duration) -> Instant {
         let end = since + grace;
         let terminated = self.terminated.get();
@@ -35,24 +35,24 @@ impl Signal {
 }
 
 impl StopSignal {
-    /// A signal that nobody has given yet.
+    /// A signal that is not given yet.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(Signal {
             given: OnceLock::new(),
             terminated: OnceLock::new(),
-            bell: Notify::new(),
+            changed: Notify::new(),
         }))
     }
 
-    /// Ends the run. Says whether this cause was the first. SIGTERM also shortens the time that is left in a run that ends
-    /// for another cause.
+    /// Ends the run. Returns whether this cause was the first. SIGTERM also shortens the time that is left in a run that
+    /// ends for another cause.
     pub fn give(&self, cause: Stop) -> bool {
         let now = Instant::now();
         let is_news = cause == Stop::Terminated && self.0.terminated.set(now).is_ok();
         let is_first = self.0.given.set((cause, now)).is_ok();
         if is_first || is_news {
-            self.0.bell.notify_waiters();
+            self.0.changed.notify_waiters();
         }
         is_first
     }
@@ -63,18 +63,18 @@ impl StopSignal {
         self.0.given.get().map(|(cause, _)| cause.clone())
     }
 
-    /// Waits until the signal is given, and says why.
+    /// Waits until the signal is given, and returns why.
     pub async fn ended(&self) -> Stop {
         self.wait().await.0.clone()
     }
 
-    /// Whether the run is to end.
+    /// Whether the signal is given.
     #[must_use]
     pub fn is_given(&self) -> bool {
         self.0.given.get().is_some()
     }
 
-    /// Whether the signal was given so long ago.
+    /// Whether the signal was given at least this time ago, or the time that SIGTERM leaves.
     pub(super) fn is_given_for(&self, grace: Duration) -> bool {
         let given = self.0.given.get();
         given.is_some_and(|(_, since)| Instant::now() >= self.0.end(*since, grace))
@@ -85,28 +85,28 @@ impl StopSignal {
         self.wait().await;
     }
 
-    /// Waits until the signal has been given for so long, or as long as SIGTERM allows.
+    /// Waits until this is so.
     pub async fn given_for(&self, grace: Duration) {
         let (_, since) = self.wait().await;
         loop {
-            let rung = self.0.bell.notified();
+            let changed = self.0.changed.notified();
             let end = self.0.end(*since, grace);
             tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(end) => return,
-                () = rung => {}
+                () = changed => {}
             }
         }
     }
 
     async fn wait(&self) -> &(Stop, Instant) {
         loop {
-            // Hears the bell from here on, also before it is polled.
-            let rung = self.0.bell.notified();
+            // Is notified from here on, also before it is polled.
+            let changed = self.0.changed.notified();
             if let Some(given) = self.0.given.get() {
                 return given;
             }
-            rung.await;
+            changed.await;
         }
     }
 }

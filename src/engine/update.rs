@@ -1,51 +1,46 @@
-//! What `--on-exists verify` and `update` make of a channel that is there: it is compared with what is asked for, tags
-//! included, and for `update` brought to it.
+//! `--on-exists verify` and `update`: an existing channel is compared with what is requested, tags included, and for
+//! `update` changed to it.
 
 use std::collections::HashMap;
 
-use super::OnExists;
-use super::RowSink;
+use super::adopt::{difference, is_of_another_type};
 use super::ask::Unanswered;
+use super::event::Event;
 use super::job::Job;
 use super::region_run::{Next, RegionRun};
-use super::resolve::{difference, is_of_another_type};
-use crate::domain::device::{ChannelArn, Device, MessageTtl, Tag, shown};
+use super::scope::{Describe, QuotaScope, Tag as SetTags, Untag, Update};
+use super::service::Service;
+use super::settings::OnExists;
+use super::work::RowSink;
+use crate::domain::device::{Device, MessageTtl, Tag, shown};
 use crate::domain::error_codes::CHANNEL_DIFFERS;
-use crate::domain::service::{Channel, FailureKind, ListRequest, Operation, Service};
-use crate::engine::event::Event;
+use crate::domain::service::{Channel, FailureKind};
 use crate::results::record::Status;
 
-/// What the service says to an update of a channel that has changed since it was seen.
+/// The code of an update of a channel that has changed since it was seen.
 const VERSION_MISMATCH: &str = "VersionMismatchException";
 
-/// What a channel's tags lack.
+/// How a channel's tags differ from what is requested.
 #[derive(Debug, Default)]
 struct TagDifferences {
-    /// Asked for, and missing or of another value.
+    /// Requested, and missing or of another value.
     set: Vec<Tag>,
-    /// There, although this device's row leaves the key's column empty.
+    /// Not requested by this device, although other devices request the key.
     unset: Vec<Box<str>>,
 }
 
 impl TagDifferences {
-    fn new(device: &Device, keys: &[Box<str>], there: &[(Box<str>, Box<str>)]) -> Self {
-        let there: HashMap<&str, &str> = there
-            .iter()
-            .map(|(key, value)| (&**key, &**value))
-            .collect();
+    fn new(device: &Device, keys: &[Box<str>], existing: &[(Box<str>, Box<str>)]) -> Self {
+        let existing = existing.iter().map(|(key, value)| (&**key, &**value));
+        let existing: HashMap<&str, &str> = existing.collect();
         let is_asked = |key: &str| device.tags.iter().any(|tag| tag.key() == key);
+        let differs = |tag: &&Tag| existing.get(tag.key()) != Some(&tag.value());
+        let unset = keys
+            .iter()
+            .filter(|key| existing.contains_key(&***key) && !is_asked(key));
         Self {
-            set: device
-                .tags
-                .iter()
-                .filter(|tag| there.get(tag.key()) != Some(&tag.value()))
-                .cloned()
-                .collect(),
-            unset: keys
-                .iter()
-                .filter(|key| there.contains_key(&***key) && !is_asked(key))
-                .cloned()
-                .collect(),
+            set: device.tags.iter().filter(differs).cloned().collect(),
+            unset: unset.cloned().collect(),
         }
     }
 
@@ -59,68 +54,51 @@ impl TagDifferences {
     }
 }
 
-/// How a channel stands beside what is asked for.
-enum Alignment {
-    /// It is as asked.
+/// How an existing channel compares with what is requested.
+enum Comparison {
     Same,
-    /// It is now; it was not, in these words.
+    /// It is the same now; how it differed before.
     Updated(String),
-    /// It is not, in these words.
     Differs(String),
 }
 
 impl<S: Service, L: RowSink> RegionRun<S, L> {
-    /// Whether the device's tags, type or TTL decide what becomes of a channel that is there.
-    pub(super) fn compares(&self) -> bool {
-        matches!(
-            self.shared.settings.on_exists,
-            OnExists::Verify | OnExists::Update
-        )
-    }
-
-    /// Whether what was listed of a channel is enough to know that it is as asked: a listing shows no tags.
-    pub(super) fn is_as_listed(&self, device: &Device, channel: &Channel) -> bool {
-        let has_tags = !device.tags.is_empty() || !self.shared.settings.tag_keys.is_empty();
-        !has_tags && difference(device.message_ttl, channel).is_none()
-    }
-
-    /// Compares a channel with what the device asks for, and records what follows.
+    /// Compares a channel with what the device requests, and records the result.
     pub(super) async fn update(&self, job: Box<Job>, channel: Channel) -> Next {
-        // The questions are many kilobytes, and few devices meet with them.
-        let aligned = Box::pin(self.alignment(&job, &channel)).await;
+        // The requests are many kilobytes, and few devices need them.
+        let compared = Box::pin(self.compare(&job, &channel)).await;
         let now = self.shared.clock.now();
-        let row = match aligned {
-            Err(Unanswered::Stopped) => return Next::Ready(job),
+        let row = match compared {
+            Err(Unanswered::Stopped) => return Next::Retry(job),
             Err(Unanswered::Refused(failure)) => {
                 if failure.kind == FailureKind::Denied {
                     self.shared.denied(&failure);
                 }
                 job.failed(&failure.code, failure.message.to_string(), now)
             }
-            Ok(Alignment::Differs(words)) => {
+            Ok(Comparison::Differs(words)) => {
                 let message = format!("the channel is there, but {words}: {}", channel.arn);
                 job.failed(CHANNEL_DIFFERS, message, now)
             }
-            Ok(aligned) => {
+            Ok(compared) => {
                 self.shared.allowed();
-                if let Alignment::Updated(words) = &aligned {
+                if let Comparison::Updated(words) = &compared {
                     self.shared.tell(&Event::Updated {
                         device_id: &job.device.id,
                         difference: words,
                     });
                 }
-                let request_id = job.last_request_id();
-                job.succeeded(Status::Exists, channel.arn, Some(request_id), now)
+                job.succeeded(Status::Exists, channel.arn, now)
             }
         };
         self.finish(job.index, row).await
     }
 
-    async fn alignment(&self, job: &Job, channel: &Channel) -> Result<Alignment, Unanswered> {
+    async fn compare(&self, job: &Job, channel: &Channel) -> Result<Comparison, Unanswered> {
         let _worker = self.shared.workers.acquire().await;
         let device = &job.device;
         let is_to_update = self.shared.settings.on_exists == OnExists::Update;
-        // A tag more than asked for is no reason to refuse a channel.
+        // A tag more than requested is no reason to refuse a channel.
         let keys: &[_] = if is_to_update {
             &self.shared.settings.tag_keys
         } else {
@@ -129,7 +107,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
         let tags = if device.tags.is_empty() && keys.is_empty() {
             TagDifferences::default()
         } else {
-            TagDifferences::new(device, keys, &self.all_tags(&channel.arn).await?)
+            TagDifferences::new(device, keys, &self.scope.all_tags(&channel.arn).await?)
         };
         let mut words: Vec<String> = difference(device.message_ttl, channel)
             .into_iter()
@@ -137,37 +115,36 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
         words.extend(tags.words());
         let words = words.join(", ");
         if words.is_empty() {
-            return Ok(Alignment::Same);
+            return Ok(Comparison::Same);
         }
         if !is_to_update || is_of_another_type(channel) {
-            return Ok(Alignment::Differs(words));
+            return Ok(Comparison::Differs(words));
         }
         if let Some(ttl) = device
             .message_ttl
             .filter(|ttl| channel.message_ttl != Some(*ttl))
         {
-            self.set_ttl(channel.clone(), ttl).await?;
+            self.scope.set_ttl(channel.clone(), ttl).await?;
         }
         if !tags.set.is_empty() {
-            let send = || self.service.tag(&channel.arn, &tags.set);
-            self.ask_until_answered(Operation::Tag, send).await?;
+            self.scope.ask(SetTags(&channel.arn, &tags.set)).await?;
         }
         if !tags.unset.is_empty() {
             let keys: Vec<&str> = tags.unset.iter().map(|key| &**key).collect();
-            let send = || self.service.untag(&channel.arn, &keys);
-            self.ask_until_answered(Operation::Untag, send).await?;
+            self.scope.ask(Untag(&channel.arn, &keys)).await?;
         }
-        Ok(Alignment::Updated(words))
+        Ok(Comparison::Updated(words))
     }
+}
 
-    /// Gives a channel another TTL. One that has changed since it was seen, or is in the middle of a change, is looked at
-    /// again; so is one whose update was carried out though its answer was lost.
+impl<S: Service> QuotaScope<S> {
+    /// Changes a channel's TTL. One that has changed since it was seen, or is in the middle of a change, is described again;
+    /// so the update may have been carried out although its answer was lost.
     async fn set_ttl(&self, mut channel: Channel, ttl: MessageTtl) -> Result<(), Unanswered> {
         let mut tries = 0;
         loop {
             tries += 1;
-            let send = || self.service.update(&channel, ttl);
-            let failure = match self.ask_until_answered(Operation::Update, send).await {
+            let failure = match self.ask(Update(&channel, ttl)).await {
                 Err(Unanswered::Refused(failure)) => failure,
                 done => return done,
             };
@@ -175,40 +152,10 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
             if !may_pass || tries >= self.shared.settings.max_attempts {
                 return Err(Unanswered::Refused(failure));
             }
-            tokio::select! {
-                biased;
-                () = self.shared.stop.given() => return Err(Unanswered::Stopped),
-                () = tokio::time::sleep(self.wait_after(tries)) => {}
-            }
-            let name = channel.name.clone();
-            channel = self
-                .ask_until_answered(Operation::Describe, || self.service.describe(&name))
-                .await?;
+            self.pause(tries).await?;
+            channel = self.ask(Describe(&channel.name)).await?;
             if channel.message_ttl == Some(ttl) {
                 return Ok(());
-            }
-        }
-    }
-
-    /// All tags of a channel.
-    pub(super) async fn all_tags(
-        &self,
-        arn: &ChannelArn,
-    ) -> Result<Vec<(Box<str>, Box<str>)>, Unanswered> {
-        let mut tags = Vec::new();
-        let mut request = ListRequest::default();
-        loop {
-            let page = self
-                .ask_until_answered(Operation::ListTags, || {
-                    self.service.list_tags(arn, request.next_token.as_deref())
-                })
-                .await?;
-            tags.extend(page.tags);
-            if !request
-                .follow(page.next_token)
-                .map_err(Unanswered::Refused)?
-            {
-                return Ok(tags);
             }
         }
     }

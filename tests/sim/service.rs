@@ -8,7 +8,8 @@ use super::world::{Act, Ask, World, caller};
 use kvs_fleet::domain::device::{ChannelArn, ChannelName, Device, MessageTtl, Region, Tag};
 use kvs_fleet::domain::service::classify::{self, Reply};
 use kvs_fleet::domain::service::{
-    Answer, Channel, ChannelPage, Failure, Identity, ListRequest, Operation, Service, TagPage,
+    Answer, Channel, ChannelPage, Failure, Identity, ListRequest, Operation, SignalingEndpoints,
+    TagPage,
 };
 use kvs_fleet::emulator::faults::FaultKind;
 use kvs_fleet::emulator::operation::Operation as Operations;
@@ -16,6 +17,8 @@ use kvs_fleet::emulator::shapes::{
     self, ChannelInfo, CreateChannel, DeleteChannel, DescribeChannel, ListChannels, ListTags,
     NameCondition, Request, Response, SingleMaster, TagResource, UntagResource, UpdateChannel,
 };
+use kvs_fleet::engine::Service;
+use kvs_fleet::engine::pace::limiter::Permit;
 
 /// More requests than any simulation needs: more means an endless loop.
 const TOO_MANY: usize = 200_000;
@@ -251,7 +254,7 @@ fn broken(kind: FaultKind) -> Failure {
 }
 
 impl Service for Sim {
-    async fn create(&self, device: &Device) -> Answer<ChannelArn> {
+    async fn create(&self, _: Permit, device: &Device) -> Answer<ChannelArn> {
         let name = device.channel_name.as_str();
         let request = Request::Create(CreateChannel {
             channel_name: Some(name.to_owned()),
@@ -272,7 +275,7 @@ impl Service for Sim {
         .await
     }
 
-    async fn describe(&self, name: &ChannelName) -> Answer<Channel> {
+    async fn describe(&self, _: Permit, name: &ChannelName) -> Answer<Channel> {
         let request = Request::Describe(DescribeChannel {
             channel_name: Some(name.as_str().to_owned()),
             channel_arn: None,
@@ -285,7 +288,7 @@ impl Service for Sim {
             .await
     }
 
-    async fn list(&self, list: &ListRequest) -> Answer<ChannelPage> {
+    async fn list(&self, _: Permit, list: &ListRequest) -> Answer<ChannelPage> {
         let prefix = list.name_prefix.as_deref();
         let request = Request::List(ListChannels {
             max_results: Some(i32::from(list.max_results)),
@@ -306,7 +309,7 @@ impl Service for Sim {
             .await
     }
 
-    async fn delete(&self, arn: &ChannelArn) -> Answer<()> {
+    async fn delete(&self, _: Permit, arn: &ChannelArn) -> Answer<()> {
         let request = Request::Delete(DeleteChannel {
             channel_arn: Some(arn.as_str().to_owned()),
             current_version: None,
@@ -315,7 +318,7 @@ impl Service for Sim {
             .await
     }
 
-    async fn update(&self, channel: &Channel, message_ttl: MessageTtl) -> Answer<()> {
+    async fn update(&self, _: Permit, channel: &Channel, message_ttl: MessageTtl) -> Answer<()> {
         let request = Request::Update(UpdateChannel {
             channel_arn: Some(channel.arn.as_str().to_owned()),
             current_version: Some(channel.version.clone().into()),
@@ -327,7 +330,12 @@ impl Service for Sim {
             .await
     }
 
-    async fn list_tags(&self, arn: &ChannelArn, next_token: Option<&str>) -> Answer<TagPage> {
+    async fn list_tags(
+        &self,
+        _: Permit,
+        arn: &ChannelArn,
+        next_token: Option<&str>,
+    ) -> Answer<TagPage> {
         let request = Request::ListTags(ListTags {
             resource_arn: Some(arn.as_str().to_owned()),
             next_token: next_token.map(str::to_owned),
@@ -346,7 +354,7 @@ impl Service for Sim {
             .await
     }
 
-    async fn tag(&self, arn: &ChannelArn, tags: &[Tag]) -> Answer<()> {
+    async fn tag(&self, _: Permit, arn: &ChannelArn, tags: &[Tag]) -> Answer<()> {
         let tags = tags.iter().map(|tag| shapes::Tag {
             key: Some(tag.key().to_owned()),
             value: Some(tag.value().to_owned()),
@@ -358,13 +366,21 @@ impl Service for Sim {
         self.call(Operation::Tag, name_in(arn), request, done).await
     }
 
-    async fn untag(&self, arn: &ChannelArn, keys: &[&str]) -> Answer<()> {
+    async fn untag(&self, _: Permit, arn: &ChannelArn, keys: &[&str]) -> Answer<()> {
         let request = Request::Untag(UntagResource {
             resource_arn: Some(arn.as_str().to_owned()),
             tag_key_list: Some(keys.iter().map(|&key| key.to_owned()).collect()),
         });
         self.call(Operation::Untag, name_in(arn), request, done)
             .await
+    }
+
+    async fn signaling_endpoints(&self, _: Permit, _: &ChannelArn) -> Answer<SignalingEndpoints> {
+        unreachable!("the engine asks for no endpoints")
+    }
+
+    async fn ice_servers(&self, _: Permit, _: &ChannelArn, _: &str) -> Answer<Vec<Box<str>>> {
+        unreachable!("the engine asks for no servers")
     }
 
     fn credentials_generation(&self) -> u64 {

@@ -36,7 +36,7 @@ pub(super) async fn ask(
     let several = regions.len() > 1;
     for region in regions {
         // Of its own, since one Region that gives no answer does not stop the others.
-        let mut caller = Caller::new(Parts {
+        let caller = Caller::new(Parts {
             settings: config.engine(account.clone()),
             sink: Arc::new(()),
             listeners: Listeners::default(),

@@ -1,4 +1,4 @@
-//! What will be deleted, shown to the person, and whether that is meant.
+//! Shows what will be deleted, and asks for confirmation.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
@@ -14,19 +14,19 @@ use crate::error::Error;
 /// Channels that are named on the screen before the question.
 const SHOWN: usize = 10;
 
-/// Refuses, before anybody is called, to be started where nobody could be asked.
+/// Refuses, before any request, a rollback that could not be confirmed.
 pub(super) fn check_possible(config: &RollbackConfig) -> Result<(), Error> {
     if config.yes || config.dry_run || io::stdin().is_terminal() {
         return Ok(());
     }
     Err(Error::refused(
         "usage",
-        "standard input is no terminal, so nobody can be asked whether these channels are to be deleted; look at \
-         --dry-run, then give --yes",
+        "standard input is no terminal, so the deletion cannot be confirmed there; check it with --dry-run, then give \
+         --yes",
     ))
 }
 
-/// Says what will be deleted, and what will not.
+/// Prints what will be deleted, and what will not.
 pub(super) fn show(selection: &Selection) {
     let count = format::count(selection.candidates.len() as u64, "channel");
     warn!("to be deleted: {count}");
@@ -40,7 +40,7 @@ pub(super) fn show(selection: &Selection) {
     say_left(selection);
 }
 
-/// Says what is not touched.
+/// Prints what is left.
 pub(super) fn say_left(selection: &Selection) {
     if selection.adopted > 0 {
         let count = format::count(selection.adopted, "channel");
@@ -58,7 +58,7 @@ pub(super) fn line(candidate: &Candidate) -> String {
     format!("{device} {}", candidate.arn.as_str())
 }
 
-/// Has the number of channels typed, unless `--yes` was given.
+/// Waits until the number of channels is typed, unless `--yes` was given.
 pub(super) async fn ask(
     config: &RollbackConfig,
     selection: &Selection,

@@ -1,4 +1,4 @@
-//! How a rollback stands, in numbers.
+//! The counts of a rollback.
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -11,8 +11,8 @@ use crate::domain::format;
 use crate::output::progress::{self, Subject, View};
 use crate::results::record::{Row, Status};
 
-/// The pace that is shown is that of so long.
-const LATELY: Duration = Duration::from_secs(5);
+/// The pace that is shown is measured over this time.
+const RECENT: Duration = Duration::from_secs(5);
 
 /// Counts rows.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ pub(super) struct Deletions {
 struct Inner {
     deleted: u64,
     left: BTreeMap<Box<str>, u64>,
-    /// When each of the last rows was recorded.
-    lately: VecDeque<Instant>,
+    /// When the last rows were recorded.
+    recent: VecDeque<Instant>,
 }
 
 impl Deletions {
@@ -46,9 +46,9 @@ impl Deletions {
         } else {
             *inner.left.entry(row.error_code.clone()).or_default() += 1;
         }
-        inner.lately.push_back(now);
-        while inner.lately.front().is_some_and(|at| now - *at > LATELY) {
-            inner.lately.pop_front();
+        inner.recent.push_back(now);
+        while inner.recent.front().is_some_and(|at| now - *at > RECENT) {
+            inner.recent.pop_front();
         }
     }
 
@@ -76,14 +76,14 @@ impl Subject for Deletions {
         let inner = self.lock();
         let left: u64 = inner.left.values().sum();
         let done = inner.deleted + left;
-        let lately = inner
-            .lately
+        let recent = inner
+            .recent
             .iter()
-            .filter(|at| now - **at <= LATELY)
+            .filter(|at| now - **at <= RECENT)
             .count();
-        let span = self.begun.elapsed().min(LATELY).as_secs_f64().max(0.1);
+        let span = self.begun.elapsed().min(RECENT).as_secs_f64().max(0.1);
         #[expect(clippy::cast_precision_loss, reason = "a count of a few seconds")]
-        let pace = lately as f64 / span;
+        let pace = recent as f64 / span;
         let to_do = total.map_or(0, |total| total.saturating_sub(done));
         let shown = format!("{} deleted/s", format::rate(pace));
         View::new(

@@ -1,7 +1,7 @@
-//! `kvs-fleet rollback`: deletes what the rows say was created, and nothing else.
+//! `kvs-fleet rollback`: deletes the channels that have a `created` row, and nothing else.
 //!
-//! What is `exists` was there before, or belongs to somebody else, and is never asked about. A channel is deleted by its
-//! ARN, which a channel made again under the same name does not share.
+//! Channels with an `exists` row existed before and are never touched. A channel is deleted by its ARN: a new channel of the
+//! same name has another.
 
 mod config;
 mod consent;
@@ -17,12 +17,11 @@ use tracing::{error, info, warn};
 use super::open_files::{self, Reserve};
 use super::signals::{self, ExitRecord};
 use super::target::{self, Target};
-use crate::domain::clock::WallClock;
 use crate::domain::device::{AccountId, Region};
 use crate::domain::error_codes;
 use crate::domain::format;
 use crate::engine::event::{Listener, Listeners};
-use crate::engine::{self, Caller, Parts, StopSignal};
+use crate::engine::{self, StopSignal};
 use crate::error::Error;
 use crate::fleet::batch::{self, Glance, History, RowStream};
 use crate::output::logging::Console;
@@ -38,7 +37,7 @@ use deleting::{Deleting, delete_all};
 use deletions::Deletions;
 use selection::Selection;
 
-/// Nobody is handed the rows besides.
+/// Rows go to the file only.
 #[derive(Debug)]
 struct Silent;
 
@@ -69,7 +68,7 @@ fn preview(config: &RollbackConfig) -> Result<u64, Error> {
     Ok(0)
 }
 
-/// A rollback makes no results file.
+/// Refuses a results file that does not exist: a rollback creates none.
 fn check_there(config: &RollbackConfig) -> Result<(), Error> {
     if config.results.exists() {
         return Ok(());
@@ -78,7 +77,7 @@ fn check_there(config: &RollbackConfig) -> Result<(), Error> {
     Err(Error::refused("results", missing.to_string()))
 }
 
-/// Deletes what is asked for; says how many channels are left.
+/// Deletes the selected channels; returns how many are left.
 async fn rollback(config: &RollbackConfig, console: Console) -> Result<u64, Error> {
     let stop = StopSignal::new();
     signals::listen(
@@ -92,7 +91,7 @@ async fn rollback(config: &RollbackConfig, console: Console) -> Result<u64, Erro
     let (log, history) = batch::open(&RealDisk, &config.results)?;
     if let Some(torn) = history.journal.torn() {
         warn!(
-            "{}: {torn}; it is cut off. A channel that it told of is not deleted: 'provision' adopts it",
+            "{}: {torn}; it is cut off. A channel in it is not deleted; 'provision' adopts it",
             config.results.display()
         );
     }
@@ -127,7 +126,7 @@ async fn rollback(config: &RollbackConfig, console: Console) -> Result<u64, Erro
     run.work_off(log, history, selection).await
 }
 
-/// Who names a device means it: that its channel is left is worth an exit code.
+/// Adopted channels are left. That counts for the exit code if the devices were named.
 fn left_by_choice(selection: &Selection) -> u64 {
     if selection.is_a_part {
         selection.adopted
@@ -140,17 +139,28 @@ fn left_by_choice(selection: &Selection) -> u64 {
 fn regions(selection: &Selection) -> Vec<Region> {
     let mut regions: Vec<Region> = Vec::new();
     for candidate in &selection.candidates {
-        if !regions
-            .iter()
-            .any(|known| known.as_str() == &*candidate.row.region)
-        {
-            regions.extend(Region::parse(&candidate.row.region));
+        if !regions.contains(&candidate.region) {
+            regions.push(candidate.region.clone());
         }
     }
     regions
 }
 
-/// A rollback that was agreed to.
+/// The last line in the runs log, without the reason of the end.
+fn end_line(deletions: &Deletions, stats: &Stats) -> End {
+    let counts = stats.counts();
+    let requests = [counts.describes, counts.lists, counts.others];
+    End {
+        at: timestamp(SystemTime::now()),
+        duration_ms: u64::try_from(deletions.elapsed().as_millis()).unwrap_or(u64::MAX),
+        counts: [("deleted".to_owned(), deletions.deleted())].into(),
+        requests: requests.iter().map(|requests| requests.sent).sum(),
+        throttles: requests.iter().map(|requests| requests.throttled).sum(),
+        ..End::default()
+    }
+}
+
+/// A confirmed rollback.
 struct Run<'a> {
     config: &'a RollbackConfig,
     target: Target,
@@ -189,25 +199,19 @@ impl Run<'_> {
             Arc::clone(&deletions),
             self.console.clone(),
         );
-        let mut caller = Caller::new(Parts {
-            settings: engine::Settings {
-                account: self.account.clone(),
-                ..self.config.engine.clone()
-            },
-            sink: Arc::new(()),
-            listeners,
-            stop: self.stop.clone(),
-            clock: WallClock::system(),
-        });
+        let settings = engine::Settings {
+            account: self.account.clone(),
+            ..self.config.engine.clone()
+        };
+        let caller = super::caller(settings, listeners, self.stop.clone());
         let deleting = Deleting {
             sink: Arc::clone(&running.books.sink),
             deletions: Arc::clone(&deletions),
             stop: self.stop.clone(),
             workers: open_files::most_requests_each(self.config.engine.workers, self.regions.len()),
-            max_attempts: self.config.engine.max_attempts,
             service: |region: &Region| self.target.service(region),
         };
-        delete_all(deleting, &mut caller, selection.candidates).await;
+        delete_all(deleting, &caller, selection.candidates).await;
         drop(progress);
         let closed = running.close().await?;
         for line in closed.unsaved() {
@@ -217,34 +221,21 @@ impl Run<'_> {
         let kept = closed.finish();
         let stopped = caller.end().map_or(Ok(()), |stop| Err(stop.into()));
         let ended = super::outcome(stopped, kept);
-        let left = deletions.left();
-        let failed: u64 = left.values().sum();
         self.say_end(&deletions, total, &ended);
-        let (exit_code, reason) = match &ended {
-            Err(error) => (error.exit_code(), error.reason()),
-            Ok(()) if failed + left_by_choice > 0 => (3, "complete"),
-            Ok(()) => (0, "complete"),
-        };
-        let counts = stats.counts();
-        let requests = [counts.describes, counts.lists, counts.others];
-        let end = End {
-            at: timestamp(SystemTime::now()),
-            duration_ms: u64::try_from(deletions.elapsed().as_millis()).unwrap_or(u64::MAX),
-            counts: [("deleted".to_owned(), deletions.deleted())].into(),
-            remaining: total - deletions.deleted(),
-            requests: requests.iter().map(|requests| requests.sent).sum(),
-            throttles: requests.iter().map(|requests| requests.throttled).sum(),
-            reason: reason.to_owned(),
-            exit_code,
-            ..End::default()
+        let left = deletions.left().values().sum::<u64>() + left_by_choice;
+        let mut end = end_line(&deletions, &stats);
+        end.remaining = total - deletions.deleted();
+        (end.exit_code, end.reason) = match &ended {
+            Err(error) => (error.exit_code(), error.reason().to_owned()),
+            Ok(()) => (if left > 0 { 3 } else { 0 }, "complete".to_owned()),
         };
         if let Err(error) = log.append([RunsLine::End(Box::new(end))]) {
             warn!("{error}");
         }
-        ended.map(|()| failed + left_by_choice)
+        ended.map(|()| left)
     }
 
-    /// What became of the channels, in words.
+    /// Reports what became of the channels.
     fn say_end(&self, deletions: &Deletions, total: u64, ended: &Result<(), Error>) {
         let deleted = deletions.deleted();
         let seconds = deletions.elapsed().as_secs_f64();

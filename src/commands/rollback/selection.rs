@@ -1,5 +1,4 @@
-//! Which channels a rollback deletes: those that the rows say this tool created, and of these the part that was asked
-//! for. Asks nobody.
+//! Which channels a rollback deletes: those with a `created` row, or of these the requested part.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -7,7 +6,7 @@ use std::time::SystemTime;
 
 use super::config::RollbackConfig;
 use crate::domain::device::DeviceIndex;
-use crate::domain::device::{ChannelArn, shown};
+use crate::domain::device::{ChannelArn, ChannelName, Region, shown};
 use crate::domain::format;
 use crate::error::Error;
 use crate::fleet::batch::last_rows;
@@ -21,29 +20,31 @@ use crate::results::view::RecordView;
 /// Unknown devices that a message names.
 const NAMED: usize = 3;
 
-/// A device whose channel is to be deleted, with its row as it stands.
+/// A device whose channel is to be deleted, with its last row.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
     pub(super) index: DeviceIndex,
     pub(super) row: Row,
+    pub(super) name: ChannelName,
+    pub(super) region: Region,
     pub(super) arn: ChannelArn,
 }
 
-/// What the rows say of the devices that were asked for.
+/// The rows of the requested devices.
 #[derive(Debug, Default)]
 pub(super) struct Selection {
     /// In the file's order.
     pub(super) candidates: Vec<Candidate>,
-    /// Devices whose channel was adopted: it is not this tool's to delete.
+    /// Devices whose channel was adopted: it is not deleted.
     pub(super) adopted: u64,
     /// Devices whose channel was deleted before.
     pub(super) deleted_before: u64,
-    /// Whether single devices were asked for.
+    /// Whether single devices were requested.
     pub(super) is_a_part: bool,
 }
 
 impl Selection {
-    /// Reads the rows. `known_devices` says which row of a device is its last.
+    /// Reads the rows. `known_devices` knows the last row of each device.
     pub(super) fn read(
         config: &RollbackConfig,
         known_devices: &KnownDevices,
@@ -108,10 +109,17 @@ impl Selection {
                 return Ok(());
             }
         }
-        let row = whole(row, time(row.started_at()), finished_at)?;
-        if let Some(arn) = row.channel_arn.clone() {
-            self.candidates.push(Candidate { index, row, arn });
-        }
+        let invalid = |error: &dyn std::fmt::Display| error.to_string();
+        let name = ChannelName::parse(row.channel_name()).map_err(|error| invalid(&error))?;
+        let region = Region::parse(row.region()).map_err(|error| invalid(&error))?;
+        let arn = ChannelArn::parse(row.channel_arn()).map_err(|error| invalid(&error))?;
+        self.candidates.push(Candidate {
+            index,
+            row: whole(row, arn.clone(), time(row.started_at()), finished_at),
+            name,
+            region,
+            arn,
+        });
         Ok(())
     }
 }
@@ -119,11 +127,11 @@ impl Selection {
 /// A `created` row, to be written again with what became of its channel.
 fn whole(
     row: &RecordView<'_>,
+    arn: ChannelArn,
     started_at: Option<SystemTime>,
     finished_at: Option<SystemTime>,
-) -> Result<Row, String> {
-    let arn = ChannelArn::parse(row.channel_arn()).map_err(|invalid| invalid.to_string())?;
-    Ok(Row {
+) -> Row {
+    Row {
         device_id: row.device_id().into(),
         channel_name: row.channel_name().into(),
         region: row.region().into(),
@@ -135,10 +143,10 @@ fn whole(
         error_code: row.error_code().into(),
         error_message: row.error_message().into(),
         request_id: row.request_id().into(),
-    })
+    }
 }
 
-/// The devices that were named; none where all are meant.
+/// The devices that were named; none for all.
 fn wanted(config: &RollbackConfig) -> Result<Option<HashSet<String>>, Error> {
     let mut wanted: HashSet<String> = config.devices.iter().cloned().collect();
     let Some(file) = &config.devices_from else {
@@ -170,7 +178,7 @@ fn named_in(bytes: &[u8]) -> Result<Vec<String>, String> {
     let mut ids = Vec::new();
     loop {
         match rows.next() {
-            // What the row asks for does not matter, but a header that is repeated is no device.
+            // The row's other columns do not matter. A repeated header is no device.
             Ok(Some(row)) if row.device_id.is_empty() || row.device_id == id_column => {}
             Ok(Some(row)) => ids.push(row.device_id.to_owned()),
             Ok(None) => return Ok(ids),
@@ -191,7 +199,7 @@ fn listed_in(bytes: &[u8]) -> Result<Vec<String>, String> {
         .collect())
 }
 
-/// Refuses devices that have no row: a typo in one is a sign that the others want a second look.
+/// Refuses devices that have no row: after a typo in one, the others must be checked too.
 fn check_known(
     wanted: &HashSet<String>,
     known_devices: &KnownDevices,

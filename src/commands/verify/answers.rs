@@ -1,5 +1,4 @@
-//! How far asking for single channels has come, where that takes its time: a listing is one request, tags, endpoints and
-//! servers are one each for every channel.
+//! The progress of the requests about single channels: tags, endpoints and servers take one each for every channel.
 
 use std::sync::Arc;
 
@@ -9,14 +8,14 @@ use crate::output::progress::{self, Subject, View};
 use crate::output::stats::Stats;
 
 impl Questions {
-    /// Questions a channel besides the listing.
+    /// Requests for each channel besides the listing.
     pub(super) fn of_a_channel(&self) -> u64 {
         let endpoints = self.endpoints || self.ice;
         u64::from(self.tags) + u64::from(endpoints) + u64::from(self.ice)
     }
 }
 
-/// The answers to those questions.
+/// The answers to those requests.
 pub(super) struct Answers(pub(super) Arc<Stats>);
 
 impl Subject for Answers {
@@ -28,7 +27,7 @@ impl Subject for Answers {
         let pace = done as f64 / seconds;
         let left = total.map_or(0, |total| total.saturating_sub(done));
         let rate = format::rate(pace);
-        let pace_shown = format!("{rate} questions/s, {} throttled", asked.throttled);
+        let pace_shown = format!("{rate} requests/s, {} throttled", asked.throttled);
         View::new(done, progress::ahead(left, pace), "", pace_shown)
     }
 }

@@ -1,4 +1,4 @@
-//! What a results file claims, and what a manifest asks for the same devices.
+//! What a results file claims, and what a manifest requests for the same devices.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -75,7 +75,7 @@ impl Claims {
         Ok(found)
     }
 
-    /// The reader has checked that name, Region and ARN fit each other.
+    /// The reader has checked that name, Region and ARN match.
     fn claim(&mut self, device_id: &str, name: &str, region: &str, arn: &str) {
         let (Ok(name), Ok(region), Ok(arn)) = (
             ChannelName::parse(name),
@@ -105,7 +105,7 @@ impl Claims {
         regions
     }
 
-    /// Adds what the manifest asks for each device, with the templates, tags and TTL of the last run.
+    /// Adds what the manifest requests for each device, with the templates, tags and TTL of the last run.
     pub(super) fn ask_for(
         &mut self,
         manifest: &Path,

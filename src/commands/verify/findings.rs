@@ -1,4 +1,4 @@
-//! What a verification has found: as people read it, and as the proof that a script keeps.
+//! The result of a verification, as text and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,18 +31,18 @@ pub(super) struct Findings {
     manifest: Option<String>,
     account: Option<String>,
     caller: Option<String>,
-    /// None where it is AWS's own of each Region.
+    /// None if it is the AWS endpoint of each Region.
     endpoint: Option<String>,
     /// Whether tags were compared.
     tags: bool,
     /// Channels that the results claim.
     claimed: u64,
-    /// Of these, as claimed.
+    /// Of these, without a difference.
     verified: u64,
-    /// Devices without a channel by the results, by status.
+    /// Devices without a channel in the results, by status.
     not_asked: BTreeMap<&'static str, u64>,
     pub(super) differences: Vec<Difference>,
-    /// What cameras would connect to, where that was asked for.
+    /// What cameras connect to, if it was requested.
     pub(super) usable: Vec<Usable>,
 }
 
@@ -81,7 +81,7 @@ impl Findings {
         })
     }
 
-    /// The service has answered.
+    /// Adds what was found at the service.
     pub(super) fn conclude(&mut self, found: Found, target: &Target, account: Option<AccountId>) {
         let Found {
             differences,
@@ -106,7 +106,7 @@ impl fmt::Display for Findings {
             writeln!(f, "{device} in {}: {label}", found.region)?;
             let (expected, is) = match found.kind {
                 Kind::Missing | Kind::MadeAgain => ("by the results  ", "at the service  "),
-                Kind::Unverified => ("by the results  ", "not learnt      "),
+                Kind::Unverified => ("by the results  ", "not known       "),
                 _ => ("expected        ", "found           "),
             };
             writeln!(f, "  {expected}{}", visible(&found.expected))?;

@@ -1,4 +1,4 @@
-//! `kvs-fleet verify`: a results file beside the service. Changes neither.
+//! `kvs-fleet verify`: compares a results file with the service. Changes neither.
 
 mod answers;
 mod asking;
@@ -14,10 +14,9 @@ use tracing::{info, warn};
 use super::open_files;
 use super::signals::{self, ExitRecord};
 use super::target::{self, Target};
-use crate::domain::clock::WallClock;
 use crate::domain::device::Region;
 use crate::engine::event::{Listener, Listeners};
-use crate::engine::{self, Caller, Parts, Stop, StopSignal};
+use crate::engine::{self, Stop, StopSignal};
 use crate::error::Error;
 use crate::output::logging::Console;
 use crate::output::progress::Progress;
@@ -43,7 +42,7 @@ pub(super) async fn run(config: &VerifyConfig, console: Console) -> Result<u8, E
     }
 }
 
-/// What was found, and why some Regions could not be asked, where they could not.
+/// What was found, and why some Regions gave no answer, if so.
 async fn verify(
     config: &VerifyConfig,
     console: Console,
@@ -58,7 +57,7 @@ async fn verify(
     );
     let mut claims = Claims::read(&config.results)?;
     if let Some(torn) = claims.torn {
-        warn!("{}: {torn}; it is not looked at", config.results.display());
+        warn!("{}: {torn}; it is ignored", config.results.display());
     }
     let regions: Vec<Region> = claims.regions();
     let target = Target::load(config.connection.within(&regions), false).await?;
@@ -82,16 +81,11 @@ async fn verify(
     let stats = Arc::new(Stats::new());
     let mut listeners = Listeners::default();
     listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);
-    let mut caller = Caller::new(Parts {
-        settings: engine::Settings {
-            account: target.account().cloned().or(expected),
-            ..config.engine.clone()
-        },
-        sink: Arc::new(()),
-        listeners,
-        stop,
-        clock: WallClock::system(),
-    });
+    let settings = engine::Settings {
+        account: target.account().cloned().or(expected),
+        ..config.engine.clone()
+    };
+    let caller = super::caller(settings, listeners, stop);
     let questions = Questions {
         workers: open_files::most_requests_each(config.questions.workers, regions.len()),
         ..config.questions
@@ -101,12 +95,8 @@ async fn verify(
         let answers = Arc::new(Answers(stats));
         Progress::start(config.progress, Some(total), answers, console)
     });
-    let asked = ask_all(questions, &target, &mut caller, claims.rows).await;
+    let found = ask_all(questions, &target, &caller, claims.rows).await;
     drop(progress);
-    let Some(found) = asked.filter(|_| caller.stopped().is_none()) else {
-        let unknown = || Stop::Internal("asking ended without a word".to_owned());
-        return Err(caller.stopped().unwrap_or_else(unknown).into());
-    };
-    findings.conclude(found, &target, caller.account());
+    findings.conclude(found?, &target, caller.account());
     Ok((findings, caller.end()))
 }

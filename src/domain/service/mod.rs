@@ -1,15 +1,11 @@
-//! The KVS control plane as the engine uses it: a trait, its requests, and the meanings of an answer.
-//!
-//! The AWS SDK implements [`Service`], and so does the emulator's state in the simulation tests. An implementation
-//! makes exactly one attempt for each call: no retries, no waiting for a rate. It classifies the answer as a
-//! [`FailureKind`] and takes no decision.
+//! The operations of the KVS control plane, their quotas, and what an answer can mean. The trait that sends requests is
+//! [`engine::Service`](crate::engine::Service).
 
 pub mod classify;
 
-use std::future::Future;
 use std::time::SystemTime;
 
-use crate::domain::device::{AccountId, ChannelArn, ChannelName, Device, MessageTtl, Region, Tag};
+use crate::domain::device::{AccountId, ChannelArn, ChannelName, MessageTtl, Region};
 
 /// The operations of the service. Each has its own quota and limiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -114,6 +110,24 @@ pub struct Answer<T> {
     pub request_id: Option<Box<str>>,
     /// The answer's `Date` header: the service's clock in whole seconds.
     pub date: Option<SystemTime>,
+}
+
+impl<T> Answer<T> {
+    /// Whether the request was granted or throttled. Server errors, silence and refused credentials say nothing about the
+    /// rate.
+    #[must_use]
+    pub fn is_granted(&self) -> Option<bool> {
+        match self.result.as_ref().err().map(|failure| failure.kind) {
+            Some(FailureKind::Throttled) => Some(false),
+            Some(
+                FailureKind::ServerError
+                | FailureKind::Lost
+                | FailureKind::Unreachable
+                | FailureKind::Credentials,
+            ) => None,
+            _ => Some(true),
+        }
+    }
 }
 
 /// The meaning of a failed attempt.
@@ -298,54 +312,13 @@ pub struct Identity {
     pub caller: Box<str>,
 }
 
-/// The control plane in one Region. One call is one attempt.
-pub trait Service: Send + Sync + 'static {
-    /// `CreateSignalingChannel` for the device: its name, TTL and tags, with the type `SINGLE_MASTER`.
-    fn create(&self, device: &Device) -> impl Future<Output = Answer<ChannelArn>> + Send;
-
-    /// `DescribeSignalingChannel` by name.
-    fn describe(&self, name: &ChannelName) -> impl Future<Output = Answer<Channel>> + Send;
-
-    /// `ListSignalingChannels`, one page.
-    fn list(&self, request: &ListRequest) -> impl Future<Output = Answer<ChannelPage>> + Send;
-
-    /// `DeleteSignalingChannel` for this ARN, without a version.
-    fn delete(&self, arn: &ChannelArn) -> impl Future<Output = Answer<()>> + Send;
-
-    /// `UpdateSignalingChannel`: sets another message TTL if the channel still has this version.
-    fn update(
-        &self,
-        channel: &Channel,
-        message_ttl: MessageTtl,
-    ) -> impl Future<Output = Answer<()>> + Send;
-
-    /// `ListTagsForResource`, one page.
-    fn list_tags(
-        &self,
-        arn: &ChannelArn,
-        next_token: Option<&str>,
-    ) -> impl Future<Output = Answer<TagPage>> + Send;
-
-    /// `TagResource`: adds tags, and replaces the values of existing ones.
-    fn tag(&self, arn: &ChannelArn, tags: &[Tag]) -> impl Future<Output = Answer<()>> + Send;
-
-    /// `UntagResource`: removes the tags with these keys.
-    fn untag(&self, arn: &ChannelArn, keys: &[&str]) -> impl Future<Output = Answer<()>> + Send;
-
-    /// The generation of the credentials that later attempts use; every reload increases it. Callers read it before an
-    /// attempt, so that [`Service::reload_credentials`] knows which credentials failed.
-    fn credentials_generation(&self) -> u64;
-
-    /// Fetches the credentials from their source again, requests their identity if possible, and only then uses them
-    /// for later attempts. Attempts in flight keep the old credentials, and so do all attempts if one of these steps
-    /// fails.
-    ///
-    /// `seen` is the generation whose credentials failed: of many callers with the same generation, one reloads and the
-    /// others get its result.
-    fn reload_credentials(
-        &self,
-        seen: u64,
-    ) -> impl Future<Output = Result<Option<Identity>, Failure>> + Send;
+/// Where the signaling of a channel is, for its master.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignalingEndpoints {
+    /// For the lasting connection.
+    pub wss: Box<str>,
+    /// For single requests.
+    pub https: Box<str>,
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Do throttles become fewer when the rate is cut? Pure: decisions are values, time is an argument in seconds.
 //!
 //! Throttles that are about the rate go away when the rate goes down. Others do not: those of an account on which
-//! somebody sends more than the quota and ignores throttles, and those of a service that throttles at random. Against
-//! these a lower rate brings nothing but a smaller share. From the outside the two differ in one thing only: whether,
+//! another host sends more than the quota and ignores throttles, and those of a service that throttles at random. Against
+//! these a lower rate only makes the share smaller. From the outside the two differ in one thing only: whether,
 //! at a rate well below what was granted when the throttles began, about the same share of the requests is still
 //! throttled.
 //!
@@ -27,7 +27,7 @@ const KEPT: f64 = 0.5;
 const EXPECTED_THROTTLES: f64 = 1.5;
 /// The largest share of throttles among such hosts.
 const EXPECTED_SHARE: f64 = 0.2;
-/// The test tells the expected share from one that is larger by this factor.
+/// The test distinguishes the expected share from one that is larger by this factor.
 const ALTERNATIVE: f64 = 2.0;
 /// Logarithm of the likelihood ratio from which throttles are not about the rate: wrong in one case of 50.
 const ENOUGH: f64 = 4.0;
@@ -36,7 +36,7 @@ const OVER: f64 = -2.0;
 /// A run of grants ends the congestion when it is this many times as long as one that the first sample makes likely.
 const UNLIKELY: f64 = 2.0;
 /// While throttles are ignored the rate is at most this multiple of what was granted, or `DOCUMENTED` if that is more:
-/// with a ceiling far above the quota a faster rate would bring nothing.
+/// with a ceiling far above the quota a faster rate would gain nothing.
 const OVERSENDING: f64 = 10.0;
 /// The documented quota of creates a second.
 pub(super) const DOCUMENTED: f64 = 50.0;
@@ -137,7 +137,7 @@ impl Congestion {
     /// The rate to go back to where cuts do not help, in requests a second: the one that was cut first, within the bounds of
     /// [`OVERSENDING`].
     pub(super) fn rate_without_cuts(&self, now: f64) -> f64 {
-        let granted = self.granted_lately_or_before(now);
+        let granted = self.granted_recently_or_before(now);
         self.rate_before
             .min((OVERSENDING * granted).max(DOCUMENTED))
     }
@@ -154,13 +154,13 @@ impl Congestion {
         }
         Some(Past {
             at: self.past.map_or(now, |past| past.at),
-            granted: self.granted_lately_or_before(now),
+            granted: self.granted_recently_or_before(now),
             rate_before: self.rate_before,
         })
     }
 
     /// Granted requests a second in the first sample, or in an earlier congestion's if that is more.
-    fn granted_lately_or_before(&self, now: f64) -> f64 {
+    fn granted_recently_or_before(&self, now: f64) -> f64 {
         let before = self.past.map_or(0.0, |past| past.granted);
         self.granted(now).max(before)
     }
@@ -182,7 +182,7 @@ impl Congestion {
         let Some(sampled) = self.sampled else {
             return self.sample(answer.granted, now);
         };
-        let granted = self.granted_lately_or_before(now);
+        let granted = self.granted_recently_or_before(now);
         if answer.sent <= sampled || answer.rate >= (SIMILAR * granted).max(low_anyway) {
             return Verdict::Open;
         }
@@ -202,7 +202,7 @@ impl Congestion {
         if self.evidence < ENOUGH {
             return Verdict::Open;
         }
-        // Where nothing at all is granted a faster rate would bring nothing.
+        // Where nothing at all is granted a faster rate would gain nothing.
         if self.low.granted == 0.0 {
             return Verdict::Open;
         }

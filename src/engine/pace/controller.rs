@@ -1,6 +1,4 @@
-//! Which rate next? Pure: time is an argument, the rate a return value. Knows nothing of requests, tasks or sleep.
-//!
-//! # Why it works
+//! The rate of the next request. Pure: time is an argument, the rate a return value.
 //!
 //! The service keeps a token bucket for each account, Region and operation, and throttles when the bucket is empty. It
 //! does not report how many hosts share the bucket or how fast it is refilled. What counts is the time until a batch of
@@ -24,23 +22,21 @@
 //!   came after was a search), but leaves `CUT` of what was granted in the last second: one second is the evidence,
 //!   not a handful of answers.
 //! - **Fairness** follows from both: hosts grow by the same share, and a host that sends more is throttled more.
-//! - **Cuts that do not help.** Somebody may send more than the quota and ignore throttles, or the service may throttle at
-//!   random. Then each cut makes our share smaller and throttles no fewer (`congestion` finds that
-//!   out). So the rate goes back to where it was before the throttles began, and throttles are ignored until the wall
-//!   clock next shows a multiple of `IGNORE` seconds. The wall clock, so that hosts which ignore throttles at the same
-//!   time, and are each other's reason for it, listen again at the same time.
+//! - **Cuts that do not help.** Another host may send more than the quota and ignore throttles, or the service may throttle
+//!   at random. Then each cut makes our share smaller and throttles no fewer (`congestion` detects that). So the rate goes
+//!   back to where it was before the throttles began, and throttles are ignored until the wall clock next shows a multiple
+//!   of `IGNORE` seconds: hosts that ignore throttles because of each other stop at the same time.
 //! - **A ceiling** is where the rate starts, and it never goes beyond. Without one it starts at the documented quota and
 //!   doubles every second until the first throttle, which cuts it to `RAMP_CUT`: the rate has overshot by the round
-//!   trip and by what the full bucket gave. Where that throttle proves to be no matter of the rate, the documented
-//!   quota counts as the rate before it.
+//!   trip and by what the full bucket gave. If that throttle turns out to be independent of the rate, the documented quota
+//!   counts as the rate before it.
 //! - **The client is the bottleneck**: only time in which requests waited at the gate counts as time at this rate. When
 //!   none waits, nothing grows.
 //! - **Server errors and timeouts** say nothing about the rate and do not move it.
 //!
-//! What it costs: to find within seconds what others free, each host must be throttled 0.2 to 0.4 times a second.
-//!
-//! The constants were chosen, and are held, in simulation: `cargo bench --bench pacing`. Changing those of growth and cuts
-//! by 25 % hardly changes the results.
+//! The cost: to find within seconds what others free, each host must be throttled 0.2 to 0.4 times a second. The constants
+//! were chosen, and are tested, in simulation (`cargo bench --bench pacing`). Changing those of growth and cuts by 25 %
+//! hardly changes the results.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -83,7 +79,7 @@ pub const FASTEST: f64 = 1_000_000.0;
 pub struct RateRange {
     /// The first rate, in requests a second.
     pub start: f64,
-    /// The fastest rate, in requests a second; none but [`FASTEST`] where it is to be found.
+    /// The fastest rate, in requests a second; only [`FASTEST`] if it must be found.
     pub ceiling: Option<f64>,
 }
 
@@ -210,7 +206,7 @@ impl Controller {
         self.rate
     }
 
-    /// The fastest rate allowed, in requests a second; none where it is to be found.
+    /// The fastest rate allowed, in requests a second; none if it must be found.
     #[must_use]
     pub fn ceiling(&self) -> Option<f64> {
         self.ceiling
@@ -229,7 +225,7 @@ impl Controller {
         self.has_ignored
     }
 
-    /// With which share of the longest delay after its turn the next request leaves.
+    /// The share of the longest delay with which the next request leaves after its turn.
     pub fn spacing(&mut self) -> f64 {
         self.spacing.next()
     }
@@ -289,7 +285,7 @@ impl Controller {
         self.last_answer = Some(now);
     }
 
-    /// While nothing waits, what is granted is what was asked for.
+    /// While nothing waits, all requests are granted: that says nothing about the quota.
     fn note_grant(&mut self, sent: Sent, now: f64) {
         let is_known = self.last_throttle.is_some() && !self.grants.is_empty();
         if is_known && sent.share.is_some() {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 /// Seconds of a slice: fine enough for a window of a second, and few to keep at any rate.
 const SLICE: f64 = 0.05;
-/// The longest window that can be asked for, in seconds.
+/// The longest window, in seconds.
 pub(super) const LONGEST: f64 = 5.0;
 /// A rate is not taken over less than this, in seconds: the first answers of a run would make it infinite.
 const SHORTEST: f64 = 0.02;

@@ -9,9 +9,17 @@ use tokio::time::Instant;
 use super::controller::{Controller, Sent};
 use super::gate::Gate;
 
-/// Leave to send one request.
-#[derive(Debug, Clone, Copy)]
+/// A permit to send one request. The call that sends it uses it up, so it cannot be copied.
+#[derive(Debug)]
 pub struct Permit(Sent);
+
+impl Permit {
+    /// What the limiter must know about the request when its answer comes.
+    #[must_use]
+    pub fn sent(&self) -> Sent {
+        self.0
+    }
+}
 
 /// The limiter of one operation in one account and Region.
 #[derive(Debug)]
@@ -33,7 +41,7 @@ impl Limiter {
         }
     }
 
-    /// Waits for leave to send one request. First come, first served. Dropped before it returns, it takes nothing.
+    /// Waits for a permit to send one request. First come, first served. Dropped before it returns, it takes nothing.
     pub async fn acquire(&self) -> Permit {
         let mut gate = self.gate.lock().await;
         let mut waited = false;
@@ -59,15 +67,15 @@ impl Limiter {
 
     /// Reports that the service did not throttle the request. Server errors and missing answers are not reported, because
     /// they say nothing about the rate.
-    pub fn accepted(&self, permit: Permit) {
+    pub fn accepted(&self, sent: Sent) {
         let now = self.now();
-        self.controller().on_granted(permit.0, now);
+        self.controller().on_granted(sent, now);
     }
 
     /// Reports that the service throttled the request.
-    pub fn throttled(&self, permit: Permit) {
+    pub fn throttled(&self, sent: Sent) {
         let now = self.now();
-        self.controller().on_throttled(permit.0, now);
+        self.controller().on_throttled(sent, now);
     }
 
     /// The rate in force, in requests a second. While throttles are ignored it is far above what is granted.
@@ -76,7 +84,7 @@ impl Limiter {
         self.controller().rate()
     }
 
-    /// The fastest rate allowed, in requests a second; none where it is to be found.
+    /// The fastest rate allowed, in requests a second; none if it must be found.
     #[must_use]
     pub fn ceiling(&self) -> Option<f64> {
         self.controller().ceiling()
@@ -161,7 +169,7 @@ mod tests {
         seconds_for(&limiter, 200).await;
         let permit = limiter.acquire().await;
         tokio::time::sleep(Duration::from_millis(5)).await;
-        limiter.throttled(permit);
+        limiter.throttled(permit.sent());
         let rate = limiter.rate();
         assert!((84.0..86.0).contains(&rate), "{rate}");
         let start = Instant::now();
@@ -212,7 +220,7 @@ mod tests {
         assert!(gave_up.is_err());
         tokio::time::sleep(Duration::from_secs(10)).await;
         let permit = limiter.acquire().await;
-        limiter.throttled(permit);
+        limiter.throttled(permit.sent());
         // A bucket that has been idle holds two: the new rate goes on from the request that has just left, not from the one
         // that nobody waited for.
         let seconds = seconds_for(&limiter, 2).await;

@@ -38,9 +38,8 @@ pub use work::{ListedWork, RegionWork, SharedDevices, lock};
 
 use crate::domain::clock::WallClock;
 use crate::domain::device::{Device, DeviceIndex, Region};
-use crate::domain::service::Service;
 use crate::engine::event::Listeners;
-use crate::engine::{self, Engine, Settings, Stop, StopSignal};
+use crate::engine::{self, Engine, Service, Settings, Stop, StopSignal};
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
 use crate::results::disk::Disk;

@@ -4,10 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use kvs_fleet::aws::Connection;
 use kvs_fleet::domain::device::{Device, Region};
-use kvs_fleet::domain::service::{ChannelStatus, FailureKind, ListRequest, Service as _};
+use kvs_fleet::domain::service::{ChannelStatus, FailureKind, ListRequest};
+use kvs_fleet::engine::Service as _;
 
 use super::play::{Act, DATE, DATE_EPOCH, REQUEST_ID, Script, answer, bare_answer, start};
-use super::{REGION, arn, device, name, region, service, settings};
+use super::{REGION, arn, device, name, permit, region, service, settings};
 
 #[tokio::test]
 async fn create_sends_name_type_ttl_and_tags_and_accepts_only_its_own_arn() {
@@ -15,7 +16,7 @@ async fn create_sends_name_type_ttl_and_tags_and_accepts_only_its_own_arn() {
     let script = Script::new(vec![answer("200 OK", "", &body)]);
     let service = service(&start(&script).await).await;
 
-    let created = service.create(&device()).await;
+    let created = service.create(permit().await, &device()).await;
     assert_eq!(created.result.unwrap().as_str(), arn("DEVICE_1"));
     assert_eq!(created.request_id.as_deref(), Some(REQUEST_ID));
     let date = SystemTime::UNIX_EPOCH + Duration::from_secs(DATE_EPOCH);
@@ -26,7 +27,7 @@ async fn create_sends_name_type_ttl_and_tags_and_accepts_only_its_own_arn() {
         tags: Vec::new(),
         ..device()
     };
-    service.create(&plain).await.result.unwrap();
+    service.create(permit().await, &plain).await.result.unwrap();
 
     let requests = script.requests();
     assert!(requests[0].head.starts_with("POST /createSignalingChannel"));
@@ -273,7 +274,10 @@ async fn every_failure_of_the_service_is_classified() {
     ] {
         let shown = format!("{act:?}");
         let script = Script::new(vec![act]);
-        let answer = service(&start(&script).await).await.create(&device()).await;
+        let answer = service(&start(&script).await)
+            .await
+            .create(permit().await, &device())
+            .await;
         let failure = answer.result.expect_err(&shown);
         assert_eq!(
             (failure.kind, &*failure.code, failure.foreign),
@@ -298,7 +302,7 @@ async fn a_missing_answer_is_ambiguous_and_a_closed_port_is_unreachable() {
     let connection = Connection::load(quick).await.unwrap();
     let failure = connection
         .region(&region())
-        .create(&device())
+        .create(permit().await, &device())
         .await
         .result
         .unwrap_err();
@@ -312,7 +316,11 @@ async fn a_missing_answer_is_ambiguous_and_a_closed_port_is_unreachable() {
     let closed = listener.local_addr().unwrap();
     drop(listener);
     let service = service(&format!("http://{closed}")).await;
-    let failure = service.create(&device()).await.result.unwrap_err();
+    let failure = service
+        .create(permit().await, &device())
+        .await
+        .result
+        .unwrap_err();
     assert_eq!(
         (failure.kind, &*failure.code),
         (FailureKind::Unreachable, "ConnectionFailed")
@@ -362,13 +370,21 @@ async fn describe_and_list_return_channels() {
     ]);
     let service = service(&start(&script).await).await;
 
-    let channel = service.describe(&name()).await.result.unwrap();
+    let channel = service
+        .describe(permit().await, &name())
+        .await
+        .result
+        .unwrap();
     assert_eq!(channel.status, ChannelStatus::Creating);
     assert_eq!(channel.arn.as_str(), arn("DEVICE_1"));
     assert_eq!(channel.creation_millis, 1_700_000_000_123);
     assert_eq!(channel.message_ttl.unwrap().as_secs(), 60);
     for part in ["describes 'DEVICE_2'", "'MELTED'", "does not describe"] {
-        let failure = service.describe(&name()).await.result.unwrap_err();
+        let failure = service
+            .describe(permit().await, &name())
+            .await
+            .result
+            .unwrap_err();
         assert_eq!(
             (failure.kind, &*failure.code),
             (FailureKind::ServerError, "UnreadableAnswer")
@@ -381,7 +397,7 @@ async fn describe_and_list_return_channels() {
         next_token: Some("t".into()),
         max_results: 500,
     };
-    let page = service.list(&request).await.result.unwrap();
+    let page = service.list(permit().await, &request).await.result.unwrap();
     assert_eq!(page.next_token.as_deref(), Some("more"));
     let names: Vec<&str> = page
         .channels
@@ -391,10 +407,13 @@ async fn describe_and_list_return_channels() {
     assert_eq!(names, ["A"]);
     assert_eq!(page.channels[0].status, ChannelStatus::Deleting);
     let last = service
-        .list(&ListRequest {
-            max_results: 1,
-            ..ListRequest::default()
-        })
+        .list(
+            permit().await,
+            &ListRequest {
+                max_results: 1,
+                ..ListRequest::default()
+            },
+        )
         .await;
     assert_eq!(last.result.unwrap().next_token, None);
     let requests = script.requests();
@@ -470,8 +489,14 @@ async fn connections_are_reused_and_requests_are_never_repeated() {
         .await
         .unwrap();
     let other = Region::parse("us-east-1").unwrap();
-    connection.region(&region()).describe(&name()).await;
-    connection.region(&other).describe(&name()).await;
+    connection
+        .region(&region())
+        .describe(permit().await, &name())
+        .await;
+    connection
+        .region(&other)
+        .describe(permit().await, &name())
+        .await;
     connection.reload(0, &other).await.unwrap();
     assert_eq!(script.connections(), 1);
     let requests = script.requests();
@@ -481,7 +506,11 @@ async fn connections_are_reused_and_requests_are_never_repeated() {
 
     // The server closes the connection in use instead of answering. Whether the request was executed is unknown, so it
     // must not be sent again before a Describe.
-    let failure = connection.region(&other).create(&device()).await.result;
+    let failure = connection
+        .region(&other)
+        .create(permit().await, &device())
+        .await
+        .result;
     assert_eq!(failure.unwrap_err().kind, FailureKind::Lost);
     assert_eq!(script.requests().len(), 4);
     assert_eq!(script.connections(), 1);
@@ -493,7 +522,10 @@ async fn an_endless_handshake_is_not_a_sent_request() {
     let mut quick = settings(&format!("https://{}", listener.local_addr().unwrap()));
     quick.timeout = Duration::from_millis(500);
     let connection = Connection::load(quick).await.unwrap();
-    let answer = connection.region(&region()).create(&device()).await;
+    let answer = connection
+        .region(&region())
+        .create(permit().await, &device())
+        .await;
     let failure = answer.result.unwrap_err();
     assert_eq!(
         (failure.kind, &*failure.code),

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use kvs_fleet::aws::{ConfigError, Connection, ConnectionSettings, Network};
 use kvs_fleet::domain::device::Region;
-use kvs_fleet::domain::service::Service as _;
+use kvs_fleet::engine::Service as _;
 use tokio::process::Command;
 
-use super::name;
 use super::play::{Act, Script, answer, bare_answer, start};
+use super::{name, permit};
 
 const REPORT: &str = "KVS_FLEET_TEST_REPORT";
 const PROFILE: &str = "KVS_FLEET_TEST_PROFILE";
@@ -49,7 +49,12 @@ async fn report() {
         return println!("error {:?} {error}", error.kind());
     };
     if var(DESCRIBE).is_some() {
-        match connection.region(&region).describe(&name()).await.result {
+        match connection
+            .region(&region)
+            .describe(permit().await, &name())
+            .await
+            .result
+        {
             Ok(channel) => println!("described {}", channel.arn),
             Err(failure) => println!(
                 "failure {:?} {} {}",

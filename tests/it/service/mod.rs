@@ -5,10 +5,12 @@ mod environment;
 mod network;
 mod play;
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use kvs_fleet::aws::{AwsService, Connection, ConnectionSettings};
 use kvs_fleet::domain::device::{ChannelName, Device, MessageTtl, Region, Tag};
+use kvs_fleet::engine::pace::controller::{Controller, RateRange};
+use kvs_fleet::engine::pace::limiter::{Limiter, Permit};
 
 pub(super) const REGION: &str = "eu-central-1";
 
@@ -44,6 +46,12 @@ pub(super) fn settings(url: &str) -> ConnectionSettings {
         timeout: Duration::from_secs(20),
         ..ConnectionSettings::default()
     }
+}
+
+/// A permit to send one request.
+pub(super) async fn permit() -> Permit {
+    let controller = Controller::new(RateRange::upto(1_000.0), UNIX_EPOCH, 1);
+    Limiter::new(controller).acquire().await
 }
 
 pub(super) async fn service(url: &str) -> AwsService {

@@ -74,10 +74,10 @@ fn a_full_account_stops_its_region_only() {
             .extend(numbers.map(|number| super::rig::device(number, &region)));
     }
     let run = rig.run();
-    let Some(Stop::AccountFull { region, .. }) = &run.stop else {
+    let Some(Stop::AccountFull { regions, .. }) = &run.stop else {
         panic!("{:?}", run.stop);
     };
-    assert_eq!(region.as_str(), "us-east-1");
+    assert_eq!(*regions, [region("us-east-1")]);
     assert_eq!(run.count("created"), 90);
     let full = run.count("AccountChannelLimitExceededException");
     assert!((1..20).contains(&full), "{full}");

@@ -1,99 +1,73 @@
-//! What the Regions of a run share: workers, journal, listeners, credentials, the account, and the rules that stop all.
+//! What the Regions of a run share: workers, listeners, credentials, the account, and the rules that stop all.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
+use super::event::{Event, Listener, Listeners};
 use super::link::Link;
+use super::settings::{FailureLimit, Parts, Settings};
 use super::stop::Stop;
 use super::stop_signal::StopSignal;
-use super::{Parts, RowSink, Settings};
 use crate::domain::clock::WallClock;
-use crate::domain::device::DeviceIndex;
 use crate::domain::device::{AccountId, Region};
 use crate::domain::panics;
 use crate::domain::service::Failure;
-use crate::engine::event::{Event, Listener, Listeners};
 use crate::results::record::{Row, Status};
 
-/// So many devices in a row refused by an authorization code, with none succeeding in between, are not the devices'
-/// fault.
+/// This number of refusals in a row by an authorization code, with no success in between, stops the run.
 const DENIED_IN_A_ROW: u32 = 20;
-/// A share of failures means little before so many devices have an outcome.
+/// A percentage of failures is judged once this number of devices have an outcome.
 const SHARE_NEEDS: u64 = 100;
 
 /// Requests that fail within this time for want of a file fail for the same reason.
 const ONE_SHORTAGE: Duration = Duration::from_millis(100);
 
-/// How many failed rows end a run.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum FailureLimit {
-    /// More than so many.
-    Count(u64),
-    /// More than this percentage of the devices that have an outcome, judged from 100 on.
-    Percent(f64),
-}
-
-impl std::fmt::Display for FailureLimit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Count(count) => write!(f, "{count}"),
-            Self::Percent(percent) => write!(f, "{percent}%"),
-        }
-    }
-}
-
 #[derive(Debug)]
-pub(super) struct Shared<L> {
+pub(super) struct RunState {
     pub(super) settings: Settings,
     pub(super) stop: StopSignal,
     pub(super) clock: WallClock,
     pub(super) workers: Arc<Semaphore>,
     /// How many workers there are: fewer where this process may open no more files.
     workers_left: AtomicUsize,
-    /// When the last worker was taken off.
+    /// When the number of workers was last reduced.
     retired: Mutex<Option<Instant>>,
-    said_open_files: AtomicBool,
-    sink: Arc<L>,
+    reported_open_files: AtomicBool,
     listeners: Listeners,
     account: Mutex<Option<AccountId>>,
     denied: AtomicU32,
     failed: AtomicU64,
     finished: AtomicU64,
-    /// Whether any Region ever answered.
-    answered: AtomicBool,
     /// Why Regions ended although the run went on.
     region_stops: Mutex<Vec<Stop>>,
-    /// What is known of the way to the service in each Region.
     links: Mutex<Vec<(Region, Arc<Link>)>>,
     /// Held while credentials are fetched.
     pub(super) credentials: tokio::sync::Mutex<()>,
-    /// The newest generation that an answer has proved good.
+    /// The newest generation whose credentials an answer has proved to work.
     pub(super) proved_generation: AtomicU64,
 }
 
-impl<L: RowSink> Shared<L> {
-    pub(super) fn new(parts: Parts<L>) -> Self {
+impl RunState {
+    pub(super) fn new<L>(parts: Parts<L>) -> Self {
         let workers = parts.settings.workers.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             workers: Arc::new(Semaphore::new(workers)),
             workers_left: AtomicUsize::new(workers),
             retired: Mutex::default(),
-            said_open_files: AtomicBool::new(false),
+            reported_open_files: AtomicBool::new(false),
             account: Mutex::new(parts.settings.account.clone()),
             settings: parts.settings,
             stop: parts.stop,
             clock: parts.clock,
-            sink: parts.sink,
             listeners: parts.listeners,
             denied: AtomicU32::new(0),
             failed: AtomicU64::new(0),
             finished: AtomicU64::new(0),
-            answered: AtomicBool::new(false),
             region_stops: Mutex::default(),
             links: Mutex::default(),
             credentials: tokio::sync::Mutex::new(()),
@@ -105,19 +79,8 @@ impl<L: RowSink> Shared<L> {
         self.listeners.tell(event);
     }
 
-    /// Puts a row on disk, then counts and shows it. If it cannot be written the run stops.
-    pub(super) async fn record(&self, index: DeviceIndex, row: Row) {
-        let recorded = self.sink.record(index, row).await;
-        self.recorded(recorded.as_ref().map(std::slice::from_ref));
-    }
-
-    /// The same for many rows.
-    pub(super) async fn record_all(&self, rows: Vec<(DeviceIndex, Row)>) {
-        let recorded = self.sink.record_all(rows).await;
-        self.recorded(recorded.as_deref());
-    }
-
-    fn recorded(&self, recorded: Result<&[Row], &String>) {
+    /// Counts and shows rows that are on disk. If they could not be written, the run stops.
+    pub(super) fn recorded(&self, recorded: Result<&[Row], &String>) {
         match recorded {
             Ok(rows) => {
                 for row in rows {
@@ -141,7 +104,7 @@ impl<L: RowSink> Shared<L> {
         let Some(limit) = self.settings.max_failures else {
             return;
         };
-        // A share is judged with each device, not with each failure: the failures may all have come before it counts.
+        // A percentage is judged with each device, not with each failure: all failures may have come before it counts.
         #[expect(clippy::cast_precision_loss, reason = "counts of devices")]
         let over = match limit {
             FailureLimit::Count(most) => failed > most,
@@ -157,10 +120,10 @@ impl<L: RowSink> Shared<L> {
         }
     }
 
-    /// Takes a worker off the count, unless it is the last, or one was taken a moment ago: requests that fail together are
-    /// one shortage. How many there were.
+    /// Reduces the number of workers by one and returns the number before; not below one, and not again within a moment:
+    /// requests that fail together are one shortage.
     pub(super) fn fewer_workers(&self) -> Option<usize> {
-        let mut last = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.retired);
         if last.is_some_and(|last| last.elapsed() < ONE_SHORTAGE) {
             return None;
         }
@@ -170,12 +133,12 @@ impl<L: RowSink> Shared<L> {
         self.workers_left.fetch_update(relaxed, relaxed, fewer).ok()
     }
 
-    /// Whether it has been said that files are short; it counts as said from here on.
-    pub(super) fn has_said_open_files(&self) -> bool {
-        self.said_open_files.swap(true, Ordering::Relaxed)
+    /// Whether a shortage of files has been reported; it counts as reported from now on.
+    pub(super) fn has_reported_open_files(&self) -> bool {
+        self.reported_open_files.swap(true, Ordering::Relaxed)
     }
 
-    /// A device was refused by an authorization code. Enough of them in a row stop the run.
+    /// A device was refused by an authorization code. Too many in a row stop the run.
     pub(super) fn denied(&self, failure: &Failure) {
         let devices = self.denied.fetch_add(1, Ordering::Relaxed) + 1;
         if devices >= DENIED_IN_A_ROW {
@@ -186,18 +149,18 @@ impl<L: RowSink> Shared<L> {
         }
     }
 
-    /// A device succeeded: whatever was refused before was those devices' own.
+    /// A device succeeded: earlier refusals concern single devices only.
     pub(super) fn allowed(&self) {
         self.denied.store(0, Ordering::Relaxed);
     }
 
     pub(super) fn account(&self) -> Option<AccountId> {
-        self.lock(&self.account).clone()
+        lock(&self.account).clone()
     }
 
-    /// Compares an ARN's account with the one expected, or learns it. A difference stops the run.
+    /// Compares an account with the expected one; without one, it is expected from now on. A difference stops the run.
     pub(super) fn check_account(&self, found: &str) -> bool {
-        let mut account = self.lock(&self.account);
+        let mut account = lock(&self.account);
         if account
             .as_ref()
             .is_some_and(|expected| expected.as_str() == found)
@@ -220,20 +183,13 @@ impl<L: RowSink> Shared<L> {
         }
     }
 
-    /// An answer came, in whichever Region.
-    pub(super) fn answered(&self) {
-        // Written once, and only read ever after.
-        if !self.ever_answered() {
-            self.answered.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether any answer ever came, in whichever Region.
+    /// Whether any Region ever answered.
     pub(super) fn ever_answered(&self) -> bool {
-        self.answered.load(Ordering::Relaxed)
+        let links = lock(&self.links);
+        links.iter().any(|(_, link)| link.ever_answered())
     }
 
-    /// What a task brought; none where it broke, which stops the run: its device has no row, and a rerun resolves it.
+    /// What a task returned; none if it panicked, which stops the run: its device has no row, and a rerun resolves it.
     pub(super) fn survive<T>(&self, ended: Result<T, JoinError>) -> Option<T> {
         match ended {
             Ok(value) => Some(value),
@@ -246,10 +202,10 @@ impl<L: RowSink> Shared<L> {
 
     /// A Region ends for a reason that does not concern the others.
     pub(super) fn region_stopped(&self, cause: Stop) {
-        self.lock(&self.region_stops).push(cause);
+        lock(&self.region_stops).push(cause);
     }
 
-    /// The service is not offered in a Region, which ends nothing but its Region.
+    /// The service is not offered in a Region, which ends only this Region.
     pub(super) fn not_offered(&self, region: &Region, failure: &Failure) {
         let cause = Stop::NotOffered {
             regions: vec![region.clone()],
@@ -262,21 +218,24 @@ impl<L: RowSink> Shared<L> {
         self.region_stopped(cause);
     }
 
-    /// A Region's link, so that others may look whether it is alive.
-    pub(super) fn add_link(&self, region: &Region, link: Arc<Link>) {
-        self.lock(&self.links).push((region.clone(), link));
+    /// Adds a Region: returns its number, from zero, and its link.
+    pub(super) fn add_region(&self, region: &Region) -> (u64, Arc<Link>) {
+        let link = Arc::new(Link::new());
+        let mut links = lock(&self.links);
+        links.push((region.clone(), Arc::clone(&link)));
+        (links.len() as u64 - 1, link)
     }
 
     /// Whether another Region has had an answer since then.
     pub(super) fn others_answer(&self, region: &Region, since: Instant) -> bool {
-        self.lock(&self.links)
+        lock(&self.links)
             .iter()
             .any(|(other, link)| other != region && link.has_answered_since(since))
     }
 
-    /// Whether another Region has ever had an answer, and is not waiting for one.
+    /// Whether another Region has ever had an answer, and has no outage now.
     pub(super) fn others_are_reached(&self, region: &Region) -> bool {
-        self.lock(&self.links)
+        lock(&self.links)
             .iter()
             .any(|(other, link)| other != region && link.ever_answered() && link.is_usable())
     }
@@ -285,34 +244,30 @@ impl<L: RowSink> Shared<L> {
     pub(super) fn end(&self) -> Option<Stop> {
         self.stop
             .cause()
-            .or_else(|| Stop::of_regions(&self.lock(&self.region_stops)))
+            .or_else(|| Stop::of_regions(&lock(&self.region_stops)))
     }
 
-    /// Waits while credentials are fetched. New ones are in place before it is known whose they are: what is sent
-    /// meanwhile could make channels in another account.
-    pub(super) async fn credentials_settled(&self) {
-        // Nearly always they are, and each attempt asks.
-        if !self.are_credentials_settled() {
+    /// Waits while credentials are fetched. New ones are in place before their account is known: a request sent meanwhile
+    /// could create a channel in another account.
+    pub(super) async fn credentials_ready(&self) {
+        // Each attempt waits here, and nearly always they are.
+        if !self.are_credentials_ready() {
             drop(self.credentials.lock().await);
         }
     }
 
     /// Whether no credentials are being fetched.
-    pub(super) fn are_credentials_settled(&self) -> bool {
+    pub(super) fn are_credentials_ready(&self) -> bool {
         self.credentials.try_lock().is_ok()
     }
 
-    /// An answer that was not about credentials proves the generation it was asked with.
+    /// An answer that is not about credentials proves those that the request was signed with.
     pub(super) fn credentials_work(&self, generation: u64) {
         self.proved_generation
             .fetch_max(generation, Ordering::Relaxed);
     }
+}
 
-    #[expect(
-        clippy::unused_self,
-        reason = "reads as the lock of this struct's field"
-    )]
-    fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> std::sync::MutexGuard<'a, T> {
-        mutex.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

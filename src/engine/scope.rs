@@ -1,0 +1,336 @@
+//! One account and Region at the service: its client, its limiters, and what its answers show.
+//!
+//! The only file that calls the [`Service`]. [`QuotaScope::send`] waits for the operation's limiter, sends, reports the
+//! answer to the limiter, and notes what it shows of the connection, the clock, the account and the credentials.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use super::event::Event;
+use super::link::Link;
+use super::pace::controller::{Controller, RateRange};
+use super::pace::limiter::{Limiter, Permit};
+use super::retry::Schedule;
+use super::run_state::RunState;
+use super::service::Service;
+use super::stop::Stop;
+use super::stop_signal::StopSignal;
+use crate::domain::clock::ServiceClock;
+use crate::domain::device::{ChannelArn, ChannelName, Device, MessageTtl, Region};
+use crate::domain::service::{
+    Answer, Channel, ChannelPage, Failure, FailureKind, Identity, ListRequest, Operation,
+    SignalingEndpoints, TagPage,
+};
+
+/// A call of the [`Service`] with its arguments.
+pub(super) trait Request: Copy + Send {
+    type Reply: Reply + Send;
+    const OPERATION: Operation;
+
+    fn call<S: Service>(
+        self,
+        service: &S,
+        permit: Permit,
+    ) -> impl Future<Output = Answer<Self::Reply>> + Send;
+}
+
+/// What a request that succeeds returns.
+pub(super) trait Reply {
+    /// The account of the ARNs in it.
+    fn account(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl Reply for ChannelArn {
+    fn account(&self) -> Option<&str> {
+        Some(self.parts().account)
+    }
+}
+impl Reply for Channel {
+    fn account(&self) -> Option<&str> {
+        self.arn.account()
+    }
+}
+impl Reply for ChannelPage {
+    fn account(&self) -> Option<&str> {
+        self.channels.first().and_then(Channel::account)
+    }
+}
+impl Reply for () {}
+impl Reply for TagPage {}
+impl Reply for SignalingEndpoints {}
+impl Reply for Vec<Box<str>> {}
+
+/// A request for each operation.
+macro_rules! requests {
+    ($($operation:ident($($argument:ident: $type:ty),+) => $call:ident -> $reply:ty;)+) => {$(
+        #[derive(Clone, Copy)]
+        pub(super) struct $operation<'a>($(pub(super) $type),+);
+
+        impl Request for $operation<'_> {
+            type Reply = $reply;
+            const OPERATION: Operation = Operation::$operation;
+
+            fn call<S: Service>(
+                self,
+                service: &S,
+                permit: Permit,
+            ) -> impl Future<Output = Answer<$reply>> + Send {
+                let Self($($argument),+) = self;
+                service.$call(permit, $($argument),+)
+            }
+        }
+    )+};
+}
+
+requests! {
+    Create(device: &'a Device) => create -> ChannelArn;
+    Describe(name: &'a ChannelName) => describe -> Channel;
+    List(request: &'a ListRequest) => list -> ChannelPage;
+    Delete(arn: &'a ChannelArn) => delete -> ();
+    Update(channel: &'a Channel, ttl: MessageTtl) => update -> ();
+    ListTags(arn: &'a ChannelArn, next_token: Option<&'a str>) => list_tags -> TagPage;
+    Tag(arn: &'a ChannelArn, tags: &'a [crate::domain::device::Tag]) => tag -> ();
+    Untag(arn: &'a ChannelArn, keys: &'a [&'a str]) => untag -> ();
+    Endpoint(arn: &'a ChannelArn) => signaling_endpoints -> SignalingEndpoints;
+    Ice(arn: &'a ChannelArn, https: &'a str) => ice_servers -> Vec<Box<str>>;
+}
+
+/// The code of a channel in another account than the expected one. The run stops when one is seen.
+pub(super) const WRONG_ACCOUNT: &str = "WrongAccount";
+
+/// One account and Region at the service.
+#[derive(Debug)]
+pub(super) struct QuotaScope<S> {
+    pub(super) region: Region,
+    pub(super) shared: Arc<RunState>,
+    pub(super) link: Arc<Link>,
+    service: S,
+    /// One for each operation, in their order.
+    limiters: [Arc<Limiter>; Operation::ALL.len()],
+    service_clock: Mutex<ServiceClock>,
+    schedule: Schedule,
+    random: Mutex<fastrand::Rng>,
+    /// Ends this Region while the run goes on.
+    region_stop: StopSignal,
+}
+
+impl<S: Service> QuotaScope<S> {
+    pub(super) fn new(region: Region, service: S, shared: Arc<RunState>) -> Self {
+        let (number, link) = shared.add_region(&region);
+        // Each Region has its own random numbers.
+        let mut random = fastrand::Rng::with_seed(shared.settings.seed.wrapping_add(number));
+        let wall = shared.clock.now();
+        let limiters = Operation::ALL.map(|operation| {
+            let range = match operation {
+                Operation::Create => shared.settings.rate,
+                _ => RateRange::upto(operation.quota()),
+            };
+            Arc::new(Limiter::new(Controller::new(range, wall, random.u64(..))))
+        });
+        Self {
+            link,
+            region,
+            shared,
+            service,
+            limiters,
+            service_clock: Mutex::default(),
+            schedule: Schedule::default(),
+            random: Mutex::new(random),
+            region_stop: StopSignal::new(),
+        }
+    }
+
+    pub(super) fn limiter(&self, operation: Operation) -> &Arc<Limiter> {
+        &self.limiters[operation as usize]
+    }
+
+    /// Waits until the operation's limiter lets a request pass. Dropped before it returns, it takes nothing.
+    pub(super) async fn permit(&self, operation: Operation) -> Permit {
+        self.limiter(operation).acquire().await
+    }
+
+    /// Sends a request once its operation's limiter lets it pass.
+    pub(super) async fn send<R: Request>(&self, request: R) -> Answer<R::Reply> {
+        match self.unless_grace_over(self.permit(R::OPERATION)).await {
+            Some(permit) => self.send_with(permit, request).await,
+            None => cut_off(),
+        }
+    }
+
+    /// Sends a request with a permit of its operation's limiter.
+    pub(super) async fn send_with<R: Request>(
+        &self,
+        permit: Permit,
+        request: R,
+    ) -> Answer<R::Reply> {
+        let generation = self.credentials_generation();
+        let answer = self.exchange(permit, request).await;
+        let failure = answer.result.as_ref().err();
+        // A server error may come from a proxy, which does not check credentials.
+        let proves = |failure: &Failure| {
+            failure.is_answered()
+                && !matches!(
+                    failure.kind,
+                    FailureKind::Credentials | FailureKind::ServerError
+                )
+        };
+        if failure.is_none_or(proves) {
+            self.shared.credentials_work(generation);
+        }
+        answer
+    }
+
+    /// Whether new credentials are accepted, by a Describe. That they work is proved only by a request of the kind that was
+    /// refused.
+    pub(super) async fn try_credentials(&self, name: &ChannelName) -> Result<(), Failure> {
+        let permit = self.permit(Operation::Describe);
+        let Some(permit) = self.unless_grace_over(permit).await else {
+            return Ok(());
+        };
+        match self.exchange(permit, Describe(name)).await.result {
+            Err(failure) if failure.kind == FailureKind::Credentials => Err(failure),
+            _ => Ok(()),
+        }
+    }
+
+    /// The one place from which requests leave. The call's future is pinned here: it has many kilobytes, too many to move.
+    async fn exchange<R: Request>(&self, permit: Permit, request: R) -> Answer<R::Reply> {
+        let sent = permit.sent();
+        self.shared.tell(&Event::Sent {
+            region: &self.region,
+            operation: R::OPERATION,
+        });
+        let call = pin!(request.call(&self.service, permit));
+        let Some(mut answer) = self.unless_grace_over(call).await else {
+            return cut_off();
+        };
+        self.note(&answer, R::OPERATION);
+        match answer.is_granted() {
+            Some(true) => self.limiter(R::OPERATION).accepted(sent),
+            Some(false) => self.limiter(R::OPERATION).throttled(sent),
+            None => {}
+        }
+        if let Some(account) = answer.result.as_ref().ok().and_then(Reply::account)
+            && !self.shared.check_account(account)
+            // A channel that was created must get its row, in whichever account it is.
+            && R::OPERATION != Operation::Create
+        {
+            answer.result = Err(wrong_account(account));
+        }
+        answer
+    }
+
+    fn note<T>(&self, answer: &Answer<T>, operation: Operation) {
+        // A proxy that answers in the service's place has a clock of its own.
+        if let Some(date) = answer.date
+            && answer.request_id.is_some()
+        {
+            let received = self.shared.clock.now();
+            self.service_clock().learn(date, received);
+        }
+        let failure = answer.result.as_ref().err();
+        if failure.is_none_or(Failure::is_answered) {
+            self.link.answered();
+        }
+        if failure.is_some_and(|failure| failure.kind == FailureKind::Throttled) {
+            self.shared.tell(&Event::Throttled {
+                region: &self.region,
+                operation,
+            });
+        }
+    }
+
+    pub(super) fn credentials_generation(&self) -> u64 {
+        self.service.credentials_generation()
+    }
+
+    /// Fetches new credentials in place of those of generation `seen`.
+    pub(super) async fn fetch_credentials(&self, seen: u64) -> Result<Option<Identity>, Failure> {
+        self.service.reload_credentials(seen).await
+    }
+
+    /// What the service's clock showed at this time of ours, in milliseconds since the Unix epoch.
+    pub(super) fn service_millis(&self, time: SystemTime) -> i64 {
+        self.service_clock().service_millis(time)
+    }
+
+    fn service_clock(&self) -> MutexGuard<'_, ServiceClock> {
+        let clock = self.service_clock.lock();
+        clock.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long to wait before the next try, after `tries` failed ones.
+    pub(super) fn wait_after(&self, tries: u32) -> Duration {
+        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        self.schedule.wait(tries, &mut random)
+    }
+
+    /// Ends this Region; the others go on.
+    pub(super) fn stop_region(&self, cause: Stop) {
+        if self.region_stop.give(cause.clone()) {
+            self.shared.tell(&Event::Warning {
+                text: &format!("{cause}; the other Regions go on"),
+            });
+            self.shared.region_stopped(cause);
+        }
+    }
+
+    /// Whether the run or this Region ends.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.shared.stop.is_given() || self.region_stop.is_given()
+    }
+
+    /// Waits until the run or this Region ends.
+    pub(super) async fn stopped(&self) {
+        tokio::select! {
+            biased;
+            () = self.shared.stop.given() => {}
+            () = self.region_stop.given() => {}
+        }
+    }
+
+    /// Whether the time that a stop leaves to requests in flight is over.
+    pub(super) fn is_grace_over(&self) -> bool {
+        let grace = self.shared.settings.timeout;
+        self.shared.stop.is_given_for(grace) || self.region_stop.is_given_for(grace)
+    }
+
+    /// Waits, but not longer than a stop leaves time.
+    pub(super) async fn unless_grace_over<T>(&self, wanted: impl Future<Output = T>) -> Option<T> {
+        let grace = self.shared.settings.timeout;
+        tokio::select! {
+            biased;
+            wanted = wanted => Some(wanted),
+            () = self.shared.stop.given_for(grace) => None,
+            () = self.region_stop.given_for(grace) => None,
+        }
+    }
+}
+
+/// The answer to a request that is still open when the time that a stop leaves is over.
+fn cut_off<T>() -> Answer<T> {
+    let failure = Failure {
+        kind: FailureKind::Lost,
+        code: "Timeout".into(),
+        message: "no answer before the run had to end".into(),
+        foreign: false,
+    };
+    Answer {
+        result: Err(failure),
+        request_id: None,
+        date: None,
+    }
+}
+
+fn wrong_account(account: &str) -> Failure {
+    Failure {
+        kind: FailureKind::Rejected,
+        code: WRONG_ACCOUNT.into(),
+        message: format!("the channel is in account {account}, not in the expected one").into(),
+        foreign: false,
+    }
+}
