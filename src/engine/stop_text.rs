@@ -101,7 +101,7 @@ fn offline(
 ) -> fmt::Result {
     write!(
         f,
-        "no answer from the service in {region} for {}, longer than --max-offline allows: {}. Check the network, \
+        "no answer from the service in {region} for {}, the longest that a run waits (provision: --max-offline): {}. Check the network, \
          and run again when it is back",
         humantime::format_duration(whole_seconds(after)),
         failure.message.trim_end_matches('.')

@@ -130,6 +130,12 @@ fn check_id(layout: &Layout, device_id: &str) -> Result<(), RowError> {
             shown(device_id)
         )));
     }
+    if mangled::is_border(device_id) {
+        return Err(RowError::new(format!(
+            "the device ID {} is the border of a table, not a device; remove the line",
+            shown(device_id)
+        )));
+    }
     match &layout.id_pattern {
         Some(pattern) if !pattern.matches(device_id) => Err(RowError::new(format!(
             "the device ID {} does not match the pattern '{pattern}' as a whole{}",

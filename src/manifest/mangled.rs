@@ -106,7 +106,7 @@ pub(super) fn cause(text: &str) -> Option<Cause> {
 }
 
 /// Such as `---`, `:--:` or `+----+`: Markdown, and programs that draw tables with characters, write these.
-fn is_border(text: &str) -> bool {
+pub(super) fn is_border(text: &str) -> bool {
     text.len() > 2
         && text
             .bytes()

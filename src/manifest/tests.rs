@@ -701,6 +701,18 @@ fn the_end_mark_of_dos_is_no_row() {
 }
 
 #[test]
+fn the_border_of_a_table_is_no_device() {
+    let table = "| device_id | site |\n|---|---|\n| A | x |\n";
+    assert_eq!(
+        rows(table, &options()),
+        [
+            "2 ---! the device ID '---' is the border of a table, not a device; remove the line",
+            "3 A>A@eu-central-1"
+        ]
+    );
+}
+
+#[test]
 fn the_header_below_titles_is_named() {
     assert_eq!(
         refused(

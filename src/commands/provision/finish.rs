@@ -103,26 +103,35 @@ impl Run {
                 info!("{line}");
             }
         }
-        if let Some(results) = self.summary.results.as_deref().filter(|file| file.exists())
-            && let Some(page) = self.config.output.page.as_deref().filter(|_| !refused)
-        {
-            match report::write_page(results, page) {
-                Ok(()) => info!("  report: {}", page.display()),
-                Err(error) => error!("there is no report: {error}"),
-            }
-        }
+        let mut all_written = refused || self.write_report();
         if let Some(Err((file, error))) = written {
             error!(
                 "the summary could not be written to {}: {error}",
                 file.display()
             );
-            // A script that reads it must not take this for a success.
-            return match self.summary.exit_code {
-                0 => 1,
-                code => code,
-            };
+            all_written = false;
         }
-        self.summary.exit_code
+        match self.summary.exit_code {
+            // A script that reads the file must not take this for a success.
+            0 if !all_written => 1,
+            code => code,
+        }
+    }
+
+    /// Writes the report, if one was asked for. Returns false if it could not be written.
+    fn write_report(&self) -> bool {
+        let results = self.summary.results.as_deref().filter(|file| file.exists());
+        let (Some(results), Some(page)) = (results, self.config.output.page.as_deref()) else {
+            return true;
+        };
+        match report::write_page(results, page) {
+            Ok(()) => info!("  report: {}", page.display()),
+            Err(error) => {
+                error!("there is no report: {error}");
+                return false;
+            }
+        }
+        true
     }
 }
 
