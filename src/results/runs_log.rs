@@ -140,7 +140,7 @@ impl EarlierRuns {
 }
 
 impl<D: Disk> RunsLog<D> {
-    /// Locks the results file by its log, which is created where there is none, and reads the log. Fails at once when
+    /// Locks the results file by its log, which is created where it is missing, and reads the log. Fails at once when
     /// another process has the lock.
     pub fn lock(disk: &D, results: &Path) -> Result<Self, RunsLogError> {
         // Two names of one results file must lead to one lock.

@@ -209,7 +209,7 @@ mod tests {
         for (bytes, length, fields) in [
             ("a,b\nc", 4, &["a", "b"][..]),
             ("a,\"b\"\r\n", 7, &["a", "b"]),
-            ("a,\"b\r\n\"\"c\"\n", 12, &["a", "b\r\n\"c"]),
+            ("a,\"b\r\n\"\"c\"\n", 11, &["a", "b\r\n\"c"]),
             ("\u{feff}a\rb\n\n", 7, &["\u{feff}a\rb"]),
             ("\n\na\n", 1, &[]),
             ("\r\na\n", 2, &[""]),

@@ -255,7 +255,7 @@ fn the_header_of_a_concatenated_file_with_a_byte_order_mark_is_not_a_device() {
     let bench = Bench::with(&(file("CAM-1") + &file("CAM-2")));
     let cloud = Cloud::new();
     let done = bench.provision(cloud.url()).run().exits(3);
-    done.says("line 3: here the header");
+    done.says("line 3: the header is repeated here");
     assert_eq!(
         cloud.channels().into_keys().collect::<Vec<_>>(),
         ["CAM-1", "CAM-2"]
