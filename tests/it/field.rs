@@ -129,7 +129,7 @@ fn the_header_of_a_concatenated_manifest_is_not_a_device() {
     let bench = Bench::with(&(devices(1..=2) + &devices(3..=3)));
     let cloud = Cloud::new();
     let done = bench.provision(cloud.url()).run().exits(3);
-    done.says("line 4: here the header is repeated");
+    done.says("line 4: here the header");
     assert_eq!(
         bench.statuses(),
         [
