@@ -11,6 +11,7 @@ mod docs;
 mod emulate;
 mod faults;
 mod field;
+mod imports;
 mod kills;
 mod manifest;
 mod matrix;
