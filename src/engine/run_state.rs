@@ -183,6 +183,12 @@ impl RunState {
         }
     }
 
+    /// Whether any Region ever answered.
+    pub(super) fn ever_answered(&self) -> bool {
+        let links = lock(&self.links);
+        links.iter().any(|(_, link)| link.ever_answered())
+    }
+
     /// What a task returned; none if it panicked, which stops the run: its device has no row, and a rerun resolves it.
     pub(super) fn survive<T>(&self, ended: Result<T, JoinError>) -> Option<T> {
         match ended {

@@ -14,8 +14,8 @@ use crate::domain::service::{Failure, FailureKind, is_known_to_offer};
 /// The longest wait between two requests while there is no answer.
 const LONGEST_PROBE_WAIT: Duration = Duration::from_secs(2);
 
-/// A Region that never answered counts as unreachable after this number of requests without an answer, whatever the failure:
-/// a firewall that drops all packets looks like a slow service.
+/// If no Region ever answered, one counts as unreachable after this number of requests without an answer, whatever the failure: a
+/// firewall that drops all packets looks like a slow service.
 const FEW_REQUESTS: u32 = 3;
 
 /// After this time without any answer, not even one request can be sent for want of a file: those in flight have ended by
@@ -61,7 +61,7 @@ impl<S: Service> QuotaScope<S> {
         let after = silence.since.elapsed();
         let cannot_be_reached = failure.kind == FailureKind::Unreachable
             || failure.foreign
-            || silence.requests >= FEW_REQUESTS;
+            || (silence.requests >= FEW_REQUESTS && !self.shared.ever_answered());
         let never_reached = cannot_be_reached && !self.link.ever_answered();
         // In these seconds the others may have had nothing to send.
         let others_answer = || {

@@ -45,8 +45,6 @@ pub(crate) enum Act {
     Cut(String),
     /// Closes the connection without an answer.
     Close,
-    /// Sends nothing until the client gives up.
-    Silence,
 }
 
 /// An answer of the service.
@@ -142,10 +140,6 @@ fn serve(
             Act::Send(bytes) if stream.write_all(bytes.as_bytes()).is_ok() => {}
             Act::Cut(bytes) => {
                 let _ = stream.write_all(bytes.as_bytes());
-                return;
-            }
-            Act::Silence => {
-                let _ = stream.read(&mut [0]);
                 return;
             }
             _ => return,
