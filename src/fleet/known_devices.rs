@@ -15,7 +15,8 @@ use crate::results::record::{Place, Status};
 struct Known {
     /// None where it is the device's ID.
     channel_name: Option<Box<str>>,
-    region: Region,
+    /// Its number in [`KnownDevices::regions`].
+    region: u32,
     status: Option<Status>,
     /// Its row in the results file.
     place: Option<Place>,
@@ -37,6 +38,7 @@ pub struct KnownDevices {
     by_id: IndexMap<Box<str>, Known>,
     /// The devices whose channel name is not their ID. The others are found by their ID.
     by_name: HashMap<Box<str>, Vec<DeviceIndex>>,
+    regions: Vec<Region>,
 }
 
 impl KnownDevices {
@@ -68,6 +70,17 @@ impl KnownDevices {
         self.by_id.get_index_of(id).map(DeviceIndex)
     }
 
+    /// The device of this ID, looked for first after the device found last: results and manifest are mostly in the same
+    /// order, and to compare two IDs costs less than to look one up.
+    pub fn find_next(&self, id: &str, last: Option<DeviceIndex>) -> Option<DeviceIndex> {
+        let next = DeviceIndex(last.map_or(0, |last| last.0 + 1));
+        let entry = self.by_id.get_index(next.0);
+        if entry.is_some_and(|(known, _)| **known == *id) {
+            return Some(next);
+        }
+        self.find(id)
+    }
+
     /// The devices whose channel has this name in this Region.
     pub fn holders<'a>(
         &'a self,
@@ -85,6 +98,7 @@ impl KnownDevices {
 
     /// Adds a device without a row, or gives a known one this channel name and Region.
     pub fn insert(&mut self, id: &str, channel_name: &str, region: &Region) -> DeviceIndex {
+        let region_number = self.region_number(region);
         let entry = self.by_id.entry(id.into());
         let index = DeviceIndex(entry.index());
         match entry {
@@ -92,7 +106,7 @@ impl KnownDevices {
             Entry::Vacant(place) => {
                 place.insert(Known {
                     channel_name: None,
-                    region: region.clone(),
+                    region: region_number,
                     status: None,
                     place: None,
                     listed: None,
@@ -112,7 +126,8 @@ impl KnownDevices {
         {
             holders.retain(|holder| *holder != index);
         }
-        self.known_mut(index).region = region.clone();
+        let region = self.region_number(region);
+        self.known_mut(index).region = region;
         self.set_name(index, channel_name);
     }
 
@@ -162,7 +177,7 @@ impl KnownDevices {
     }
 
     pub fn region(&self, index: DeviceIndex) -> &Region {
-        &self.known(index).region
+        &self.regions[self.known(index).region as usize]
     }
 
     /// The status in its row; none where it has no row.
@@ -198,6 +213,16 @@ impl KnownDevices {
     /// Whether its row was written in this run.
     pub fn was_recorded_now(&self, index: DeviceIndex) -> bool {
         self.known(index).was_recorded_now
+    }
+
+    fn region_number(&mut self, region: &Region) -> u32 {
+        // A batch has few Regions.
+        let known = self.regions.iter().position(|known| known == region);
+        let number = known.unwrap_or_else(|| {
+            self.regions.push(region.clone());
+            self.regions.len() - 1
+        });
+        u32::try_from(number).unwrap_or(u32::MAX)
     }
 
     fn known(&self, index: DeviceIndex) -> &Known {
@@ -238,6 +263,10 @@ mod tests {
         assert_eq!(holders(&known_devices, &here, "cam-1"), []);
         assert_eq!(holders(&known_devices, &here, "cam-9"), [own]);
         assert_eq!(known_devices.device_id(own), "cam-1");
+        assert_eq!(known_devices.find_next("cam-1", None), Some(own));
+        assert_eq!(known_devices.find_next("2", Some(own)), Some(other));
+        assert_eq!(known_devices.find_next("cam-1", Some(other)), Some(own));
+        assert_eq!(known_devices.find_next("", Some(other)), None);
         let third = known_devices.insert("3", "cam-9", &here);
         assert_eq!(holders(&known_devices, &here, "cam-9"), [own, third]);
     }

@@ -96,6 +96,8 @@ pub struct Counts {
 pub struct Planner {
     rules: Rules,
     counts: Counts,
+    /// The device found last.
+    last: Option<DeviceIndex>,
     remarks: Remarks,
 }
 
@@ -106,6 +108,7 @@ impl Planner {
         Self {
             rules,
             counts: Counts::default(),
+            last: None,
             remarks: Remarks::default(),
         }
     }
@@ -150,14 +153,15 @@ impl Planner {
     }
 
     fn judge_ask(
-        &self,
+        &mut self,
         known_devices: &mut KnownDevices,
         row: &Row<'_>,
         ask: &Ask<'_>,
     ) -> Result<Verdict, Box<Moved>> {
-        let Some(index) = known_devices.find(row.device_id) else {
+        let Some(index) = known_devices.find_next(row.device_id, self.last) else {
             return Ok(enter(known_devices, row, ask));
         };
+        self.last = Some(index);
         let same_channel = known_devices.channel_name(index) == ask.channel_name()
             && known_devices.region(index) == ask.region();
         if known_devices.is_listed(index) {

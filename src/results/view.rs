@@ -4,7 +4,7 @@
 
 use super::record::{COLUMNS, Status};
 use super::split::Fields;
-use crate::domain::device::{ArnParts, Region, shown};
+use crate::domain::device::{ArnParts, ChannelName, Region, shown};
 
 /// What is wrong with a record. The text follows "FILE, line N: ".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -159,6 +159,9 @@ impl<'a> RecordView<'a> {
             };
         }
         let (region, channel_name) = (self.region(), self.channel_name());
+        if let Some(account) = account_if_expected(arn, region, channel_name) {
+            return Ok(Some(account));
+        }
         let parts = ArnParts::parse(arn).map_err(|invalid| Damage::BadArn {
             device_id: self.device_id().into(),
             reason: invalid.to_string(),
@@ -263,4 +266,25 @@ impl RegionCheck {
         self.last.push_str(record.region());
         Ok(())
     }
+}
+
+/// The account of an ARN that is the one expected for this Region and name: the case of nearly every row, and several
+/// times faster than parsing any ARN.
+fn account_if_expected<'a>(arn: &'a str, region: &str, name: &str) -> Option<&'a str> {
+    let (account, rest) = arn
+        .strip_prefix("arn:aws:kinesisvideo:")?
+        .strip_prefix(region)?
+        .strip_prefix(':')?
+        .split_at_checked(12)?;
+    let creation = rest
+        .strip_prefix(":channel/")?
+        .strip_prefix(name)?
+        .strip_prefix('/')?;
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let sound = !region.is_empty()
+        && digits(account)
+        && (1..=19).contains(&creation.len())
+        && digits(creation)
+        && ChannelName::check(name).is_ok();
+    sound.then_some(account)
 }
