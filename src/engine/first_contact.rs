@@ -12,7 +12,7 @@ use super::stop_signal::StopSignal;
 /// How long a service that was never reached is tried before the run stops.
 pub(super) const FIRST_CONTACT: Duration = Duration::from_secs(5);
 
-/// Repeats a request while its error may pass, for [`FIRST_CONTACT`], or until the run stops. `seed` draws the waits.
+/// Repeats a request while its error may pass, for `FIRST_CONTACT`, or until the run stops. `seed` draws the waits.
 pub async fn first_contact<T, E, F: Future<Output = Result<T, E>>>(
     stop: &StopSignal,
     seed: u64,
