@@ -47,10 +47,7 @@ impl fmt::Display for AccountId {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn reason<T>(result: Result<T, Invalid>) -> String {
-        result.map_or_else(|invalid| invalid.to_string(), |_| "valid".to_owned())
-    }
+    use crate::domain::text::reason;
 
     #[test]
     fn accounts() {

@@ -109,10 +109,7 @@ impl fmt::Display for ChannelArn {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn reason<T>(result: Result<T, Invalid>) -> String {
-        result.map_or_else(|invalid| invalid.to_string(), |_| "valid".to_owned())
-    }
+    use crate::domain::text::reason;
 
     #[test]
     fn an_arn_is_split_into_its_parts() {

@@ -59,10 +59,7 @@ pub(super) fn is_region(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn reason<T>(result: Result<T, Invalid>) -> String {
-        result.map_or_else(|invalid| invalid.to_string(), |_| "valid".to_owned())
-    }
+    use crate::domain::text::reason;
 
     #[test]
     fn names_with_the_syntax_of_a_region_are_valid() {

@@ -113,10 +113,7 @@ fn check_tag_text(part: &str, text: &str) -> Result<(), Invalid> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn reason<T>(result: Result<T, Invalid>) -> String {
-        result.map_or_else(|invalid| invalid.to_string(), |_| "valid".to_owned())
-    }
+    use crate::domain::text::reason;
 
     #[test]
     fn keys_within_the_limits_are_valid() {

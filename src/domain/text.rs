@@ -61,6 +61,12 @@ pub(super) const fn ascii_table(others: &[u8]) -> [bool; 256] {
     table
 }
 
+/// The reason why a value is invalid, for tests.
+#[cfg(test)]
+pub(super) fn reason<T>(result: Result<T, Invalid>) -> String {
+    result.map_or_else(|invalid| invalid.to_string(), |_| "valid".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -46,10 +46,7 @@ fn whole_number(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn reason<T>(result: Result<T, Invalid>) -> String {
-        result.map_or_else(|invalid| invalid.to_string(), |_| "valid".to_owned())
-    }
+    use crate::domain::text::reason;
 
     #[test]
     fn ttls_of_5_to_120_seconds_are_valid() {
