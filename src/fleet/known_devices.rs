@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 
 use indexmap::IndexMap;
-use indexmap::map::Entry;
 
 use crate::domain::device::{DeviceIndex, Region};
 use crate::results::record::{Place, Status};
@@ -23,6 +22,21 @@ struct Known {
     listed: Option<Listed>,
     is_open: bool,
     was_recorded_now: bool,
+}
+
+impl Known {
+    /// A device without a row, whose channel name is its ID.
+    fn new(region: u32) -> Self {
+        Self {
+            channel_name: None,
+            region,
+            status: None,
+            place: None,
+            listed: None,
+            is_open: false,
+            was_recorded_now: false,
+        }
+    }
 }
 
 /// Where the manifest lists a device, and what for.
@@ -98,23 +112,15 @@ impl KnownDevices {
 
     /// Adds a device without a row, or gives a known one this channel name and Region.
     pub fn insert(&mut self, id: &str, channel_name: &str, region: &Region) -> DeviceIndex {
-        let region_number = self.region_number(region);
-        let entry = self.by_id.entry(id.into());
-        let index = DeviceIndex(entry.index());
-        match entry {
-            Entry::Occupied(_) => self.rename(index, channel_name, region),
-            Entry::Vacant(place) => {
-                place.insert(Known {
-                    channel_name: None,
-                    region: region_number,
-                    status: None,
-                    place: None,
-                    listed: None,
-                    is_open: false,
-                    was_recorded_now: false,
-                });
-                self.set_name(index, channel_name);
-            }
+        // One look-up both finds and inserts, which matters for a million rows.
+        let known = Known::new(self.region_number(region));
+        let (index, before) = self.by_id.insert_full(id.into(), known);
+        let index = DeviceIndex(index);
+        if let Some(before) = before {
+            *self.known_mut(index) = before;
+            self.rename(index, channel_name, region);
+        } else {
+            self.set_name(index, channel_name);
         }
         index
     }

@@ -122,7 +122,7 @@ impl Splitter {
             return self.unfinished(bytes);
         };
         let record = bytes.get(..length).unwrap_or_default();
-        if record.contains(&0) {
+        if memchr::memchr(0, record).is_some() {
             return Split::Nul;
         }
         self.line_ends = self.reader.line() - line;
@@ -157,7 +157,7 @@ impl Splitter {
     }
 
     fn unfinished(&mut self, bytes: &[u8]) -> Split {
-        if bytes.contains(&0) {
+        if memchr::memchr(0, bytes).is_some() {
             self.begin();
             return Split::Nul;
         }
