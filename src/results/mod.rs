@@ -54,10 +54,5 @@ pub mod runs_line;
 pub mod runs_log;
 mod scan;
 mod split;
-#[cfg(test)]
-#[path = "../../tests/sim/disk.rs"]
-mod test_disk;
-#[cfg(test)]
-mod tests;
 pub mod view;
 pub mod writer;

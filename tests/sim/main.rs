@@ -9,14 +9,17 @@
 //! | `batch` | whole batches over the disk, by seed: crashes, interruptions, failing disks, reruns |
 //! | `engine` | the engine alone, with a sink in memory: scenarios, and random faults by seed |
 //! | `world`, `service` | the simulated service: its state, and one request |
-//! | `disk` | the simulated disk, which the unit tests of the results use too |
+//! | `results` | the results file alone over the disk: read, repaired, refused, appended and finished |
+//! | `disk` | the simulated disk, which the property tests use too |
 //! | `power` | when a process is killed |
 //! | `seeds` | which seeds are run |
 
 mod batch;
+#[path = "../common/disk.rs"]
 mod disk;
 mod engine;
 mod power;
+mod results;
 mod seeds;
 mod service;
 mod world;

@@ -4,9 +4,10 @@
 //! corpus. The laws generate no inputs and use only public items of the library.
 
 pub(crate) mod classify;
+#[path = "../../common/disk.rs"]
+mod disk;
 pub(crate) mod emulator;
 pub(crate) mod manifest;
-mod memory_disk;
 pub(crate) mod record;
 pub(crate) mod results;
 pub(crate) mod template;

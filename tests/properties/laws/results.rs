@@ -8,8 +8,8 @@ use kvs_fleet::results::journal::Journal;
 use kvs_fleet::results::read::{Entry, ReadError, Reading, TORN_TAIL_BYTES, read_results};
 use kvs_fleet::results::record::{COLUMNS, HEADER, Place};
 
+use super::disk::TestDisk;
 use super::is_a_message;
-use super::memory_disk::MemoryDisk;
 
 /// A row's columns in order.
 pub(crate) type Fields = [String; COLUMNS.len()];
@@ -24,10 +24,9 @@ const APPENDED: &str = "NEW,NEW,eu-central-1,failed,,3,,,Timeout,no answer,\n";
 
 /// Any file.
 pub(crate) fn holds(file: &[u8]) {
-    let path = Path::new(PATH);
-    let disk = MemoryDisk::with(path, file);
+    let disk = disk_with(file);
     let read = rows(&disk);
-    assert_eq!(disk.content(path), file, "reading has changed it");
+    assert_eq!(content(&disk), file, "reading has changed it");
     let (reading, before) = match read {
         Ok(read) => read,
         Err(error) => return is_refused(&disk, &error),
@@ -45,7 +44,7 @@ pub(crate) fn holds(file: &[u8]) {
 
 /// All rows of a file that must be valid.
 pub(crate) fn rows_of(file: &[u8]) -> Vec<Fields> {
-    let disk = MemoryDisk::with(Path::new(PATH), file);
+    let disk = disk_with(file);
     let (reading, rows) = rows(&disk).unwrap();
     assert_eq!(reading.torn, None);
     fields(rows)
@@ -53,14 +52,24 @@ pub(crate) fn rows_of(file: &[u8]) -> Vec<Fields> {
 
 /// The content of a file after its torn tail is removed.
 pub(crate) fn repaired(file: &[u8]) -> Vec<u8> {
-    let path = Path::new(PATH);
-    let disk = MemoryDisk::with(path, file);
-    let mut journal = Journal::open(&disk, path, |_| Ok::<(), ReadError>(())).unwrap();
+    let disk = disk_with(file);
+    let mut journal = Journal::open(&disk, Path::new(PATH), |_| Ok::<(), ReadError>(())).unwrap();
     journal.prepare().unwrap();
-    disk.content(path)
+    content(&disk)
 }
 
-fn rows(disk: &MemoryDisk) -> Result<(Reading, Vec<Taken>), ReadError> {
+/// A disk with this results file.
+fn disk_with(file: &[u8]) -> TestDisk {
+    let disk = TestDisk::default();
+    disk.write_file(Path::new(PATH), file);
+    disk
+}
+
+fn content(disk: &TestDisk) -> Vec<u8> {
+    disk.read_file(Path::new(PATH)).expect("the results file")
+}
+
+fn rows(disk: &TestDisk) -> Result<(Reading, Vec<Taken>), ReadError> {
     let mut rows = Vec::new();
     let reading = read_results(disk, Path::new(PATH), |entry| {
         rows.push(taken(&entry));
@@ -92,14 +101,14 @@ fn fields(rows: Vec<Taken>) -> Vec<Fields> {
     rows.into_iter().map(|(_, _, fields)| fields).collect()
 }
 
-fn is_refused(disk: &MemoryDisk, error: &ReadError) {
+fn is_refused(disk: &TestDisk, error: &ReadError) {
     let path = Path::new(PATH);
     is_a_message(&error.to_string());
     assert!(error.to_string().contains(PATH), "{error}");
-    let before = disk.content(path);
+    let before = content(disk);
     let opened = Journal::open(disk, path, |_| Ok::<(), ReadError>(()));
     assert_eq!(opened.unwrap_err().to_string(), error.to_string());
-    assert_eq!(disk.content(path), before, "a refused file was changed");
+    assert_eq!(content(disk), before, "a refused file was changed");
 }
 
 fn are_in_order(rows: &[Taken], file: &[u8]) {
@@ -112,12 +121,12 @@ fn are_in_order(rows: &[Taken], file: &[u8]) {
     assert!(end <= file.len() as u64 || rows.is_empty(), "{rows:?}");
 }
 
-fn is_repaired(disk: &MemoryDisk, file: &[u8], reading: &Reading, before: &[Fields]) {
+fn is_repaired(disk: &TestDisk, file: &[u8], reading: &Reading, before: &[Fields]) {
     let path = Path::new(PATH);
     let mut journal = Journal::open(disk, path, |_| Ok::<(), ReadError>(())).unwrap();
     assert_eq!(journal.torn(), reading.torn);
     journal.prepare().unwrap();
-    let content = disk.content(path);
+    let content = content(disk);
     let keep = reading.torn.map_or(file.len() as u64, |torn| torn.keep);
     if keep == 0 {
         assert_eq!(content, HEADER.as_bytes(), "a new file");
@@ -129,7 +138,7 @@ fn is_repaired(disk: &MemoryDisk, file: &[u8], reading: &Reading, before: &[Fiel
     assert_eq!(fields(after), before);
 }
 
-fn is_appended_to(disk: &MemoryDisk, mut before: Vec<Fields>) -> Vec<Fields> {
+fn is_appended_to(disk: &TestDisk, mut before: Vec<Fields>) -> Vec<Fields> {
     let mut journal = Journal::open(disk, Path::new(PATH), |_| Ok::<(), ReadError>(())).unwrap();
     let offset = journal.append(APPENDED.as_bytes()).unwrap();
     let (reading, after) = rows(disk).expect("what was appended to is sound");
@@ -142,7 +151,7 @@ fn is_appended_to(disk: &MemoryDisk, mut before: Vec<Fields>) -> Vec<Fields> {
 }
 
 /// Keeps every row in its order.
-fn is_finished(disk: &MemoryDisk, before: &[Fields]) {
+fn is_finished(disk: &TestDisk, before: &[Fields]) {
     let finished = || {
         let mut kept = Vec::new();
         let journal = Journal::open(disk, Path::new(PATH), |entry| {
@@ -155,16 +164,16 @@ fn is_finished(disk: &MemoryDisk, before: &[Fields]) {
     let (reading, after) = rows(disk).expect("what was finished is sound");
     assert_eq!(reading.torn, None);
     assert_eq!(fields(after), before);
-    let content = disk.content(Path::new(PATH));
-    assert!(content.starts_with(HEADER.as_bytes()) && content.ends_with(b"\n"));
+    let text = content(disk);
+    assert!(text.starts_with(HEADER.as_bytes()) && text.ends_with(b"\n"));
     assert_eq!(finished(), Finished::Unchanged, "once is enough");
-    assert_eq!(disk.content(Path::new(PATH)), content);
-    assert_eq!(disk.count(), 1, "nothing is left beside it");
+    assert_eq!(content(disk), text);
+    assert_eq!(disk.file_names(), [PATH], "nothing is left beside it");
 }
 
 /// The error of a file that must be refused.
 pub(crate) fn refusal(file: &[u8]) -> String {
     holds(file);
-    let disk = MemoryDisk::with(Path::new(PATH), file);
+    let disk = disk_with(file);
     rows(&disk).expect_err("the file is read").to_string()
 }

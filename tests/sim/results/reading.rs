@@ -1,8 +1,9 @@
 //! What is accepted, what is repaired, and what is refused with which words.
 
+use kvs_fleet::results::read::{TORN_TAIL_BYTES, read_results};
+use kvs_fleet::results::record::{COLUMNS, HEADER};
+
 use super::*;
-use crate::results::read::{TORN_TAIL_BYTES, read_results};
-use crate::results::record::{COLUMNS, HEADER};
 
 fn three_rows() -> [Row; 3] {
     [

@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use kvs_fleet::results::disk::{Access, DiskFile};
+use kvs_fleet::results::journal::JournalError;
+use kvs_fleet::results::read::TORN_TAIL_BYTES;
+use kvs_fleet::results::record::HEADER;
+use kvs_fleet::results::writer::{Closed, RecordError, recorder};
+
 use super::*;
-use crate::results::disk::{Access, DiskFile};
-use crate::results::journal::JournalError;
-use crate::results::read::TORN_TAIL_BYTES;
-use crate::results::record::HEADER;
-use crate::results::writer::{Closed, RecordError, recorder};
 
 /// Runs the writer beside these tasks until all are done.
 async fn commit<F, T>(
     disk: &TestDisk,
-    work: impl FnOnce(crate::results::writer::Recorder) -> F,
+    work: impl FnOnce(kvs_fleet::results::writer::Recorder) -> F,
 ) -> (T, Closed<TestDisk>)
 where
     F: Future<Output = T>,
@@ -140,7 +141,7 @@ async fn rows_that_come_in_quick_succession_share_a_sync() {
 }
 
 async fn recorder_all(
-    recorder: crate::results::writer::Recorder,
+    recorder: kvs_fleet::results::writer::Recorder,
     rows: Vec<Row>,
 ) -> Vec<Result<(Row, Place), RecordError>> {
     recorder.record_all(rows).await
@@ -242,11 +243,11 @@ fn a_file_that_somebody_else_writes_to_is_left_alone() {
     let (mut journal, _) = open(&disk).unwrap();
     journal.prepare().unwrap();
     let theirs = disk
-        .open(&path(), crate::results::disk::Access::Write)
+        .open(&path(), kvs_fleet::results::disk::Access::Write)
         .unwrap()
         .unwrap();
     let mut theirs = theirs;
-    crate::results::disk::DiskFile::write_at(&mut theirs, 0, &[b'x'; 500]).unwrap();
+    kvs_fleet::results::disk::DiskFile::write_at(&mut theirs, 0, &[b'x'; 500]).unwrap();
     let error = journal
         .append(line(&row("D1", Status::Created)).as_bytes())
         .unwrap_err();

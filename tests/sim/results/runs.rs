@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use kvs_fleet::results::disk::RealDisk;
+use kvs_fleet::results::runs_line::{End, RunsLine, Settings, Start};
+use kvs_fleet::results::runs_log::{EarlierRuns, RunsLog, RunsLogError, read_runs, runs_log_path};
+
 use super::*;
-use crate::results::disk::RealDisk;
-use crate::results::runs_line::{End, RunsLine, Settings, Start};
-use crate::results::runs_log::{EarlierRuns, RunsLog, RunsLogError, read_runs, runs_log_path};
 
 fn start(version: &str) -> RunsLine {
     RunsLine::Start(Box::new(Start {

@@ -10,13 +10,14 @@ mod runs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::disk::Disk;
-use super::finish::FinishRow;
-use super::journal::Journal;
-use super::read::{Entry, ReadError};
-use super::record::{Place, Row, Status, encode};
-use super::test_disk::TestDisk;
-use crate::domain::device::ChannelArn;
+use kvs_fleet::domain::device::ChannelArn;
+use kvs_fleet::results::disk::Disk;
+use kvs_fleet::results::finish::FinishRow;
+use kvs_fleet::results::journal::Journal;
+use kvs_fleet::results::read::{Entry, ReadError};
+use kvs_fleet::results::record::{Place, Row, Status, encode};
+
+use crate::disk::TestDisk;
 
 fn path() -> PathBuf {
     PathBuf::from("batch.results.csv")
@@ -55,10 +56,10 @@ fn line(row: &Row) -> String {
 }
 
 fn file(rows: &[Row]) -> String {
-    rows.iter()
-        .fold(super::record::HEADER.to_owned(), |text, row| {
-            text + &line(row)
-        })
+    rows.iter().fold(
+        kvs_fleet::results::record::HEADER.to_owned(),
+        |text, row| text + &line(row),
+    )
 }
 
 /// Opens the journal and tells each row's ID, status and place.

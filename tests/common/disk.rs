@@ -4,7 +4,7 @@
 //! of order, or zeros. Of the names, any state since the folder's last sync remains. After a failed sync, its sectors
 //! count as written although they are not, as on Linux: a later successful sync does not save them.
 //!
-//! The simulations and the unit tests of the results use it; each uses about half of it.
+//! The simulations and the property tests, with them the fuzz targets, use it.
 #![expect(clippy::cast_possible_truncation, reason = "test files are short")]
 #![allow(
     dead_code,

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use kvs_fleet::results::finish::{finish, remove_leftover};
+use kvs_fleet::results::writer::recorder;
+
 use super::*;
-use crate::results::finish::{finish, remove_leftover};
-use crate::results::writer::recorder;
 
 const DEVICES: usize = 40;
 

@@ -2,10 +2,11 @@
 
 use std::io;
 
+use kvs_fleet::results::disk::{DiskFile, RealDisk};
+use kvs_fleet::results::finish::{FinishError, Finished, finish, remove_leftover};
+use kvs_fleet::results::record::HEADER;
+
 use super::*;
-use crate::results::disk::{DiskFile, RealDisk};
-use crate::results::finish::{FinishError, Finished, finish, remove_leftover};
-use crate::results::record::HEADER;
 
 fn batch(count: usize) -> Vec<Row> {
     (0..count)
@@ -240,7 +241,7 @@ fn what_another_program_appends_is_not_lost() {
     let (journal, read) = open(&disk).unwrap();
     let theirs = line(&row("D9", Status::Created));
     let mut file_there = disk
-        .open(&path(), crate::results::disk::Access::Write)
+        .open(&path(), kvs_fleet::results::disk::Access::Write)
         .unwrap()
         .unwrap();
     let end = file_there.length().unwrap();
@@ -271,7 +272,7 @@ fn a_journal_that_was_rewritten_in_place_is_not_replaced() {
         let disk = with(&rows);
         let (journal, read) = open(&disk).unwrap();
         let mut file = disk
-            .open(&path(), crate::results::disk::Access::Write)
+            .open(&path(), kvs_fleet::results::disk::Access::Write)
             .unwrap()
             .unwrap();
         file.set_length(0).unwrap();
