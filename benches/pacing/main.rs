@@ -9,7 +9,7 @@
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | `scenario`, `builder`, `catalog`, `goals` | the simulated scenarios and their goals |
+//! | `scenario`, `builder`, `catalog`, `goals`, `misses` | the simulated scenarios and their goals |
 //! | `world`, `host` | the service, its network and its other user; the service as an engine uses it |
 //! | `engine`, `script`, `policy` | the senders: the tool, or a plain script with another policy |
 //! | `run`, `measure` | a run from a seed to a log; the figures of a log |
@@ -21,6 +21,7 @@ mod engine;
 mod goals;
 mod host;
 mod measure;
+mod misses;
 mod policy;
 mod run;
 mod scenario;

@@ -1,7 +1,8 @@
 //! The figures of a scenario over its seeds as a row of a Markdown table.
 
-use crate::goals::{Figure, Goals, Miss};
+use crate::goals::Goals;
 use crate::measure::{Bad, Figures, Spread};
+use crate::misses::{Figure, Miss, misses};
 use crate::run::Contender;
 use crate::scenario::Scenario;
 
@@ -42,7 +43,7 @@ impl Results<'_> {
 
     /// The goals that the tool misses.
     pub(crate) fn misses(&self) -> Vec<Miss> {
-        self.goals.misses(self.of(Contender::Ours))
+        misses(&self.goals, self.of(Contender::Ours))
     }
 
     pub(crate) fn print_row(&self, misses: &[Miss]) {

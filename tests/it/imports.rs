@@ -1,26 +1,33 @@
-//! What the modules of the library take from each other: no circle, at any depth of folders.
+//! What the modules of a crate take from each other: no circle, at any depth of folders.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A module by its path, such as `["engine", "pace", "gate"]`. That of a folder's `mod.rs` is the folder's.
 type Module = Vec<String>;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
-}
+/// The crates: the library with the program, the benchmarks, and the tests from outside.
+const ROOTS: [&str; 6] = [
+    "src",
+    "benches/pacing",
+    "benches/throughput",
+    "tests/it",
+    "tests/properties",
+    "tests/sim",
+];
 
-/// All modules with their code, unit tests left out.
-fn modules() -> BTreeMap<Module, String> {
+/// All modules of a crate with their code, unit tests left out.
+fn modules(root: &str) -> BTreeMap<Module, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(root);
     let mut found = BTreeMap::new();
-    let mut folders = vec![root()];
+    let mut folders = vec![root.clone()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if let Some(module) = module_of(&path) {
+            } else if let Some(module) = module_of(&root, &path) {
                 let text = fs::read_to_string(&path).unwrap();
                 let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
                 found.insert(module, without_comments(code));
@@ -31,8 +38,8 @@ fn modules() -> BTreeMap<Module, String> {
 }
 
 /// None of files that are no module, and of unit tests.
-fn module_of(path: &Path) -> Option<Module> {
-    let inside = path.strip_prefix(root()).unwrap().with_extension("");
+fn module_of(root: &Path, path: &Path) -> Option<Module> {
+    let inside = path.strip_prefix(root).unwrap().with_extension("");
     let mut parts: Module = inside
         .iter()
         .map(|part| part.to_str().unwrap().to_owned())
@@ -120,19 +127,23 @@ fn tie(from: &Module, to: &Module) -> Option<(Module, String, String)> {
 
 #[test]
 fn no_module_imports_in_a_circle_at_any_depth() {
-    let modules = modules();
-    assert!(modules.len() > 100, "{}", modules.len());
+    let found: Vec<String> = ROOTS.iter().flat_map(|root| circles_of(root)).collect();
+    assert!(found.is_empty(), "circles:\n{}", found.join("\n"));
+}
+
+fn circles_of(root: &str) -> Vec<String> {
+    let modules = modules(root);
+    assert!(modules.len() > 3, "{root} has {} modules", modules.len());
     let mut ties: BTreeMap<Module, BTreeMap<(String, String), String>> = BTreeMap::new();
     for (module, code) in &modules {
         for used in used(module, code, &modules) {
             if let Some((folder, from, to)) = tie(module, &used) {
-                let what = format!("{} uses {}", module.join("::"), used.join("::"));
+                let what = format!("{root}: {} uses {}", module.join("::"), used.join("::"));
                 ties.entry(folder).or_default().insert((from, to), what);
             }
         }
     }
-    let circles: Vec<String> = ties.values().flat_map(circles).collect();
-    assert!(circles.is_empty(), "circles:\n{}", circles.join("\n"));
+    ties.values().flat_map(circles).collect()
 }
 
 /// The ties that close a circle, one for each.

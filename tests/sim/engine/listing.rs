@@ -1,6 +1,7 @@
 //! The listing of existing channels: which creates it saves, and when it must be confirmed.
 
-use super::rig::{Premade, Rig, Supply, seconds};
+use super::memory_sink::Supply;
+use super::rig::{Premade, Rig, seconds};
 use crate::world::Act;
 use kvs_fleet::domain::service::Operation;
 use kvs_fleet::emulator::faults::FaultKind;

@@ -5,13 +5,20 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::rig::Supply;
 use crate::world::World;
 use kvs_fleet::domain::device::Device;
 use kvs_fleet::domain::device::DeviceIndex;
 use kvs_fleet::engine::event::{Event, Listener};
 use kvs_fleet::engine::{RowSink, Work};
 use kvs_fleet::results::record::Row;
+
+/// How devices are supplied.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Supply {
+    Listed,
+    /// As a stream whose Regions appear during the run.
+    Streamed,
+}
 
 /// A Region's devices.
 #[derive(Debug)]

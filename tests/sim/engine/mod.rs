@@ -12,3 +12,4 @@ mod pacing;
 mod random;
 mod regions;
 pub(crate) mod rig;
+mod run;

@@ -1,8 +1,9 @@
 //! Random faults for the engine alone. A seed defines a batch, a service and its faults; it is used for a run, a rerun
 //! after an interruption, and a rerun after a kill.
 
+use super::memory_sink::Supply;
 use super::outcome::Outcome;
-use super::rig::{Premade, Rig, Supply, device, region, seconds};
+use super::rig::{Premade, Rig, device, region, seconds};
 use crate::seeds;
 use crate::world::Act;
 use kvs_fleet::domain::service::Operation;

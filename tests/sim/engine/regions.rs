@@ -1,6 +1,7 @@
 //! Several Regions at once: each has its own quota and is independent of the others.
 
-use super::rig::{Rig, Supply, device, region, seconds};
+use super::memory_sink::Supply;
+use super::rig::{Rig, device, region, seconds};
 use crate::world::Act;
 use kvs_fleet::domain::service::Operation;
 use kvs_fleet::emulator::faults::FaultKind;
