@@ -7,13 +7,13 @@ use csv::StringRecord;
 
 use super::compiled::{Compiled, Resolved};
 use super::error::RowError;
+use super::hints::{cell_hint, hint, template_hint};
 use super::layout::{Layout, TagSource};
 use super::mangled;
-use super::records::cell;
+use super::records::{cell, trim};
 use crate::domain::device::{
     ChannelName, Device, Invalid, LONGEST_DEVICE_ID, MessageTtl, Region, Tag, shown,
 };
-use crate::domain::template::Filter;
 
 /// How many Regions are remembered, so that a Region's name is not copied for each row. AWS has fewer.
 const REGIONS: usize = 64;
@@ -40,16 +40,6 @@ pub struct Ask<'a> {
 #[inline]
 pub(super) fn device_id<'a>(layout: &Layout, cells: &'a StringRecord) -> &'a str {
     trim(cell(cells, layout.id))
-}
-
-/// As [`str::trim`]; quicker where there is nothing to trim, which is nearly always.
-#[inline]
-fn trim(text: &str) -> &str {
-    match text.as_bytes() {
-        [] => text,
-        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
-        _ => text.trim(),
-    }
 }
 
 /// Checks a row, whose [`device_id`] is this.
@@ -217,53 +207,6 @@ fn channel_name_of<'a>(
         RowError::new(format!("{invalid}{hint}"))
     })?;
     Ok(name)
-}
-
-/// The probable cause of a text that is refused, to be added to the reason.
-fn hint(text: &str) -> String {
-    mangled::cause(text).map_or_else(String::new, |cause| {
-        format!("; probably {}", cause.reason())
-    })
-}
-
-/// What to do about an invalid name that the template gives for this row. Most cameras have a MAC address.
-fn template_hint(layout: &Layout, cells: &StringRecord, device_id: &str) -> String {
-    let columns = layout.columns.iter().map(|name| &**name);
-    let of_cells = columns
-        .zip(cells)
-        .filter(|(_, cell)| is_mac_address(trim(cell)));
-    let of_id = ["device_id"]
-        .into_iter()
-        .filter(|_| is_mac_address(device_id));
-    let columns: Vec<&str> = of_cells.map(|(name, _)| name).chain(of_id).collect();
-    if !columns.iter().any(|name| layout.name_text.uses(name)) {
-        return hint(device_id);
-    }
-    let template = layout
-        .name_text
-        .with_filter(&columns, &Filter::Delete(":".into()));
-    format!("; to name channels by MAC addresses without colons, give --channel-name '{template}'")
-}
-
-/// What to do about a name that a cell gives.
-fn cell_hint(layout: &Layout, name: &str) -> String {
-    if !is_mac_address(name) {
-        return hint(name);
-    }
-    let column = layout
-        .channel_name
-        .and_then(|index| layout.columns.get(index));
-    format!(
-        "; to name channels by MAC addresses without colons, rename the column {} to mac, and give --channel-name \
-         '{{mac|delete(:)}}'",
-        shown(column.map_or("channel_name", |name| name))
-    )
-}
-
-/// Six or eight pairs of hexadecimal digits with colons between them.
-fn is_mac_address(text: &str) -> bool {
-    let is_pair = |pair: &str| pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit());
-    matches!(text.len(), 17 | 23) && text.split(':').all(is_pair)
 }
 
 fn message_ttl(layout: &Layout, cells: &StringRecord) -> Result<Option<MessageTtl>, RowError> {

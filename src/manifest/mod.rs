@@ -16,6 +16,7 @@ mod encoding;
 mod error;
 mod format;
 mod head;
+mod hints;
 mod layout;
 mod mangled;
 mod marks;
