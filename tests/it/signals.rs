@@ -145,7 +145,7 @@ fn a_second_signal_ends_the_run_at_once() {
         let bench = Bench::of(10);
         // Creates hang for longer than the test may take.
         let cloud = Cloud::faulty(&["hang-before=1@create"]);
-        let running = bench
+        let mut running = bench
             .provision(cloud.url())
             .args(&["--timeout", "1h", "--summary-json", "s.json"])
             .start();
@@ -154,7 +154,7 @@ fn a_second_signal_ends_the_run_at_once() {
         }
         running.signal(first);
         // The first signal is handled before the second one is sent.
-        std::thread::sleep(Duration::from_millis(300));
+        running.until_it_says("a second signal leaves at once");
         running.signal(second);
         running.wait().exits(code);
         // The process's last message.
@@ -228,7 +228,7 @@ fn a_run_that_waits_for_its_manifest_holds_the_lock_and_can_be_interrupted() {
     while !bench.has("d.results.runs.jsonl") {
         std::thread::sleep(Duration::from_millis(10));
     }
-    // Until the lock is held, which is taken shortly after the file is created.
+    // Until the lock is held, which is taken shortly after the file is created. A test that tried the lock could take it.
     std::thread::sleep(Duration::from_millis(300));
     stream().run().exits(2).says("being written by another");
     running.signal("INT");
