@@ -71,17 +71,21 @@ impl Template {
             .any(|piece| matches!(piece, Piece::Column { name, .. } if &**name == column))
     }
 
-    /// The template's text with one more filter on the columns with these names.
+    /// The template's text with this filter on the columns with these names too; none where all of them have it.
     #[must_use]
-    pub(crate) fn with_filter(&self, columns: &[&str], filter: &Filter) -> String {
-        let pieces = self.pieces.iter().map(|piece| match piece {
-            Piece::Column { name, filters } if columns.contains(&&**name) => Piece::Column {
-                name: name.clone(),
-                filters: filters.iter().chain([filter]).cloned().collect(),
-            },
-            other => other.clone(),
-        });
-        pieces.map(|piece| piece.to_string()).collect()
+    pub(crate) fn with_filter(&self, columns: &[&str], filter: &Filter) -> Option<String> {
+        let mut pieces = self.pieces.clone();
+        let mut is_other = false;
+        for piece in &mut pieces {
+            if let Piece::Column { name, filters } = piece
+                && columns.contains(&&**name)
+                && !filters.contains(filter)
+            {
+                filters.push(filter.clone());
+                is_other = true;
+            }
+        }
+        is_other.then(|| pieces.iter().map(ToString::to_string).collect())
     }
 
     /// The text that the template was parsed from.
@@ -330,9 +334,11 @@ mod tests {
         let template = Template::parse("{{x}}-{a|lower}{b}").unwrap();
         let filter = Filter::Delete(":".into());
         assert_eq!(
-            template.with_filter(&["a", "c"], &filter),
-            "{{x}}-{a|lower|delete(:)}{b}"
+            template.with_filter(&["a", "c"], &filter).as_deref(),
+            Some("{{x}}-{a|lower|delete(:)}{b}")
         );
+        let once = Template::parse("{a|delete(:)}").unwrap();
+        assert_eq!(once.with_filter(&["a"], &filter), None);
     }
 
     #[test]

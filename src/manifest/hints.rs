@@ -25,12 +25,10 @@ pub(super) fn template_hint(layout: &Layout, cells: &StringRecord, device_id: &s
         .into_iter()
         .filter(|_| is_mac_address(device_id));
     let columns: Vec<&str> = of_cells.map(|(name, _)| name).chain(of_id).collect();
-    if !columns.iter().any(|name| layout.name_text.uses(name)) {
+    let without_colons = Filter::Delete(":".into());
+    let Some(template) = layout.name_text.with_filter(&columns, &without_colons) else {
         return hint(device_id);
-    }
-    let template = layout
-        .name_text
-        .with_filter(&columns, &Filter::Delete(":".into()));
+    };
     format!("; to name channels by MAC addresses without colons, give --channel-name '{template}'")
 }
 

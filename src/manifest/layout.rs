@@ -316,5 +316,19 @@ fn warnings(header: &Header, options: &Options) -> Vec<String> {
             suggest::unused_column(name)
         }
     });
-    unused.take(MOST).collect()
+    let results = is_results(header).then(|| {
+        format!(
+            "{} has the columns of a results file; each of its rows is taken for a device to provision",
+            header.file
+        )
+    });
+    results.into_iter().chain(unused.take(MOST)).collect()
+}
+
+/// Whether the columns are those of a results file, which is easily given in place of the manifest.
+fn is_results(header: &Header) -> bool {
+    let has = |wanted: &str| header.columns.iter().any(|name| **name == *wanted);
+    ["status", "channel_arn", "attempts", "error_code"]
+        .into_iter()
+        .all(has)
 }

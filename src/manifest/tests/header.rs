@@ -164,6 +164,18 @@ fn templates_that_do_not_fit_the_header() {
 }
 
 #[test]
+fn a_results_file_in_place_of_the_manifest_is_noticed() {
+    let text = "device_id,channel_name,region,status,channel_arn,attempts,error_code\na,a,eu-west-1,created,,1,\n";
+    let manifest = open(text, &options());
+    assert_eq!(
+        manifest.layout().warnings(),
+        [
+            "devices.csv has the columns of a results file; each of its rows is taken for a device to provision"
+        ]
+    );
+}
+
+#[test]
 fn columns_that_look_like_others_are_said() {
     let warnings = |text: &str, options: &Options| open(text, options).layout().warnings().to_vec();
     assert_eq!(
