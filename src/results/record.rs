@@ -8,7 +8,23 @@ use std::time::{Duration, SystemTime};
 
 use crate::domain::device::ChannelArn;
 
-/// The header, in the order of the columns.
+/// A column, in the order of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Column {
+    DeviceId,
+    ChannelName,
+    Region,
+    Status,
+    ChannelArn,
+    Attempts,
+    StartedAt,
+    FinishedAt,
+    ErrorCode,
+    ErrorMessage,
+    RequestId,
+}
+
+/// The columns' names, in the order of [`Column`].
 pub const COLUMNS: [&str; 11] = [
     "device_id",
     "channel_name",

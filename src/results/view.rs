@@ -2,7 +2,7 @@
 //!
 //! Knows the columns and what they may hold, and no files, lines or other rows: the reader adds those.
 
-use super::record::{COLUMNS, Status};
+use super::record::{COLUMNS, Column, Status};
 use super::split::Fields;
 use crate::domain::device::{ArnParts, ChannelName, Region, shown};
 
@@ -119,7 +119,7 @@ impl<'a> RecordView<'a> {
         };
         view.status = view.check_status()?;
         view.account = view.check_arn()?;
-        let attempts = view.column(ATTEMPTS);
+        let attempts = view.column(Column::Attempts);
         view.attempts = attempts
             .parse()
             .map_err(|_| Damage::Attempts(attempts.into()))?;
@@ -127,10 +127,10 @@ impl<'a> RecordView<'a> {
     }
 
     fn check_status(&self) -> Result<Status, Damage> {
-        let text = self.column(STATUS);
+        let text = self.column(Column::Status);
         let Some(status) = Status::parse(text) else {
             // The second file may have begun with a byte order mark.
-            let columns = (0..COLUMNS.len()).map(|index| self.column(index));
+            let columns = self.fields.columns().into_iter().flatten();
             let unmarked = columns.map(|column| column.trim_start_matches('\u{feff}'));
             return Err(if unmarked.eq(COLUMNS) {
                 Damage::SecondHeader
@@ -182,23 +182,24 @@ impl<'a> RecordView<'a> {
         Ok(Some(parts.account))
     }
 
-    fn column(&self, index: usize) -> &'a str {
-        self.text.get(self.fields.range(index)).unwrap_or_default()
+    fn column(&self, column: Column) -> &'a str {
+        let range = self.fields.range(column as usize);
+        self.text.get(range).unwrap_or_default()
     }
 
     /// The device's ID; empty only in an `invalid` row.
     pub fn device_id(&self) -> &'a str {
-        self.column(0)
+        self.column(Column::DeviceId)
     }
 
     /// The channel's name; in an `invalid` row any text.
     pub fn channel_name(&self) -> &'a str {
-        self.column(1)
+        self.column(Column::ChannelName)
     }
 
     /// The Region; in an `invalid` row any text.
     pub fn region(&self) -> &'a str {
-        self.column(2)
+        self.column(Column::Region)
     }
 
     /// What became of the device.
@@ -208,7 +209,7 @@ impl<'a> RecordView<'a> {
 
     /// The channel's ARN as text, or an empty text.
     pub fn channel_arn(&self) -> &'a str {
-        self.column(4)
+        self.column(Column::ChannelArn)
     }
 
     /// The account of the ARN; always there for `created`, `exists` and `deleted`.
@@ -223,32 +224,29 @@ impl<'a> RecordView<'a> {
 
     /// When its first attempt began.
     pub fn started_at(&self) -> &'a str {
-        self.column(6)
+        self.column(Column::StartedAt)
     }
 
     /// When its outcome was known.
     pub fn finished_at(&self) -> &'a str {
-        self.column(7)
+        self.column(Column::FinishedAt)
     }
 
     /// The error's code.
     pub fn error_code(&self) -> &'a str {
-        self.column(8)
+        self.column(Column::ErrorCode)
     }
 
     /// The error in words.
     pub fn error_message(&self) -> &'a str {
-        self.column(9)
+        self.column(Column::ErrorMessage)
     }
 
     /// The service's request ID.
     pub fn request_id(&self) -> &'a str {
-        self.column(10)
+        self.column(Column::RequestId)
     }
 }
-
-const STATUS: usize = 3;
-const ATTEMPTS: usize = 5;
 
 /// Checks the form of a Region, which costs an allocation, only where it differs from the row's before.
 #[derive(Debug, Default)]
