@@ -18,15 +18,11 @@
 //! | [`cli`] | the command line |
 //! | [`commands`] | arguments → validated configuration → the run |
 //!
-//! `docs/architecture.md` describes a row's way through these modules, the invariants, and what is deliberately absent.
+//! `docs/architecture.md` describes the path of a row through these modules, the invariants, and what is deliberately absent.
 #![cfg_attr(
     not(test),
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
-
-// Files that unit tests share with `tests` use the library under its crate name.
-#[cfg(test)]
-extern crate self as kvs_fleet;
 
 pub mod aws;
 pub mod cli;

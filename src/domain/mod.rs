@@ -1,5 +1,5 @@
-//! The types that all other modules use: validated values, the control plane as a trait, and formatting. They send no
-//! requests, read no files, and do not know the command line.
+//! The types that all other modules use: validated values, the operations of the control plane and their answers, and
+//! formatting. They send no requests, read no files, and do not know the command line.
 //!
 //! | module | owns |
 //! | --- | --- |
@@ -9,7 +9,7 @@
 //! | [`template`] | `{column}` templates |
 //! | [`clock`] | the time of this computer and of the service |
 //! | [`mod@format`] | formatting of rates, shares, counts and durations |
-//! | [`service`] | the KVS control plane as a trait, its types, and the meaning of its failures |
+//! | [`service`] | the operations of the KVS control plane, their types, and the meaning of their failures |
 //! | [`error_codes`] | what to do about each error code |
 //! | `suggest` | names that look like another name |
 

@@ -1,7 +1,7 @@
 //! Is this UTF-8 text? Pure: bytes → damage and where it is.
 
 use super::error::Damage;
-use super::tape::line_ends;
+use super::record_buffer::line_ends;
 
 /// The mark that some programs put before UTF-8 text.
 pub(super) const BOM: &[u8] = "\u{feff}".as_bytes();

@@ -1,4 +1,4 @@
-//! A manifest's first bytes: the encoding and the delimiter, found before the rows are read.
+//! Finds the encoding and the delimiter from a manifest's first bytes, before the rows are read.
 
 use std::io::{self, ErrorKind, Read};
 

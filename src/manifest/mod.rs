@@ -23,11 +23,11 @@ mod marks;
 mod on_disk;
 mod options;
 mod quotes;
+mod record_buffer;
 mod records;
 mod rows;
 mod suggest;
 mod suspects;
-mod tape;
 mod titles;
 
 use std::fmt::Write;

@@ -1,5 +1,5 @@
-//! What the `csv` crate accepts silently, so that devices would be lost: a quote that is never closed, and text after a
-//! closing quote. Pure: one record's bytes → its flaw.
+//! Detects errors in quoting that the `csv` crate accepts silently and that would lose devices: a quote that is never
+//! closed, and text after a closing quote. Pure: one record's bytes → its flaw.
 
 use std::ops::Range;
 

@@ -11,7 +11,7 @@ use super::LONGEST_ROW;
 use super::encoding;
 use super::error::{Damage, ManifestError};
 use super::quotes::{self, QuoteFlaw, Stray};
-use super::tape::{Tape, line_ends};
+use super::record_buffer::{RecordBuffer, line_ends};
 
 /// A cell's text; empty where the record is too short to have it.
 #[inline]
@@ -42,7 +42,7 @@ pub(super) fn grammar(delimiter: u8) -> ReaderBuilder {
 /// The records of a manifest, one at a time. Empty lines, and lines of nothing but delimiters and blanks, are none.
 #[derive(Debug)]
 pub(super) struct Records<R> {
-    reader: csv::Reader<Tape<R>>,
+    reader: csv::Reader<RecordBuffer<R>>,
     file: Box<str>,
     delimiter: u8,
     cells: StringRecord,
@@ -64,7 +64,7 @@ pub(super) struct Record<'a> {
 impl<R: Read> Records<R> {
     pub(super) fn new(reader: R, file: &str, delimiter: u8) -> Self {
         Self {
-            reader: grammar(delimiter).from_reader(Tape::new(reader)),
+            reader: grammar(delimiter).from_reader(RecordBuffer::new(reader)),
             file: file.into(),
             delimiter,
             cells: StringRecord::new(),

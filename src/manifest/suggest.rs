@@ -1,4 +1,4 @@
-//! Columns that look like ones called otherwise: guesses, for people to act on.
+//! Suggests the intended name of a column that has a similar one. Used only in messages.
 
 use crate::domain::device::shown;
 use crate::domain::suggest::{is_near, plain};

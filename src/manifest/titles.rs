@@ -1,4 +1,4 @@
-//! Lines above the header, as reports have them: guesses which later line is the header, for a message.
+//! Finds title lines above the header, as reports have them, and guesses which later line is the header, for a message.
 
 use super::error::in_command;
 use super::head::DELIMITERS;

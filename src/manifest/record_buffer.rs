@@ -1,5 +1,5 @@
-//! A reader that keeps what passes through it, from the record at hand on, with its place and line: the `csv` crate
-//! gives a record's cells, and not the bytes they were read from.
+//! A reader that keeps the raw bytes of the current record, with offset and line: the `csv` crate gives only a record's
+//! cells.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -7,7 +7,7 @@ use super::LONGEST_ROW;
 
 /// Keeps the bytes of one record, and what was read after it: at most [`LONGEST_ROW`] and one read more.
 #[derive(Debug)]
-pub(super) struct Tape<R> {
+pub(super) struct RecordBuffer<R> {
     reader: R,
     kept: Vec<u8>,
     /// How many of the kept bytes come before the record.
@@ -18,7 +18,7 @@ pub(super) struct Tape<R> {
     last: Option<u8>,
 }
 
-impl<R> Tape<R> {
+impl<R> RecordBuffer<R> {
     pub(super) fn new(reader: R) -> Self {
         Self {
             reader,
@@ -81,7 +81,7 @@ impl<R> Tape<R> {
     }
 }
 
-impl<R: Read> Read for Tape<R> {
+impl<R: Read> Read for RecordBuffer<R> {
     /// Fails at a record that is too long, so that a quote that is never closed does not take a stream into memory.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.step_to_record();
@@ -148,42 +148,42 @@ mod tests {
 
     #[test]
     fn a_record_is_kept_until_it_is_stepped_over() {
-        let mut tape = Tape::new(Drip(b"\r\n\na,\"x\ny\"\r\nb", false));
+        let mut records = RecordBuffer::new(Drip(b"\r\n\na,\"x\ny\"\r\nb", false));
         let mut buffer = [0; 64];
-        while tape.read(&mut buffer).unwrap() > 0 {}
-        assert_eq!((tape.at, tape.line()), (3, 3));
-        assert_eq!(tape.record(11), b"a,\"x\ny\"\r");
-        tape.step_to(11, true);
-        tape.step_to_record();
-        assert_eq!((tape.at, tape.line()), (12, 5));
-        assert_eq!(tape.record(13), b"b");
+        while records.read(&mut buffer).unwrap() > 0 {}
+        assert_eq!((records.at, records.line()), (3, 3));
+        assert_eq!(records.record(11), b"a,\"x\ny\"\r");
+        records.step_to(11, true);
+        records.step_to_record();
+        assert_eq!((records.at, records.line()), (12, 5));
+        assert_eq!(records.record(13), b"b");
     }
 
     #[test]
     fn line_ends_of_different_kinds_follow_each_other() {
         for is_quoted in [false, true] {
-            let mut tape = Tape::new(&b"a\rb\nc\r\nd"[..]);
-            assert_eq!(tape.read(&mut [0; 64]).unwrap(), 8);
+            let mut records = RecordBuffer::new(&b"a\rb\nc\r\nd"[..]);
+            assert_eq!(records.read(&mut [0; 64]).unwrap(), 8);
             for (line, end) in [(1, 2), (2, 4), (3, 6), (4, 8)] {
-                tape.step_to_record();
-                assert_eq!(tape.line(), line);
-                tape.step_to(end, is_quoted);
+                records.step_to_record();
+                assert_eq!(records.line(), line);
+                records.step_to(end, is_quoted);
             }
         }
     }
 
     #[test]
     fn empty_lines_are_not_kept_and_a_record_only_so_far() {
-        let mut tape = Tape::new(io::repeat(b'\n'));
+        let mut records = RecordBuffer::new(io::repeat(b'\n'));
         let mut buffer = vec![0; 1 << 16];
         for _ in 0..40 {
-            assert!(tape.read(&mut buffer).unwrap() > 0);
+            assert!(records.read(&mut buffer).unwrap() > 0);
         }
-        assert!(tape.kept.capacity() <= 4 * buffer.len());
-        let mut tape = Tape::new(io::repeat(b'x'));
-        let error = (0..40).find_map(|_| tape.read(&mut buffer).err());
+        assert!(records.kept.capacity() <= 4 * buffer.len());
+        let mut records = RecordBuffer::new(io::repeat(b'x'));
+        let error = (0..40).find_map(|_| records.read(&mut buffer).err());
         assert_eq!(error.unwrap().kind(), ErrorKind::FileTooLarge);
-        assert!(tape.kept.len() <= LONGEST_ROW + buffer.len());
+        assert!(records.kept.len() <= LONGEST_ROW + buffer.len());
     }
 
     #[test]
