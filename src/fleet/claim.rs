@@ -9,25 +9,25 @@ use crate::domain::service::{Channel, ChannelStatus};
 
 /// What a row claims, and what was asked for its channel where that is known.
 #[derive(Debug, Clone)]
-pub struct Claim {
+pub(crate) struct Claim {
     /// The device.
-    pub device_id: Box<str>,
+    pub(crate) device_id: Box<str>,
     /// The channel's name.
-    pub name: ChannelName,
+    pub(crate) name: ChannelName,
     /// Its Region.
-    pub region: Region,
+    pub(crate) region: Region,
     /// Its ARN.
-    pub arn: ChannelArn,
+    pub(crate) arn: ChannelArn,
     /// The message TTL that the manifest asks for.
-    pub message_ttl: Option<MessageTtl>,
+    pub(crate) message_ttl: Option<MessageTtl>,
     /// The tags that the manifest asks for.
-    pub tags: Vec<Tag>,
+    pub(crate) tags: Vec<Tag>,
 }
 
 /// How a channel differs from its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub(crate) enum Kind {
     /// There is no channel of this name.
     Missing,
     /// The channel of this name has another ARN: the row's was deleted.
@@ -50,8 +50,7 @@ pub enum Kind {
 
 impl Kind {
     /// The label in messages.
-    #[must_use]
-    pub fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Missing => "missing",
             Self::MadeAgain => "made again",
@@ -68,19 +67,19 @@ impl Kind {
 
 /// One thing that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// The device.
-    pub device_id: Box<str>,
+    pub(crate) device_id: Box<str>,
     /// The channel's name.
-    pub channel_name: Box<str>,
+    pub(crate) channel_name: Box<str>,
     /// The Region.
-    pub region: Box<str>,
+    pub(crate) region: Box<str>,
     /// In what.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// What the results or the manifest say.
-    pub expected: String,
+    pub(crate) expected: String,
     /// What the service says.
-    pub found: String,
+    pub(crate) found: String,
 }
 
 impl Claim {
@@ -96,8 +95,7 @@ impl Claim {
     }
 
     /// What differs from the channel that the service has by this name.
-    #[must_use]
-    pub fn compare(&self, channel: Option<&Channel>) -> Vec<Difference> {
+    pub(crate) fn compare(&self, channel: Option<&Channel>) -> Vec<Difference> {
         let Some(channel) = channel else {
             return vec![self.differs(Kind::Missing, &self.arn, &"no channel of this name")];
         };
@@ -125,8 +123,7 @@ impl Claim {
     }
 
     /// The tags that were asked for and are missing or have another value. Other tags belong to others.
-    #[must_use]
-    pub fn compare_tags(&self, tags: &[(Box<str>, Box<str>)]) -> Vec<Difference> {
+    pub(crate) fn compare_tags(&self, tags: &[(Box<str>, Box<str>)]) -> Vec<Difference> {
         let value = |key: &str| tags.iter().find(|(has, _)| &**has == key);
         let of_tag = |tag: &Tag| {
             let expected = format!("{}={}", tag.key(), tag.value());
@@ -142,8 +139,7 @@ impl Claim {
     }
 
     /// Why there are no endpoints to connect to.
-    #[must_use]
-    pub fn without_endpoints(&self, why: &str) -> Difference {
+    pub(crate) fn without_endpoints(&self, why: &str) -> Difference {
         self.differs(
             Kind::Endpoints,
             &"WSS and HTTPS endpoints for a MASTER",
@@ -152,14 +148,12 @@ impl Claim {
     }
 
     /// Why there is no TURN server.
-    #[must_use]
-    pub fn without_turn(&self, why: &str) -> Difference {
+    pub(crate) fn without_turn(&self, why: &str) -> Difference {
         self.differs(Kind::IceServers, &"a TURN server", &why)
     }
 
     /// Why nothing is known of the channel.
-    #[must_use]
-    pub fn unverified(&self, why: &str) -> Difference {
+    pub(crate) fn unverified(&self, why: &str) -> Difference {
         self.differs(Kind::Unverified, &self.arn, &why)
     }
 }

@@ -42,7 +42,6 @@ pub struct KnownDevices {
 }
 
 impl KnownDevices {
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }

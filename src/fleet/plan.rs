@@ -103,7 +103,6 @@ pub struct Planner {
 
 impl Planner {
     /// A planner that has seen no row.
-    #[must_use]
     pub fn new(rules: Rules) -> Self {
         Self {
             rules,
@@ -114,13 +113,11 @@ impl Planner {
     }
 
     /// What has been planned so far.
-    #[must_use]
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
 
     /// Warnings about the rows so far. `lacks_line_end`: the manifest's last line has no line end.
-    #[must_use]
     pub fn remarks(&self, lacks_line_end: bool) -> Vec<String> {
         self.remarks.sentences(self.counts.repeated, lacks_line_end)
     }
@@ -281,14 +278,10 @@ impl WorkLists {
             _ => {}
         }
     }
-
-    #[must_use]
     pub fn len(&self) -> u64 {
         let (fresh, again) = self.sizes();
         fresh + again
     }
-
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -299,7 +292,6 @@ impl WorkLists {
     }
 
     /// How many fresh devices there are, and how many that failed before.
-    #[must_use]
     pub fn sizes(&self) -> (u64, u64) {
         (self.fresh.len() as u64, self.again.len() as u64)
     }
@@ -312,7 +304,6 @@ impl WorkLists {
     }
 
     /// The devices of each Region.
-    #[must_use]
     pub fn into_regions(self) -> BTreeMap<Region, Vec<(DeviceIndex, Device)>> {
         let mut regions: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (index, device) in self.fresh.into_iter().chain(self.again) {

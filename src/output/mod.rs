@@ -9,9 +9,9 @@
 //! | [`logging`] | messages on standard error |
 //! | [`progress`] | the progress bar and its plain lines |
 
-pub mod file;
-pub mod logging;
-pub mod progress;
-pub mod report;
+pub(crate) mod file;
+pub(crate) mod logging;
+pub(crate) mod progress;
+pub(crate) mod report;
 pub mod stats;
-pub mod summary;
+pub(crate) mod summary;

@@ -21,7 +21,7 @@ use crate::output::stats::{Pace, RunCounts, Stats};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ProgressMode {
+pub(crate) enum ProgressMode {
     /// A bar on a terminal, else plain lines
     #[default]
     Auto,
@@ -40,15 +40,14 @@ const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
 /// A progress display that runs until it is dropped.
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     task: Option<tokio::task::JoinHandle<()>>,
     console: Console,
 }
 
 impl Progress {
     /// Shows the progress towards `total` devices (unknown for a stream).
-    #[must_use]
-    pub fn start(
+    pub(crate) fn start(
         mode: ProgressMode,
         total: Option<u64>,
         subject: Arc<impl Subject>,
@@ -122,8 +121,7 @@ fn resolve(mode: ProgressMode) -> ProgressMode {
 }
 
 /// How long the rest takes at this pace; none where nothing is left, or nothing gets done.
-#[must_use]
-pub fn ahead(left: u64, per_second: f64) -> Option<Duration> {
+pub(crate) fn ahead(left: u64, per_second: f64) -> Option<Duration> {
     #[expect(clippy::cast_precision_loss, reason = "an estimate in seconds")]
     let seconds = left as f64 / per_second;
     let ahead = Duration::try_from_secs_f64(seconds).ok();
@@ -131,26 +129,25 @@ pub fn ahead(left: u64, per_second: f64) -> Option<Duration> {
 }
 
 /// The source of the progress.
-pub trait Subject: Send + Sync + 'static {
+pub(crate) trait Subject: Send + Sync + 'static {
     /// The progress now, towards this many devices if the total is known.
     fn view(&self, total: Option<u64>) -> View;
 }
 
 /// The progress as text.
 #[derive(Debug)]
-pub struct View {
+pub(crate) struct View {
     /// Finished devices.
-    pub done: u64,
+    pub(crate) done: u64,
     /// Time left and failures.
-    pub outcomes: String,
+    pub(crate) outcomes: String,
     /// The rate.
-    pub pace: String,
+    pub(crate) pace: String,
 }
 
 impl View {
     /// `ahead` is how long the rest takes, where that is known; `rest` follows it.
-    #[must_use]
-    pub fn new(done: u64, ahead: Option<Duration>, rest: &str, pace: String) -> Self {
+    pub(crate) fn new(done: u64, ahead: Option<Duration>, rest: &str, pace: String) -> Self {
         let ahead = ahead.map(|ahead| format!("ETA {}", format::ahead(ahead)));
         let parts = ahead.as_deref().into_iter().chain([rest]);
         let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();

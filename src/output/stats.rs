@@ -13,46 +13,47 @@ use crate::domain::device::Region;
 use crate::domain::service::Operation;
 use crate::engine::event::{Event, Listener};
 use crate::results::record::{Row, Status};
-pub use counts::{Requests, RunCounts};
+pub(crate) use counts::Requests;
+pub use counts::RunCounts;
 use region::{Phase, RegionStats, achieved};
 
 /// The rate at one instant, in all Regions together.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Pace {
+pub(crate) struct Pace {
     /// Channels created a second over the last seconds, in the Regions that still create.
-    pub now: f64,
+    pub(crate) now: f64,
     /// The sum of these Regions' ceilings, in requests a second; `None` if one of them has no ceiling.
-    pub ceiling: Option<f64>,
+    pub(crate) ceiling: Option<f64>,
     /// The time left; `None` if it is unknown.
-    pub ahead: Option<Duration>,
+    pub(crate) ahead: Option<Duration>,
 }
 
 /// The creates of one Region.
 #[derive(Debug, Clone)]
-pub struct RegionTotals {
-    pub region: Region,
-    pub creates: Requests,
+pub(crate) struct RegionTotals {
+    pub(crate) region: Region,
+    pub(crate) creates: Requests,
     /// Channels created a second, from the first create to the last; `None` for a burst of less than a second or fewer
     /// than 20 channels.
-    pub achieved: Option<f64>,
+    pub(crate) achieved: Option<f64>,
     /// The rate in force at the end, in requests a second.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// The rate granted in the last five seconds, in requests a second; `None` if nothing was throttled.
-    pub grant: Option<f64>,
+    pub(crate) grant: Option<f64>,
     /// Whether throttles were ignored for a while, because a lower rate did not reduce them.
-    pub has_ignored_throttles: bool,
+    pub(crate) has_ignored_throttles: bool,
 }
 
 /// The creates of all Regions.
 #[derive(Debug, Clone, Default)]
-pub struct Totals {
+pub(crate) struct Totals {
     /// From the first create request to the last one or to the last channel. The listing before it is not included.
-    pub creating: Duration,
+    pub(crate) creating: Duration,
     /// Channels created a second in that time; `None` for a burst of less than a second or fewer than 20 channels.
-    pub achieved: Option<f64>,
-    pub regions: Vec<RegionTotals>,
+    pub(crate) achieved: Option<f64>,
+    pub(crate) regions: Vec<RegionTotals>,
     /// Devices without an outcome by Region, if their number was known.
-    pub left: BTreeMap<String, u64>,
+    pub(crate) left: BTreeMap<String, u64>,
 }
 
 /// Counts events.
@@ -72,7 +73,6 @@ struct StatsState {
 
 impl Stats {
     /// Starts the clock.
-    #[must_use]
     pub fn new() -> Self {
         Self {
             started: Instant::now(),
@@ -81,25 +81,21 @@ impl Stats {
     }
 
     /// The time since the start.
-    #[must_use]
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
-
-    #[must_use]
     pub fn counts(&self) -> RunCounts {
         self.lock().counts.clone()
     }
 
     /// Sets the number of devices to do in a Region, from which the time left is computed.
-    pub fn plan(&self, region: &Region, devices: u64) {
+    pub(crate) fn plan(&self, region: &Region, devices: u64) {
         let stats = RegionStats::new(region.clone(), Some(devices));
         self.lock().regions.push(stats);
     }
 
     /// The current rate.
-    #[must_use]
-    pub fn pace(&self) -> Pace {
+    pub(crate) fn pace(&self) -> Pace {
         let now = Instant::now();
         let inner = self.lock();
         let ceilings: Option<Vec<f64>> = inner.working().map(RegionStats::ceiling).collect();
@@ -113,13 +109,11 @@ impl Stats {
     }
 
     /// The duration of the current outage; `None` if answers arrive.
-    #[must_use]
     pub(crate) fn offline_for(&self) -> Option<Duration> {
         self.lock().offline_since.map(|since| since.elapsed())
     }
 
     /// The creates of all Regions.
-    #[must_use]
     pub(crate) fn totals(&self) -> Totals {
         let inner = self.lock();
         let creating = inner.phase.duration();

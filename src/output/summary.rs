@@ -19,56 +19,55 @@ pub(crate) const SCHEMA: u32 = 1;
 
 /// The summary of a run that has ended or was refused.
 #[derive(Debug, Clone, Default)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The process's exit code.
-    pub exit_code: u8,
+    pub(crate) exit_code: u8,
     /// Why it ended, in one word.
-    pub reason: &'static str,
+    pub(crate) reason: &'static str,
     /// Why it ended early, in a sentence.
-    pub message: Option<String>,
-    pub manifest: Option<PathBuf>,
-    pub results: Option<PathBuf>,
+    pub(crate) message: Option<String>,
+    pub(crate) manifest: Option<PathBuf>,
+    pub(crate) results: Option<PathBuf>,
     /// Whether the results file exists.
-    pub has_results: bool,
+    pub(crate) has_results: bool,
     /// The account, if known.
-    pub account: Option<String>,
+    pub(crate) account: Option<String>,
     /// The Regions of the batch.
-    pub regions: Vec<String>,
+    pub(crate) regions: Vec<String>,
     /// The endpoint, if it is a custom one.
-    pub endpoint: Option<String>,
+    pub(crate) endpoint: Option<String>,
     /// Whether an emulator answered.
-    pub emulator: bool,
+    pub(crate) emulator: bool,
     /// Devices in the manifest (a stream: so far).
-    pub listed: u64,
+    pub(crate) listed: u64,
     /// Those of them that had their channel before this run.
-    pub done_before: u64,
+    pub(crate) done_before: u64,
     /// Those of them that a rollback deleted and that stay deleted.
-    pub deleted: u64,
+    pub(crate) deleted: u64,
     /// Lines that repeat an earlier line.
-    pub repeated: u64,
+    pub(crate) repeated: u64,
     /// Unusable rows. Recorded ones are counted in `counts`.
-    pub invalid: u64,
+    pub(crate) invalid: u64,
     /// Finished devices that now ask for another TTL or other tags; not in the JSON.
-    pub changed: Option<u64>,
+    pub(crate) changed: Option<u64>,
     /// Whether `--limit` left devices to another run; not in the JSON.
-    pub limit_is_reached: bool,
+    pub(crate) limit_is_reached: bool,
     /// Devices without a channel that another run would attempt.
-    pub remaining: u64,
+    pub(crate) remaining: u64,
     /// The counts of this run.
-    pub counts: RunCounts,
+    pub(crate) counts: RunCounts,
     /// The creates of this run.
-    pub totals: Totals,
+    pub(crate) totals: Totals,
     /// The ceiling of creates; `None` for `--rate auto`.
-    pub ceiling: Option<f64>,
-    pub started_at: Option<SystemTime>,
-    pub duration: Duration,
+    pub(crate) ceiling: Option<f64>,
+    pub(crate) started_at: Option<SystemTime>,
+    pub(crate) duration: Duration,
     /// The command that continues the batch.
-    pub resume: Option<String>,
+    pub(crate) resume: Option<String>,
 }
 
 impl Summary {
     /// Whether another run of the same command may finish more devices.
-    #[must_use]
     pub(crate) fn is_retryable(&self) -> bool {
         match self.exit_code {
             1 | 130 | 143 => true,
@@ -78,8 +77,7 @@ impl Summary {
     }
 
     /// The summary as lines of text.
-    #[must_use]
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = vec![self.headline()];
         for (code, count) in &self.counts.failed {
             lines.push(format!(
@@ -178,7 +176,6 @@ impl Summary {
     }
 
     /// The summary as JSON.
-    #[must_use]
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let failures: Vec<_> = self
             .counts

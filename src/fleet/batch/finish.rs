@@ -59,14 +59,12 @@ impl<D: Disk> Closed<D> {
     }
 
     /// Whether this run has recorded any device.
-    #[must_use]
     pub fn has_row(&self) -> bool {
         let mut devices = self.known_devices.iter();
         devices.any(|index| self.known_devices.was_recorded_now(index))
     }
 
     /// The results file.
-    #[must_use]
     pub fn results(&self) -> &Path {
         self.written.journal.path()
     }

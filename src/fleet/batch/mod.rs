@@ -109,7 +109,6 @@ impl<O: RowStream> Books<O> {
 
 impl<D: Disk, S: Service, O: RowStream> Batch<D, S, O> {
     /// A batch without work. `results` is the file as the user gave it.
-    #[must_use]
     pub fn new(
         disk: &D,
         results: &Path,
@@ -170,7 +169,6 @@ impl<D: Disk, S: Service, O: RowStream> Batch<D, S, O> {
     }
 
     /// Starts the writer, on a task of its own: now the engine may run.
-    #[must_use]
     pub fn start(self) -> (Engine<S, FileRowSink<O>, RegionWork>, Running<D, O>) {
         let running = Running {
             books: self.books,

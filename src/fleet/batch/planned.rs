@@ -24,7 +24,6 @@ pub struct InvalidLine {
 }
 
 impl InvalidLine {
-    #[must_use]
     pub fn new(line: u64, device_id: &str, flaw: Flaw) -> Self {
         Self {
             line,
@@ -38,7 +37,6 @@ impl InvalidLine {
     }
 
     /// Its row in the results. Nothing was started, so it has no times.
-    #[must_use]
     pub fn row(&self) -> record::Row {
         record::Row {
             device_id: self.device_id.clone(),

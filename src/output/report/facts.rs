@@ -15,7 +15,7 @@ use crate::results::runs_log::read_runs;
 use crate::results::view::RecordView;
 
 /// The statuses in the order of the report.
-pub const STATUSES: [Status; 5] = [
+pub(crate) const STATUSES: [Status; 5] = [
     Status::Created,
     Status::Exists,
     Status::Failed,
@@ -25,39 +25,32 @@ pub const STATUSES: [Status; 5] = [
 
 /// A row: a device or an invalid line.
 #[derive(Debug, Clone)]
-pub struct Fact {
-    pub device_id: Box<str>,
+pub(crate) struct Fact {
+    pub(crate) device_id: Box<str>,
     /// The channel name, if it differs from the ID.
-    pub channel_name: Option<Box<str>>,
+    pub(crate) channel_name: Option<Box<str>>,
     /// The index of its Region in [`Facts::regions`].
-    pub region: usize,
-    pub status: Status,
+    pub(crate) region: usize,
+    pub(crate) status: Status,
     /// The channel's ARN; empty if it has none.
-    pub arn: Box<str>,
+    pub(crate) arn: Box<str>,
     /// The number of create requests.
-    pub attempts: u32,
+    pub(crate) attempts: u32,
     /// When its first attempt began, in milliseconds since the Unix epoch; `None` if the row has no valid time.
-    pub started: Option<i64>,
+    pub(crate) started: Option<i64>,
     /// When its outcome was known; likewise.
-    pub finished: Option<i64>,
+    pub(crate) finished: Option<i64>,
     /// The index of its error code in [`Facts::codes`].
-    pub code: usize,
+    pub(crate) code: usize,
     /// The index of its error message in [`Facts::messages`].
-    pub message: usize,
+    pub(crate) message: usize,
     /// The request ID of the answer that decided the outcome.
-    pub request_id: Box<str>,
+    pub(crate) request_id: Box<str>,
 }
 
 impl Fact {
-    /// Whether the device has its channel.
-    #[must_use]
-    pub fn has_channel(&self) -> bool {
-        matches!(self.status, Status::Created | Status::Exists)
-    }
-
     /// When a provisioning run finished it, in milliseconds since the Unix epoch; `None` for rows that a rollback has
     /// deleted.
-    #[must_use]
     pub(crate) fn done_at(&self) -> Option<i64> {
         self.finished.filter(|_| self.status != Status::Deleted)
     }
@@ -65,16 +58,15 @@ impl Fact {
 
 /// A run in the runs log.
 #[derive(Debug, Clone, Default)]
-pub struct RunFact {
+pub(crate) struct RunFact {
     /// The record of its start.
-    pub start: Start,
+    pub(crate) start: Start,
     /// The record of its end; `None` if it was killed or is running.
-    pub end: Option<End>,
+    pub(crate) end: Option<End>,
 }
 
 impl RunFact {
     /// Whether it created channels.
-    #[must_use]
     pub(crate) fn is_provisioning(&self) -> bool {
         self.start.command != ROLLBACK
     }
@@ -101,29 +93,29 @@ impl Names {
 
 /// All data of the report.
 #[derive(Debug)]
-pub struct Facts {
-    pub results: PathBuf,
+pub(crate) struct Facts {
+    pub(crate) results: PathBuf,
     /// When the file was read.
-    pub read_at: SystemTime,
+    pub(crate) read_at: SystemTime,
     /// The current rows in the file's order.
-    pub rows: Vec<Fact>,
+    pub(crate) rows: Vec<Fact>,
     /// The Regions; an empty text for rows without a Region.
-    pub regions: Vec<Box<str>>,
+    pub(crate) regions: Vec<Box<str>>,
     /// The error codes; the first is empty.
-    pub codes: Vec<Box<str>>,
+    pub(crate) codes: Vec<Box<str>>,
     /// The error messages; the first is empty.
-    pub messages: Vec<Box<str>>,
+    pub(crate) messages: Vec<Box<str>>,
     /// The account in the ARNs.
-    pub account: Option<AccountId>,
+    pub(crate) account: Option<AccountId>,
     /// The damaged part that a power loss or a kill left at the file's end.
-    pub torn: Option<TornTail>,
+    pub(crate) torn: Option<TornTail>,
     /// The runs, if there is a runs log.
-    pub runs: Option<Vec<RunFact>>,
+    pub(crate) runs: Option<Vec<RunFact>>,
 }
 
 impl Facts {
     /// Reads a results file and its runs log. It changes neither and does not wait for a lock.
-    pub fn read<D: Disk>(disk: &D, results: &Path) -> Result<Self, Error> {
+    pub(crate) fn read<D: Disk>(disk: &D, results: &Path) -> Result<Self, Error> {
         let refused = |error: ReadError| Error::refused("results", error.to_string());
         if !results.exists() {
             return Err(refused(ReadError::Missing(results.into())));
@@ -167,14 +159,12 @@ impl Facts {
     }
 
     /// Whether the emulator created these channels.
-    #[must_use]
     pub(crate) fn is_emulated(&self) -> bool {
         self.account.as_ref().is_some_and(AccountId::is_emulator)
     }
 
     /// The number of rows with a status.
-    #[must_use]
-    pub fn count(&self, status: Status) -> u64 {
+    pub(crate) fn count(&self, status: Status) -> u64 {
         self.rows.iter().filter(|row| row.status == status).count() as u64
     }
 
@@ -193,8 +183,7 @@ impl Facts {
     }
 
     /// The failed and invalid rows by code, the most frequent code first.
-    #[must_use]
-    pub fn failures(&self) -> Vec<(&str, Vec<&Fact>)> {
+    pub(crate) fn failures(&self) -> Vec<(&str, Vec<&Fact>)> {
         let mut by_code: BTreeMap<&str, Vec<&Fact>> = BTreeMap::new();
         for row in &self.rows {
             if matches!(row.status, Status::Failed | Status::Invalid) {
@@ -205,19 +194,13 @@ impl Facts {
         failures.sort_by_key(|(_, rows)| std::cmp::Reverse(rows.len()));
         failures
     }
-
-    #[must_use]
-    pub fn code(&self, row: &Fact) -> &str {
+    pub(crate) fn code(&self, row: &Fact) -> &str {
         self.codes.get(row.code).map_or("", |code| code)
     }
-
-    #[must_use]
-    pub fn message(&self, row: &Fact) -> &str {
+    pub(crate) fn message(&self, row: &Fact) -> &str {
         self.messages.get(row.message).map_or("", |message| message)
     }
-
-    #[must_use]
-    pub fn region(&self, row: &Fact) -> &str {
+    pub(crate) fn region(&self, row: &Fact) -> &str {
         self.regions.get(row.region).map_or("", |region| region)
     }
 
@@ -246,8 +229,7 @@ fn fact(row: &RecordView<'_>, [region, code, message]: [usize; 3]) -> Fact {
 }
 
 /// A time in the file or the log, in milliseconds since the Unix epoch; `None` if it is invalid.
-#[must_use]
-pub fn millis(text: &str) -> Option<i64> {
+pub(crate) fn millis(text: &str) -> Option<i64> {
     let time = humantime::parse_rfc3339_weak(text).ok()?;
     let since = time.duration_since(UNIX_EPOCH).ok()?;
     i64::try_from(since.as_millis()).ok()

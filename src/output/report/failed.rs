@@ -15,16 +15,16 @@ use crate::results::record::Status;
 const REASON: &str = "reason";
 
 /// The manifest and its number of rows.
-pub struct Failed {
+pub(crate) struct Failed {
     /// The text, with the original's delimiter.
-    pub text: Vec<u8>,
+    pub(crate) text: Vec<u8>,
     /// Rows after the header.
-    pub rows: u64,
+    pub(crate) rows: u64,
 }
 
 /// Why it cannot be written.
 #[derive(Debug, thiserror::Error)]
-pub enum FailedError {
+pub(crate) enum FailedError {
     /// The original cannot be read.
     #[error("{0}")]
     Manifest(#[from] ManifestError),

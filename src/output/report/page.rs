@@ -30,8 +30,7 @@ const LISTED: usize = 200;
 const FEW: usize = 20;
 
 /// The whole page.
-#[must_use]
-pub fn page(facts: &Facts) -> String {
+pub(crate) fn page(facts: &Facts) -> String {
     let hash = BASE64_STANDARD.encode(Sha256::digest(SCRIPT));
     let policy = format!(
         "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'"

@@ -15,8 +15,7 @@ use crate::results::record::Status;
 const NAMED: usize = 5;
 
 /// The lines of the report.
-#[must_use]
-pub fn text(facts: &Facts) -> String {
+pub(crate) fn text(facts: &Facts) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = write_head(&mut text, facts);
