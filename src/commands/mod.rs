@@ -14,6 +14,7 @@ mod provision;
 mod report;
 mod rollback;
 mod run_config;
+mod runs_lines;
 mod signals;
 mod source;
 mod target;
@@ -28,11 +29,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use tracing::{error, warn};
 
-use asking::{caller, seed, side_by_side};
-use last_options::last_options;
-use rollback::RollbackConfig;
 use run_config::RunConfig;
-use verify::VerifyConfig;
 
 use crate::cli::{Cli, Command, OutputArgs, ProvisionArgs};
 use crate::domain::panics;
@@ -102,10 +99,8 @@ pub async fn run(command: Command, warnings: &[String]) -> u8 {
             let console = start(&args.provision.output);
             plan(&args.provision, args.online, console).await
         }
-        Command::Verify(args) => verify::run(&VerifyConfig::from(&args), start(&args.output)).await,
-        Command::Rollback(args) => {
-            rollback::run(&RollbackConfig::from(&args), start(&args.output)).await
-        }
+        Command::Verify(args) => verify::run(&args, start(&args.output)).await,
+        Command::Rollback(args) => rollback::run(&args, start(&args.output)).await,
         Command::Report(args) => {
             start(&args.output);
             report::run(&args)
@@ -266,14 +261,6 @@ fn outcome(ended: Result<(), Error>, kept: Result<(), Error>) -> Result<(), Erro
             lost
         }
     }
-}
-
-/// The command line without the program's name, as the runs log keeps it.
-fn arguments() -> Vec<String> {
-    std::env::args_os()
-        .skip(1)
-        .map(|argument| argument.to_string_lossy().into_owned())
-        .collect()
 }
 
 /// Prints data. A reader that stops early, as `head` does, has read what it wanted.

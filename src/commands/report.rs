@@ -5,7 +5,7 @@ use std::path::Path;
 use tracing::{info, warn};
 
 use super::batch_files::check_outputs;
-use super::last_options;
+use super::last_options::last_options;
 use crate::cli::ReportArgs;
 use crate::domain::device::Region;
 use crate::domain::format;

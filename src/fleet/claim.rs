@@ -6,22 +6,29 @@ use serde::Serialize;
 
 use crate::domain::device::{ChannelArn, ChannelName, MessageTtl, Region, Tag};
 use crate::domain::service::{Channel, ChannelStatus};
+use crate::results::view::RecordView;
 
 /// What a row claims, and what was asked for its channel where that is known.
 #[derive(Debug, Clone)]
 pub(crate) struct Claim {
-    /// The device.
     pub(crate) device_id: Box<str>,
-    /// The channel's name.
     pub(crate) name: ChannelName,
-    /// Its Region.
     pub(crate) region: Region,
-    /// Its ARN.
     pub(crate) arn: ChannelArn,
     /// The message TTL that the manifest asks for.
     pub(crate) message_ttl: Option<MessageTtl>,
     /// The tags that the manifest asks for.
     pub(crate) tags: Vec<Tag>,
+}
+
+/// The name, Region and ARN of the channel that a row claims. The reader has checked that they match.
+pub(crate) fn channel_of(
+    row: &RecordView<'_>,
+) -> Result<(ChannelName, Region, ChannelArn), String> {
+    let name = ChannelName::parse(row.channel_name()).map_err(|error| error.to_string())?;
+    let region = Region::parse(row.region()).map_err(|error| error.to_string())?;
+    let arn = ChannelArn::parse(row.channel_arn()).map_err(|error| error.to_string())?;
+    Ok((name, region, arn))
 }
 
 /// How a channel differs from its row.
@@ -68,11 +75,8 @@ impl Kind {
 /// One thing that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Difference {
-    /// The device.
     pub(crate) device_id: Box<str>,
-    /// The channel's name.
     pub(crate) channel_name: Box<str>,
-    /// The Region.
     pub(crate) region: Box<str>,
     /// In what.
     pub(crate) kind: Kind,

@@ -1,6 +1,7 @@
 //! The counts and rates of a run: a listener that counts events.
 
 mod counts;
+mod recent;
 mod region;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::engine::event::{Event, Listener};
 use crate::results::record::{Row, Status};
 pub(crate) use counts::Requests;
 pub use counts::RunCounts;
+use recent::{NOW, Recent};
 use region::{Phase, RegionStats, achieved};
 
 /// The rate at one instant, in all Regions together.
@@ -68,6 +70,8 @@ struct StatsState {
     counts: RunCounts,
     regions: Vec<RegionStats>,
     phase: Phase,
+    /// Rows of devices.
+    recorded: Recent,
     offline_since: Option<Instant>,
 }
 
@@ -106,6 +110,12 @@ impl Stats {
                 .map(|ceilings| sum(ceilings.into_iter())),
             ahead: inner.ahead(now),
         }
+    }
+
+    /// The rows of devices recorded a second over the last seconds.
+    pub(crate) fn recorded_lately(&self) -> f64 {
+        let recorded = &self.lock().recorded;
+        recorded.per_second(Instant::now(), NOW, Some(self.started))
     }
 
     /// The duration of the current outage; `None` if answers arrive.
@@ -181,20 +191,23 @@ impl StatsState {
 
     fn recorded(&mut self, row: &Row) {
         let now = Instant::now();
+        let counts = &mut self.counts;
+        // A rollback keeps the row of a channel that it leaves, with the error in it.
+        let is_created = row.status == Status::Created && row.error_code.is_empty();
         match row.status {
-            Status::Created => self.counts.created += 1,
-            Status::Exists => self.counts.exists += 1,
-            Status::Failed => {
+            Status::Created if is_created => counts.created += 1,
+            Status::Exists => counts.exists += 1,
+            Status::Deleted => counts.deleted += 1,
+            Status::Created | Status::Failed => {
                 let code = row.error_code.clone();
-                *self.counts.failed.entry(code).or_default() += 1;
+                *counts.failed.entry(code).or_default() += 1;
             }
             Status::Invalid => {
-                self.counts.invalid += 1;
+                counts.invalid += 1;
                 return;
             }
-            Status::Deleted => return,
         }
-        let is_created = row.status == Status::Created;
+        self.recorded.note(now);
         if is_created {
             self.phase.note(now);
         }
@@ -284,7 +297,7 @@ mod tests {
             attempts: 1,
             started_at: None,
             finished_at: None,
-            error_code: "Timeout".into(),
+            error_code: Box::default(),
             error_message: Box::default(),
             request_id: Box::default(),
         };

@@ -11,9 +11,9 @@ use tracing::warn;
 use super::checks;
 use super::messages;
 use super::run_config::RunConfig;
-use super::signals::{self, ExitRecord};
+use super::signals;
 use super::source;
-use super::target::{self, Target};
+use super::target::Target;
 use crate::domain::device::DeviceIndex;
 use crate::engine::StopSignal;
 use crate::error::Error;
@@ -26,13 +26,7 @@ use outline::Outline;
 
 /// Runs the subcommand and gives its exit code.
 pub(super) async fn run(config: &RunConfig, online: bool, console: Console) -> Result<u8, Error> {
-    let stop = StopSignal::new();
-    signals::listen(
-        stop.clone(),
-        console,
-        ExitRecord::default(),
-        signals::NOTHING,
-    );
+    let stop = signals::stop_signal(&console, signals::NOTHING);
     if config.reconcile.recheck {
         warn!(
             "--recheck asks the service when a run begins; the plan takes the results at their word"
@@ -64,8 +58,8 @@ pub(super) async fn run(config: &RunConfig, online: bool, console: Console) -> R
 
 /// Plans as a run does, in the same order, with the same refusals.
 async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Outline, Error> {
-    let (connection, results) = (&config.connection, &config.files.results);
-    let target = Target::load(connection.settings.clone(), connection.emulator).await?;
+    let results = &config.files.results;
+    let target = Target::load(config.connection.clone(), config.emulator).await?;
     let options = config.options(target.default_region());
     let manifest = source::opened(source::read(&config.files, options), stop).await?;
     for warning in manifest.layout().warnings() {
@@ -80,12 +74,10 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
         let results = results.display();
         warn!("{results}: {torn}; a run cuts it off, and asks the service again what it said");
     }
-    let runs = EarlierRuns::read(&RealDisk, results)
-        .map_err(|error| Error::refused("results", error.to_string()))?;
+    let runs = EarlierRuns::read(&RealDisk, results)?;
     checks::check_settings(config, &runs, &known_devices)?;
-    target.check_kind(account.as_ref(), results)?;
-    let expected = target::expected(connection.account.as_ref(), account, results)?;
-    let mut planned = batch::plan(&manifest, &mut known_devices, config.rules.of_the_plan())?;
+    let expected = target.expected(config.account.as_ref(), account, results)?;
+    let mut planned = batch::plan(&manifest, &mut known_devices, config.rules.plan)?;
     checks::check_plan(config, &planned)
         .and_then(|()| checks::check_manifest(config, &runs, &known_devices))
         .inspect_err(|_| messages::say_invalid(&planned.invalid))?;

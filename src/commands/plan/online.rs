@@ -1,18 +1,16 @@
 //! What only the service knows of a plan: the account, and which channels exist.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use super::outline::Outline;
 use crate::aws::AwsService;
+use crate::commands::asking::{answered, caller, say_not_listed};
 use crate::commands::run_config::RunConfig;
-use crate::commands::target::{Target, introduce};
-use crate::domain::clock::WallClock;
-use crate::domain::device::DeviceIndex;
-use crate::domain::device::{AccountId, Region};
+use crate::commands::target::Target;
+use crate::domain::device::{AccountId, DeviceIndex, Region};
 use crate::domain::service::ChannelStatus;
 use crate::engine::event::Listeners;
-use crate::engine::{Caller, Parts, RegionCaller, Stop, StopSignal, Unanswered};
+use crate::engine::{RegionCaller, Stop, StopSignal, Unanswered};
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
 
@@ -29,38 +27,26 @@ pub(super) async fn ask(
     if regions.is_empty() {
         return Ok(());
     }
-    target.identify_in(&regions, stop).await?;
-    target.check_account(expected.as_ref())?;
-    introduce(target, &regions);
-    let mut account = target.account().cloned().or(expected);
+    let mut account = target.meet(expected, &regions, stop).await?;
     let several = regions.len() > 1;
     for region in regions {
         // Of its own, since one Region that gives no answer does not stop the others.
-        let caller = Caller::new(Parts {
-            settings: config.engine(account.clone()),
-            sink: Arc::new(()),
-            listeners: Listeners::default(),
-            stop: StopSignal::new(),
-            clock: WallClock::system(),
-        });
+        let settings = config.engine(account.clone());
+        let caller = caller(settings, Listeners::default(), StopSignal::new());
         let asked = caller.region(region.clone(), target.service(&region));
-        let (existing, to_adopt) = match list(&asked, wanted).await {
-            Ok(listed) => listed,
-            Err(Unanswered::Stopped) => {
-                let unknown = || Stop::Internal("asking ended without a word".to_owned());
-                let cause = caller.end().unwrap_or_else(unknown);
-                if several && cause.is_of_one_region() {
-                    outline.trouble(&region, &cause);
-                    continue;
-                }
+        let Some(listed) = answered(list(&asked, wanted).await) else {
+            let unknown = || Stop::Internal("asking ended without a word".to_owned());
+            let cause = caller.end().unwrap_or_else(unknown);
+            if !several || !cause.is_of_one_region() {
                 return Err(cause.into());
             }
-            Err(Unanswered::Refused(failure)) => {
-                tracing::warn!(
-                    "the channels in {region} cannot be listed ({}: {}); a run goes on without",
-                    failure.code,
-                    failure.message
-                );
+            outline.trouble(&region, &cause);
+            continue;
+        };
+        let (existing, to_adopt) = match listed {
+            Ok(listed) => listed,
+            Err(failure) => {
+                say_not_listed(&region, &failure, "a run goes on without");
                 continue;
             }
         };

@@ -146,9 +146,8 @@ fn withdraw(made: Option<&Path>, log: &SharedLog) -> Result<(), Error> {
             )
         })?;
     }
-    locked(log)
-        .take_back()
-        .map_err(|error| Error::refused("results", error.to_string()))
+    locked(log).take_back()?;
+    Ok(())
 }
 
 /// What to do about channels that were created in another account before an answer named it.

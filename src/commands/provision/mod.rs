@@ -25,7 +25,7 @@ use super::open_files::Reserve;
 use super::run_config::RunConfig;
 use super::signals::{self, ExitRecord};
 use super::source::Source;
-use super::target::{self, Target};
+use super::target::Target;
 use crate::aws::AwsService;
 use crate::domain::clock::WallClock;
 use crate::domain::device::{AccountId, Region};
@@ -38,7 +38,7 @@ use crate::fleet::batch::{
 };
 use crate::fleet::plan::{Counts, Rules, WorkLists};
 use crate::output::logging::Console;
-use crate::output::progress::Progress;
+use crate::output::progress::{Progress, Subject};
 use crate::output::stats::Stats;
 use crate::output::summary::Summary;
 use crate::results::disk::RealDisk;
@@ -136,7 +136,7 @@ impl Run {
         let Source::File(manifest) = &ready.source else {
             return self.work_off(ready, None).await;
         };
-        let rules = self.config.rules.of_the_plan();
+        let rules = self.config.rules.plan;
         let planned = batch::plan(manifest, &mut ready.known_devices, rules)?;
         self.note(&planned.counts);
         self.note_changes(&ready);
@@ -264,14 +264,13 @@ impl Run {
             account.as_ref(),
             regions,
         );
-        let logged = ready.log.append([start]);
-        logged.map_err(|error| Error::refused("results", error.to_string()))?;
+        ready.log.append([start])?;
         let log = Arc::new(Mutex::new(ready.log));
         self.set_exit_record(Some(Arc::clone(&log)));
         let (engine, running) = batch.start();
         let work = Work {
             source: ready.source,
-            rules: self.config.rules.of_the_plan(),
+            rules: self.config.rules.plan,
             invalid: planned.invalid,
             total,
             account: ready.expected,
@@ -313,6 +312,7 @@ impl Run {
     ) -> Result<(), Error> {
         let progress = Progress::start(
             self.config.output.progress,
+            Subject::Devices,
             work.total,
             Arc::clone(&self.stats),
             self.console.clone(),
@@ -342,14 +342,10 @@ impl Run {
         if regions.is_empty() {
             regions.extend(ready.target.default_region());
         }
-        ready.target.identify_in(&regions, &self.stop).await?;
-        ready.target.check_account(ready.expected.as_ref())?;
-        if let Some(found) = ready.target.account() {
-            ready.expected = Some(found.clone());
-        }
-        // Printed already where a recheck has asked before.
+        // A recheck has met it before.
         if self.summary.regions.is_empty() {
-            target::introduce(&ready.target, &regions);
+            let expected = ready.expected.take();
+            ready.expected = ready.target.meet(expected, &regions, &self.stop).await?;
         }
         self.summary.account = ready.target.account().map(ToString::to_string);
         self.summary.regions = regions.iter().map(ToString::to_string).collect();

@@ -13,7 +13,7 @@ use super::json_stream::JsonStream;
 use super::{ProvisionEngine, Run};
 use crate::aws::AwsService;
 use crate::commands::messages;
-use crate::commands::target::{self, Target};
+use crate::commands::target::Target;
 use crate::domain::device::{AccountId, Device, DeviceIndex, Region};
 use crate::domain::format;
 use crate::engine::event::Listeners;
@@ -56,7 +56,7 @@ impl Run {
             limit: self.config.rules.limit,
             expect: self.config.rules.expect,
             account: stream.account,
-            guard: self.config.connection.account.clone(),
+            guard: self.config.account.clone(),
             sink: Arc::clone(&books.sink),
             listeners: books.listeners.clone(),
             stop: books.stop.clone(),
@@ -213,11 +213,10 @@ impl StreamReader {
         let not_offered = self.target.not_offered(std::slice::from_ref(region));
         let not_offered = self.runtime.block_on(not_offered).pop();
         if not_offered.is_none() && !self.target.is_identified() {
-            let identified = self.target.identify(region, &self.stop);
-            self.runtime.block_on(identified)?;
-            self.target.check_account(self.account.as_ref())?;
+            let regions = std::slice::from_ref(region);
+            let met = self.target.meet(self.account.take(), regions, &self.stop);
+            self.account = self.runtime.block_on(met)?;
             self.target.check_guard(self.guard.as_ref())?;
-            target::introduce(&self.target, std::slice::from_ref(region));
             self.record_held()?;
         }
         let (sender, receiver) = mpsc::channel(STREAM_WAITING);

@@ -31,7 +31,8 @@ use std::sync::{Arc, Mutex};
 use tokio::task::JoinHandle;
 
 pub use finish::{Closed, tidy};
-pub use history::{Glance, History, last_rows, open};
+pub(crate) use history::{Glance, last_rows};
+pub use history::{History, open};
 pub use planned::{InvalidLine, Planned, plan};
 pub use sink::{FileRowSink, RowStream};
 pub use work::{ListedWork, RegionWork, SharedDevices, lock};

@@ -1,14 +1,16 @@
 //! The rows and runs of a batch as the report shows them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use indexmap::IndexSet;
 
 use crate::domain::device::AccountId;
 use crate::error::Error;
 use crate::fleet::batch::{Glance, last_rows};
 use crate::results::disk::Disk;
-use crate::results::read::{ReadError, TornTail};
+use crate::results::read::TornTail;
 use crate::results::record::Status;
 use crate::results::runs_line::{End, ROLLBACK, RunsLine, Start};
 use crate::results::runs_log::read_runs;
@@ -73,22 +75,12 @@ impl RunFact {
 }
 
 /// Distinct texts in the order in which they were added.
-#[derive(Debug, Default)]
-struct Names {
-    names: Vec<Box<str>>,
-    places: HashMap<Box<str>, usize>,
-}
+type Names = IndexSet<Box<str>>;
 
-impl Names {
-    fn place(&mut self, name: &str) -> usize {
-        if let Some(place) = self.places.get(name) {
-            return *place;
-        }
-        let place = self.names.len();
-        self.names.push(name.into());
-        self.places.insert(name.into(), place);
-        place
-    }
+/// The index of a text, which is added where it is new.
+fn place(names: &mut Names, name: &str) -> usize {
+    let known = names.get_index_of(name);
+    known.unwrap_or_else(|| names.insert_full(name.into()).0)
 }
 
 /// All data of the report.
@@ -100,11 +92,11 @@ pub(crate) struct Facts {
     /// The current rows in the file's order.
     pub(crate) rows: Vec<Fact>,
     /// The Regions; an empty text for rows without a Region.
-    pub(crate) regions: Vec<Box<str>>,
+    pub(crate) regions: IndexSet<Box<str>>,
     /// The error codes; the first is empty.
-    pub(crate) codes: Vec<Box<str>>,
+    pub(crate) codes: IndexSet<Box<str>>,
     /// The error messages; the first is empty.
-    pub(crate) messages: Vec<Box<str>>,
+    pub(crate) messages: IndexSet<Box<str>>,
     /// The account in the ARNs.
     pub(crate) account: Option<AccountId>,
     /// The damaged part that a power loss or a kill left at the file's end.
@@ -116,42 +108,31 @@ pub(crate) struct Facts {
 impl Facts {
     /// Reads a results file and its runs log. It changes neither and does not wait for a lock.
     pub(crate) fn read<D: Disk>(disk: &D, results: &Path) -> Result<Self, Error> {
-        let refused = |error: ReadError| Error::refused("results", error.to_string());
-        if !results.exists() {
-            return Err(refused(ReadError::Missing(results.into())));
-        }
-        let glance = Glance::take(disk, results)?;
+        let glance = Glance::of_a_run(disk, results)?;
         let (mut regions, mut codes, mut messages) =
             (Names::default(), Names::default(), Names::default());
-        codes.place("");
-        messages.place("");
+        place(&mut codes, "");
+        place(&mut messages, "");
         let mut rows = Vec::with_capacity(glance.known_devices.len());
-        let read = last_rows(disk, results, &glance.known_devices, |_, entry| {
+        last_rows(disk, results, &glance.known_devices, |_, entry| {
             let row = &entry.record;
             rows.push(fact(
                 row,
                 [
-                    regions.place(row.region()),
-                    codes.place(row.error_code()),
-                    messages.place(row.error_message()),
+                    place(&mut regions, row.region()),
+                    place(&mut codes, row.error_code()),
+                    place(&mut messages, row.error_message()),
                 ],
             ));
-            Ok::<(), ReadError>(())
-        });
-        if read.map_err(refused)?.is_new() {
-            let message = format!(
-                "the results file {} is empty; give the results of a run",
-                results.display()
-            );
-            return Err(Error::refused("results", message));
-        }
+            Ok(())
+        })?;
         Ok(Self {
             results: results.into(),
             read_at: SystemTime::now(),
             rows,
-            regions: regions.names,
-            codes: codes.names,
-            messages: messages.names,
+            regions,
+            codes,
+            messages,
             account: glance.account,
             torn: glance.torn,
             runs: runs(disk, results)?,
@@ -195,13 +176,17 @@ impl Facts {
         failures
     }
     pub(crate) fn code(&self, row: &Fact) -> &str {
-        self.codes.get(row.code).map_or("", |code| code)
+        self.codes.get_index(row.code).map_or("", |code| code)
     }
     pub(crate) fn message(&self, row: &Fact) -> &str {
-        self.messages.get(row.message).map_or("", |message| message)
+        self.messages
+            .get_index(row.message)
+            .map_or("", |message| message)
     }
     pub(crate) fn region(&self, row: &Fact) -> &str {
-        self.regions.get(row.region).map_or("", |region| region)
+        self.regions
+            .get_index(row.region)
+            .map_or("", |region| region)
     }
 
     /// The runs that created channels.
@@ -247,7 +232,6 @@ fn runs<D: Disk>(disk: &D, results: &Path) -> Result<Option<Vec<RunFact>>, Error
                 run.end = Some(*end);
             }
         }
-    });
-    let is_there = is_there.map_err(|error| Error::refused("results", error.to_string()))?;
+    })?;
     Ok(is_there.then_some(runs))
 }

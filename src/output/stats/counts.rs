@@ -26,7 +26,9 @@ pub struct RunCounts {
     pub created: u64,
     /// Existing channels that were adopted.
     pub(crate) exists: u64,
-    /// Failed devices by error code.
+    /// Channels that a rollback deleted.
+    pub(crate) deleted: u64,
+    /// Failed devices, or channels that a rollback has left, by error code.
     pub(crate) failed: BTreeMap<Box<str>, u64>,
     /// Invalid rows of the manifest.
     pub(crate) invalid: u64,
@@ -52,6 +54,6 @@ impl RunCounts {
 
     /// Devices with an outcome.
     pub(crate) fn finished(&self) -> u64 {
-        self.created + self.exists + self.failures()
+        self.created + self.exists + self.deleted + self.failures()
     }
 }
