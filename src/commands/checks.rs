@@ -100,10 +100,10 @@ pub(super) fn check_manifest(
     };
     let mut recorded = known_devices
         .iter()
-        .filter(|index| known_devices.place(*index).is_some())
+        .filter(|index| known_devices[*index].place.is_some())
         .peekable();
     let has_rows = recorded.peek().is_some();
-    let shares_one = recorded.any(|index| known_devices.is_listed(index));
+    let shares_one = recorded.any(|index| known_devices[index].listed.is_some());
     if !has_rows || shares_one || config.rules.allow_changed {
         return Ok(());
     }

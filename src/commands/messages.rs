@@ -58,9 +58,8 @@ pub(super) fn say_changed(layout: &Layout, manifest: &Path, results: &Path) {
 
 /// Devices in the results of which the manifest has no valid row.
 pub(super) fn unlisted(known_devices: &KnownDevices) -> u64 {
-    let unlisted = known_devices
-        .iter()
-        .filter(|index| !known_devices.is_listed(*index) && known_devices.place(*index).is_some());
+    let devices = known_devices.iter().map(|index| &known_devices[index]);
+    let unlisted = devices.filter(|known| known.listed.is_none() && known.place.is_some());
     unlisted.count() as u64
 }
 

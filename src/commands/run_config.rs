@@ -53,7 +53,7 @@ impl ConnectionArgs {
 }
 
 /// Which devices are attempted, and what a run is refused for.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct RunRules {
     /// The number of devices that the manifest must list.
     pub(super) expect: Option<u64>,

@@ -3,6 +3,7 @@
 //! Knows no files; what it holds of them are offsets and lines. A million devices take about 200 MB.
 
 use std::collections::HashMap;
+use std::ops::Index;
 
 use indexmap::IndexMap;
 use indexmap::map::Entry;
@@ -11,31 +12,42 @@ use crate::domain::device::{DeviceIndex, Region};
 use crate::results::record::{Place, Status};
 
 /// What is known of a device.
-#[derive(Debug)]
-struct Known {
+#[derive(Debug, Default)]
+pub struct KnownDevice {
     /// None where it is the device's ID.
     channel_name: Option<Box<str>>,
     /// Its number in [`KnownDevices::regions`].
     region: u32,
-    status: Option<Status>,
-    /// Its row in the results file.
-    place: Option<Place>,
-    listed: Option<Listed>,
-    is_open: bool,
-    was_recorded_now: bool,
+    /// The status in its row; none where it has no row.
+    pub(crate) status: Option<Status>,
+    /// Where its row is in the results file; none where it has none.
+    pub(crate) place: Option<Place>,
+    /// Where the manifest lists it; none where it does not.
+    pub(crate) listed: Option<Listed>,
+    /// Whether an earlier run could not learn if its channel exists: there may be one of its recorded name.
+    pub(crate) is_open: bool,
+    /// Whether its row was written in this run.
+    pub(crate) was_recorded_now: bool,
+}
+
+impl KnownDevice {
+    pub(crate) fn has_channel(&self) -> bool {
+        matches!(self.status, Some(Status::Created | Status::Exists))
+    }
 }
 
 /// Where the manifest lists a device, and what for.
 #[derive(Debug, Clone, Copy)]
-struct Listed {
-    line: u64,
-    fingerprint: u64,
+pub(crate) struct Listed {
+    pub(crate) line: u64,
+    /// The [fingerprint](crate::manifest::Ask::fingerprint) of the TTL and tags that it asks for.
+    pub(crate) fingerprint: u64,
 }
 
 /// All known devices, in the order in which they became known.
 #[derive(Debug, Default)]
 pub struct KnownDevices {
-    by_id: IndexMap<Box<str>, Known>,
+    by_id: IndexMap<Box<str>, KnownDevice>,
     /// The devices whose channel name is not their ID. The others are found by their ID.
     by_name: HashMap<Box<str>, Vec<DeviceIndex>>,
     regions: Vec<Region>,
@@ -87,7 +99,7 @@ impl KnownDevices {
         name: &'a str,
     ) -> impl Iterator<Item = DeviceIndex> + 'a {
         let by_id = self.find(name);
-        let by_id = by_id.filter(|index| self.known(*index).channel_name.is_none());
+        let by_id = by_id.filter(|index| self[*index].channel_name.is_none());
         let by_name = self.by_name.get(name).into_iter().flatten().copied();
         by_id
             .into_iter()
@@ -103,14 +115,9 @@ impl KnownDevices {
         match entry {
             Entry::Occupied(_) => self.rename(index, channel_name, region),
             Entry::Vacant(place) => {
-                place.insert(Known {
-                    channel_name: None,
+                place.insert(KnownDevice {
                     region: region_number,
-                    status: None,
-                    place: None,
-                    listed: None,
-                    is_open: false,
-                    was_recorded_now: false,
+                    ..KnownDevice::default()
                 });
                 self.set_name(index, channel_name);
             }
@@ -171,47 +178,12 @@ impl KnownDevices {
     }
 
     pub fn channel_name(&self, index: DeviceIndex) -> &str {
-        let own = self.known(index).channel_name.as_deref();
+        let own = self[index].channel_name.as_deref();
         own.unwrap_or_else(|| self.device_id(index))
     }
 
     pub fn region(&self, index: DeviceIndex) -> &Region {
-        &self.regions[self.known(index).region as usize]
-    }
-
-    /// The status in its row; none where it has no row.
-    pub fn status(&self, index: DeviceIndex) -> Option<Status> {
-        self.known(index).status
-    }
-
-    /// Where its row is; none where it has none.
-    pub fn place(&self, index: DeviceIndex) -> Option<Place> {
-        self.known(index).place
-    }
-
-    /// Whether the manifest lists it.
-    pub fn is_listed(&self, index: DeviceIndex) -> bool {
-        self.known(index).listed.is_some()
-    }
-
-    /// The line on which the manifest lists it; none where it does not.
-    pub fn line(&self, index: DeviceIndex) -> Option<u64> {
-        self.known(index).listed.map(|listed| listed.line)
-    }
-
-    /// The fingerprint of the TTL and tags that the manifest asks for.
-    pub fn fingerprint(&self, index: DeviceIndex) -> Option<u64> {
-        self.known(index).listed.map(|listed| listed.fingerprint)
-    }
-
-    /// Whether an earlier run could not learn if its channel exists: there may be one of its recorded name.
-    pub fn is_open(&self, index: DeviceIndex) -> bool {
-        self.known(index).is_open
-    }
-
-    /// Whether its row was written in this run.
-    pub fn was_recorded_now(&self, index: DeviceIndex) -> bool {
-        self.known(index).was_recorded_now
+        &self.regions[self[index].region as usize]
     }
 
     fn region_number(&mut self, region: &Region) -> u32 {
@@ -224,12 +196,16 @@ impl KnownDevices {
         u32::try_from(number).unwrap_or(u32::MAX)
     }
 
-    fn known(&self, index: DeviceIndex) -> &Known {
-        &self.by_id[index.0]
-    }
-
-    fn known_mut(&mut self, index: DeviceIndex) -> &mut Known {
+    fn known_mut(&mut self, index: DeviceIndex) -> &mut KnownDevice {
         &mut self.by_id[index.0]
+    }
+}
+
+impl Index<DeviceIndex> for KnownDevices {
+    type Output = KnownDevice;
+
+    fn index(&self, index: DeviceIndex) -> &KnownDevice {
+        &self.by_id[index.0]
     }
 }
 
@@ -289,9 +265,9 @@ mod tests {
             known_devices.find("b").unwrap(),
         );
         assert_eq!(known_devices.iter().collect::<Vec<_>>(), [a, b]);
-        assert_eq!(known_devices.status(a), Some(Status::Created));
-        assert!(!known_devices.is_open(a));
-        assert_eq!(known_devices.place(a), Some(place(20)));
+        assert_eq!(known_devices[a].status, Some(Status::Created));
+        assert!(!known_devices[a].is_open);
+        assert_eq!(known_devices[a].place, Some(place(20)));
         assert_eq!(known_devices.channel_name(a), "y");
         assert_eq!(known_devices.holders(&here, "x").next(), None);
         assert_eq!(known_devices.holders(&here, "y").collect::<Vec<_>>(), [a]);

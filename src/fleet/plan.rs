@@ -161,22 +161,20 @@ impl Planner {
         self.last = Some(index);
         let same_channel = known_devices.channel_name(index) == ask.channel_name()
             && known_devices.region(index) == ask.region();
-        if known_devices.is_listed(index) {
-            return Ok(
-                if same_channel && known_devices.fingerprint(index) == Some(ask.fingerprint()) {
-                    Verdict::Repeated
-                } else {
-                    let reason = format!(
-                        "the device {} is listed before and asks for something else here; list each device once",
-                        shown(row.device_id)
-                    );
-                    flaw("InvalidRow", row.line, &reason)
-                },
-            );
+        let known = &known_devices[index];
+        if let Some(listed) = known.listed {
+            return Ok(if same_channel && listed.fingerprint == ask.fingerprint() {
+                Verdict::Repeated
+            } else {
+                let reason = format!(
+                    "the device {} is listed before and asks for something else here; list each device once",
+                    shown(row.device_id)
+                );
+                flaw("InvalidRow", row.line, &reason)
+            });
         }
-        let status = known_devices.status(index);
-        let has_channel = matches!(status, Some(Status::Created | Status::Exists));
-        if (has_channel || known_devices.is_open(index)) && !same_channel {
+        let (status, has_channel) = (known.status, known.has_channel());
+        if (has_channel || known.is_open) && !same_channel {
             return Err(Box::new(Moved {
                 line: row.line,
                 device_id: row.device_id.to_owned(),
@@ -245,13 +243,8 @@ fn taken(
     let holder = known_devices
         .holders(ask.region(), ask.channel_name())
         .find(|holder| {
-            Some(*holder) != own
-                && (known_devices.is_listed(*holder)
-                    || known_devices.is_open(*holder)
-                    || matches!(
-                        known_devices.status(*holder),
-                        Some(Status::Created | Status::Exists)
-                    ))
+            let known = &known_devices[*holder];
+            Some(*holder) != own && (known.listed.is_some() || known.is_open || known.has_channel())
         })?;
     let reason = format!(
         "the channel name {} in {} is already that of the device {}; two devices cannot share a channel",

@@ -11,7 +11,7 @@ use crate::commands::{outcome, report};
 use crate::domain::device::AccountId;
 use crate::engine::Stop;
 use crate::error::Error;
-use crate::fleet::batch::Closed;
+use crate::fleet::batch::ClosedBatch;
 use crate::output::stats::Stats;
 use crate::output::summary::Summary;
 use crate::results::disk::RealDisk;
@@ -24,7 +24,7 @@ impl Run {
     /// Brings the files in order and says how the run ended. `had_results` says whether there was a results file before.
     pub(super) fn settle(
         &mut self,
-        closed: Closed<RealDisk>,
+        closed: ClosedBatch<RealDisk>,
         ended: Result<(), Error>,
         had_results: bool,
         log: &SharedLog,

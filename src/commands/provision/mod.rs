@@ -25,10 +25,9 @@ use super::open_files::Reserve;
 use super::run_config::RunConfig;
 use super::signals::{self, ExitRecord};
 use super::source::Source;
-use super::target::Target;
 use crate::aws::AwsService;
 use crate::domain::clock::WallClock;
-use crate::domain::device::{AccountId, Region};
+use crate::domain::device::Region;
 use crate::domain::panics;
 use crate::engine::event::{Event, Listener, Listeners};
 use crate::engine::{self, Engine, Stop, StopSignal};
@@ -36,7 +35,7 @@ use crate::error::Error;
 use crate::fleet::batch::{
     self, Batch, FileRowSink, InvalidLine, Parts, Planned, RegionWork, RowStream, Running,
 };
-use crate::fleet::plan::{Counts, Rules, WorkLists};
+use crate::fleet::plan::{Counts, WorkLists};
 use crate::output::logging::Console;
 use crate::output::progress::{Progress, Subject};
 use crate::output::stats::Stats;
@@ -72,18 +71,6 @@ struct Run {
     exit_record: ExitRecord,
     /// Kept open until the results are finished.
     reserve: Reserve,
-}
-
-/// What the engine works on.
-struct Work {
-    source: Source,
-    rules: Rules,
-    /// Rows to be recorded as invalid.
-    invalid: Vec<InvalidLine>,
-    /// Devices to do; none of a stream.
-    total: Option<u64>,
-    account: Option<AccountId>,
-    target: Arc<Target>,
 }
 
 impl Run {
@@ -246,12 +233,12 @@ impl Run {
         let parts = self.parts(&ready);
         let (results, journal) = (&self.config.files.results, ready.journal);
         let mut batch = Batch::new(&RealDisk, results, journal, ready.known_devices, parts);
-        let target = &ready.target;
+        let target = Arc::clone(&ready.target);
         batch.add_regions(regions, |region| target.service(region));
         for (region, failure) in &not_offered {
             batch.engine.leave_out(region, failure);
         }
-        self.list_existing(target, &mut batch.engine).await?;
+        self.list_existing(&target, &mut batch.engine).await?;
         ready.source.check_current()?;
         // From here on the files are written.
         batch.prepare()?;
@@ -260,7 +247,7 @@ impl Run {
         let start = runs_lines::start(
             &self.config,
             &ready.source,
-            target,
+            &target,
             account.as_ref(),
             regions,
         );
@@ -268,15 +255,17 @@ impl Run {
         let log = Arc::new(Mutex::new(ready.log));
         self.set_exit_record(Some(Arc::clone(&log)));
         let (engine, running) = batch.start();
-        let work = Work {
-            source: ready.source,
-            rules: self.config.rules.plan,
-            invalid: planned.invalid,
-            total,
-            account: ready.expected,
-            target: ready.target,
+        let stream = match ready.source {
+            Source::File(_) => None,
+            Source::Stream(rows) => Some(Stream {
+                rows,
+                account: ready.expected,
+                target: ready.target,
+            }),
         };
-        let ended = self.create(engine, &running, work).await;
+        let ended = self
+            .create(engine, &running, &planned.invalid, total, stream)
+            .await;
         let closed = running.close().await?;
         self.settle(closed, ended.and(ready.rechecked), ready.had_results, &log)?;
         check_usable(self.summary.listed, self.summary.invalid)
@@ -303,34 +292,29 @@ impl Run {
         }
     }
 
-    /// Runs the engine, and says how that ended once all rows are on standard output, where they are wanted there.
+    /// Runs the engine, and says how that ended once all rows are on standard output, where they are wanted there. The
+    /// number of devices is not known of a stream.
     async fn create(
         &mut self,
         engine: ProvisionEngine,
         running: &Running<RealDisk, JsonStream>,
-        work: Work,
+        invalid: &[InvalidLine],
+        total: Option<u64>,
+        stream: Option<Stream>,
     ) -> Result<(), Error> {
         let progress = Progress::start(
             self.config.output.progress,
             Subject::Devices,
-            work.total,
+            total,
             Arc::clone(&self.stats),
             self.console.clone(),
         );
-        running.record_invalid(&work.invalid).await;
-        let ended = match work.source {
-            Source::File(_) => {
+        running.record_invalid(invalid).await;
+        let ended = match stream {
+            Some(stream) => self.work_off_stream(stream, engine, &running.sink).await,
+            None => {
                 let stop = engine.run(None, self.config.reconcile.list).await;
                 stop.map_or(Ok(()), |stop| Err(stop.into()))
-            }
-            Source::Stream(rows) => {
-                let stream = Stream {
-                    rows,
-                    rules: work.rules,
-                    account: work.account,
-                    target: work.target,
-                };
-                self.work_off_stream(stream, engine, &running.books).await
             }
         };
         drop(progress);

@@ -9,7 +9,6 @@ use crate::commands::asking::{Existing, answered, by_region, list_existing, side
 use crate::commands::target::Target;
 use crate::domain::error_codes::CHANNEL_MADE_AGAIN;
 use crate::domain::service::{ChannelStatus, Failure, FailureKind};
-use crate::engine::event::{Event, Listener as _, Listeners};
 use crate::engine::{Caller, Deletion, RegionCaller, RowSink as _, Stop, StopSignal};
 use crate::fleet::batch::FileRowSink;
 use crate::results::record::{Row, Status};
@@ -18,7 +17,6 @@ use crate::results::record::{Row, Status};
 #[derive(Clone)]
 pub(super) struct Deleting {
     pub(super) sink: Arc<FileRowSink<()>>,
-    pub(super) listeners: Listeners,
     pub(super) stop: StopSignal,
     /// Requests in flight in each Region.
     pub(super) workers: usize,
@@ -89,14 +87,9 @@ impl OneRegion {
             None => self.ask(&candidate).await?,
         };
         let row = row_of(candidate.row, outcome, started_at);
-        let Deleting {
-            sink,
-            listeners,
-            stop,
-            ..
-        } = &self.deleting;
+        let Deleting { sink, stop, .. } = &self.deleting;
         match sink.record(candidate.index, row).await {
-            Ok(row) => listeners.tell(&Event::Recorded { row: &row }),
+            Ok(row) => sink.tell(&row),
             Err(message) => {
                 stop.give(Stop::Results(message));
                 return None;

@@ -188,10 +188,9 @@ impl Rollback<'_> {
         );
         let settings = self.args.asking.settings(self.account.clone());
         let workers = open_files::most_requests_each(settings.workers, self.regions.len());
-        let caller = caller(settings, listeners.clone(), self.stop.clone());
+        let caller = caller(settings, listeners, self.stop.clone());
         let deleting = Deleting {
-            sink: Arc::clone(&running.books.sink),
-            listeners,
+            sink: Arc::clone(&running.sink),
             stop: self.stop.clone(),
             workers,
         };

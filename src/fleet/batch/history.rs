@@ -72,7 +72,7 @@ impl Glance {
 
     /// Whether there is no header yet, too.
     fn read<D: Disk>(disk: &D, results: &Path) -> Result<(Self, bool), Error> {
-        let mut reader = Reader::new(disk, results);
+        let mut reader = HistoryReader::new(disk, results);
         let reading = read_results(disk, results, |entry| reader.visit(&entry))?;
         let glance = Self {
             known_devices: reader.known_devices,
@@ -96,7 +96,7 @@ pub(crate) fn last_rows<D: Disk>(
             return visit(None, entry);
         }
         match known_devices.find(entry.record.device_id()) {
-            Some(index) if known_devices.place(index) == Some(entry.place) => {
+            Some(index) if known_devices[index].place == Some(entry.place) => {
                 visit(Some(index), entry)
             }
             // A later one replaces it.
@@ -109,7 +109,7 @@ pub(crate) fn last_rows<D: Disk>(
 impl<D: Disk> History<D> {
     /// Reads a results file, or begins one. Changes nothing.
     fn read(disk: &D, results: &Path) -> Result<Self, Error> {
-        let mut reader = Reader::new(disk, results);
+        let mut reader = HistoryReader::new(disk, results);
         let journal = Journal::open(disk, results, |entry| reader.visit(&entry))?;
         Ok(Self {
             journal,
@@ -132,7 +132,7 @@ impl From<RunsLogError> for Error {
     }
 }
 
-struct Reader<'a> {
+struct HistoryReader<'a> {
     results: &'a Path,
     known_devices: KnownDevices,
     account: Option<AccountId>,
@@ -141,7 +141,7 @@ struct Reader<'a> {
     region: Option<Region>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> HistoryReader<'a> {
     fn new<D: Disk>(disk: &D, results: &'a Path) -> Self {
         let mut known_devices = KnownDevices::new();
         // A guess that is seldom too low saves growing, and room that is not used is never touched.

@@ -7,7 +7,6 @@ use tokio::sync::mpsc;
 use crate::domain::device::{Device, DeviceIndex, Region};
 use crate::engine::{Listing, Work};
 use crate::fleet::known_devices::KnownDevices;
-use crate::results::record::Status;
 
 /// The known devices, shared by planner and row sink.
 pub type SharedDevices = Arc<Mutex<KnownDevices>>;
@@ -70,10 +69,9 @@ impl Work for RegionWork {
             Self::Listed(work) => {
                 let known_devices = lock(&work.known_devices);
                 // A device that has its channel is not among the work.
-                let is_open = |status| !matches!(status, Some(Status::Created | Status::Exists));
                 known_devices
                     .holders(&work.region, name)
-                    .any(|index| is_open(known_devices.status(index)))
+                    .any(|index| !known_devices[index].has_channel())
             }
         }
     }

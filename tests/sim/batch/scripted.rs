@@ -66,7 +66,7 @@ fn a_row_without_a_waiting_task_is_in_the_results() {
         let (engine, running) = batch.start();
         let (row, found) = created("CAM-1");
         {
-            let mut recording = Box::pin(running.books.sink.record(device, row));
+            let mut recording = Box::pin(running.sink.record(device, row));
             let mut context = Context::from_waker(Waker::noop());
             assert!(matches!(
                 recording.as_mut().poll(&mut context),
