@@ -199,14 +199,14 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Parser)]
-    struct Command {
+    struct OnlyEmulator {
         #[command(flatten)]
         args: EmulatorArgs,
     }
 
     fn parse(arguments: &[&str]) -> Result<EmulatorArgs, String> {
         let arguments = std::iter::once(&"emulator").chain(arguments);
-        Command::try_parse_from(arguments)
+        OnlyEmulator::try_parse_from(arguments)
             .map(|command| command.args)
             .map_err(|error| error.to_string())
     }

@@ -5,14 +5,11 @@ mod pace;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
-
 use crate::domain::error_codes;
 use crate::domain::format;
 use crate::output::file;
-use crate::output::stats::{Requests, RunCounts, Totals};
+use crate::output::stats::{RunCounts, Totals};
 use crate::results::record::timestamp;
-use pace::PaceSummary;
 
 /// The version of the JSON schema. New fields do not change it.
 pub(crate) const SCHEMA: u32 = 1;
@@ -86,38 +83,35 @@ impl Summary {
             ));
         }
         lines.extend(self.left());
-        if self.counts.invalid > 0 {
-            lines.push(format!(
-                "  {} invalid: their rows in the results file say why",
-                self.counts.invalid
-            ));
-        }
-        if self.repeated > 0 {
-            let lines_repeated = format::count(self.repeated, "line");
-            lines.push(format!(
-                "  {lines_repeated} repeated: a device that is listed twice gets one channel"
-            ));
-        }
-        if self.deleted > 0 {
-            lines.push(format!(
-                "  {} deleted earlier stay deleted; --recreate-deleted makes them again",
-                self.deleted
-            ));
-        }
-        if self.counts.differs > 0 {
-            lines.push(format!(
-                "  {} of the adopted channels have another type or TTL than requested (-v lists them)",
-                self.counts.differs
-            ));
-        }
-        if self.counts.updated > 0 {
-            lines.push(format!(
-                "  {} of the adopted channels were updated to the requested TTL and tags (-v lists them)",
-                self.counts.updated
-            ));
+        let repeated = match self.repeated {
+            1 => "line repeated: a device that is listed twice gets one channel",
+            _ => "lines repeated: a device that is listed twice gets one channel",
+        };
+        for (count, what) in [
+            (
+                self.counts.invalid,
+                "invalid: their rows in the results file say why",
+            ),
+            (self.repeated, repeated),
+            (
+                self.deleted,
+                "deleted earlier stay deleted; --recreate-deleted makes them again",
+            ),
+            (
+                self.counts.differs,
+                "of the adopted channels have another type or TTL than requested (-v lists them)",
+            ),
+            (
+                self.counts.updated,
+                "of the adopted channels were updated to the requested TTL and tags (-v lists them)",
+            ),
+        ] {
+            if count > 0 {
+                lines.push(format!("  {count} {what}"));
+            }
         }
         if self.counts.creates.sent > 0 {
-            lines.extend(self.pace().lines());
+            lines.extend(self.pace_lines());
         }
         if let Some(results) = self.results.as_ref().filter(|_| self.has_results) {
             lines.push(format!("  results: {}", results.display()));
@@ -166,15 +160,6 @@ impl Summary {
         format!("{lead} {took}: {}", parts.join(", "))
     }
 
-    fn pace(&self) -> PaceSummary<'_> {
-        PaceSummary {
-            created: self.counts.created,
-            creates: self.counts.creates,
-            totals: &self.totals,
-            ceiling: self.ceiling,
-        }
-    }
-
     /// The summary as JSON.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let failures: Vec<_> = self
@@ -214,9 +199,9 @@ impl Summary {
             },
             "failures": failures,
             "requests": {
-                "create": Sent::from(self.counts.creates),
-                "describe": Sent::from(self.counts.describes),
-                "list": Sent::from(self.counts.lists),
+                "create": self.counts.creates,
+                "describe": self.counts.describes,
+                "list": self.counts.lists,
             },
             "rate": self.rate_json(),
             "started_at": self.started_at.map(timestamp),
@@ -258,21 +243,6 @@ impl Summary {
     }
 }
 
-#[derive(Serialize)]
-struct Sent {
-    sent: u64,
-    throttled: u64,
-}
-
-impl From<Requests> for Sent {
-    fn from(requests: Requests) -> Self {
-        Self {
-            sent: requests.sent,
-            throttled: requests.throttled,
-        }
-    }
-}
-
 fn path(path: Option<&Path>) -> Option<String> {
     path.map(|path| path.to_string_lossy().into_owned())
 }
@@ -281,7 +251,7 @@ fn path(path: Option<&Path>) -> Option<String> {
 mod tests {
     use super::*;
     use crate::domain::device::Region;
-    use crate::output::stats::RegionTotals;
+    use crate::output::stats::{RegionTotals, Requests};
 
     #[test]
     fn a_summary_replaces_its_file_and_leaves_no_temporary_file() {

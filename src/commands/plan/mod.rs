@@ -82,7 +82,7 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
         .and_then(|()| checks::check_manifest(config, &runs, &known_devices))
         .inspect_err(|_| messages::say_invalid(&planned.invalid))?;
     messages::say_remarks(&planned.remarks);
-    let ask_alike = checks::ask_alike(config, Some(manifest.sha256()), &runs);
+    let ask_alike = runs.ask_alike(Some(manifest.sha256()), &config.settings());
     if planned.counts.done > 0 && ask_alike == Some(false) {
         messages::say_changed(manifest.layout(), config.files.manifest(), results);
     }
@@ -94,8 +94,7 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
     } else {
         HashSet::new()
     };
-    let mut outline = Outline::new(config, &manifest, &known_devices, planned);
-    outline.note_changes(ask_alike);
+    let mut outline = Outline::new(config, &manifest, &known_devices, planned, ask_alike);
     if online {
         let wanted = Wanted {
             known_devices: &known_devices,

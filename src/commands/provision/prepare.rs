@@ -59,7 +59,8 @@ impl Run {
         } = history;
         checks::check_settings(config, log.earlier(), &known_devices)?;
         let expected = target.expected(config.account.as_ref(), account, results)?;
-        let ask_alike = checks::ask_alike(config, source.sha256(), log.earlier());
+        let earlier = log.earlier();
+        let ask_alike = earlier.ask_alike(source.sha256(), &config.settings());
         Ok(Ready {
             target: Arc::new(target),
             source,

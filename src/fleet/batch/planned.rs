@@ -1,5 +1,7 @@
 //! A file's plan: the devices to attempt, and the invalid lines.
 
+use serde::Serialize;
+
 use crate::domain::device::LONGEST_DEVICE_ID;
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
@@ -14,13 +16,15 @@ impl From<ManifestError> for Error {
 }
 
 /// An invalid line, kept until its row is written.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct InvalidLine {
     /// Its line in the manifest.
-    pub line: u64,
+    #[serde(skip)]
+    pub(crate) line: u64,
     device_id: Box<str>,
     code: &'static str,
-    reason: Box<str>,
+    /// What was found and what is expected, with the line.
+    pub(crate) reason: Box<str>,
 }
 
 impl InvalidLine {
