@@ -4,8 +4,8 @@ use std::path::Path;
 
 use tracing::warn;
 
-use crate::fleet::batch::InvalidLine;
 use crate::fleet::known_devices::KnownDevices;
+use crate::fleet::plan::InvalidLine;
 use crate::manifest::Layout;
 use crate::results::disk::RealDisk;
 use crate::results::journal::Journal;

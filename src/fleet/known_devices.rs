@@ -67,23 +67,23 @@ impl KnownDevices {
     }
 
     /// All devices, in the order in which they became known.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = DeviceIndex> + use<> {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = DeviceIndex> + use<> {
         (0..self.by_id.len()).map(DeviceIndex)
     }
 
     /// Makes room for so many more devices.
-    pub fn reserve(&mut self, devices: usize) {
+    pub(crate) fn reserve(&mut self, devices: usize) {
         self.by_id.reserve(devices);
     }
 
     /// The device of this ID.
-    pub fn find(&self, id: &str) -> Option<DeviceIndex> {
+    pub(crate) fn find(&self, id: &str) -> Option<DeviceIndex> {
         self.by_id.get_index_of(id).map(DeviceIndex)
     }
 
     /// The device of this ID, looked for first after the device found last: results and manifest are mostly in the same
     /// order, and to compare two IDs costs less than to look one up.
-    pub fn find_next(&self, id: &str, last: Option<DeviceIndex>) -> Option<DeviceIndex> {
+    pub(crate) fn find_next(&self, id: &str, last: Option<DeviceIndex>) -> Option<DeviceIndex> {
         let next = DeviceIndex(last.map_or(0, |last| last.0 + 1));
         let entry = self.by_id.get_index(next.0);
         if entry.is_some_and(|(known, _)| **known == *id) {
@@ -93,7 +93,7 @@ impl KnownDevices {
     }
 
     /// The devices whose channel has this name in this Region.
-    pub fn holders<'a>(
+    pub(crate) fn holders<'a>(
         &'a self,
         region: &'a Region,
         name: &'a str,
@@ -126,7 +126,7 @@ impl KnownDevices {
     }
 
     /// Gives a device another channel name or Region.
-    pub fn rename(&mut self, index: DeviceIndex, channel_name: &str, region: &Region) {
+    pub(crate) fn rename(&mut self, index: DeviceIndex, channel_name: &str, region: &Region) {
         if let Some(before) = self.known_mut(index).channel_name.take()
             && let Some(holders) = self.by_name.get_mut(&before)
         {
@@ -154,7 +154,13 @@ impl KnownDevices {
 
     /// Notes a device's row as an earlier run left it. `is_open` tells whether that run could not learn if the channel
     /// exists.
-    pub fn recall(&mut self, index: DeviceIndex, status: Status, place: Place, is_open: bool) {
+    pub(crate) fn recall(
+        &mut self,
+        index: DeviceIndex,
+        status: Status,
+        place: Place,
+        is_open: bool,
+    ) {
         let known = self.known_mut(index);
         known.status = Some(status);
         known.place = Some(place);
@@ -162,7 +168,7 @@ impl KnownDevices {
     }
 
     /// Forgets the status of a device whose channel no longer exists. Its row stays until another replaces it.
-    pub fn lose(&mut self, index: DeviceIndex) {
+    pub(crate) fn lose(&mut self, index: DeviceIndex) {
         self.known_mut(index).status = None;
     }
 
@@ -172,17 +178,17 @@ impl KnownDevices {
         self.known_mut(index).was_recorded_now = true;
     }
 
-    pub fn device_id(&self, index: DeviceIndex) -> &str {
+    pub(crate) fn device_id(&self, index: DeviceIndex) -> &str {
         let entry = self.by_id.get_index(index.0);
         entry.map_or("", |(id, _)| id)
     }
 
-    pub fn channel_name(&self, index: DeviceIndex) -> &str {
+    pub(crate) fn channel_name(&self, index: DeviceIndex) -> &str {
         let own = self[index].channel_name.as_deref();
         own.unwrap_or_else(|| self.device_id(index))
     }
 
-    pub fn region(&self, index: DeviceIndex) -> &Region {
+    pub(crate) fn region(&self, index: DeviceIndex) -> &Region {
         &self.regions[self[index].region as usize]
     }
 

@@ -11,8 +11,9 @@ use crate::commands::run_config::RunConfig;
 use crate::domain::device::{Device, Region};
 use crate::domain::service::Operation;
 use crate::engine::{OnExists, Stop};
-use crate::fleet::batch::{InvalidLine, Planned};
+use crate::fleet::batch::Planned;
 use crate::fleet::known_devices::KnownDevices;
+use crate::fleet::plan::InvalidLine;
 use crate::manifest::Manifest;
 
 /// The schema of `plan --json`. Fields may be added without a new one.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::outline::{Outline, RegionOutline};
 use crate::domain::device::{shown, visible};
 use crate::domain::format;
-use crate::fleet::batch::InvalidLine;
+use crate::fleet::plan::InvalidLine;
 
 /// Invalid rows that are shown unless all are asked for.
 const SHOWN_INVALID: usize = 20;

@@ -33,9 +33,9 @@ use crate::engine::event::{Event, Listener, Listeners};
 use crate::engine::{self, Engine, Stop, StopSignal};
 use crate::error::Error;
 use crate::fleet::batch::{
-    self, Batch, FileRowSink, InvalidLine, Parts, Planned, RegionWork, RowStream, Running,
+    self, Batch, FileRowSink, Parts, Planned, RegionWork, RowStream, Running,
 };
-use crate::fleet::plan::{Counts, WorkLists};
+use crate::fleet::plan::{Counts, InvalidLine, WorkLists};
 use crate::output::logging::Console;
 use crate::output::progress::{Progress, Subject};
 use crate::output::stats::Stats;

@@ -19,8 +19,8 @@ use crate::domain::device::{AccountId, Device, DeviceIndex, Region};
 use crate::domain::format;
 use crate::engine::{Arrival, Stop, StopSignal};
 use crate::error::Error;
-use crate::fleet::batch::{FileRowSink, InvalidLine, RegionWork, lock};
-use crate::fleet::plan::{Counts, Planner, Verdict};
+use crate::fleet::batch::{FileRowSink, RegionWork, lock};
+use crate::fleet::plan::{Counts, InvalidLine, Planner, Verdict};
 use crate::manifest::Rows;
 
 /// Regions of a stream that may wait to be started.
@@ -177,9 +177,8 @@ impl StreamReader {
                         return Ok(());
                     }
                 }
-                Verdict::Invalid(flaw) => {
-                    self.held
-                        .push(InvalidLine::new(row.line, row.device_id, flaw));
+                Verdict::Invalid(line) => {
+                    self.held.push(line);
                     if self.stream.target.is_identified() {
                         self.record_held()?;
                     }

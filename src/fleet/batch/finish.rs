@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::InvalidLine;
 use super::sink::not_written;
 use crate::domain::device::{ChannelArn, shown};
 use crate::engine::Stop;
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
+use crate::fleet::plan::InvalidLine;
 use crate::results::disk::Disk;
 use crate::results::finish::{FinishRow, Finished, finish};
 use crate::results::journal::Journal;
@@ -65,7 +65,7 @@ impl<D: Disk> ClosedBatch<D> {
     }
 
     /// The results file.
-    pub fn results(&self) -> &Path {
+    pub(crate) fn results(&self) -> &Path {
         self.written.journal.path()
     }
 

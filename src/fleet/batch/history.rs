@@ -32,7 +32,7 @@ pub struct History<D: Disk> {
     /// The devices that have a row in it.
     pub known_devices: KnownDevices,
     /// The account of its ARNs, if it has any.
-    pub account: Option<AccountId>,
+    pub(crate) account: Option<AccountId>,
     /// Where its rows of invalid lines are: a provisioning run writes them again from the manifest, other commands keep them.
     pub invalid: Vec<Place>,
 }
@@ -43,14 +43,14 @@ pub struct Glance {
     /// The devices that have a row in it.
     pub known_devices: KnownDevices,
     /// The account of its ARNs, if it has any.
-    pub account: Option<AccountId>,
+    pub(crate) account: Option<AccountId>,
     /// What a power loss or a kill damaged at its end.
-    pub torn: Option<TornTail>,
+    pub(crate) torn: Option<TornTail>,
 }
 
 impl Glance {
     /// Looks at a results file; one that is not there has no rows.
-    pub fn take<D: Disk>(disk: &D, results: &Path) -> Result<Self, Error> {
+    pub(crate) fn take<D: Disk>(disk: &D, results: &Path) -> Result<Self, Error> {
         match disk.open(results, Access::Read) {
             Ok(None) => Ok(Self::default()),
             _ => Ok(Self::read(disk, results)?.0),
@@ -58,7 +58,7 @@ impl Glance {
     }
 
     /// Looks at the results of a run. Refuses a file that is not there or empty.
-    pub fn of_a_run<D: Disk>(disk: &D, results: &Path) -> Result<Self, Error> {
+    pub(crate) fn of_a_run<D: Disk>(disk: &D, results: &Path) -> Result<Self, Error> {
         let (glance, is_new) = Self::read(disk, results)?;
         if is_new {
             let message = format!(

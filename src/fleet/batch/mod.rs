@@ -33,9 +33,10 @@ use tokio::task::JoinHandle;
 pub use finish::{ClosedBatch, tidy};
 pub(crate) use history::{Glance, last_rows};
 pub use history::{History, open};
-pub use planned::{InvalidLine, Planned, plan};
+pub use planned::{Planned, plan};
 pub use sink::{FileRowSink, RowStream};
-pub use work::{ListedWork, RegionWork, SharedDevices, lock};
+pub(crate) use work::lock;
+pub use work::{ListedWork, RegionWork, SharedDevices};
 
 use crate::domain::clock::WallClock;
 use crate::domain::device::{Device, DeviceIndex, Region};
@@ -43,6 +44,7 @@ use crate::engine::event::Listeners;
 use crate::engine::{self, Engine, Service, Settings, Stop, StopSignal};
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
+use crate::fleet::plan::InvalidLine;
 use crate::results::disk::Disk;
 use crate::results::journal::Journal;
 use crate::results::writer::{Closed, Writer};
@@ -144,7 +146,7 @@ impl<D: Disk, S: Service, O: RowStream> Batch<D, S, O> {
 
 /// Goes on with a results file without a manifest: its rows keep their order, its invalid lines too, and rows may be
 /// replaced. Prepares the file and starts its writer. `results` is the file as the user gave it. May block.
-pub fn go_on<D: Disk, O: RowStream>(
+pub(crate) fn go_on<D: Disk, O: RowStream>(
     disk: &D,
     results: &Path,
     history: History<D>,

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::planned::InvalidLine;
 use super::work::{SharedDevices, lock};
 use crate::domain::device::DeviceIndex;
 use crate::engine::RowSink;
 use crate::engine::event::{Event, Listener, Listeners};
 use crate::fleet::known_devices::KnownDevices;
+use crate::fleet::plan::InvalidLine;
 use crate::results::disk::Disk;
 use crate::results::finish::FinishRow;
 use crate::results::journal::{Journal, JournalError};

@@ -12,7 +12,7 @@ use crate::fleet::known_devices::KnownDevices;
 pub type SharedDevices = Arc<Mutex<KnownDevices>>;
 
 /// Locks the known devices.
-pub fn lock(known_devices: &SharedDevices) -> MutexGuard<'_, KnownDevices> {
+pub(crate) fn lock(known_devices: &SharedDevices) -> MutexGuard<'_, KnownDevices> {
     known_devices.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -35,7 +35,7 @@ pub struct ListedWork {
 
 impl RegionWork {
     /// How many devices have no channel in the listing. Those of a stream are not known in advance.
-    pub fn missing_from(&self, listing: &Listing) -> usize {
+    pub(crate) fn missing_from(&self, listing: &Listing) -> usize {
         let Self::Listed(work) = self else { return 0 };
         let devices = work.devices.as_slice().iter();
         devices

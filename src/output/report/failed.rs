@@ -54,7 +54,7 @@ pub(crate) fn pick(facts: &Facts, manifest: &Manifest) -> Result<Failed, FailedE
     let mut all = manifest.rows();
     while let Some(row) = all.next()? {
         let why = match planner.judge(&mut known_devices, &row) {
-            Ok(Verdict::Invalid(flaw)) => Some(reason(flaw.code, &flaw.reason)),
+            Ok(Verdict::Invalid(line)) => Some(reason(line.code, &line.reason)),
             Ok(Verdict::Repeated) | Err(_) => None,
             Ok(_) => reasons.get(row.device_id).cloned(),
         };
