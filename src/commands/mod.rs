@@ -51,7 +51,7 @@ pub fn main() -> ExitCode {
 fn broken(what: &str) -> ExitCode {
     let message = Stop::Internal(what.to_owned()).to_string();
     say("error", &message);
-    leave_usage_summary(std::env::args_os(), 1, "internal", message);
+    leave_usage_summary(1, "internal", message);
     ExitCode::from(1)
 }
 
@@ -63,7 +63,7 @@ fn start() -> ExitCode {
     };
     if let Err(message) = open_files::check_limit() {
         say("error", &message);
-        leave_usage_summary(std::env::args_os(), 2, "too-many-open-files", message);
+        leave_usage_summary(2, "too-many-open-files", message);
         return ExitCode::from(2);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -167,25 +167,20 @@ fn usage(error: &clap::Error) -> ExitCode {
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     if code != 0 {
         let message: Vec<String> = std::iter::once(error.to_string()).chain(notes).collect();
-        leave_usage_summary(arguments.into_iter(), code, "usage", message.join("\n"));
+        leave_usage_summary(code, "usage", message.join("\n"));
     }
     ExitCode::from(code)
 }
 
-/// Writes the summary of a run that has no configuration, where these arguments ask for one.
-fn leave_usage_summary(
-    arguments: impl Iterator<Item = OsString>,
-    exit_code: u8,
-    reason: &'static str,
-    message: String,
-) {
+/// Writes the summary of a run that has no configuration, where the arguments ask for one.
+fn leave_usage_summary(exit_code: u8, reason: &'static str, message: String) {
     let summary = Summary {
         exit_code,
         reason,
         message: Some(message),
         ..Summary::default()
     };
-    leave_summary(summary_file(arguments), &summary);
+    leave_summary(summary_file(std::env::args_os()), &summary);
 }
 
 fn leave_summary(file: Option<PathBuf>, summary: &Summary) {

@@ -91,9 +91,7 @@ pub(super) struct RunOutput {
     pub(super) verbose: bool,
     /// Whether standard output gets JSON.
     pub(super) json: bool,
-    /// Where the summary goes.
     pub(super) summary: Option<PathBuf>,
-    /// Where the report goes.
     pub(super) page: Option<PathBuf>,
 }
 

@@ -142,23 +142,13 @@ impl Claim {
         self.tags.iter().filter_map(of_tag).collect()
     }
 
-    /// Why there are no endpoints to connect to.
-    pub(crate) fn without_endpoints(&self, why: &str) -> Difference {
-        self.differs(
-            Kind::Endpoints,
-            &"WSS and HTTPS endpoints for a MASTER",
-            &why,
-        )
-    }
-
-    /// Why there is no TURN server.
-    pub(crate) fn without_turn(&self, why: &str) -> Difference {
-        self.differs(Kind::IceServers, &"a TURN server", &why)
-    }
-
-    /// Why nothing is known of the channel.
-    pub(crate) fn unverified(&self, why: &str) -> Difference {
-        self.differs(Kind::Unverified, &self.arn, &why)
+    /// What there is no answer about, or not the one that a camera needs, and why.
+    pub(crate) fn lacks(&self, kind: Kind, why: &str) -> Difference {
+        match kind {
+            Kind::Endpoints => self.differs(kind, &"WSS and HTTPS endpoints for a MASTER", &why),
+            Kind::IceServers => self.differs(kind, &"a TURN server", &why),
+            kind => self.differs(kind, &self.arn, &why),
+        }
     }
 }
 

@@ -26,7 +26,6 @@ pub enum Verdict {
     Done,
     /// A device whose channel a rollback deleted, and that stays deleted.
     Deleted,
-    /// The same line again.
     Repeated,
     Invalid(InvalidLine),
 }
@@ -34,7 +33,6 @@ pub enum Verdict {
 /// An invalid line, kept until its row is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InvalidLine {
-    /// Its line in the manifest.
     #[serde(skip)]
     pub(crate) line: u64,
     device_id: Box<str>,
@@ -89,9 +87,7 @@ impl InvalidLine {
     }
 )]
 pub struct Moved {
-    /// The manifest's line.
     pub(crate) line: u64,
-    /// The device.
     pub(crate) device_id: String,
     /// The channel's name and Region in the results.
     pub(crate) recorded: (String, String),
@@ -132,13 +128,11 @@ pub struct Counts {
 pub struct Planner {
     rules: Rules,
     counts: Counts,
-    /// The device found last.
     last: Option<DeviceIndex>,
     remarks: Remarks,
 }
 
 impl Planner {
-    /// A planner that has seen no row.
     pub fn new(rules: Rules) -> Self {
         Self {
             rules,

@@ -141,7 +141,6 @@ struct View {
     done: u64,
     /// Time left and failures.
     outcomes: String,
-    /// The rate.
     pace: String,
 }
 

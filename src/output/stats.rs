@@ -84,7 +84,6 @@ impl Stats {
         }
     }
 
-    /// The time since the start.
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
@@ -98,7 +97,6 @@ impl Stats {
         self.lock().regions.push(stats);
     }
 
-    /// The current rate.
     pub(crate) fn pace(&self) -> Pace {
         let now = Instant::now();
         let inner = self.lock();
@@ -123,7 +121,6 @@ impl Stats {
         self.lock().offline_since.map(|since| since.elapsed())
     }
 
-    /// The creates of all Regions.
     pub(crate) fn totals(&self) -> Totals {
         let inner = self.lock();
         let creating = inner.phase.duration();

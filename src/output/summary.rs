@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::domain::error_codes;
 use crate::domain::format;
+use crate::fleet::plan::Counts;
 use crate::output::file;
 use crate::output::stats::{RunCounts, Totals};
 use crate::results::record::timestamp;
@@ -17,7 +18,6 @@ pub(crate) const SCHEMA: u32 = 1;
 /// The summary of a run that has ended or was refused.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Summary {
-    /// The process's exit code.
     pub(crate) exit_code: u8,
     /// Why it ended, in one word.
     pub(crate) reason: &'static str,
@@ -35,25 +35,15 @@ pub(crate) struct Summary {
     pub(crate) endpoint: Option<String>,
     /// Whether an emulator answered.
     pub(crate) emulator: bool,
-    /// Devices in the manifest (a stream: so far).
-    pub(crate) listed: u64,
-    /// Those of them that had their channel before this run.
-    pub(crate) done_before: u64,
-    /// Those of them that a rollback deleted and that stay deleted.
-    pub(crate) deleted: u64,
-    /// Lines that repeat an earlier line.
-    pub(crate) repeated: u64,
-    /// Unusable rows. Recorded ones are counted in `counts`.
-    pub(crate) invalid: u64,
+    /// The plan (of a stream: so far). Recorded invalid rows are counted in `counts`.
+    pub(crate) plan: Counts,
     /// Finished devices that now ask for another TTL or other tags; not in the JSON.
     pub(crate) changed: Option<u64>,
     /// Whether `--limit` left devices to another run; not in the JSON.
     pub(crate) limit_is_reached: bool,
     /// Devices without a channel that another run would attempt.
     pub(crate) remaining: u64,
-    /// The counts of this run.
     pub(crate) counts: RunCounts,
-    /// The creates of this run.
     pub(crate) totals: Totals,
     /// The ceiling of creates; `None` for `--rate auto`.
     pub(crate) ceiling: Option<f64>,
@@ -83,7 +73,7 @@ impl Summary {
             ));
         }
         lines.extend(self.left());
-        let repeated = match self.repeated {
+        let repeated = match self.plan.repeated {
             1 => "line repeated: a device that is listed twice gets one channel",
             _ => "lines repeated: a device that is listed twice gets one channel",
         };
@@ -92,9 +82,9 @@ impl Summary {
                 self.counts.invalid,
                 "invalid: their rows in the results file say why",
             ),
-            (self.repeated, repeated),
+            (self.plan.repeated, repeated),
             (
-                self.deleted,
+                self.plan.deleted,
                 "deleted earlier stay deleted; --recreate-deleted makes them again",
             ),
             (
@@ -139,8 +129,8 @@ impl Summary {
             format!("{} created", self.counts.created),
             format!("{} existed", self.counts.exists),
         ];
-        if self.done_before > 0 {
-            parts.push(format!("{} done before", self.done_before));
+        if self.plan.done > 0 {
+            parts.push(format!("{} done before", self.plan.done));
         }
         parts.push(format!("{} failed", self.counts.failures()));
         if self.counts.invalid > 0 {
@@ -160,7 +150,6 @@ impl Summary {
         format!("{lead} {took}: {}", parts.join(", "))
     }
 
-    /// The summary as JSON.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let failures: Vec<_> = self
             .counts
@@ -186,14 +175,14 @@ impl Summary {
             "endpoint": self.endpoint,
             "emulator": self.emulator,
             "devices": {
-                "listed": self.listed,
-                "done_before": self.done_before,
+                "listed": self.plan.listed,
+                "done_before": self.plan.done,
                 "created": self.counts.created,
                 "exists": self.counts.exists,
                 "failed": self.counts.failures(),
-                "invalid": self.counts.invalid.max(self.invalid),
-                "repeated": self.repeated,
-                "deleted": self.deleted,
+                "invalid": self.counts.invalid.max(self.plan.invalid),
+                "repeated": self.plan.repeated,
+                "deleted": self.plan.deleted,
                 "differs": self.counts.differs,
                 "updated": self.counts.updated,
             },
@@ -270,12 +259,16 @@ mod tests {
         assert!(Summary::default().write_json(&nowhere).is_err());
     }
 
-    #[test]
-    fn the_text_reports_the_outcome_and_the_next_command() {
+    /// The end of a run in which 2 of 1,003 devices failed.
+    fn summary() -> Summary {
         let mut summary = Summary {
             exit_code: 3,
             reason: "complete",
-            listed: 1_003,
+            plan: Counts {
+                listed: 1_003,
+                repeated: 1,
+                ..Counts::default()
+            },
             totals: Totals {
                 creating: Duration::from_secs(20),
                 achieved: Some(49.9),
@@ -301,14 +294,18 @@ mod tests {
         };
         summary.counts.created = 998;
         summary.counts.invalid = 3;
-        summary.repeated = 1;
         summary.counts.failed.insert("OutcomeUnknown".into(), 2);
         summary.counts.creates = Requests {
             sent: 1_000,
             throttled: 5,
         };
+        summary
+    }
+
+    #[test]
+    fn the_text_reports_the_outcome_and_the_next_command() {
         assert_eq!(
-            summary.lines().join("\n"),
+            summary().lines().join("\n"),
             "complete, with exceptions, in 20.4 s: 998 created, 0 existed, 2 failed, 3 invalid\n  \
              2 failed with OutcomeUnknown: run again: the next run asks the service whether the channel exists\n  \
              3 invalid: their rows in the results file say why\n  \
@@ -317,7 +314,11 @@ mod tests {
              results: devices.results.csv\n  \
              to continue: kvs-fleet provision devices.csv"
         );
-        let json = summary.to_json();
+    }
+
+    #[test]
+    fn the_json_has_the_same_values() {
+        let json = summary().to_json();
         assert_eq!(json["retryable"], true);
         assert_eq!(json["devices"]["created"], 998);
         assert_eq!(json["devices"]["repeated"], 1);

@@ -14,14 +14,13 @@ use super::run_config::RunConfig;
 use super::signals;
 use super::source;
 use super::target::Target;
-use crate::domain::device::DeviceIndex;
+use crate::domain::device::{DeviceIndex, Region};
 use crate::engine::StopSignal;
 use crate::error::Error;
 use crate::fleet::batch::{self, Glance};
 use crate::output::logging::Console;
 use crate::results::disk::RealDisk;
 use crate::results::runs_log::EarlierRuns;
-use online::Wanted;
 use outline::Outline;
 
 /// Runs the subcommand and gives its exit code.
@@ -96,11 +95,11 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
     };
     let mut outline = Outline::new(config, &manifest, &known_devices, planned, ask_alike);
     if online {
-        let wanted = Wanted {
-            known_devices: &known_devices,
-            to_do,
+        let is_wanted = |region: &Region, name: &str| {
+            let mut holders = known_devices.holders(region, name);
+            holders.any(|index| to_do.contains(&index))
         };
-        online::ask(config, &target, expected, &wanted, stop, &mut outline).await?;
+        online::ask(config, &target, expected, is_wanted, stop, &mut outline).await?;
     }
     Ok(outline)
 }

@@ -87,7 +87,6 @@ pub(super) struct RegionOutline {
     exit_code: u8,
 }
 
-/// A request.
 #[derive(Debug, Serialize)]
 pub(super) struct Example {
     pub(super) device_id: String,
@@ -195,7 +194,6 @@ impl Outline {
         all.min().unwrap_or(0)
     }
 
-    /// How long the creates take.
     pub(super) fn duration(&self) -> Duration {
         Duration::try_from_secs_f64(self.seconds).unwrap_or(Duration::MAX)
     }

@@ -165,16 +165,14 @@ fn note_end(summary: &mut Summary, stats: &Stats, ended: &Result<(), Error>) {
     summary.counts = stats.counts();
     summary.totals = stats.totals();
     summary.duration = stats.elapsed();
-    let with_channel = summary.done_before + summary.counts.created + summary.counts.exists;
-    summary.remaining = summary
-        .listed
-        .saturating_sub(with_channel)
-        .saturating_sub(summary.deleted);
-    let unusable = check_usable(summary.listed, summary.invalid);
+    let plan = &summary.plan;
+    let with_channel = plan.done + summary.counts.created + summary.counts.exists;
+    summary.remaining = plan.listed.saturating_sub(with_channel + plan.deleted);
+    let unusable = check_usable(plan.listed, plan.invalid);
     (summary.exit_code, summary.reason) = match ended.clone().and(unusable) {
         Err(error) => (error.exit_code(), error.reason()),
         Ok(()) if summary.limit_is_reached => (1, "limit"),
-        Ok(()) if summary.counts.failures() + summary.counts.invalid + summary.deleted > 0 => {
+        Ok(()) if summary.counts.failures() + summary.counts.invalid + plan.deleted > 0 => {
             (3, "complete")
         }
         Ok(()) => (0, "complete"),

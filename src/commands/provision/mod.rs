@@ -156,11 +156,7 @@ impl Run {
     }
 
     fn note(&mut self, counts: &Counts) {
-        self.summary.listed = counts.listed;
-        self.summary.done_before = counts.done;
-        self.summary.deleted = counts.deleted;
-        self.summary.repeated = counts.repeated;
-        self.summary.invalid = counts.invalid;
+        self.summary.plan = counts.clone();
         if counts.done == 0 {
             self.summary.changed = Some(0);
         }
@@ -170,7 +166,7 @@ impl Run {
     fn note_changes(&mut self, ready: &Ready) {
         match ready.ask_alike {
             Some(true) => self.summary.changed = Some(0),
-            Some(false) if self.summary.done_before > 0 => {
+            Some(false) if self.summary.plan.done > 0 => {
                 let files = &self.config.files;
                 messages::say_changed(ready.source.layout(), files.manifest(), &files.results);
             }
@@ -268,7 +264,7 @@ impl Run {
             .await;
         let closed = running.close().await?;
         self.settle(closed, ended.and(ready.rechecked), ready.had_results, &log)?;
-        check_usable(self.summary.listed, self.summary.invalid)
+        check_usable(self.summary.plan.listed, self.summary.plan.invalid)
     }
 
     fn limit(&mut self, work: &mut WorkLists) {
@@ -310,12 +306,11 @@ impl Run {
             self.console.clone(),
         );
         running.record_invalid(invalid).await;
-        let ended = match stream {
-            Some(stream) => self.work_off_stream(stream, engine, &running.sink).await,
-            None => {
-                let stop = engine.run(None, self.config.reconcile.list).await;
-                stop.map_or(Ok(()), |stop| Err(stop.into()))
-            }
+        let ended = if let Some(stream) = stream {
+            self.work_off_stream(stream, engine, &running.sink).await
+        } else {
+            let stop = engine.run(None, self.config.reconcile.list).await;
+            stop.map_or(Ok(()), |stop| Err(stop.into()))
         };
         drop(progress);
         self.flushed(ended).await

@@ -101,7 +101,6 @@ struct StreamReader {
     held: Vec<InvalidLine>,
 }
 
-/// The state of reading a stream.
 #[derive(Debug, Clone, Default)]
 struct Streamed {
     counts: Counts,

@@ -193,17 +193,13 @@ fn check_known(
     }
     unknown.sort();
     let named: Vec<String> = unknown.iter().take(NAMED).map(|id| shown(id)).collect();
-    let more = match unknown.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
     Err(Error::refused(
         "usage",
         format!(
-            "{} without a row in {}: {}{more}; nothing was deleted",
+            "{} without a row in {}: {}; nothing was deleted",
             format::count(unknown.len() as u64, "device"),
             results.display(),
-            named.join(", ")
+            format::first_of(unknown.len(), &named)
         ),
     ))
 }

@@ -61,7 +61,8 @@ pub(in crate::commands) async fn ask_all(
         let requests = caller.region(region, service);
         async move {
             let found = in_region(requests, claims.clone(), questions).await;
-            let unverified = |claim: &Claim| claim.unverified("its Region gave no answer");
+            let unverified =
+                |claim: &Claim| claim.lacks(Kind::Unverified, "its Region gave no answer");
             Some(found.unwrap_or_else(|| Answers {
                 differences: claims.iter().map(unverified).collect(),
                 usable: Vec::new(),
@@ -148,7 +149,7 @@ async fn describe(requests: Requests, claim: Claim) -> Option<(Claim, Vec<Differ
     let found = match answered(requests.describe(&claim.name).await)? {
         Ok(channel) => claim.compare(Some(&channel)),
         Err(failure) if failure.kind == FailureKind::NotFound => claim.compare(None),
-        Err(failure) => vec![claim.unverified(&words(&failure))],
+        Err(failure) => vec![claim.lacks(Kind::Unverified, &words(&failure))],
     };
     Some((claim, found))
 }
@@ -156,7 +157,7 @@ async fn describe(requests: Requests, claim: Claim) -> Option<(Claim, Vec<Differ
 async fn tags(requests: Requests, claim: Claim) -> Option<Vec<Difference>> {
     Some(match answered(requests.tags(&claim.arn).await)? {
         Ok(tags) => claim.compare_tags(&tags),
-        Err(failure) => vec![claim.unverified(&format!("tags: {}", words(&failure)))],
+        Err(failure) => vec![claim.lacks(Kind::Unverified, &format!("tags: {}", words(&failure)))],
     })
 }
 
@@ -168,21 +169,21 @@ async fn endpoints(
 ) -> Option<Result<Usable, Difference>> {
     let endpoints = match answered(requests.endpoints(&claim.arn).await)? {
         Ok(endpoints) => endpoints,
-        Err(failure) => return Some(Err(claim.without_endpoints(&words(&failure)))),
+        Err(failure) => return Some(Err(claim.lacks(Kind::Endpoints, &words(&failure)))),
     };
     let mut ice_servers = Vec::new();
     if with_ice {
         let asked = requests.ice_servers(&claim.arn, &endpoints.https).await;
         ice_servers = match answered(asked)? {
             Ok(servers) => servers,
-            Err(failure) => return Some(Err(claim.without_turn(&words(&failure)))),
+            Err(failure) => return Some(Err(claim.lacks(Kind::IceServers, &words(&failure)))),
         };
         if !ice_servers.iter().any(|uri| uri.starts_with("turn")) {
             let found = match ice_servers.join(", ") {
                 none if none.is_empty() => "no server at all".to_owned(),
                 servers => servers,
             };
-            return Some(Err(claim.without_turn(&found)));
+            return Some(Err(claim.lacks(Kind::IceServers, &found)));
         }
     }
     Some(Ok(Usable {

@@ -64,7 +64,6 @@ impl<D: Disk> ClosedBatch<D> {
         devices.any(|index| self.known_devices[index].was_recorded_now)
     }
 
-    /// The results file.
     pub(crate) fn results(&self) -> &Path {
         self.written.journal.path()
     }

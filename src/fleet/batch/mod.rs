@@ -55,13 +55,9 @@ const INVALID_BATCH: usize = 1_000;
 /// What a batch needs besides its files.
 #[derive(Debug)]
 pub struct Parts<O> {
-    /// How the engine behaves.
     pub settings: Settings,
-    /// Who gets the events.
     pub listeners: Listeners,
-    /// Ends the run.
     pub stop: StopSignal,
-    /// The clock for timestamps.
     pub clock: WallClock,
     /// Where rows go besides the file.
     pub row_stream: Option<Arc<O>>,
@@ -184,7 +180,6 @@ pub(crate) fn go_on<D: Disk, O: RowStream>(
 /// A batch that is under way.
 #[derive(Debug)]
 pub struct Running<D: Disk, O> {
-    /// Where rows go.
     pub sink: Arc<FileRowSink<O>>,
     stop: StopSignal,
     writer: JoinHandle<Closed<D>>,

@@ -11,7 +11,6 @@ impl From<ManifestError> for Error {
     }
 }
 
-/// A file's plan.
 #[derive(Debug, Default)]
 pub struct Planned {
     pub(crate) counts: Counts,

@@ -36,7 +36,6 @@ pub(crate) struct Fact {
     pub(crate) status: Status,
     /// The channel's ARN; empty if it has none.
     pub(crate) arn: Box<str>,
-    /// The number of create requests.
     pub(crate) attempts: u32,
     /// When its first attempt began, in milliseconds since the Unix epoch; `None` if the row has no valid time.
     pub(crate) started: Option<i64>,
@@ -61,7 +60,6 @@ impl Fact {
 /// A run in the runs log.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RunFact {
-    /// The record of its start.
     pub(crate) start: Start,
     /// The record of its end; `None` if it was killed or is running.
     pub(crate) end: Option<End>,
@@ -144,7 +142,6 @@ impl Facts {
         self.account.as_ref().is_some_and(AccountId::is_emulator)
     }
 
-    /// The number of rows with a status.
     pub(crate) fn count(&self, status: Status) -> u64 {
         self.rows.iter().filter(|row| row.status == status).count() as u64
     }

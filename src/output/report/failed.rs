@@ -6,12 +6,12 @@ use std::collections::{HashMap, HashSet};
 use csv::{StringRecord, WriterBuilder};
 
 use super::facts::Facts;
+use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
 use crate::fleet::plan::{Planner, Rules, Verdict};
-use crate::manifest::{Manifest, ManifestError};
+use crate::manifest::Manifest;
 use crate::results::record::Status;
 
-/// The name of the last column.
 const REASON: &str = "reason";
 
 /// The manifest and its number of rows.
@@ -22,19 +22,8 @@ pub(crate) struct Failed {
     pub(crate) rows: u64,
 }
 
-/// Why it cannot be written.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum FailedError {
-    /// The original cannot be read.
-    #[error("{0}")]
-    Manifest(#[from] ManifestError),
-    /// A cell cannot be written.
-    #[error("a row could not be written: {0}")]
-    Csv(#[from] csv::Error),
-}
-
 /// Selects the original's rows that are invalid or failed according to these results.
-pub(crate) fn pick(facts: &Facts, manifest: &Manifest) -> Result<Failed, FailedError> {
+pub(crate) fn pick(facts: &Facts, manifest: &Manifest) -> Result<Failed, Error> {
     let reasons = reasons(facts);
     let columns: Vec<&str> = manifest.layout().columns().collect();
     // A file that this tool has written: it contains the reasons of an earlier run.
@@ -45,7 +34,11 @@ pub(crate) fn pick(facts: &Facts, manifest: &Manifest) -> Result<Failed, FailedE
     let mut writer = WriterBuilder::new()
         .delimiter(manifest.layout().delimiter())
         .from_writer(Vec::new());
-    writer.write_record(kept.iter().copied().chain([unused(kept).as_str()]))?;
+    let last = unused(kept);
+    let head = kept.iter().copied().chain([last.as_str()]);
+    writer
+        .write_record(head)
+        .map_err(|error| unwritten(&error))?;
     let mut planner = Planner::new(Rules::default());
     // A row is judged without regard to its device's results: it may be invalid although an earlier row of the device
     // succeeded.
@@ -59,13 +52,13 @@ pub(crate) fn pick(facts: &Facts, manifest: &Manifest) -> Result<Failed, FailedE
             Ok(_) => reasons.get(row.device_id).cloned(),
         };
         if let Some(why) = why {
-            write(&mut writer, row.cells, kept.len(), &why)?;
+            write(&mut writer, row.cells, kept.len(), &why).map_err(|error| unwritten(&error))?;
             rows += 1;
         }
     }
     let text = writer
         .into_inner()
-        .map_err(|error| csv::Error::from(error.into_error()))?;
+        .map_err(|error| unwritten(error.error()))?;
     Ok(Failed { text, rows })
 }
 
@@ -97,6 +90,10 @@ fn write(
 ) -> Result<(), csv::Error> {
     let cells = (0..columns).map(|column| cells.get(column).unwrap_or_default());
     writer.write_record(cells.chain([why]))
+}
+
+fn unwritten(error: &dyn std::fmt::Display) -> Error {
+    Error::refused("manifest", format!("a row could not be written: {error}"))
 }
 
 fn reason(code: &str, message: &str) -> String {

@@ -29,7 +29,6 @@ const LISTED: usize = 200;
 /// Error codes with at most this many devices list them without a click.
 const FEW: usize = 20;
 
-/// The whole page.
 pub(crate) fn page(facts: &Facts) -> String {
     let hash = BASE64_STANDARD.encode(Sha256::digest(SCRIPT));
     let policy = format!(

@@ -40,7 +40,6 @@ impl Times {
         Self { sorted }
     }
 
-    /// The number of devices.
     pub(crate) fn len(&self) -> usize {
         self.sorted.len()
     }

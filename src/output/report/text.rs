@@ -68,11 +68,7 @@ fn write_failures(text: &mut String, facts: &Facts) -> std::fmt::Result {
             .take(NAMED)
             .map(|row| shown(&row.device_id))
             .collect();
-        let more = match rows.len().saturating_sub(NAMED) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        writeln!(text, "    {}{more}", named.join(", "))?;
+        writeln!(text, "    {}", format::first_of(rows.len(), &named))?;
     }
     Ok(())
 }

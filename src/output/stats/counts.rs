@@ -44,12 +44,10 @@ pub struct RunCounts {
     pub(crate) describes: Requests,
     /// `ListSignalingChannels`.
     pub(crate) lists: Requests,
-    /// All other operations.
     pub(crate) others: Requests,
 }
 
 impl RunCounts {
-    /// All failed devices.
     pub(crate) fn failures(&self) -> u64 {
         self.failed.values().sum()
     }

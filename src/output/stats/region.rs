@@ -121,7 +121,6 @@ impl RegionStats {
         self.limiter.is_some()
     }
 
-    /// The totals of its creates.
     pub(super) fn totals(&self) -> RegionTotals {
         RegionTotals {
             region: self.region.clone(),
