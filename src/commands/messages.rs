@@ -19,7 +19,7 @@ pub(super) fn say_planned(
     invalid: &[InvalidLine],
     known_devices: &KnownDevices,
 ) {
-    say_remarks(remarks);
+    say_all(remarks);
     say_invalid(invalid);
     say_unlisted(known_devices);
 }
@@ -37,9 +37,9 @@ pub(super) fn say_invalid(lines: &[InvalidLine]) {
     }
 }
 
-pub(super) fn say_remarks(remarks: &[String]) {
-    for remark in remarks {
-        warn!("{remark}");
+pub(super) fn say_all(warnings: &[String]) {
+    for warning in warnings {
+        warn!("{warning}");
     }
 }
 

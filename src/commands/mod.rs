@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use serde::Serialize;
-use tracing::{error, warn};
+use tracing::error;
 
 use run_config::RunConfig;
 
@@ -239,9 +239,7 @@ fn start_logging(output: Option<&OutputArgs>, warnings: &[String]) -> Console {
         (output.log_format, output.quiet, output.verbose)
     });
     let console = logging::start(format, quiet, verbose, colour);
-    for warning in warnings {
-        warn!("{warning}");
-    }
+    messages::say_all(warnings);
     console
 }
 

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use tracing::{info, warn};
 
 use super::asking::seed;
+use super::messages::say_all;
 use crate::aws::{AwsService, ConfigError, ConfigErrorKind, Connection, ConnectionSettings};
 use crate::domain::device::{AccountId, Region};
 use crate::domain::service::{Failure, Identity};
@@ -42,9 +43,7 @@ impl Target {
             started = Some(emulator);
         }
         let connection = Connection::load(settings).await?;
-        for warning in connection.warnings() {
-            warn!("{warning}");
-        }
+        say_all(&connection.warnings());
         Ok(Self {
             connection,
             identity: OnceLock::new(),

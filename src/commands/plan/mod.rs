@@ -61,9 +61,7 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
     let target = Target::load(config.connection.clone(), config.emulator).await?;
     let options = config.options(target.default_region());
     let manifest = source::opened(source::read(&config.files, options), stop).await?;
-    for warning in manifest.layout().warnings() {
-        warn!("{warning}");
-    }
+    messages::say_all(manifest.layout().warnings());
     let Glance {
         mut known_devices,
         account,
@@ -80,7 +78,7 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
     checks::check_plan(config, &planned)
         .and_then(|()| checks::check_manifest(config, &runs, &known_devices))
         .inspect_err(|_| messages::say_invalid(&planned.invalid))?;
-    messages::say_remarks(&planned.remarks);
+    messages::say_all(&planned.remarks);
     let ask_alike = runs.ask_alike(Some(manifest.sha256()), &config.settings());
     if planned.counts.done > 0 && ask_alike == Some(false) {
         messages::say_changed(manifest.layout(), config.files.manifest(), results);

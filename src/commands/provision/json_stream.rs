@@ -4,7 +4,7 @@
 //! of signals. Once the run stops, a reader that stalls has as much time as a request; then the run ends without it.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -32,8 +32,6 @@ pub(super) struct JsonStream {
     grace: Duration,
     /// Lines that were not written.
     dropped: AtomicU64,
-    /// Whether it has been closed, and dropped lines reported.
-    closed: AtomicBool,
     /// Why the thread could not write, though there is a reader.
     lost: Arc<OnceLock<Stop>>,
 }
@@ -66,16 +64,12 @@ impl JsonStream {
             stop,
             grace,
             dropped: AtomicU64::new(0),
-            closed: AtomicBool::new(false),
             lost,
         })
     }
 
     /// Waits until all lines are written, as long as the grace allows. The error is why they could not be.
     pub(super) async fn close(&self) -> Result<(), Stop> {
-        if self.closed.swap(true, Ordering::Relaxed) {
-            return self.lost.get().cloned().map_or(Ok(()), Err);
-        }
         let (written, all_written) = oneshot::channel();
         let is_done = self.hand_over(JsonMessage::Flush(written)).await
             && tokio::select! {

@@ -147,8 +147,8 @@ impl Run {
     }
 
     /// How the run ended once all rows are on standard output, where they are wanted there.
-    async fn flushed(&self, ended: Result<(), Error>) -> Result<(), Error> {
-        match &self.json {
+    async fn flushed(&mut self, ended: Result<(), Error>) -> Result<(), Error> {
+        match self.json.take() {
             // What stopped the run first is the reason.
             Some(json) => ended.and(json.close().await.map_err(Error::from)),
             None => ended,

@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use tracing::warn;
-
 use super::Run;
 use crate::commands::batch_files::BatchFiles;
 use crate::commands::checks;
+use crate::commands::messages;
 use crate::commands::source::{self, Source};
 use crate::commands::target::Target;
 use crate::domain::device::AccountId;
@@ -48,9 +47,7 @@ impl Run {
         let options = config.options(target.default_region());
         let had_results = results.exists();
         let (source, (log, history)) = open_files(&config.files, options, &self.stop).await?;
-        for warning in source.layout().warnings() {
-            warn!("{warning}");
-        }
+        messages::say_all(source.layout().warnings());
         let History {
             journal,
             known_devices,

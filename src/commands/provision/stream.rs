@@ -70,7 +70,7 @@ impl Run {
         let stop = engine.run(Some(arriving), self.config.reconcile.list).await;
         let streamed = locked(&progress).clone();
         self.note(&streamed.counts);
-        messages::say_remarks(&streamed.remarks);
+        messages::say_all(&streamed.remarks);
         self.summary.limit_is_reached = streamed.limit_is_reached;
         if let Some(account) = target.account() {
             self.summary.account = Some(account.to_string());

@@ -160,6 +160,13 @@ impl Facts {
             })
     }
 
+    /// Their names, in order.
+    pub(crate) fn region_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.named_regions().map(|(_, name)| name).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The failed and invalid rows by code, the most frequent code first.
     pub(crate) fn failures(&self) -> Vec<(&str, Vec<&Fact>)> {
         let mut by_code: BTreeMap<&str, Vec<&Fact>> = BTreeMap::new();

@@ -72,8 +72,7 @@ pub(crate) fn page(facts: &Facts) -> String {
 }
 
 fn head(facts: &Facts, name: &str) -> Markup {
-    let mut regions: Vec<&str> = facts.named_regions().map(|(_, name)| name).collect();
-    regions.sort_unstable();
+    let regions = facts.region_names();
     html! {
         header {
             h1 { "Signaling channels: " (visible(name)) }

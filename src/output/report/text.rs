@@ -26,8 +26,7 @@ pub(crate) fn text(facts: &Facts) -> String {
 }
 
 fn write_head(text: &mut String, facts: &Facts) -> std::fmt::Result {
-    let mut regions: Vec<&str> = facts.named_regions().map(|(_, name)| name).collect();
-    regions.sort_unstable();
+    let regions = facts.region_names();
     write!(text, "{}: ", facts.results.display())?;
     text.push_str(&format::count(facts.rows.len() as u64, "row"));
     if let Some(account) = &facts.account {
