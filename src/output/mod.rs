@@ -2,12 +2,12 @@
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | [`mod@file`] | a file that the operator named for this tool to write |
+//! | `file` | a file that the operator named for this tool to write |
 //! | [`stats`] | the counts and rates of a run |
-//! | [`summary`] | the output at the end of a run |
-//! | [`report`] | a report of results file and runs log, as text and as a page |
-//! | [`logging`] | messages on standard error |
-//! | [`progress`] | the progress bar and its plain lines |
+//! | `summary` | the output at the end of a run |
+//! | `report` | a report of results file and runs log, as text and as a page |
+//! | `logging` | messages on standard error |
+//! | `progress` | the progress bar and its plain lines |
 
 pub(crate) mod file;
 pub(crate) mod logging;

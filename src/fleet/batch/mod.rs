@@ -4,7 +4,7 @@
 //! | module | owns |
 //! | --- | --- |
 //! | [`history`] | the results file locked, read into the known devices, and whether a run may go on from it |
-//! | [`planned`] | a file's plan, and the rows of its invalid lines |
+//! | [`planned`] | a file's plan |
 //! | [`work`] | a Region's devices |
 //! | [`sink`] | where rows go: to the journal, and once they are on disk into the known devices |
 //! | [`finish`] | the end: the results in the manifest's order |
