@@ -142,7 +142,7 @@ impl Claim {
         self.tags.iter().filter_map(of_tag).collect()
     }
 
-    /// What there is no answer about, or not the one that a camera needs, and why.
+    /// The difference where a camera lacks something, or where there is no answer, and why.
     pub(crate) fn lacks(&self, kind: Kind, why: &str) -> Difference {
         match kind {
             Kind::Endpoints => self.differs(kind, &"WSS and HTTPS endpoints for a MASTER", &why),

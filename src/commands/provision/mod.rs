@@ -321,7 +321,7 @@ impl Run {
         if regions.is_empty() {
             regions.extend(ready.target.default_region());
         }
-        // A recheck has met it before.
+        // --recheck has done this before.
         if self.summary.regions.is_empty() {
             let expected = ready.expected.take();
             ready.expected = ready.target.meet(expected, &regions, &self.stop).await?;
