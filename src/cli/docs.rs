@@ -8,12 +8,12 @@ use clap_complete::Shell;
 pub struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]
-    pub shell: Shell,
+    pub(crate) shell: Shell,
 }
 
 /// `kvs-fleet man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
     /// The command [default: the overview of all commands]
-    pub command: Option<String>,
+    pub(crate) command: Option<String>,
 }

@@ -15,56 +15,56 @@ use crate::emulator::{EmulatorSettings, RateChange};
 pub struct EmulatorArgs {
     /// Loopback address and port to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4567", value_parser = parse_listen)]
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
 
     /// Let --listen name an address that other computers can reach
     ///
     /// The emulator checks no signatures: anyone who can reach it can use it. Use this in containers, whose loopback is not
     /// reachable from outside. kvs-fleet itself uses plain http:// to loopback only.
     #[arg(long)]
-    pub allow_remote: bool,
+    pub(crate) allow_remote: bool,
 
     /// Creates granted a second in each Region
     ///
     /// The account's quota for creating channels in each Region: 0.1 to 1,000,000. AWS grants 50. The other operations keep
     /// the quotas of AWS (Describe 300 a second, List 50, and so on), and each channel its own of 5.
     #[arg(long, value_name = "TPS", default_value = "50", value_parser = parse_rate)]
-    pub rate: f64,
+    pub(crate) rate: f64,
 
     /// Creates granted at once after a rest [default: 50]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub burst: Option<u32>,
+    pub(crate) burst: Option<u32>,
 
     /// Change the quota while running, such as 5m=200: AFTER the first create, to TPS; repeatable
     #[arg(long, value_name = "AFTER=TPS", value_delimiter = ',', value_parser = parse_rate_change)]
-    pub rate_change: Vec<RateChange>,
+    pub(crate) rate_change: Vec<RateChange>,
 
     /// Count creates in fixed windows of a second, not in a token bucket
     #[arg(long, conflicts_with = "burst")]
-    pub window: bool,
+    pub(crate) window: bool,
 
     /// The most channels in a Region
     #[arg(long, value_name = "N", default_value = "10000", value_parser = parse_channel_limit)]
-    pub channel_limit: usize,
+    pub(crate) channel_limit: usize,
 
     /// Time from a request's arrival to its answer
     ///
     /// A duration such as 80ms, 1s or 0ms, at most 10m. A request counts against the quota and takes effect on arrival.
     #[arg(long, value_name = "DURATION", default_value = "80ms", value_parser = parse_latency)]
-    pub latency: Duration,
+    pub(crate) latency: Duration,
 
     /// How much latencies vary: the standard deviation of their logarithm, 0 to 3
     ///
     /// Latencies are drawn from a log-normal distribution around the median that --latency gives. 0 makes all of them equal,
     /// 0.25 is a calm network, 0.8 a restless one.
     #[arg(long, value_name = "SIGMA", default_value = "0", value_parser = parse_sigma)]
-    pub latency_sigma: f64,
+    pub(crate) latency_sigma: f64,
 
     /// How long a new channel is CREATING before it is ACTIVE
     ///
     /// A duration such as 0ms, 5s or 1m, at most 1h.
     #[arg(long, value_name = "DURATION", default_value = "0ms", value_parser = parse_active_after)]
-    pub active_after: Duration,
+    pub(crate) active_after: Duration,
 
     /// Inject a fault, such as reset-after=2%@create; repeatable, see --help
     ///
@@ -79,22 +79,22 @@ pub struct EmulatorArgs {
     ///
     /// Kinds that damage the answer after the work was done: reset-after, hang-after, truncated, malformed, empty.
     #[arg(long, value_name = "FAULT", value_delimiter = ',', value_parser = Fault::from_str)]
-    pub fault: Vec<Fault>,
+    pub(crate) fault: Vec<Fault>,
 
     /// Deny operations on channels whose names do not begin with PREFIX
     #[arg(long, value_name = "PREFIX", value_parser = parse_prefix)]
-    pub deny_outside: Option<String>,
+    pub(crate) deny_outside: Option<String>,
 
     /// Let an access key expire after N requests
     #[arg(long, value_name = "N")]
-    pub expire_after: Option<u64>,
+    pub(crate) expire_after: Option<u64>,
 
     /// Repeat the draw of an earlier run
     ///
     /// Faults and request IDs are drawn from this number; the same requests in the same order meet the same faults. Without
     /// it a number is drawn and shown.
     #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
+    pub(crate) seed: Option<u64>,
 }
 
 impl EmulatorArgs {
@@ -199,14 +199,14 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Parser)]
-    struct Command {
+    struct OnlyEmulator {
         #[command(flatten)]
         args: EmulatorArgs,
     }
 
     fn parse(arguments: &[&str]) -> Result<EmulatorArgs, String> {
         let arguments = std::iter::once(&"emulator").chain(arguments);
-        Command::try_parse_from(arguments)
+        OnlyEmulator::try_parse_from(arguments)
             .map(|command| command.args)
             .map_err(|error| error.to_string())
     }

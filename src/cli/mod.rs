@@ -22,12 +22,13 @@ use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use docs::{CompletionsArgs, ManArgs};
 pub use emulator::EmulatorArgs;
 pub use plan::PlanArgs;
-pub use provision::{InputArgs, PaceArgs, ProvisionArgs, ResultsArgs, ServiceArgs};
+pub(crate) use provision::InputArgs;
+pub use provision::ProvisionArgs;
 pub use report::ReportArgs;
 pub use rollback::RollbackArgs;
-pub use shared::{AskArgs, ConnectionArgs, OutputArgs};
+pub(crate) use shared::{AskArgs, ConnectionArgs, OutputArgs};
 use values::is_off;
-pub use verify::{CompareArgs, VerifyArgs};
+pub use verify::VerifyArgs;
 
 /// Provision Amazon Kinesis Video Streams WebRTC signaling channels for a whole fleet of cameras.
 ///
@@ -41,7 +42,7 @@ pub struct Cli {
     pub command: Command,
     /// Variables that the command line overrules, a sentence each.
     #[arg(skip)]
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// A flag on the command line wins over the variable of a flag that contradicts it. Not the other way round: a run that a
@@ -57,7 +58,7 @@ const WINS_OVER: [(&str, &str); 6] = [
 
 impl Cli {
     /// The process's arguments and environment.
-    pub fn from_process() -> Result<Self, clap::Error> {
+    pub(crate) fn from_process() -> Result<Self, clap::Error> {
         Self::from_arguments(std::env::args_os())
     }
 

@@ -20,11 +20,11 @@ const OF_A_RUN: [&str; 7] = [
 pub struct PlanArgs {
     /// As for a run.
     #[command(flatten)]
-    pub provision: ProvisionArgs,
+    pub(crate) provision: ProvisionArgs,
 
     /// Ask the service for the account, the caller and the existing channels; changes nothing
     #[arg(long, help_heading = "Service")]
-    pub online: bool,
+    pub(crate) online: bool,
 }
 
 /// An argument of `provision` as `plan` has it.

@@ -20,138 +20,138 @@ use crate::engine::{FailureLimit, OnExists};
 #[derive(Debug, Args)]
 pub struct ProvisionArgs {
     /// The CSV of devices; '-' reads standard input as a stream
-    pub manifest: PathBuf,
+    pub(crate) manifest: PathBuf,
 
     /// Show what would be done, and do nothing: the same as 'kvs-fleet plan'
     #[arg(long)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
 
     /// How the manifest is read.
     #[command(flatten)]
-    pub input: InputArgs,
+    pub(crate) input: InputArgs,
     /// Where results go.
     #[command(flatten)]
-    pub results: ResultsArgs,
+    pub(crate) results: ResultsArgs,
     /// Which service.
     #[command(flatten)]
-    pub service: ServiceArgs,
+    pub(crate) service: ServiceArgs,
     /// How fast, and when to give up.
     #[command(flatten)]
-    pub pace: PaceArgs,
+    pub(crate) pace: PaceArgs,
     /// What is shown.
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub(crate) output: OutputArgs,
 }
 
 /// How the manifest is read.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Manifest")]
-pub struct InputArgs {
+pub(crate) struct InputArgs {
     /// The column that holds the device ID
     #[arg(long, value_name = "NAME", default_value = "device_id")]
-    pub id_column: String,
+    pub(crate) id_column: String,
     /// The channel's name where the manifest's column channel_name gives none
     #[arg(long, value_name = "TEMPLATE", default_value = "{device_id}")]
-    pub channel_name: String,
+    pub(crate) channel_name: String,
     /// The message TTL where the column message_ttl_seconds gives none, 5 to 120 [default: the
     /// service's, 60]
     #[arg(long, value_name = "SECONDS", value_parser = message_ttl)]
-    pub message_ttl: Option<MessageTtl>,
+    pub(crate) message_ttl: Option<MessageTtl>,
     /// A tag for every channel; repeatable. A column tag:KEY wins over it
     #[arg(long = "tag", value_name = "KEY=TEMPLATE", value_parser = tag)]
-    pub tags: Vec<(String, String)>,
+    pub(crate) tags: Vec<(String, String)>,
     /// The delimiter: 'tab', 'space' or one character; ',', ';', tab and '|' are found from the header
     #[arg(long, value_name = "CHAR", value_parser = delimiter)]
-    pub delimiter: Option<u8>,
+    pub(crate) delimiter: Option<u8>,
     /// Treat rows as invalid whose device ID does not match this regular expression as a whole
     #[arg(long, value_name = "REGEX")]
-    pub id_pattern: Option<String>,
+    pub(crate) id_pattern: Option<String>,
     /// Refuse a manifest that does not list exactly N devices
     #[arg(long, value_name = "N")]
-    pub expect: Option<u64>,
+    pub(crate) expect: Option<u64>,
     /// Attempt only the first N devices that have no channel yet
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub limit: Option<u64>,
+    pub(crate) limit: Option<u64>,
     /// Refuse to start when any row is invalid (not with '-')
     #[arg(long)]
-    pub strict: bool,
+    pub(crate) strict: bool,
 }
 
 /// Where results go.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Results")]
-pub struct ResultsArgs {
+pub(crate) struct ResultsArgs {
     /// The results file [default: beside the manifest, NAME.results.csv, with --emulator
     /// NAME.emulator.results.csv]
     #[arg(short = 'o', long = "results", value_name = "FILE")]
-    pub file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
     /// Recreate the channels of devices whose row is 'deleted'
     #[arg(long)]
-    pub recreate_deleted: bool,
+    pub(crate) recreate_deleted: bool,
     /// Continue although templates, tags, TTL or the manifest differ from the last run's
     #[arg(long)]
-    pub allow_changed: bool,
+    pub(crate) allow_changed: bool,
     /// Write the summary as JSON to this file, at every exit
     #[arg(long, value_name = "FILE")]
-    pub summary_json: Option<PathBuf>,
+    pub(crate) summary_json: Option<PathBuf>,
     /// Write the page of 'report --html' to this file when the run ends
     #[arg(long, value_name = "FILE")]
-    pub report: Option<PathBuf>,
+    pub(crate) report: Option<PathBuf>,
     /// Print a JSON object for each device on standard output, as soon as its row is on disk
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// Which service, and as whom.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Service")]
-pub struct ServiceArgs {
+pub(crate) struct ServiceArgs {
     /// Use an emulator in this process instead of AWS: no account, no credentials, no channels kept
     #[arg(long, conflicts_with_all = ["endpoint_url", "profile"])]
-    pub emulator: bool,
+    pub(crate) emulator: bool,
     /// Where it is, and as whom.
     #[command(flatten)]
-    pub connection: ConnectionArgs,
+    pub(crate) connection: ConnectionArgs,
     /// Do not list the existing channels first
     #[arg(long)]
-    pub no_reconcile: bool,
+    pub(crate) no_reconcile: bool,
     /// Recreate what the results claim and the service no longer has
     #[arg(long)]
-    pub recheck: bool,
+    pub(crate) recheck: bool,
     /// What to do with a device whose channel exists already
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
-    pub on_exists: OnExists,
+    pub(crate) on_exists: OnExists,
     /// The account's channel limit in a Region, for the warning before the first create
     /// [default: 10000 in us-east-1 and us-west-2, else 5000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub channel_quota: Option<u64>,
+    pub(crate) channel_quota: Option<u64>,
 }
 
 /// How fast, and when to give up.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Pace and retries")]
-pub struct PaceArgs {
+pub(crate) struct PaceArgs {
     /// The most creates a second in each Region, 0.1 to 1000000, or 'auto' to find what the service grants
     #[arg(long, value_name = "TPS", default_value = "50", value_parser = rate)]
-    pub rate: RateRange,
+    pub(crate) rate: RateRange,
     /// The most requests in flight, 1 to 10000
     #[arg(long, value_name = "N", default_value = "64", value_parser = workers)]
-    pub workers: usize,
+    pub(crate) workers: usize,
     /// The most attempts for a device, 1 to 1000; throttled ones do not count
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub max_attempts: u32,
+    pub(crate) max_attempts: u32,
     /// The longest that an attempt may take
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// Stop when a Region has throttled every request for a device for this long
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
-    pub max_throttled: Duration,
+    pub(crate) max_throttled: Duration,
     /// Stop when a service that was reached before has not answered for this long
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]
-    pub max_offline: Duration,
+    pub(crate) max_offline: Duration,
     /// Stop when more devices than this have failed: a number, or a percentage of those finished (from 100 on)
     #[arg(long, value_name = "N|P%", value_parser = failure_limit)]
-    pub max_failures: Option<FailureLimit>,
+    pub(crate) max_failures: Option<FailureLimit>,
 }
 
 impl ValueEnum for OnExists {

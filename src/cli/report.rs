@@ -10,18 +10,18 @@ use super::OutputArgs;
 #[derive(Debug, Args)]
 pub struct ReportArgs {
     /// The results file of a run
-    pub results: PathBuf,
+    pub(crate) results: PathBuf,
 
     /// Write a page with charts and a table of all rows, which needs no other file and no network
     #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
+    pub(crate) html: Option<PathBuf>,
     /// Write a manifest of the failed and invalid rows, with the reason in a last column; needs --manifest
     #[arg(long, value_name = "FILE", requires = "manifest")]
-    pub failed: Option<PathBuf>,
+    pub(crate) failed: Option<PathBuf>,
     /// The manifest of the run, for --failed
     #[arg(long, value_name = "FILE")]
-    pub manifest: Option<PathBuf>,
+    pub(crate) manifest: Option<PathBuf>,
     /// What is shown.
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub(crate) output: OutputArgs,
 }

@@ -12,31 +12,31 @@ use super::{AskArgs, ConnectionArgs, OutputArgs};
 #[derive(Debug, Args)]
 pub struct RollbackArgs {
     /// The results file of a run
-    pub results: PathBuf,
+    pub(crate) results: PathBuf,
 
     /// Delete the channel of this device only; repeatable
     #[arg(long = "device", value_name = "ID", help_heading = "Which channels")]
-    pub devices: Vec<String>,
+    pub(crate) devices: Vec<String>,
     /// Delete the channels of these devices only: a manifest, or one ID a line
     #[arg(long, value_name = "FILE", help_heading = "Which channels")]
-    pub devices_from: Option<PathBuf>,
+    pub(crate) devices_from: Option<PathBuf>,
     /// Delete only channels created at or after this time: RFC 3339, a date (UTC), or how long ago, such as 2h
     #[arg(long, value_name = "TIME", value_parser = since, help_heading = "Which channels")]
-    pub since: Option<SystemTime>,
+    pub(crate) since: Option<SystemTime>,
     /// Only print which channels would be deleted; sends no request
     #[arg(long)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
     /// Do not ask; required if standard input is not a terminal
     #[arg(long)]
-    pub yes: bool,
+    pub(crate) yes: bool,
 
     /// Which service, and as whom.
     #[command(flatten)]
-    pub connection: ConnectionArgs,
+    pub(crate) connection: ConnectionArgs,
     /// How the service is asked.
     #[command(flatten)]
-    pub asking: AskArgs,
+    pub(crate) asking: AskArgs,
     /// What is shown.
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub(crate) output: OutputArgs,
 }

@@ -6,8 +6,7 @@
 
 use std::time::Duration;
 
-use clap::builder::PossibleValue;
-use clap::{Arg, ArgAction, Args, ValueEnum};
+use clap::{Arg, ArgAction, Args};
 
 use super::values::{account, duration, region, switch, workers};
 use crate::domain::device::{AccountId, Region};
@@ -40,90 +39,61 @@ pub(super) fn flag_of_results(argument: Arg) -> Arg {
 /// Which service, and as whom.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Service")]
-pub struct ConnectionArgs {
+pub(crate) struct ConnectionArgs {
     /// The Region for rows that name none [default: AWS_REGION, else the profile's]
     #[arg(long, value_name = "REGION", value_parser = region)]
-    pub region: Option<Region>,
+    pub(crate) region: Option<Region>,
     /// The profile in the AWS configuration files [default: AWS_PROFILE, else AWS_DEFAULT_PROFILE, else 'default']
     #[arg(long, value_name = "NAME")]
-    pub profile: Option<String>,
+    pub(crate) profile: Option<String>,
     /// A custom endpoint; http:// only for loopback
     #[arg(long, value_name = "URL")]
-    pub endpoint_url: Option<String>,
+    pub(crate) endpoint_url: Option<String>,
     /// Refuse any other account than this
     #[arg(long, value_name = "ID", value_parser = account)]
-    pub account: Option<AccountId>,
+    pub(crate) account: Option<AccountId>,
 }
 
 /// How a service is asked that no device waits for.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Pace and retries")]
-pub struct AskArgs {
+pub(crate) struct AskArgs {
     /// The most requests in flight in each Region, 1 to 10000
     #[arg(long, value_name = "N", default_value = "64", value_parser = workers)]
-    pub workers: usize,
+    pub(crate) workers: usize,
     /// The most attempts for a request, 1 to 1000; throttled ones do not count
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub max_attempts: u32,
+    pub(crate) max_attempts: u32,
     /// The longest that an attempt may take
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
 }
 
 /// What is shown, and how.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
-pub struct OutputArgs {
+pub(crate) struct OutputArgs {
     /// How progress is shown on standard error
     #[arg(long, value_name = "HOW", value_enum, default_value = "auto")]
-    pub progress: ProgressMode,
+    pub(crate) progress: ProgressMode,
     /// Show errors only
     #[arg(short, long, conflicts_with = "verbose")]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
     /// Show each retry as well; twice: each device
     #[arg(short, long, action = ArgAction::Count)]
-    pub verbose: u8,
+    pub(crate) verbose: u8,
     /// How messages on standard error are written
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
-    pub log_format: LogFormat,
+    pub(crate) log_format: LogFormat,
 }
 
 impl OutputArgs {
     /// How progress is shown, if it is.
-    #[must_use]
-    pub fn progress(&self) -> ProgressMode {
+    pub(crate) fn progress(&self) -> ProgressMode {
         if self.quiet {
             ProgressMode::None
         } else {
             self.progress
         }
-    }
-}
-
-impl ValueEnum for ProgressMode {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Auto, Self::Bar, Self::Plain, Self::None]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(match self {
-            Self::Auto => PossibleValue::new("auto").help("A bar on a terminal, else plain lines"),
-            Self::Bar => PossibleValue::new("bar").help("A progress bar"),
-            Self::Plain => PossibleValue::new("plain").help("A line every few seconds"),
-            Self::None => PossibleValue::new("none").help("Nothing"),
-        })
-    }
-}
-
-impl ValueEnum for LogFormat {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Text, Self::Json]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(match self {
-            Self::Text => PossibleValue::new("text").help("For people"),
-            Self::Json => PossibleValue::new("json").help("One JSON object a line"),
-        })
     }
 }

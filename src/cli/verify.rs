@@ -10,40 +10,40 @@ use super::{AskArgs, ConnectionArgs, OutputArgs};
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// The results file of a run
-    pub results: PathBuf,
+    pub(crate) results: PathBuf,
 
     /// Print what was found as a JSON object on standard output
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 
     /// What is asked besides whether the channels are there.
     #[command(flatten)]
-    pub compare: CompareArgs,
+    pub(crate) compare: CompareArgs,
     /// Which service, and as whom.
     #[command(flatten)]
-    pub connection: ConnectionArgs,
+    pub(crate) connection: ConnectionArgs,
     /// How the service is asked.
     #[command(flatten)]
-    pub asking: AskArgs,
+    pub(crate) asking: AskArgs,
     /// What is shown.
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub(crate) output: OutputArgs,
 }
 
 /// What is asked besides whether the channels are there.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What is compared")]
-pub struct CompareArgs {
+pub(crate) struct CompareArgs {
     /// Compare message TTLs, too, with those that this manifest asks for
     #[arg(long, value_name = "FILE")]
-    pub manifest: Option<PathBuf>,
+    pub(crate) manifest: Option<PathBuf>,
     /// Compare tags, too, with those that --manifest and the last run's flags ask for: one request more for each channel
     #[arg(long, requires = "manifest")]
-    pub tags: bool,
+    pub(crate) tags: bool,
     /// Ask for the signaling endpoints of each channel, too, as its camera would: one request more for each
     #[arg(long)]
-    pub endpoints: bool,
+    pub(crate) endpoints: bool,
     /// Ask there for the STUN and TURN servers as well: two requests more for each channel; their credentials are not shown
     #[arg(long)]
-    pub ice: bool,
+    pub(crate) ice: bool,
 }

@@ -1,18 +1,23 @@
-//! How `verify` and `rollback` send requests: their settings, and many requests at once.
+//! How `verify` and `rollback` send requests: their settings, the listing of a Region, and many requests at once.
 
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use indexmap::{IndexMap, IndexSet};
 use tokio::task::JoinSet;
+use tracing::warn;
 
 use crate::cli::AskArgs;
 use crate::domain::clock::WallClock;
-use crate::domain::device::AccountId;
-use crate::domain::service::Operation;
+use crate::domain::device::{AccountId, ChannelName, Region};
+use crate::domain::service::{Channel, Failure, Operation};
 use crate::engine::event::Listeners;
 use crate::engine::pace::controller::RateRange;
-use crate::engine::{Caller, OnExists, Parts, Settings, StopSignal};
+use crate::engine::{
+    Caller, OnExists, Parts, RegionCaller, Service, Settings, StopSignal, Unanswered,
+};
 
 /// How long a Region may throttle everything, and how long a service that was reached may give no answer.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -53,9 +58,70 @@ pub(super) fn seed() -> u64 {
     *SEED.get_or_init(|| fastrand::u64(..))
 }
 
+/// The answer or the refusal; none if the request was stopped.
+pub(super) fn answered<T>(asked: Result<T, Unanswered>) -> Option<Result<T, Failure>> {
+    match asked {
+        Ok(answer) => Some(Ok(answer)),
+        Err(Unanswered::Refused(failure)) => Some(Err(failure)),
+        Err(Unanswered::Stopped) => None,
+    }
+}
+
+/// The channels of a Region that have one of these names, by name.
+pub(super) type Existing = HashMap<ChannelName, Channel>;
+
+/// Lists the channels with these names. Where the Region cannot be listed, there is no listing, and what happens `instead`
+/// is reported. None if it was stopped.
+pub(super) async fn list_existing<S: Service>(
+    requests: &RegionCaller<S>,
+    names: impl Iterator<Item = &ChannelName>,
+    instead: &str,
+) -> Option<Option<Existing>> {
+    let names: HashSet<&ChannelName> = names.collect();
+    let mut found = Existing::new();
+    let listed = requests.list(|page| {
+        let ours = page.into_iter().filter(|there| names.contains(&there.name));
+        found.extend(ours.map(|there| (there.name.clone(), there)));
+    });
+    let listed = answered(listed.await)?;
+    Some(match listed {
+        Ok(()) => Some(found),
+        Err(failure) => {
+            say_not_listed(requests.region(), &failure, instead);
+            None
+        }
+    })
+}
+
+pub(super) fn say_not_listed(region: &Region, failure: &Failure, instead: &str) {
+    warn!(
+        "the channels in {region} cannot be listed ({}: {}); {instead}",
+        failure.code, failure.message
+    );
+}
+
+/// These Regions, each once, in the order in which they come first.
+pub(super) fn distinct<'a>(regions: impl Iterator<Item = &'a Region>) -> Vec<Region> {
+    let distinct: IndexSet<&Region> = regions.collect();
+    distinct.into_iter().cloned().collect()
+}
+
+/// The items of each Region.
+pub(super) fn by_region<T>(
+    items: Vec<T>,
+    region: impl Fn(&T) -> &Region,
+) -> IndexMap<Region, Vec<T>> {
+    let mut by_region: IndexMap<Region, Vec<T>> = IndexMap::new();
+    for item in items {
+        let region = region(&item).clone();
+        by_region.entry(region).or_default().push(item);
+    }
+    by_region
+}
+
 /// Does the same with all items, at most `most` at once. None as soon as one was stopped.
 pub(super) async fn side_by_side<T, R, F>(
-    items: Vec<T>,
+    items: impl IntoIterator<Item = T>,
     most: usize,
     with: impl Fn(T) -> F,
 ) -> Option<Vec<R>>
@@ -65,7 +131,7 @@ where
 {
     let slots = Arc::new(tokio::sync::Semaphore::new(most.max(1)));
     let mut tasks = JoinSet::new();
-    let mut results = Vec::with_capacity(items.len());
+    let mut results = Vec::new();
     for item in items {
         let slot = Arc::clone(&slots).acquire_owned().await.ok()?;
         while let Some(ended) = tasks.try_join_next() {

@@ -28,34 +28,28 @@ impl BatchFiles {
         let results = match (results, &manifest) {
             (Some(results), _) => results.to_owned(),
             (None, Some(manifest)) if is_pipe(manifest) || is_of_the_system(manifest) => {
-                let message = format!(
+                return refused(format!(
                     "the manifest {} is a pipe or a device, so no results file can be placed beside it: give --results FILE",
                     manifest.display()
-                );
-                return Err(Error::refused("usage", message));
+                ));
             }
             (None, Some(manifest)) => beside(manifest, emulator),
             (None, None) => {
-                return Err(Error::refused(
-                    "usage",
+                return refused(
                     "the manifest is standard input, so the results file has no name of its own: give --results FILE",
-                ));
+                );
             }
         };
         if results.as_os_str() == STANDARD_INPUT {
-            return Err(Error::refused(
-                "usage",
+            return refused(
                 "--results - is refused: results are the journal that a rerun resumes from, and must be a file; \
                  --json writes to standard output as well",
-            ));
+            );
         }
         if manifest.as_ref() == Some(&results) {
-            return Err(Error::refused(
-                "usage",
-                format!(
-                    "--results names the manifest itself ({}); give another file",
-                    results.display()
-                ),
+            return refused(format!(
+                "--results names the manifest itself ({}); give another file",
+                results.display()
             ));
         }
         Ok(Self { manifest, results })
@@ -76,24 +70,24 @@ impl BatchFiles {
         }
         let results = &self.results;
         if results.is_dir() {
-            let message = format!(
+            return refused(format!(
                 "--results {} is a directory; give the path of a file",
                 results.display()
-            );
-            return Err(Error::refused("usage", message));
+            ));
         }
         match results.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() && !folder.exists() => {
-                let message = format!(
-                    "the directory {} of the results file does not exist; make it first, or give another file with \
-                     --results",
-                    folder.display()
-                );
-                Err(Error::refused("usage", message))
-            }
+            Some(folder) if !folder.as_os_str().is_empty() && !folder.exists() => refused(format!(
+                "the directory {} of the results file does not exist; make it first, or give another file with \
+                 --results",
+                folder.display()
+            )),
             _ => Ok(()),
         }
     }
+}
+
+fn refused<T>(message: impl Into<String>) -> Result<T, Error> {
+    Err(Error::refused("usage", message))
 }
 
 /// Whether this exists and is neither a file nor a folder, such as what a shell creates for `<(command)`.
@@ -119,7 +113,6 @@ pub(super) fn check_outputs(
     manifest: Option<&Path>,
     results: &Path,
 ) -> Result<(), Error> {
-    let refused = |message: String| Err(Error::refused("usage", message));
     let results = results.canonicalize().unwrap_or(results.to_owned());
     let log = runs_log_path(&results);
     let own = [

@@ -12,14 +12,11 @@ use crate::domain::format;
 use crate::error::Error;
 use crate::fleet::batch::Planned;
 use crate::fleet::known_devices::KnownDevices;
-use crate::fleet::plan::Counts;
 use crate::results::runs_log::EarlierRuns;
 
 /// Refuses a plan that is not what the flags expect.
 pub(super) fn check_plan(config: &RunConfig, planned: &Planned) -> Result<(), Error> {
-    let Counts {
-        listed, invalid, ..
-    } = planned.counts;
+    let (listed, invalid) = (planned.counts.listed, planned.counts.invalid);
     if let Some(expected) = config.rules.expect.filter(|expected| *expected != listed) {
         let message = format!(
             "the manifest lists {}, but --expect {expected} was given; nothing was attempted",
@@ -55,19 +52,14 @@ pub(super) fn check_usable(listed: u64, invalid: u64) -> Result<(), Error> {
     ))
 }
 
-/// In which of the settings that decide what a device gets this run differs from the last.
-fn differences(config: &RunConfig, runs: &EarlierRuns) -> Vec<String> {
-    let before = runs.last_start().and_then(|start| start.settings.as_ref());
-    before.map_or_else(Vec::new, |before| config.settings().differences(before))
-}
-
 /// Refuses settings that differ from the last run's, unless they may.
 pub(super) fn check_settings(
     config: &RunConfig,
     runs: &EarlierRuns,
     known_devices: &KnownDevices,
 ) -> Result<(), Error> {
-    let differences = differences(config, runs);
+    let before = runs.last_start().and_then(|start| start.settings.as_ref());
+    let differences = before.map_or_else(Vec::new, |before| config.settings().differences(before));
     if differences.is_empty() || config.rules.allow_changed || known_devices.is_empty() {
         return Ok(());
     }
@@ -92,18 +84,15 @@ pub(super) fn check_manifest(
         return Ok(());
     };
     let directory = start.directory.as_deref().map(Path::new);
+    let now = config.files.manifest();
     let before = start.manifest.as_deref();
-    let Some(before) =
-        before.filter(|before| is_another(directory, Path::new(before), config.files.manifest()))
-    else {
+    let Some(before) = before.filter(|before| is_another(directory, Path::new(before), now)) else {
         return Ok(());
     };
-    let mut recorded = known_devices
-        .iter()
-        .filter(|index| known_devices.place(*index).is_some())
-        .peekable();
+    let known = known_devices.iter().map(|index| &known_devices[index]);
+    let mut recorded = known.filter(|known| known.place.is_some()).peekable();
     let has_rows = recorded.peek().is_some();
-    let shares_one = recorded.any(|index| known_devices.is_listed(index));
+    let shares_one = recorded.any(|known| known.listed.is_some());
     if !has_rows || shares_one || config.rules.allow_changed {
         return Ok(());
     }
@@ -114,7 +103,7 @@ pub(super) fn check_manifest(
              row in them. Give results of their own with --results FILE; or give --allow-changed to add these devices \
              to the same results, where a rollback deletes the channels of both",
             shown(before),
-            config.files.manifest().display()
+            now.display()
         ),
     ))
 }
@@ -139,16 +128,6 @@ fn is_another(directory: Option<&Path>, before: &Path, now: &Path) -> bool {
     let (before_names, now_names) = (named(before), named(now));
     let is_same_end = before_names.iter().zip(&now_names).all(|(a, b)| a == b);
     !is_same_end && !is_same_file(before, now)
-}
-
-/// Whether all runs of these results, and this one, ask for the same channels, TTLs and tags; none if the runs log does not
-/// tell.
-pub(super) fn ask_alike(
-    config: &RunConfig,
-    manifest_sha256: Option<&str>,
-    runs: &EarlierRuns,
-) -> Option<bool> {
-    runs.ask_alike(manifest_sha256, &config.settings())
 }
 
 #[cfg(test)]

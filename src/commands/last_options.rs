@@ -11,8 +11,7 @@ use crate::results::runs_log::EarlierRuns;
 
 /// How the last run read its manifest.
 pub(super) fn last_options(results: &Path, region: Option<Region>) -> Result<Options, Error> {
-    let runs = EarlierRuns::read(&RealDisk, results)
-        .map_err(|error| Error::refused("results", error.to_string()))?;
+    let runs = EarlierRuns::read(&RealDisk, results)?;
     let mut options = Options {
         region,
         ..Options::default()

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use tracing::warn;
 
-use crate::fleet::batch::InvalidLine;
 use crate::fleet::known_devices::KnownDevices;
+use crate::fleet::plan::InvalidLine;
 use crate::manifest::Layout;
 use crate::results::disk::RealDisk;
 use crate::results::journal::Journal;
@@ -19,7 +19,7 @@ pub(super) fn say_planned(
     invalid: &[InvalidLine],
     known_devices: &KnownDevices,
 ) {
-    say_remarks(remarks);
+    say_all(remarks);
     say_invalid(invalid);
     say_unlisted(known_devices);
 }
@@ -37,9 +37,9 @@ pub(super) fn say_invalid(lines: &[InvalidLine]) {
     }
 }
 
-pub(super) fn say_remarks(remarks: &[String]) {
-    for remark in remarks {
-        warn!("{remark}");
+pub(super) fn say_all(warnings: &[String]) {
+    for warning in warnings {
+        warn!("{warning}");
     }
 }
 
@@ -58,9 +58,8 @@ pub(super) fn say_changed(layout: &Layout, manifest: &Path, results: &Path) {
 
 /// Devices in the results of which the manifest has no valid row.
 pub(super) fn unlisted(known_devices: &KnownDevices) -> u64 {
-    let unlisted = known_devices
-        .iter()
-        .filter(|index| !known_devices.is_listed(*index) && known_devices.place(*index).is_some());
+    let devices = known_devices.iter().map(|index| &known_devices[index]);
+    let unlisted = devices.filter(|known| known.listed.is_none() && known.place.is_some());
     unlisted.count() as u64
 }
 

@@ -14,6 +14,7 @@ mod provision;
 mod report;
 mod rollback;
 mod run_config;
+mod runs_lines;
 mod signals;
 mod source;
 mod target;
@@ -26,13 +27,9 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use serde::Serialize;
-use tracing::{error, warn};
+use tracing::error;
 
-use asking::{caller, seed, side_by_side};
-use last_options::last_options;
-use rollback::RollbackConfig;
 use run_config::RunConfig;
-use verify::VerifyConfig;
 
 use crate::cli::{Cli, Command, OutputArgs, ProvisionArgs};
 use crate::domain::panics;
@@ -54,7 +51,7 @@ pub fn main() -> ExitCode {
 fn broken(what: &str) -> ExitCode {
     let message = Stop::Internal(what.to_owned()).to_string();
     say("error", &message);
-    leave_usage_summary(std::env::args_os(), 1, "internal", message);
+    leave_usage_summary(1, "internal", message);
     ExitCode::from(1)
 }
 
@@ -66,7 +63,7 @@ fn start() -> ExitCode {
     };
     if let Err(message) = open_files::check_limit() {
         say("error", &message);
-        leave_usage_summary(std::env::args_os(), 2, "too-many-open-files", message);
+        leave_usage_summary(2, "too-many-open-files", message);
         return ExitCode::from(2);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -102,10 +99,8 @@ pub async fn run(command: Command, warnings: &[String]) -> u8 {
             let console = start(&args.provision.output);
             plan(&args.provision, args.online, console).await
         }
-        Command::Verify(args) => verify::run(&VerifyConfig::from(&args), start(&args.output)).await,
-        Command::Rollback(args) => {
-            rollback::run(&RollbackConfig::from(&args), start(&args.output)).await
-        }
+        Command::Verify(args) => verify::run(&args, start(&args.output)).await,
+        Command::Rollback(args) => rollback::run(&args, start(&args.output)).await,
         Command::Report(args) => {
             start(&args.output);
             report::run(&args)
@@ -172,25 +167,20 @@ fn usage(error: &clap::Error) -> ExitCode {
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     if code != 0 {
         let message: Vec<String> = std::iter::once(error.to_string()).chain(notes).collect();
-        leave_usage_summary(arguments.into_iter(), code, "usage", message.join("\n"));
+        leave_usage_summary(code, "usage", message.join("\n"));
     }
     ExitCode::from(code)
 }
 
-/// Writes the summary of a run that has no configuration, where these arguments ask for one.
-fn leave_usage_summary(
-    arguments: impl Iterator<Item = OsString>,
-    exit_code: u8,
-    reason: &'static str,
-    message: String,
-) {
+/// Writes the summary of a run that has no configuration, where the arguments ask for one.
+fn leave_usage_summary(exit_code: u8, reason: &'static str, message: String) {
     let summary = Summary {
         exit_code,
         reason,
         message: Some(message),
         ..Summary::default()
     };
-    leave_summary(summary_file(arguments), &summary);
+    leave_summary(summary_file(std::env::args_os()), &summary);
 }
 
 fn leave_summary(file: Option<PathBuf>, summary: &Summary) {
@@ -249,9 +239,7 @@ fn start_logging(output: Option<&OutputArgs>, warnings: &[String]) -> Console {
         (output.log_format, output.quiet, output.verbose)
     });
     let console = logging::start(format, quiet, verbose, colour);
-    for warning in warnings {
-        warn!("{warning}");
-    }
+    messages::say_all(warnings);
     console
 }
 
@@ -266,14 +254,6 @@ fn outcome(ended: Result<(), Error>, kept: Result<(), Error>) -> Result<(), Erro
             lost
         }
     }
-}
-
-/// The command line without the program's name, as the runs log keeps it.
-fn arguments() -> Vec<String> {
-    std::env::args_os()
-        .skip(1)
-        .map(|argument| argument.to_string_lossy().into_owned())
-        .collect()
 }
 
 /// Prints data. A reader that stops early, as `head` does, has read what it wanted.

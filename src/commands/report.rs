@@ -5,7 +5,7 @@ use std::path::Path;
 use tracing::{info, warn};
 
 use super::batch_files::check_outputs;
-use super::last_options;
+use super::last_options::last_options;
 use crate::cli::ReportArgs;
 use crate::domain::device::Region;
 use crate::domain::format;
@@ -35,8 +35,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<u8, Error> {
     if let (Some(file), Some(manifest)) = (&args.failed, &args.manifest) {
         let options = last_options(&args.results, Some(default_region(&facts)?))?;
         let manifest = Manifest::open(manifest, &options)?;
-        let failed = failed::pick(&facts, &manifest)
-            .map_err(|error| Error::refused("manifest", error.to_string()))?;
+        let failed = failed::pick(&facts, &manifest)?;
         write(file, &failed.text)?;
         let rows = format::count(failed.rows, "row");
         info!("{rows} without a channel written to {}", file.display());

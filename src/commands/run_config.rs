@@ -15,7 +15,7 @@ use crate::domain::service::channel_quota;
 use crate::domain::template::Template;
 use crate::engine;
 use crate::error::Error;
-use crate::fleet::plan;
+use crate::fleet::plan::Rules;
 use crate::manifest::{IdPattern, Options};
 use crate::output::progress::ProgressMode;
 use crate::results::runs_line;
@@ -24,71 +24,47 @@ use crate::results::runs_line;
 #[derive(Debug)]
 pub(super) struct RunConfig {
     pub(super) files: BatchFiles,
-    pub(super) connection: Connection,
-    /// How the engine behaves: the account and the tag keys are not known yet.
-    pub(super) engine: engine::Settings,
-    pub(super) rules: Rules,
-    pub(super) reconcile: Reconcile,
-    pub(super) output: Output,
-    /// How the manifest is read: the Region of rows that name none is not known yet.
-    options: Options,
-}
-
-/// Which service, and as whom.
-#[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) settings: ConnectionSettings,
+    pub(super) connection: ConnectionSettings,
     /// Whether the emulator in this process is used.
     pub(super) emulator: bool,
     /// `--account`: no other may be worked in.
     pub(super) account: Option<AccountId>,
+    /// How the engine behaves: the account and the tag keys are not known yet.
+    pub(super) engine: engine::Settings,
+    pub(super) rules: RunRules,
+    pub(super) reconcile: Reconcile,
+    pub(super) output: RunOutput,
+    /// How the manifest is read: the Region of rows that name none is not known yet.
+    options: Options,
 }
 
-impl Connection {
-    /// An attempt may take as long as `timeout`.
-    pub(super) fn new(args: &ConnectionArgs, emulator: bool, timeout: Duration) -> Self {
-        Self {
-            settings: ConnectionSettings {
-                region: args.region.clone(),
-                profile: args.profile.clone(),
-                endpoint_url: args.endpoint_url.clone(),
-                timeout,
-                network: Network::from_environment(),
-            },
-            emulator,
-            account: args.account.clone(),
+impl ConnectionArgs {
+    /// How the service is reached. An attempt may take as long as `timeout`. Where no flag gives a Region and the rows have
+    /// `regions` of their own, none has to be looked up.
+    pub(super) fn settings(&self, timeout: Duration, regions: &[Region]) -> ConnectionSettings {
+        ConnectionSettings {
+            region: self.region.clone().or_else(|| regions.first().cloned()),
+            profile: self.profile.clone(),
+            endpoint_url: self.endpoint_url.clone(),
+            timeout,
+            network: Network::from_environment(),
         }
-    }
-
-    /// How the service is reached for rows that name their Regions: where no flag gives one, none has to be looked up.
-    pub(super) fn within(&self, regions: &[Region]) -> ConnectionSettings {
-        let mut settings = self.settings.clone();
-        settings.region = settings.region.or_else(|| regions.first().cloned());
-        settings
     }
 }
 
 /// Which devices are attempted, and what a run is refused for.
-#[derive(Debug)]
-pub(super) struct Rules {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RunRules {
     /// The number of devices that the manifest must list.
     pub(super) expect: Option<u64>,
     /// The most devices that are attempted.
     pub(super) limit: Option<u64>,
     /// Whether an invalid row is a reason not to start.
     pub(super) strict: bool,
-    pub(super) recreate_deleted: bool,
+    /// Those of the planner.
+    pub(super) plan: Rules,
     /// Whether settings and manifest may differ from the last run's.
     pub(super) allow_changed: bool,
-}
-
-impl Rules {
-    /// Those of the planner.
-    pub(super) fn of_the_plan(&self) -> plan::Rules {
-        plan::Rules {
-            recreate_deleted: self.recreate_deleted,
-        }
-    }
 }
 
 /// What is asked of the service before the first create.
@@ -110,14 +86,12 @@ impl Reconcile {
 
 /// What is shown and written besides the results.
 #[derive(Debug)]
-pub(super) struct Output {
+pub(super) struct RunOutput {
     pub(super) progress: ProgressMode,
     pub(super) verbose: bool,
     /// Whether standard output gets JSON.
     pub(super) json: bool,
-    /// Where the summary goes.
     pub(super) summary: Option<PathBuf>,
-    /// Where the report goes.
     pub(super) page: Option<PathBuf>,
 }
 
@@ -130,13 +104,17 @@ impl RunConfig {
         Ok(Self {
             files,
             options: options(&args.input)?,
-            connection: Connection::new(&service.connection, service.emulator, args.pace.timeout),
+            connection: service.connection.settings(args.pace.timeout, &[]),
+            emulator: service.emulator,
+            account: service.connection.account.clone(),
             engine: engine_settings(args),
-            rules: Rules {
+            rules: RunRules {
                 expect: args.input.expect,
                 limit: args.input.limit,
                 strict: args.input.strict,
-                recreate_deleted: results.recreate_deleted,
+                plan: Rules {
+                    recreate_deleted: results.recreate_deleted,
+                },
                 allow_changed: results.allow_changed,
             },
             reconcile: Reconcile {
@@ -144,7 +122,7 @@ impl RunConfig {
                 recheck: service.recheck,
                 channel_quota: service.channel_quota,
             },
-            output: Output {
+            output: RunOutput {
                 progress: args.output.progress(),
                 verbose: args.output.verbose > 0,
                 json: results.json,

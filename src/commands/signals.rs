@@ -46,6 +46,13 @@ pub(super) const FINISHING: &str =
 /// The same where nothing needs to be finished.
 pub(super) const NOTHING: &str = "";
 
+/// The signal that stops a command which leaves no record where it must exit at once. `then` follows the message.
+pub(super) fn stop_signal(console: &Console, then: &'static str) -> StopSignal {
+    let stop = StopSignal::new();
+    listen(stop.clone(), console.clone(), ExitRecord::default(), then);
+    stop
+}
+
 /// Listens for signals until the process ends, on a thread of its own: a signal is received whatever the others wait for,
 /// such as a reader of standard error. Without the thread the system's default stays, which ends the process.
 ///

@@ -6,10 +6,12 @@ use std::sync::OnceLock;
 
 use tracing::{info, warn};
 
+use super::asking::seed;
+use super::messages::say_all;
 use crate::aws::{AwsService, ConfigError, ConfigErrorKind, Connection, ConnectionSettings};
 use crate::domain::device::{AccountId, Region};
 use crate::domain::service::{Failure, Identity};
-use crate::emulator::{self, Emulator};
+use crate::emulator::{Emulator, EmulatorSettings};
 use crate::engine::{Stop, StopSignal, first_contact};
 use crate::error::Error;
 
@@ -31,24 +33,21 @@ impl Target {
         mut settings: ConnectionSettings,
         emulator: bool,
     ) -> Result<Self, Error> {
-        let emulator = if emulator {
+        let mut started = None;
+        if emulator {
             let ephemeral = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            let started = Emulator::start(ephemeral, emulator::EmulatorSettings::default()).await;
-            Some(started.map_err(|error| Error::refused("emulator", error.to_string()))?)
-        } else {
-            None
-        };
-        if let Some(emulator) = &emulator {
+            let emulator = Emulator::start(ephemeral, EmulatorSettings::default()).await;
+            let emulator =
+                emulator.map_err(|error| Error::refused("emulator", error.to_string()))?;
             settings.endpoint_url = Some(emulator.url());
+            started = Some(emulator);
         }
         let connection = Connection::load(settings).await?;
-        for warning in connection.warnings() {
-            warn!("{warning}");
-        }
+        say_all(&connection.warnings());
         Ok(Self {
             connection,
             identity: OnceLock::new(),
-            emulator,
+            emulator: started,
         })
     }
 
@@ -91,7 +90,7 @@ impl Target {
     }
 
     /// Refuses another account than the one expected.
-    pub(super) fn check_account(&self, expected: Option<&AccountId>) -> Result<(), Error> {
+    fn check_account(&self, expected: Option<&AccountId>) -> Result<(), Error> {
         let (Some(found), Some(expected)) = (self.account(), expected) else {
             return Ok(());
         };
@@ -128,6 +127,18 @@ impl Target {
         Err(Error::refused("wrong-account", message))
     }
 
+    /// The account that this run must be of. Refuses results of another kind of service, and of another account than
+    /// `--account`.
+    pub(super) fn expected(
+        &self,
+        flag: Option<&AccountId>,
+        results: Option<AccountId>,
+        file: &Path,
+    ) -> Result<Option<AccountId>, Error> {
+        self.check_kind(results.as_ref(), file)?;
+        expected(flag, results, file)
+    }
+
     /// Refuses the emulator's results for a run against AWS, and the other way round.
     pub(super) fn check_kind(
         &self,
@@ -153,32 +164,45 @@ impl Target {
         Err(Error::refused("wrong-account", message))
     }
 
-    /// Finds out the account and the caller (STS `GetCallerIdentity`), for a few seconds while there is no answer, or until
+    /// Sends STS `GetCallerIdentity`, unless it was answered before, for a few seconds while there is no answer, or until
     /// the run stops. AWS must answer; a custom endpoint need not know.
-    pub(super) async fn identify(&self, region: &Region, stop: &StopSignal) -> Result<(), Error> {
+    async fn identify(&self, region: &Region, stop: &StopSignal) -> Result<(), Error> {
         if self.is_identified() {
             return Ok(());
         }
         let request = || self.connection.identity(region);
-        let asked = first_contact(stop, super::seed(), ConfigError::is_passing, request).await?;
+        let asked = first_contact(stop, seed(), ConfigError::is_passing, request).await?;
         let _first = self.identity.set(asked?);
         Ok(())
     }
 
-    /// The same in the first of these Regions that answers: one that does not must not stop the others.
-    pub(super) async fn identify_in(
+    /// Finds out the account and the caller in the first of these Regions that answers: one that does not must not stop the
+    /// others. Refuses another account than the one expected, and prints the first line of the run. Gives the account, as
+    /// far as it is known.
+    pub(super) async fn meet(
         &self,
+        expected: Option<AccountId>,
         regions: &[Region],
         stop: &StopSignal,
-    ) -> Result<(), Error> {
-        let mut regions = regions.iter().take(MOST_REGIONS_ASKED).peekable();
-        while let Some(region) = regions.next() {
+    ) -> Result<Option<AccountId>, Error> {
+        let mut left = regions.iter().take(MOST_REGIONS_ASKED).peekable();
+        while let Some(region) = left.next() {
             match self.identify(region, stop).await {
-                Err(Error::Stopped(Stop::NoIdentity(_))) if regions.peek().is_some() => {}
-                asked => return asked,
+                Err(Error::Stopped(Stop::NoIdentity(_))) if left.peek().is_some() => {}
+                asked => {
+                    asked?;
+                    break;
+                }
             }
         }
-        Ok(())
+        self.check_account(expected.as_ref())?;
+        let line = self.first_line(regions);
+        if self.is_aws() {
+            info!("{line}");
+        } else {
+            warn!("{line}");
+        }
+        Ok(self.account().cloned().or(expected))
     }
 
     /// The Regions of these in which the service is not offered, as far as the name of its host shows, with the failure
@@ -223,16 +247,6 @@ impl Target {
             (_, None) => ("", "endpoint AWS".to_owned()),
         };
         format!("{lead}account {account}{caller}{source}, {regions}, {endpoint}")
-    }
-}
-
-/// Prints the first line of a run, as a warning if the service is not AWS.
-pub(super) fn introduce(target: &Target, regions: &[Region]) {
-    let line = target.first_line(regions);
-    if target.is_aws() {
-        info!("{line}");
-    } else {
-        warn!("{line}");
     }
 }
 

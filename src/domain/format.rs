@@ -33,6 +33,16 @@ pub fn count(many: u64, one: &str) -> String {
     format!("{many} {one}{plural}")
 }
 
+/// The first names of a list, and how many follow: `a, b and 3 more`.
+#[must_use]
+pub fn first_of(all: usize, first: &[String]) -> String {
+    let named = first.join(", ");
+    match all.saturating_sub(first.len()) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
 /// A share from 0 to 1 as a percentage with two places. Zero is `0 %`, and a small share above zero is never shown as
 /// zero.
 #[must_use]

@@ -6,28 +6,35 @@ use serde::Serialize;
 
 use crate::domain::device::{ChannelArn, ChannelName, MessageTtl, Region, Tag};
 use crate::domain::service::{Channel, ChannelStatus};
+use crate::results::view::RecordView;
 
 /// What a row claims, and what was asked for its channel where that is known.
 #[derive(Debug, Clone)]
-pub struct Claim {
-    /// The device.
-    pub device_id: Box<str>,
-    /// The channel's name.
-    pub name: ChannelName,
-    /// Its Region.
-    pub region: Region,
-    /// Its ARN.
-    pub arn: ChannelArn,
+pub(crate) struct Claim {
+    pub(crate) device_id: Box<str>,
+    pub(crate) name: ChannelName,
+    pub(crate) region: Region,
+    pub(crate) arn: ChannelArn,
     /// The message TTL that the manifest asks for.
-    pub message_ttl: Option<MessageTtl>,
+    pub(crate) message_ttl: Option<MessageTtl>,
     /// The tags that the manifest asks for.
-    pub tags: Vec<Tag>,
+    pub(crate) tags: Vec<Tag>,
+}
+
+/// The name, Region and ARN of the channel that a row claims. The reader has checked that they match.
+pub(crate) fn channel_of(
+    row: &RecordView<'_>,
+) -> Result<(ChannelName, Region, ChannelArn), String> {
+    let name = ChannelName::parse(row.channel_name()).map_err(|error| error.to_string())?;
+    let region = Region::parse(row.region()).map_err(|error| error.to_string())?;
+    let arn = ChannelArn::parse(row.channel_arn()).map_err(|error| error.to_string())?;
+    Ok((name, region, arn))
 }
 
 /// How a channel differs from its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub(crate) enum Kind {
     /// There is no channel of this name.
     Missing,
     /// The channel of this name has another ARN: the row's was deleted.
@@ -50,8 +57,7 @@ pub enum Kind {
 
 impl Kind {
     /// The label in messages.
-    #[must_use]
-    pub fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Missing => "missing",
             Self::MadeAgain => "made again",
@@ -68,19 +74,16 @@ impl Kind {
 
 /// One thing that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Difference {
-    /// The device.
-    pub device_id: Box<str>,
-    /// The channel's name.
-    pub channel_name: Box<str>,
-    /// The Region.
-    pub region: Box<str>,
+pub(crate) struct Difference {
+    pub(crate) device_id: Box<str>,
+    pub(crate) channel_name: Box<str>,
+    pub(crate) region: Box<str>,
     /// In what.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// What the results or the manifest say.
-    pub expected: String,
+    pub(crate) expected: String,
     /// What the service says.
-    pub found: String,
+    pub(crate) found: String,
 }
 
 impl Claim {
@@ -96,8 +99,7 @@ impl Claim {
     }
 
     /// What differs from the channel that the service has by this name.
-    #[must_use]
-    pub fn compare(&self, channel: Option<&Channel>) -> Vec<Difference> {
+    pub(crate) fn compare(&self, channel: Option<&Channel>) -> Vec<Difference> {
         let Some(channel) = channel else {
             return vec![self.differs(Kind::Missing, &self.arn, &"no channel of this name")];
         };
@@ -125,8 +127,7 @@ impl Claim {
     }
 
     /// The tags that were asked for and are missing or have another value. Other tags belong to others.
-    #[must_use]
-    pub fn compare_tags(&self, tags: &[(Box<str>, Box<str>)]) -> Vec<Difference> {
+    pub(crate) fn compare_tags(&self, tags: &[(Box<str>, Box<str>)]) -> Vec<Difference> {
         let value = |key: &str| tags.iter().find(|(has, _)| &**has == key);
         let of_tag = |tag: &Tag| {
             let expected = format!("{}={}", tag.key(), tag.value());
@@ -141,26 +142,13 @@ impl Claim {
         self.tags.iter().filter_map(of_tag).collect()
     }
 
-    /// Why there are no endpoints to connect to.
-    #[must_use]
-    pub fn without_endpoints(&self, why: &str) -> Difference {
-        self.differs(
-            Kind::Endpoints,
-            &"WSS and HTTPS endpoints for a MASTER",
-            &why,
-        )
-    }
-
-    /// Why there is no TURN server.
-    #[must_use]
-    pub fn without_turn(&self, why: &str) -> Difference {
-        self.differs(Kind::IceServers, &"a TURN server", &why)
-    }
-
-    /// Why nothing is known of the channel.
-    #[must_use]
-    pub fn unverified(&self, why: &str) -> Difference {
-        self.differs(Kind::Unverified, &self.arn, &why)
+    /// The difference where a camera lacks something, or where there is no answer, and why.
+    pub(crate) fn lacks(&self, kind: Kind, why: &str) -> Difference {
+        match kind {
+            Kind::Endpoints => self.differs(kind, &"WSS and HTTPS endpoints for a MASTER", &why),
+            Kind::IceServers => self.differs(kind, &"a TURN server", &why),
+            kind => self.differs(kind, &self.arn, &why),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Knows no files; what it holds of them are offsets and lines. A million devices take about 200 MB.
 
 use std::collections::HashMap;
+use std::ops::Index;
 
 use indexmap::IndexMap;
 
@@ -10,53 +11,48 @@ use crate::domain::device::{DeviceIndex, Region};
 use crate::results::record::{Place, Status};
 
 /// What is known of a device.
-#[derive(Debug)]
-struct Known {
+#[derive(Debug, Default)]
+pub struct KnownDevice {
     /// None where it is the device's ID.
     channel_name: Option<Box<str>>,
     /// Its number in [`KnownDevices::regions`].
     region: u32,
-    status: Option<Status>,
-    /// Its row in the results file.
-    place: Option<Place>,
-    listed: Option<Listed>,
-    is_open: bool,
-    was_recorded_now: bool,
+    /// The status in its row; none where it has no row.
+    pub(crate) status: Option<Status>,
+    /// Where its row is in the results file; none where it has none.
+    pub(crate) place: Option<Place>,
+    /// Where the manifest lists it; none where it does not.
+    pub(crate) listed: Option<Listed>,
+    /// Whether an earlier run could not learn if its channel exists: there may be one of its recorded name.
+    pub(crate) is_open: bool,
+    /// Whether its row was written in this run.
+    pub(crate) was_recorded_now: bool,
 }
 
-impl Known {
-    /// A device without a row, whose channel name is its ID.
-    fn new(region: u32) -> Self {
-        Self {
-            channel_name: None,
-            region,
-            status: None,
-            place: None,
-            listed: None,
-            is_open: false,
-            was_recorded_now: false,
-        }
+impl KnownDevice {
+    pub(crate) fn has_channel(&self) -> bool {
+        matches!(self.status, Some(Status::Created | Status::Exists))
     }
 }
 
 /// Where the manifest lists a device, and what for.
 #[derive(Debug, Clone, Copy)]
-struct Listed {
-    line: u64,
-    fingerprint: u64,
+pub(crate) struct Listed {
+    pub(crate) line: u64,
+    /// The [fingerprint](crate::manifest::Ask::fingerprint) of the TTL and tags that it asks for.
+    pub(crate) fingerprint: u64,
 }
 
 /// All known devices, in the order in which they became known.
 #[derive(Debug, Default)]
 pub struct KnownDevices {
-    by_id: IndexMap<Box<str>, Known>,
+    by_id: IndexMap<Box<str>, KnownDevice>,
     /// The devices whose channel name is not their ID. The others are found by their ID.
     by_name: HashMap<Box<str>, Vec<DeviceIndex>>,
     regions: Vec<Region>,
 }
 
 impl KnownDevices {
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -70,23 +66,23 @@ impl KnownDevices {
     }
 
     /// All devices, in the order in which they became known.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = DeviceIndex> + use<> {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = DeviceIndex> + use<> {
         (0..self.by_id.len()).map(DeviceIndex)
     }
 
     /// Makes room for so many more devices.
-    pub fn reserve(&mut self, devices: usize) {
+    pub(crate) fn reserve(&mut self, devices: usize) {
         self.by_id.reserve(devices);
     }
 
     /// The device of this ID.
-    pub fn find(&self, id: &str) -> Option<DeviceIndex> {
+    pub(crate) fn find(&self, id: &str) -> Option<DeviceIndex> {
         self.by_id.get_index_of(id).map(DeviceIndex)
     }
 
     /// The device of this ID, looked for first after the device found last: results and manifest are mostly in the same
     /// order, and to compare two IDs costs less than to look one up.
-    pub fn find_next(&self, id: &str, last: Option<DeviceIndex>) -> Option<DeviceIndex> {
+    pub(crate) fn find_next(&self, id: &str, last: Option<DeviceIndex>) -> Option<DeviceIndex> {
         let next = DeviceIndex(last.map_or(0, |last| last.0 + 1));
         let entry = self.by_id.get_index(next.0);
         if entry.is_some_and(|(known, _)| **known == *id) {
@@ -96,13 +92,13 @@ impl KnownDevices {
     }
 
     /// The devices whose channel has this name in this Region.
-    pub fn holders<'a>(
+    pub(crate) fn holders<'a>(
         &'a self,
         region: &'a Region,
         name: &'a str,
     ) -> impl Iterator<Item = DeviceIndex> + 'a {
         let by_id = self.find(name);
-        let by_id = by_id.filter(|index| self.known(*index).channel_name.is_none());
+        let by_id = by_id.filter(|index| self[*index].channel_name.is_none());
         let by_name = self.by_name.get(name).into_iter().flatten().copied();
         by_id
             .into_iter()
@@ -113,7 +109,10 @@ impl KnownDevices {
     /// Adds a device without a row, or gives a known one this channel name and Region.
     pub fn insert(&mut self, id: &str, channel_name: &str, region: &Region) -> DeviceIndex {
         // One look-up both finds and inserts, which matters for a million rows.
-        let known = Known::new(self.region_number(region));
+        let known = KnownDevice {
+            region: self.region_number(region),
+            ..KnownDevice::default()
+        };
         let (index, before) = self.by_id.insert_full(id.into(), known);
         let index = DeviceIndex(index);
         if let Some(before) = before {
@@ -126,7 +125,7 @@ impl KnownDevices {
     }
 
     /// Gives a device another channel name or Region.
-    pub fn rename(&mut self, index: DeviceIndex, channel_name: &str, region: &Region) {
+    pub(crate) fn rename(&mut self, index: DeviceIndex, channel_name: &str, region: &Region) {
         if let Some(before) = self.known_mut(index).channel_name.take()
             && let Some(holders) = self.by_name.get_mut(&before)
         {
@@ -154,7 +153,13 @@ impl KnownDevices {
 
     /// Notes a device's row as an earlier run left it. `is_open` tells whether that run could not learn if the channel
     /// exists.
-    pub fn recall(&mut self, index: DeviceIndex, status: Status, place: Place, is_open: bool) {
+    pub(crate) fn recall(
+        &mut self,
+        index: DeviceIndex,
+        status: Status,
+        place: Place,
+        is_open: bool,
+    ) {
         let known = self.known_mut(index);
         known.status = Some(status);
         known.place = Some(place);
@@ -162,7 +167,7 @@ impl KnownDevices {
     }
 
     /// Forgets the status of a device whose channel no longer exists. Its row stays until another replaces it.
-    pub fn lose(&mut self, index: DeviceIndex) {
+    pub(crate) fn lose(&mut self, index: DeviceIndex) {
         self.known_mut(index).status = None;
     }
 
@@ -172,53 +177,18 @@ impl KnownDevices {
         self.known_mut(index).was_recorded_now = true;
     }
 
-    pub fn device_id(&self, index: DeviceIndex) -> &str {
+    pub(crate) fn device_id(&self, index: DeviceIndex) -> &str {
         let entry = self.by_id.get_index(index.0);
         entry.map_or("", |(id, _)| id)
     }
 
-    pub fn channel_name(&self, index: DeviceIndex) -> &str {
-        let own = self.known(index).channel_name.as_deref();
+    pub(crate) fn channel_name(&self, index: DeviceIndex) -> &str {
+        let own = self[index].channel_name.as_deref();
         own.unwrap_or_else(|| self.device_id(index))
     }
 
-    pub fn region(&self, index: DeviceIndex) -> &Region {
-        &self.regions[self.known(index).region as usize]
-    }
-
-    /// The status in its row; none where it has no row.
-    pub fn status(&self, index: DeviceIndex) -> Option<Status> {
-        self.known(index).status
-    }
-
-    /// Where its row is; none where it has none.
-    pub fn place(&self, index: DeviceIndex) -> Option<Place> {
-        self.known(index).place
-    }
-
-    /// Whether the manifest lists it.
-    pub fn is_listed(&self, index: DeviceIndex) -> bool {
-        self.known(index).listed.is_some()
-    }
-
-    /// The line on which the manifest lists it; none where it does not.
-    pub fn line(&self, index: DeviceIndex) -> Option<u64> {
-        self.known(index).listed.map(|listed| listed.line)
-    }
-
-    /// The fingerprint of the TTL and tags that the manifest asks for.
-    pub fn fingerprint(&self, index: DeviceIndex) -> Option<u64> {
-        self.known(index).listed.map(|listed| listed.fingerprint)
-    }
-
-    /// Whether an earlier run could not learn if its channel exists: there may be one of its recorded name.
-    pub fn is_open(&self, index: DeviceIndex) -> bool {
-        self.known(index).is_open
-    }
-
-    /// Whether its row was written in this run.
-    pub fn was_recorded_now(&self, index: DeviceIndex) -> bool {
-        self.known(index).was_recorded_now
+    pub(crate) fn region(&self, index: DeviceIndex) -> &Region {
+        &self.regions[self[index].region as usize]
     }
 
     fn region_number(&mut self, region: &Region) -> u32 {
@@ -231,12 +201,16 @@ impl KnownDevices {
         u32::try_from(number).unwrap_or(u32::MAX)
     }
 
-    fn known(&self, index: DeviceIndex) -> &Known {
-        &self.by_id[index.0]
-    }
-
-    fn known_mut(&mut self, index: DeviceIndex) -> &mut Known {
+    fn known_mut(&mut self, index: DeviceIndex) -> &mut KnownDevice {
         &mut self.by_id[index.0]
+    }
+}
+
+impl Index<DeviceIndex> for KnownDevices {
+    type Output = KnownDevice;
+
+    fn index(&self, index: DeviceIndex) -> &KnownDevice {
+        &self.by_id[index.0]
     }
 }
 
@@ -296,9 +270,9 @@ mod tests {
             known_devices.find("b").unwrap(),
         );
         assert_eq!(known_devices.iter().collect::<Vec<_>>(), [a, b]);
-        assert_eq!(known_devices.status(a), Some(Status::Created));
-        assert!(!known_devices.is_open(a));
-        assert_eq!(known_devices.place(a), Some(place(20)));
+        assert_eq!(known_devices[a].status, Some(Status::Created));
+        assert!(!known_devices[a].is_open);
+        assert_eq!(known_devices[a].place, Some(place(20)));
         assert_eq!(known_devices.channel_name(a), "y");
         assert_eq!(known_devices.holders(&here, "x").next(), None);
         assert_eq!(known_devices.holders(&here, "y").collect::<Vec<_>>(), [a]);

@@ -7,10 +7,12 @@ mod remarks;
 
 use std::collections::BTreeMap;
 
-use crate::domain::device::{Device, DeviceIndex, Region, shown};
+use serde::Serialize;
+
+use crate::domain::device::{Device, DeviceIndex, LONGEST_DEVICE_ID, Region, shown};
 use crate::fleet::known_devices::KnownDevices;
 use crate::manifest::{Ask, Row};
-use crate::results::record::Status;
+use crate::results::record::{self, Status};
 use remarks::Remarks;
 
 /// What a run does with a row.
@@ -24,18 +26,50 @@ pub enum Verdict {
     Done,
     /// A device whose channel a rollback deleted, and that stays deleted.
     Deleted,
-    /// The same line again.
     Repeated,
-    Invalid(Flaw),
+    Invalid(InvalidLine),
 }
 
-/// Why a row is invalid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flaw {
-    /// The error code of the results row.
-    pub code: &'static str,
+/// An invalid line, kept until its row is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InvalidLine {
+    #[serde(skip)]
+    pub(crate) line: u64,
+    device_id: Box<str>,
+    pub(crate) code: &'static str,
     /// What was found and what is expected, with the line.
-    pub reason: String,
+    pub(crate) reason: Box<str>,
+}
+
+impl InvalidLine {
+    pub fn new(line: u64, device_id: &str, code: &'static str, reason: &str) -> Self {
+        Self {
+            line,
+            device_id: device_id
+                .get(..device_id.floor_char_boundary(LONGEST_DEVICE_ID))
+                .unwrap_or_default()
+                .into(),
+            code,
+            reason: format!("line {line}: {reason}").into(),
+        }
+    }
+
+    /// Its row in the results. Nothing was started, so it has no times.
+    pub fn row(&self) -> record::Row {
+        record::Row {
+            device_id: self.device_id.clone(),
+            channel_name: Box::default(),
+            region: "".into(),
+            status: Status::Invalid,
+            channel_arn: None,
+            attempts: 0,
+            started_at: None,
+            finished_at: None,
+            error_code: self.code.into(),
+            error_message: self.reason.clone(),
+            request_id: Box::default(),
+        }
+    }
 }
 
 /// A listed device that has, or may have, its channel under another name or in another Region: the manifest or the
@@ -53,16 +87,14 @@ pub struct Flaw {
     }
 )]
 pub struct Moved {
-    /// The manifest's line.
-    pub line: u64,
-    /// The device.
-    pub device_id: String,
+    pub(crate) line: u64,
+    pub(crate) device_id: String,
     /// The channel's name and Region in the results.
-    pub recorded: (String, String),
+    pub(crate) recorded: (String, String),
     /// The channel's name and Region in the manifest.
-    pub asked: (String, String),
+    pub(crate) asked: (String, String),
     /// Whether it is not known if that channel exists.
-    pub is_open: bool,
+    pub(crate) is_open: bool,
 }
 
 /// How the rules are set.
@@ -76,17 +108,17 @@ pub struct Rules {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Devices listed, each once, invalid rows not among them.
-    pub listed: u64,
+    pub(crate) listed: u64,
     /// Of these, never attempted.
-    pub fresh: u64,
+    pub(crate) fresh: u64,
     /// Of these, failed before or to be created again.
-    pub again: u64,
+    pub(crate) again: u64,
     /// Of these, done.
-    pub done: u64,
+    pub(crate) done: u64,
     /// Of these, deleted and to stay so.
-    pub deleted: u64,
+    pub(crate) deleted: u64,
     /// Lines that repeat another to the letter.
-    pub repeated: u64,
+    pub(crate) repeated: u64,
     /// Invalid rows.
     pub invalid: u64,
 }
@@ -96,14 +128,11 @@ pub struct Counts {
 pub struct Planner {
     rules: Rules,
     counts: Counts,
-    /// The device found last.
     last: Option<DeviceIndex>,
     remarks: Remarks,
 }
 
 impl Planner {
-    /// A planner that has seen no row.
-    #[must_use]
     pub fn new(rules: Rules) -> Self {
         Self {
             rules,
@@ -114,26 +143,24 @@ impl Planner {
     }
 
     /// What has been planned so far.
-    #[must_use]
-    pub fn counts(&self) -> &Counts {
+    pub(crate) fn counts(&self) -> &Counts {
         &self.counts
     }
 
     /// Warnings about the rows so far. `lacks_line_end`: the manifest's last line has no line end.
-    #[must_use]
-    pub fn remarks(&self, lacks_line_end: bool) -> Vec<String> {
+    pub(crate) fn remarks(&self, lacks_line_end: bool) -> Vec<String> {
         self.remarks.sentences(self.counts.repeated, lacks_line_end)
     }
 
     /// Decides what a run does with a row, and notes its device as listed.
-    pub fn judge(
+    pub(crate) fn judge(
         &mut self,
         known_devices: &mut KnownDevices,
         row: &Row<'_>,
     ) -> Result<Verdict, Box<Moved>> {
         let verdict = match &row.ask {
             Ok(ask) => self.judge_ask(known_devices, row, ask)?,
-            Err(error) => flaw(error.code, row.line, &error.reason),
+            Err(error) => invalid(row, error.code, &error.reason),
         };
         self.count(&verdict);
         self.remark(row, &verdict);
@@ -164,22 +191,20 @@ impl Planner {
         self.last = Some(index);
         let same_channel = known_devices.channel_name(index) == ask.channel_name()
             && known_devices.region(index) == ask.region();
-        if known_devices.is_listed(index) {
-            return Ok(
-                if same_channel && known_devices.fingerprint(index) == Some(ask.fingerprint()) {
-                    Verdict::Repeated
-                } else {
-                    let reason = format!(
-                        "the device {} is listed before and asks for something else here; list each device once",
-                        shown(row.device_id)
-                    );
-                    flaw("InvalidRow", row.line, &reason)
-                },
-            );
+        let known = &known_devices[index];
+        if let Some(listed) = known.listed {
+            return Ok(if same_channel && listed.fingerprint == ask.fingerprint() {
+                Verdict::Repeated
+            } else {
+                let reason = format!(
+                    "the device {} is listed before and asks for something else here; list each device once",
+                    shown(row.device_id)
+                );
+                invalid(row, "InvalidRow", &reason)
+            });
         }
-        let status = known_devices.status(index);
-        let has_channel = matches!(status, Some(Status::Created | Status::Exists));
-        if (has_channel || known_devices.is_open(index)) && !same_channel {
+        let (status, has_channel) = (known.status, known.has_channel());
+        if (has_channel || known.is_open) && !same_channel {
             return Err(Box::new(Moved {
                 line: row.line,
                 device_id: row.device_id.to_owned(),
@@ -231,11 +256,8 @@ fn enter(known_devices: &mut KnownDevices, row: &Row<'_>, ask: &Ask<'_>) -> Verd
     Verdict::Fresh(index, ask.to_device())
 }
 
-fn flaw(code: &'static str, line: u64, reason: &str) -> Verdict {
-    Verdict::Invalid(Flaw {
-        code,
-        reason: format!("line {line}: {reason}"),
-    })
+fn invalid(row: &Row<'_>, code: &'static str, reason: &str) -> Verdict {
+    Verdict::Invalid(InvalidLine::new(row.line, row.device_id, code, reason))
 }
 
 /// The verdict on a row whose channel name belongs to another device, which is listed before or has its channel.
@@ -248,13 +270,8 @@ fn taken(
     let holder = known_devices
         .holders(ask.region(), ask.channel_name())
         .find(|holder| {
-            Some(*holder) != own
-                && (known_devices.is_listed(*holder)
-                    || known_devices.is_open(*holder)
-                    || matches!(
-                        known_devices.status(*holder),
-                        Some(Status::Created | Status::Exists)
-                    ))
+            let known = &known_devices[*holder];
+            Some(*holder) != own && (known.listed.is_some() || known.is_open || known.has_channel())
         })?;
     let reason = format!(
         "the channel name {} in {} is already that of the device {}; two devices cannot share a channel",
@@ -262,7 +279,7 @@ fn taken(
         ask.region(),
         shown(known_devices.device_id(holder))
     );
-    Some(flaw("DuplicateChannelName", row.line, &reason))
+    Some(invalid(row, "DuplicateChannelName", &reason))
 }
 
 /// The devices that a run attempts: fresh ones, then those that failed before, each in the manifest's order.
@@ -274,45 +291,39 @@ pub struct WorkLists {
 
 impl WorkLists {
     /// Adds the device of a row that is to do.
-    pub fn add(&mut self, verdict: Verdict) {
+    pub(crate) fn add(&mut self, verdict: Verdict) {
         match verdict {
             Verdict::Fresh(index, device) => self.fresh.push((index, device)),
             Verdict::Again(index, device) => self.again.push((index, device)),
             _ => {}
         }
     }
-
-    #[must_use]
     pub fn len(&self) -> u64 {
         let (fresh, again) = self.sizes();
         fresh + again
     }
-
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The devices in the order in which they are attempted.
-    pub fn iter(&self) -> impl Iterator<Item = &(DeviceIndex, Device)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(DeviceIndex, Device)> {
         self.fresh.iter().chain(&self.again)
     }
 
     /// How many fresh devices there are, and how many that failed before.
-    #[must_use]
-    pub fn sizes(&self) -> (u64, u64) {
+    pub(crate) fn sizes(&self) -> (u64, u64) {
         (self.fresh.len() as u64, self.again.len() as u64)
     }
 
     /// Keeps the first `limit` devices.
-    pub fn limit(&mut self, limit: u64) {
+    pub(crate) fn limit(&mut self, limit: u64) {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         self.fresh.truncate(limit);
         self.again.truncate(limit - self.fresh.len());
     }
 
     /// The devices of each Region.
-    #[must_use]
     pub fn into_regions(self) -> BTreeMap<Region, Vec<(DeviceIndex, Device)>> {
         let mut regions: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (index, device) in self.fresh.into_iter().chain(self.again) {

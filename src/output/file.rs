@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Replaces a file as a whole: a concurrent reader gets the old content or the new content. A file that is not a
 /// regular one, such as a pipe, is written directly.
-pub fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     if file.metadata().is_ok_and(|there| !there.is_file()) {
         return OpenOptions::new()
             .write(true)

@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use clap::ValueEnum;
 use indicatif::ProgressBar;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
@@ -18,8 +19,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, filter::Targets};
 
 /// The format of messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LogFormat {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum LogFormat {
     /// For people
     #[default]
     Text,
@@ -31,7 +32,7 @@ pub enum LogFormat {
 const OWN_TARGET: &str = "kvs_fleet";
 
 /// Initializes logging for the process. Returns the console, which the progress bar shares.
-pub fn start(format: LogFormat, quiet: bool, verbose: u8, colour: bool) -> Console {
+pub(crate) fn start(format: LogFormat, quiet: bool, verbose: u8, colour: bool) -> Console {
     let console = Console::default();
     let level = match (quiet, verbose) {
         (true, _) => Level::ERROR,
@@ -58,7 +59,7 @@ pub fn start(format: LogFormat, quiet: bool, verbose: u8, colour: bool) -> Conso
 
 /// Standard error, shared with a progress bar that is hidden while a message is written.
 #[derive(Debug, Clone, Default)]
-pub struct Console(Arc<Mutex<Option<ProgressBar>>>);
+pub(crate) struct Console(Arc<Mutex<Option<ProgressBar>>>);
 
 impl Console {
     /// Sets the bar that is hidden while a message is written.
@@ -67,7 +68,7 @@ impl Console {
     }
 
     /// Removes the bar from the terminal.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let bar = self.lock().take();
         if let Some(bar) = bar {
             bar.finish_and_clear();
@@ -89,7 +90,7 @@ impl Console {
 
     /// Moves the cursor to the start of the bar's last row. A bar leaves it at the end of a row that fills the
     /// terminal: a `^C` that the terminal echoes would begin a new row, and the bar would be cleared one row too low.
-    pub fn home(&self) {
+    pub(crate) fn home(&self) {
         let is_shown = |bar: &ProgressBar| !bar.is_hidden();
         if self.lock().as_ref().is_some_and(is_shown) {
             drop(io::stderr().lock().write_all(b"\r"));
@@ -114,7 +115,7 @@ impl<'a> MakeWriter<'a> for Console {
 
 /// One message, written at once when it is complete.
 #[derive(Debug)]
-pub struct Message<'a> {
+pub(crate) struct Message<'a> {
     console: &'a Console,
     text: Vec<u8>,
 }

@@ -2,16 +2,16 @@
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | [`mod@file`] | a file that the operator named for this tool to write |
+//! | `file` | a file that the operator named for this tool to write |
 //! | [`stats`] | the counts and rates of a run |
-//! | [`summary`] | the output at the end of a run |
-//! | [`report`] | a report of results file and runs log, as text and as a page |
-//! | [`logging`] | messages on standard error |
-//! | [`progress`] | the progress bar and its plain lines |
+//! | `summary` | the output at the end of a run |
+//! | `report` | a report of results file and runs log, as text and as a page |
+//! | `logging` | messages on standard error |
+//! | `progress` | the progress bar and its plain lines |
 
-pub mod file;
-pub mod logging;
-pub mod progress;
-pub mod report;
+pub(crate) mod file;
+pub(crate) mod logging;
+pub(crate) mod progress;
+pub(crate) mod report;
 pub mod stats;
-pub mod summary;
+pub(crate) mod summary;

@@ -12,6 +12,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing::info;
 
@@ -20,8 +21,8 @@ use crate::output::logging::Console;
 use crate::output::stats::{Pace, RunCounts, Stats};
 
 /// How progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ProgressMode {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ProgressMode {
     /// A bar on a terminal, else plain lines
     #[default]
     Auto,
@@ -33,6 +34,17 @@ pub enum ProgressMode {
     None,
 }
 
+/// What makes progress.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Subject {
+    /// The devices of `provision`.
+    Devices,
+    /// The channels that `rollback` deletes.
+    Deletions,
+    /// The answers to requests of `verify` about single channels: tags, endpoints and servers take one each.
+    Answers,
+}
+
 /// The interval between drawings of the bar.
 const BAR_EVERY: Duration = Duration::from_millis(100);
 /// The interval between plain lines.
@@ -40,28 +52,29 @@ const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
 /// A progress display that runs until it is dropped.
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     task: Option<tokio::task::JoinHandle<()>>,
     console: Console,
 }
 
 impl Progress {
-    /// Shows the progress towards `total` devices (unknown for a stream).
-    #[must_use]
-    pub fn start(
+    /// Shows the progress towards a total, which is unknown for a stream.
+    pub(crate) fn start(
         mode: ProgressMode,
+        subject: Subject,
         total: Option<u64>,
-        subject: Arc<impl Subject>,
+        stats: Arc<Stats>,
         console: Console,
     ) -> Self {
+        let view = move || View::new(subject, total, &stats);
         let task = match resolve(mode) {
             ProgressMode::None => None,
             ProgressMode::Bar => {
                 let bar = bar(total);
                 console.attach(bar.clone());
-                Some(tokio::spawn(draw(bar, total, subject, console.clone())))
+                Some(tokio::spawn(draw(bar, view, console.clone())))
             }
-            _ => Some(tokio::spawn(plain_lines(total, subject))),
+            _ => Some(tokio::spawn(plain_lines(total, view))),
         };
         Self { task, console }
     }
@@ -89,9 +102,9 @@ fn bar(total: Option<u64>) -> ProgressBar {
     }
 }
 
-async fn draw(bar: ProgressBar, total: Option<u64>, subject: Arc<impl Subject>, console: Console) {
+async fn draw(bar: ProgressBar, view: impl Fn() -> View, console: Console) {
     loop {
-        let now = subject.view(total);
+        let now = view();
         bar.set_prefix(now.outcomes);
         bar.set_message(now.pace);
         bar.set_position(now.done);
@@ -101,10 +114,10 @@ async fn draw(bar: ProgressBar, total: Option<u64>, subject: Arc<impl Subject>, 
     }
 }
 
-async fn plain_lines(total: Option<u64>, subject: Arc<impl Subject>) {
+async fn plain_lines(total: Option<u64>, view: impl Fn() -> View) {
     loop {
         tokio::time::sleep(PLAIN_EVERY).await;
-        info!("{}", subject.view(total).line(total));
+        info!("{}", view().line(total));
     }
 }
 
@@ -121,39 +134,44 @@ fn resolve(mode: ProgressMode) -> ProgressMode {
     }
 }
 
-/// How long the rest takes at this pace; none where nothing is left, or nothing gets done.
-#[must_use]
-pub fn ahead(left: u64, per_second: f64) -> Option<Duration> {
-    #[expect(clippy::cast_precision_loss, reason = "an estimate in seconds")]
-    let seconds = left as f64 / per_second;
-    let ahead = Duration::try_from_secs_f64(seconds).ok();
-    ahead.filter(|ahead| !ahead.is_zero())
-}
-
-/// The source of the progress.
-pub trait Subject: Send + Sync + 'static {
-    /// The progress now, towards this many devices if the total is known.
-    fn view(&self, total: Option<u64>) -> View;
-}
-
 /// The progress as text.
 #[derive(Debug)]
-pub struct View {
-    /// Finished devices.
-    pub done: u64,
+struct View {
+    /// What is finished.
+    done: u64,
     /// Time left and failures.
-    pub outcomes: String,
-    /// The rate.
-    pub pace: String,
+    outcomes: String,
+    pace: String,
 }
 
 impl View {
+    fn new(subject: Subject, total: Option<u64>, stats: &Stats) -> Self {
+        match subject {
+            Subject::Devices => Shown::new(total, stats).view(),
+            Subject::Deletions => {
+                let counts = stats.counts();
+                let (done, rate) = (counts.finished(), stats.recorded_lately());
+                let left = format!("{} left", counts.failures());
+                let pace = format!("{} deleted/s", format::rate(rate));
+                Self::of(done, ahead(total, done, rate), left, pace)
+            }
+            Subject::Answers => {
+                let asked = stats.counts().others;
+                let done = asked.sent - asked.throttled;
+                #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
+                let rate = done as f64 / stats.elapsed().as_secs_f64().max(0.1);
+                let shown = format::rate(rate);
+                let pace = format!("{shown} requests/s, {} throttled", asked.throttled);
+                Self::of(done, ahead(total, done, rate), String::new(), pace)
+            }
+        }
+    }
+
     /// `ahead` is how long the rest takes, where that is known; `rest` follows it.
-    #[must_use]
-    pub fn new(done: u64, ahead: Option<Duration>, rest: &str, pace: String) -> Self {
+    fn of(done: u64, ahead: Option<Duration>, rest: String, pace: String) -> Self {
         let ahead = ahead.map(|ahead| format!("ETA {}", format::ahead(ahead)));
-        let parts = ahead.as_deref().into_iter().chain([rest]);
-        let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+        let mut parts: Vec<String> = ahead.into_iter().chain([rest]).collect();
+        parts.retain(|part| !part.is_empty());
         Self {
             done,
             outcomes: parts.join(", "),
@@ -176,13 +194,15 @@ impl View {
     }
 }
 
-impl Subject for Stats {
-    fn view(&self, total: Option<u64>) -> View {
-        Shown::new(total, self).view()
-    }
+/// How long the rest takes at this rate; none where nothing is left, or nothing gets done.
+fn ahead(total: Option<u64>, done: u64, per_second: f64) -> Option<Duration> {
+    #[expect(clippy::cast_precision_loss, reason = "an estimate in seconds")]
+    let left = total?.saturating_sub(done) as f64;
+    let ahead = Duration::try_from_secs_f64(left / per_second).ok();
+    ahead.filter(|ahead| !ahead.is_zero())
 }
 
-/// The state of the run that is shown.
+/// The state of a provisioning run that is shown.
 #[derive(Debug, Default)]
 struct Shown {
     total: Option<u64>,
@@ -204,7 +224,7 @@ impl Shown {
 
     fn view(&self) -> View {
         let failed = format!("{} failed", self.counts.failures());
-        View::new(self.counts.finished(), self.ahead(), &failed, self.pace())
+        View::of(self.counts.finished(), self.ahead(), failed, self.pace())
     }
 
     fn ahead(&self) -> Option<Duration> {
@@ -243,160 +263,4 @@ fn short_percent(share: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io;
-    use std::sync::Mutex;
-
-    use indicatif::TermLike;
-
-    use super::*;
-    use crate::output::stats::Requests;
-
-    /// The middle of a run with a few throttles.
-    fn shown(total: u64, done: u64, rate: f64) -> Shown {
-        Shown {
-            total: Some(total),
-            counts: RunCounts {
-                created: done,
-                creates: Requests {
-                    sent: 1_000,
-                    throttled: 1,
-                },
-                ..RunCounts::default()
-            },
-            pace: Pace {
-                now: rate,
-                ceiling: Some(50.0),
-                ahead: Some(Duration::from_secs(372)),
-            },
-            silence: None,
-        }
-    }
-
-    #[test]
-    fn the_plain_line_has_all_parts() {
-        let mut now = shown(1_000, 412, 36.84);
-        assert_eq!(
-            now.view().line(now.total),
-            "412/1000, ETA 6m 12s, 0 failed; 36.8 of 50.0/s, 0.1% throttled"
-        );
-        now.counts.failed.insert("OutcomeUnknown".into(), 3);
-        now.pace.ceiling = None;
-        assert_eq!(
-            now.view().line(now.total),
-            "415/1000, ETA 6m 12s, 3 failed; 36.8/s, 0.1% throttled"
-        );
-        now.silence = Some(Duration::from_secs(7));
-        assert_eq!(
-            now.view().line(now.total),
-            "415/1000, 3 failed; no answer for 7 s, waiting, 0.1% throttled"
-        );
-        let stream = Shown {
-            counts: RunCounts {
-                created: 412,
-                ..RunCounts::default()
-            },
-            ..Shown::default()
-        };
-        assert_eq!(
-            stream.view().line(stream.total),
-            "412 devices, 0 failed; 0/s, 0% throttled"
-        );
-    }
-
-    #[test]
-    fn a_single_throttle_is_visible() {
-        let shown = [0.0, 0.000_001, 0.002, 0.099, 0.0994, 0.5, 1.0].map(short_percent);
-        assert_eq!(shown, ["0%", "0.1%", "0.2%", "9.9%", "10%", "50%", "100%"]);
-    }
-
-    /// A terminal that keeps its output.
-    #[derive(Debug, Clone)]
-    struct Paper {
-        columns: u16,
-        text: Arc<Mutex<String>>,
-    }
-
-    impl TermLike for Paper {
-        fn width(&self) -> u16 {
-            self.columns
-        }
-        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-        fn write_line(&self, line: &str) -> io::Result<()> {
-            self.write_str(line)?;
-            self.write_str("\n")
-        }
-        fn write_str(&self, text: &str) -> io::Result<()> {
-            self.text.lock().unwrap().push_str(text);
-            Ok(())
-        }
-        fn clear_line(&self) -> io::Result<()> {
-            Ok(())
-        }
-        fn flush(&self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    /// The rows of the bar on a terminal with this many columns.
-    fn drawn(now: &Shown, columns: u16) -> Vec<String> {
-        let text = Arc::default();
-        let paper = Paper {
-            columns,
-            text: Arc::clone(&text),
-        };
-        let bar = bar(now.total);
-        bar.set_position(now.counts.finished());
-        bar.set_prefix(now.view().outcomes);
-        bar.set_message(now.pace());
-        bar.set_draw_target(ProgressDrawTarget::term_like(Box::new(paper)));
-        bar.force_draw();
-        // Each row is filled to the right edge, and the next one follows without a line end.
-        let text: Vec<char> = text.lock().unwrap().chars().collect();
-        text.chunks(columns.into())
-            .map(|row| row.iter().collect::<String>().trim_end().to_owned())
-            .collect()
-    }
-
-    #[test]
-    fn the_bar_fits_40_and_80_columns() {
-        let now = shown(1_000, 434, 36.84);
-        let pace = "36.8 of 50.0/s, 0.1% throttled";
-        let bar = format!(
-            "434/1000 [{}>{}] ETA 6m 12s, 0 failed",
-            "=".repeat(3),
-            " ".repeat(4)
-        );
-        assert_eq!(drawn(&now, 40), [bar.as_str(), pace]);
-        let bar = format!(
-            "434/1000 [{}>{}] ETA 6m 12s, 0 failed",
-            "=".repeat(20),
-            " ".repeat(27)
-        );
-        assert_eq!(drawn(&now, 80), [bar.as_str(), pace]);
-        // A large batch with failures.
-        let mut now = shown(20_000, 12_345, 0.5);
-        now.counts.failed.insert("Timeout".into(), 12);
-        assert_eq!(drawn(&now, 40).len(), 2);
-        // A stream.
-        now.total = None;
-        assert_eq!(
-            drawn(&now, 40),
-            [
-                "\u{2801} 12357 devices, 12 failed",
-                "0.50 of 50.0/s, 0.1% throttled"
-            ]
-        );
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! The counts and rates of a run: a listener that counts events.
 
 mod counts;
+mod recent;
 mod region;
 
 use std::collections::BTreeMap;
@@ -13,46 +14,48 @@ use crate::domain::device::Region;
 use crate::domain::service::Operation;
 use crate::engine::event::{Event, Listener};
 use crate::results::record::{Row, Status};
-pub use counts::{Requests, RunCounts};
+pub(crate) use counts::Requests;
+pub use counts::RunCounts;
+use recent::{NOW, Recent};
 use region::{Phase, RegionStats, achieved};
 
 /// The rate at one instant, in all Regions together.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Pace {
+pub(crate) struct Pace {
     /// Channels created a second over the last seconds, in the Regions that still create.
-    pub now: f64,
+    pub(crate) now: f64,
     /// The sum of these Regions' ceilings, in requests a second; `None` if one of them has no ceiling.
-    pub ceiling: Option<f64>,
+    pub(crate) ceiling: Option<f64>,
     /// The time left; `None` if it is unknown.
-    pub ahead: Option<Duration>,
+    pub(crate) ahead: Option<Duration>,
 }
 
 /// The creates of one Region.
 #[derive(Debug, Clone)]
-pub struct RegionTotals {
-    pub region: Region,
-    pub creates: Requests,
+pub(crate) struct RegionTotals {
+    pub(crate) region: Region,
+    pub(crate) creates: Requests,
     /// Channels created a second, from the first create to the last; `None` for a burst of less than a second or fewer
     /// than 20 channels.
-    pub achieved: Option<f64>,
+    pub(crate) achieved: Option<f64>,
     /// The rate in force at the end, in requests a second.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// The rate granted in the last five seconds, in requests a second; `None` if nothing was throttled.
-    pub grant: Option<f64>,
+    pub(crate) grant: Option<f64>,
     /// Whether throttles were ignored for a while, because a lower rate did not reduce them.
-    pub has_ignored_throttles: bool,
+    pub(crate) has_ignored_throttles: bool,
 }
 
 /// The creates of all Regions.
 #[derive(Debug, Clone, Default)]
-pub struct Totals {
+pub(crate) struct Totals {
     /// From the first create request to the last one or to the last channel. The listing before it is not included.
-    pub creating: Duration,
+    pub(crate) creating: Duration,
     /// Channels created a second in that time; `None` for a burst of less than a second or fewer than 20 channels.
-    pub achieved: Option<f64>,
-    pub regions: Vec<RegionTotals>,
+    pub(crate) achieved: Option<f64>,
+    pub(crate) regions: Vec<RegionTotals>,
     /// Devices without an outcome by Region, if their number was known.
-    pub left: BTreeMap<String, u64>,
+    pub(crate) left: BTreeMap<String, u64>,
 }
 
 /// Counts events.
@@ -67,12 +70,13 @@ struct StatsState {
     counts: RunCounts,
     regions: Vec<RegionStats>,
     phase: Phase,
+    /// Rows of devices.
+    recorded: Recent,
     offline_since: Option<Instant>,
 }
 
 impl Stats {
     /// Starts the clock.
-    #[must_use]
     pub fn new() -> Self {
         Self {
             started: Instant::now(),
@@ -80,26 +84,20 @@ impl Stats {
         }
     }
 
-    /// The time since the start.
-    #[must_use]
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
-
-    #[must_use]
     pub fn counts(&self) -> RunCounts {
         self.lock().counts.clone()
     }
 
     /// Sets the number of devices to do in a Region, from which the time left is computed.
-    pub fn plan(&self, region: &Region, devices: u64) {
+    pub(crate) fn plan(&self, region: &Region, devices: u64) {
         let stats = RegionStats::new(region.clone(), Some(devices));
         self.lock().regions.push(stats);
     }
 
-    /// The current rate.
-    #[must_use]
-    pub fn pace(&self) -> Pace {
+    pub(crate) fn pace(&self) -> Pace {
         let now = Instant::now();
         let inner = self.lock();
         let ceilings: Option<Vec<f64>> = inner.working().map(RegionStats::ceiling).collect();
@@ -112,14 +110,17 @@ impl Stats {
         }
     }
 
+    /// The rows of devices recorded a second over the last seconds.
+    pub(crate) fn recorded_lately(&self) -> f64 {
+        let recorded = &self.lock().recorded;
+        recorded.per_second(Instant::now(), NOW, Some(self.started))
+    }
+
     /// The duration of the current outage; `None` if answers arrive.
-    #[must_use]
     pub(crate) fn offline_for(&self) -> Option<Duration> {
         self.lock().offline_since.map(|since| since.elapsed())
     }
 
-    /// The creates of all Regions.
-    #[must_use]
     pub(crate) fn totals(&self) -> Totals {
         let inner = self.lock();
         let creating = inner.phase.duration();
@@ -187,20 +188,23 @@ impl StatsState {
 
     fn recorded(&mut self, row: &Row) {
         let now = Instant::now();
+        let counts = &mut self.counts;
+        // A rollback keeps the row of a channel that it leaves, with the error in it.
+        let is_created = row.status == Status::Created && row.error_code.is_empty();
         match row.status {
-            Status::Created => self.counts.created += 1,
-            Status::Exists => self.counts.exists += 1,
-            Status::Failed => {
+            Status::Created if is_created => counts.created += 1,
+            Status::Exists => counts.exists += 1,
+            Status::Deleted => counts.deleted += 1,
+            Status::Created | Status::Failed => {
                 let code = row.error_code.clone();
-                *self.counts.failed.entry(code).or_default() += 1;
+                *counts.failed.entry(code).or_default() += 1;
             }
             Status::Invalid => {
-                self.counts.invalid += 1;
+                counts.invalid += 1;
                 return;
             }
-            Status::Deleted => return,
         }
-        let is_created = row.status == Status::Created;
+        self.recorded.note(now);
         if is_created {
             self.phase.note(now);
         }
@@ -290,7 +294,7 @@ mod tests {
             attempts: 1,
             started_at: None,
             finished_at: None,
-            error_code: "Timeout".into(),
+            error_code: Box::default(),
             error_message: Box::default(),
             request_id: Box::default(),
         };

@@ -5,70 +5,56 @@ mod pace;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
-
 use crate::domain::error_codes;
 use crate::domain::format;
+use crate::fleet::plan::Counts;
 use crate::output::file;
-use crate::output::stats::{Requests, RunCounts, Totals};
+use crate::output::stats::{RunCounts, Totals};
 use crate::results::record::timestamp;
-use pace::PaceSummary;
 
 /// The version of the JSON schema. New fields do not change it.
 pub(crate) const SCHEMA: u32 = 1;
 
 /// The summary of a run that has ended or was refused.
 #[derive(Debug, Clone, Default)]
-pub struct Summary {
-    /// The process's exit code.
-    pub exit_code: u8,
+pub(crate) struct Summary {
+    pub(crate) exit_code: u8,
     /// Why it ended, in one word.
-    pub reason: &'static str,
+    pub(crate) reason: &'static str,
     /// Why it ended early, in a sentence.
-    pub message: Option<String>,
-    pub manifest: Option<PathBuf>,
-    pub results: Option<PathBuf>,
+    pub(crate) message: Option<String>,
+    pub(crate) manifest: Option<PathBuf>,
+    pub(crate) results: Option<PathBuf>,
     /// Whether the results file exists.
-    pub has_results: bool,
+    pub(crate) has_results: bool,
     /// The account, if known.
-    pub account: Option<String>,
+    pub(crate) account: Option<String>,
     /// The Regions of the batch.
-    pub regions: Vec<String>,
+    pub(crate) regions: Vec<String>,
     /// The endpoint, if it is a custom one.
-    pub endpoint: Option<String>,
+    pub(crate) endpoint: Option<String>,
     /// Whether an emulator answered.
-    pub emulator: bool,
-    /// Devices in the manifest (a stream: so far).
-    pub listed: u64,
-    /// Those of them that had their channel before this run.
-    pub done_before: u64,
-    /// Those of them that a rollback deleted and that stay deleted.
-    pub deleted: u64,
-    /// Lines that repeat an earlier line.
-    pub repeated: u64,
-    /// Unusable rows. Recorded ones are counted in `counts`.
-    pub invalid: u64,
+    pub(crate) emulator: bool,
+    /// The plan (of a stream: so far). Recorded invalid rows are counted in `counts`.
+    pub(crate) plan: Counts,
     /// Finished devices that now ask for another TTL or other tags; not in the JSON.
-    pub changed: Option<u64>,
+    pub(crate) changed: Option<u64>,
     /// Whether `--limit` left devices to another run; not in the JSON.
-    pub limit_is_reached: bool,
+    pub(crate) limit_is_reached: bool,
     /// Devices without a channel that another run would attempt.
-    pub remaining: u64,
-    /// The counts of this run.
-    pub counts: RunCounts,
-    /// The creates of this run.
-    pub totals: Totals,
+    pub(crate) remaining: u64,
+    pub(crate) counts: RunCounts,
+    pub(crate) totals: Totals,
     /// The ceiling of creates; `None` for `--rate auto`.
-    pub ceiling: Option<f64>,
-    pub started_at: Option<SystemTime>,
-    pub duration: Duration,
+    pub(crate) ceiling: Option<f64>,
+    pub(crate) started_at: Option<SystemTime>,
+    pub(crate) duration: Duration,
     /// The command that continues the batch.
-    pub resume: Option<String>,
+    pub(crate) resume: Option<String>,
 }
 
 impl Summary {
     /// Whether another run of the same command may finish more devices.
-    #[must_use]
     pub(crate) fn is_retryable(&self) -> bool {
         match self.exit_code {
             1 | 130 | 143 => true,
@@ -78,8 +64,7 @@ impl Summary {
     }
 
     /// The summary as lines of text.
-    #[must_use]
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = vec![self.headline()];
         for (code, count) in &self.counts.failed {
             lines.push(format!(
@@ -88,38 +73,35 @@ impl Summary {
             ));
         }
         lines.extend(self.left());
-        if self.counts.invalid > 0 {
-            lines.push(format!(
-                "  {} invalid: their rows in the results file say why",
-                self.counts.invalid
-            ));
-        }
-        if self.repeated > 0 {
-            let lines_repeated = format::count(self.repeated, "line");
-            lines.push(format!(
-                "  {lines_repeated} repeated: a device that is listed twice gets one channel"
-            ));
-        }
-        if self.deleted > 0 {
-            lines.push(format!(
-                "  {} deleted earlier stay deleted; --recreate-deleted makes them again",
-                self.deleted
-            ));
-        }
-        if self.counts.differs > 0 {
-            lines.push(format!(
-                "  {} of the adopted channels have another type or TTL than requested (-v lists them)",
-                self.counts.differs
-            ));
-        }
-        if self.counts.updated > 0 {
-            lines.push(format!(
-                "  {} of the adopted channels were updated to the requested TTL and tags (-v lists them)",
-                self.counts.updated
-            ));
+        let repeated = match self.plan.repeated {
+            1 => "line repeated: a device that is listed twice gets one channel",
+            _ => "lines repeated: a device that is listed twice gets one channel",
+        };
+        for (count, what) in [
+            (
+                self.counts.invalid,
+                "invalid: their rows in the results file say why",
+            ),
+            (self.plan.repeated, repeated),
+            (
+                self.plan.deleted,
+                "deleted earlier stay deleted; --recreate-deleted makes them again",
+            ),
+            (
+                self.counts.differs,
+                "of the adopted channels have another type or TTL than requested (-v lists them)",
+            ),
+            (
+                self.counts.updated,
+                "of the adopted channels were updated to the requested TTL and tags (-v lists them)",
+            ),
+        ] {
+            if count > 0 {
+                lines.push(format!("  {count} {what}"));
+            }
         }
         if self.counts.creates.sent > 0 {
-            lines.extend(self.pace().lines());
+            lines.extend(self.pace_lines());
         }
         if let Some(results) = self.results.as_ref().filter(|_| self.has_results) {
             lines.push(format!("  results: {}", results.display()));
@@ -147,8 +129,8 @@ impl Summary {
             format!("{} created", self.counts.created),
             format!("{} existed", self.counts.exists),
         ];
-        if self.done_before > 0 {
-            parts.push(format!("{} done before", self.done_before));
+        if self.plan.done > 0 {
+            parts.push(format!("{} done before", self.plan.done));
         }
         parts.push(format!("{} failed", self.counts.failures()));
         if self.counts.invalid > 0 {
@@ -168,17 +150,6 @@ impl Summary {
         format!("{lead} {took}: {}", parts.join(", "))
     }
 
-    fn pace(&self) -> PaceSummary<'_> {
-        PaceSummary {
-            created: self.counts.created,
-            creates: self.counts.creates,
-            totals: &self.totals,
-            ceiling: self.ceiling,
-        }
-    }
-
-    /// The summary as JSON.
-    #[must_use]
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let failures: Vec<_> = self
             .counts
@@ -204,22 +175,22 @@ impl Summary {
             "endpoint": self.endpoint,
             "emulator": self.emulator,
             "devices": {
-                "listed": self.listed,
-                "done_before": self.done_before,
+                "listed": self.plan.listed,
+                "done_before": self.plan.done,
                 "created": self.counts.created,
                 "exists": self.counts.exists,
                 "failed": self.counts.failures(),
-                "invalid": self.counts.invalid.max(self.invalid),
-                "repeated": self.repeated,
-                "deleted": self.deleted,
+                "invalid": self.counts.invalid.max(self.plan.invalid),
+                "repeated": self.plan.repeated,
+                "deleted": self.plan.deleted,
                 "differs": self.counts.differs,
                 "updated": self.counts.updated,
             },
             "failures": failures,
             "requests": {
-                "create": Sent::from(self.counts.creates),
-                "describe": Sent::from(self.counts.describes),
-                "list": Sent::from(self.counts.lists),
+                "create": self.counts.creates,
+                "describe": self.counts.describes,
+                "list": self.counts.lists,
             },
             "rate": self.rate_json(),
             "started_at": self.started_at.map(timestamp),
@@ -261,21 +232,6 @@ impl Summary {
     }
 }
 
-#[derive(Serialize)]
-struct Sent {
-    sent: u64,
-    throttled: u64,
-}
-
-impl From<Requests> for Sent {
-    fn from(requests: Requests) -> Self {
-        Self {
-            sent: requests.sent,
-            throttled: requests.throttled,
-        }
-    }
-}
-
 fn path(path: Option<&Path>) -> Option<String> {
     path.map(|path| path.to_string_lossy().into_owned())
 }
@@ -284,7 +240,7 @@ fn path(path: Option<&Path>) -> Option<String> {
 mod tests {
     use super::*;
     use crate::domain::device::Region;
-    use crate::output::stats::RegionTotals;
+    use crate::output::stats::{RegionTotals, Requests};
 
     #[test]
     fn a_summary_replaces_its_file_and_leaves_no_temporary_file() {
@@ -303,12 +259,16 @@ mod tests {
         assert!(Summary::default().write_json(&nowhere).is_err());
     }
 
-    #[test]
-    fn the_text_reports_the_outcome_and_the_next_command() {
+    /// The end of a run in which 2 of 1,003 devices failed.
+    fn summary() -> Summary {
         let mut summary = Summary {
             exit_code: 3,
             reason: "complete",
-            listed: 1_003,
+            plan: Counts {
+                listed: 1_003,
+                repeated: 1,
+                ..Counts::default()
+            },
             totals: Totals {
                 creating: Duration::from_secs(20),
                 achieved: Some(49.9),
@@ -334,14 +294,18 @@ mod tests {
         };
         summary.counts.created = 998;
         summary.counts.invalid = 3;
-        summary.repeated = 1;
         summary.counts.failed.insert("OutcomeUnknown".into(), 2);
         summary.counts.creates = Requests {
             sent: 1_000,
             throttled: 5,
         };
+        summary
+    }
+
+    #[test]
+    fn the_text_reports_the_outcome_and_the_next_command() {
         assert_eq!(
-            summary.lines().join("\n"),
+            summary().lines().join("\n"),
             "complete, with exceptions, in 20.4 s: 998 created, 0 existed, 2 failed, 3 invalid\n  \
              2 failed with OutcomeUnknown: run again: the next run asks the service whether the channel exists\n  \
              3 invalid: their rows in the results file say why\n  \
@@ -350,7 +314,11 @@ mod tests {
              results: devices.results.csv\n  \
              to continue: kvs-fleet provision devices.csv"
         );
-        let json = summary.to_json();
+    }
+
+    #[test]
+    fn the_json_has_the_same_values() {
+        let json = summary().to_json();
         assert_eq!(json["retryable"], true);
         assert_eq!(json["devices"]["created"], 998);
         assert_eq!(json["devices"]["repeated"], 1);

@@ -11,28 +11,21 @@ use tracing::warn;
 use super::checks;
 use super::messages;
 use super::run_config::RunConfig;
-use super::signals::{self, ExitRecord};
+use super::signals;
 use super::source;
-use super::target::{self, Target};
-use crate::domain::device::DeviceIndex;
+use super::target::Target;
+use crate::domain::device::{DeviceIndex, Region};
 use crate::engine::StopSignal;
 use crate::error::Error;
 use crate::fleet::batch::{self, Glance};
 use crate::output::logging::Console;
 use crate::results::disk::RealDisk;
 use crate::results::runs_log::EarlierRuns;
-use online::Wanted;
 use outline::Outline;
 
 /// Runs the subcommand and gives its exit code.
 pub(super) async fn run(config: &RunConfig, online: bool, console: Console) -> Result<u8, Error> {
-    let stop = StopSignal::new();
-    signals::listen(
-        stop.clone(),
-        console,
-        ExitRecord::default(),
-        signals::NOTHING,
-    );
+    let stop = signals::stop_signal(&console, signals::NOTHING);
     if config.reconcile.recheck {
         warn!(
             "--recheck asks the service when a run begins; the plan takes the results at their word"
@@ -64,13 +57,11 @@ pub(super) async fn run(config: &RunConfig, online: bool, console: Console) -> R
 
 /// Plans as a run does, in the same order, with the same refusals.
 async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Outline, Error> {
-    let (connection, results) = (&config.connection, &config.files.results);
-    let target = Target::load(connection.settings.clone(), connection.emulator).await?;
+    let results = &config.files.results;
+    let target = Target::load(config.connection.clone(), config.emulator).await?;
     let options = config.options(target.default_region());
     let manifest = source::opened(source::read(&config.files, options), stop).await?;
-    for warning in manifest.layout().warnings() {
-        warn!("{warning}");
-    }
+    messages::say_all(manifest.layout().warnings());
     let Glance {
         mut known_devices,
         account,
@@ -80,17 +71,15 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
         let results = results.display();
         warn!("{results}: {torn}; a run cuts it off, and asks the service again what it said");
     }
-    let runs = EarlierRuns::read(&RealDisk, results)
-        .map_err(|error| Error::refused("results", error.to_string()))?;
+    let runs = EarlierRuns::read(&RealDisk, results)?;
     checks::check_settings(config, &runs, &known_devices)?;
-    target.check_kind(account.as_ref(), results)?;
-    let expected = target::expected(connection.account.as_ref(), account, results)?;
-    let mut planned = batch::plan(&manifest, &mut known_devices, config.rules.of_the_plan())?;
+    let expected = target.expected(config.account.as_ref(), account, results)?;
+    let mut planned = batch::plan(&manifest, &mut known_devices, config.rules.plan)?;
     checks::check_plan(config, &planned)
         .and_then(|()| checks::check_manifest(config, &runs, &known_devices))
         .inspect_err(|_| messages::say_invalid(&planned.invalid))?;
-    messages::say_remarks(&planned.remarks);
-    let ask_alike = checks::ask_alike(config, Some(manifest.sha256()), &runs);
+    messages::say_all(&planned.remarks);
+    let ask_alike = runs.ask_alike(Some(manifest.sha256()), &config.settings());
     if planned.counts.done > 0 && ask_alike == Some(false) {
         messages::say_changed(manifest.layout(), config.files.manifest(), results);
     }
@@ -102,14 +91,13 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
     } else {
         HashSet::new()
     };
-    let mut outline = Outline::new(config, &manifest, &known_devices, planned);
-    outline.note_changes(ask_alike);
+    let mut outline = Outline::new(config, &manifest, &known_devices, planned, ask_alike);
     if online {
-        let wanted = Wanted {
-            known_devices: &known_devices,
-            to_do,
+        let is_wanted = |region: &Region, name: &str| {
+            let mut holders = known_devices.holders(region, name);
+            holders.any(|index| to_do.contains(&index))
         };
-        online::ask(config, &target, expected, &wanted, stop, &mut outline).await?;
+        online::ask(config, &target, expected, is_wanted, stop, &mut outline).await?;
     }
     Ok(outline)
 }

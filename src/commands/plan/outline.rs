@@ -11,8 +11,9 @@ use crate::commands::run_config::RunConfig;
 use crate::domain::device::{Device, Region};
 use crate::domain::service::Operation;
 use crate::engine::{OnExists, Stop};
-use crate::fleet::batch::{InvalidLine, Planned};
+use crate::fleet::batch::Planned;
 use crate::fleet::known_devices::KnownDevices;
+use crate::fleet::plan::InvalidLine;
 use crate::manifest::Manifest;
 
 /// The schema of `plan --json`. Fields may be added without a new one.
@@ -47,7 +48,7 @@ pub(super) struct Outline {
     pub(super) unlisted: u64,
     /// Lines that repeat another exactly.
     pub(super) repeated_lines: u64,
-    pub(super) invalid: Vec<InvalidRow>,
+    pub(super) invalid: Vec<InvalidLine>,
     /// By name.
     pub(super) regions: BTreeMap<String, RegionOutline>,
     /// The keys of the tags that channels may get.
@@ -68,17 +69,8 @@ pub(super) struct Outline {
     pub(super) caller: Option<String>,
 }
 
-/// An invalid row.
-#[derive(Debug, Serialize)]
-pub(super) struct InvalidRow {
-    pub(super) device_id: String,
-    pub(super) code: String,
-    /// What was found and what is expected, with the line.
-    pub(super) reason: String,
-}
-
 /// One Region's part.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct RegionOutline {
     /// Devices without a channel.
     pub(super) to_do: u64,
@@ -95,7 +87,6 @@ pub(super) struct RegionOutline {
     exit_code: u8,
 }
 
-/// A request.
 #[derive(Debug, Serialize)]
 pub(super) struct Example {
     pub(super) device_id: String,
@@ -116,11 +107,13 @@ pub(super) struct Price {
 }
 
 impl Outline {
+    /// `ask_alike` tells whether all runs of the results, and the one that is planned, ask for the same.
     pub(super) fn new(
         config: &RunConfig,
         manifest: &Manifest,
         known_devices: &KnownDevices,
         planned: Planned,
+        ask_alike: Option<bool>,
     ) -> Self {
         let Planned {
             counts,
@@ -134,7 +127,11 @@ impl Outline {
         let tag_keys: Vec<String> = manifest.layout().tag_keys().map(str::to_owned).collect();
         let regions = work.into_regions().into_iter().map(|(region, devices)| {
             let quota = config.reconcile.channel_quota(&region);
-            let part = RegionOutline::new(devices.len() as u64, quota);
+            let part = RegionOutline {
+                to_do: devices.len() as u64,
+                quota,
+                ..RegionOutline::default()
+            };
             (region.to_string(), part)
         });
         let ceiling = config.engine.rate.ceiling;
@@ -150,10 +147,10 @@ impl Outline {
             to_try_again: again,
             behind_limit,
             deleted: counts.deleted,
-            changed: None,
+            changed: (counts.done == 0 || ask_alike == Some(true)).then_some(0),
             unlisted: unlisted(known_devices),
             repeated_lines: counts.repeated,
-            invalid: invalid.iter().map(InvalidRow::new).collect(),
+            invalid,
             regions: regions.collect(),
             iam_actions: iam_actions(config, !tag_keys.is_empty()),
             tag_keys,
@@ -170,13 +167,6 @@ impl Outline {
         };
         outline.estimate();
         outline
-    }
-
-    /// Notes whether all runs of the results, and the one that is planned, ask for the same.
-    pub(super) fn note_changes(&mut self, ask_alike: Option<bool>) {
-        if self.done == 0 || ask_alike == Some(true) {
-            self.changed = Some(0);
-        }
     }
 
     pub(super) fn invalid_rows(&self) -> u64 {
@@ -204,7 +194,6 @@ impl Outline {
         all.min().unwrap_or(0)
     }
 
-    /// How long the creates take.
     pub(super) fn duration(&self) -> Duration {
         Duration::try_from_secs_f64(self.seconds).unwrap_or(Duration::MAX)
     }
@@ -218,30 +207,6 @@ impl Outline {
         self.seconds = most as f64 / self.rate;
         // To the cent.
         self.monthly_usd.most = (all as f64 * PRICE * 100.0).round() / 100.0;
-    }
-}
-
-impl RegionOutline {
-    fn new(to_do: u64, quota: u64) -> Self {
-        Self {
-            to_do,
-            quota,
-            existing: None,
-            to_adopt: None,
-            trouble: None,
-            exit_code: 0,
-        }
-    }
-}
-
-impl InvalidRow {
-    fn new(line: &InvalidLine) -> Self {
-        let row = line.row();
-        Self {
-            device_id: row.device_id.into(),
-            code: row.error_code.into(),
-            reason: row.error_message.into(),
-        }
     }
 }
 

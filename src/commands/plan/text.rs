@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::outline::{InvalidRow, Outline, RegionOutline};
-use crate::domain::device::shown;
-use crate::domain::device::visible;
+use super::outline::{Outline, RegionOutline};
+use crate::domain::device::{shown, visible};
 use crate::domain::format;
+use crate::fleet::plan::InvalidLine;
 
 /// Invalid rows that are shown unless all are asked for.
 const SHOWN_INVALID: usize = 20;
@@ -14,7 +14,7 @@ const INDENT: usize = 15;
 
 /// The plan in lines.
 pub(super) fn of(plan: &Outline, all_invalid: bool) -> String {
-    let mut lines = Lines::default();
+    let mut lines = PlanText::default();
     devices(&mut lines, plan);
     for (name, region) in &plan.regions {
         in_region(&mut lines, name, region);
@@ -48,16 +48,16 @@ pub(super) fn of(plan: &Outline, all_invalid: bool) -> String {
 }
 
 #[derive(Default)]
-struct Lines(String);
+struct PlanText(String);
 
-impl Lines {
+impl PlanText {
     fn add(&mut self, label: &str, text: &str) {
         // Writing to a string cannot fail.
         let _ = writeln!(self.0, "{label:<INDENT$}{text}");
     }
 }
 
-fn devices(lines: &mut Lines, plan: &Outline) {
+fn devices(lines: &mut PlanText, plan: &Outline) {
     lines.add("manifest", &visible(&plan.manifest));
     lines.add("results", &visible(&plan.results));
     if let Some(account) = &plan.account {
@@ -95,7 +95,7 @@ fn devices(lines: &mut Lines, plan: &Outline) {
     }
 }
 
-fn in_region(lines: &mut Lines, name: &str, region: &RegionOutline) {
+fn in_region(lines: &mut PlanText, name: &str, region: &RegionOutline) {
     lines.add("Region", &format!("{name}: {} to do", region.to_do));
     if let Some(trouble) = &region.trouble {
         lines.add("", trouble);
@@ -116,14 +116,14 @@ fn in_region(lines: &mut Lines, name: &str, region: &RegionOutline) {
     }
 }
 
-fn tags(lines: &mut Lines, plan: &Outline) {
+fn tags(lines: &mut PlanText, plan: &Outline) {
     let keys: Vec<String> = plan.tag_keys.iter().map(|key| shown(key)).collect();
     for (nth, key) in keys.iter().enumerate() {
         lines.add(if nth == 0 { "tags" } else { "" }, key);
     }
 }
 
-fn invalid(lines: &mut Lines, rows: &[InvalidRow], all: bool) {
+fn invalid(lines: &mut PlanText, rows: &[InvalidLine], all: bool) {
     if rows.is_empty() {
         return;
     }

@@ -11,7 +11,7 @@ use crate::commands::{outcome, report};
 use crate::domain::device::AccountId;
 use crate::engine::Stop;
 use crate::error::Error;
-use crate::fleet::batch::Closed;
+use crate::fleet::batch::ClosedBatch;
 use crate::output::stats::Stats;
 use crate::output::summary::Summary;
 use crate::results::disk::RealDisk;
@@ -24,7 +24,7 @@ impl Run {
     /// Brings the files in order and says how the run ended. `had_results` says whether there was a results file before.
     pub(super) fn settle(
         &mut self,
-        closed: Closed<RealDisk>,
+        closed: ClosedBatch<RealDisk>,
         ended: Result<(), Error>,
         had_results: bool,
         log: &SharedLog,
@@ -146,9 +146,8 @@ fn withdraw(made: Option<&Path>, log: &SharedLog) -> Result<(), Error> {
             )
         })?;
     }
-    locked(log)
-        .take_back()
-        .map_err(|error| Error::refused("results", error.to_string()))
+    locked(log).take_back()?;
+    Ok(())
 }
 
 /// What to do about channels that were created in another account before an answer named it.
@@ -166,16 +165,14 @@ fn note_end(summary: &mut Summary, stats: &Stats, ended: &Result<(), Error>) {
     summary.counts = stats.counts();
     summary.totals = stats.totals();
     summary.duration = stats.elapsed();
-    let with_channel = summary.done_before + summary.counts.created + summary.counts.exists;
-    summary.remaining = summary
-        .listed
-        .saturating_sub(with_channel)
-        .saturating_sub(summary.deleted);
-    let unusable = check_usable(summary.listed, summary.invalid);
+    let plan = &summary.plan;
+    let with_channel = plan.done + summary.counts.created + summary.counts.exists;
+    summary.remaining = plan.listed.saturating_sub(with_channel + plan.deleted);
+    let unusable = check_usable(plan.listed, plan.invalid);
     (summary.exit_code, summary.reason) = match ended.clone().and(unusable) {
         Err(error) => (error.exit_code(), error.reason()),
         Ok(()) if summary.limit_is_reached => (1, "limit"),
-        Ok(()) if summary.counts.failures() + summary.counts.invalid + summary.deleted > 0 => {
+        Ok(()) if summary.counts.failures() + summary.counts.invalid + plan.deleted > 0 => {
             (3, "complete")
         }
         Ok(()) => (0, "complete"),

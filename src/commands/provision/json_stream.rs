@@ -4,7 +4,7 @@
 //! of signals. Once the run stops, a reader that stalls has as much time as a request; then the run ends without it.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -26,20 +26,18 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(super) struct JsonStream {
-    queue: mpsc::Sender<Message>,
+    queue: mpsc::Sender<JsonMessage>,
     stop: StopSignal,
     /// How long a reader that stalls may delay the end of a run.
     grace: Duration,
     /// Lines that were not written.
     dropped: AtomicU64,
-    /// Whether it has been closed, and dropped lines reported.
-    closed: AtomicBool,
     /// Why the thread could not write, though there is a reader.
     lost: Arc<OnceLock<Stop>>,
 }
 
 #[derive(Debug)]
-enum Message {
+enum JsonMessage {
     Line(Vec<u8>),
     /// Acknowledged once everything before it has been written.
     Flush(oneshot::Sender<()>),
@@ -66,18 +64,14 @@ impl JsonStream {
             stop,
             grace,
             dropped: AtomicU64::new(0),
-            closed: AtomicBool::new(false),
             lost,
         })
     }
 
     /// Waits until all lines are written, as long as the grace allows. The error is why they could not be.
     pub(super) async fn close(&self) -> Result<(), Stop> {
-        if self.closed.swap(true, Ordering::Relaxed) {
-            return self.lost.get().cloned().map_or(Ok(()), Err);
-        }
         let (written, all_written) = oneshot::channel();
-        let is_done = self.hand_over(Message::Flush(written)).await
+        let is_done = self.hand_over(JsonMessage::Flush(written)).await
             && tokio::select! {
                 biased;
                 // The thread has ended where the reader is gone, which it has reported.
@@ -97,7 +91,7 @@ impl JsonStream {
     }
 
     /// Whether it was accepted, or there is no reader any more.
-    async fn hand_over(&self, message: Message) -> bool {
+    async fn hand_over(&self, message: JsonMessage) -> bool {
         tokio::select! {
             biased;
             _gone = self.queue.send(message) => true,
@@ -109,7 +103,7 @@ impl JsonStream {
 impl RowStream for JsonStream {
     async fn put(&self, rows: &[Row]) {
         for row in rows {
-            if !self.hand_over(Message::Line(line(row))).await {
+            if !self.hand_over(JsonMessage::Line(line(row))).await {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -118,23 +112,39 @@ impl RowStream for JsonStream {
 
 /// A row as a line of JSON.
 fn line(row: &Row) -> Vec<u8> {
+    fn text(text: &str) -> Option<&str> {
+        (!text.is_empty()).then_some(text)
+    }
+    let line = Line {
+        device_id: &row.device_id,
+        channel_name: &row.channel_name,
+        region: &row.region,
+        status: row.status.as_str(),
+        channel_arn: row.channel_arn.as_ref().map(ChannelArn::as_str),
+        attempts: row.attempts,
+        started_at: row.started_at.map(timestamp),
+        finished_at: row.finished_at.map(timestamp),
+        error_code: text(&row.error_code),
+        error_message: text(&row.error_message),
+        request_id: text(&row.request_id),
+    };
     // Nothing in a row can fail to be written as JSON.
-    let mut line = serde_json::to_vec(&Line::from(row)).unwrap_or_default();
+    let mut line = serde_json::to_vec(&line).unwrap_or_default();
     line.push(b'\n');
     line
 }
 
 /// Writes what has gathered until there is no sender or no reader any more. The error stops the run: a script that acts
 /// on these lines would miss devices.
-fn write(mut messages: mpsc::Receiver<Message>, console: Option<&Console>) -> Result<(), Stop> {
+fn write(mut messages: mpsc::Receiver<JsonMessage>, console: Option<&Console>) -> Result<(), Stop> {
     let mut chunk = Vec::new();
     let mut flushed = Vec::new();
     while let Some(first) = messages.blocking_recv() {
         let mut next = Some(first);
         while let Some(message) = next {
             match message {
-                Message::Line(line) => chunk.extend_from_slice(&line),
-                Message::Flush(written) => flushed.push(written),
+                JsonMessage::Line(line) => chunk.extend_from_slice(&line),
+                JsonMessage::Flush(written) => flushed.push(written),
             }
             next = (chunk.len() < CHUNK_BYTES)
                 .then(|| messages.try_recv().ok())
@@ -186,23 +196,4 @@ struct Line<'a> {
     error_code: Option<&'a str>,
     error_message: Option<&'a str>,
     request_id: Option<&'a str>,
-}
-
-impl<'a> From<&'a Row> for Line<'a> {
-    fn from(row: &'a Row) -> Self {
-        let text = |text: &'a str| (!text.is_empty()).then_some(text);
-        Self {
-            device_id: &row.device_id,
-            channel_name: &row.channel_name,
-            region: &row.region,
-            status: row.status.as_str(),
-            channel_arn: row.channel_arn.as_ref().map(ChannelArn::as_str),
-            attempts: row.attempts,
-            started_at: row.started_at.map(timestamp),
-            finished_at: row.finished_at.map(timestamp),
-            error_code: text(&row.error_code),
-            error_message: text(&row.error_message),
-            request_id: text(&row.request_id),
-        }
-    }
 }

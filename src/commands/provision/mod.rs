@@ -25,20 +25,19 @@ use super::open_files::Reserve;
 use super::run_config::RunConfig;
 use super::signals::{self, ExitRecord};
 use super::source::Source;
-use super::target::{self, Target};
 use crate::aws::AwsService;
 use crate::domain::clock::WallClock;
-use crate::domain::device::{AccountId, Region};
+use crate::domain::device::Region;
 use crate::domain::panics;
 use crate::engine::event::{Event, Listener, Listeners};
 use crate::engine::{self, Engine, Stop, StopSignal};
 use crate::error::Error;
 use crate::fleet::batch::{
-    self, Batch, FileRowSink, InvalidLine, Parts, Planned, RegionWork, RowStream, Running,
+    self, Batch, FileRowSink, Parts, Planned, RegionWork, RowStream, Running,
 };
-use crate::fleet::plan::{Counts, Rules, WorkLists};
+use crate::fleet::plan::{Counts, InvalidLine, WorkLists};
 use crate::output::logging::Console;
-use crate::output::progress::Progress;
+use crate::output::progress::{Progress, Subject};
 use crate::output::stats::Stats;
 use crate::output::summary::Summary;
 use crate::results::disk::RealDisk;
@@ -72,18 +71,6 @@ struct Run {
     exit_record: ExitRecord,
     /// Kept open until the results are finished.
     reserve: Reserve,
-}
-
-/// What the engine works on.
-struct Work {
-    source: Source,
-    rules: Rules,
-    /// Rows to be recorded as invalid.
-    invalid: Vec<InvalidLine>,
-    /// Devices to do; none of a stream.
-    total: Option<u64>,
-    account: Option<AccountId>,
-    target: Arc<Target>,
 }
 
 impl Run {
@@ -136,7 +123,7 @@ impl Run {
         let Source::File(manifest) = &ready.source else {
             return self.work_off(ready, None).await;
         };
-        let rules = self.config.rules.of_the_plan();
+        let rules = self.config.rules.plan;
         let planned = batch::plan(manifest, &mut ready.known_devices, rules)?;
         self.note(&planned.counts);
         self.note_changes(&ready);
@@ -160,8 +147,8 @@ impl Run {
     }
 
     /// How the run ended once all rows are on standard output, where they are wanted there.
-    async fn flushed(&self, ended: Result<(), Error>) -> Result<(), Error> {
-        match &self.json {
+    async fn flushed(&mut self, ended: Result<(), Error>) -> Result<(), Error> {
+        match self.json.take() {
             // What stopped the run first is the reason.
             Some(json) => ended.and(json.close().await.map_err(Error::from)),
             None => ended,
@@ -169,11 +156,7 @@ impl Run {
     }
 
     fn note(&mut self, counts: &Counts) {
-        self.summary.listed = counts.listed;
-        self.summary.done_before = counts.done;
-        self.summary.deleted = counts.deleted;
-        self.summary.repeated = counts.repeated;
-        self.summary.invalid = counts.invalid;
+        self.summary.plan = counts.clone();
         if counts.done == 0 {
             self.summary.changed = Some(0);
         }
@@ -183,7 +166,7 @@ impl Run {
     fn note_changes(&mut self, ready: &Ready) {
         match ready.ask_alike {
             Some(true) => self.summary.changed = Some(0),
-            Some(false) if self.summary.done_before > 0 => {
+            Some(false) if self.summary.plan.done > 0 => {
                 let files = &self.config.files;
                 messages::say_changed(ready.source.layout(), files.manifest(), &files.results);
             }
@@ -246,12 +229,12 @@ impl Run {
         let parts = self.parts(&ready);
         let (results, journal) = (&self.config.files.results, ready.journal);
         let mut batch = Batch::new(&RealDisk, results, journal, ready.known_devices, parts);
-        let target = &ready.target;
+        let target = Arc::clone(&ready.target);
         batch.add_regions(regions, |region| target.service(region));
         for (region, failure) in &not_offered {
             batch.engine.leave_out(region, failure);
         }
-        self.list_existing(target, &mut batch.engine).await?;
+        self.list_existing(&target, &mut batch.engine).await?;
         ready.source.check_current()?;
         // From here on the files are written.
         batch.prepare()?;
@@ -260,27 +243,28 @@ impl Run {
         let start = runs_lines::start(
             &self.config,
             &ready.source,
-            target,
+            &target,
             account.as_ref(),
             regions,
         );
-        let logged = ready.log.append([start]);
-        logged.map_err(|error| Error::refused("results", error.to_string()))?;
+        ready.log.append([start])?;
         let log = Arc::new(Mutex::new(ready.log));
         self.set_exit_record(Some(Arc::clone(&log)));
         let (engine, running) = batch.start();
-        let work = Work {
-            source: ready.source,
-            rules: self.config.rules.of_the_plan(),
-            invalid: planned.invalid,
-            total,
-            account: ready.expected,
-            target: ready.target,
+        let stream = match ready.source {
+            Source::File(_) => None,
+            Source::Stream(rows) => Some(Stream {
+                rows,
+                account: ready.expected,
+                target: ready.target,
+            }),
         };
-        let ended = self.create(engine, &running, work).await;
+        let ended = self
+            .create(engine, &running, &planned.invalid, total, stream)
+            .await;
         let closed = running.close().await?;
         self.settle(closed, ended.and(ready.rechecked), ready.had_results, &log)?;
-        check_usable(self.summary.listed, self.summary.invalid)
+        check_usable(self.summary.plan.listed, self.summary.plan.invalid)
     }
 
     fn limit(&mut self, work: &mut WorkLists) {
@@ -304,34 +288,29 @@ impl Run {
         }
     }
 
-    /// Runs the engine, and says how that ended once all rows are on standard output, where they are wanted there.
+    /// Runs the engine, and says how that ended once all rows are on standard output, where they are wanted there. The
+    /// number of devices is not known of a stream.
     async fn create(
         &mut self,
         engine: ProvisionEngine,
         running: &Running<RealDisk, JsonStream>,
-        work: Work,
+        invalid: &[InvalidLine],
+        total: Option<u64>,
+        stream: Option<Stream>,
     ) -> Result<(), Error> {
         let progress = Progress::start(
             self.config.output.progress,
-            work.total,
+            Subject::Devices,
+            total,
             Arc::clone(&self.stats),
             self.console.clone(),
         );
-        running.record_invalid(&work.invalid).await;
-        let ended = match work.source {
-            Source::File(_) => {
-                let stop = engine.run(None, self.config.reconcile.list).await;
-                stop.map_or(Ok(()), |stop| Err(stop.into()))
-            }
-            Source::Stream(rows) => {
-                let stream = Stream {
-                    rows,
-                    rules: work.rules,
-                    account: work.account,
-                    target: work.target,
-                };
-                self.work_off_stream(stream, engine, &running.books).await
-            }
+        running.record_invalid(invalid).await;
+        let ended = if let Some(stream) = stream {
+            self.work_off_stream(stream, engine, &running.sink).await
+        } else {
+            let stop = engine.run(None, self.config.reconcile.list).await;
+            stop.map_or(Ok(()), |stop| Err(stop.into()))
         };
         drop(progress);
         self.flushed(ended).await
@@ -342,14 +321,10 @@ impl Run {
         if regions.is_empty() {
             regions.extend(ready.target.default_region());
         }
-        ready.target.identify_in(&regions, &self.stop).await?;
-        ready.target.check_account(ready.expected.as_ref())?;
-        if let Some(found) = ready.target.account() {
-            ready.expected = Some(found.clone());
-        }
-        // Printed already where a recheck has asked before.
+        // --recheck has done this before.
         if self.summary.regions.is_empty() {
-            target::introduce(&ready.target, &regions);
+            let expected = ready.expected.take();
+            ready.expected = ready.target.meet(expected, &regions, &self.stop).await?;
         }
         self.summary.account = ready.target.account().map(ToString::to_string);
         self.summary.regions = regions.iter().map(ToString::to_string).collect();

@@ -3,13 +3,12 @@
 
 use std::sync::Arc;
 
-use tracing::warn;
-
 use super::Run;
 use crate::commands::batch_files::BatchFiles;
 use crate::commands::checks;
+use crate::commands::messages;
 use crate::commands::source::{self, Source};
-use crate::commands::target::{self, Target};
+use crate::commands::target::Target;
 use crate::domain::device::AccountId;
 use crate::engine::StopSignal;
 use crate::error::Error;
@@ -41,16 +40,14 @@ impl Run {
     /// Finds and opens everything, and checks what can be checked without a plan.
     pub(super) async fn prepare(&mut self) -> Result<Ready, Error> {
         let config = &self.config;
-        let (connection, results) = (&config.connection, &config.files.results);
-        let target = Target::load(connection.settings.clone(), connection.emulator).await?;
+        let results = &config.files.results;
+        let target = Target::load(config.connection.clone(), config.emulator).await?;
         self.summary.emulator = target.is_emulator();
         self.summary.endpoint = target.url().map(str::to_owned);
         let options = config.options(target.default_region());
         let had_results = results.exists();
         let (source, (log, history)) = open_files(&config.files, options, &self.stop).await?;
-        for warning in source.layout().warnings() {
-            warn!("{warning}");
-        }
+        messages::say_all(source.layout().warnings());
         let History {
             journal,
             known_devices,
@@ -58,9 +55,9 @@ impl Run {
             ..
         } = history;
         checks::check_settings(config, log.earlier(), &known_devices)?;
-        target.check_kind(account.as_ref(), results)?;
-        let expected = target::expected(connection.account.as_ref(), account, results)?;
-        let ask_alike = checks::ask_alike(config, source.sha256(), log.earlier());
+        let expected = target.expected(config.account.as_ref(), account, results)?;
+        let earlier = log.earlier();
+        let ask_alike = earlier.ask_alike(source.sha256(), &config.settings());
         Ok(Ready {
             target: Arc::new(target),
             source,

@@ -5,9 +5,9 @@ use tracing::{info, warn};
 
 use super::Run;
 use super::prepare::Ready;
-use crate::commands::caller;
+use crate::commands::asking::{caller, distinct};
 use crate::commands::verify::{Claims, Questions, ask_all};
-use crate::domain::device::{Region, shown};
+use crate::domain::device::shown;
 use crate::domain::format;
 use crate::engine::Stop;
 use crate::engine::event::Listeners;
@@ -25,7 +25,7 @@ impl Run {
             return Ok(());
         }
         let claims = Claims::read(&self.config.files.results)?;
-        let regions: Vec<Region> = claims.regions();
+        let regions = distinct(claims.rows.iter().map(|claim| &claim.region));
         if regions.is_empty() {
             return Ok(());
         }

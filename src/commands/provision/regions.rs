@@ -26,7 +26,7 @@ impl Run {
             |listing: Option<&Listing>| listing.is_some_and(|listing| listing.total > 0);
         if !engine.listings().any(|(_, listing, _)| was_listed(listing)) {
             // Neither STS nor an ARN has named the account, or that follows with the first Region.
-            target.check_guard(self.config.connection.account.as_ref())?;
+            target.check_guard(self.config.account.as_ref())?;
         }
         Ok(())
     }

@@ -1,14 +1,13 @@
 //! The lines of a run in the runs log.
 
-use std::time::SystemTime;
-
 use crate::commands::run_config::RunConfig;
+use crate::commands::runs_lines::{self, millis};
 use crate::commands::source::Source;
 use crate::commands::target::Target;
 use crate::domain::device::AccountId;
 use crate::output::stats::RegionTotals;
 use crate::output::summary::Summary;
-use crate::results::record::{Status, timestamp};
+use crate::results::record::Status;
 use crate::results::runs_line::{End, RegionLine, RunsLine, Start};
 
 /// The line that a run starts with.
@@ -19,25 +18,13 @@ pub(super) fn start(
     account: Option<&AccountId>,
     regions: &[String],
 ) -> RunsLine {
+    let directory = std::env::current_dir().ok();
     RunsLine::Start(Box::new(Start {
-        at: timestamp(SystemTime::now()),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        command: "provision".to_owned(),
-        arguments: crate::commands::arguments(),
-        directory: std::env::current_dir()
-            .ok()
-            .map(|directory| directory.display().to_string()),
+        directory: directory.map(|directory| directory.display().to_string()),
         manifest: Some(config.files.manifest().display().to_string()),
         manifest_sha256: source.sha256().map(str::to_owned),
-        account: account.map(ToString::to_string),
-        caller: target.caller().map(str::to_owned),
-        regions: regions.to_vec(),
-        endpoint: if target.is_emulator() {
-            Some("emulator".to_owned())
-        } else {
-            target.url().map(str::to_owned)
-        },
         settings: Some(config.settings()),
+        ..runs_lines::start("provision", target, account, regions.to_vec())
     }))
 }
 
@@ -52,22 +39,19 @@ pub(super) fn end(summary: &Summary) -> RunsLine {
     ];
     let requests = [counts.creates, counts.describes, counts.lists];
     RunsLine::End(Box::new(End {
-        at: timestamp(std::time::SystemTime::now()),
-        duration_ms: u64::try_from(summary.duration.as_millis()).unwrap_or(u64::MAX),
         counts: by_status
             .into_iter()
             .map(|(status, count)| (status.as_str().to_owned(), count))
             .collect(),
         remaining: summary.remaining,
         changed: summary.changed,
-        requests: requests.iter().map(|requests| requests.sent).sum(),
-        throttles: requests.iter().map(|requests| requests.throttled).sum(),
-        creating_ms: u64::try_from(totals.creating.as_millis()).unwrap_or(u64::MAX),
+        creating_ms: millis(totals.creating),
         achieved_per_second: totals.achieved,
         throttled_share: counts.creates.throttled_share(),
         regions: totals.regions.iter().map(region_line).collect(),
         reason: summary.reason.to_owned(),
         exit_code: summary.exit_code,
+        ..runs_lines::end(summary.duration, requests)
     }))
 }
 

@@ -13,14 +13,14 @@ use super::json_stream::JsonStream;
 use super::{ProvisionEngine, Run};
 use crate::aws::AwsService;
 use crate::commands::messages;
-use crate::commands::target::{self, Target};
+use crate::commands::run_config::RunRules;
+use crate::commands::target::Target;
 use crate::domain::device::{AccountId, Device, DeviceIndex, Region};
 use crate::domain::format;
-use crate::engine::event::Listeners;
 use crate::engine::{Arrival, Stop, StopSignal};
 use crate::error::Error;
-use crate::fleet::batch::{Books, FileRowSink, InvalidLine, RegionWork, SharedDevices, lock};
-use crate::fleet::plan::{Counts, Planner, Rules, Verdict};
+use crate::fleet::batch::{FileRowSink, RegionWork, lock};
+use crate::fleet::plan::{Counts, InvalidLine, Planner, Verdict};
 use crate::manifest::Rows;
 
 /// Regions of a stream that may wait to be started.
@@ -32,7 +32,6 @@ const STREAM_WAITING: usize = 10_000;
 /// What is needed to plan standard input.
 pub(super) struct Stream {
     pub(super) rows: Box<Rows<Stdin>>,
-    pub(super) rules: Rules,
     /// The account that this run must be of, where one was expected or found.
     pub(super) account: Option<AccountId>,
     pub(super) target: Arc<Target>,
@@ -44,25 +43,19 @@ impl Run {
         &mut self,
         stream: Stream,
         engine: ProvisionEngine,
-        books: &Books<JsonStream>,
+        sink: &Arc<FileRowSink<JsonStream>>,
     ) -> Result<(), Error> {
         let (arrivals, arriving) = mpsc::channel(ARRIVALS_WAITING);
         let progress = Arc::new(Mutex::new(Streamed::default()));
+        // Shared: owned by the reader alone, the emulator would end as soon as all rows are read.
         let target = Arc::clone(&stream.target);
         let reader = StreamReader {
-            rows: stream.rows,
-            rules: stream.rules,
-            known_devices: Arc::clone(&books.known_devices),
-            limit: self.config.rules.limit,
-            expect: self.config.rules.expect,
-            account: stream.account,
-            guard: self.config.connection.account.clone(),
-            sink: Arc::clone(&books.sink),
-            listeners: books.listeners.clone(),
-            stop: books.stop.clone(),
+            stream,
+            rules: self.config.rules,
+            guard: self.config.account.clone(),
+            sink: Arc::clone(sink),
+            stop: self.stop.clone(),
             arrivals,
-            // Shared: owned by the reader alone, the emulator would end as soon as all rows are read.
-            target: stream.target,
             runtime: Handle::current(),
             progress: Arc::clone(&progress),
             held: Vec::new(),
@@ -70,14 +63,14 @@ impl Run {
         // Not waited for: after a stop it may never return from reading standard input.
         let thread = std::thread::Builder::new().name("manifest".to_owned());
         if let Err(error) = thread.spawn(move || reader.read()) {
-            books.stop.give(Stop::Manifest(format!(
+            self.stop.give(Stop::Manifest(format!(
                 "standard input cannot be read: {error}"
             )));
         }
         let stop = engine.run(Some(arriving), self.config.reconcile.list).await;
         let streamed = locked(&progress).clone();
         self.note(&streamed.counts);
-        messages::say_remarks(&streamed.remarks);
+        messages::say_all(&streamed.remarks);
         self.summary.limit_is_reached = streamed.limit_is_reached;
         if let Some(account) = target.account() {
             self.summary.account = Some(account.to_string());
@@ -95,42 +88,34 @@ impl Run {
 
 /// Reads standard input on a thread of its own: it cannot be waited for otherwise.
 struct StreamReader {
-    rows: Box<Rows<Stdin>>,
-    rules: Rules,
-    known_devices: SharedDevices,
-    limit: Option<u64>,
-    expect: Option<u64>,
-    /// The account that this run must be of, where one was expected or found.
-    account: Option<AccountId>,
+    stream: Stream,
+    rules: RunRules,
     /// `--account`.
     guard: Option<AccountId>,
     sink: Arc<FileRowSink<JsonStream>>,
-    listeners: Listeners,
     stop: StopSignal,
     arrivals: mpsc::Sender<Arrival<AwsService, RegionWork>>,
-    target: Arc<Target>,
     runtime: Handle,
     progress: Arc<Mutex<Streamed>>,
     /// Invalid rows that came before the account was known: nothing is written for a wrong one.
     held: Vec<InvalidLine>,
 }
 
-/// The state of reading a stream.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Streamed {
-    pub(super) counts: Counts,
+struct Streamed {
+    counts: Counts,
     /// What the operator should look at, a sentence each.
-    pub(super) remarks: Vec<String>,
+    remarks: Vec<String>,
     /// Whether `--limit` ended it: what follows was not read.
-    pub(super) limit_is_reached: bool,
+    limit_is_reached: bool,
     /// How reading it ended; none before it has.
-    pub(super) ended: Option<Result<(), Error>>,
+    ended: Option<Result<(), Error>>,
 }
 
 impl StreamReader {
     /// Reads to the end, to damage, to the limit, or until the run stops.
     fn read(mut self) {
-        let mut planner = Planner::new(self.rules);
+        let mut planner = Planner::new(self.rules.plan);
         let read = self.read_rows(&mut planner);
         let ended = read
             .and_then(|()| self.record_held())
@@ -139,7 +124,7 @@ impl StreamReader {
             self.stop.give(stop.clone());
         }
         // Before the engine learns that no more arrives: this is dropped last.
-        let remarks = planner.remarks(self.rows.lacks_line_end());
+        let remarks = planner.remarks(self.stream.rows.lacks_line_end());
         let mut progress = self.progress();
         progress.remarks = remarks;
         progress.ended = Some(ended);
@@ -147,7 +132,7 @@ impl StreamReader {
 
     fn check_count(&self, listed: u64) -> Result<(), Error> {
         let is_whole = !self.stop.is_given() && !self.progress().limit_is_reached;
-        match self.expect.filter(|expected| *expected != listed) {
+        match self.rules.expect.filter(|expected| *expected != listed) {
             Some(expected) if is_whole => Err(Error::Stopped(Stop::UnexpectedCount(format!(
                 "standard input listed {}, but --expect {expected} was given",
                 format::count(listed, "device")
@@ -158,16 +143,16 @@ impl StreamReader {
 
     fn read_rows(&mut self, planner: &mut Planner) -> Result<(), Error> {
         let mut senders: HashMap<Region, mpsc::Sender<(DeviceIndex, Device)>> = HashMap::new();
-        let mut left = self.limit.unwrap_or(u64::MAX);
+        let mut left = self.rules.limit.unwrap_or(u64::MAX);
         while !self.stop.is_given() {
-            let row = self.rows.next().map_err(|error| match error {
+            let row = self.stream.rows.next().map_err(|error| match error {
                 error if error.is_without_rows() => error.into(),
                 error => damaged(&error),
             })?;
             let Some(row) = row else {
                 return Ok(());
             };
-            let verdict = planner.judge(&mut lock(&self.known_devices), &row);
+            let verdict = planner.judge(&mut lock(self.sink.known_devices()), &row);
             let verdict = verdict.map_err(|error| damaged(&error))?;
             locked(&self.progress).counts = planner.counts().clone();
             match verdict {
@@ -191,10 +176,9 @@ impl StreamReader {
                         return Ok(());
                     }
                 }
-                Verdict::Invalid(flaw) => {
-                    self.held
-                        .push(InvalidLine::new(row.line, row.device_id, flaw));
-                    if self.target.is_identified() {
+                Verdict::Invalid(line) => {
+                    self.held.push(line);
+                    if self.stream.target.is_identified() {
                         self.record_held()?;
                     }
                 }
@@ -210,20 +194,22 @@ impl StreamReader {
         &mut self,
         region: &Region,
     ) -> Result<Option<mpsc::Sender<(DeviceIndex, Device)>>, Error> {
-        let not_offered = self.target.not_offered(std::slice::from_ref(region));
+        let not_offered = self.stream.target.not_offered(std::slice::from_ref(region));
         let not_offered = self.runtime.block_on(not_offered).pop();
-        if not_offered.is_none() && !self.target.is_identified() {
-            let identified = self.target.identify(region, &self.stop);
-            self.runtime.block_on(identified)?;
-            self.target.check_account(self.account.as_ref())?;
-            self.target.check_guard(self.guard.as_ref())?;
-            target::introduce(&self.target, std::slice::from_ref(region));
+        if not_offered.is_none() && !self.stream.target.is_identified() {
+            let regions = std::slice::from_ref(region);
+            let met = self
+                .stream
+                .target
+                .meet(self.stream.account.take(), regions, &self.stop);
+            self.stream.account = self.runtime.block_on(met)?;
+            self.stream.target.check_guard(self.guard.as_ref())?;
             self.record_held()?;
         }
         let (sender, receiver) = mpsc::channel(STREAM_WAITING);
         let arrival = Arrival {
             region: region.clone(),
-            service: self.target.service(region),
+            service: self.stream.target.service(region),
             work: RegionWork::Streamed(receiver),
             not_offered: not_offered.map(|(_, failure)| failure),
         };
@@ -232,9 +218,8 @@ impl StreamReader {
     }
 
     fn record_held(&mut self) -> Result<(), Error> {
-        let held = self.held.drain(..);
-        let rows: Vec<_> = held.map(|line| (line.line, line.row())).collect();
-        let recorded = self.sink.record_invalid(rows, &self.listeners);
+        let held = std::mem::take(&mut self.held);
+        let recorded = self.sink.record_invalid(&held);
         let recorded = self.runtime.block_on(recorded);
         recorded.map_err(|message| Error::Stopped(Stop::Results(message)))
     }

@@ -4,8 +4,8 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use tracing::{info, warn};
 
-use super::config::RollbackConfig;
 use super::selection::{Candidate, Selection};
+use crate::cli::RollbackArgs;
 use crate::domain::device::shown;
 use crate::domain::format;
 use crate::engine::StopSignal;
@@ -15,8 +15,8 @@ use crate::error::Error;
 const SHOWN: usize = 10;
 
 /// Refuses, before any request, a rollback that could not be confirmed.
-pub(super) fn check_possible(config: &RollbackConfig) -> Result<(), Error> {
-    if config.yes || config.dry_run || io::stdin().is_terminal() {
+pub(super) fn check_possible(args: &RollbackArgs) -> Result<(), Error> {
+    if args.yes || args.dry_run || io::stdin().is_terminal() {
         return Ok(());
     }
     Err(Error::refused(
@@ -60,11 +60,11 @@ pub(super) fn line(candidate: &Candidate) -> String {
 
 /// Waits until the number of channels is typed, unless `--yes` was given.
 pub(super) async fn ask(
-    config: &RollbackConfig,
+    args: &RollbackArgs,
     selection: &Selection,
     stop: &StopSignal,
 ) -> Result<(), Error> {
-    if config.yes {
+    if args.yes {
         return Ok(());
     }
     let count = selection.candidates.len();

@@ -4,16 +4,15 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::config::RollbackConfig;
-use crate::domain::device::DeviceIndex;
-use crate::domain::device::{ChannelArn, ChannelName, Region, shown};
+use crate::cli::RollbackArgs;
+use crate::domain::device::{ChannelArn, ChannelName, DeviceIndex, Region, shown};
 use crate::domain::format;
 use crate::error::Error;
 use crate::fleet::batch::last_rows;
+use crate::fleet::claim::channel_of;
 use crate::fleet::known_devices::KnownDevices;
 use crate::manifest::{self, Options};
 use crate::results::disk::RealDisk;
-use crate::results::read::ReadError;
 use crate::results::record::{Row, Status};
 use crate::results::view::RecordView;
 
@@ -45,35 +44,28 @@ pub(super) struct Selection {
 
 impl Selection {
     /// Reads the rows. `known_devices` knows the last row of each device.
-    pub(super) fn read(
-        config: &RollbackConfig,
-        known_devices: &KnownDevices,
-    ) -> Result<Self, Error> {
-        let wanted = wanted(config)?;
+    pub(super) fn read(args: &RollbackArgs, known_devices: &KnownDevices) -> Result<Self, Error> {
+        let wanted = wanted(args)?;
         if let Some(wanted) = &wanted {
-            check_known(wanted, known_devices, &config.results)?;
+            check_known(wanted, known_devices, &args.results)?;
         }
         let mut selection = Self {
             is_a_part: wanted.is_some(),
             ..Self::default()
         };
-        let read = last_rows(&RealDisk, &config.results, known_devices, |index, entry| {
+        last_rows(&RealDisk, &args.results, known_devices, |index, entry| {
             let Some(index) = index else { return Ok(()) };
             let row = &entry.record;
-            if wanted
-                .as_ref()
-                .is_some_and(|wanted| !wanted.contains(row.device_id()))
-            {
+            let is_wanted = |wanted: &HashSet<String>| wanted.contains(row.device_id());
+            if !wanted.as_ref().is_none_or(is_wanted) {
                 return Ok(());
             }
-            selection
-                .take(index, row, config.since)
-                .map_err(|problem| Unreadable::Row {
-                    line: entry.line,
-                    problem,
-                })
-        });
-        read.map_err(|error| error.refused(&config.results))?;
+            let taken = selection.take(index, row, args.since);
+            taken.map_err(|problem| {
+                let (file, line) = (args.results.display(), entry.line);
+                Error::refused("results", format!("{file}, line {line}: {problem}"))
+            })
+        })?;
         Ok(selection)
     }
 
@@ -109,13 +101,22 @@ impl Selection {
                 return Ok(());
             }
         }
-        let invalid = |error: &dyn std::fmt::Display| error.to_string();
-        let name = ChannelName::parse(row.channel_name()).map_err(|error| invalid(&error))?;
-        let region = Region::parse(row.region()).map_err(|error| invalid(&error))?;
-        let arn = ChannelArn::parse(row.channel_arn()).map_err(|error| invalid(&error))?;
+        let (name, region, arn) = channel_of(row)?;
         self.candidates.push(Candidate {
             index,
-            row: whole(row, arn.clone(), time(row.started_at()), finished_at),
+            row: Row {
+                device_id: row.device_id().into(),
+                channel_name: row.channel_name().into(),
+                region: row.region().into(),
+                status: row.status(),
+                channel_arn: Some(arn.clone()),
+                attempts: row.attempts(),
+                started_at: time(row.started_at()),
+                finished_at,
+                error_code: row.error_code().into(),
+                error_message: row.error_message().into(),
+                request_id: row.request_id().into(),
+            },
             name,
             region,
             arn,
@@ -124,32 +125,10 @@ impl Selection {
     }
 }
 
-/// A `created` row, to be written again with what became of its channel.
-fn whole(
-    row: &RecordView<'_>,
-    arn: ChannelArn,
-    started_at: Option<SystemTime>,
-    finished_at: Option<SystemTime>,
-) -> Row {
-    Row {
-        device_id: row.device_id().into(),
-        channel_name: row.channel_name().into(),
-        region: row.region().into(),
-        status: row.status(),
-        channel_arn: Some(arn),
-        attempts: row.attempts(),
-        started_at,
-        finished_at,
-        error_code: row.error_code().into(),
-        error_message: row.error_message().into(),
-        request_id: row.request_id().into(),
-    }
-}
-
 /// The devices that were named; none for all.
-fn wanted(config: &RollbackConfig) -> Result<Option<HashSet<String>>, Error> {
-    let mut wanted: HashSet<String> = config.devices.iter().cloned().collect();
-    let Some(file) = &config.devices_from else {
+fn wanted(args: &RollbackArgs) -> Result<Option<HashSet<String>>, Error> {
+    let mut wanted: HashSet<String> = args.devices.iter().cloned().collect();
+    let Some(file) = &args.devices_from else {
         return Ok((!wanted.is_empty()).then_some(wanted));
     };
     let refused = |problem: String| {
@@ -214,41 +193,13 @@ fn check_known(
     }
     unknown.sort();
     let named: Vec<String> = unknown.iter().take(NAMED).map(|id| shown(id)).collect();
-    let more = match unknown.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
     Err(Error::refused(
         "usage",
         format!(
-            "{} without a row in {}: {}{more}; nothing was deleted",
+            "{} without a row in {}: {}; nothing was deleted",
             format::count(unknown.len() as u64, "device"),
             results.display(),
-            named.join(", ")
+            format::first_of(unknown.len(), &named)
         ),
     ))
-}
-
-/// Why the rows cannot be used.
-enum Unreadable {
-    File(ReadError),
-    Row { line: u64, problem: String },
-}
-
-impl From<ReadError> for Unreadable {
-    fn from(error: ReadError) -> Self {
-        Self::File(error)
-    }
-}
-
-impl Unreadable {
-    fn refused(self, results: &Path) -> Error {
-        let message = match self {
-            Self::File(error) => error.to_string(),
-            Self::Row { line, problem } => {
-                format!("{}, line {line}: {problem}", results.display())
-            }
-        };
-        Error::refused("results", message)
-    }
 }

@@ -1,16 +1,12 @@
 //! The requests of a verification: a listing of each Region, and Describe only for channels that the listing leaves open.
 
-use std::collections::{HashMap, HashSet};
-
 use serde::Serialize;
-use tokio::task::JoinSet;
 
 use crate::aws::AwsService;
-use crate::commands::side_by_side;
+use crate::commands::asking::{answered, by_region, list_existing, side_by_side};
 use crate::commands::target::Target;
-use crate::domain::panics;
-use crate::domain::service::{Channel, Failure, FailureKind};
-use crate::engine::{Caller, RegionCaller, Stop, Unanswered};
+use crate::domain::service::{Failure, FailureKind};
+use crate::engine::{Caller, RegionCaller, Stop};
 use crate::fleet::claim::{Claim, Difference, Kind};
 
 type Requests = RegionCaller<AwsService>;
@@ -25,9 +21,17 @@ pub(in crate::commands) struct Questions {
     pub(in crate::commands) ice: bool,
 }
 
+impl Questions {
+    /// Requests for each channel besides the listing.
+    pub(super) fn of_a_channel(self) -> u64 {
+        let endpoints = self.endpoints || self.ice;
+        u64::from(self.tags) + u64::from(endpoints) + u64::from(self.ice)
+    }
+}
+
 /// What was found.
 #[derive(Debug, Default)]
-pub(in crate::commands) struct Found {
+pub(in crate::commands) struct Answers {
     pub(in crate::commands) differences: Vec<Difference>,
     pub(in crate::commands) usable: Vec<Usable>,
 }
@@ -49,36 +53,31 @@ pub(in crate::commands) async fn ask_all(
     target: &Target,
     caller: &Caller,
     claims: Vec<Claim>,
-) -> Result<Found, Stop> {
-    let mut by_region: HashMap<_, Vec<Claim>> = HashMap::new();
-    for claim in claims {
-        let region = claim.region.clone();
-        by_region.entry(region).or_default().push(claim);
-    }
-    let mut regions = JoinSet::new();
-    for (region, claims) in by_region {
+) -> Result<Answers, Stop> {
+    let regions = by_region(claims, |claim| &claim.region);
+    let most = regions.len();
+    let asked = side_by_side(regions, most, |(region, claims)| {
         let service = target.service(&region);
         let requests = caller.region(region, service);
-        regions.spawn(async move {
-            let found = region_of(requests, claims.clone(), questions).await;
-            found.ok_or(claims)
-        });
-    }
-    let mut all = Found::default();
-    while let Some(ended) = regions.join_next().await {
-        match ended.map_err(|panic| Stop::Internal(panics::words_of_task(panic)))? {
-            Ok(found) => {
-                all.differences.extend(found.differences);
-                all.usable.extend(found.usable);
-            }
-            Err(claims) => {
-                let unverified = |claim: &Claim| claim.unverified("its Region gave no answer");
-                all.differences.extend(claims.iter().map(unverified));
-            }
+        async move {
+            let found = in_region(requests, claims.clone(), questions).await;
+            let unverified =
+                |claim: &Claim| claim.lacks(Kind::Unverified, "its Region gave no answer");
+            Some(found.unwrap_or_else(|| Answers {
+                differences: claims.iter().map(unverified).collect(),
+                usable: Vec::new(),
+            }))
         }
-    }
+    });
+    let asked = asked.await;
     if let Some(stop) = caller.stopped() {
         return Err(stop);
+    }
+    let lost = || Stop::Internal("a Region was left without an answer".to_owned());
+    let mut all = Answers::default();
+    for found in asked.ok_or_else(lost)? {
+        all.differences.extend(found.differences);
+        all.usable.extend(found.usable);
     }
     let place = |found: &Difference| (found.device_id.clone(), found.kind);
     all.differences.sort_by_key(place);
@@ -88,29 +87,14 @@ pub(in crate::commands) async fn ask_all(
 }
 
 /// Compares the claims of one Region. None if it was stopped, in this Region or in all.
-async fn region_of(requests: Requests, claims: Vec<Claim>, questions: Questions) -> Option<Found> {
+async fn in_region(
+    requests: Requests,
+    claims: Vec<Claim>,
+    questions: Questions,
+) -> Option<Answers> {
     let workers = questions.workers;
-    let there = list(&requests, &claims).await?;
-    // A channel that was not listed, or listed with differences, may have changed since: it is described.
-    let (open, sound): (Vec<Claim>, Vec<Claim>) = claims
-        .into_iter()
-        .partition(|claim| !claim.compare(there.get(claim.name.as_str())).is_empty());
-    let mut present: Vec<Claim> = sound;
-    let mut differences = Vec::new();
-    let described = side_by_side(open, workers, |claim| describe(requests.clone(), claim)).await?;
-    for (claim, found) in described {
-        let is_there = found.iter().all(|found| {
-            !matches!(
-                found.kind,
-                Kind::Missing | Kind::MadeAgain | Kind::Unverified
-            )
-        });
-        differences.extend(found);
-        if is_there {
-            present.push(claim);
-        }
-    }
-    let mut found = Found {
+    let (mut present, differences) = compare(&requests, claims, workers).await?;
+    let mut found = Answers {
         differences,
         usable: Vec::new(),
     };
@@ -131,53 +115,49 @@ async fn region_of(requests: Requests, claims: Vec<Claim>, questions: Questions)
     Some(found)
 }
 
-/// The channels of these claims that are listed, by name; none at all if the Region cannot be listed. None if it was stopped.
-async fn list(requests: &Requests, claims: &[Claim]) -> Option<HashMap<Box<str>, Channel>> {
-    let mut there: HashMap<Box<str>, Channel> = HashMap::new();
-    let names = claims.iter().map(|claim| claim.name.as_str());
-    let wanted: HashSet<&str> = names.collect();
-    let listed = requests.list(|page| {
-        let ours = page
-            .into_iter()
-            .filter(|channel| wanted.contains(channel.name.as_str()));
-        there.extend(ours.map(|channel| (channel.name.as_str().into(), channel)));
-    });
-    match listed.await {
-        Ok(()) => Some(there),
-        Err(Unanswered::Stopped) => None,
-        Err(Unanswered::Refused(failure)) => {
-            tracing::warn!(
-                "the channels in {} cannot be listed ({}: {}); each is described",
-                requests.region(),
-                failure.code,
-                failure.message
-            );
-            Some(HashMap::new())
+/// The claims whose channel exists, and what differs. A channel that was not listed, or listed with differences, may have
+/// changed since: it is described.
+async fn compare(
+    requests: &Requests,
+    claims: Vec<Claim>,
+    workers: usize,
+) -> Option<(Vec<Claim>, Vec<Difference>)> {
+    let names = claims.iter().map(|claim| &claim.name);
+    let listed = list_existing(requests, names, "each is described").await?;
+    let there = listed.unwrap_or_default();
+    let (open, mut present): (Vec<Claim>, Vec<Claim>) = claims
+        .into_iter()
+        .partition(|claim| !claim.compare(there.get(&claim.name)).is_empty());
+    let mut differences = Vec::new();
+    let described = side_by_side(open, workers, |claim| describe(requests.clone(), claim)).await?;
+    for (claim, found) in described {
+        let is_there = found.iter().all(|found| {
+            !matches!(
+                found.kind,
+                Kind::Missing | Kind::MadeAgain | Kind::Unverified
+            )
+        });
+        differences.extend(found);
+        if is_there {
+            present.push(claim);
         }
     }
+    Some((present, differences))
 }
 
 async fn describe(requests: Requests, claim: Claim) -> Option<(Claim, Vec<Difference>)> {
-    let found = match requests.describe(&claim.name).await {
+    let found = match answered(requests.describe(&claim.name).await)? {
         Ok(channel) => claim.compare(Some(&channel)),
-        Err(Unanswered::Refused(failure)) if failure.kind == FailureKind::NotFound => {
-            claim.compare(None)
-        }
-        Err(Unanswered::Refused(failure)) => {
-            vec![claim.unverified(&words(&failure))]
-        }
-        Err(Unanswered::Stopped) => return None,
+        Err(failure) if failure.kind == FailureKind::NotFound => claim.compare(None),
+        Err(failure) => vec![claim.lacks(Kind::Unverified, &words(&failure))],
     };
     Some((claim, found))
 }
 
 async fn tags(requests: Requests, claim: Claim) -> Option<Vec<Difference>> {
-    Some(match requests.tags(&claim.arn).await {
+    Some(match answered(requests.tags(&claim.arn).await)? {
         Ok(tags) => claim.compare_tags(&tags),
-        Err(Unanswered::Refused(failure)) => {
-            vec![claim.unverified(&format!("tags: {}", words(&failure)))]
-        }
-        Err(Unanswered::Stopped) => return None,
+        Err(failure) => vec![claim.lacks(Kind::Unverified, &format!("tags: {}", words(&failure)))],
     })
 }
 
@@ -187,39 +167,32 @@ async fn endpoints(
     claim: Claim,
     with_ice: bool,
 ) -> Option<Result<Usable, Difference>> {
-    let endpoints = match requests.endpoints(&claim.arn).await {
+    let endpoints = match answered(requests.endpoints(&claim.arn).await)? {
         Ok(endpoints) => endpoints,
-        Err(Unanswered::Refused(failure)) => {
-            return Some(Err(claim.without_endpoints(&words(&failure))));
-        }
-        Err(Unanswered::Stopped) => return None,
+        Err(failure) => return Some(Err(claim.lacks(Kind::Endpoints, &words(&failure)))),
     };
-    let mut usable = Usable {
-        device_id: claim.device_id.clone(),
+    let mut ice_servers = Vec::new();
+    if with_ice {
+        let asked = requests.ice_servers(&claim.arn, &endpoints.https).await;
+        ice_servers = match answered(asked)? {
+            Ok(servers) => servers,
+            Err(failure) => return Some(Err(claim.lacks(Kind::IceServers, &words(&failure)))),
+        };
+        if !ice_servers.iter().any(|uri| uri.starts_with("turn")) {
+            let found = match ice_servers.join(", ") {
+                none if none.is_empty() => "no server at all".to_owned(),
+                servers => servers,
+            };
+            return Some(Err(claim.lacks(Kind::IceServers, &found)));
+        }
+    }
+    Some(Ok(Usable {
+        device_id: claim.device_id,
         region: claim.region.as_str().into(),
         wss: endpoints.wss,
         https: endpoints.https,
-        ice_servers: Vec::new(),
-    };
-    if with_ice {
-        match requests.ice_servers(&claim.arn, &usable.https).await {
-            Ok(servers) => usable.ice_servers = servers,
-            Err(Unanswered::Refused(failure)) => {
-                return Some(Err(claim.without_turn(&words(&failure))));
-            }
-            Err(Unanswered::Stopped) => return None,
-        }
-        if !usable.ice_servers.iter().any(|uri| uri.starts_with("turn")) {
-            let servers = usable.ice_servers.join(", ");
-            let found = if servers.is_empty() {
-                "no server at all"
-            } else {
-                &*servers
-            };
-            return Some(Err(claim.without_turn(found)));
-        }
-    }
-    Some(Ok(usable))
+        ice_servers,
+    }))
 }
 
 fn words(failure: &Failure) -> String {

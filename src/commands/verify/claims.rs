@@ -1,17 +1,17 @@
 //! What a results file claims, and what a manifest requests for the same devices.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::commands::last_options;
-use crate::domain::device::{AccountId, ChannelArn, ChannelName, Device, Region};
+use crate::commands::last_options::last_options;
+use crate::domain::device::{AccountId, Device, Region};
 use crate::error::Error;
 use crate::fleet::batch::{Glance, last_rows};
-use crate::fleet::claim::Claim;
+use crate::fleet::claim::{Claim, channel_of};
 use crate::manifest::{Manifest, hex};
 use crate::results::disk::RealDisk;
 use crate::results::read::{ReadError, TornTail};
@@ -22,7 +22,7 @@ use crate::results::record::Status;
 pub(in crate::commands) struct Claims {
     pub(in crate::commands) rows: Vec<Claim>,
     /// Devices without a channel, by status.
-    pub(super) others: HashMap<&'static str, u64>,
+    pub(super) others: BTreeMap<&'static str, u64>,
     pub(super) account: Option<AccountId>,
     pub(super) torn: Option<TornTail>,
     /// Of the file, in hexadecimal digits.
@@ -31,78 +31,41 @@ pub(in crate::commands) struct Claims {
 
 impl Claims {
     pub(in crate::commands) fn read(results: &Path) -> Result<Self, Error> {
-        let refused = |error: ReadError| Error::refused("results", error.to_string());
-        if !results.exists() {
-            return Err(refused(ReadError::Missing(results.into())));
-        }
-        let sha256 = sha256(results).map_err(|source| {
-            let path = results.into();
-            refused(ReadError::Io { path, source })
-        })?;
         let Glance {
             known_devices,
             account,
             torn,
-        } = Glance::take(&RealDisk, results)?;
+        } = Glance::of_a_run(&RealDisk, results)?;
+        let sha256 = sha256(results).map_err(|source| {
+            let path = results.into();
+            ReadError::Io { path, source }
+        })?;
         let mut found = Self {
             rows: Vec::new(),
-            others: HashMap::new(),
+            others: BTreeMap::new(),
             account,
             torn,
             sha256,
         };
-        let read = last_rows(&RealDisk, results, &known_devices, |_, entry| {
-            let row = entry.record;
-            match row.status() {
-                Status::Created | Status::Exists => found.claim(
-                    row.device_id(),
-                    row.channel_name(),
-                    row.region(),
-                    row.channel_arn(),
-                ),
-                status => *found.others.entry(status.as_str()).or_default() += 1,
+        last_rows(&RealDisk, results, &known_devices, |_, entry| {
+            let row = &entry.record;
+            if !matches!(row.status(), Status::Created | Status::Exists) {
+                *found.others.entry(row.status().as_str()).or_default() += 1;
+                return Ok(());
             }
-            Ok::<(), ReadError>(())
-        });
-        let reading = read.map_err(refused)?;
-        if reading.is_new() {
-            let message = format!(
-                "the results file {} is empty; give the results of a run",
-                results.display()
-            );
-            return Err(Error::refused("results", message));
-        }
+            let (name, region, arn) =
+                channel_of(row).map_err(|problem| Error::refused("results", problem))?;
+            found.rows.push(Claim {
+                device_id: row.device_id().into(),
+                name,
+                region,
+                arn,
+                message_ttl: None,
+                tags: Vec::new(),
+            });
+            Ok(())
+        })?;
         Ok(found)
-    }
-
-    /// The reader has checked that name, Region and ARN match.
-    fn claim(&mut self, device_id: &str, name: &str, region: &str, arn: &str) {
-        let (Ok(name), Ok(region), Ok(arn)) = (
-            ChannelName::parse(name),
-            Region::parse(region),
-            ChannelArn::parse(arn),
-        ) else {
-            return;
-        };
-        self.rows.push(Claim {
-            device_id: device_id.into(),
-            name,
-            region,
-            arn,
-            message_ttl: None,
-            tags: Vec::new(),
-        });
-    }
-
-    /// The Regions of the claims, each once.
-    pub(in crate::commands) fn regions(&self) -> Vec<Region> {
-        let mut regions: Vec<Region> = Vec::new();
-        for claim in &self.rows {
-            if !regions.contains(&claim.region) {
-                regions.push(claim.region.clone());
-            }
-        }
-        regions
     }
 
     /// Adds what the manifest requests for each device, with the templates, tags and TTL of the last run.

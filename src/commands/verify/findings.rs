@@ -6,13 +6,12 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use super::asking::{Found, Usable};
+use super::asking::{Answers, Usable};
 use super::claims::Claims;
-use super::config::VerifyConfig;
+use crate::cli::VerifyArgs;
 use crate::commands::target::Target;
 use crate::domain::device::{AccountId, shown, visible};
 use crate::domain::format;
-use crate::error::Error;
 use crate::fleet::claim::{Difference, Kind};
 use crate::results::record::timestamp;
 
@@ -47,51 +46,37 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    pub(super) fn new(
-        claims: &Claims,
-        config: &VerifyConfig,
-        started_at: SystemTime,
-    ) -> Result<Self, Error> {
-        let claimed = u64::try_from(claims.rows.len())
-            .map_err(|error| Error::refused("results", error.to_string()))?;
-        Ok(Self {
+    pub(super) fn new(claims: &Claims, args: &VerifyArgs, started_at: SystemTime) -> Self {
+        let claimed = claims.rows.len() as u64;
+        let manifest = args.compare.manifest.as_ref();
+        Self {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
             started_at: timestamp(started_at),
             finished_at: timestamp(SystemTime::now()),
-            results: config.results.display().to_string(),
+            results: args.results.display().to_string(),
             results_sha256: claims.sha256.clone(),
-            manifest: config
-                .manifest
-                .as_ref()
-                .map(|path| path.display().to_string()),
+            manifest: manifest.map(|path| path.display().to_string()),
             account: None,
             caller: None,
             endpoint: None,
-            tags: config.questions.tags,
+            tags: args.compare.tags,
             claimed,
             verified: claimed,
-            not_asked: claims
-                .others
-                .iter()
-                .map(|(status, many)| (*status, *many))
-                .collect(),
+            not_asked: claims.others.clone(),
             differences: Vec::new(),
             usable: Vec::new(),
-        })
+        }
     }
 
     /// Adds what was found at the service.
-    pub(super) fn conclude(&mut self, found: Found, target: &Target, account: Option<AccountId>) {
-        let Found {
-            differences,
-            usable,
-        } = found;
-        let mut devices: Vec<&str> = differences.iter().map(|found| &*found.device_id).collect();
+    pub(super) fn conclude(&mut self, found: Answers, target: &Target, account: Option<AccountId>) {
+        let differences = found.differences.iter();
+        let mut devices: Vec<&str> = differences.map(|found| &*found.device_id).collect();
         devices.dedup();
         self.verified = self.claimed - (devices.len() as u64).min(self.claimed);
-        self.differences = differences;
-        self.usable = usable;
+        self.differences = found.differences;
+        self.usable = found.usable;
         self.finished_at = timestamp(SystemTime::now());
         self.account = account.map(|account| account.to_string());
         self.caller = target.caller().map(str::to_owned);

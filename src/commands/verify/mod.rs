@@ -1,9 +1,7 @@
 //! `kvs-fleet verify`: compares a results file with the service. Changes neither.
 
-mod answers;
 mod asking;
 mod claims;
-mod config;
 mod findings;
 
 use std::sync::Arc;
@@ -11,26 +9,25 @@ use std::time::SystemTime;
 
 use tracing::{info, warn};
 
+use super::asking::{caller, distinct};
 use super::open_files;
-use super::signals::{self, ExitRecord};
-use super::target::{self, Target};
-use crate::domain::device::Region;
+use super::signals;
+use super::target::Target;
+use crate::cli::VerifyArgs;
+use crate::engine::Stop;
 use crate::engine::event::{Listener, Listeners};
-use crate::engine::{self, Stop, StopSignal};
 use crate::error::Error;
 use crate::output::logging::Console;
-use crate::output::progress::Progress;
+use crate::output::progress::{Progress, Subject};
 use crate::output::stats::Stats;
-use answers::Answers;
 pub(super) use asking::{Questions, ask_all};
 pub(super) use claims::Claims;
-pub(super) use config::VerifyConfig;
 use findings::Findings;
 
 /// Runs the subcommand and gives its exit code.
-pub(super) async fn run(config: &VerifyConfig, console: Console) -> Result<u8, Error> {
-    let (findings, unasked) = verify(config, console).await?;
-    if config.json {
+pub(super) async fn run(args: &VerifyArgs, console: Console) -> Result<u8, Error> {
+    let (findings, unasked) = verify(args, console).await?;
+    if args.json {
         super::print_json(&findings)?;
     } else {
         super::print(&findings.to_string())?;
@@ -43,58 +40,43 @@ pub(super) async fn run(config: &VerifyConfig, console: Console) -> Result<u8, E
 }
 
 /// What was found, and why some Regions gave no answer, if so.
-async fn verify(
-    config: &VerifyConfig,
-    console: Console,
-) -> Result<(Findings, Option<Stop>), Error> {
+async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option<Stop>), Error> {
     let started_at = SystemTime::now();
-    let stop = StopSignal::new();
-    signals::listen(
-        stop.clone(),
-        console.clone(),
-        ExitRecord::default(),
-        signals::NOTHING,
-    );
-    let mut claims = Claims::read(&config.results)?;
+    let stop = signals::stop_signal(&console, signals::NOTHING);
+    let results = &args.results;
+    let mut claims = Claims::read(results)?;
     if let Some(torn) = claims.torn {
-        warn!("{}: {torn}; it is ignored", config.results.display());
+        warn!("{}: {torn}; it is ignored", results.display());
     }
-    let regions: Vec<Region> = claims.regions();
-    let target = Target::load(config.connection.within(&regions), false).await?;
-    target.check_kind(claims.account.as_ref(), &config.results)?;
-    let expected = target::expected(
-        config.connection.account.as_ref(),
-        claims.account.clone(),
-        &config.results,
-    )?;
-    if let Some(manifest) = &config.manifest {
-        claims.ask_for(manifest, &config.results, target.default_region())?;
+    let regions = distinct(claims.rows.iter().map(|claim| &claim.region));
+    let settings = args.connection.settings(args.asking.timeout, &regions);
+    let target = Target::load(settings, false).await?;
+    let flag = args.connection.account.as_ref();
+    let expected = target.expected(flag, claims.account.clone(), results)?;
+    if let Some(manifest) = &args.compare.manifest {
+        claims.ask_for(manifest, results, target.default_region())?;
     }
-    let mut findings = Findings::new(&claims, config, started_at)?;
+    let mut findings = Findings::new(&claims, args, started_at);
     if regions.is_empty() {
         info!("no row claims a channel: there is nothing to verify");
         return Ok((findings, None));
     }
-    target.identify_in(&regions, &stop).await?;
-    target.check_account(expected.as_ref())?;
-    target::introduce(&target, &regions);
+    let account = target.meet(expected, &regions, &stop).await?;
     let stats = Arc::new(Stats::new());
     let mut listeners = Listeners::default();
     listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);
-    let settings = engine::Settings {
-        account: target.account().cloned().or(expected),
-        ..config.engine.clone()
-    };
-    let caller = super::caller(settings, listeners, stop);
+    let caller = caller(args.asking.settings(account), listeners, stop);
+    let compare = &args.compare;
     let questions = Questions {
-        workers: open_files::most_requests_each(config.questions.workers, regions.len()),
-        ..config.questions
+        workers: open_files::most_requests_each(args.asking.workers, regions.len()),
+        tags: compare.tags,
+        endpoints: compare.endpoints,
+        ice: compare.ice,
     };
     let total = claims.rows.len() as u64 * questions.of_a_channel();
-    let progress = (total > 0).then(|| {
-        let answers = Arc::new(Answers(stats));
-        Progress::start(config.progress, Some(total), answers, console)
-    });
+    let mode = args.output.progress();
+    let progress =
+        (total > 0).then(|| Progress::start(mode, Subject::Answers, Some(total), stats, console));
     let found = ask_all(questions, &target, &caller, claims.rows).await;
     drop(progress);
     findings.conclude(found?, &target, caller.account());

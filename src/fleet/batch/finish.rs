@@ -2,30 +2,30 @@
 
 use std::path::Path;
 
-use super::InvalidLine;
 use super::sink::not_written;
 use crate::domain::device::{ChannelArn, shown};
 use crate::engine::Stop;
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
+use crate::fleet::plan::InvalidLine;
 use crate::results::disk::Disk;
 use crate::results::finish::{FinishRow, Finished, finish};
 use crate::results::journal::Journal;
 use crate::results::record::Status;
-use crate::results::writer::{self, RecordError};
+use crate::results::writer::{Closed, RecordError};
 
 /// A batch whose writer has ended.
 #[derive(Debug)]
-pub struct Closed<D: Disk> {
-    written: writer::Closed<D>,
+pub struct ClosedBatch<D: Disk> {
+    written: Closed<D>,
     known_devices: KnownDevices,
     /// The rows of invalid lines, by their line in the manifest.
     invalid: Vec<(u64, FinishRow)>,
 }
 
-impl<D: Disk> Closed<D> {
+impl<D: Disk> ClosedBatch<D> {
     pub(super) fn new(
-        written: writer::Closed<D>,
+        written: Closed<D>,
         mut known_devices: KnownDevices,
         invalid: Vec<(u64, FinishRow)>,
     ) -> Self {
@@ -59,15 +59,12 @@ impl<D: Disk> Closed<D> {
     }
 
     /// Whether this run has recorded any device.
-    #[must_use]
     pub fn has_row(&self) -> bool {
         let mut devices = self.known_devices.iter();
-        devices.any(|index| self.known_devices.was_recorded_now(index))
+        devices.any(|index| self.known_devices[index].was_recorded_now)
     }
 
-    /// The results file.
-    #[must_use]
-    pub fn results(&self) -> &Path {
+    pub(crate) fn results(&self) -> &Path {
         self.written.journal.path()
     }
 
@@ -109,8 +106,9 @@ fn put_in_order<D: Disk>(
 ) -> Result<(), Error> {
     let mut rows = invalid;
     rows.extend(known_devices.iter().filter_map(|index| {
-        let place = known_devices.place(index)?;
-        let line = known_devices.line(index).unwrap_or(u64::MAX);
+        let known = &known_devices[index];
+        let place = known.place?;
+        let line = known.listed.map_or(u64::MAX, |listed| listed.line);
         Some((line, FinishRow::Kept(place)))
     }));
     // Stable: devices that are not listed stay in their order.

@@ -9,9 +9,9 @@ use crate::fleet::known_devices::KnownDevices;
 use crate::results::disk::{Access, Disk, DiskFile};
 use crate::results::finish::remove_leftover;
 use crate::results::journal::Journal;
-use crate::results::read::{Entry, ReadError, Reading, TornTail, read_results};
+use crate::results::read::{Entry, ReadError, TornTail, read_results};
 use crate::results::record::{Place, Status};
-use crate::results::runs_log::RunsLog;
+use crate::results::runs_log::{RunsLog, RunsLogError};
 
 /// A short row of a device with its channel.
 const SHORT_ROW_BYTES: u64 = 200;
@@ -19,8 +19,7 @@ const SHORT_ROW_BYTES: u64 = 200;
 /// Locks a results file by its runs log, removes what a killed run left beside it, and reads it. Refuses at once where
 /// another process has the lock, and what cannot be resumed from.
 pub fn open<D: Disk>(disk: &D, results: &Path) -> Result<(RunsLog<D>, History<D>), Error> {
-    let log = RunsLog::lock(disk, results)
-        .map_err(|error| Error::refused("results", error.to_string()))?;
+    let log = RunsLog::lock(disk, results)?;
     remove_leftover(disk, results).map_err(|error| Error::refused("results", error.to_string()))?;
     Ok((log, History::read(disk, results)?))
 }
@@ -33,7 +32,7 @@ pub struct History<D: Disk> {
     /// The devices that have a row in it.
     pub known_devices: KnownDevices,
     /// The account of its ARNs, if it has any.
-    pub account: Option<AccountId>,
+    pub(crate) account: Option<AccountId>,
     /// Where its rows of invalid lines are: a provisioning run writes them again from the manifest, other commands keep them.
     pub invalid: Vec<Place>,
 }
@@ -44,53 +43,73 @@ pub struct Glance {
     /// The devices that have a row in it.
     pub known_devices: KnownDevices,
     /// The account of its ARNs, if it has any.
-    pub account: Option<AccountId>,
+    pub(crate) account: Option<AccountId>,
     /// What a power loss or a kill damaged at its end.
-    pub torn: Option<TornTail>,
+    pub(crate) torn: Option<TornTail>,
 }
 
 impl Glance {
     /// Looks at a results file; one that is not there has no rows.
-    pub fn take<D: Disk>(disk: &D, results: &Path) -> Result<Self, Error> {
-        let mut reader = Reader::new(disk, results);
-        if let Ok(None) = disk.open(results, Access::Read) {
-            return Ok(Self::default());
+    pub(crate) fn take<D: Disk>(disk: &D, results: &Path) -> Result<Self, Error> {
+        match disk.open(results, Access::Read) {
+            Ok(None) => Ok(Self::default()),
+            _ => Ok(Self::read(disk, results)?.0),
         }
+    }
+
+    /// Looks at the results of a run. Refuses a file that is not there or empty.
+    pub(crate) fn of_a_run<D: Disk>(disk: &D, results: &Path) -> Result<Self, Error> {
+        let (glance, is_new) = Self::read(disk, results)?;
+        if is_new {
+            let message = format!(
+                "the results file {} is empty; give the results of a run",
+                results.display()
+            );
+            return Err(Error::refused("results", message));
+        }
+        Ok(glance)
+    }
+
+    /// Whether there is no header yet, too.
+    fn read<D: Disk>(disk: &D, results: &Path) -> Result<(Self, bool), Error> {
+        let mut reader = HistoryReader::new(disk, results);
         let reading = read_results(disk, results, |entry| reader.visit(&entry))?;
-        Ok(Self {
+        let glance = Self {
             known_devices: reader.known_devices,
             account: reader.account,
             torn: reading.torn,
-        })
+        };
+        Ok((glance, reading.is_new()))
     }
 }
 
 /// Shows the last row of each device in a results file that was read before, and each row of an invalid line, which has
 /// no device.
-pub fn last_rows<D: Disk, E: From<ReadError>>(
+pub(crate) fn last_rows<D: Disk>(
     disk: &D,
     results: &Path,
     known_devices: &KnownDevices,
-    mut visit: impl FnMut(Option<DeviceIndex>, Entry<'_>) -> Result<(), E>,
-) -> Result<Reading, E> {
+    mut visit: impl FnMut(Option<DeviceIndex>, Entry<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
     read_results(disk, results, |entry| {
         if entry.record.status() == Status::Invalid {
             return visit(None, entry);
         }
         match known_devices.find(entry.record.device_id()) {
-            Some(index) if known_devices.place(index) == Some(entry.place) => {
+            Some(index) if known_devices[index].place == Some(entry.place) => {
                 visit(Some(index), entry)
             }
             // A later one replaces it.
             _ => Ok(()),
         }
-    })
+    })?;
+    Ok(())
 }
 
 impl<D: Disk> History<D> {
     /// Reads a results file, or begins one. Changes nothing.
     fn read(disk: &D, results: &Path) -> Result<Self, Error> {
-        let mut reader = Reader::new(disk, results);
+        let mut reader = HistoryReader::new(disk, results);
         let journal = Journal::open(disk, results, |entry| reader.visit(&entry))?;
         Ok(Self {
             journal,
@@ -107,7 +126,13 @@ impl From<ReadError> for Error {
     }
 }
 
-struct Reader<'a> {
+impl From<RunsLogError> for Error {
+    fn from(error: RunsLogError) -> Self {
+        Self::refused("results", error.to_string())
+    }
+}
+
+struct HistoryReader<'a> {
     results: &'a Path,
     known_devices: KnownDevices,
     account: Option<AccountId>,
@@ -116,7 +141,7 @@ struct Reader<'a> {
     region: Option<Region>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> HistoryReader<'a> {
     fn new<D: Disk>(disk: &D, results: &'a Path) -> Self {
         let mut known_devices = KnownDevices::new();
         // A guess that is seldom too low saves growing, and room that is not used is never touched.

@@ -1,11 +1,9 @@
 //! A file's plan: the devices to attempt, and the invalid lines.
 
-use crate::domain::device::LONGEST_DEVICE_ID;
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
-use crate::fleet::plan::{Counts, Flaw, Planner, Rules, Verdict, WorkLists};
+use crate::fleet::plan::{Counts, InvalidLine, Planner, Rules, Verdict, WorkLists};
 use crate::manifest::{Manifest, ManifestError};
-use crate::results::record::{self, Status};
 
 impl From<ManifestError> for Error {
     fn from(error: ManifestError) -> Self {
@@ -13,58 +11,14 @@ impl From<ManifestError> for Error {
     }
 }
 
-/// An invalid line, kept until its row is written.
-#[derive(Debug)]
-pub struct InvalidLine {
-    /// Its line in the manifest.
-    pub line: u64,
-    device_id: Box<str>,
-    code: &'static str,
-    reason: Box<str>,
-}
-
-impl InvalidLine {
-    #[must_use]
-    pub fn new(line: u64, device_id: &str, flaw: Flaw) -> Self {
-        Self {
-            line,
-            device_id: device_id
-                .get(..device_id.floor_char_boundary(LONGEST_DEVICE_ID))
-                .unwrap_or_default()
-                .into(),
-            code: flaw.code,
-            reason: flaw.reason.into(),
-        }
-    }
-
-    /// Its row in the results. Nothing was started, so it has no times.
-    #[must_use]
-    pub fn row(&self) -> record::Row {
-        record::Row {
-            device_id: self.device_id.clone(),
-            channel_name: Box::default(),
-            region: "".into(),
-            status: Status::Invalid,
-            channel_arn: None,
-            attempts: 0,
-            started_at: None,
-            finished_at: None,
-            error_code: self.code.into(),
-            error_message: self.reason.clone(),
-            request_id: Box::default(),
-        }
-    }
-}
-
-/// A file's plan.
 #[derive(Debug, Default)]
 pub struct Planned {
-    pub counts: Counts,
+    pub(crate) counts: Counts,
     pub work: WorkLists,
     /// In the manifest's order.
     pub invalid: Vec<InvalidLine>,
     /// What the operator should look at, a sentence each.
-    pub remarks: Vec<String>,
+    pub(crate) remarks: Vec<String>,
 }
 
 /// Plans a file whole.
@@ -82,7 +36,7 @@ pub fn plan(
         let verdict = planner.judge(known_devices, &row);
         let verdict = verdict.map_err(|moved| Error::refused("moved-device", moved.to_string()))?;
         match verdict {
-            Verdict::Invalid(flaw) => invalid.push(InvalidLine::new(row.line, row.device_id, flaw)),
+            Verdict::Invalid(line) => invalid.push(line),
             verdict => work.add(verdict),
         }
     }

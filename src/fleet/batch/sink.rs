@@ -7,15 +7,23 @@ use super::work::{SharedDevices, lock};
 use crate::domain::device::DeviceIndex;
 use crate::engine::RowSink;
 use crate::engine::event::{Event, Listener, Listeners};
+use crate::fleet::known_devices::KnownDevices;
+use crate::fleet::plan::InvalidLine;
+use crate::results::disk::Disk;
 use crate::results::finish::FinishRow;
-use crate::results::journal::JournalError;
+use crate::results::journal::{Journal, JournalError};
 use crate::results::record::{Place, Row};
-use crate::results::writer::{RecordError, Recorder};
+use crate::results::writer::{self, RecordError, Recorder, Writer};
 
 /// Where rows go besides the file, once they are on disk. A slow stream delays the run.
 pub trait RowStream: Send + Sync + 'static {
     /// Hands rows over, in this order.
     fn put(&self, rows: &[Row]) -> impl Future<Output = ()> + Send;
+}
+
+/// Rows go to the file only.
+impl RowStream for () {
+    async fn put(&self, _: &[Row]) {}
 }
 
 /// Records rows in the journal.
@@ -25,40 +33,52 @@ pub struct FileRowSink<O> {
     recorder: Mutex<Option<Recorder>>,
     known_devices: SharedDevices,
     results: PathBuf,
+    /// Who gets the events about rows that no engine records.
+    listeners: Listeners,
     row_stream: Option<Arc<O>>,
     /// The rows of invalid lines: their line in the manifest, and their place in the journal.
     invalid: Mutex<Vec<(u64, Place)>>,
 }
 
 impl<O: RowStream> FileRowSink<O> {
-    pub(super) fn new(
-        recorder: Recorder,
-        known_devices: SharedDevices,
+    pub(super) fn open<D: Disk>(
+        disk: &D,
         results: &Path,
+        journal: Journal<D>,
+        known_devices: KnownDevices,
+        listeners: Listeners,
         row_stream: Option<Arc<O>>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
+    ) -> (Arc<Self>, Writer<D>) {
+        let (recorder, writer) = writer::recorder(disk, journal);
+        let sink = Self {
             recorder: Mutex::new(Some(recorder)),
-            known_devices,
+            known_devices: Arc::new(Mutex::new(known_devices)),
             results: results.to_owned(),
+            listeners,
             row_stream,
             invalid: Mutex::default(),
-        })
+        };
+        (Arc::new(sink), writer)
+    }
+
+    pub(crate) fn known_devices(&self) -> &SharedDevices {
+        &self.known_devices
+    }
+
+    /// Counts and shows a row that no engine has recorded.
+    pub(crate) fn tell(&self, row: &Row) {
+        self.listeners.tell(&Event::Recorded { row });
     }
 
     /// Records the rows of invalid lines, then counts and shows them.
-    pub async fn record_invalid(
-        &self,
-        rows: Vec<(u64, Row)>,
-        listeners: &Listeners,
-    ) -> Result<(), String> {
-        let (lines, rows): (Vec<u64>, Vec<Row>) = rows.into_iter().unzip();
+    pub(crate) async fn record_invalid(&self, lines: &[InvalidLine]) -> Result<(), String> {
+        let rows = lines.iter().map(InvalidLine::row);
         let outcomes = self.recorder()?.record_all(rows).await;
-        for (line, outcome) in lines.into_iter().zip(outcomes) {
+        for (line, outcome) in lines.iter().zip(outcomes) {
             let (row, place) = outcome.map_err(|error| not_written(&error, &self.results))?;
-            locked(&self.invalid).push((line, place));
+            locked(&self.invalid).push((line.line, place));
             self.put(std::slice::from_ref(&row)).await;
-            listeners.tell(&Event::Recorded { row: &row });
+            self.tell(&row);
         }
         Ok(())
     }

@@ -7,13 +7,12 @@ use tokio::sync::mpsc;
 use crate::domain::device::{Device, DeviceIndex, Region};
 use crate::engine::{Listing, Work};
 use crate::fleet::known_devices::KnownDevices;
-use crate::results::record::Status;
 
 /// The known devices, shared by planner and row sink.
 pub type SharedDevices = Arc<Mutex<KnownDevices>>;
 
 /// Locks the known devices.
-pub fn lock(known_devices: &SharedDevices) -> MutexGuard<'_, KnownDevices> {
+pub(crate) fn lock(known_devices: &SharedDevices) -> MutexGuard<'_, KnownDevices> {
     known_devices.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -36,7 +35,7 @@ pub struct ListedWork {
 
 impl RegionWork {
     /// How many devices have no channel in the listing. Those of a stream are not known in advance.
-    pub fn missing_from(&self, listing: &Listing) -> usize {
+    pub(crate) fn missing_from(&self, listing: &Listing) -> usize {
         let Self::Listed(work) = self else { return 0 };
         let devices = work.devices.as_slice().iter();
         devices
@@ -70,10 +69,9 @@ impl Work for RegionWork {
             Self::Listed(work) => {
                 let known_devices = lock(&work.known_devices);
                 // A device that has its channel is not among the work.
-                let is_open = |status| !matches!(status, Some(Status::Created | Status::Exists));
                 known_devices
                     .holders(&work.region, name)
-                    .any(|index| is_open(known_devices.status(index)))
+                    .any(|index| !known_devices[index].has_channel())
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Warnings about rows that are valid but probably wrong. No row is refused for them.
 
 use crate::domain::device::shown;
+use crate::domain::format;
 use crate::manifest::{Row, Suspects};
 
 /// Repeated lines that are named.
@@ -57,13 +58,10 @@ impl Remarks {
         let named: Vec<String> = named
             .map(|(line, id)| format!("line {line}: {}", shown(id)))
             .collect();
-        let more = match count - self.repeated.len() as u64 {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
+        let all = usize::try_from(count).unwrap_or(usize::MAX);
+        let named = format::first_of(all, &named);
         Some(format!(
-            "{lead} ({}{more}); two cameras with one label get one channel",
-            named.join(", ")
+            "{lead} ({named}); two cameras with one label get one channel"
         ))
     }
 

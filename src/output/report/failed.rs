@@ -6,35 +6,24 @@ use std::collections::{HashMap, HashSet};
 use csv::{StringRecord, WriterBuilder};
 
 use super::facts::Facts;
+use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
 use crate::fleet::plan::{Planner, Rules, Verdict};
-use crate::manifest::{Manifest, ManifestError};
+use crate::manifest::Manifest;
 use crate::results::record::Status;
 
-/// The name of the last column.
 const REASON: &str = "reason";
 
 /// The manifest and its number of rows.
-pub struct Failed {
+pub(crate) struct Failed {
     /// The text, with the original's delimiter.
-    pub text: Vec<u8>,
+    pub(crate) text: Vec<u8>,
     /// Rows after the header.
-    pub rows: u64,
-}
-
-/// Why it cannot be written.
-#[derive(Debug, thiserror::Error)]
-pub enum FailedError {
-    /// The original cannot be read.
-    #[error("{0}")]
-    Manifest(#[from] ManifestError),
-    /// A cell cannot be written.
-    #[error("a row could not be written: {0}")]
-    Csv(#[from] csv::Error),
+    pub(crate) rows: u64,
 }
 
 /// Selects the original's rows that are invalid or failed according to these results.
-pub(crate) fn pick(facts: &Facts, manifest: &Manifest) -> Result<Failed, FailedError> {
+pub(crate) fn pick(facts: &Facts, manifest: &Manifest) -> Result<Failed, Error> {
     let reasons = reasons(facts);
     let columns: Vec<&str> = manifest.layout().columns().collect();
     // A file that this tool has written: it contains the reasons of an earlier run.
@@ -45,7 +34,11 @@ pub(crate) fn pick(facts: &Facts, manifest: &Manifest) -> Result<Failed, FailedE
     let mut writer = WriterBuilder::new()
         .delimiter(manifest.layout().delimiter())
         .from_writer(Vec::new());
-    writer.write_record(kept.iter().copied().chain([unused(kept).as_str()]))?;
+    let last = unused(kept);
+    let head = kept.iter().copied().chain([last.as_str()]);
+    writer
+        .write_record(head)
+        .map_err(|error| unwritten(&error))?;
     let mut planner = Planner::new(Rules::default());
     // A row is judged without regard to its device's results: it may be invalid although an earlier row of the device
     // succeeded.
@@ -54,18 +47,18 @@ pub(crate) fn pick(facts: &Facts, manifest: &Manifest) -> Result<Failed, FailedE
     let mut all = manifest.rows();
     while let Some(row) = all.next()? {
         let why = match planner.judge(&mut known_devices, &row) {
-            Ok(Verdict::Invalid(flaw)) => Some(reason(flaw.code, &flaw.reason)),
+            Ok(Verdict::Invalid(line)) => Some(reason(line.code, &line.reason)),
             Ok(Verdict::Repeated) | Err(_) => None,
             Ok(_) => reasons.get(row.device_id).cloned(),
         };
         if let Some(why) = why {
-            write(&mut writer, row.cells, kept.len(), &why)?;
+            write(&mut writer, row.cells, kept.len(), &why).map_err(|error| unwritten(&error))?;
             rows += 1;
         }
     }
     let text = writer
         .into_inner()
-        .map_err(|error| csv::Error::from(error.into_error()))?;
+        .map_err(|error| unwritten(error.error()))?;
     Ok(Failed { text, rows })
 }
 
@@ -97,6 +90,10 @@ fn write(
 ) -> Result<(), csv::Error> {
     let cells = (0..columns).map(|column| cells.get(column).unwrap_or_default());
     writer.write_record(cells.chain([why]))
+}
+
+fn unwritten(error: &dyn std::fmt::Display) -> Error {
+    Error::refused("manifest", format!("a row could not be written: {error}"))
 }
 
 fn reason(code: &str, message: &str) -> String {

@@ -14,10 +14,10 @@
 //! Only [`facts`] reads files.
 
 mod charts;
-pub mod facts;
-pub mod failed;
-pub mod page;
-pub mod spread;
+pub(crate) mod facts;
+pub(crate) mod failed;
+pub(crate) mod page;
+pub(crate) mod spread;
 mod table;
-pub mod text;
-pub mod timeline;
+pub(crate) mod text;
+pub(crate) mod timeline;

@@ -29,9 +29,7 @@ const LISTED: usize = 200;
 /// Error codes with at most this many devices list them without a click.
 const FEW: usize = 20;
 
-/// The whole page.
-#[must_use]
-pub fn page(facts: &Facts) -> String {
+pub(crate) fn page(facts: &Facts) -> String {
     let hash = BASE64_STANDARD.encode(Sha256::digest(SCRIPT));
     let policy = format!(
         "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'"
@@ -74,8 +72,7 @@ pub fn page(facts: &Facts) -> String {
 }
 
 fn head(facts: &Facts, name: &str) -> Markup {
-    let mut regions: Vec<&str> = facts.named_regions().map(|(_, name)| name).collect();
-    regions.sort_unstable();
+    let regions = facts.region_names();
     html! {
         header {
             h1 { "Signaling channels: " (visible(name)) }

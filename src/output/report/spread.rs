@@ -23,15 +23,14 @@ const SINGLE_ATTEMPTS: u32 = 6;
 
 /// The times of devices from their first attempt to their outcome.
 #[derive(Debug, Clone, Default)]
-pub struct Times {
+pub(crate) struct Times {
     /// In milliseconds, sorted.
     sorted: Vec<i64>,
 }
 
 impl Times {
     /// The times of the devices that a provisioning run attempted.
-    #[must_use]
-    pub fn new(facts: &Facts) -> Self {
+    pub(crate) fn new(facts: &Facts) -> Self {
         let attempted = facts.rows.iter().filter(|row| row.attempts > 0);
         let mut sorted: Vec<i64> = attempted
             .filter_map(|row| Some(row.done_at()? - row.started?))
@@ -41,26 +40,20 @@ impl Times {
         Self { sorted }
     }
 
-    /// The number of devices.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.sorted.len()
     }
-
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.sorted.is_empty()
     }
 
     /// The time in milliseconds within which this percentage of devices finished (nearest rank).
-    #[must_use]
     pub(crate) fn percentile(&self, percent: usize) -> Option<i64> {
         let rank = (self.sorted.len() * percent).div_ceil(100);
         self.sorted.get(rank.saturating_sub(1)).copied()
     }
 
     /// The bars of a chart: the upper bound, and the number of devices.
-    #[must_use]
     pub(crate) fn bars(&self) -> Vec<(String, u64)> {
         let mut bars = Vec::new();
         let mut below = 0;
@@ -78,8 +71,7 @@ impl Times {
 }
 
 /// The bars of a chart: the number of create requests, and the number of devices.
-#[must_use]
-pub fn attempts(facts: &Facts) -> Vec<(String, u64)> {
+pub(crate) fn attempts(facts: &Facts) -> Vec<(String, u64)> {
     let mut bars: Vec<(String, u64)> = (1..=SINGLE_ATTEMPTS)
         .map(|attempts| (attempts.to_string(), 0))
         .collect();
@@ -96,8 +88,7 @@ pub fn attempts(facts: &Facts) -> Vec<(String, u64)> {
 }
 
 /// For each Region: its name, and how many devices are created, exist and failed.
-#[must_use]
-pub fn regions(facts: &Facts) -> Vec<(String, [u64; 3])> {
+pub(crate) fn regions(facts: &Facts) -> Vec<(String, [u64; 3])> {
     let mut regions: Vec<(String, [u64; 3])> = facts
         .named_regions()
         .map(|(place, name)| {

@@ -1,6 +1,7 @@
 //! All rows as data of the page's table: column by column, with repeated text stored once.
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::facts::{Fact, Facts, STATUSES};
 use crate::domain::device::visible;
@@ -46,53 +47,30 @@ struct Data<'a> {
     statuses: [&'static str; STATUSES.len()],
     codes: Vec<&'a str>,
     messages: Vec<String>,
-    rows: Vec<TableRow<'a>>,
+    rows: Vec<Value>,
 }
 
-type TableRow<'a> = (
-    String,
-    TextOrNumber<'a>,
-    usize,
-    usize,
-    u32,
-    Option<i64>,
-    Option<i64>,
-    usize,
-    usize,
-    TextOrNumber<'a>,
-    TextOrNumber<'a>,
-);
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum TextOrNumber<'a> {
-    Own(String),
-    Text(&'a str),
-    Number(u64),
-}
-
-fn line<'a>(facts: &Facts, fact: &'a Fact, account: &str) -> TableRow<'a> {
+fn line(facts: &Facts, fact: &Fact, account: &str) -> Value {
     let status = STATUSES.iter().position(|status| *status == fact.status);
     let took = fact
         .finished
         .zip(fact.started)
         .map(|(until, from)| until - from);
-    let name = fact.channel_name.as_deref().unwrap_or(&fact.device_id);
+    let name = fact.channel_name.as_deref();
     let usual = format!(
-        "arn:aws:kinesisvideo:{}:{account}:channel/{name}/",
-        facts.region(fact)
+        "arn:aws:kinesisvideo:{}:{account}:channel/{}/",
+        facts.region(fact),
+        name.unwrap_or(&fact.device_id)
     );
-    let arn = match fact.arn.strip_prefix(&usual).map(str::parse) {
-        Some(Ok(creation)) => TextOrNumber::Number(creation),
-        _ => TextOrNumber::Text(&fact.arn),
+    let arn = match fact.arn.strip_prefix(&usual).map(str::parse::<u64>) {
+        Some(Ok(creation)) => Value::from(creation),
+        _ => Value::from(&*fact.arn),
     };
-    let channel = fact.channel_name.as_deref();
     let is_error = fact.code > 0 && !fact.request_id.is_empty();
-    (
+    let request_id = is_error.then_some(&*fact.request_id);
+    json!([
         visible(&fact.device_id),
-        channel.map_or(TextOrNumber::Number(0), |name| {
-            TextOrNumber::Own(visible(name))
-        }),
+        name.map_or(Value::from(0), |name| visible(name).into()),
         fact.region,
         status.unwrap_or_default(),
         fact.attempts,
@@ -101,10 +79,6 @@ fn line<'a>(facts: &Facts, fact: &'a Fact, account: &str) -> TableRow<'a> {
         fact.code,
         fact.message,
         arn,
-        if is_error {
-            TextOrNumber::Text(&fact.request_id)
-        } else {
-            TextOrNumber::Number(0)
-        },
-    )
+        request_id.map_or(Value::from(0), Value::from),
+    ])
 }

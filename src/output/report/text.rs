@@ -15,8 +15,7 @@ use crate::results::record::Status;
 const NAMED: usize = 5;
 
 /// The lines of the report.
-#[must_use]
-pub fn text(facts: &Facts) -> String {
+pub(crate) fn text(facts: &Facts) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = write_head(&mut text, facts);
@@ -27,8 +26,7 @@ pub fn text(facts: &Facts) -> String {
 }
 
 fn write_head(text: &mut String, facts: &Facts) -> std::fmt::Result {
-    let mut regions: Vec<&str> = facts.named_regions().map(|(_, name)| name).collect();
-    regions.sort_unstable();
+    let regions = facts.region_names();
     write!(text, "{}: ", facts.results.display())?;
     text.push_str(&format::count(facts.rows.len() as u64, "row"));
     if let Some(account) = &facts.account {
@@ -69,11 +67,7 @@ fn write_failures(text: &mut String, facts: &Facts) -> std::fmt::Result {
             .take(NAMED)
             .map(|row| shown(&row.device_id))
             .collect();
-        let more = match rows.len().saturating_sub(NAMED) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        writeln!(text, "    {}{more}", named.join(", "))?;
+        writeln!(text, "    {}", format::first_of(rows.len(), &named))?;
     }
     Ok(())
 }

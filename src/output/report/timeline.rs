@@ -10,30 +10,29 @@ const MOST_BARS: i64 = 300;
 
 /// A period of work without a pause.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stretch {
+pub(crate) struct Stretch {
     /// Its start, in milliseconds since the Unix epoch.
-    pub from: i64,
+    pub(crate) from: i64,
     /// Its end, likewise.
-    pub to: i64,
+    pub(crate) to: i64,
     /// The working time before it, in milliseconds.
-    pub before: i64,
+    pub(crate) before: i64,
     /// The quota of all its Regions together, in creates a second, if the runs log has it.
-    pub quota: Option<f64>,
+    pub(crate) quota: Option<f64>,
 }
 
 /// The working time of a batch.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Timeline {
+pub(crate) struct Timeline {
     /// In order of time.
-    pub stretches: Vec<Stretch>,
+    pub(crate) stretches: Vec<Stretch>,
     /// When each device was finished, in milliseconds of working time, sorted.
-    pub done: Vec<i64>,
+    pub(crate) done: Vec<i64>,
 }
 
 impl Timeline {
     /// Computes the working time of the rows' times.
-    #[must_use]
-    pub fn new(facts: &Facts) -> Self {
+    pub(crate) fn new(facts: &Facts) -> Self {
         let mut times: Vec<i64> = Vec::new();
         let mut done: Vec<i64> = Vec::new();
         for row in &facts.rows {
@@ -68,16 +67,14 @@ impl Timeline {
     }
 
     /// The working time, in milliseconds.
-    #[must_use]
-    pub fn length(&self) -> i64 {
+    pub(crate) fn length(&self) -> i64 {
         self.stretches
             .last()
             .map_or(0, |last| last.before + (last.to - last.from))
     }
 
     /// The rates of finished devices: the milliseconds of a bar, and the rate of each bar.
-    #[must_use]
-    pub fn rates(&self) -> (i64, Vec<f64>) {
+    pub(crate) fn rates(&self) -> (i64, Vec<f64>) {
         let width = (self.length() / MOST_BARS / 1_000 + 1) * 1_000;
         let bars = usize::try_from(self.length() / width + 1).unwrap_or(1);
         let mut rates = vec![0.0; bars];

@@ -1,23 +1,15 @@
 //! The creates of one Region: their outcomes, their rate, and the time left. Time is an argument.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::recent::{LATELY, NOW, Recent};
 use super::{RegionTotals, Requests};
 use crate::domain::device::Region;
 use crate::engine::pace::limiter::Limiter;
 
-/// The period of the current rate.
-const NOW: Duration = Duration::from_secs(5);
-/// The period for the time left: longer, so that the time left does not jump.
-const LATELY: Duration = Duration::from_secs(10);
-/// In a shorter period a few devices would give a rate of hundreds.
-const SHORTEST_WINDOW: Duration = Duration::from_millis(500);
-/// Tenths of a second are precise enough, and limit the memory at any rate.
-const SLICE: Duration = Duration::from_millis(100);
 /// The rate is not used until a Region has created for this long: the first answers are still on their way.
 const WARM_UP: Duration = Duration::from_secs(2);
 /// A shorter phase has no meaningful rate.
@@ -68,15 +60,8 @@ pub(super) struct RegionStats {
     /// `None` before its creates begin.
     limiter: Option<Arc<Limiter>>,
     has_ended: bool,
-    recent: VecDeque<Slice>,
-}
-
-/// A tenth of a second with events.
-#[derive(Debug)]
-struct Slice {
-    at: Instant,
-    finished: u64,
-    created: u64,
+    recently_finished: Recent,
+    recently_created: Recent,
 }
 
 impl RegionStats {
@@ -90,7 +75,8 @@ impl RegionStats {
             finished: 0,
             limiter: None,
             has_ended: false,
-            recent: VecDeque::new(),
+            recently_finished: Recent::default(),
+            recently_created: Recent::default(),
         }
     }
 
@@ -123,51 +109,11 @@ impl RegionStats {
         }
         // Devices adopted before the first create do not count for the rate.
         if self.has_begun() {
-            self.note(now, |slice| {
-                slice.finished += 1;
-                slice.created += u64::from(is_created);
-            });
+            self.recently_finished.note(now);
+            if is_created {
+                self.recently_created.note(now);
+            }
         }
-    }
-
-    /// Counts in the slice of this instant.
-    fn note(&mut self, now: Instant, count: impl FnOnce(&mut Slice)) {
-        self.forget(now);
-        let before = self.recent.back().map(|slice| slice.at);
-        if before.is_none_or(|at| now.duration_since(at) >= SLICE) {
-            self.recent.push_back(Slice {
-                at: now,
-                finished: 0,
-                created: 0,
-            });
-        }
-        if let Some(slice) = self.recent.back_mut() {
-            count(slice);
-        }
-    }
-
-    /// Removes slices that are too old.
-    fn forget(&mut self, now: Instant) {
-        while let Some(oldest) = self.recent.front()
-            && !is_within(oldest, now, LATELY)
-        {
-            self.recent.pop_front();
-        }
-    }
-
-    /// The number of events per second in the last `window`, or since the first create if that is shorter.
-    fn per_second(&self, now: Instant, window: Duration, of: fn(&Slice) -> u64) -> f64 {
-        let recent = self.recent.iter();
-        let recent = recent.filter(|slice| is_within(slice, now, window));
-        let count: u64 = recent.map(of).sum();
-        let since_first = self
-            .phase
-            .first
-            .map_or(Duration::ZERO, |first| now.duration_since(first));
-        let window = since_first.clamp(SHORTEST_WINDOW, window);
-        #[expect(clippy::cast_precision_loss, reason = "a count of a few seconds")]
-        let count = count as f64;
-        count / window.as_secs_f64()
     }
 
     /// Whether its creates have begun.
@@ -175,7 +121,6 @@ impl RegionStats {
         self.limiter.is_some()
     }
 
-    /// The totals of its creates.
     pub(super) fn totals(&self) -> RegionTotals {
         RegionTotals {
             region: self.region.clone(),
@@ -217,7 +162,7 @@ impl RegionStats {
 
     /// Channels created a second over the last seconds.
     pub(super) fn achieved_lately(&self, now: Instant) -> f64 {
-        self.per_second(now, NOW, |slice| slice.created)
+        self.recently_created.per_second(now, NOW, self.phase.first)
     }
 
     /// The time left at the rate of the last seconds, because the rate in force may be far above the granted rate.
@@ -231,7 +176,8 @@ impl RegionStats {
         // At a lower rate, ten seconds have too few devices.
         let is_countable = self.rate() >= 1.0;
         let per_second = if is_countable && self.phase.first.is_some_and(is_warm) {
-            self.per_second(now, LATELY, |slice| slice.finished)
+            self.recently_finished
+                .per_second(now, LATELY, self.phase.first)
         } else {
             self.rate()
         };
@@ -241,16 +187,12 @@ impl RegionStats {
     }
 }
 
-/// Whether a slice began in the last `window`. Its events are after its beginning: at the window's edge, half a slice
-/// is too much on one side and too little on the other.
-fn is_within(slice: &Slice, now: Instant, window: Duration) -> bool {
-    now.duration_since(slice.at) <= window + SLICE / 2
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::pace::controller::{Controller, RateRange};
+
+    const TENTH: Duration = Duration::from_millis(100);
 
     fn region_stats(planned: u64, rate: f64) -> RegionStats {
         let region = Region::parse("eu-central-1").unwrap();
@@ -304,7 +246,7 @@ mod tests {
         let start = Instant::now();
         let mut stats = region_stats(1_000, 100.0);
         for tenth in 0..100_u32 {
-            let now = start + SLICE * tenth;
+            let now = start + TENTH * tenth;
             for number in 0..10 {
                 stats.send(now);
                 if number < 5 {
@@ -315,7 +257,7 @@ mod tests {
             }
         }
         // Half of the rate in force.
-        let ahead = stats.ahead(start + SLICE * 100).unwrap().as_secs_f64();
+        let ahead = stats.ahead(start + TENTH * 100).unwrap().as_secs_f64();
         assert!((9.8..10.3).contains(&ahead), "{ahead}");
         assert_eq!(stats.totals().creates.throttled, 500);
     }
@@ -340,7 +282,8 @@ mod tests {
         let start = Instant::now();
         let mut stats = region_stats(1_000_000, 1_000_000.0);
         let now = work(&mut stats, start, 10_000, 10);
-        assert!(stats.recent.len() <= 102, "{}", stats.recent.len());
+        let slices = stats.recently_finished.slices();
+        assert!(slices <= 102, "{slices}");
         assert!((10_000.0..10_200.0).contains(&stats.achieved_lately(now)));
         let later = now + Duration::from_secs(6);
         assert!(stats.achieved_lately(later).abs() < f64::EPSILON);

@@ -1,8 +1,9 @@
 //! The pace of a finished run as lines for the operator: the achieved rate, the rate that the service granted at the
 //! end, and advice.
 
+use super::Summary;
 use crate::domain::format;
-use crate::output::stats::{RegionTotals, Requests, Totals};
+use crate::output::stats::{RegionTotals, Requests};
 
 /// A rate within this share of the ceiling counts as the ceiling: measurements are not exact.
 const SAME_RATE: f64 = 0.05;
@@ -13,18 +14,9 @@ const SEVERAL: u64 = 5;
 /// Reported if a lower rate did not reduce the throttles.
 const IGNORED: &str = "a slower pace did not lower the share of throttled requests, so throttles were ignored for a while";
 
-/// The values that are reported.
-#[derive(Debug)]
-pub(super) struct PaceSummary<'a> {
-    pub(super) created: u64,
-    pub(super) creates: Requests,
-    pub(super) totals: &'a Totals,
-    pub(super) ceiling: Option<f64>,
-}
-
-impl PaceSummary<'_> {
+impl Summary {
     /// The lines: one for all Regions, one for each Region if there are several, and advice if there is any.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(super) fn pace_lines(&self) -> Vec<String> {
         let regions: Vec<&RegionTotals> = self.with_creates().collect();
         let mut parts = vec![self.achieved()];
         match regions.as_slice() {
@@ -40,7 +32,11 @@ impl PaceSummary<'_> {
                 );
             }
         }
-        let all = format!("  {}; {}", parts.join(", "), throttled(&self.creates));
+        let all = format!(
+            "  {}; {}",
+            parts.join(", "),
+            throttled(&self.counts.creates)
+        );
         let each = regions.iter().filter(|_| regions.len() > 1);
         let hint = self.hint().map(|hint| format!("  {hint}"));
         std::iter::once(all)
@@ -60,7 +56,7 @@ impl PaceSummary<'_> {
             Some(achieved) => format!("{} channels a second", format::rate(achieved)),
             None => format!(
                 "{} created in {}",
-                self.created,
+                self.counts.created,
                 format::took(self.totals.creating)
             ),
         }
@@ -144,6 +140,7 @@ mod tests {
 
     use super::*;
     use crate::domain::device::Region;
+    use crate::output::stats::{RunCounts, Totals};
 
     fn region(region: &str, achieved: Option<f64>, rate: f64, grant: Option<f64>) -> RegionTotals {
         RegionTotals {
@@ -160,22 +157,25 @@ mod tests {
     }
 
     fn lines(ceiling: Option<f64>, regions: Vec<RegionTotals>) -> String {
-        let totals = Totals {
-            creating: Duration::from_secs(20),
-            achieved: regions.iter().map(|region| region.achieved).sum(),
-            regions,
-            left: std::collections::BTreeMap::new(),
-        };
-        let pace = PaceSummary {
-            created: 12,
-            creates: Requests {
-                sent: 1_000,
-                throttled: 5,
+        let summary = Summary {
+            counts: RunCounts {
+                created: 12,
+                creates: Requests {
+                    sent: 1_000,
+                    throttled: 5,
+                },
+                ..RunCounts::default()
             },
-            totals: &totals,
+            totals: Totals {
+                creating: Duration::from_secs(20),
+                achieved: regions.iter().map(|region| region.achieved).sum(),
+                regions,
+                left: std::collections::BTreeMap::new(),
+            },
             ceiling,
+            ..Summary::default()
         };
-        pace.lines().join("\n")
+        summary.pace_lines().join("\n")
     }
 
     #[test]

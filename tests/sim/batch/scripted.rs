@@ -6,8 +6,8 @@ use kvs_fleet::domain::clock::WallClock;
 use kvs_fleet::domain::device::ChannelArn;
 use kvs_fleet::engine::event::Listeners;
 use kvs_fleet::engine::{RowSink, StopSignal};
-use kvs_fleet::fleet::batch::{self, Batch, InvalidLine, Parts, RowStream};
-use kvs_fleet::fleet::plan::Flaw;
+use kvs_fleet::fleet::batch::{self, Batch, Parts, RowStream};
+use kvs_fleet::fleet::plan::InvalidLine;
 use kvs_fleet::results::record::{Row, Status};
 
 use super::audit::{Found, rows_of};
@@ -66,18 +66,14 @@ fn a_row_without_a_waiting_task_is_in_the_results() {
         let (engine, running) = batch.start();
         let (row, found) = created("CAM-1");
         {
-            let mut recording = Box::pin(running.books.sink.record(device, row));
+            let mut recording = Box::pin(running.sink.record(device, row));
             let mut context = Context::from_waker(Waker::noop());
             assert!(matches!(
                 recording.as_mut().poll(&mut context),
                 Poll::Pending
             ));
             // Nor for the row of an invalid line, which is not a row of its device.
-            let flaw = Flaw {
-                code: "InvalidRow",
-                reason: "line 3: not again".to_owned(),
-            };
-            let line = InvalidLine::new(1, "CAM-1", flaw);
+            let line = InvalidLine::new(1, "CAM-1", "InvalidRow", "not again");
             let lines = [line];
             let mut recording = Box::pin(running.record_invalid(&lines));
             assert!(matches!(

@@ -1,0 +1,51 @@
+//! What the lines of all commands in the runs log have in common.
+
+use std::time::{Duration, SystemTime};
+
+use super::target::Target;
+use crate::domain::device::AccountId;
+use crate::output::stats::Requests;
+use crate::results::record::timestamp;
+use crate::results::runs_line::{End, Start};
+
+/// The line that a run starts with.
+pub(super) fn start(
+    command: &str,
+    target: &Target,
+    account: Option<&AccountId>,
+    regions: Vec<String>,
+) -> Start {
+    let arguments = std::env::args_os().skip(1);
+    let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
+    let endpoint = if target.is_emulator() {
+        Some("emulator")
+    } else {
+        target.url()
+    };
+    Start {
+        at: timestamp(SystemTime::now()),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        command: command.to_owned(),
+        arguments: arguments.collect(),
+        account: account.map(ToString::to_string),
+        caller: target.caller().map(str::to_owned),
+        regions,
+        endpoint: endpoint.map(str::to_owned),
+        ..Start::default()
+    }
+}
+
+/// The line that a run ends with, after these requests.
+pub(super) fn end(duration: Duration, requests: [Requests; 3]) -> End {
+    End {
+        at: timestamp(SystemTime::now()),
+        duration_ms: millis(duration),
+        requests: requests.iter().map(|requests| requests.sent).sum(),
+        throttles: requests.iter().map(|requests| requests.throttled).sum(),
+        ..End::default()
+    }
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
