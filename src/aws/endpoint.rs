@@ -41,7 +41,6 @@ struct Custom {
 
 impl Endpoint {
     /// The AWS endpoint of each Region.
-    #[must_use]
     pub fn aws() -> Self {
         Self { custom: None }
     }
@@ -59,13 +58,11 @@ impl Endpoint {
     }
 
     /// The configured URL; `None` if the SDK chooses the AWS endpoint of each Region.
-    #[must_use]
     pub fn url(&self) -> Option<&str> {
         self.custom.as_ref().map(|custom| &*custom.url)
     }
 
     /// Whether requests stay on this computer.
-    #[must_use]
     pub(crate) fn is_loopback(&self) -> bool {
         self.custom
             .as_ref()
@@ -73,12 +70,10 @@ impl Endpoint {
     }
 
     /// Whether the endpoint belongs to AWS, judged by its host name.
-    #[must_use]
     pub fn is_aws(&self) -> bool {
         self.custom.as_ref().is_none_or(|custom| custom.is_aws)
     }
 
-    #[must_use]
     pub(crate) fn is_https(&self) -> bool {
         self.custom.as_ref().is_none_or(|custom| custom.is_https)
     }

@@ -160,7 +160,6 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    #[must_use]
     pub fn kind(&self) -> ConfigErrorKind {
         match self {
             Self::CredentialsMissing { .. }
@@ -175,13 +174,11 @@ impl ConfigError {
     }
 
     /// Whether a retry may succeed: there was no answer, or a server error.
-    #[must_use]
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Unreachable(failure) if failure.kind.is_passing())
     }
 
     /// The same error as the failure of an attempt in the middle of a run.
-    #[must_use]
     pub(crate) fn into_failure(self) -> Failure {
         let (code, message) = match self {
             Self::Unreachable(failure) => return failure,

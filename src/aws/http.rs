@@ -37,7 +37,6 @@ pub struct Network {
 impl Network {
     /// Reads `AWS_CA_BUNDLE`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` (the last three also in lower case), with the
     /// meaning that curl gives them. `HTTP_PROXY` is not used: only connections to this computer are without TLS.
-    #[must_use]
     pub(crate) fn from_vars(var: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &'static str| {
             let value = var(name)?.trim().to_owned();
@@ -55,7 +54,6 @@ impl Network {
     }
 
     /// Reads the settings from this process's environment. A value that is not UTF-8 is an unusable value.
-    #[must_use]
     pub fn from_environment() -> Self {
         Self::from_vars(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }

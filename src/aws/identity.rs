@@ -12,7 +12,7 @@ use super::attempt::{Seen, Watched, causes, watched};
 use super::error::ConfigError;
 use super::reason::Reason;
 use super::sign_in::SignIn;
-use super::{Connection, Source};
+use super::{Connection, CredentialSource};
 use crate::domain::device::{AccountId, Region};
 use crate::domain::service::classify;
 use crate::domain::service::{Failure, FailureKind, Identity};
@@ -35,7 +35,7 @@ impl Connection {
     /// The identity for these credentials.
     pub(super) async fn identity_of(
         &self,
-        source: &Source,
+        source: &CredentialSource,
         region: &Region,
     ) -> Result<Option<Identity>, ConfigError> {
         if !self.endpoint().is_loopback() {
@@ -50,7 +50,7 @@ impl Connection {
 
     async fn identity_at_aws(
         &self,
-        source: &Source,
+        source: &CredentialSource,
         region: &Region,
     ) -> Result<Identity, ConfigError> {
         let config = source.sts(region).http_client(Watched(self.0.http.clone()));
@@ -66,7 +66,11 @@ impl Connection {
         }
     }
 
-    async fn identity_at_endpoint(&self, source: &Source, region: &Region) -> Option<Identity> {
+    async fn identity_at_endpoint(
+        &self,
+        source: &CredentialSource,
+        region: &Region,
+    ) -> Option<Identity> {
         let mut builder = source.sts(region);
         builder.set_endpoint_url(self.endpoint().url().map(str::to_owned));
         let client = aws_sdk_sts::Client::from_conf(builder.build());
@@ -83,7 +87,7 @@ impl Connection {
     }
 }
 
-impl Source {
+impl CredentialSource {
     /// Fetches the credentials before a request whose timeout is shorter than a sign-in takes.
     async fn fetch(&self) -> Result<(), ConfigError> {
         let sign_in = SignIn::of(&self.profiles);

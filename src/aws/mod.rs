@@ -101,13 +101,13 @@ struct ConnectionShared {
 /// The part that a reload replaces.
 struct Current {
     generation: u64,
-    source: Source,
+    source: CredentialSource,
     clients: HashMap<Region, Client>,
 }
 
 /// Where credentials come from.
 #[derive(Clone)]
-struct Source {
+struct CredentialSource {
     config: SdkConfig,
     profiles: Arc<Profiles>,
 }
@@ -145,7 +145,7 @@ impl Connection {
             http,
             current: RwLock::new(Current {
                 generation: 0,
-                source: Source {
+                source: CredentialSource {
                     config,
                     profiles: Arc::new(profiles),
                 },
@@ -157,14 +157,12 @@ impl Connection {
 
     /// The default Region: of the flag, the environment, the profile or the EC2 instance; `us-east-1` for a loopback
     /// endpoint without any of them.
-    #[must_use]
     pub fn default_region(&self) -> Option<&Region> {
         self.0.default_region.as_ref()
     }
 
     /// The profile, or the setting that overrides it, that the credentials come from; `None` if the operator selected
     /// nothing.
-    #[must_use]
     pub(crate) fn credentials_source(&self) -> Option<String> {
         let source = self.source();
         let matters = !self.0.endpoint.is_loopback() || source.profiles.is_selected();
@@ -172,7 +170,6 @@ impl Connection {
     }
 
     /// Warnings about the AWS configuration.
-    #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         if self.0.endpoint.is_loopback() {
             return Vec::new();
@@ -181,19 +178,16 @@ impl Connection {
     }
 
     /// Where requests are sent.
-    #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
     }
 
     /// The service in a Region.
-    #[must_use]
     pub fn region(&self, region: &Region) -> AwsService {
         AwsService::new(self.clone(), region.clone())
     }
 
     /// The generation of the credentials in use: 0 at first, increased by every reload.
-    #[must_use]
     pub fn generation(&self) -> u64 {
         self.read(|current| current.generation)
     }
@@ -218,7 +212,10 @@ impl Connection {
     }
 
     /// Fetches the credentials that are configured now, and their identity.
-    async fn fetch(&self, region: &Region) -> Result<(Source, Option<Identity>), ConfigError> {
+    async fn fetch(
+        &self,
+        region: &Region,
+    ) -> Result<(CredentialSource, Option<Identity>), ConfigError> {
         let shared = &*self.0;
         let profiles = Profiles::load(shared.settings.profile.as_deref()).await;
         profiles.check(!shared.endpoint.is_loopback())?;
@@ -231,12 +228,12 @@ impl Connection {
         )
         .await;
         let profiles = Arc::new(profiles);
-        let source = Source { config, profiles };
+        let source = CredentialSource { config, profiles };
         let identity = self.identity_of(&source, region).await?;
         Ok((source, identity))
     }
 
-    fn replace(&self, source: Source) -> u64 {
+    fn replace(&self, source: CredentialSource) -> u64 {
         let mut current = self
             .0
             .current
@@ -248,7 +245,7 @@ impl Connection {
         current.generation
     }
 
-    fn source(&self) -> Source {
+    fn source(&self) -> CredentialSource {
         self.read(|current| current.source.clone())
     }
 

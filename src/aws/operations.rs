@@ -32,7 +32,6 @@ impl AwsService {
     }
 
     /// The Region.
-    #[must_use]
     pub fn region(&self) -> &Region {
         &self.region
     }

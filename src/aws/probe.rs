@@ -26,7 +26,7 @@ pub(super) async fn configured(profiles: &Profiles) -> Result<Endpoint, ConfigEr
     }
     profiles.check_endpoint()?;
     let config = chain::loader(profiles, profiles.environment())
-        .http_client(Recorder::default().client())
+        .http_client(HostRecorder::default().client())
         .region(Some(Region::from_static("us-east-1")))
         .no_credentials()
         .load()
@@ -50,7 +50,7 @@ pub(super) async fn check(config: &SdkConfig, endpoint: &Endpoint) -> Result<(),
 
 /// The scheme and authority of a request in this Region.
 pub(super) async fn target(builder: Builder, region: &str) -> Result<String, ConfigError> {
-    let recorder = Recorder::default();
+    let recorder = HostRecorder::default();
     let config = builder
         .region(Region::new(region.to_owned()))
         .credentials_provider(Credentials::new("probe", "probe", None, None, "Probe"))
@@ -72,9 +72,9 @@ pub(super) async fn target(builder: Builder, region: &str) -> Result<String, Con
 
 /// Records where a request would be sent, and refuses to send it.
 #[derive(Debug, Clone, Default)]
-struct Recorder(Arc<Mutex<Option<String>>>);
+struct HostRecorder(Arc<Mutex<Option<String>>>);
 
-impl Recorder {
+impl HostRecorder {
     fn client(&self) -> SharedHttpClient {
         let connector = SharedHttpConnector::new(self.clone());
         http_client_fn(move |_, _| connector.clone())
@@ -85,7 +85,7 @@ impl Recorder {
     }
 }
 
-impl HttpConnector for Recorder {
+impl HttpConnector for HostRecorder {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let base = request
             .uri()

@@ -12,15 +12,15 @@ use crate::domain::device::AccountId;
 use crate::domain::service::Operation;
 use crate::engine::event::Listeners;
 use crate::engine::pace::controller::RateRange;
-use crate::engine::{Caller, OnExists, Parts, Settings, StopSignal};
+use crate::engine::{Caller, EngineParts, EngineSettings, OnExists, StopSignal};
 
 /// How long a Region may throttle everything, and how long a service that was reached may give no answer.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 impl AskArgs {
     /// Settings for this account, where it is known.
-    pub(super) fn settings(&self, account: Option<AccountId>) -> Settings {
-        Settings {
+    pub(super) fn settings(&self, account: Option<AccountId>) -> EngineSettings {
+        EngineSettings {
             workers: self.workers,
             rate: RateRange::upto(Operation::Create.quota()),
             max_attempts: self.max_attempts,
@@ -37,8 +37,8 @@ impl AskArgs {
 }
 
 /// Sends requests with these settings until the run stops.
-pub(super) fn caller(settings: Settings, listeners: Listeners, stop: StopSignal) -> Caller {
-    Caller::new(Parts {
+pub(super) fn caller(settings: EngineSettings, listeners: Listeners, stop: StopSignal) -> Caller {
+    Caller::new(EngineParts {
         settings,
         sink: Arc::new(()),
         listeners,

@@ -83,7 +83,6 @@ impl ChannelArn {
         Ok(Self(text.into()))
     }
 
-    #[must_use]
     pub fn parts(&self) -> ArnParts<'_> {
         ArnParts::split(&self.0).unwrap_or(ArnParts {
             partition: "",
@@ -94,7 +93,6 @@ impl ChannelArn {
         })
     }
 
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -62,7 +62,6 @@ impl ChannelName {
         Self(text.into())
     }
 
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

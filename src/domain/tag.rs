@@ -73,13 +73,11 @@ impl Tag {
         }
     }
 
-    #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
     /// May be empty.
-    #[must_use]
     pub fn value(&self) -> &str {
         &self.value
     }

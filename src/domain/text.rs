@@ -13,7 +13,6 @@ impl Invalid {
 }
 
 /// Text for a message: in quotation marks, with control characters visible, not longer than a line of a terminal.
-#[must_use]
 pub fn shown(text: &str) -> String {
     const LONGEST: usize = 60;
     let end = text.char_indices().nth(LONGEST).map(|(end, _)| end);
@@ -23,8 +22,7 @@ pub fn shown(text: &str) -> String {
 }
 
 /// A text with control characters and invisible characters escaped: `\u{202e}`.
-#[must_use]
-pub fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() || is_invisible(character) {

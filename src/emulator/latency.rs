@@ -20,7 +20,6 @@ impl Latency {
     const LONGEST: Duration = Duration::from_hours(1);
 
     /// A constant latency.
-    #[must_use]
     pub fn steady(median: Duration) -> Self {
         Self { median, sigma: 0.0 }
     }

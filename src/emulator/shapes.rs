@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::operation::Operation;
+use super::operation::ApiOperation;
 use crate::domain::device::ArnParts;
 use crate::domain::service::ChannelStatus;
 
 /// A request.
 #[derive(Debug, Clone)]
-pub enum Request {
+pub enum ApiRequest {
     /// `CreateSignalingChannel`
     Create(CreateChannel),
     /// `DescribeSignalingChannel`
@@ -37,26 +37,24 @@ pub enum Request {
     CallerIdentity,
 }
 
-impl Request {
-    #[must_use]
-    pub fn operation(&self) -> Operation {
+impl ApiRequest {
+    pub fn operation(&self) -> ApiOperation {
         match self {
-            Self::Create(_) => Operation::Create,
-            Self::Describe(_) => Operation::Describe,
-            Self::List(_) => Operation::List,
-            Self::Delete(_) => Operation::Delete,
-            Self::Update(_) => Operation::Update,
-            Self::Tag(_) => Operation::Tag,
-            Self::Untag(_) => Operation::Untag,
-            Self::ListTags(_) => Operation::ListTags,
-            Self::Endpoint(_) => Operation::Endpoint,
-            Self::Ice(_) => Operation::Ice,
-            Self::CallerIdentity => Operation::CallerIdentity,
+            Self::Create(_) => ApiOperation::Create,
+            Self::Describe(_) => ApiOperation::Describe,
+            Self::List(_) => ApiOperation::List,
+            Self::Delete(_) => ApiOperation::Delete,
+            Self::Update(_) => ApiOperation::Update,
+            Self::Tag(_) => ApiOperation::Tag,
+            Self::Untag(_) => ApiOperation::Untag,
+            Self::ListTags(_) => ApiOperation::ListTags,
+            Self::Endpoint(_) => ApiOperation::Endpoint,
+            Self::Ice(_) => ApiOperation::Ice,
+            Self::CallerIdentity => ApiOperation::CallerIdentity,
         }
     }
 
     /// The name of the channel that the request is about, valid or not; `None` if it is about no channel.
-    #[must_use]
     pub fn channel_name(&self) -> Option<&str> {
         let arn = match self {
             Self::Create(request) => return request.channel_name.as_deref(),
@@ -91,7 +89,7 @@ pub struct CreateChannel {
     /// The TTL; absent for the default.
     pub single_master_configuration: Option<SingleMaster>,
     /// At most 50.
-    pub tags: Option<Vec<Tag>>,
+    pub tags: Option<Vec<WireTag>>,
 }
 
 /// `SingleMasterConfiguration`
@@ -105,7 +103,7 @@ pub struct SingleMaster {
 /// A tag on the wire.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Tag {
+pub struct WireTag {
     /// 1 to 128 characters.
     pub key: Option<String>,
     /// 0 to 256 characters.
@@ -176,7 +174,7 @@ pub struct TagResource {
     pub resource_arn: Option<String>,
     /// 1 to 50.
     #[serde(rename = "Tags")]
-    pub tags: Option<Vec<Tag>>,
+    pub tags: Option<Vec<WireTag>>,
 }
 
 /// The request `UntagResource`.
@@ -240,7 +238,7 @@ pub struct GetIceServers {
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Response {
+pub enum ApiResponse {
     /// The new channel's ARN.
     Create(Arc<str>),
     Describe(ChannelInfo),

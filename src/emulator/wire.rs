@@ -8,15 +8,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
-use super::operation::Operation;
-use super::shapes::{ChannelInfo, Request, Response};
-use super::state::Caller;
+use super::operation::ApiOperation;
+use super::shapes::{ApiRequest, ApiResponse, ChannelInfo};
+use super::state::ApiCaller;
 use crate::domain::device::{AccountId, Region};
 use crate::domain::service::ChannelStatus;
 
 /// Parses the Authorization header: `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …`. The
 /// signature is not verified.
-pub(super) fn caller(authorization: Option<&str>) -> Result<Caller, ApiError> {
+pub(super) fn caller(authorization: Option<&str>) -> Result<ApiCaller, ApiError> {
     let authorization = authorization.ok_or_else(ApiError::missing_token)?;
     let scope = authorization
         .strip_prefix("AWS4-HMAC-SHA256")
@@ -42,31 +42,31 @@ pub(super) fn caller(authorization: Option<&str>) -> Result<Caller, ApiError> {
     };
     let region = Region::parse(region)
         .map_err(|_| ApiError::bad_signature("Credential should be scoped to a valid Region."))?;
-    Ok(Caller {
+    Ok(ApiCaller {
         region,
         access_key: access_key.into(),
     })
 }
 
 /// Parses a request's body.
-pub(super) fn decode(operation: Operation, body: &[u8]) -> Result<Request, ApiError> {
+pub(super) fn decode(operation: ApiOperation, body: &[u8]) -> Result<ApiRequest, ApiError> {
     match operation {
-        Operation::Create => json(body).map(Request::Create),
-        Operation::Describe => json(body).map(Request::Describe),
-        Operation::List => json(body).map(Request::List),
-        Operation::Delete => json(body).map(Request::Delete),
-        Operation::Update => json(body).map(Request::Update),
-        Operation::Tag => json(body).map(Request::Tag),
-        Operation::Untag => json(body).map(Request::Untag),
-        Operation::ListTags => json(body).map(Request::ListTags),
-        Operation::Endpoint => json(body).map(Request::Endpoint),
-        Operation::Ice => json(body).map(Request::Ice),
-        Operation::CallerIdentity => {
+        ApiOperation::Create => json(body).map(ApiRequest::Create),
+        ApiOperation::Describe => json(body).map(ApiRequest::Describe),
+        ApiOperation::List => json(body).map(ApiRequest::List),
+        ApiOperation::Delete => json(body).map(ApiRequest::Delete),
+        ApiOperation::Update => json(body).map(ApiRequest::Update),
+        ApiOperation::Tag => json(body).map(ApiRequest::Tag),
+        ApiOperation::Untag => json(body).map(ApiRequest::Untag),
+        ApiOperation::ListTags => json(body).map(ApiRequest::ListTags),
+        ApiOperation::Endpoint => json(body).map(ApiRequest::Endpoint),
+        ApiOperation::Ice => json(body).map(ApiRequest::Ice),
+        ApiOperation::CallerIdentity => {
             let asks = body
                 .split(|byte| *byte == b'&')
                 .any(|pair| pair == b"Action=GetCallerIdentity");
             if asks {
-                Ok(Request::CallerIdentity)
+                Ok(ApiRequest::CallerIdentity)
             } else {
                 Err(ApiError::unknown_operation())
             }
@@ -88,26 +88,26 @@ fn json<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, ApiError> {
 }
 
 /// Serializes an answer's body.
-pub(super) fn encode(response: &Response, request_id: &str) -> Vec<u8> {
+pub(super) fn encode(response: &ApiResponse, request_id: &str) -> Vec<u8> {
     let encoded = match response {
-        Response::Create(arn) => serde_json::to_vec(&BTreeMap::from([("ChannelARN", &**arn)])),
-        Response::Describe(info) => {
+        ApiResponse::Create(arn) => serde_json::to_vec(&BTreeMap::from([("ChannelARN", &**arn)])),
+        ApiResponse::Describe(info) => {
             serde_json::to_vec(&BTreeMap::from([("ChannelInfo", WireChannel::from(info))]))
         }
-        Response::List(page) => serde_json::to_vec(&WirePage {
+        ApiResponse::List(page) => serde_json::to_vec(&WirePage {
             channels: page.channels.iter().map(WireChannel::from).collect(),
             next_token: page.next_token.as_deref(),
         }),
-        Response::Done => return b"{}".to_vec(),
-        Response::ListTags(tags) => serde_json::to_vec(&BTreeMap::from([("Tags", tags)])),
-        Response::Endpoint(endpoints) => {
+        ApiResponse::Done => return b"{}".to_vec(),
+        ApiResponse::ListTags(tags) => serde_json::to_vec(&BTreeMap::from([("Tags", tags)])),
+        ApiResponse::Endpoint(endpoints) => {
             let list: Vec<WireEndpoint> = endpoints
                 .iter()
                 .map(|(protocol, endpoint)| WireEndpoint { protocol, endpoint })
                 .collect();
             serde_json::to_vec(&BTreeMap::from([("ResourceEndpointList", list)]))
         }
-        Response::Ice(servers) => {
+        ApiResponse::Ice(servers) => {
             let list: Vec<WireIceServer> = servers
                 .iter()
                 .map(|server| WireIceServer {
@@ -119,7 +119,7 @@ pub(super) fn encode(response: &Response, request_id: &str) -> Vec<u8> {
                 .collect();
             serde_json::to_vec(&BTreeMap::from([("IceServerList", list)]))
         }
-        Response::CallerIdentity { arn } => return caller_identity(arn, request_id),
+        ApiResponse::CallerIdentity { arn } => return caller_identity(arn, request_id),
     };
     // Maps with text keys can always be serialized; an empty body would fail in every client.
     encoded.unwrap_or_default()
@@ -274,17 +274,17 @@ mod tests {
             b"{\"ChannelName\":\"a\"",
             b"\xff",
         ] {
-            let error = decode(Operation::Create, body).unwrap_err();
+            let error = decode(ApiOperation::Create, body).unwrap_err();
             assert_eq!(
                 (error.http_status, error.code),
                 (400, "SerializationException")
             );
         }
         let unknown = b" {\"ChannelName\":null,\"Colour\":\"red\"}";
-        let Request::Create(create) = decode(Operation::Create, unknown).unwrap() else {
+        let ApiRequest::Create(create) = decode(ApiOperation::Create, unknown).unwrap() else {
             panic!("another operation");
         };
         assert_eq!(create.channel_name, None);
-        assert!(decode(Operation::List, b"").is_ok());
+        assert!(decode(ApiOperation::List, b"").is_ok());
     }
 }

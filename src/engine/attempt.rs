@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::job::{Job, Phase};
+use super::job::{Job, JobPhase};
 use super::region_run::{Admission, Next, RegionRun};
 use super::retry::{AfterCreate, after_create};
 use super::scope::Create;
@@ -16,8 +16,8 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
             return Next::Retry(job);
         }
         match job.phase {
-            Phase::Create => self.create(job, admission).await,
-            Phase::Resolve => self.resolve(job, admission).await,
+            JobPhase::Create => self.create(job, admission).await,
+            JobPhase::Resolve => self.resolve(job, admission).await,
         }
     }
 
@@ -75,7 +75,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
             AfterCreate::Again | AfterCreate::Reload => Next::Retry(job),
             AfterCreate::Wait => self.retry_later(job, &failure),
             AfterCreate::Resolve => {
-                job.phase = Phase::Resolve;
+                job.phase = JobPhase::Resolve;
                 Next::Retry(job)
             }
             AfterCreate::Fail => {

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::retry::History;
+use super::retry::AttemptHistory;
 use crate::domain::device::{ChannelArn, Device, DeviceIndex};
 use crate::domain::error_codes::OUTCOME_UNKNOWN;
 use crate::domain::service::{Failure, FailureKind};
@@ -10,7 +10,7 @@ use crate::results::record::{Row, Status};
 
 /// What a device's next request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum JobPhase {
     /// Create its channel.
     Create,
     /// Find out whether its channel exists.
@@ -22,8 +22,8 @@ pub(super) enum Phase {
 pub(super) struct Job {
     pub(super) index: DeviceIndex,
     pub(super) device: Device,
-    pub(super) phase: Phase,
-    pub(super) history: History,
+    pub(super) phase: JobPhase,
+    pub(super) history: AttemptHistory,
     /// Create requests sent.
     pub(super) attempts: u32,
     /// When the first request for it left.
@@ -39,8 +39,8 @@ impl Job {
         Self {
             index,
             device,
-            phase: Phase::Create,
-            history: History::default(),
+            phase: JobPhase::Create,
+            history: AttemptHistory::default(),
             attempts: 0,
             started: None,
             uses_list: false,
@@ -51,7 +51,7 @@ impl Job {
     /// Whether an attempt was made for this device whose outcome is its own, or unknown.
     pub(super) fn was_tried(&self) -> bool {
         self.history.ambiguous
-            || (self.attempts > 0 && self.phase == Phase::Resolve)
+            || (self.attempts > 0 && self.phase == JobPhase::Resolve)
             || self.history.tries > 0 && !self.was_never_sent()
     }
 

@@ -17,14 +17,14 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// The way to the service in one Region.
 #[derive(Debug)]
 pub(super) struct Link {
-    known: Mutex<Known>,
+    known: Mutex<LinkState>,
     paused: watch::Sender<bool>,
     /// Held by the one that probes.
     pub(super) probing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct LinkState {
     last_answer: Option<Instant>,
     last_outage_end: Option<Instant>,
     /// Since when no file could be opened for a request.
@@ -104,7 +104,7 @@ impl Link {
         let _ = receiver.wait_for(|paused| !paused).await;
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, LinkState> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::job::{Job, Phase};
+use super::job::{Job, JobPhase};
 use super::pace::limiter::Permit;
 use super::region_run::{Admission, Next, RegionRun};
 use super::retry::{AfterResolve, Truth, after_resolve};
@@ -55,7 +55,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
                 self.shared.clock.now(),
             ),
             (AfterResolve::CreateAgain, _) => {
-                job.phase = Phase::Create;
+                job.phase = JobPhase::Create;
                 if job.attempts == 0 {
                     // It was listed but is gone: the device is a fresh one.
                     return Next::Retry(job);

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::event::{Event, Listener, Listeners};
 use super::link::Link;
-use super::settings::{FailureLimit, Parts, Settings};
+use super::settings::{EngineParts, EngineSettings, FailureLimit};
 use super::stop::Stop;
 use super::stop_signal::StopSignal;
 use crate::domain::clock::WallClock;
@@ -29,7 +29,7 @@ const ONE_SHORTAGE: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(super) struct RunState {
-    pub(super) settings: Settings,
+    pub(super) settings: EngineSettings,
     pub(super) stop: StopSignal,
     pub(super) clock: WallClock,
     pub(super) workers: Arc<Semaphore>,
@@ -53,7 +53,7 @@ pub(super) struct RunState {
 }
 
 impl RunState {
-    pub(super) fn new<L>(parts: Parts<L>) -> Self {
+    pub(super) fn new<L>(parts: EngineParts<L>) -> Self {
         let workers = parts.settings.workers.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             workers: Arc::new(Semaphore::new(workers)),

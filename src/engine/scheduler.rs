@@ -7,7 +7,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::event::Event;
-use super::job::{Job, Phase};
+use super::job::{Job, JobPhase};
 use super::listing::Listing;
 use super::region_run::{Admission, Next, RegionRun};
 use super::service::Service;
@@ -113,7 +113,7 @@ impl<S: Service, L: RowSink> Scheduler<S, L> {
         let mut job = Box::new(Job::new(index, device));
         if self.listing.has(job.device.channel_name.as_str()) {
             // It was listed when the run began; only Describe shows whether it still exists.
-            job.phase = Phase::Resolve;
+            job.phase = JobPhase::Resolve;
             self.waiting.ready(job);
         } else {
             self.fresh = Some(job);

@@ -105,7 +105,6 @@ pub enum Stop {
 
 impl Stop {
     /// The reason in one word, as `--summary-json` and the runs log spell it.
-    #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Interrupted => "interrupted",
@@ -157,8 +156,7 @@ impl Stop {
     }
 
     /// Whether other Regions may do well all the same.
-    #[must_use]
-    pub fn is_of_one_region(&self) -> bool {
+    pub(crate) fn is_of_one_region(&self) -> bool {
         matches!(
             self,
             Self::Unreachable { .. } | Self::Offline { .. } | Self::NotOffered { .. }
@@ -166,7 +164,6 @@ impl Stop {
     }
 
     /// The process's exit code.
-    #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Interrupted => 130,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::job::{Job, Phase};
+use super::job::{Job, JobPhase};
 use crate::domain::device::{Device, DeviceIndex};
 
 /// The devices that wait for another attempt.
@@ -23,7 +23,7 @@ impl Waiting {
     pub(super) fn to_resolve(devices: Vec<(DeviceIndex, Device)>) -> Self {
         let resolves = devices.into_iter().map(|(index, device)| {
             let mut job = Box::new(Job::new(index, device));
-            job.phase = Phase::Resolve;
+            job.phase = JobPhase::Resolve;
             job
         });
         Self {
@@ -38,8 +38,8 @@ impl Waiting {
 
     pub(super) fn ready(&mut self, job: Box<Job>) {
         match job.phase {
-            Phase::Create => self.creates.push_back(job),
-            Phase::Resolve => self.resolves.push_back(job),
+            JobPhase::Create => self.creates.push_back(job),
+            JobPhase::Resolve => self.resolves.push_back(job),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::domain::device::DeviceIndex;
 use crate::domain::device::{AccountId, Region};
 use crate::domain::service::ChannelStatus;
 use crate::engine::event::Listeners;
-use crate::engine::{Caller, Parts, RegionCaller, Stop, StopSignal, Unanswered};
+use crate::engine::{Caller, EngineParts, RegionCaller, Stop, StopSignal, Unanswered};
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
 
@@ -36,7 +36,7 @@ pub(super) async fn ask(
     let several = regions.len() > 1;
     for region in regions {
         // Of its own, since one Region that gives no answer does not stop the others.
-        let caller = Caller::new(Parts {
+        let caller = Caller::new(EngineParts {
             settings: config.engine(account.clone()),
             sink: Arc::new(()),
             listeners: Listeners::default(),

@@ -21,7 +21,7 @@ pub(in crate::commands) struct RollbackConfig {
     pub(super) yes: bool,
     pub(super) connection: Connection,
     /// The account is not known yet.
-    pub(super) engine: engine::Settings,
+    pub(super) engine: engine::EngineSettings,
     pub(super) progress: ProgressMode,
 }
 

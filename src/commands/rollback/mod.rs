@@ -199,7 +199,7 @@ impl Run<'_> {
             Arc::clone(&deletions),
             self.console.clone(),
         );
-        let settings = engine::Settings {
+        let settings = engine::EngineSettings {
             account: self.account.clone(),
             ..self.config.engine.clone()
         };

@@ -19,7 +19,7 @@ pub(in crate::commands) struct VerifyConfig {
     pub(super) questions: Questions,
     pub(super) connection: Connection,
     /// The account is not known yet.
-    pub(super) engine: engine::Settings,
+    pub(super) engine: engine::EngineSettings,
     pub(super) progress: ProgressMode,
 }
 

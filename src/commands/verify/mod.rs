@@ -81,7 +81,7 @@ async fn verify(
     let stats = Arc::new(Stats::new());
     let mut listeners = Listeners::default();
     listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);
-    let settings = engine::Settings {
+    let settings = engine::EngineSettings {
         account: target.account().cloned().or(expected),
         ..config.engine.clone()
     };

@@ -49,7 +49,6 @@ impl Operation {
 
     /// The quota for an account and Region, in requests a second (WebRTC developer guide, "quotas"). For
     /// `GetIceServerConfig`, only a quota for each channel is documented, so the lowest quota is used.
-    #[must_use]
     pub fn quota(self) -> f64 {
         match self {
             Self::Describe | Self::Endpoint => 300.0,
@@ -59,7 +58,6 @@ impl Operation {
 }
 
 /// The default limit of channels for an account and Region (WebRTC developer guide, "quotas").
-#[must_use]
 pub(crate) fn channel_quota(region: &Region) -> u64 {
     match region.as_str() {
         "us-east-1" | "us-west-2" => 10_000,
@@ -97,7 +95,6 @@ const OFFERING: [&str; 24] = [
 ];
 
 /// Whether the service is known to be offered in a Region: if it cannot be reached there, the network is the cause.
-#[must_use]
 pub(crate) fn is_known_to_offer(region: &Region) -> bool {
     OFFERING.contains(&region.as_str())
 }
@@ -115,8 +112,7 @@ pub struct Answer<T> {
 impl<T> Answer<T> {
     /// Whether the request was granted or throttled. Server errors, silence and refused credentials say nothing about the
     /// rate.
-    #[must_use]
-    pub fn is_granted(&self) -> Option<bool> {
+    pub(crate) fn is_granted(&self) -> Option<bool> {
         match self.result.as_ref().err().map(|failure| failure.kind) {
             Some(FailureKind::Throttled) => Some(false),
             Some(
@@ -158,13 +154,11 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Whether the service answered, or a server in its place.
-    #[must_use]
     pub fn is_answered(self) -> bool {
         !matches!(self, Self::Lost | Self::Unreachable)
     }
 
     /// Whether a retry of the same request may succeed.
-    #[must_use]
     pub fn is_passing(self) -> bool {
         matches!(
             self,
@@ -173,7 +167,6 @@ impl FailureKind {
     }
 
     /// Whether the request may have been executed although it failed.
-    #[must_use]
     pub fn is_ambiguous(self) -> bool {
         matches!(self, Self::ServerError | Self::Lost)
     }
@@ -193,14 +186,12 @@ pub struct Failure {
 
 impl Failure {
     /// Whether the service itself answered. An answer of a proxy counts as none, whatever its status.
-    #[must_use]
     pub fn is_answered(&self) -> bool {
         let is_a_proxys = self.foreign && self.kind == FailureKind::ServerError;
         self.kind.is_answered() && !is_a_proxys
     }
 
     /// Whether the host does not exist, according to name servers or the proxy.
-    #[must_use]
     pub(crate) fn is_of_a_missing_host(&self) -> bool {
         match &*self.code {
             // A proxy that requires a password has not looked up the host.
@@ -212,7 +203,6 @@ impl Failure {
 
     /// Whether this process had no file descriptor to send the request: this says nothing about the service or the
     /// network.
-    #[must_use]
     pub(crate) fn is_of_open_files(&self) -> bool {
         &*self.code == classify::TOO_MANY_OPEN_FILES
     }
@@ -233,7 +223,6 @@ pub enum ChannelStatus {
 
 impl ChannelStatus {
     /// The service's name of the status.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Creating => "CREATING",

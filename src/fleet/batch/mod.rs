@@ -39,7 +39,7 @@ pub use work::{ListedWork, RegionWork, SharedDevices, lock};
 use crate::domain::clock::WallClock;
 use crate::domain::device::{Device, DeviceIndex, Region};
 use crate::engine::event::Listeners;
-use crate::engine::{self, Engine, Service, Settings, Stop, StopSignal};
+use crate::engine::{self, Engine, EngineSettings, Service, Stop, StopSignal};
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
 use crate::results::disk::Disk;
@@ -53,7 +53,7 @@ const INVALID_BATCH: usize = 1_000;
 #[derive(Debug)]
 pub struct Parts<O> {
     /// How the engine behaves.
-    pub settings: Settings,
+    pub settings: EngineSettings,
     /// Who gets the events.
     pub listeners: Listeners,
     /// Ends the run.
@@ -131,7 +131,7 @@ impl<D: Disk, S: Service, O: RowStream> Batch<D, S, O> {
             (listeners.clone(), stop.clone()),
             row_stream.clone(),
         );
-        let engine = Engine::new(engine::Parts {
+        let engine = Engine::new(engine::EngineParts {
             settings: parts.settings,
             sink: Arc::clone(&books.sink),
             listeners: parts.listeners,

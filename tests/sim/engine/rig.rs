@@ -13,7 +13,7 @@ use kvs_fleet::domain::device::{AccountId, ChannelName, Device, Region};
 use kvs_fleet::emulator;
 use kvs_fleet::engine::event::{Listener, Listeners};
 use kvs_fleet::engine::pace::controller::RateRange;
-use kvs_fleet::engine::{Arrival, Engine, OnExists, Parts, Settings, Stop, StopSignal};
+use kvs_fleet::engine::{Arrival, Engine, EngineParts, EngineSettings, OnExists, Stop, StopSignal};
 use kvs_fleet::fleet::known_devices::KnownDevices;
 
 /// Longer than any run takes: a run that is not finished by then hangs.
@@ -65,7 +65,7 @@ pub(super) enum Supply {
 #[derive(Clone)]
 pub(crate) struct Rig {
     pub(super) devices: Vec<Device>,
-    pub(crate) settings: Settings,
+    pub(crate) settings: EngineSettings,
     pub(super) world_settings: WorldSettings,
     pub(super) premade: Vec<Premade>,
     pub(super) listing: bool,
@@ -95,7 +95,7 @@ impl Rig {
     pub(crate) fn new(devices: usize) -> Self {
         Self {
             devices: (0..devices).map(|number| device(number, &here())).collect(),
-            settings: Settings {
+            settings: EngineSettings {
                 workers: 64,
                 rate: RateRange::upto(50.0),
                 max_attempts: 8,
@@ -211,7 +211,7 @@ impl Rig {
         listeners.add(Arc::clone(&sink) as Arc<dyn Listener>);
         let stop = StopSignal::new();
         let clock = Arc::clone(world);
-        let parts = Parts {
+        let parts = EngineParts {
             settings: self.settings.clone(),
             sink: Arc::clone(&sink),
             listeners,
@@ -250,7 +250,7 @@ impl Rig {
         outcome
     }
 
-    async fn engine(&self, world: &Arc<World>, parts: Parts<MemorySink>) -> Option<Stop> {
+    async fn engine(&self, world: &Arc<World>, parts: EngineParts<MemorySink>) -> Option<Stop> {
         let mut engine = Engine::new(parts);
         if self.supply == Supply::Listed {
             for (region, work) in self.regions() {

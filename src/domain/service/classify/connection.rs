@@ -8,7 +8,6 @@ use super::{
 };
 
 /// No answer within the timeout, although the request may have been sent.
-#[must_use]
 pub fn timed_out(limit: Duration) -> Failure {
     Failure {
         kind: FailureKind::Lost,
@@ -22,7 +21,6 @@ pub fn timed_out(limit: Duration) -> Failure {
 ///
 /// `host` is the request's host, for the message. Only texts are available, because the HTTP client's error types are
 /// not public. Tests that break real connections check these texts.
-#[must_use]
 pub fn connection(causes: &[String], host: Option<&str>) -> Failure {
     let host = host.unwrap_or("the service");
     let code = connection_code(causes).unwrap_or(CONNECTION_LOST);
@@ -59,14 +57,12 @@ pub fn connection(causes: &[String], host: Option<&str>) -> Failure {
 }
 
 /// The system's message about a host name that does not exist.
-#[must_use]
 pub(crate) fn no_such_host(host: &str, why: &str) -> Failure {
     let cause = format!("dns error: {why}");
     connection(&[cause], Some(host))
 }
 
 /// This tool's code if the causes say that no connection could be established, else `None`.
-#[must_use]
 pub(crate) fn connection_code(causes: &[String]) -> Option<&'static str> {
     let any = |pattern: &str| causes.iter().any(|cause| cause.contains(pattern));
     // EMFILE and ENFILE in the words of Unix and Windows, at any step.
@@ -91,7 +87,6 @@ pub(crate) fn connection_code(causes: &[String]) -> Option<&'static str> {
 
 /// Whether a failed lookup means that the name does not exist, and not that the lookup failed: in the words of glibc,
 /// macOS, musl and Windows.
-#[must_use]
 pub(crate) fn is_unknown_name(text: &str) -> bool {
     [
         "Name or service not known",
