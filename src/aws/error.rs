@@ -1,7 +1,6 @@
 //! Why the service cannot be used: the configuration, the credentials or the network. Each message says what was found
 //! and what to do next.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -180,20 +179,18 @@ impl ConfigError {
 
     /// The same error as the failure of an attempt in the middle of a run.
     pub(crate) fn into_failure(self) -> Failure {
-        let (code, message) = match self {
-            Self::Unreachable(failure) => return failure,
+        match self {
+            Self::Unreachable(failure) => failure,
             Self::Refused {
                 code,
                 message,
                 hint,
-            } => (code.as_str().into(), message + &hint),
-            other => (classify::CREDENTIALS_UNAVAILABLE.into(), other.to_string()),
-        };
-        Failure {
-            kind: FailureKind::Credentials,
-            code,
-            message: message.into(),
-            foreign: false,
+            } => Failure::new(FailureKind::Credentials, &code, message + &hint),
+            other => Failure::new(
+                FailureKind::Credentials,
+                classify::CREDENTIALS_UNAVAILABLE,
+                other.to_string(),
+            ),
         }
     }
 
@@ -265,15 +262,12 @@ fn known(names: &[String]) -> String {
     if names.is_empty() {
         return "none".to_owned();
     }
-    let mut text = String::new();
-    for (index, name) in names.iter().take(MOST).enumerate() {
-        let comma = if index == 0 { "" } else { ", " };
-        let _ = write!(text, "{comma}{name}");
+    match names.split_at_checked(MOST) {
+        Some((first, rest)) if !rest.is_empty() => {
+            format!("{} and {} more", first.join(", "), rest.len())
+        }
+        _ => names.join(", "),
     }
-    if names.len() > MOST {
-        let _ = write!(text, " and {} more", names.len() - MOST);
-    }
-    text
 }
 
 #[cfg(test)]

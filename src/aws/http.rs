@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{PoisonError, RwLock};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -16,7 +16,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use super::error::ConfigError;
 use super::trust;
-use crate::domain::panics;
+use crate::domain::device::shown;
+use crate::domain::panics::{self, lock};
 
 /// How long an idle connection is kept. Short, because a connection that the server closes while a request is sent
 /// gives an ambiguous answer; long enough for the pauses of a run at 0.1 requests a second.
@@ -85,7 +86,7 @@ impl Network {
             variable,
             reason: format!(
                 "{} is not the http:// or https:// URL of a proxy",
-                crate::domain::device::shown(without_password(value))
+                shown(without_password(value))
             ),
         })?;
         Ok(config.no_proxy(format!("{},{NEVER_PROXIED}", self.no_proxy)))
@@ -139,7 +140,7 @@ pub(super) fn client(network: &Network, with_tls: bool) -> Result<SharedHttpClie
     let pools = Pools {
         proxy,
         tls,
-        connectors: RwLock::default(),
+        connectors: Mutex::default(),
     };
     // The client panics on certificates that it cannot use, and in debug builds if there are no trusted certificates.
     // Building a connector here reports that once, before the first request.
@@ -158,7 +159,7 @@ pub(super) fn client(network: &Network, with_tls: bool) -> Result<SharedHttpClie
 struct Pools {
     proxy: ProxyConfig,
     tls: TlsContext,
-    connectors: RwLock<HashMap<Timeouts, SharedHttpConnector>>,
+    connectors: Mutex<HashMap<Timeouts, SharedHttpConnector>>,
 }
 
 type Timeouts = (Option<Duration>, Option<Duration>);
@@ -166,20 +167,10 @@ type Timeouts = (Option<Duration>, Option<Duration>);
 impl Pools {
     fn connector(&self, settings: &HttpConnectorSettings) -> SharedHttpConnector {
         let key = (settings.connect_timeout(), settings.read_timeout());
-        let known = self
-            .connectors
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
-            .cloned();
-        known.unwrap_or_else(|| {
-            self.connectors
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .entry(key)
-                .or_insert_with(|| SharedHttpConnector::new(self.build(settings)))
-                .clone()
-        })
+        lock(&self.connectors)
+            .entry(key)
+            .or_insert_with(|| SharedHttpConnector::new(self.build(settings)))
+            .clone()
     }
 
     fn build(&self, settings: &HttpConnectorSettings) -> Connector {

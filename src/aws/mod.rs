@@ -38,7 +38,7 @@ mod value;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -131,9 +131,8 @@ impl Connection {
             probe::configured(&profiles).await?
         };
         profiles.check(!endpoint.is_loopback())?;
-        let with_tls = endpoint.is_https();
         let network = settings.network.or_ca_bundle(profiles.ca_bundle());
-        let http = http::client(&network, with_tls)?;
+        let http = http::client(&network, endpoint.is_https())?;
         let default_region = chain::region(&settings, &endpoint, &profiles, &http).await?;
         let region = default_region.as_ref();
         let config = chain::load(&settings, &endpoint, &profiles, region, &http).await;
@@ -234,11 +233,7 @@ impl Connection {
     }
 
     fn replace(&self, source: CredentialSource) -> u64 {
-        let mut current = self
-            .0
-            .current
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.write();
         current.generation += 1;
         current.source = source;
         current.clients.clear();
@@ -253,11 +248,7 @@ impl Connection {
         if let Some(client) = self.read(|current| current.clients.get(region).cloned()) {
             return client;
         }
-        let mut current = self
-            .0
-            .current
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.write();
         let mut builder = aws_sdk_kinesisvideo::config::Builder::from(&current.source.config)
             .region(aws_config::Region::new(region.as_str().to_owned()))
             .http_client(Watched(self.0.http.clone()));
@@ -279,13 +270,13 @@ impl Connection {
     }
 
     fn read<T>(&self, look: impl FnOnce(&Current) -> T) -> T {
-        look(
-            &self
-                .0
-                .current
-                .read()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+        let current = self.0.current.read();
+        look(&current.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Current> {
+        let current = self.0.current.write();
+        current.unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,15 +6,14 @@ use std::pin::{Pin, pin};
 
 use aws_sdk_kinesisvideo::Client;
 use aws_sdk_kinesisvideo::config::http::HttpResponse;
-use aws_sdk_kinesisvideo::error::{BuildError, ProvideErrorMetadata, SdkError};
+use aws_sdk_kinesisvideo::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesisvideo::types::ChannelType;
 
-use super::attempt::{Seen, Watched, watched};
+use super::attempt::{Seen, Watched, invalid, watched};
 use super::{Connection, convert};
 use crate::domain::device::{ChannelArn, ChannelName, Device, MessageTtl, Region, Tag};
 use crate::domain::service::{
-    Answer, Channel, ChannelPage, Failure, FailureKind, Identity, ListRequest, SignalingEndpoints,
-    TagPage, classify,
+    Answer, Channel, ChannelPage, Failure, Identity, ListRequest, SignalingEndpoints, TagPage,
 };
 use crate::engine::Service;
 use crate::engine::pace::limiter::Permit;
@@ -83,7 +82,7 @@ impl Service for AwsService {
     async fn create(&self, _: Permit, device: &Device) -> Answer<ChannelArn> {
         let tags = match convert::tags(device) {
             Ok(tags) => tags,
-            Err(error) => return never_sent(&error),
+            Err(error) => return invalid(&error).into(),
         };
         self.attempt(
             |client| {
@@ -206,7 +205,7 @@ impl Service for AwsService {
     async fn tag(&self, _: Permit, arn: &ChannelArn, tags: &[Tag]) -> Answer<()> {
         let tags = match tags.iter().map(convert::tag).collect() {
             Ok(tags) => tags,
-            Err(error) => return never_sent(&error),
+            Err(error) => return invalid(&error).into(),
         };
         self.attempt(
             |client| {
@@ -270,70 +269,5 @@ impl AwsService {
                 }
             })
             .collect()
-    }
-}
-
-fn never_sent<T>(error: &BuildError) -> Answer<T> {
-    Answer {
-        result: Err(Failure {
-            kind: FailureKind::Rejected,
-            code: classify::INVALID_REQUEST.into(),
-            message: classify::message_text(&error.to_string()),
-            foreign: false,
-        }),
-        request_id: None,
-        date: None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::aws::ConnectionSettings;
-    use crate::domain::device::Region;
-    use crate::engine::pace::controller::{Controller, RateRange};
-    use crate::engine::pace::limiter::Limiter;
-
-    /// The largest size in bytes of a future: a task for each request in flight holds one for the length of the run.
-    const MOST_BYTES: usize = 8 * 1_024;
-
-    #[tokio::test]
-    async fn futures_are_small() {
-        let region = Region::parse("eu-central-1").unwrap();
-        let settings = ConnectionSettings {
-            region: Some(region.clone()),
-            endpoint_url: Some("http://127.0.0.1:1".to_owned()),
-            ..ConnectionSettings::default()
-        };
-        let service = Connection::load(settings).await.unwrap().region(&region);
-        let name = ChannelName::parse("DEVICE_1").unwrap();
-        let device = Device {
-            id: "DEVICE_1".into(),
-            channel_name: name.clone(),
-            region,
-            message_ttl: None,
-            tags: Vec::new(),
-        };
-        let request = ListRequest {
-            name_prefix: None,
-            next_token: None,
-            max_results: 1,
-        };
-        let controller = Controller::new(RateRange::upto(50.0), std::time::UNIX_EPOCH, 1);
-        let limiter = Limiter::new(controller);
-        let permits = [
-            limiter.acquire().await,
-            limiter.acquire().await,
-            limiter.acquire().await,
-        ];
-        let [one, two, three] = permits;
-        for (what, bytes) in [
-            ("create", size_of_val(&service.create(one, &device))),
-            ("describe", size_of_val(&service.describe(two, &name))),
-            ("list", size_of_val(&service.list(three, &request))),
-            ("reload", size_of_val(&service.reload_credentials(0))),
-        ] {
-            assert!(bytes <= MOST_BYTES, "{what}: {bytes}");
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Where the SDK would send a request, found out through the SDK: its rules (service-specific variables, the profile's
 //! `services` section, dual-stack, FIPS) are not repeated here.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use aws_config::SdkConfig;
 use aws_sdk_kinesisvideo::Client;
@@ -17,6 +17,7 @@ use super::chain;
 use super::endpoint::Endpoint;
 use super::error::ConfigError;
 use super::profiles::Profiles;
+use crate::domain::panics::lock;
 use crate::domain::service::classify::message_text;
 
 /// The endpoint that environment and profile configure, else AWS's. No request is sent.
@@ -81,7 +82,7 @@ impl HostRecorder {
     }
 
     fn take(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.0).take()
     }
 }
 
@@ -91,7 +92,7 @@ impl HttpConnector for HostRecorder {
             .uri()
             .trim_end_matches("/listSignalingChannels")
             .to_owned();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(base);
+        *lock(&self.0) = Some(base);
         HttpConnectorFuture::ready(Err(ConnectorError::user("this request is not sent".into())))
     }
 }

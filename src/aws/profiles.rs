@@ -13,7 +13,7 @@ use aws_types::os_shim_internal::Fs;
 
 use super::attempt::causes;
 use super::config_file::ConfigFile;
-use super::environment::{Environment, SelectedBy};
+use super::environment::{self, Environment, SelectedBy};
 use super::value::switch_value;
 use crate::domain::device::{shown, visible};
 use crate::domain::service::classify::message_text;
@@ -31,18 +31,18 @@ pub(super) struct Profiles {
     set: ProfileSet,
     damage: Option<String>,
     selected: String,
-    by: Option<SelectedBy>,
+    by: SelectedBy,
 }
 
 impl Profiles {
     /// Reads environment and files. An error is kept for [`Profiles::check`].
     pub(super) async fn load(flag: Option<&str>) -> Self {
-        let environment = Environment::of_process();
+        let environment = Environment::from_vars(std::env::vars_os());
         let (selected, by) = environment.profile(flag);
         let mut profiles = Self {
             environment,
             selected,
-            by: Some(by),
+            by,
             ..Self::default()
         };
         if let Err(damage) = profiles.read().await {
@@ -62,7 +62,7 @@ impl Profiles {
             self.parse(std::slice::from_ref(&file))
                 .await
                 .map_err(|error| format!("{} {}", file.path.display(), parse_error(&error)))?;
-            if self.by == Some(SelectedBy::Flag)
+            if self.is_asked_by_flag()
                 && let Some(keys) = self.environment.keys_as_properties()
             {
                 file.resolve_environment(&keys);
@@ -96,12 +96,12 @@ impl Profiles {
 
     /// Whether endpoints in environment and profile are ignored.
     fn ignores_endpoints(&self) -> bool {
-        let in_profile = || self.get(IGNORE_ENDPOINTS).and_then(switch_value) == Some(true);
         // A variable that is set wins over the profile.
-        match self.environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
-            Some(_) => self.environment.ignores_endpoints(),
-            None => in_profile(),
-        }
+        let variable = self.environment.get(environment::IGNORE_ENDPOINTS);
+        variable
+            .or(self.get(IGNORE_ENDPOINTS))
+            .and_then(switch_value)
+            == Some(true)
     }
 
     /// Warnings about the files.
@@ -152,12 +152,12 @@ impl Profiles {
 
     /// Whether `--profile` selects the profile.
     pub(super) fn is_asked_by_flag(&self) -> bool {
-        self.by == Some(SelectedBy::Flag)
+        self.by == SelectedBy::Flag
     }
 
     /// Whether the operator selected the profile.
     pub(super) fn is_selected(&self) -> bool {
-        !matches!(self.by, Some(SelectedBy::Nothing) | None)
+        self.by != SelectedBy::Nothing
     }
 
     /// Whether the credentials come from the environment, not from the profile.
@@ -175,11 +175,11 @@ impl Profiles {
     pub(super) fn in_use(&self) -> Option<String> {
         let profile = self.profile()?.name();
         match self.by {
-            Some(SelectedBy::Nothing) | None if self.uses_keys_of_environment() => None,
+            SelectedBy::Nothing if self.uses_keys_of_environment() => None,
             _ if self.uses_keys_of_environment() => Some(format!(
                 "keys of AWS_ACCESS_KEY_ID (not of profile {profile})"
             )),
-            Some(SelectedBy::Variable(variable @ "AWS_DEFAULT_PROFILE")) => {
+            SelectedBy::Variable(variable @ "AWS_DEFAULT_PROFILE") => {
                 Some(format!("profile {profile} ({variable})"))
             }
             _ => Some(format!("profile {profile}")),

@@ -52,7 +52,9 @@ impl AwsService {
     pub(super) async fn servers(&self, arn: &ChannelArn, https: &str) -> Answer<Vec<Box<str>>> {
         // Credentials are sent there, so the endpoint must meet the rules for a configured endpoint.
         if let Err(error) = Endpoint::parse(https, "the channel's HTTPS endpoint") {
-            return refused(https, &error.to_string());
+            let why = format!("the endpoint {} is not used: {error}", shown(https));
+            let code = classify::UNREADABLE_ANSWER;
+            return Failure::new(FailureKind::Rejected, code, why).into();
         }
         let client = self.signaling_client(https);
         let request = client
@@ -76,18 +78,5 @@ impl AwsService {
             .http_client(http)
             .endpoint_url(https);
         Client::from_conf(config.build())
-    }
-}
-
-fn refused<T>(https: &str, why: &str) -> Answer<T> {
-    Answer {
-        result: Err(Failure {
-            kind: FailureKind::Rejected,
-            code: classify::UNREADABLE_ANSWER.into(),
-            message: format!("the endpoint {} is not used: {why}", shown(https)).into(),
-            foreign: false,
-        }),
-        request_id: None,
-        date: None,
     }
 }

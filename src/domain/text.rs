@@ -43,22 +43,6 @@ fn is_invisible(character: char) -> bool {
     )
 }
 
-/// For each byte whether it is an ASCII letter, a digit or one of `others`.
-pub(super) const fn ascii_table(others: &[u8]) -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut byte = 0_u8;
-    while byte < 128 {
-        table[byte as usize] = byte.is_ascii_alphanumeric();
-        byte += 1;
-    }
-    let mut index = 0;
-    while index < others.len() {
-        table[others[index] as usize] = true;
-        index += 1;
-    }
-    table
-}
-
 /// The reason why a value is invalid, for tests.
 #[cfg(test)]
 pub(super) fn reason<T>(result: Result<T, Invalid>) -> String {

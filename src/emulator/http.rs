@@ -2,7 +2,7 @@
 //! the latency, whole or changed by a fault. Only this file of the emulator reads the clock and uses connections.
 
 use std::fmt::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use axum::body::{Body, to_bytes};
@@ -23,6 +23,7 @@ use super::request_counts::{RequestCounts, RequestOutcome};
 use super::shapes::{ApiRequest, ApiResponse};
 use super::state::AccountState;
 use super::wire;
+use crate::domain::panics::lock;
 
 /// The largest request body: 50 tags of the longest key and value, each character escaped to four, are far smaller.
 const LONGEST_BODY: usize = 512 * 1024;
@@ -156,9 +157,9 @@ impl Server {
         self.latency.draw(&mut self.lock().latencies)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Core> {
+    fn lock(&self) -> MutexGuard<'_, Core> {
         // No code panics while it holds this lock. If it did, the state would still be consistent.
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.core)
     }
 
     fn decide(&self, parts: &Parts, body: Option<&[u8]>) -> ServerReply {
@@ -179,7 +180,7 @@ impl Server {
             date: httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + now),
         };
         let (Some(operation), Some(request)) = (operation, request) else {
-            return ServerReply::refusal(stamp, &ApiError::unknown_operation(), false);
+            return ServerReply::new(stamp, Err(&ApiError::unknown_operation()), false);
         };
         let fault = if authorization.is_some() {
             core.faults.draw(operation, request.as_ref().ok())
@@ -196,10 +197,7 @@ impl Server {
         core.request_counts
             .count(operation, request_outcome(fault, &answer));
         drop(core);
-        let reply = match answer {
-            Ok(response) => ServerReply::success(stamp, &response, is_sts),
-            Err(error) => ServerReply::refusal(stamp, &error, is_sts),
-        };
+        let reply = ServerReply::new(stamp, answer.as_ref(), is_sts);
         match fault {
             Some(kind) => reply.applied(kind),
             None => reply,
@@ -255,26 +253,20 @@ fn request_id(random: &mut fastrand::Rng) -> String {
 }
 
 impl ServerReply {
-    fn success(stamp: Stamp, response: &ApiResponse, is_sts: bool) -> Self {
-        let body = wire::encode(response, &stamp.request_id);
+    fn new(stamp: Stamp, answer: Result<&ApiResponse, &ApiError>, is_sts: bool) -> Self {
+        let id = &stamp.request_id;
+        let (status, error_code, body) = match answer {
+            Ok(response) => (200, None, wire::encode(response, id)),
+            Err(error) => (
+                error.http_status,
+                Some(error.code),
+                wire::encode_error(error, is_sts, id),
+            ),
+        };
         Self {
-            status: StatusCode::OK,
+            status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             content_type: if is_sts { XML } else { JSON },
-            error_code: None,
-            stamp: Some(stamp),
-            body,
-            delivery: Delivery::Whole,
-            for_a_page: false,
-        }
-    }
-
-    fn refusal(stamp: Stamp, error: &ApiError, is_sts: bool) -> Self {
-        let body = wire::encode_error(error, is_sts, &stamp.request_id);
-        Self {
-            status: StatusCode::from_u16(error.http_status)
-                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            content_type: if is_sts { XML } else { JSON },
-            error_code: Some(error.code),
+            error_code,
             stamp: Some(stamp),
             body,
             delivery: Delivery::Whole,
@@ -289,7 +281,7 @@ impl ServerReply {
             FaultKind::Error503 | FaultKind::Html503 => ApiError::unavailable(),
             _ => ApiError::internal(),
         };
-        let mut reply = Self::refusal(stamp, &error, false);
+        let mut reply = Self::new(stamp, Err(&error), false);
         match kind {
             FaultKind::Html503 => {
                 reply.content_type = HTML;

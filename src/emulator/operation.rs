@@ -140,11 +140,6 @@ impl ApiOperation {
     pub(crate) fn supports_faults(self) -> bool {
         self != Self::CallerIdentity
     }
-
-    /// The index in [`Self::ALL`].
-    pub fn index(self) -> usize {
-        self as usize
-    }
 }
 
 impl fmt::Display for ApiOperation {
@@ -160,7 +155,7 @@ mod tests {
     #[test]
     fn every_operation_is_found_by_its_path_and_names_and_index() {
         for (index, operation) in ApiOperation::ALL.into_iter().enumerate() {
-            assert_eq!(operation.index(), index);
+            assert_eq!(operation as usize, index);
             assert_eq!(ApiOperation::at_path(operation.path()), Some(operation));
             assert_eq!(ApiOperation::named(operation.name()), Some(operation));
             assert_eq!(

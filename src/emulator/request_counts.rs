@@ -32,9 +32,7 @@ pub struct RequestCounts([OperationCounts; ApiOperation::ALL.len()]);
 
 impl RequestCounts {
     pub(super) fn count(&mut self, operation: ApiOperation, outcome: RequestOutcome) {
-        let Some(counts) = self.0.get_mut(operation.index()) else {
-            return;
-        };
+        let counts = &mut self.0[operation as usize];
         match outcome {
             RequestOutcome::Answered => counts.answered += 1,
             RequestOutcome::Refused => counts.refused += 1,
@@ -44,7 +42,7 @@ impl RequestCounts {
     }
 
     pub fn of(&self, operation: ApiOperation) -> OperationCounts {
-        self.0.get(operation.index()).copied().unwrap_or_default()
+        self.0[operation as usize]
     }
 }
 

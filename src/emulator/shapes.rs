@@ -112,9 +112,8 @@ pub struct WireTag {
 
 /// The request `DescribeSignalingChannel`: the ARN or the name; the ARN wins.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct DescribeChannel {
-    #[serde(rename = "ChannelName")]
     pub channel_name: Option<String>,
     #[serde(rename = "ChannelARN")]
     pub channel_arn: Option<String>,
@@ -144,64 +143,58 @@ pub struct NameCondition {
 
 /// The request `DeleteSignalingChannel`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct DeleteChannel {
     #[serde(rename = "ChannelARN")]
     pub channel_arn: Option<String>,
     /// If present, only this version is deleted.
-    #[serde(rename = "CurrentVersion")]
     pub current_version: Option<String>,
 }
 
 /// The request `UpdateSignalingChannel`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct UpdateChannel {
     #[serde(rename = "ChannelARN")]
     pub channel_arn: Option<String>,
     /// The version that the caller has read.
-    #[serde(rename = "CurrentVersion")]
     pub current_version: Option<String>,
-    #[serde(rename = "SingleMasterConfiguration")]
     pub single_master_configuration: Option<SingleMaster>,
 }
 
 /// The request `TagResource`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct TagResource {
     #[serde(rename = "ResourceARN")]
     pub resource_arn: Option<String>,
     /// 1 to 50.
-    #[serde(rename = "Tags")]
     pub tags: Option<Vec<WireTag>>,
 }
 
 /// The request `UntagResource`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct UntagResource {
     #[serde(rename = "ResourceARN")]
     pub resource_arn: Option<String>,
     /// 1 to 50.
-    #[serde(rename = "TagKeyList")]
     pub tag_key_list: Option<Vec<String>>,
 }
 
 /// The request `ListTagsForResource`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct ListTags {
     #[serde(rename = "ResourceARN")]
     pub resource_arn: Option<String>,
     /// The emulator never returns one: a channel's tags fit on a page.
-    #[serde(rename = "NextToken")]
     pub next_token: Option<String>,
 }
 
 /// The request `GetSignalingChannelEndpoint`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct GetEndpoint {
     #[serde(rename = "ChannelARN")]
     pub channel_arn: Option<String>,
@@ -222,17 +215,14 @@ pub struct EndpointConfiguration {
 
 /// The request `GetIceServerConfig`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct GetIceServers {
     #[serde(rename = "ChannelARN")]
     pub channel_arn: Option<String>,
-    #[serde(rename = "ClientId")]
     pub client_id: Option<String>,
     /// `TURN`
-    #[serde(rename = "Service")]
     pub service: Option<String>,
     /// An ID for the credentials.
-    #[serde(rename = "Username")]
     pub username: Option<String>,
 }
 

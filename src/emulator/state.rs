@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::error::ApiError;
 use super::operation::ApiOperation;
-use super::quota::{Bucket, Quota};
+use super::quota::Quota;
 use super::shapes::{ApiRequest, ApiResponse};
 use super::store::{Store, StoredChannel};
 use super::validate;
@@ -148,7 +148,7 @@ impl AccountState {
     /// Applies the changes of the create quota that are due.
     fn change_rate(&mut self, now: Duration) {
         let since_first = now.saturating_sub(*self.first_create.get_or_insert(now));
-        let index = ApiOperation::Create.index();
+        let index = ApiOperation::Create as usize;
         while let Some(change) = self
             .rate_changes
             .pop_front_if(|next| next.after <= since_first)
@@ -158,13 +158,9 @@ impl AccountState {
             } else {
                 Quota::per_second(change.rate, self.burst)
             };
-            let old = self
-                .quotas
-                .get_mut(index)
-                .and_then(|quota| quota.replace(new));
-            for store in self.regions.values_mut() {
-                if let (Some(old), Some(bucket)) = (old, store.buckets.get_mut(index)) {
-                    bucket.change(old, new, now);
+            if let Some(old) = self.quotas[index].replace(new) {
+                for store in self.regions.values_mut() {
+                    store.buckets[index].change(old, new, now);
                 }
             }
         }
@@ -178,31 +174,24 @@ impl AccountState {
         request: &ApiRequest,
     ) -> Result<(), ApiError> {
         let operation = request.operation();
-        let index = operation.index();
-        let quota = self.quotas.get(index).copied().flatten();
-        let per_channel = self.per_channel;
+        let index = operation as usize;
+        let (quota, per_channel) = (self.quotas[index], self.per_channel);
         let store = self.store(&caller.region)?;
         let named = request
             .channel_name()
             .filter(|_| operation.is_limited_per_channel());
-        let has_token = |buckets: &[Bucket], quota: Quota| {
-            buckets
-                .get(index)
-                .is_none_or(|bucket| bucket.has_token(quota, now))
-        };
-        let granted = quota.is_none_or(|quota| has_token(&store.buckets, quota))
+        let granted = quota.is_none_or(|quota| store.buckets[index].has_token(quota, now))
             && named
                 .and_then(|name| store.get(name))
-                .is_none_or(|channel| has_token(&channel.buckets, per_channel));
+                .is_none_or(|channel| channel.buckets[index].has_token(per_channel, now));
         if !granted {
             return Err(ApiError::throttled());
         }
-        if let (Some(quota), Some(bucket)) = (quota, store.buckets.get_mut(index)) {
-            bucket.take(quota, now);
+        if let Some(quota) = quota {
+            store.buckets[index].take(quota, now);
         }
-        let channel = named.and_then(|name| store.get_mut(name));
-        if let Some(bucket) = channel.and_then(|channel| channel.buckets.get_mut(index)) {
-            bucket.take(per_channel, now);
+        if let Some(channel) = named.and_then(|name| store.get_mut(name)) {
+            channel.buckets[index].take(per_channel, now);
         }
         Ok(())
     }

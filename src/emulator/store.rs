@@ -14,8 +14,8 @@ use crate::domain::service::ChannelStatus;
 /// A channel that exists. Times are since the Unix epoch.
 #[derive(Debug, Clone)]
 pub struct StoredChannel {
-    pub(super) name: Arc<str>,
-    pub(super) arn: Arc<str>,
+    pub name: Arc<str>,
+    pub arn: Arc<str>,
     pub(super) creation_millis: u64,
     pub(super) active_at: Duration,
     /// If it is being deleted: when the deletion is complete.
@@ -27,28 +27,6 @@ pub struct StoredChannel {
 }
 
 impl StoredChannel {
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub fn arn(&self) -> &str {
-        &self.arn
-    }
-
-    /// Milliseconds since the Unix epoch.
-    pub fn creation_millis(&self) -> u64 {
-        self.creation_millis
-    }
-
-    /// In seconds.
-    pub fn message_ttl(&self) -> i32 {
-        self.message_ttl
-    }
-
-    pub fn tags(&self) -> &BTreeMap<String, String> {
-        &self.tags
-    }
-
     /// The status at `now`. An update is immediate, so UPDATING never occurs.
     pub fn status(&self, now: Duration) -> ChannelStatus {
         if self.gone_at.is_some() {

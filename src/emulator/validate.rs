@@ -5,6 +5,8 @@
 //! checks those too.
 
 use std::collections::HashSet;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::sync::OnceLock;
 
 use regex::Regex;
@@ -268,22 +270,7 @@ impl Violations {
             return;
         };
         let length = value.chars().count();
-        if length > rule.longest {
-            let most = rule.longest;
-            self.add(
-                value,
-                at,
-                &format!("Member must have length less than or equal to {most}"),
-            );
-        }
-        if length < rule.shortest {
-            let least = rule.shortest;
-            self.add(
-                value,
-                at,
-                &format!("Member must have length greater than or equal to {least}"),
-            );
-        }
+        self.bounds(value, at, "length", length, rule.shortest..=rule.longest);
         if !rule.matches(value) {
             let pattern = rule.pattern;
             self.add(
@@ -309,21 +296,27 @@ impl Violations {
         let Some(value) = value else {
             return;
         };
-        let shown = value.to_string();
-        if value < least {
-            self.add(
-                &shown,
-                at,
-                &format!("Member must have value greater than or equal to {least}"),
-            );
-        }
-        if value > most {
-            self.add(
-                &shown,
-                at,
-                &format!("Member must have value less than or equal to {most}"),
-            );
-        }
+        self.bounds(&value.to_string(), at, "value", value, least..=most);
+    }
+
+    fn bounds<T: PartialOrd + Display>(
+        &mut self,
+        shown: &str,
+        at: &str,
+        what: &str,
+        found: T,
+        bounds: RangeInclusive<T>,
+    ) {
+        let (least, most) = bounds.into_inner();
+        let (bound, than) = if found < least {
+            (least, "greater")
+        } else if found > most {
+            (most, "less")
+        } else {
+            return;
+        };
+        let constraint = format!("Member must have {what} {than} than or equal to {bound}");
+        self.add(shown, at, &constraint);
     }
 
     /// Whether the list is present and its members must be checked.
@@ -332,23 +325,12 @@ impl Violations {
             self.add_missing(at);
             return false;
         };
-        if count < least {
-            self.add(
-                "[]",
-                at,
-                &format!("Member must have length greater than or equal to {least}"),
-            );
-        }
-        if count > most {
-            let list = format!("[{count} members]");
-            self.add(
-                &list,
-                at,
-                &format!("Member must have length less than or equal to {most}"),
-            );
-            return false;
-        }
-        true
+        let shown = match count {
+            0 => "[]".to_owned(),
+            _ => format!("[{count} members]"),
+        };
+        self.bounds(&shown, at, "length", count, least..=most);
+        count <= most
     }
 
     fn result(&self) -> Result<(), ApiError> {

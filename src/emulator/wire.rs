@@ -1,18 +1,16 @@
 //! The formats on the wire: restJson1 bodies for KVS, query and XML for STS, the credential scope. It converts bytes to
 //! values and back, without state.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::error::ApiError;
 use super::operation::ApiOperation;
 use super::shapes::{ApiRequest, ApiResponse, ChannelInfo};
 use super::state::ApiCaller;
 use crate::domain::device::{AccountId, Region};
-use crate::domain::service::ChannelStatus;
 
 /// Parses the Authorization header: `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …`. The
 /// signature is not verified.
@@ -51,16 +49,16 @@ pub(super) fn caller(authorization: Option<&str>) -> Result<ApiCaller, ApiError>
 /// Parses a request's body.
 pub(super) fn decode(operation: ApiOperation, body: &[u8]) -> Result<ApiRequest, ApiError> {
     match operation {
-        ApiOperation::Create => json(body).map(ApiRequest::Create),
-        ApiOperation::Describe => json(body).map(ApiRequest::Describe),
-        ApiOperation::List => json(body).map(ApiRequest::List),
-        ApiOperation::Delete => json(body).map(ApiRequest::Delete),
-        ApiOperation::Update => json(body).map(ApiRequest::Update),
-        ApiOperation::Tag => json(body).map(ApiRequest::Tag),
-        ApiOperation::Untag => json(body).map(ApiRequest::Untag),
-        ApiOperation::ListTags => json(body).map(ApiRequest::ListTags),
-        ApiOperation::Endpoint => json(body).map(ApiRequest::Endpoint),
-        ApiOperation::Ice => json(body).map(ApiRequest::Ice),
+        ApiOperation::Create => parsed(body).map(ApiRequest::Create),
+        ApiOperation::Describe => parsed(body).map(ApiRequest::Describe),
+        ApiOperation::List => parsed(body).map(ApiRequest::List),
+        ApiOperation::Delete => parsed(body).map(ApiRequest::Delete),
+        ApiOperation::Update => parsed(body).map(ApiRequest::Update),
+        ApiOperation::Tag => parsed(body).map(ApiRequest::Tag),
+        ApiOperation::Untag => parsed(body).map(ApiRequest::Untag),
+        ApiOperation::ListTags => parsed(body).map(ApiRequest::ListTags),
+        ApiOperation::Endpoint => parsed(body).map(ApiRequest::Endpoint),
+        ApiOperation::Ice => parsed(body).map(ApiRequest::Ice),
         ApiOperation::CallerIdentity => {
             let asks = body
                 .split(|byte| *byte == b'&')
@@ -74,7 +72,7 @@ pub(super) fn decode(operation: ApiOperation, body: &[u8]) -> Result<ApiRequest,
     }
 }
 
-fn json<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, ApiError> {
+fn parsed<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, ApiError> {
     if body.is_empty() {
         return Ok(T::default());
     }
@@ -89,47 +87,60 @@ fn json<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, ApiError> {
 
 /// Serializes an answer's body.
 pub(super) fn encode(response: &ApiResponse, request_id: &str) -> Vec<u8> {
-    let encoded = match response {
-        ApiResponse::Create(arn) => serde_json::to_vec(&BTreeMap::from([("ChannelARN", &**arn)])),
-        ApiResponse::Describe(info) => {
-            serde_json::to_vec(&BTreeMap::from([("ChannelInfo", WireChannel::from(info))]))
+    let body = match response {
+        ApiResponse::Create(arn) => json!({ "ChannelARN": &**arn }),
+        ApiResponse::Describe(info) => json!({ "ChannelInfo": channel(info) }),
+        ApiResponse::List(page) => {
+            let channels: Vec<Value> = page.channels.iter().map(channel).collect();
+            present(json!({ "ChannelInfoList": channels, "NextToken": page.next_token }))
         }
-        ApiResponse::List(page) => serde_json::to_vec(&WirePage {
-            channels: page.channels.iter().map(WireChannel::from).collect(),
-            next_token: page.next_token.as_deref(),
-        }),
-        ApiResponse::Done => return b"{}".to_vec(),
-        ApiResponse::ListTags(tags) => serde_json::to_vec(&BTreeMap::from([("Tags", tags)])),
+        ApiResponse::Done => json!({}),
+        ApiResponse::ListTags(tags) => json!({ "Tags": tags }),
         ApiResponse::Endpoint(endpoints) => {
-            let list: Vec<WireEndpoint> = endpoints
-                .iter()
-                .map(|(protocol, endpoint)| WireEndpoint { protocol, endpoint })
-                .collect();
-            serde_json::to_vec(&BTreeMap::from([("ResourceEndpointList", list)]))
+            let endpoints = endpoints.iter().map(|(protocol, endpoint)| {
+                json!({ "Protocol": protocol, "ResourceEndpoint": endpoint })
+            });
+            json!({ "ResourceEndpointList": endpoints.collect::<Vec<_>>() })
         }
         ApiResponse::Ice(servers) => {
-            let list: Vec<WireIceServer> = servers
-                .iter()
-                .map(|server| WireIceServer {
-                    uris: &server.uris,
-                    username: server.credentials.as_ref().map(|(user, _)| user.as_str()),
-                    password: server.credentials.as_ref().map(|(_, word)| word.as_str()),
-                    ttl: server.ttl,
-                })
-                .collect();
-            serde_json::to_vec(&BTreeMap::from([("IceServerList", list)]))
+            let servers = servers.iter().map(|server| {
+                let (username, password) = server.credentials.clone().unzip();
+                present(json!({
+                    "Uris": server.uris, "Username": username, "Password": password, "Ttl": server.ttl,
+                }))
+            });
+            json!({ "IceServerList": servers.collect::<Vec<_>>() })
         }
         ApiResponse::CallerIdentity { arn } => return caller_identity(arn, request_id),
     };
-    // Maps with text keys can always be serialized; an empty body would fail in every client.
-    encoded.unwrap_or_default()
+    body.to_string().into_bytes()
+}
+
+fn channel(info: &ChannelInfo) -> Value {
+    json!({
+        "ChannelName": &*info.name,
+        "ChannelARN": &*info.arn,
+        "ChannelType": "SINGLE_MASTER",
+        "ChannelStatus": info.status.as_str(),
+        // Seconds since the epoch, with milliseconds as the fraction.
+        "CreationTime": Duration::from_millis(info.creation_millis).as_secs_f64(),
+        "SingleMasterConfiguration": { "MessageTtlSeconds": info.message_ttl },
+        "Version": info.version,
+    })
+}
+
+/// The object without members that have no value.
+fn present(mut object: Value) -> Value {
+    if let Value::Object(members) = &mut object {
+        members.retain(|_, value| !value.is_null());
+    }
+    object
 }
 
 /// Serializes an error's body: XML for STS, JSON for the others.
 pub(super) fn encode_error(error: &ApiError, is_sts: bool, request_id: &str) -> Vec<u8> {
     if !is_sts {
-        return serde_json::to_vec(&BTreeMap::from([("Message", &error.message)]))
-            .unwrap_or_default();
+        return json!({ "Message": error.message }).to_string().into_bytes();
     }
     // STS has other names for the same errors.
     let code = match error.code {
@@ -157,74 +168,6 @@ fn caller_identity(arn: &str, request_id: &str) -> Vec<u8> {
         AccountId::EMULATOR
     )
     .into_bytes()
-}
-
-#[derive(Serialize)]
-struct WirePage<'a> {
-    #[serde(rename = "ChannelInfoList")]
-    channels: Vec<WireChannel<'a>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
-    next_token: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct WireChannel<'a> {
-    channel_name: &'a str,
-    #[serde(rename = "ChannelARN")]
-    channel_arn: &'a str,
-    channel_type: &'static str,
-    channel_status: &'static str,
-    /// Seconds since the epoch, with milliseconds as the fraction.
-    creation_time: f64,
-    single_master_configuration: WireSingleMaster,
-    version: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct WireSingleMaster {
-    message_ttl_seconds: i32,
-}
-
-impl<'a> From<&'a ChannelInfo> for WireChannel<'a> {
-    fn from(info: &'a ChannelInfo) -> Self {
-        Self {
-            channel_name: &info.name,
-            channel_arn: &info.arn,
-            channel_type: "SINGLE_MASTER",
-            channel_status: match info.status {
-                ChannelStatus::Creating => "CREATING",
-                ChannelStatus::Active => "ACTIVE",
-                ChannelStatus::Updating => "UPDATING",
-                ChannelStatus::Deleting => "DELETING",
-            },
-            creation_time: Duration::from_millis(info.creation_millis).as_secs_f64(),
-            single_master_configuration: WireSingleMaster {
-                message_ttl_seconds: info.message_ttl,
-            },
-            version: &info.version,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct WireEndpoint<'a> {
-    #[serde(rename = "Protocol")]
-    protocol: &'static str,
-    #[serde(rename = "ResourceEndpoint")]
-    endpoint: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct WireIceServer<'a> {
-    uris: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    username: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    password: Option<&'a str>,
-    ttl: u32,
 }
 
 #[cfg(test)]

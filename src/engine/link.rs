@@ -5,11 +5,13 @@
 //! sent until an answer comes, and no attempt made in that time counts. Any answer will do: a refusal proves the network as
 //! well as a result.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use crate::domain::panics::lock;
 
 /// After this time without any answer the state of the link is not known any more.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -105,6 +107,6 @@ impl Link {
     }
 
     fn known(&self) -> MutexGuard<'_, LinkState> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 }

@@ -45,7 +45,6 @@ mod settings;
 mod silence;
 mod stop;
 mod stop_signal;
-mod stop_text;
 mod throttles;
 mod update;
 mod waiting;

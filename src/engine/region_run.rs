@@ -1,7 +1,7 @@
 //! One Region's part of a provisioning run: what all attempts there share, and what each of them can end in.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,6 +17,7 @@ use super::throttles::ThrottleStreak;
 use super::work::RowSink;
 use crate::domain::device::{DeviceIndex, Region};
 use crate::domain::format;
+use crate::domain::panics::lock;
 use crate::domain::service::{Answer, Failure, FailureKind, Operation};
 use crate::results::record::Row;
 
@@ -129,7 +130,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
         match answer.is_granted() {
             Some(true) => self.end_throttle_streak(),
             Some(false) => {
-                let mut streak = self.throttle_streak();
+                let mut streak = lock(&self.throttle_streak);
                 streak.add();
                 self.scope.is_throttled_too_long(*streak, Operation::Create);
             }
@@ -138,12 +139,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
     }
 
     pub(super) fn end_throttle_streak(&self) {
-        *self.throttle_streak() = ThrottleStreak::default();
-    }
-
-    fn throttle_streak(&self) -> MutexGuard<'_, ThrottleStreak> {
-        let streak = self.throttle_streak.lock();
-        streak.unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.throttle_streak) = ThrottleStreak::default();
     }
 
     /// Fetches new credentials; the device is tried again, or the run stops and the device has no row.

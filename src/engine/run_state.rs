@@ -1,7 +1,7 @@
 //! What the Regions of a run share: workers, listeners, credentials, the account, and the rules that stop all.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -15,7 +15,7 @@ use super::stop::Stop;
 use super::stop_signal::StopSignal;
 use crate::domain::clock::WallClock;
 use crate::domain::device::{AccountId, Region};
-use crate::domain::panics;
+use crate::domain::panics::{self, lock};
 use crate::domain::service::Failure;
 use crate::results::record::{Row, Status};
 
@@ -266,8 +266,4 @@ impl RunState {
         self.proved_generation
             .fetch_max(generation, Ordering::Relaxed);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -277,7 +277,7 @@ impl World {
         let core = self.core();
         let channels = core.state.channels(region, now);
         channels
-            .map(|channel| (channel.name().to_owned(), channel.arn().to_owned()))
+            .map(|channel| (channel.name.to_string(), channel.arn.to_string()))
             .collect()
     }
 

@@ -3,7 +3,7 @@
 use super::IGNORE_ENDPOINTS;
 use super::Profiles;
 use crate::aws::endpoint::Endpoint;
-use crate::aws::environment::SelectedBy;
+use crate::aws::environment::{self, SelectedBy};
 use crate::aws::error::ConfigError;
 use crate::aws::value::{switch_value, unsendable};
 
@@ -46,7 +46,7 @@ impl Profiles {
             }),
             name,
             variable: match self.by {
-                Some(SelectedBy::Variable(variable)) => Some(variable),
+                SelectedBy::Variable(variable) => Some(variable),
                 _ => None,
             },
             profiles: self.names(),
@@ -79,7 +79,8 @@ impl Profiles {
 
     /// Refuses a switch that decides whether configured endpoints are used and is neither `true` nor `false`.
     pub(in crate::aws) fn check_ignores_endpoints(&self) -> Result<(), ConfigError> {
-        self.environment.check_ignores_endpoints()?;
+        self.environment
+            .check_switch(environment::IGNORE_ENDPOINTS)?;
         self.check_switch(IGNORE_ENDPOINTS)
     }
 

@@ -63,9 +63,7 @@ impl Reply<'_> {
         let mut body = ErrorBody::parse(self.body);
         let code = self.error_type.and_then(bare_code).or(body.code.take());
         if code.is_none() && self.status != 429 && !self.is_the_services() {
-            let said = self.said(&body);
-            let said = said.map_or(String::new(), |said| format!(": {said}"));
-            return self.unreadable(&format!("the answer is not one of the service's{said}"));
+            return self.unreadable_but_for("the answer is not one of the service's", &body);
         }
         let kind = match code.as_deref().and_then(kind_of_code) {
             Some(kind @ (FailureKind::Throttled | FailureKind::Credentials)) => kind,
@@ -76,11 +74,10 @@ impl Reply<'_> {
                 return self.unreadable("the answer has no readable result");
             }
             None if code.is_none() && !is_telling(self.status) => {
-                let said = self.said(&body);
-                let said = said.map_or(String::new(), |said| format!(": {said}"));
-                return self.unreadable(&format!(
-                    "the answer is an error without a readable error code{said}"
-                ));
+                return self.unreadable_but_for(
+                    "the answer is an error without a readable error code",
+                    &body,
+                );
             }
             None => kind_of_status(self.status),
         };
@@ -105,6 +102,14 @@ impl Reply<'_> {
             code: UNREADABLE_ANSWER.into(),
             message: self.explained(&reason),
             foreign: !self.has_request_id,
+        }
+    }
+
+    /// The same with the explanation, if there is one.
+    fn unreadable_but_for(&self, reason: &str, body: &ErrorBody) -> Failure {
+        match self.said(body) {
+            Some(said) => self.unreadable(&format!("{reason}: {said}")),
+            None => self.unreadable(reason),
         }
     }
 

@@ -109,6 +109,17 @@ pub struct Answer<T> {
     pub date: Option<SystemTime>,
 }
 
+impl<T> From<Failure> for Answer<T> {
+    /// No answer came.
+    fn from(failure: Failure) -> Self {
+        Self {
+            result: Err(failure),
+            request_id: None,
+            date: None,
+        }
+    }
+}
+
 impl<T> Answer<T> {
     /// Whether the request was granted or throttled. Server errors, silence and refused credentials say nothing about the
     /// rate.
@@ -185,6 +196,16 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// A failure that no answer of a server tells of.
+    pub(crate) fn new(kind: FailureKind, code: &str, message: impl Into<Box<str>>) -> Self {
+        Self {
+            kind,
+            code: code.into(),
+            message: message.into(),
+            foreign: false,
+        }
+    }
+
     /// Whether the service itself answered. An answer of a proxy counts as none, whatever its status.
     pub fn is_answered(&self) -> bool {
         let is_a_proxys = self.foreign && self.kind == FailureKind::ServerError;
@@ -249,6 +270,12 @@ pub struct Channel {
     pub version: Box<str>,
 }
 
+impl Channel {
+    pub(crate) fn account(&self) -> Option<&str> {
+        Some(self.arn.parts().account)
+    }
+}
+
 /// One page of a listing.
 #[derive(Debug, Clone, Default)]
 pub struct ChannelPage {
@@ -273,12 +300,11 @@ impl ListRequest {
     /// never end.
     pub fn follow(&mut self, next_token: Option<Box<str>>) -> Result<bool, Failure> {
         if next_token.is_some() && next_token == self.next_token {
-            return Err(Failure {
-                kind: FailureKind::ServerError,
-                code: classify::UNREADABLE_ANSWER.into(),
-                message: "a page of the listing names itself as the next one".into(),
-                foreign: false,
-            });
+            return Err(Failure::new(
+                FailureKind::ServerError,
+                classify::UNREADABLE_ANSWER,
+                "a page of the listing names itself as the next one",
+            ));
         }
         self.next_token = next_token;
         Ok(self.next_token.is_some())

@@ -1,13 +1,14 @@
 //! Requests wait here, in order of arrival, for the gate to let them pass at the controller's rate; the controller learns of
 //! their answers.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::controller::{Controller, SentRequest};
 use super::gate::Gate;
+use crate::domain::panics::lock;
 
 /// A permit to send one request. The call that sends it uses it up, so it cannot be copied.
 #[derive(Debug)]
@@ -101,10 +102,8 @@ impl Limiter {
         self.origin.elapsed()
     }
 
-    fn controller(&self) -> std::sync::MutexGuard<'_, Controller> {
-        self.controller
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn controller(&self) -> MutexGuard<'_, Controller> {
+        lock(&self.controller)
     }
 }
 

@@ -25,7 +25,7 @@ fn a_new_channel_has_the_requested_properties() {
     let truth: Vec<_> = server
         .state
         .channels(&region, server.now)
-        .map(StoredChannel::arn)
+        .map(|channel| &*channel.arn)
         .collect();
     assert_eq!(truth, [&*arn]);
 }
