@@ -50,7 +50,7 @@ impl Endpoint {
     /// A URL is refused if requests would cross the network in plain text, or if it contains a password.
     pub fn parse(url: &str, source: &str) -> Result<Self, ConfigError> {
         Self::custom(url).map_err(|reason| {
-            ConfigError::Endpoint(format!("the endpoint URL of {source} {reason}"))
+            ConfigError::Configuration(format!("the endpoint URL of {source} {reason}"))
         })
     }
 

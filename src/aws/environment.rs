@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use aws_sdk_kinesisvideo::config::Credentials;
@@ -312,11 +313,10 @@ impl Environment {
     }
 }
 
-fn unusable(variable: &str, reason: impl Into<String>) -> ConfigError {
-    ConfigError::Variable {
-        variable: variable.to_owned(),
-        reason: reason.into(),
-    }
+fn unusable(variable: &str, reason: impl Display) -> ConfigError {
+    ConfigError::Configuration(format!(
+        "the environment variable {variable} cannot be used: {reason}"
+    ))
 }
 
 #[cfg(test)]

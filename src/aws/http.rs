@@ -82,12 +82,12 @@ impl Network {
         } else {
             format!("http://{value}")
         };
-        let config = ProxyConfig::https(url.as_str()).map_err(|_| ConfigError::Proxy {
-            variable,
-            reason: format!(
-                "{} is not the http:// or https:// URL of a proxy",
+        let config = ProxyConfig::https(url.as_str()).map_err(|_| {
+            ConfigError::Configuration(format!(
+                "the environment variable {variable} cannot be used: {} is not the http:// or https:// URL of a proxy. It \
+                 must be like http://proxy.example.com:8080",
                 shown(without_password(value))
-            ),
+            ))
         })?;
         Ok(config.no_proxy(format!("{},{NEVER_PROXIED}", self.no_proxy)))
     }
@@ -97,10 +97,12 @@ impl Network {
         let Some((setting, path)) = &self.ca_bundle else {
             return Ok(store);
         };
-        let unusable = |reason: String| ConfigError::CaBundle {
-            setting,
-            path: path.clone(),
-            reason,
+        let unusable = |reason: String| {
+            ConfigError::Configuration(format!(
+                "{setting} names {}, which cannot be used: {reason}. It must be a PEM file with the certificates to trust \
+                 beside the system's",
+                path.display()
+            ))
         };
         let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
         for certificate in trust::certificates(&pem).map_err(unusable)? {
@@ -136,7 +138,7 @@ pub(super) fn client(network: &Network, with_tls: bool) -> Result<SharedHttpClie
     let tls = TlsContext::builder()
         .with_trust_store(trust)
         .build()
-        .map_err(|error| ConfigError::Tls(error.to_string()))?;
+        .map_err(|error| no_tls(&error.to_string()))?;
     let pools = Pools {
         proxy,
         tls,
@@ -144,15 +146,19 @@ pub(super) fn client(network: &Network, with_tls: bool) -> Result<SharedHttpClie
     };
     // The client panics on certificates that it cannot use, and in debug builds if there are no trusted certificates.
     // Building a connector here reports that once, before the first request.
-    panics::expecting(|| pools.connector(&HttpConnectorSettings::builder().build()))
-    .map_err(|_| {
-        ConfigError::Tls(
-            "the trusted certificates cannot be loaded; is a package such as ca-certificates missing, or is a \
-             certificate of AWS_CA_BUNDLE damaged?"
-                .to_owned(),
+    panics::expecting(|| pools.connector(&HttpConnectorSettings::builder().build())).map_err(|_| {
+        no_tls(
+            "the trusted certificates cannot be loaded; is a package such as ca-certificates missing, or is a certificate of \
+             AWS_CA_BUNDLE damaged?",
         )
     })?;
     Ok(SharedHttpClient::new(pools))
+}
+
+fn no_tls(why: &str) -> ConfigError {
+    ConfigError::Configuration(format!(
+        "secure connections cannot be set up on this computer: {why}"
+    ))
 }
 
 /// One pool of connections for each pair of timeouts: the service's own, and those of the credential providers.

@@ -13,7 +13,7 @@ use super::error::ConfigError;
 use super::reason::Reason;
 use super::sign_in::SignIn;
 use super::{Connection, CredentialSource};
-use crate::domain::device::{AccountId, Region};
+use crate::domain::device::{AccountId, Region, shown};
 use crate::domain::service::classify;
 use crate::domain::service::{Failure, FailureKind, Identity};
 
@@ -81,10 +81,6 @@ impl Connection {
             .ok()?;
         read(&output).ok()
     }
-
-    pub(super) fn not_sent(&self, causes: &[String]) -> ConfigError {
-        self.source().not_sent(causes)
-    }
 }
 
 impl CredentialSource {
@@ -126,14 +122,17 @@ impl CredentialSource {
     }
 
     /// Why a request was not sent: there are no credentials to sign it, or their source did not answer.
-    fn not_sent(&self, causes: &[String]) -> ConfigError {
+    pub(super) fn not_sent(&self, causes: &[String]) -> ConfigError {
         let reason = Reason::of(causes);
         let profiles = &self.profiles;
         if reason.is_nothing_found() {
-            return ConfigError::CredentialsMissing {
-                profile: profiles.selected().to_owned(),
-                profiles: profiles.names(),
-            };
+            return ConfigError::Credentials(format!(
+                "no AWS credentials were found. Looked in the environment (AWS_ACCESS_KEY_ID), in the profile {} of \
+                 ~/.aws/config and ~/.aws/credentials, and at a web identity, container and EC2 instance role. Run `aws \
+                 configure`, or `aws sso login --profile NAME`, or choose a profile with --profile or AWS_PROFILE (known are: {})",
+                shown(profiles.selected()),
+                profiles.names()
+            ));
         }
         if classify::connection_code(reason.causes()).is_some() {
             return ConfigError::Unreachable(classify::connection(
@@ -146,16 +145,18 @@ impl CredentialSource {
         if let Some(failure) = sign_in.failure(&text) {
             return failure;
         }
-        match sign_in.command().filter(|_| !reason.is_configuration()) {
-            Some(command) => ConfigError::LoginNeeded {
-                command,
-                reason: text,
-            },
-            None => ConfigError::CredentialsUnavailable {
-                owner: profiles.credentials_owner(),
-                reason: text,
-            },
-        }
+        let login = sign_in.command().filter(|_| !reason.is_configuration());
+        ConfigError::Credentials(match login {
+            Some(command) => format!(
+                "the AWS sign-in (SSO) of this profile has expired or is missing. Run: {command}\nThen run this command \
+                 again. ({text})"
+            ),
+            None => format!(
+                "the AWS credentials {} could not be loaded: {text}. The AWS CLI shows whether they work elsewhere: aws sts \
+                 get-caller-identity",
+                profiles.credentials_owner()
+            ),
+        })
     }
 }
 

@@ -32,7 +32,6 @@ mod probe;
 mod profiles;
 mod reason;
 mod sign_in;
-mod signaling;
 mod trust;
 mod value;
 
@@ -260,9 +259,17 @@ impl Connection {
             .clone()
     }
 
-    /// The current credentials and network, for clients of other services.
-    fn signaling_config(&self) -> (SdkConfig, Watched) {
-        (self.source().config, Watched(self.0.http.clone()))
+    /// A client of a channel's own endpoint.
+    fn signaling_client(
+        &self,
+        region: &Region,
+        https: &str,
+    ) -> aws_sdk_kinesisvideosignaling::Client {
+        let config = aws_sdk_kinesisvideosignaling::config::Builder::from(&self.source().config)
+            .region(aws_config::Region::new(region.as_str().to_owned()))
+            .http_client(Watched(self.0.http.clone()))
+            .endpoint_url(https);
+        aws_sdk_kinesisvideosignaling::Client::from_conf(config.build())
     }
 
     fn timeout(&self) -> Duration {

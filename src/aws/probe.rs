@@ -64,7 +64,7 @@ pub(super) async fn target(builder: Builder, region: &str) -> Result<String, Con
     recorder.take().ok_or_else(|| {
         // Only the last cause: those before it repeat the request in Rust's debug format.
         let reason = asked.err().and_then(|error| causes(&error).pop());
-        ConfigError::Endpoint(format!(
+        ConfigError::Configuration(format!(
             "the configured endpoint cannot be used: {}",
             message_text(&reason.unwrap_or_default())
         ))

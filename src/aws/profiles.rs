@@ -219,11 +219,11 @@ impl Profiles {
         format!("of the profile {}{file}", shown(&self.selected))
     }
 
-    /// All profiles' names, sorted.
-    pub(super) fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.set.profiles().map(str::to_owned).collect();
+    /// The names of all profiles, for a message: the first ones, and how many more there are.
+    pub(super) fn names(&self) -> String {
+        let mut names: Vec<&str> = self.set.profiles().collect();
         names.sort_unstable();
-        names
+        listed(&names)
     }
 
     /// The keys in the selected profile itself.
@@ -258,6 +258,17 @@ impl Profiles {
     }
 }
 
+fn listed(names: &[&str]) -> String {
+    const MOST: usize = 20;
+    match names.split_at_checked(MOST) {
+        Some((first, rest)) if !rest.is_empty() => {
+            format!("{} and {} more", first.join(", "), rest.len())
+        }
+        _ if names.is_empty() => "none".to_owned(),
+        _ => names.join(", "),
+    }
+}
+
 /// The profile that this one takes its credentials from.
 pub(super) fn source_of(profile: &Profile) -> Option<&str> {
     let source = profile
@@ -286,4 +297,17 @@ fn parse_error(error: &str) -> String {
     let error = message_text(error);
     let line = error.split_once("on line ").map(|(_, rest)| rest);
     line.map_or_else(|| error.to_string(), |line| format!("line {line}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profiles_are_listed_up_to_a_limit() {
+        assert_eq!(listed(&[]), "none");
+        assert_eq!(listed(&["line-7", "line-8"]), "line-7, line-8");
+        assert!(listed(&["p"; 20]).ends_with("p, p"));
+        assert!(listed(&["p"; 30]).ends_with("p, p and 10 more"));
+    }
 }
