@@ -13,27 +13,16 @@ use crate::domain::service::ChannelStatus;
 /// A request.
 #[derive(Debug, Clone)]
 pub enum ApiRequest {
-    /// `CreateSignalingChannel`
     Create(CreateChannel),
-    /// `DescribeSignalingChannel`
     Describe(DescribeChannel),
-    /// `ListSignalingChannels`
     List(ListChannels),
-    /// `DeleteSignalingChannel`
     Delete(DeleteChannel),
-    /// `UpdateSignalingChannel`
     Update(UpdateChannel),
-    /// `TagResource`
     Tag(TagResource),
-    /// `UntagResource`
     Untag(UntagResource),
-    /// `ListTagsForResource`
     ListTags(ListTags),
-    /// `GetSignalingChannelEndpoint`
     Endpoint(GetEndpoint),
-    /// `GetIceServerConfig`
     Ice(GetIceServers),
-    /// `GetCallerIdentity`
     CallerIdentity,
 }
 

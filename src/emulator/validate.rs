@@ -6,7 +6,6 @@
 
 use std::collections::HashSet;
 use std::fmt::Display;
-use std::ops::RangeInclusive;
 use std::sync::OnceLock;
 
 use regex::Regex;
@@ -270,7 +269,7 @@ impl Violations {
             return;
         };
         let length = value.chars().count();
-        self.bounds(value, at, "length", length, rule.shortest..=rule.longest);
+        self.bounds(value, at, "length", length, (rule.shortest, rule.longest));
         if !rule.matches(value) {
             let pattern = rule.pattern;
             self.add(
@@ -296,18 +295,17 @@ impl Violations {
         let Some(value) = value else {
             return;
         };
-        self.bounds(&value.to_string(), at, "value", value, least..=most);
+        self.bounds(&value.to_string(), at, "value", value, (least, most));
     }
 
-    fn bounds<T: PartialOrd + Display>(
+    fn bounds<T: PartialOrd + Display + Copy>(
         &mut self,
         shown: &str,
         at: &str,
         what: &str,
         found: T,
-        bounds: RangeInclusive<T>,
+        (least, most): (T, T),
     ) {
-        let (least, most) = bounds.into_inner();
         let (bound, than) = if found < least {
             (least, "greater")
         } else if found > most {
@@ -329,7 +327,7 @@ impl Violations {
             0 => "[]".to_owned(),
             _ => format!("[{count} members]"),
         };
-        self.bounds(&shown, at, "length", count, least..=most);
+        self.bounds(&shown, at, "length", count, (least, most));
         count <= most
     }
 
