@@ -74,7 +74,6 @@ impl<S> Clone for RegionCaller<S> {
 }
 
 impl<S: Service> RegionCaller<S> {
-    /// The Region.
     pub(crate) fn region(&self) -> &Region {
         &self.scope.region
     }

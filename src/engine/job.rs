@@ -19,7 +19,7 @@ pub(super) enum JobPhase {
 
 /// A device that is not finished.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(super) struct DeviceJob {
     pub(super) index: DeviceIndex,
     pub(super) device: Device,
     pub(super) phase: JobPhase,
@@ -34,7 +34,7 @@ pub(super) struct Job {
     pub(super) failure: Option<(Failure, Option<Box<str>>)>,
 }
 
-impl Job {
+impl DeviceJob {
     pub(super) fn new(index: DeviceIndex, device: Device) -> Self {
         Self {
             index,
@@ -67,8 +67,8 @@ impl Job {
             .is_none_or(|(failure, _)| failure.kind == FailureKind::Unreachable)
     }
 
-    /// The row of a device whose channel was created now. Hundreds of rows wait for their sync at a time, so this one takes
-    /// over the device's strings.
+    /// The row of a device whose channel was created now. Hundreds of rows wait for their sync at a time, so the device ends
+    /// here.
     pub(super) fn created(
         self,
         arn: ChannelArn,
@@ -76,17 +76,8 @@ impl Job {
         now: SystemTime,
     ) -> Row {
         Row {
-            device_id: self.device.id,
-            channel_name: self.device.channel_name.into(),
-            region: self.device.region.into(),
-            status: Status::Created,
-            channel_arn: Some(arn),
-            attempts: self.attempts,
-            started_at: Some(self.started.unwrap_or(now)),
-            finished_at: Some(now),
-            error_code: Box::default(),
-            error_message: Box::default(),
             request_id: request_id.unwrap_or_default(),
+            ..self.succeeded(Status::Created, arn, now)
         }
     }
 
@@ -122,15 +113,13 @@ impl Job {
     }
 
     fn failure_in_words(&self) -> (Box<str>, String) {
-        self.failure.as_ref().map_or_else(
-            || {
-                (
-                    OUTCOME_UNKNOWN.into(),
-                    "no attempt got an answer".to_owned(),
-                )
-            },
-            |(failure, _)| (failure.code.clone(), failure.message.to_string()),
-        )
+        match &self.failure {
+            Some((failure, _)) => (failure.code.clone(), failure.message.to_string()),
+            None => (
+                OUTCOME_UNKNOWN.into(),
+                "no attempt got an answer".to_owned(),
+            ),
+        }
     }
 
     /// With the request ID of the last create attempt that failed.

@@ -91,11 +91,8 @@ struct PlannedRegion<S, L, W> {
 /// A Region whose first device arrives while the run goes on.
 #[derive(Debug)]
 pub struct Arrival<S, W> {
-    /// The Region.
     pub region: Region,
-    /// Its client.
     pub service: S,
-    /// Its devices.
     pub work: W,
     /// The failure that shows that the service is not offered there.
     pub not_offered: Option<Failure>,

@@ -23,27 +23,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 pub(crate) struct Schedule(Vec<Duration>);
 
 impl Schedule {
-    /// A schedule that doubles from `first` up to `longest`.
-    pub(crate) fn new(first: Duration, longest: Duration) -> Self {
-        let mut intervals = backoff::ExponentialBackoff {
-            current_interval: first,
-            initial_interval: first,
-            randomization_factor: 0.0,
-            multiplier: 2.0,
-            max_interval: longest,
-            max_elapsed_time: None,
-            ..backoff::ExponentialBackoff::default()
-        };
-        let mut waits = Vec::new();
-        while let Some(wait) = intervals.next_backoff() {
-            waits.push(wait);
-            if wait >= longest {
-                break;
-            }
-        }
-        Self(waits)
-    }
-
     /// The wait after `tries` failed attempts: uniform between zero and the schedule's interval.
     pub(crate) fn wait(&self, tries: u32, random: &mut fastrand::Rng) -> Duration {
         let step = usize::try_from(tries.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -54,7 +33,18 @@ impl Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self::new(FIRST_WAIT, LONGEST_WAIT)
+        let mut intervals = backoff::ExponentialBackoff {
+            current_interval: FIRST_WAIT,
+            initial_interval: FIRST_WAIT,
+            randomization_factor: 0.0,
+            multiplier: 2.0,
+            max_interval: LONGEST_WAIT,
+            max_elapsed_time: None,
+            ..backoff::ExponentialBackoff::default()
+        };
+        let intervals = std::iter::from_fn(|| intervals.next_backoff());
+        let waits = intervals.take_while(|wait| *wait < LONGEST_WAIT);
+        Self(waits.chain([LONGEST_WAIT]).collect())
     }
 }
 

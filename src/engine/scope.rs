@@ -70,8 +70,8 @@ macro_rules! requests {
 
 requests! {
     Create(device: &'a Device) => create -> ChannelArn, |arn| Some(arn.parts().account);
-    Describe(name: &'a ChannelName) => describe -> Channel, Channel::account;
-    List(request: &'a ListRequest) => list -> ChannelPage, |page| page.channels.first()?.account();
+    Describe(name: &'a ChannelName) => describe -> Channel, |channel| Some(channel.arn.parts().account);
+    List(request: &'a ListRequest) => list -> ChannelPage, |page| Some(page.channels.first()?.arn.parts().account);
     Delete(arn: &'a ChannelArn) => delete -> (), |()| None;
     Update(channel: &'a Channel, ttl: MessageTtl) => update -> (), |()| None;
     ListTags(arn: &'a ChannelArn, next_token: Option<&'a str>) => list_tags -> TagPage, |_| None;

@@ -23,7 +23,6 @@ pub enum Stop {
         failure.message
     )]
     Unreachable {
-        /// The Region.
         region: Region,
         /// Of the attempts.
         failure: Failure,
@@ -39,7 +38,6 @@ pub enum Stop {
         sentence(failure)
     )]
     Offline {
-        /// The Region.
         region: Region,
         /// For how long.
         after: Duration,
@@ -55,7 +53,6 @@ pub enum Stop {
         seconds(*after)
     )]
     Throttled {
-        /// The Region.
         region: Region,
         /// Since when.
         since: SystemTime,
@@ -80,11 +77,8 @@ pub enum Stop {
         failure: Failure,
     },
     /// The credentials expired or were refused, and fetching them again did not help.
-    #[error("{}", refused_credentials(failure))]
-    Credentials {
-        /// Of the service, or of the credentials' source.
-        failure: Failure,
-    },
+    #[error("{}", refused_credentials(.0))]
+    Credentials(Failure),
     /// The account's channel limit is reached in these Regions.
     #[error(
         "the account has reached its channel limit in {} ({}: {}). Delete unused channels or ask AWS support for a higher \
@@ -94,7 +88,6 @@ pub enum Stop {
         failure.message
     )]
     AccountFull {
-        /// The Regions.
         regions: Vec<Region>,
         /// In the first.
         failure: Failure,
@@ -106,7 +99,6 @@ pub enum Stop {
         sentence(failure)
     )]
     NotOffered {
-        /// The Regions.
         regions: Vec<Region>,
         /// In the first.
         failure: Failure,
@@ -117,12 +109,9 @@ pub enum Stop {
     /// This process may not open as many files as even one request needs.
     #[error(
         "this process may open too few files to send even one request: {}. Raise the limit (ulimit -n), and run again",
-        sentence(failure)
+        sentence(.0)
     )]
-    OpenFiles {
-        /// Of the attempts.
-        failure: Failure,
-    },
+    OpenFiles(Failure),
     /// More devices failed than `--max-failures` allows.
     #[error("{} failed, more than --max-failures {limit} allows", format::count(*failed, "device"))]
     TooManyFailures {
@@ -172,7 +161,7 @@ impl Stop {
             Self::Offline { .. } => "offline",
             Self::Throttled { .. } => "throttled",
             Self::Denied { .. } => "access-denied",
-            Self::Credentials { .. } => "credentials",
+            Self::Credentials(_) => "credentials",
             Self::AccountFull { .. } => "account-full",
             Self::NotOffered { .. } => "not-offered",
             // The first that a rerun may get further with.
@@ -180,7 +169,7 @@ impl Stop {
                 .iter()
                 .find(|cause| cause.exit_code() == self.exit_code())
                 .map_or("internal", Self::reason),
-            Self::OpenFiles { .. } => "too-many-open-files",
+            Self::OpenFiles(_) => "too-many-open-files",
             Self::TooManyFailures { .. } => "too-many-failures",
             Self::WrongAccount { .. } => "wrong-account",
             Self::Results(_) => "results-not-written",
@@ -313,7 +302,7 @@ mod tests {
 
     fn text_of(code: &str, message: &str) -> String {
         let failure = Failure::new(FailureKind::Credentials, code, message);
-        Stop::Credentials { failure }.to_string()
+        Stop::Credentials(failure).to_string()
     }
 
     #[test]

@@ -270,12 +270,6 @@ pub struct Channel {
     pub version: Box<str>,
 }
 
-impl Channel {
-    pub(crate) fn account(&self) -> Option<&str> {
-        Some(self.arn.parts().account)
-    }
-}
-
 /// One page of a listing.
 #[derive(Debug, Clone, Default)]
 pub struct ChannelPage {
