@@ -153,7 +153,7 @@ impl Seen {
     }
 }
 
-/// The request could not be built.
+/// The failure of a request that could not be built.
 pub(super) fn invalid(error: &(dyn Error + 'static)) -> Failure {
     let message = classify::message_text(&causes(error).join(": "));
     Failure::new(FailureKind::Rejected, classify::INVALID_REQUEST, message)

@@ -190,7 +190,7 @@ fn normalize(text: &str) -> Result<String, (usize, String)> {
 const UNREAD: &str = "an endpoint that nothing reads: it belongs in a section [services NAME], in a line 'endpoint_url = \
     URL' indented below 'kinesis_video =', and the profile needs 'services = NAME'";
 
-/// The same for a property below a service in a `services` section.
+/// Why the SDK would ignore a property below a service in a `services` section, if it is such an endpoint.
 fn unread_below(service: &str, key: &str) -> Option<&'static str> {
     if !endpoint::is_our_service(service) {
         return None;

@@ -43,7 +43,7 @@ impl<'a> ArnParts<'a> {
         let (region, rest) = rest.split_once(':')?;
         let (account, rest) = rest.split_once(':')?;
         let rest = rest.strip_prefix("channel/")?;
-        // A number may begin with a plus sign for Rust.
+        // Rust's parser accepts a leading plus sign.
         let (channel_name, creation) = rest
             .split_once('/')
             .filter(|(_, creation)| !creation.starts_with('+'))?;

@@ -47,7 +47,7 @@ pub fn listen(listener: impl Fn(&str) + Send + 'static) {
     *lock(&LISTENER) = Some(Box::new(listener));
 }
 
-/// Locks a mutex, also after a panic of another holder: that panic ends the run, and until then the value is as it was left.
+/// Locks a mutex, also one whose holder panicked: the panic ends the run by other means.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

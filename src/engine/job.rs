@@ -67,8 +67,8 @@ impl DeviceJob {
             .is_none_or(|(failure, _)| failure.kind == FailureKind::Unreachable)
     }
 
-    /// The row of a device whose channel was created now. Hundreds of rows wait for their sync at a time, so the device ends
-    /// here.
+    /// The row of a device whose channel was created now. The job is dropped here: hundreds of rows wait for their sync at a
+    /// time.
     pub(super) fn created(
         self,
         arn: ChannelArn,

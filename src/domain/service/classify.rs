@@ -63,7 +63,7 @@ impl Reply<'_> {
         let mut body = ErrorBody::parse(self.body);
         let code = self.error_type.and_then(bare_code).or(body.code.take());
         if code.is_none() && self.status != 429 && !self.is_the_services() {
-            return self.unreadable_but_for("the answer is not one of the service's", &body);
+            return self.unreadable_saying("the answer is not one of the service's", &body);
         }
         let kind = match code.as_deref().and_then(kind_of_code) {
             Some(kind @ (FailureKind::Throttled | FailureKind::Credentials)) => kind,
@@ -74,7 +74,7 @@ impl Reply<'_> {
                 return self.unreadable("the answer has no readable result");
             }
             None if code.is_none() && !is_telling(self.status) => {
-                return self.unreadable_but_for(
+                return self.unreadable_saying(
                     "the answer is an error without a readable error code",
                     &body,
                 );
@@ -105,8 +105,8 @@ impl Reply<'_> {
         }
     }
 
-    /// The same with the explanation, if there is one.
-    fn unreadable_but_for(&self, reason: &str, body: &ErrorBody) -> Failure {
+    /// The same, with the explanation in the body if there is one.
+    fn unreadable_saying(&self, reason: &str, body: &ErrorBody) -> Failure {
         match self.said(body) {
             Some(said) => self.unreadable(&format!("{reason}: {said}")),
             None => self.unreadable(reason),

@@ -196,7 +196,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure that no answer of a server tells of.
+    /// A failure that is not the answer of a proxy.
     pub(crate) fn new(kind: FailureKind, code: &str, message: impl Into<Box<str>>) -> Self {
         Self {
             kind,
