@@ -9,7 +9,9 @@ use kvs_fleet::domain::device::DeviceIndex;
 use kvs_fleet::domain::device::{ChannelName, Device};
 use kvs_fleet::engine::event::{Event, Listener, Listeners};
 use kvs_fleet::engine::pace::limiter::Limiter;
-use kvs_fleet::engine::{Engine, OnExists, Parts, RowSink, Settings, Stop, StopSignal, Work};
+use kvs_fleet::engine::{
+    Engine, EngineParts, EngineSettings, OnExists, RowSink, Stop, StopSignal, Work,
+};
 use kvs_fleet::fleet::known_devices::KnownDevices;
 use kvs_fleet::results::record::Row;
 
@@ -108,7 +110,7 @@ pub(crate) async fn run(
         }));
     }
     let clock = Arc::clone(world);
-    let mut engine = Engine::new(Parts {
+    let mut engine = Engine::new(EngineParts {
         settings: settings(plan, seed),
         sink: Arc::new(DiscardRows),
         listeners,
@@ -130,8 +132,8 @@ pub(crate) async fn run(
 }
 
 /// The tool's defaults except for the attempts: ten seconds of server errors must not use up any device's attempts.
-fn settings(plan: HostPlan, seed: u64) -> Settings {
-    Settings {
+fn settings(plan: HostPlan, seed: u64) -> EngineSettings {
+    EngineSettings {
         workers: plan.workers.into(),
         rate: plan.rate,
         max_attempts: 20,

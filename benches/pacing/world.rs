@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use kvs_fleet::domain::device::Region;
-use kvs_fleet::emulator::shapes::{CreateChannel, Request, Response};
-use kvs_fleet::emulator::state::{Caller, State};
+use kvs_fleet::emulator::shapes::{ApiRequest, ApiResponse, CreateChannel};
+use kvs_fleet::emulator::state::{AccountState, ApiCaller};
 use tokio::time::Instant;
 
 use crate::scenario::{Neighbour, Scenario};
@@ -60,7 +60,7 @@ pub(crate) enum Decision {
 pub(crate) struct World {
     pub(crate) scenario: Scenario,
     core: Mutex<Core>,
-    caller: Caller,
+    caller: ApiCaller,
     began: Instant,
     /// The Unix time at the start.
     wall: Duration,
@@ -68,7 +68,7 @@ pub(crate) struct World {
 
 #[derive(Debug)]
 struct Core {
-    state: State,
+    state: AccountState,
     random: fastrand::Rng,
     to_come: BinaryHeap<Reverse<Coming>>,
     decided: HashMap<u64, Decision>,
@@ -98,7 +98,7 @@ impl World {
         let mut random = fastrand::Rng::with_seed(seed);
         let wall = EPOCH + Duration::from_secs_f64(MINUTE * random.f64());
         let mut core = Core {
-            state: State::new(&scenario.settings(), "localhost"),
+            state: AccountState::new(&scenario.settings(), "localhost"),
             random,
             to_come: BinaryHeap::new(),
             decided: HashMap::new(),
@@ -115,7 +115,7 @@ impl World {
         Arc::new(Self {
             core: Mutex::new(core),
             scenario: scenario.clone(),
-            caller: Caller {
+            caller: ApiCaller {
                 region: region(),
                 access_key: "SIMULATED".into(),
             },
@@ -228,13 +228,13 @@ impl World {
         if core.happens(self.scenario.throttled.at(at.as_secs_f64())) {
             return Decision::Throttled;
         }
-        let request = Request::Create(CreateChannel {
+        let request = ApiRequest::Create(CreateChannel {
             channel_name: Some(name),
             ..CreateChannel::default()
         });
         let now = self.wall + at;
         match core.state.answer(now, &self.caller, &request) {
-            Ok(Response::Create(arn)) => Decision::Granted(arn),
+            Ok(ApiResponse::Create(arn)) => Decision::Granted(arn),
             Err(error) if error.is_throttle() => Decision::Throttled,
             other => panic!("a create of a fresh name brought {other:?}"),
         }

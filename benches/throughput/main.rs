@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use kvs_fleet::domain::device::Region;
 use kvs_fleet::emulator::latency::Latency;
-use kvs_fleet::emulator::operation::Operation;
+use kvs_fleet::emulator::operation::ApiOperation;
 use kvs_fleet::emulator::{Emulator, EmulatorSettings};
 
 use format::{Cost, Meter, best, median};
@@ -179,7 +179,7 @@ async fn turn<F: Future<Output = Outcome<()>>>(
     let meter = Meter::start();
     what(emulator.url(), devices).await?;
     let cost = meter.read();
-    let made = emulator.request_counts().of(Operation::Create).answered;
+    let made = emulator.request_counts().of(ApiOperation::Create).answered;
     emulator.stop().await;
     if made == devices as u64 {
         Ok(cost)
@@ -244,7 +244,7 @@ impl Attempted {
         let meter = Meter::start();
         what(emulator.url(), devices).await?;
         let took = meter.read().wall;
-        let creates = emulator.request_counts().of(Operation::Create);
+        let creates = emulator.request_counts().of(ApiOperation::Create);
         emulator.stop().await;
         Ok(Self {
             took,

@@ -10,7 +10,7 @@ use kvs_fleet::domain::device::DeviceIndex;
 use kvs_fleet::domain::device::{ChannelName, Device, Region};
 use kvs_fleet::engine::event::{Listener, Listeners};
 use kvs_fleet::engine::pace::controller::RateRange;
-use kvs_fleet::engine::{Engine, OnExists, Parts, RowSink, Settings, StopSignal, Work};
+use kvs_fleet::engine::{Engine, EngineParts, EngineSettings, OnExists, RowSink, StopSignal, Work};
 use kvs_fleet::fleet::known_devices::KnownDevices;
 use kvs_fleet::output::stats::Stats;
 use kvs_fleet::results::disk::RealDisk;
@@ -41,7 +41,7 @@ pub(crate) async fn run(url: &str, devices: usize, ceiling: f64) -> Outcome<()> 
     let mut listeners = Listeners::default();
     let stats = Arc::new(Stats::new());
     listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);
-    let mut engine = Engine::new(Parts {
+    let mut engine = Engine::new(EngineParts {
         settings: settings(ceiling),
         sink: Arc::new(JournalSink {
             recorder,
@@ -70,8 +70,8 @@ pub(crate) async fn run(url: &str, devices: usize, ceiling: f64) -> Outcome<()> 
 }
 
 /// The defaults of `provision`.
-fn settings(ceiling: f64) -> Settings {
-    Settings {
+fn settings(ceiling: f64) -> EngineSettings {
+    EngineSettings {
         workers: IN_FLIGHT,
         rate: RateRange::upto(ceiling),
         max_attempts: 8,

@@ -153,23 +153,16 @@ impl Seen {
     }
 }
 
-fn invalid(error: &(dyn Error + 'static)) -> Failure {
-    Failure {
-        kind: FailureKind::Rejected,
-        code: classify::INVALID_REQUEST.into(),
-        message: classify::message_text(&causes(error).join(": ")),
-        foreign: false,
-    }
+/// The failure of a request that could not be built.
+pub(super) fn invalid(error: &(dyn Error + 'static)) -> Failure {
+    let message = classify::message_text(&causes(error).join(": "));
+    Failure::new(FailureKind::Rejected, classify::INVALID_REQUEST, message)
 }
 
 fn late_credentials(limit: Duration) -> Failure {
     let limit = limit.as_secs_f64();
-    Failure {
-        kind: FailureKind::Unreachable,
-        code: classify::TIMEOUT.into(),
-        message: format!("the AWS credentials did not arrive within {limit} s").into(),
-        foreign: false,
-    }
+    let message = format!("the AWS credentials did not arrive within {limit} s");
+    Failure::new(FailureKind::Unreachable, classify::TIMEOUT, message)
 }
 
 /// The texts of an error and all its causes, outermost first.
@@ -184,7 +177,10 @@ pub(super) fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
         }
         texts.push(match error.downcast_ref::<ErrorMetadata>() {
             // The error's own text is Rust's debug format.
-            Some(meta) => error_text(meta),
+            Some(meta) => {
+                let known = [meta.code(), meta.message()].into_iter().flatten();
+                known.collect::<Vec<_>>().join(": ")
+            }
             None => error.to_string(),
         });
         next = match error.downcast_ref::<std::io::Error>() {
@@ -193,11 +189,6 @@ pub(super) fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
         };
     }
     texts
-}
-
-fn error_text(meta: &ErrorMetadata) -> String {
-    let known = [meta.code(), meta.message()].into_iter().flatten();
-    known.collect::<Vec<_>>().join(": ")
 }
 
 fn parse_date(text: &str) -> Option<SystemTime> {

@@ -64,7 +64,11 @@ pub(super) async fn region(
         None => Ok(None),
         Some(region) => Region::parse(region.as_ref())
             .map(Some)
-            .map_err(|error| ConfigError::InvalidRegion(error.to_string())),
+            .map_err(|error| {
+                ConfigError::Configuration(format!(
+                    "the configured AWS Region cannot be used (AWS_REGION, AWS_DEFAULT_REGION or the profile's): {error}"
+                ))
+            }),
     }
 }
 

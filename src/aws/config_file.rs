@@ -161,22 +161,20 @@ fn normalize(text: &str) -> Result<String, (usize, String)> {
                 key.clone_into(&mut service);
             }
             let is_parent = !is_nested && is_followed_by_continuation(&lines, index);
-            let property = Property {
-                key: &key,
-                service: &service,
-                place: match (in_services, is_nested) {
-                    (true, false) => Place::Services,
-                    (true, true) => Place::Service,
-                    (false, false) => Place::Section,
-                    (false, true) => Place::Nested,
-                },
-                is_parent,
-                has_value: !value.is_empty(),
+            let is_known = !value.is_empty() || is_parent;
+            let unread = match (in_services, is_nested) {
+                (true, true) => unread_below(&service, &key),
+                (true, false) if !value.is_empty() => {
+                    let is_endpoint = key == "endpoint-url" || endpoint::is_our_service(&key);
+                    is_endpoint.then_some(UNREAD)
+                }
+                (false, false) if is_known => endpoint::is_our_service(&key).then_some(UNREAD),
+                _ => None,
             };
-            if let Some(message) = property.unread_endpoint() {
+            if let Some(message) = unread {
                 return Err((index + 1, message.to_owned()));
             }
-            if !value.is_empty() || is_parent {
+            if is_known {
                 let indent = if is_nested { "  " } else { "" };
                 normal = normal + indent + &key + " = " + value;
             }
@@ -188,51 +186,22 @@ fn normalize(text: &str) -> Result<String, (usize, String)> {
     Ok(normal)
 }
 
-/// Where a property is in the file.
-enum Place {
-    /// In a `services` section.
-    Services,
-    /// Indented in a `services` section, below a service.
-    Service,
-    /// In another section, such as a profile.
-    Section,
-    /// Indented in another section.
-    Nested,
-}
+/// Why the SDK would ignore an endpoint for this service: the run would then create its channels at AWS.
+const UNREAD: &str = "an endpoint that nothing reads: it belongs in a section [services NAME], in a line 'endpoint_url = \
+    URL' indented below 'kinesis_video =', and the profile needs 'services = NAME'";
 
-/// A property, as far as it may be an endpoint for this service.
-struct Property<'a> {
-    key: &'a str,
-    /// In a `services` section: the service that the property belongs to.
-    service: &'a str,
-    place: Place,
-    is_parent: bool,
-    has_value: bool,
-}
-
-impl Property<'_> {
-    /// Why the SDK would ignore this endpoint, if this is one: the run would then create its channels at AWS.
-    fn unread_endpoint(&self) -> Option<&'static str> {
-        const FORM: &str = "an endpoint that nothing reads: it belongs in a section [services NAME], in a line \
-            'endpoint_url = URL' indented below 'kinesis_video =', and the profile needs 'services = NAME'";
-        let of_ours = endpoint::is_our_service(self.service);
-        let is_ours = endpoint::is_our_service(self.key);
-        let is_url = self.key.eq_ignore_ascii_case("endpoint_url");
-        match self.place {
-            Place::Service if of_ours && is_url && self.service != "kinesis-video" => Some(
-                "an endpoint for this service is under another name than kinesis_video; nothing reads it",
-            ),
-            Place::Service
-                if of_ours && !is_url && self.key.to_ascii_lowercase().contains("url") =>
-            {
-                Some(FORM)
-            }
-            Place::Services if is_ours && self.has_value => Some(FORM),
-            Place::Services if self.key == "endpoint-url" && self.has_value => Some(FORM),
-            Place::Section if is_ours && (self.has_value || self.is_parent) => Some(FORM),
-            _ => None,
-        }
+/// Why the SDK would ignore a property below a service in a `services` section, if it is such an endpoint.
+fn unread_below(service: &str, key: &str) -> Option<&'static str> {
+    if !endpoint::is_our_service(service) {
+        return None;
     }
+    if key.eq_ignore_ascii_case("endpoint_url") {
+        return (service != "kinesis-video").then_some(
+            "an endpoint for this service is under another name than kinesis_video; nothing reads it",
+        );
+    }
+    let is_like_a_url = key.to_ascii_lowercase().contains("url");
+    is_like_a_url.then_some(UNREAD)
 }
 
 /// Whether a line belongs to the property above it.

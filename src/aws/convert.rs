@@ -6,21 +6,8 @@ use aws_sdk_kinesisvideo::types::{
     ChannelInfo, ChannelNameCondition, ComparisonOperator, SingleMasterConfiguration, Status, Tag,
 };
 
-use crate::domain::device::{ChannelArn, ChannelName, Device, MessageTtl, Region, shown};
+use crate::domain::device::{ChannelArn, ChannelName, MessageTtl, Region, shown};
 use crate::domain::service::{Channel, ChannelStatus};
-
-/// The device's tags; `None` if it has none, because an empty list would be sent as a list.
-pub(super) fn tags(device: &Device) -> Result<Option<Vec<Tag>>, BuildError> {
-    if device.tags.is_empty() {
-        return Ok(None);
-    }
-    device
-        .tags
-        .iter()
-        .map(tag)
-        .collect::<Result<_, _>>()
-        .map(Some)
-}
 
 pub(super) fn tag(tag: &crate::domain::device::Tag) -> Result<Tag, BuildError> {
     Tag::builder().key(tag.key()).value(tag.value()).build()

@@ -28,12 +28,7 @@ const AWS_DOMAINS: [&str; 13] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// `None`: the AWS endpoint of each Region.
-    custom: Option<Custom>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Custom {
-    url: Box<str>,
+    url: Option<Box<str>>,
     is_https: bool,
     is_loopback: bool,
     is_aws: bool,
@@ -41,58 +36,45 @@ struct Custom {
 
 impl Endpoint {
     /// The AWS endpoint of each Region.
-    #[must_use]
     pub fn aws() -> Self {
-        Self { custom: None }
+        Self {
+            url: None,
+            is_https: true,
+            is_loopback: false,
+            is_aws: true,
+        }
     }
 
     /// One URL for all Regions. `source` is the setting that the error message names.
     ///
     /// A URL is refused if requests would cross the network in plain text, or if it contains a password.
     pub fn parse(url: &str, source: &str) -> Result<Self, ConfigError> {
-        let custom = Custom::parse(url).map_err(|reason| {
-            ConfigError::Endpoint(format!("the endpoint URL of {source} {reason}"))
-        })?;
-        Ok(Self {
-            custom: Some(custom),
+        Self::custom(url).map_err(|reason| {
+            ConfigError::Configuration(format!("the endpoint URL of {source} {reason}"))
         })
     }
 
     /// The configured URL; `None` if the SDK chooses the AWS endpoint of each Region.
-    #[must_use]
     pub fn url(&self) -> Option<&str> {
-        self.custom.as_ref().map(|custom| &*custom.url)
+        self.url.as_deref()
     }
 
     /// Whether requests stay on this computer.
-    #[must_use]
     pub(crate) fn is_loopback(&self) -> bool {
-        self.custom
-            .as_ref()
-            .is_some_and(|custom| custom.is_loopback)
+        self.is_loopback
     }
 
     /// Whether the endpoint belongs to AWS, judged by its host name.
-    #[must_use]
     pub fn is_aws(&self) -> bool {
-        self.custom.as_ref().is_none_or(|custom| custom.is_aws)
+        self.is_aws
     }
 
-    #[must_use]
     pub(crate) fn is_https(&self) -> bool {
-        self.custom.as_ref().is_none_or(|custom| custom.is_https)
+        self.is_https
     }
-}
 
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.url().unwrap_or("AWS"))
-    }
-}
-
-impl Custom {
     /// An error continues the sentence "the endpoint URL of X …".
-    fn parse(text: &str) -> Result<Self, String> {
+    fn custom(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let (scheme, rest) = text.split_once("://").ok_or_else(|| {
             format!(
@@ -135,11 +117,17 @@ impl Custom {
             ));
         }
         Ok(Self {
-            url: text.trim_end_matches('/').into(),
+            url: Some(text.trim_end_matches('/').into()),
             is_https,
             is_loopback,
             is_aws: AWS_DOMAINS.iter().any(|domain| is_within(&host, domain)),
         })
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.url().unwrap_or("AWS"))
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use aws_sdk_kinesisvideo::config::Credentials;
@@ -20,7 +21,7 @@ const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
 const METADATA_DISABLED: &str = "AWS_EC2_METADATA_DISABLED";
 const METADATA_ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
 const METADATA_MODE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
-const IGNORE_ENDPOINTS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+pub(super) const IGNORE_ENDPOINTS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
 const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 const OUR_ENDPOINT: &str = "AWS_ENDPOINT_URL_KINESIS_VIDEO";
 
@@ -58,23 +59,19 @@ pub(super) struct Environment {
 }
 
 /// What selects the profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum SelectedBy {
     /// `--profile`
     Flag,
     /// A variable with this name.
     Variable(&'static str),
     /// Nothing: the profile is `default`.
+    #[default]
     Nothing,
 }
 
 impl Environment {
-    /// The environment of this process.
-    pub(super) fn of_process() -> Self {
-        Self::from_vars(std::env::vars_os())
-    }
-
-    fn from_vars(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+    pub(super) fn from_vars(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let mut environment = Self::default();
         for (name, value) in vars {
             if let Some(name) = name.to_str() {
@@ -156,18 +153,14 @@ impl Environment {
         if with_keys { self.check_keys() } else { Ok(()) }
     }
 
-    fn check_switch(&self, name: &str) -> Result<(), ConfigError> {
+    /// Refuses a switch that is neither `true` nor `false`.
+    pub(super) fn check_switch(&self, name: &str) -> Result<(), ConfigError> {
         match self.get(name) {
             Some(value) if switch_value(value).is_none() => {
                 Err(unusable(name, "it must be true or false"))
             }
             _ => Ok(()),
         }
-    }
-
-    /// Refuses a switch that decides whether configured endpoints are used and is neither `true` nor `false`.
-    pub(super) fn check_ignores_endpoints(&self) -> Result<(), ConfigError> {
-        self.check_switch(IGNORE_ENDPOINTS)
     }
 
     /// Refuses unusable endpoints, and variables that look like this service's endpoint but that the SDK ignores.
@@ -218,7 +211,7 @@ impl Environment {
 
     /// Whether both keys are set.
     pub(super) fn has_keys(&self) -> bool {
-        self.get(ACCESS_KEY_ID).is_some() && self.secret().is_some()
+        self.credentials().is_some()
     }
 
     /// The keys, if both are set.
@@ -320,11 +313,10 @@ impl Environment {
     }
 }
 
-fn unusable(variable: &str, reason: impl Into<String>) -> ConfigError {
-    ConfigError::Variable {
-        variable: variable.to_owned(),
-        reason: reason.into(),
-    }
+fn unusable(variable: &str, reason: impl Display) -> ConfigError {
+    ConfigError::Configuration(format!(
+        "the environment variable {variable} cannot be used: {reason}"
+    ))
 }
 
 #[cfg(test)]

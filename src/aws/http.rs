@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{PoisonError, RwLock};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -16,7 +16,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use super::error::ConfigError;
 use super::trust;
-use crate::domain::panics;
+use crate::domain::device::shown;
+use crate::domain::panics::{self, lock};
 
 /// How long an idle connection is kept. Short, because a connection that the server closes while a request is sent
 /// gives an ambiguous answer; long enough for the pauses of a run at 0.1 requests a second.
@@ -37,7 +38,6 @@ pub struct Network {
 impl Network {
     /// Reads `AWS_CA_BUNDLE`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` (the last three also in lower case), with the
     /// meaning that curl gives them. `HTTP_PROXY` is not used: only connections to this computer are without TLS.
-    #[must_use]
     pub(crate) fn from_vars(var: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &'static str| {
             let value = var(name)?.trim().to_owned();
@@ -55,7 +55,6 @@ impl Network {
     }
 
     /// Reads the settings from this process's environment. A value that is not UTF-8 is an unusable value.
-    #[must_use]
     pub fn from_environment() -> Self {
         Self::from_vars(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }
@@ -83,12 +82,12 @@ impl Network {
         } else {
             format!("http://{value}")
         };
-        let config = ProxyConfig::https(url.as_str()).map_err(|_| ConfigError::Proxy {
-            variable,
-            reason: format!(
-                "{} is not the http:// or https:// URL of a proxy",
-                crate::domain::device::shown(without_password(value))
-            ),
+        let config = ProxyConfig::https(url.as_str()).map_err(|_| {
+            ConfigError::Configuration(format!(
+                "the environment variable {variable} cannot be used: {} is not the http:// or https:// URL of a proxy. It \
+                 must be like http://proxy.example.com:8080",
+                shown(without_password(value))
+            ))
         })?;
         Ok(config.no_proxy(format!("{},{NEVER_PROXIED}", self.no_proxy)))
     }
@@ -98,10 +97,12 @@ impl Network {
         let Some((setting, path)) = &self.ca_bundle else {
             return Ok(store);
         };
-        let unusable = |reason: String| ConfigError::CaBundle {
-            setting,
-            path: path.clone(),
-            reason,
+        let unusable = |reason: String| {
+            ConfigError::Configuration(format!(
+                "{setting} names {}, which cannot be used: {reason}. It must be a PEM file with the certificates to trust \
+                 beside the system's",
+                path.display()
+            ))
         };
         let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
         for certificate in trust::certificates(&pem).map_err(unusable)? {
@@ -137,30 +138,34 @@ pub(super) fn client(network: &Network, with_tls: bool) -> Result<SharedHttpClie
     let tls = TlsContext::builder()
         .with_trust_store(trust)
         .build()
-        .map_err(|error| ConfigError::Tls(error.to_string()))?;
+        .map_err(|error| no_tls(&error.to_string()))?;
     let pools = Pools {
         proxy,
         tls,
-        connectors: RwLock::default(),
+        connectors: Mutex::default(),
     };
     // The client panics on certificates that it cannot use, and in debug builds if there are no trusted certificates.
     // Building a connector here reports that once, before the first request.
-    panics::expecting(|| pools.connector(&HttpConnectorSettings::builder().build()))
-    .map_err(|_| {
-        ConfigError::Tls(
-            "the trusted certificates cannot be loaded; is a package such as ca-certificates missing, or is a \
-             certificate of AWS_CA_BUNDLE damaged?"
-                .to_owned(),
+    panics::expecting(|| pools.connector(&HttpConnectorSettings::builder().build())).map_err(|_| {
+        no_tls(
+            "the trusted certificates cannot be loaded; is a package such as ca-certificates missing, or is a certificate of \
+             AWS_CA_BUNDLE damaged?",
         )
     })?;
     Ok(SharedHttpClient::new(pools))
+}
+
+fn no_tls(why: &str) -> ConfigError {
+    ConfigError::Configuration(format!(
+        "secure connections cannot be set up on this computer: {why}"
+    ))
 }
 
 /// One pool of connections for each pair of timeouts: the service's own, and those of the credential providers.
 struct Pools {
     proxy: ProxyConfig,
     tls: TlsContext,
-    connectors: RwLock<HashMap<Timeouts, SharedHttpConnector>>,
+    connectors: Mutex<HashMap<Timeouts, SharedHttpConnector>>,
 }
 
 type Timeouts = (Option<Duration>, Option<Duration>);
@@ -168,20 +173,10 @@ type Timeouts = (Option<Duration>, Option<Duration>);
 impl Pools {
     fn connector(&self, settings: &HttpConnectorSettings) -> SharedHttpConnector {
         let key = (settings.connect_timeout(), settings.read_timeout());
-        let known = self
-            .connectors
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
-            .cloned();
-        known.unwrap_or_else(|| {
-            self.connectors
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .entry(key)
-                .or_insert_with(|| SharedHttpConnector::new(self.build(settings)))
-                .clone()
-        })
+        lock(&self.connectors)
+            .entry(key)
+            .or_insert_with(|| SharedHttpConnector::new(self.build(settings)))
+            .clone()
     }
 
     fn build(&self, settings: &HttpConnectorSettings) -> Connector {

@@ -12,8 +12,8 @@ use super::attempt::{Seen, Watched, causes, watched};
 use super::error::ConfigError;
 use super::reason::Reason;
 use super::sign_in::SignIn;
-use super::{Connection, Source};
-use crate::domain::device::{AccountId, Region};
+use super::{Connection, CredentialSource};
+use crate::domain::device::{AccountId, Region, shown};
 use crate::domain::service::classify;
 use crate::domain::service::{Failure, FailureKind, Identity};
 
@@ -35,7 +35,7 @@ impl Connection {
     /// The identity for these credentials.
     pub(super) async fn identity_of(
         &self,
-        source: &Source,
+        source: &CredentialSource,
         region: &Region,
     ) -> Result<Option<Identity>, ConfigError> {
         if !self.endpoint().is_loopback() {
@@ -50,7 +50,7 @@ impl Connection {
 
     async fn identity_at_aws(
         &self,
-        source: &Source,
+        source: &CredentialSource,
         region: &Region,
     ) -> Result<Identity, ConfigError> {
         let config = source.sts(region).http_client(Watched(self.0.http.clone()));
@@ -66,7 +66,11 @@ impl Connection {
         }
     }
 
-    async fn identity_at_endpoint(&self, source: &Source, region: &Region) -> Option<Identity> {
+    async fn identity_at_endpoint(
+        &self,
+        source: &CredentialSource,
+        region: &Region,
+    ) -> Option<Identity> {
         let mut builder = source.sts(region);
         builder.set_endpoint_url(self.endpoint().url().map(str::to_owned));
         let client = aws_sdk_sts::Client::from_conf(builder.build());
@@ -77,13 +81,9 @@ impl Connection {
             .ok()?;
         read(&output).ok()
     }
-
-    pub(super) fn not_sent(&self, causes: &[String]) -> ConfigError {
-        self.source().not_sent(causes)
-    }
 }
 
-impl Source {
+impl CredentialSource {
     /// Fetches the credentials before a request whose timeout is shorter than a sign-in takes.
     async fn fetch(&self) -> Result<(), ConfigError> {
         let sign_in = SignIn::of(&self.profiles);
@@ -122,14 +122,17 @@ impl Source {
     }
 
     /// Why a request was not sent: there are no credentials to sign it, or their source did not answer.
-    fn not_sent(&self, causes: &[String]) -> ConfigError {
+    pub(super) fn not_sent(&self, causes: &[String]) -> ConfigError {
         let reason = Reason::of(causes);
         let profiles = &self.profiles;
         if reason.is_nothing_found() {
-            return ConfigError::CredentialsMissing {
-                profile: profiles.selected().to_owned(),
-                profiles: profiles.names(),
-            };
+            return ConfigError::Credentials(format!(
+                "no AWS credentials were found. Looked in the environment (AWS_ACCESS_KEY_ID), in the profile {} of \
+                 ~/.aws/config and ~/.aws/credentials, and at a web identity, container and EC2 instance role. Run `aws \
+                 configure`, or `aws sso login --profile NAME`, or choose a profile with --profile or AWS_PROFILE (known are: {})",
+                shown(profiles.selected()),
+                profiles.names()
+            ));
         }
         if classify::connection_code(reason.causes()).is_some() {
             return ConfigError::Unreachable(classify::connection(
@@ -142,16 +145,18 @@ impl Source {
         if let Some(failure) = sign_in.failure(&text) {
             return failure;
         }
-        match sign_in.command().filter(|_| !reason.is_configuration()) {
-            Some(command) => ConfigError::LoginNeeded {
-                command,
-                reason: text,
-            },
-            None => ConfigError::CredentialsUnavailable {
-                owner: profiles.credentials_owner(),
-                reason: text,
-            },
-        }
+        let login = sign_in.command().filter(|_| !reason.is_configuration());
+        ConfigError::Credentials(match login {
+            Some(command) => format!(
+                "the AWS sign-in (SSO) of this profile has expired or is missing. Run: {command}\nThen run this command \
+                 again. ({text})"
+            ),
+            None => format!(
+                "the AWS credentials {} could not be loaded: {text}. The AWS CLI shows whether they work elsewhere: aws sts \
+                 get-caller-identity",
+                profiles.credentials_owner()
+            ),
+        })
     }
 }
 

@@ -32,13 +32,12 @@ mod probe;
 mod profiles;
 mod reason;
 mod sign_in;
-mod signaling;
 mod trust;
 mod value;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -101,13 +100,13 @@ struct ConnectionShared {
 /// The part that a reload replaces.
 struct Current {
     generation: u64,
-    source: Source,
+    source: CredentialSource,
     clients: HashMap<Region, Client>,
 }
 
 /// Where credentials come from.
 #[derive(Clone)]
-struct Source {
+struct CredentialSource {
     config: SdkConfig,
     profiles: Arc<Profiles>,
 }
@@ -131,9 +130,8 @@ impl Connection {
             probe::configured(&profiles).await?
         };
         profiles.check(!endpoint.is_loopback())?;
-        let with_tls = endpoint.is_https();
         let network = settings.network.or_ca_bundle(profiles.ca_bundle());
-        let http = http::client(&network, with_tls)?;
+        let http = http::client(&network, endpoint.is_https())?;
         let default_region = chain::region(&settings, &endpoint, &profiles, &http).await?;
         let region = default_region.as_ref();
         let config = chain::load(&settings, &endpoint, &profiles, region, &http).await;
@@ -145,7 +143,7 @@ impl Connection {
             http,
             current: RwLock::new(Current {
                 generation: 0,
-                source: Source {
+                source: CredentialSource {
                     config,
                     profiles: Arc::new(profiles),
                 },
@@ -157,14 +155,12 @@ impl Connection {
 
     /// The default Region: of the flag, the environment, the profile or the EC2 instance; `us-east-1` for a loopback
     /// endpoint without any of them.
-    #[must_use]
     pub fn default_region(&self) -> Option<&Region> {
         self.0.default_region.as_ref()
     }
 
     /// The profile, or the setting that overrides it, that the credentials come from; `None` if the operator selected
     /// nothing.
-    #[must_use]
     pub(crate) fn credentials_source(&self) -> Option<String> {
         let source = self.source();
         let matters = !self.0.endpoint.is_loopback() || source.profiles.is_selected();
@@ -172,7 +168,6 @@ impl Connection {
     }
 
     /// Warnings about the AWS configuration.
-    #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         if self.0.endpoint.is_loopback() {
             return Vec::new();
@@ -181,19 +176,16 @@ impl Connection {
     }
 
     /// Where requests are sent.
-    #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
     }
 
     /// The service in a Region.
-    #[must_use]
     pub fn region(&self, region: &Region) -> AwsService {
         AwsService::new(self.clone(), region.clone())
     }
 
     /// The generation of the credentials in use: 0 at first, increased by every reload.
-    #[must_use]
     pub fn generation(&self) -> u64 {
         self.read(|current| current.generation)
     }
@@ -218,7 +210,10 @@ impl Connection {
     }
 
     /// Fetches the credentials that are configured now, and their identity.
-    async fn fetch(&self, region: &Region) -> Result<(Source, Option<Identity>), ConfigError> {
+    async fn fetch(
+        &self,
+        region: &Region,
+    ) -> Result<(CredentialSource, Option<Identity>), ConfigError> {
         let shared = &*self.0;
         let profiles = Profiles::load(shared.settings.profile.as_deref()).await;
         profiles.check(!shared.endpoint.is_loopback())?;
@@ -231,24 +226,20 @@ impl Connection {
         )
         .await;
         let profiles = Arc::new(profiles);
-        let source = Source { config, profiles };
+        let source = CredentialSource { config, profiles };
         let identity = self.identity_of(&source, region).await?;
         Ok((source, identity))
     }
 
-    fn replace(&self, source: Source) -> u64 {
-        let mut current = self
-            .0
-            .current
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+    fn replace(&self, source: CredentialSource) -> u64 {
+        let mut current = self.write();
         current.generation += 1;
         current.source = source;
         current.clients.clear();
         current.generation
     }
 
-    fn source(&self) -> Source {
+    fn source(&self) -> CredentialSource {
         self.read(|current| current.source.clone())
     }
 
@@ -256,11 +247,7 @@ impl Connection {
         if let Some(client) = self.read(|current| current.clients.get(region).cloned()) {
             return client;
         }
-        let mut current = self
-            .0
-            .current
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.write();
         let mut builder = aws_sdk_kinesisvideo::config::Builder::from(&current.source.config)
             .region(aws_config::Region::new(region.as_str().to_owned()))
             .http_client(Watched(self.0.http.clone()));
@@ -272,9 +259,17 @@ impl Connection {
             .clone()
     }
 
-    /// The current credentials and network, for clients of other services.
-    fn signaling_config(&self) -> (SdkConfig, Watched) {
-        (self.source().config, Watched(self.0.http.clone()))
+    /// A client of a channel's own endpoint.
+    fn signaling_client(
+        &self,
+        region: &Region,
+        https: &str,
+    ) -> aws_sdk_kinesisvideosignaling::Client {
+        let config = aws_sdk_kinesisvideosignaling::config::Builder::from(&self.source().config)
+            .region(aws_config::Region::new(region.as_str().to_owned()))
+            .http_client(Watched(self.0.http.clone()))
+            .endpoint_url(https);
+        aws_sdk_kinesisvideosignaling::Client::from_conf(config.build())
     }
 
     fn timeout(&self) -> Duration {
@@ -282,13 +277,13 @@ impl Connection {
     }
 
     fn read<T>(&self, look: impl FnOnce(&Current) -> T) -> T {
-        look(
-            &self
-                .0
-                .current
-                .read()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+        let current = self.0.current.read();
+        look(&current.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Current> {
+        let current = self.0.current.write();
+        current.unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,12 +6,17 @@ use std::pin::{Pin, pin};
 
 use aws_sdk_kinesisvideo::Client;
 use aws_sdk_kinesisvideo::config::http::HttpResponse;
-use aws_sdk_kinesisvideo::error::{BuildError, ProvideErrorMetadata, SdkError};
-use aws_sdk_kinesisvideo::types::ChannelType;
+use aws_sdk_kinesisvideo::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kinesisvideo::types::{
+    ChannelInfo, ChannelProtocol, ChannelRole, ChannelType,
+    SingleMasterChannelEndpointConfiguration,
+};
+use aws_sdk_kinesisvideosignaling::types::IceServer;
 
-use super::attempt::{Seen, Watched, watched};
+use super::attempt::{Seen, invalid, watched};
+use super::endpoint::Endpoint;
 use super::{Connection, convert};
-use crate::domain::device::{ChannelArn, ChannelName, Device, MessageTtl, Region, Tag};
+use crate::domain::device::{ChannelArn, ChannelName, Device, MessageTtl, Region, Tag, shown};
 use crate::domain::service::{
     Answer, Channel, ChannelPage, Failure, FailureKind, Identity, ListRequest, SignalingEndpoints,
     TagPage, classify,
@@ -31,33 +36,12 @@ impl AwsService {
         Self { connection, region }
     }
 
-    /// The Region.
-    #[must_use]
-    pub fn region(&self) -> &Region {
-        &self.region
+    fn client(&self) -> Client {
+        self.connection.client(&self.region)
     }
 
-    /// The configuration for a client of another service with the same credentials and network.
-    pub(super) fn signaling_config(&self) -> (aws_config::SdkConfig, Watched) {
-        self.connection.signaling_config()
-    }
-
-    /// Sends one request and reads its answer. `read` returns the reason if it cannot read the answer.
-    pub(super) async fn attempt<T, O, E, F>(
-        &self,
-        send: impl FnOnce(Client) -> F,
-        read: impl FnOnce(O, &Seen) -> Result<T, String>,
-    ) -> Answer<T>
-    where
-        F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
-        E: ProvideErrorMetadata + Error + 'static,
-    {
-        let request = pin!(send(self.connection.client(&self.region)));
-        self.attempt_by(request, read).await
-    }
-
-    /// Sends a request of any client, pinned by the caller.
-    pub(super) async fn attempt_by<T, O, E>(
+    /// Sends one request, pinned by the caller, and reads its answer. `read` returns the reason if it cannot read the answer.
+    async fn attempt<T, O, E>(
         &self,
         request: Pin<&mut impl Future<Output = Result<O, SdkError<E, HttpResponse>>>>,
         read: impl FnOnce(O, &Seen) -> Result<T, String>,
@@ -70,7 +54,9 @@ impl AwsService {
             Ok(output) => read(output, &seen).map_err(|reason| seen.reply(b"").unreadable(&reason)),
             Err(error) => Err(seen
                 .failure(&error, self.connection.timeout())
-                .unwrap_or_else(|causes| self.connection.not_sent(&causes).into_failure())),
+                .unwrap_or_else(|causes| {
+                    self.connection.source().not_sent(&causes).into_failure()
+                })),
         };
         Answer {
             result,
@@ -82,90 +68,68 @@ impl AwsService {
 
 impl Service for AwsService {
     async fn create(&self, _: Permit, device: &Device) -> Answer<ChannelArn> {
-        let tags = match convert::tags(device) {
+        let tags: Vec<_> = match device.tags.iter().map(convert::tag).collect() {
             Ok(tags) => tags,
-            Err(error) => return never_sent(&error),
+            Err(error) => return invalid(&error).into(),
         };
-        self.attempt(
-            |client| {
-                client
-                    .create_signaling_channel()
-                    .channel_name(device.channel_name.as_str())
-                    .channel_type(ChannelType::SingleMaster)
-                    .set_single_master_configuration(convert::configuration(device.message_ttl))
-                    .set_tags(tags)
-                    .send()
-            },
-            |output, _| convert::arn(output.channel_arn(), &device.channel_name, &self.region),
-        )
+        let request = self
+            .client()
+            .create_signaling_channel()
+            .channel_name(device.channel_name.as_str())
+            .channel_type(ChannelType::SingleMaster)
+            .set_single_master_configuration(convert::configuration(device.message_ttl))
+            // An empty list would be sent as a list.
+            .set_tags(Some(tags).filter(|tags| !tags.is_empty()));
+        self.attempt(pin!(request.send()), |output, _| {
+            convert::arn(output.channel_arn(), &device.channel_name, &self.region)
+        })
         .await
     }
 
     async fn describe(&self, _: Permit, name: &ChannelName) -> Answer<Channel> {
-        self.attempt(
-            |client| {
-                client
-                    .describe_signaling_channel()
-                    .channel_name(name.as_str())
-                    .send()
-            },
-            |output, _| convert::described(output.channel_info(), name, &self.region),
-        )
+        let request = self.client().describe_signaling_channel();
+        let request = request.channel_name(name.as_str());
+        self.attempt(pin!(request.send()), |output, _| {
+            convert::described(output.channel_info(), name, &self.region)
+        })
         .await
     }
 
     async fn list(&self, _: Permit, request: &ListRequest) -> Answer<ChannelPage> {
         let prefix = request.name_prefix.as_deref();
-        self.attempt(
-            |client| {
-                client
-                    .list_signaling_channels()
-                    .max_results(i32::from(request.max_results))
-                    .set_next_token(request.next_token.as_deref().map(str::to_owned))
-                    .set_channel_name_condition(prefix.map(convert::begins_with))
-                    .send()
-            },
-            |output, seen| {
-                // `{}` is also the answer of servers that do not support channels.
-                if output.channel_info_list.is_none() && seen.request_id.is_none() {
-                    return Err("the answer to a listing holds no list".to_owned());
-                }
-                let token = output.next_token().filter(|token| !token.is_empty());
-                Ok(ChannelPage {
-                    next_token: token.map(Into::into),
-                    channels: self.understood(output.channel_info_list()),
-                })
-            },
-        )
+        let request = self
+            .client()
+            .list_signaling_channels()
+            .max_results(i32::from(request.max_results))
+            .set_next_token(request.next_token.as_deref().map(str::to_owned))
+            .set_channel_name_condition(prefix.map(convert::begins_with));
+        self.attempt(pin!(request.send()), |output, seen| {
+            // `{}` is also the answer of servers that do not support channels.
+            if output.channel_info_list.is_none() && seen.request_id.is_none() {
+                return Err("the answer to a listing holds no list".to_owned());
+            }
+            Ok(ChannelPage {
+                next_token: token(output.next_token()),
+                channels: self.understood(output.channel_info_list()),
+            })
+        })
         .await
     }
 
     async fn delete(&self, _: Permit, arn: &ChannelArn) -> Answer<()> {
-        self.attempt(
-            |client| {
-                client
-                    .delete_signaling_channel()
-                    .channel_arn(arn.as_str())
-                    .send()
-            },
-            |_, _| Ok(()),
-        )
-        .await
+        let request = self.client().delete_signaling_channel();
+        let request = request.channel_arn(arn.as_str());
+        self.attempt(pin!(request.send()), |_, _| Ok(())).await
     }
 
     async fn update(&self, _: Permit, channel: &Channel, message_ttl: MessageTtl) -> Answer<()> {
-        self.attempt(
-            |client| {
-                client
-                    .update_signaling_channel()
-                    .channel_arn(channel.arn.as_str())
-                    .current_version(&*channel.version)
-                    .set_single_master_configuration(convert::configuration(Some(message_ttl)))
-                    .send()
-            },
-            |_, _| Ok(()),
-        )
-        .await
+        let request = self
+            .client()
+            .update_signaling_channel()
+            .channel_arn(channel.arn.as_str())
+            .current_version(&*channel.version)
+            .set_single_master_configuration(convert::configuration(Some(message_ttl)));
+        self.attempt(pin!(request.send()), |_, _| Ok(())).await
     }
 
     async fn list_tags(
@@ -174,75 +138,93 @@ impl Service for AwsService {
         arn: &ChannelArn,
         next_token: Option<&str>,
     ) -> Answer<TagPage> {
-        self.attempt(
-            |client| {
-                client
-                    .list_tags_for_resource()
-                    .resource_arn(arn.as_str())
-                    .set_next_token(next_token.map(str::to_owned))
-                    .send()
-            },
-            |output, seen| {
-                let token = output.next_token().filter(|token| !token.is_empty());
-                let next_token = token.map(Into::into);
-                let Some(tags) = output.tags else {
-                    // `{}` is also the answer of servers that do not support tags.
-                    return match seen.request_id {
-                        Some(_) => Ok(TagPage::default()),
-                        None => Err("the answer to a listing of tags holds no tags".to_owned()),
-                    };
+        let request = self
+            .client()
+            .list_tags_for_resource()
+            .resource_arn(arn.as_str())
+            .set_next_token(next_token.map(str::to_owned));
+        self.attempt(pin!(request.send()), |output, seen| {
+            let next_token = token(output.next_token());
+            let Some(tags) = output.tags else {
+                // `{}` is also the answer of servers that do not support tags.
+                return match seen.request_id {
+                    Some(_) => Ok(TagPage::default()),
+                    None => Err("the answer to a listing of tags holds no tags".to_owned()),
                 };
-                let tags = tags
-                    .into_iter()
-                    .map(|(key, value)| (key.into(), value.into()));
-                Ok(TagPage {
-                    tags: tags.collect(),
-                    next_token,
-                })
-            },
-        )
+            };
+            let tags = tags
+                .into_iter()
+                .map(|(key, value)| (key.into(), value.into()));
+            Ok(TagPage {
+                tags: tags.collect(),
+                next_token,
+            })
+        })
         .await
     }
 
     async fn tag(&self, _: Permit, arn: &ChannelArn, tags: &[Tag]) -> Answer<()> {
         let tags = match tags.iter().map(convert::tag).collect() {
             Ok(tags) => tags,
-            Err(error) => return never_sent(&error),
+            Err(error) => return invalid(&error).into(),
         };
-        self.attempt(
-            |client| {
-                client
-                    .tag_resource()
-                    .resource_arn(arn.as_str())
-                    .set_tags(Some(tags))
-                    .send()
-            },
-            |_, _| Ok(()),
-        )
-        .await
+        let request = self.client().tag_resource();
+        let request = request.resource_arn(arn.as_str()).set_tags(Some(tags));
+        self.attempt(pin!(request.send()), |_, _| Ok(())).await
     }
 
     async fn untag(&self, _: Permit, arn: &ChannelArn, keys: &[&str]) -> Answer<()> {
         let keys = keys.iter().map(|&key| key.to_owned()).collect();
-        self.attempt(
-            |client| {
-                client
-                    .untag_resource()
-                    .resource_arn(arn.as_str())
-                    .set_tag_key_list(Some(keys))
-                    .send()
-            },
-            |_, _| Ok(()),
-        )
-        .await
+        let request = self.client().untag_resource();
+        let request = request
+            .resource_arn(arn.as_str())
+            .set_tag_key_list(Some(keys));
+        self.attempt(pin!(request.send()), |_, _| Ok(())).await
     }
 
     async fn signaling_endpoints(&self, _: Permit, arn: &ChannelArn) -> Answer<SignalingEndpoints> {
-        self.endpoints(arn).await
+        let configuration = SingleMasterChannelEndpointConfiguration::builder()
+            .protocols(ChannelProtocol::Wss)
+            .protocols(ChannelProtocol::Https)
+            .role(ChannelRole::Master)
+            .build();
+        let request = self
+            .client()
+            .get_signaling_channel_endpoint()
+            .channel_arn(arn.as_str())
+            .single_master_channel_endpoint_configuration(configuration);
+        self.attempt(pin!(request.send()), |output, _| {
+            let of = |protocol: &ChannelProtocol| {
+                let list = output.resource_endpoint_list();
+                list.iter()
+                    .find(|endpoint| endpoint.protocol() == Some(protocol))
+                    .and_then(|endpoint| endpoint.resource_endpoint())
+                    .map(Into::into)
+                    .ok_or_else(|| format!("the answer holds no {protocol} endpoint"))
+            };
+            Ok(SignalingEndpoints {
+                wss: of(&ChannelProtocol::Wss)?,
+                https: of(&ChannelProtocol::Https)?,
+            })
+        })
+        .await
     }
 
+    /// The servers' credentials are not read.
     async fn ice_servers(&self, _: Permit, arn: &ChannelArn, https: &str) -> Answer<Vec<Box<str>>> {
-        self.servers(arn, https).await
+        // Credentials are sent there, so the endpoint must meet the rules for a configured endpoint.
+        if let Err(error) = Endpoint::parse(https, "the channel's HTTPS endpoint") {
+            let why = format!("the endpoint {} is not used: {error}", shown(https));
+            let code = classify::UNREADABLE_ANSWER;
+            return Failure::new(FailureKind::Rejected, code, why).into();
+        }
+        let client = self.connection.signaling_client(&self.region, https);
+        let request = client.get_ice_server_config().channel_arn(arn.as_str());
+        self.attempt(pin!(request.send()), |output, _| {
+            let uris = output.ice_server_list().iter().flat_map(IceServer::uris);
+            Ok(uris.map(|uri| classify::message_text(uri)).collect())
+        })
+        .await
     }
 
     fn credentials_generation(&self) -> u64 {
@@ -258,7 +240,7 @@ impl Service for AwsService {
 impl AwsService {
     /// The channels that can be read. An unreadable one is left out so that the rest of the page can be used;
     /// `Describe` asks for it again when the run creates it.
-    fn understood(&self, list: &[aws_sdk_kinesisvideo::types::ChannelInfo]) -> Vec<Channel> {
+    fn understood(&self, list: &[ChannelInfo]) -> Vec<Channel> {
         list.iter()
             .filter_map(|info| match convert::listed(info, &self.region) {
                 Ok(channel) => Some(channel),
@@ -274,67 +256,7 @@ impl AwsService {
     }
 }
 
-fn never_sent<T>(error: &BuildError) -> Answer<T> {
-    Answer {
-        result: Err(Failure {
-            kind: FailureKind::Rejected,
-            code: classify::INVALID_REQUEST.into(),
-            message: classify::message_text(&error.to_string()),
-            foreign: false,
-        }),
-        request_id: None,
-        date: None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::aws::ConnectionSettings;
-    use crate::domain::device::Region;
-    use crate::engine::pace::controller::{Controller, RateRange};
-    use crate::engine::pace::limiter::Limiter;
-
-    /// The largest size in bytes of a future: a task for each request in flight holds one for the length of the run.
-    const MOST_BYTES: usize = 8 * 1_024;
-
-    #[tokio::test]
-    async fn futures_are_small() {
-        let region = Region::parse("eu-central-1").unwrap();
-        let settings = ConnectionSettings {
-            region: Some(region.clone()),
-            endpoint_url: Some("http://127.0.0.1:1".to_owned()),
-            ..ConnectionSettings::default()
-        };
-        let service = Connection::load(settings).await.unwrap().region(&region);
-        let name = ChannelName::parse("DEVICE_1").unwrap();
-        let device = Device {
-            id: "DEVICE_1".into(),
-            channel_name: name.clone(),
-            region,
-            message_ttl: None,
-            tags: Vec::new(),
-        };
-        let request = ListRequest {
-            name_prefix: None,
-            next_token: None,
-            max_results: 1,
-        };
-        let controller = Controller::new(RateRange::upto(50.0), std::time::UNIX_EPOCH, 1);
-        let limiter = Limiter::new(controller);
-        let permits = [
-            limiter.acquire().await,
-            limiter.acquire().await,
-            limiter.acquire().await,
-        ];
-        let [one, two, three] = permits;
-        for (what, bytes) in [
-            ("create", size_of_val(&service.create(one, &device))),
-            ("describe", size_of_val(&service.describe(two, &name))),
-            ("list", size_of_val(&service.list(three, &request))),
-            ("reload", size_of_val(&service.reload_credentials(0))),
-        ] {
-            assert!(bytes <= MOST_BYTES, "{what}: {bytes}");
-        }
-    }
+/// The token of the next page, if there is one.
+fn token(text: Option<&str>) -> Option<Box<str>> {
+    text.filter(|token| !token.is_empty()).map(Into::into)
 }

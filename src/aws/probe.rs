@@ -1,7 +1,7 @@
 //! Where the SDK would send a request, found out through the SDK: its rules (service-specific variables, the profile's
 //! `services` section, dual-stack, FIPS) are not repeated here.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use aws_config::SdkConfig;
 use aws_sdk_kinesisvideo::Client;
@@ -17,6 +17,7 @@ use super::chain;
 use super::endpoint::Endpoint;
 use super::error::ConfigError;
 use super::profiles::Profiles;
+use crate::domain::panics::lock;
 use crate::domain::service::classify::message_text;
 
 /// The endpoint that environment and profile configure, else AWS's. No request is sent.
@@ -26,7 +27,7 @@ pub(super) async fn configured(profiles: &Profiles) -> Result<Endpoint, ConfigEr
     }
     profiles.check_endpoint()?;
     let config = chain::loader(profiles, profiles.environment())
-        .http_client(Recorder::default().client())
+        .http_client(HostRecorder::default().client())
         .region(Some(Region::from_static("us-east-1")))
         .no_credentials()
         .load()
@@ -50,7 +51,7 @@ pub(super) async fn check(config: &SdkConfig, endpoint: &Endpoint) -> Result<(),
 
 /// The scheme and authority of a request in this Region.
 pub(super) async fn target(builder: Builder, region: &str) -> Result<String, ConfigError> {
-    let recorder = Recorder::default();
+    let recorder = HostRecorder::default();
     let config = builder
         .region(Region::new(region.to_owned()))
         .credentials_provider(Credentials::new("probe", "probe", None, None, "Probe"))
@@ -63,7 +64,7 @@ pub(super) async fn target(builder: Builder, region: &str) -> Result<String, Con
     recorder.take().ok_or_else(|| {
         // Only the last cause: those before it repeat the request in Rust's debug format.
         let reason = asked.err().and_then(|error| causes(&error).pop());
-        ConfigError::Endpoint(format!(
+        ConfigError::Configuration(format!(
             "the configured endpoint cannot be used: {}",
             message_text(&reason.unwrap_or_default())
         ))
@@ -72,26 +73,26 @@ pub(super) async fn target(builder: Builder, region: &str) -> Result<String, Con
 
 /// Records where a request would be sent, and refuses to send it.
 #[derive(Debug, Clone, Default)]
-struct Recorder(Arc<Mutex<Option<String>>>);
+struct HostRecorder(Arc<Mutex<Option<String>>>);
 
-impl Recorder {
+impl HostRecorder {
     fn client(&self) -> SharedHttpClient {
         let connector = SharedHttpConnector::new(self.clone());
         http_client_fn(move |_, _| connector.clone())
     }
 
     fn take(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.0).take()
     }
 }
 
-impl HttpConnector for Recorder {
+impl HttpConnector for HostRecorder {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let base = request
             .uri()
             .trim_end_matches("/listSignalingChannels")
             .to_owned();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(base);
+        *lock(&self.0) = Some(base);
         HttpConnectorFuture::ready(Err(ConnectorError::user("this request is not sent".into())))
     }
 }

@@ -13,7 +13,7 @@ use aws_types::os_shim_internal::Fs;
 
 use super::attempt::causes;
 use super::config_file::ConfigFile;
-use super::environment::{Environment, SelectedBy};
+use super::environment::{self, Environment, SelectedBy};
 use super::value::switch_value;
 use crate::domain::device::{shown, visible};
 use crate::domain::service::classify::message_text;
@@ -31,18 +31,18 @@ pub(super) struct Profiles {
     set: ProfileSet,
     damage: Option<String>,
     selected: String,
-    by: Option<SelectedBy>,
+    by: SelectedBy,
 }
 
 impl Profiles {
     /// Reads environment and files. An error is kept for [`Profiles::check`].
     pub(super) async fn load(flag: Option<&str>) -> Self {
-        let environment = Environment::of_process();
+        let environment = Environment::from_vars(std::env::vars_os());
         let (selected, by) = environment.profile(flag);
         let mut profiles = Self {
             environment,
             selected,
-            by: Some(by),
+            by,
             ..Self::default()
         };
         if let Err(damage) = profiles.read().await {
@@ -62,7 +62,7 @@ impl Profiles {
             self.parse(std::slice::from_ref(&file))
                 .await
                 .map_err(|error| format!("{} {}", file.path.display(), parse_error(&error)))?;
-            if self.by == Some(SelectedBy::Flag)
+            if self.is_asked_by_flag()
                 && let Some(keys) = self.environment.keys_as_properties()
             {
                 file.resolve_environment(&keys);
@@ -96,12 +96,12 @@ impl Profiles {
 
     /// Whether endpoints in environment and profile are ignored.
     fn ignores_endpoints(&self) -> bool {
-        let in_profile = || self.get(IGNORE_ENDPOINTS).and_then(switch_value) == Some(true);
         // A variable that is set wins over the profile.
-        match self.environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
-            Some(_) => self.environment.ignores_endpoints(),
-            None => in_profile(),
-        }
+        let variable = self.environment.get(environment::IGNORE_ENDPOINTS);
+        variable
+            .or(self.get(IGNORE_ENDPOINTS))
+            .and_then(switch_value)
+            == Some(true)
     }
 
     /// Warnings about the files.
@@ -152,12 +152,12 @@ impl Profiles {
 
     /// Whether `--profile` selects the profile.
     pub(super) fn is_asked_by_flag(&self) -> bool {
-        self.by == Some(SelectedBy::Flag)
+        self.by == SelectedBy::Flag
     }
 
     /// Whether the operator selected the profile.
     pub(super) fn is_selected(&self) -> bool {
-        !matches!(self.by, Some(SelectedBy::Nothing) | None)
+        self.by != SelectedBy::Nothing
     }
 
     /// Whether the credentials come from the environment, not from the profile.
@@ -175,11 +175,11 @@ impl Profiles {
     pub(super) fn in_use(&self) -> Option<String> {
         let profile = self.profile()?.name();
         match self.by {
-            Some(SelectedBy::Nothing) | None if self.uses_keys_of_environment() => None,
+            SelectedBy::Nothing if self.uses_keys_of_environment() => None,
             _ if self.uses_keys_of_environment() => Some(format!(
                 "keys of AWS_ACCESS_KEY_ID (not of profile {profile})"
             )),
-            Some(SelectedBy::Variable(variable @ "AWS_DEFAULT_PROFILE")) => {
+            SelectedBy::Variable(variable @ "AWS_DEFAULT_PROFILE") => {
                 Some(format!("profile {profile} ({variable})"))
             }
             _ => Some(format!("profile {profile}")),
@@ -219,11 +219,11 @@ impl Profiles {
         format!("of the profile {}{file}", shown(&self.selected))
     }
 
-    /// All profiles' names, sorted.
-    pub(super) fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.set.profiles().map(str::to_owned).collect();
+    /// The names of all profiles, for a message: the first ones, and how many more there are.
+    pub(super) fn names(&self) -> String {
+        let mut names: Vec<&str> = self.set.profiles().collect();
         names.sort_unstable();
-        names
+        listed(&names)
     }
 
     /// The keys in the selected profile itself.
@@ -258,6 +258,17 @@ impl Profiles {
     }
 }
 
+fn listed(names: &[&str]) -> String {
+    const MOST: usize = 20;
+    match names.split_at_checked(MOST) {
+        Some((first, rest)) if !rest.is_empty() => {
+            format!("{} and {} more", first.join(", "), rest.len())
+        }
+        _ if names.is_empty() => "none".to_owned(),
+        _ => names.join(", "),
+    }
+}
+
 /// The profile that this one takes its credentials from.
 pub(super) fn source_of(profile: &Profile) -> Option<&str> {
     let source = profile
@@ -286,4 +297,17 @@ fn parse_error(error: &str) -> String {
     let error = message_text(error);
     let line = error.split_once("on line ").map(|(_, rest)| rest);
     line.map_or_else(|| error.to_string(), |line| format!("line {line}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profiles_are_listed_up_to_a_limit() {
+        assert_eq!(listed(&[]), "none");
+        assert_eq!(listed(&["line-7", "line-8"]), "line-7, line-8");
+        assert!(listed(&["p"; 20]).ends_with("p, p"));
+        assert!(listed(&["p"; 30]).ends_with("p, p and 10 more"));
+    }
 }

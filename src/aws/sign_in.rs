@@ -6,6 +6,7 @@ use aws_config::profile::Profile;
 use super::error::ConfigError;
 use super::profiles::{Profiles, assumes_role, source_of};
 use super::reason::without_output;
+use crate::domain::device::shown;
 use crate::domain::service::classify::message_text;
 
 /// The source at the end of the chain of profiles.
@@ -101,18 +102,17 @@ impl SignIn<'_> {
             ),
             _ => return Ok(()),
         };
-        Err(ConfigError::NeedsCli {
-            profile: profile.name().to_owned(),
-            setting: setting.to_owned(),
-            export: format!(
-                "aws configure export-credentials{} --format process",
-                flag(profile)
-            ),
-            before: match self {
-                Self::Login(_) => format!("aws login{}", flag(profile)),
-                _ => format!("aws sts get-caller-identity{}", flag(profile)),
-            },
-        })
+        let flag = flag(profile);
+        let before = match self {
+            Self::Login(_) => "aws login",
+            _ => "aws sts get-caller-identity",
+        };
+        Err(ConfigError::Credentials(format!(
+            "the AWS profile {} has {setting}. Let the AWS CLI sign in: run '{before}{flag}' once, add another profile to \
+             ~/.aws/config with the line\n  credential_process = aws configure export-credentials{flag} --format process\nand \
+             choose that one with --profile",
+            shown(profile.name())
+        )))
     }
 
     /// A message of this tool's own, for errors that only a developer of the SDK understands.
@@ -137,10 +137,11 @@ impl SignIn<'_> {
         } else {
             return None;
         };
-        Some(ConfigError::CredentialProcess {
-            profile: profile.name().to_owned(),
-            what,
-        })
+        Some(ConfigError::Credentials(format!(
+            "the credential_process of the AWS profile {} returned no credentials: {what}. Run the command by itself: it must \
+             print one JSON object with Version, AccessKeyId and SecretAccessKey, and nothing else",
+            shown(profile.name())
+        )))
     }
 }
 

@@ -63,8 +63,14 @@ pub struct EmulatorArgs {
     /// How long a new channel is CREATING before it is ACTIVE
     ///
     /// A duration such as 0ms, 5s or 1m, at most 1h.
-    #[arg(long, value_name = "DURATION", default_value = "0ms", value_parser = parse_active_after)]
+    #[arg(long, value_name = "DURATION", default_value = "0ms", value_parser = parse_status_time)]
     pub(crate) active_after: Duration,
+
+    /// How long a deleted channel stays in DELETING
+    ///
+    /// A duration such as 0s, 30s or 5m, at most 1h. Until then no channel of its name can be created.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_status_time)]
+    pub(crate) deleting_for: Duration,
 
     /// Inject a fault, such as reset-after=2%@create; repeatable, see --help
     ///
@@ -116,7 +122,7 @@ impl EmulatorArgs {
                 sigma: self.latency_sigma,
             },
             active_after: self.active_after,
-            deleting_for: Duration::ZERO,
+            deleting_for: self.deleting_for,
             faults: self.fault.clone(),
             deny_outside: self.deny_outside.clone(),
             expire_after: self.expire_after,
@@ -169,7 +175,7 @@ fn parse_latency(text: &str) -> Result<Duration, String> {
     parse_duration(text, Duration::from_mins(10))
 }
 
-fn parse_active_after(text: &str) -> Result<Duration, String> {
+fn parse_status_time(text: &str) -> Result<Duration, String> {
     parse_duration(text, Duration::from_hours(1))
 }
 
@@ -234,6 +240,7 @@ mod tests {
             "--channel-limit=12",
             "--latency=1s 5ms",
             "--active-after=2m",
+            "--deleting-for=3m",
             "--fault=500=1%@list,empty=first:2,503=each:2@create",
             "--fault=throttle=1",
             "--deny-outside=line-4-",
@@ -261,7 +268,7 @@ mod tests {
                     sigma: 0.25,
                 },
                 active_after: Duration::from_mins(2),
-                deleting_for: Duration::ZERO,
+                deleting_for: Duration::from_mins(3),
                 faults: [
                     "500=1%@list",
                     "empty=first:2",
@@ -292,6 +299,7 @@ mod tests {
             ("--latency=11m", "0ms to 10m"),
             ("--latency=80", "0ms to 10m"),
             ("--active-after=2h", "0ms to 1h"),
+            ("--deleting-for=2h", "0ms to 1h"),
             ("--listen=localhost", "127.0.0.1:4567"),
             ("--deny-outside=a b", "the beginning of channel names 'a b'"),
             ("--fault=500=2", "from 0 to 1"),

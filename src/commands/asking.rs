@@ -16,7 +16,7 @@ use crate::domain::service::{Channel, Failure, Operation};
 use crate::engine::event::Listeners;
 use crate::engine::pace::controller::RateRange;
 use crate::engine::{
-    Caller, OnExists, Parts, RegionCaller, Service, Settings, StopSignal, Unanswered,
+    Caller, EngineParts, EngineSettings, OnExists, RegionCaller, Service, StopSignal, Unanswered,
 };
 
 /// How long a Region may throttle everything, and how long a service that was reached may give no answer.
@@ -24,8 +24,8 @@ const PATIENCE: Duration = Duration::from_mins(5);
 
 impl AskArgs {
     /// Settings for this account, where it is known.
-    pub(super) fn settings(&self, account: Option<AccountId>) -> Settings {
-        Settings {
+    pub(super) fn settings(&self, account: Option<AccountId>) -> EngineSettings {
+        EngineSettings {
             workers: self.workers,
             rate: RateRange::upto(Operation::Create.quota()),
             max_attempts: self.max_attempts,
@@ -42,8 +42,8 @@ impl AskArgs {
 }
 
 /// Sends requests with these settings until the run stops.
-pub(super) fn caller(settings: Settings, listeners: Listeners, stop: StopSignal) -> Caller {
-    Caller::new(Parts {
+pub(super) fn caller(settings: EngineSettings, listeners: Listeners, stop: StopSignal) -> Caller {
+    Caller::new(EngineParts {
         settings,
         sink: Arc::new(()),
         listeners,

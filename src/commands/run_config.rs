@@ -30,7 +30,7 @@ pub(super) struct RunConfig {
     /// `--account`: no other may be worked in.
     pub(super) account: Option<AccountId>,
     /// How the engine behaves: the account and the tag keys are not known yet.
-    pub(super) engine: engine::Settings,
+    pub(super) engine: engine::EngineSettings,
     pub(super) rules: RunRules,
     pub(super) reconcile: Reconcile,
     pub(super) output: RunOutput,
@@ -162,8 +162,8 @@ impl RunConfig {
     }
 
     /// The engine's settings for this account, where it is known.
-    pub(super) fn engine(&self, account: Option<AccountId>) -> engine::Settings {
-        engine::Settings {
+    pub(super) fn engine(&self, account: Option<AccountId>) -> engine::EngineSettings {
+        engine::EngineSettings {
             account,
             ..self.engine.clone()
         }
@@ -206,9 +206,9 @@ pub(super) fn summary_file(args: &ProvisionArgs) -> Result<Option<PathBuf>, Erro
     Ok(summary.clone())
 }
 
-fn engine_settings(args: &ProvisionArgs) -> engine::Settings {
+fn engine_settings(args: &ProvisionArgs) -> engine::EngineSettings {
     let pace = &args.pace;
-    engine::Settings {
+    engine::EngineSettings {
         workers: pace.workers,
         rate: pace.rate,
         max_attempts: pace.max_attempts,

@@ -27,12 +27,10 @@ impl AccountId {
         text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
     }
 
-    #[must_use]
     pub(crate) fn is_emulator(&self) -> bool {
         &*self.0 == Self::EMULATOR
     }
 
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

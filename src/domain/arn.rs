@@ -43,13 +43,16 @@ impl<'a> ArnParts<'a> {
         let (region, rest) = rest.split_once(':')?;
         let (account, rest) = rest.split_once(':')?;
         let rest = rest.strip_prefix("channel/")?;
-        let (channel_name, creation) = rest.split_once('/')?;
+        // Rust's parser accepts a leading plus sign.
+        let (channel_name, creation) = rest
+            .split_once('/')
+            .filter(|(_, creation)| !creation.starts_with('+'))?;
         Some(Self {
             partition,
             region,
             account,
             channel_name,
-            creation_millis: decimal(creation)?,
+            creation_millis: creation.parse().ok()?,
         })
     }
 
@@ -65,25 +68,12 @@ impl<'a> ArnParts<'a> {
     }
 }
 
-/// A number of up to 19 digits, which always fits into 64 bits. Faster than `str::parse`: a results file has one for
-/// each row.
-fn decimal(text: &str) -> Option<u64> {
-    if !(1..=19).contains(&text.len()) {
-        return None;
-    }
-    text.bytes().try_fold(0, |number, byte| {
-        byte.is_ascii_digit()
-            .then(|| number * 10 + u64::from(byte - b'0'))
-    })
-}
-
 impl ChannelArn {
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         ArnParts::parse(text)?;
         Ok(Self(text.into()))
     }
 
-    #[must_use]
     pub fn parts(&self) -> ArnParts<'_> {
         ArnParts::split(&self.0).unwrap_or(ArnParts {
             partition: "",
@@ -94,7 +84,6 @@ impl ChannelArn {
         })
     }
 
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::text::{Invalid, ascii_table, shown};
+use super::text::{Invalid, shown};
 
 /// A channel's name: 1 to 256 of `[a-zA-Z0-9_.-]`, unique in an account and Region.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,9 +20,7 @@ impl ChannelName {
 
     /// Validates a name without a copy of it.
     pub fn check(text: &str) -> Result<(), Invalid> {
-        const ALLOWED: [bool; 256] = ascii_table(b"_.-");
-        let is_allowed = |byte: u8| ALLOWED[usize::from(byte)];
-        if (1..=Self::LONGEST).contains(&text.len()) && text.bytes().all(is_allowed) {
+        if (1..=Self::LONGEST).contains(&text.len()) && text.chars().all(is_allowed) {
             return Ok(());
         }
         Err(Self::flaw(text))
@@ -33,10 +31,7 @@ impl ChannelName {
         if text.is_empty() {
             return Invalid::new("the channel name is empty");
         }
-        if let Some(odd) = text
-            .chars()
-            .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-')))
-        {
+        if let Some(odd) = text.chars().find(|c| !is_allowed(*c)) {
             return Invalid::new(format!(
                 "the channel name {} contains {}; allowed are letters a-z A-Z, digits, '_', '.' and '-'",
                 shown(text),
@@ -62,10 +57,13 @@ impl ChannelName {
         Self(text.into())
     }
 
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn is_allowed(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-')
 }
 
 impl fmt::Display for ChannelName {

@@ -13,7 +13,6 @@ pub struct WallClock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
 impl WallClock {
     /// The system's clock.
-    #[must_use]
     pub fn system() -> Self {
         Self::new(SystemTime::now)
     }
@@ -23,7 +22,6 @@ impl WallClock {
         Self(Arc::new(read))
     }
 
-    #[must_use]
     pub fn now(&self) -> SystemTime {
         (self.0)()
     }
@@ -36,7 +34,6 @@ impl fmt::Debug for WallClock {
 }
 
 /// Milliseconds since the Unix epoch, negative before it.
-#[must_use]
 pub(crate) fn unix_millis(time: SystemTime) -> i64 {
     let signed = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     match time.duration_since(UNIX_EPOCH) {
@@ -51,7 +48,7 @@ pub(crate) fn unix_millis(time: SystemTime) -> i64 {
 /// earlier than a sample. The largest offset seen is therefore the closest lower bound: at most a second too low after
 /// one answer, and closer after each further one.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct ServiceClock {
+pub(crate) struct ServiceClock {
     offset_millis: Option<i64>,
 }
 
@@ -67,7 +64,6 @@ impl ServiceClock {
 
     /// The service's time at an instant of this computer's clock, in milliseconds since the Unix epoch. After the first
     /// answer it is never too late. Before it, the two clocks are assumed to agree.
-    #[must_use]
     pub(crate) fn service_millis(&self, ours: SystemTime) -> i64 {
         unix_millis(ours) + self.offset_millis.unwrap_or(0)
     }

@@ -8,7 +8,8 @@ pub use super::arn::{ArnParts, ChannelArn};
 pub use super::channel_name::ChannelName;
 pub use super::region::Region;
 pub use super::tag::Tag;
-pub use super::text::{Invalid, shown, visible};
+pub(crate) use super::text::visible;
+pub use super::text::{Invalid, shown};
 pub use super::ttl::MessageTtl;
 
 /// The longest device ID, in bytes. The service does not see device IDs, so this limit is the tool's own: a row of the

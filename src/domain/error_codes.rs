@@ -2,13 +2,13 @@
 //! current.
 
 /// The code of a device of which nobody could say whether its channel was made.
-pub const OUTCOME_UNKNOWN: &str = "OutcomeUnknown";
+pub(crate) const OUTCOME_UNKNOWN: &str = "OutcomeUnknown";
 
 /// The code of a channel that a rollback leaves, since it is not the one that was created.
-pub const CHANNEL_MADE_AGAIN: &str = "ChannelMadeAgain";
+pub(crate) const CHANNEL_MADE_AGAIN: &str = "ChannelMadeAgain";
 
 /// The code of a device whose channel is there, but not as asked.
-pub const CHANNEL_DIFFERS: &str = "ChannelDiffers";
+pub(crate) const CHANNEL_DIFFERS: &str = "ChannelDiffers";
 
 /// This tool's own codes: what went wrong, and what to do.
 pub const OWN: &[(&str, &str)] = &[
@@ -113,7 +113,6 @@ pub const SERVICE: &[(&str, &str)] = &[
 ];
 
 /// What to do about a code. Codes that nobody has listed are mostly the service's own trouble.
-#[must_use]
 pub fn hint(code: &str) -> &'static str {
     OWN.iter()
         .chain(SERVICE)

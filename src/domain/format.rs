@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 /// A rate per second with the significant places: `0`, `0.50`, `49.9`, `150`.
-#[must_use]
 pub fn rate(per_second: f64) -> String {
     if per_second <= 0.0 {
         "0".to_owned()
@@ -17,7 +16,6 @@ pub fn rate(per_second: f64) -> String {
 }
 
 /// A rate per second for a text with "about": `0.50`, `9.3`, `37`.
-#[must_use]
 pub fn about(per_second: f64) -> String {
     if per_second < 10.0 {
         rate(per_second)
@@ -27,7 +25,6 @@ pub fn about(per_second: f64) -> String {
 }
 
 /// A number and its noun: `1 device`, `2 devices`.
-#[must_use]
 pub fn count(many: u64, one: &str) -> String {
     let plural = if many == 1 { "" } else { "s" };
     format!("{many} {one}{plural}")
@@ -45,7 +42,6 @@ pub fn first_of(all: usize, first: &[String]) -> String {
 
 /// A share from 0 to 1 as a percentage with two places. Zero is `0 %`, and a small share above zero is never shown as
 /// zero.
-#[must_use]
 pub fn percent(share: f64) -> String {
     if share <= 0.0 {
         "0 %".to_owned()
@@ -57,7 +53,6 @@ pub fn percent(share: f64) -> String {
 }
 
 /// A duration that has passed, to the tenth of a second if it is short: `20.4 s`, `6m 12s`.
-#[must_use]
 pub fn took(duration: Duration) -> String {
     if duration < Duration::from_mins(1) {
         format!("{:.1} s", duration.as_secs_f64())
@@ -67,7 +62,6 @@ pub fn took(duration: Duration) -> String {
 }
 
 /// A remaining duration in its two largest units, rounded up: `12s`, `6m 12s`, `3h 5m`, `2d 4h`.
-#[must_use]
 pub fn ahead(duration: Duration) -> String {
     const DAY: u64 = 24 * 60 * 60;
     let seconds = duration

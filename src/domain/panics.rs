@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, PanicHookInfo, catch_unwind};
 use std::pin::pin;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
 
 /// Receives the description of a panic on the thread that panicked.
@@ -35,8 +35,7 @@ fn note(panic: &PanicHookInfo<'_>) {
         return;
     }
     let text = describe(panic.payload(), panic.location());
-    let listener = LISTENER.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(listener) = listener.as_ref() {
+    if let Some(listener) = lock(&LISTENER).as_ref() {
         listener(&text);
     }
     // Later panics follow from the first one.
@@ -45,7 +44,12 @@ fn note(panic: &PanicHookInfo<'_>) {
 
 /// Sets the listener for every panic on any thread.
 pub fn listen(listener: impl Fn(&str) + Send + 'static) {
-    *LISTENER.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(listener));
+    *lock(&LISTENER) = Some(Box::new(listener));
+}
+
+/// Locks a mutex, also one whose holder panicked: the panic ends the run by other means.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The description of the first panic in this process, if there was one.

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::text::{Invalid, ascii_table, shown};
+use super::text::{Invalid, shown};
 
 /// A tag: key of 1 to 128 characters, not starting with `aws:`; value of 0 to 256; letters and digits
 /// of any script, spaces and `_.:/=+-@` only.
@@ -41,9 +41,6 @@ impl Tag {
 
     /// Whether the text is a valid tag value.
     pub(crate) fn check_value(value: &str) -> Result<(), Invalid> {
-        if value.len() <= 256 && value.bytes().all(is_plain_tag_byte) {
-            return Ok(());
-        }
         let length = value.chars().count();
         if length > 256 {
             return Err(Invalid::new(format!(
@@ -73,32 +70,26 @@ impl Tag {
         }
     }
 
-    #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
     /// May be empty.
-    #[must_use]
     pub fn value(&self) -> &str {
         &self.value
     }
-}
-
-fn is_plain_tag_byte(byte: u8) -> bool {
-    const ALLOWED: [bool; 256] = ascii_table(b" _.:/=+-@");
-    ALLOWED[usize::from(byte)]
 }
 
 fn check_tag_text(part: &str, text: &str) -> Result<(), Invalid> {
     // The model's pattern: ^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$
     static BEYOND_ASCII: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"^[\p{L}\p{Z}\p{N}]$").ok());
-    let is_allowed = |character: &char| match u8::try_from(*character) {
-        Ok(byte) if byte.is_ascii() => is_plain_tag_byte(byte),
-        _ => BEYOND_ASCII
-            .as_ref()
-            .is_some_and(|class| class.is_match(character.encode_utf8(&mut [0; 4]))),
+    let is_allowed = |character: &char| {
+        if character.is_ascii() {
+            return character.is_ascii_alphanumeric() || " _.:/=+-@".contains(*character);
+        }
+        let beyond = BEYOND_ASCII.as_ref();
+        beyond.is_some_and(|class| class.is_match(character.encode_utf8(&mut [0; 4])))
     };
     match text.chars().find(|character| !is_allowed(character)) {
         None => Ok(()),

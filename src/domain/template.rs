@@ -7,7 +7,7 @@ mod filter;
 use std::fmt;
 use std::str::FromStr;
 
-pub use filter::Filter;
+pub(crate) use filter::Filter;
 
 use crate::domain::device::shown;
 
@@ -58,13 +58,11 @@ impl Template {
     }
 
     /// The template's parts in order. An empty list means that it expands to an empty text.
-    #[must_use]
     pub fn pieces(&self) -> &[Piece] {
         &self.pieces
     }
 
     /// Whether the template uses the column of this name.
-    #[must_use]
     pub fn uses(&self, column: &str) -> bool {
         self.pieces
             .iter()
@@ -72,7 +70,6 @@ impl Template {
     }
 
     /// The template's text with this filter on the columns with these names too; none where all of them have it.
-    #[must_use]
     pub(crate) fn with_filter(&self, columns: &[&str], filter: &Filter) -> Option<String> {
         let mut pieces = self.pieces.clone();
         let mut is_other = false;
@@ -89,7 +86,6 @@ impl Template {
     }
 
     /// The text that the template was parsed from.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }

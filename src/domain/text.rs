@@ -13,7 +13,6 @@ impl Invalid {
 }
 
 /// Text for a message: in quotation marks, with control characters visible, not longer than a line of a terminal.
-#[must_use]
 pub fn shown(text: &str) -> String {
     const LONGEST: usize = 60;
     let end = text.char_indices().nth(LONGEST).map(|(end, _)| end);
@@ -23,8 +22,7 @@ pub fn shown(text: &str) -> String {
 }
 
 /// A text with control characters and invisible characters escaped: `\u{202e}`.
-#[must_use]
-pub fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() || is_invisible(character) {
@@ -43,22 +41,6 @@ fn is_invisible(character: char) -> bool {
         character,
         '\u{a0}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
     )
-}
-
-/// For each byte whether it is an ASCII letter, a digit or one of `others`.
-pub(super) const fn ascii_table(others: &[u8]) -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut byte = 0_u8;
-    while byte < 128 {
-        table[byte as usize] = byte.is_ascii_alphanumeric();
-        byte += 1;
-    }
-    let mut index = 0;
-    while index < others.len() {
-        table[others[index] as usize] = true;
-        index += 1;
-    }
-    table
 }
 
 /// The reason why a value is invalid, for tests.

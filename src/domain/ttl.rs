@@ -26,7 +26,6 @@ impl MessageTtl {
         }
     }
 
-    #[must_use]
     pub fn as_secs(self) -> u8 {
         self.0
     }

@@ -13,7 +13,6 @@ pub struct Wide {
 }
 
 /// The encoding of these bytes: by their byte order mark, or by NUL bytes between Latin letters.
-#[must_use]
 pub fn wide(bytes: &[u8]) -> Option<Wide> {
     const LITTLE: &str = "UTF-16 (little endian)";
     const BIG: &str = "UTF-16 (big endian)";

@@ -1,6 +1,6 @@
 //! The service's errors: code, HTTP status and message, as in the service model and the API reference.
 
-use super::operation::Operation;
+use super::operation::ApiOperation;
 
 /// An error as the client gets it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +23,6 @@ impl ApiError {
     }
 
     /// A quota is exceeded.
-    #[must_use]
     pub fn throttled() -> Self {
         Self::new(
             400,
@@ -33,7 +32,6 @@ impl ApiError {
         )
     }
 
-    #[must_use]
     pub fn is_throttle(&self) -> bool {
         self.code == "ClientLimitExceededException"
     }
@@ -94,7 +92,7 @@ impl ApiError {
         )
     }
 
-    pub(super) fn denied(caller: &str, operation: Operation, resource: &str) -> Self {
+    pub(super) fn denied(caller: &str, operation: ApiOperation, resource: &str) -> Self {
         Self::new(
             401,
             "AccessDeniedException",

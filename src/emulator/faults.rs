@@ -5,8 +5,8 @@ mod parse;
 
 use std::collections::HashMap;
 
-use super::operation::Operation;
-use super::shapes::Request;
+use super::operation::ApiOperation;
+use super::shapes::ApiRequest;
 use crate::domain::device::ChannelName;
 
 /// The most channel names for which a fault counts its requests: ten times what an account may have, and few enough
@@ -60,7 +60,6 @@ impl FaultKind {
     ];
 
     /// The kind's name on the command line.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Throttle => "throttle",
@@ -79,7 +78,6 @@ impl FaultKind {
     }
 
     /// Whether the service handles the request before the fault changes the answer.
-    #[must_use]
     pub fn is_applied(self) -> bool {
         matches!(
             self,
@@ -106,7 +104,7 @@ pub struct Fault {
     pub kind: FaultKind,
     pub frequency: Frequency,
     /// The only operation that it affects; `None` for all operations of KVS.
-    pub operation: Option<Operation>,
+    pub operation: Option<ApiOperation>,
 }
 
 /// Why a fault on the command line is invalid.
@@ -131,7 +129,6 @@ struct CountedFault {
 
 impl FaultPlan {
     /// A plan whose random numbers come from this seed.
-    #[must_use]
     pub fn new(faults: Vec<Fault>, seed: u64) -> Self {
         let counted = |fault| CountedFault {
             fault,
@@ -146,11 +143,17 @@ impl FaultPlan {
 
     /// The fault for the next request, if any. `request` is `None` if its body could not be read. Faults are tried in
     /// their order, and the first one that applies is used; the later ones do not count the request.
-    pub fn draw(&mut self, operation: Operation, request: Option<&Request>) -> Option<FaultKind> {
+    pub fn draw(
+        &mut self,
+        operation: ApiOperation,
+        request: Option<&ApiRequest>,
+    ) -> Option<FaultKind> {
         if !operation.supports_faults() {
             return None;
         }
-        let name = request.and_then(Request::channel_name).unwrap_or_default();
+        let name = request
+            .and_then(ApiRequest::channel_name)
+            .unwrap_or_default();
         let concerned = self.faults.iter_mut().filter(|counted| {
             let only = counted.fault.operation;
             only.is_none_or(|only| only == operation)

@@ -2,13 +2,13 @@
 //! the latency, whole or changed by a fault. Only this file of the emulator reads the clock and uses connections.
 
 use std::fmt::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, Request as HttpRequest, State as AxumState};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, Response as HttpResponse, StatusCode, header};
+use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -18,11 +18,12 @@ use super::cors;
 use super::error::ApiError;
 use super::faults::{FaultKind, FaultPlan};
 use super::latency::Latency;
-use super::operation::Operation;
+use super::operation::ApiOperation;
 use super::request_counts::{RequestCounts, RequestOutcome};
-use super::shapes::{Request, Response};
-use super::state::State;
+use super::shapes::{ApiRequest, ApiResponse};
+use super::state::AccountState;
 use super::wire;
+use crate::domain::panics::lock;
 
 /// The largest request body: 50 tags of the longest key and value, each character escaped to four, are far smaller.
 const LONGEST_BODY: usize = 512 * 1024;
@@ -42,7 +43,7 @@ pub(super) struct Server {
 
 /// The part of the server that requests change.
 struct Core {
-    state: State,
+    state: AccountState,
     faults: FaultPlan,
     request_ids: fastrand::Rng,
     latencies: fastrand::Rng,
@@ -62,7 +63,7 @@ impl Clock {
 }
 
 /// An answer, and how it is delivered.
-struct Reply {
+struct ServerReply {
     status: StatusCode,
     content_type: &'static str,
     error_code: Option<&'static str>,
@@ -93,10 +94,10 @@ enum Delivery {
 
 /// Answers one HTTP request.
 pub(super) async fn handle(
-    AxumState(server): AxumState<Arc<Server>>,
+    State(server): State<Arc<Server>>,
     ConnectInfo(ending): ConnectInfo<EndHandle>,
-    request: HttpRequest,
-) -> HttpResponse<Body> {
+    request: Request,
+) -> Response<Body> {
     let (parts, body) = request.into_parts();
     if let Some(allowed) = cors::preflight(&parts) {
         return allowed;
@@ -120,7 +121,7 @@ pub(super) async fn handle(
         Delivery::Truncated => ending.close_after(reply.truncated()),
         Delivery::Reset | Delivery::Hang => ending.reset(),
     }
-    HttpResponse::new(Body::empty())
+    Response::new(Body::empty())
 }
 
 impl Server {
@@ -132,7 +133,7 @@ impl Server {
         let started_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Self {
             core: Mutex::new(Core {
-                state: State::new(&settings, authority),
+                state: AccountState::new(&settings, authority),
                 faults: FaultPlan::new(settings.faults, settings.seed),
                 // A generator of its own, so that request IDs do not change the faults.
                 request_ids: fastrand::Rng::with_seed(!settings.seed),
@@ -156,20 +157,20 @@ impl Server {
         self.latency.draw(&mut self.lock().latencies)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Core> {
+    fn lock(&self) -> MutexGuard<'_, Core> {
         // No code panics while it holds this lock. If it did, the state would still be consistent.
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.core)
     }
 
-    fn decide(&self, parts: &Parts, body: Option<&[u8]>) -> Reply {
+    fn decide(&self, parts: &Parts, body: Option<&[u8]>) -> ServerReply {
         let operation = Some(&parts.method)
             .filter(|method| **method == Method::POST)
-            .and_then(|_| Operation::at_path(parts.uri.path()));
+            .and_then(|_| ApiOperation::at_path(parts.uri.path()));
         let authorization = parts
             .headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
-        let is_sts = operation == Some(Operation::CallerIdentity);
+        let is_sts = operation == Some(ApiOperation::CallerIdentity);
         let request = operation.map(|operation| decode(operation, body));
         let mut core = self.lock();
         // The clock is read under the lock: the state's time must not go backwards.
@@ -179,7 +180,7 @@ impl Server {
             date: httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + now),
         };
         let (Some(operation), Some(request)) = (operation, request) else {
-            return Reply::refusal(stamp, &ApiError::unknown_operation(), false);
+            return ServerReply::new(stamp, Err(&ApiError::unknown_operation()), false);
         };
         let fault = if authorization.is_some() {
             core.faults.draw(operation, request.as_ref().ok())
@@ -189,17 +190,14 @@ impl Server {
         let answer = match fault {
             Some(kind) if !kind.is_applied() => {
                 core.request_counts.count(operation, RequestOutcome::Fault);
-                return Reply::not_applied(kind, stamp);
+                return ServerReply::not_applied(kind, stamp);
             }
             _ => core.answer(now, authorization, request),
         };
         core.request_counts
             .count(operation, request_outcome(fault, &answer));
         drop(core);
-        let reply = match answer {
-            Ok(response) => Reply::success(stamp, &response, is_sts),
-            Err(error) => Reply::refusal(stamp, &error, is_sts),
-        };
+        let reply = ServerReply::new(stamp, answer.as_ref(), is_sts);
         match fault {
             Some(kind) => reply.applied(kind),
             None => reply,
@@ -212,22 +210,22 @@ impl Core {
         &mut self,
         now: Duration,
         authorization: Option<&str>,
-        request: Result<Request, ApiError>,
-    ) -> Result<Response, ApiError> {
+        request: Result<ApiRequest, ApiError>,
+    ) -> Result<ApiResponse, ApiError> {
         let caller = wire::caller(authorization)?;
         self.state.answer(now, &caller, &request?)
     }
 }
 
 /// The request, if its body is complete and valid.
-fn decode(operation: Operation, body: Option<&[u8]>) -> Result<Request, ApiError> {
+fn decode(operation: ApiOperation, body: Option<&[u8]>) -> Result<ApiRequest, ApiError> {
     let body = body.ok_or_else(|| ApiError::too_large(LONGEST_BODY))?;
     wire::decode(operation, body)
 }
 
 fn request_outcome(
     fault: Option<FaultKind>,
-    answer: &Result<Response, ApiError>,
+    answer: &Result<ApiResponse, ApiError>,
 ) -> RequestOutcome {
     match answer {
         _ if fault.is_some() => RequestOutcome::Fault,
@@ -254,27 +252,21 @@ fn request_id(random: &mut fastrand::Rng) -> String {
     id
 }
 
-impl Reply {
-    fn success(stamp: Stamp, response: &Response, is_sts: bool) -> Self {
-        let body = wire::encode(response, &stamp.request_id);
+impl ServerReply {
+    fn new(stamp: Stamp, answer: Result<&ApiResponse, &ApiError>, is_sts: bool) -> Self {
+        let id = &stamp.request_id;
+        let (status, error_code, body) = match answer {
+            Ok(response) => (200, None, wire::encode(response, id)),
+            Err(error) => (
+                error.http_status,
+                Some(error.code),
+                wire::encode_error(error, is_sts, id),
+            ),
+        };
         Self {
-            status: StatusCode::OK,
+            status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             content_type: if is_sts { XML } else { JSON },
-            error_code: None,
-            stamp: Some(stamp),
-            body,
-            delivery: Delivery::Whole,
-            for_a_page: false,
-        }
-    }
-
-    fn refusal(stamp: Stamp, error: &ApiError, is_sts: bool) -> Self {
-        let body = wire::encode_error(error, is_sts, &stamp.request_id);
-        Self {
-            status: StatusCode::from_u16(error.http_status)
-                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            content_type: if is_sts { XML } else { JSON },
-            error_code: Some(error.code),
+            error_code,
             stamp: Some(stamp),
             body,
             delivery: Delivery::Whole,
@@ -289,7 +281,7 @@ impl Reply {
             FaultKind::Error503 | FaultKind::Html503 => ApiError::unavailable(),
             _ => ApiError::internal(),
         };
-        let mut reply = Self::refusal(stamp, &error, false);
+        let mut reply = Self::new(stamp, Err(&error), false);
         match kind {
             FaultKind::Html503 => {
                 reply.content_type = HTML;
@@ -340,8 +332,8 @@ impl Reply {
         .chain(cors::OF_ANSWERS.into_iter().filter(|_| self.for_a_page))
     }
 
-    fn into_response(mut self) -> HttpResponse<Body> {
-        let mut response = HttpResponse::new(Body::from(std::mem::take(&mut self.body)));
+    fn into_response(mut self) -> Response<Body> {
+        let mut response = Response::new(Body::from(std::mem::take(&mut self.body)));
         *response.status_mut() = self.status;
         for (name, value) in self.headers() {
             if let Ok(value) = HeaderValue::from_str(value) {

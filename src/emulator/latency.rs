@@ -6,7 +6,6 @@ use std::time::Duration;
 /// A distribution of latencies.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Latency {
-    /// The median.
     pub median: Duration,
     /// The standard deviation of the latency's logarithm: 0 for a constant latency, 0.25 for a calm network, 0.8 for
     /// one where every tenth answer takes almost three times the median.
@@ -20,7 +19,6 @@ impl Latency {
     const LONGEST: Duration = Duration::from_hours(1);
 
     /// A constant latency.
-    #[must_use]
     pub fn steady(median: Duration) -> Self {
         Self { median, sigma: 0.0 }
     }

@@ -190,13 +190,11 @@ impl Emulator {
     }
 
     /// The address that it listens on.
-    #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// The endpoint URL for this computer.
-    #[must_use]
     pub fn url(&self) -> String {
         let mut address = self.address;
         if address.ip().is_unspecified() {
@@ -209,7 +207,6 @@ impl Emulator {
     }
 
     /// The counts of the requests so far.
-    #[must_use]
     pub fn request_counts(&self) -> RequestCounts {
         self.server.request_counts()
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// An operation of the control plane, of the signaling data plane (`GetIceServerConfig`) or of STS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Operation {
+pub enum ApiOperation {
     /// `CreateSignalingChannel`
     Create,
     /// `DescribeSignalingChannel`
@@ -54,7 +54,7 @@ const fn facts(
     }
 }
 
-impl Operation {
+impl ApiOperation {
     /// All operations, in the order of the service's table.
     pub const ALL: [Self; 11] = [
         Self::Create,
@@ -92,19 +92,16 @@ impl Operation {
     }
 
     /// The name in the API reference.
-    #[must_use]
     pub fn name(self) -> &'static str {
         self.facts().name
     }
 
     /// The path; every operation is a `POST`.
-    #[must_use]
     pub fn path(self) -> &'static str {
         self.facts().path
     }
 
     /// The operation at a path.
-    #[must_use]
     pub(crate) fn at_path(path: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
@@ -112,7 +109,6 @@ impl Operation {
     }
 
     /// The operation with that name or short name, in upper or lower case.
-    #[must_use]
     pub fn named(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|operation| {
             operation.name().eq_ignore_ascii_case(text)
@@ -121,7 +117,6 @@ impl Operation {
     }
 
     /// The short names of the operations that a fault can name, for messages.
-    #[must_use]
     pub(crate) fn short_names() -> String {
         let names: Vec<&str> = Self::ALL
             .into_iter()
@@ -132,31 +127,22 @@ impl Operation {
     }
 
     /// The quota for an account and Region, in requests a second; `None` if there is no quota.
-    #[must_use]
     pub fn quota(self) -> Option<f64> {
         self.facts().per_region
     }
 
     /// Whether a channel has the quota [`Self::PER_CHANNEL`] for it.
-    #[must_use]
     pub(crate) fn is_limited_per_channel(self) -> bool {
         self.facts().is_limited_per_channel
     }
 
     /// Whether faults can be injected: all but `GetCallerIdentity`.
-    #[must_use]
     pub(crate) fn supports_faults(self) -> bool {
         self != Self::CallerIdentity
     }
-
-    /// The index in [`Self::ALL`].
-    #[must_use]
-    pub fn index(self) -> usize {
-        self as usize
-    }
 }
 
-impl fmt::Display for Operation {
+impl fmt::Display for ApiOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -168,16 +154,16 @@ mod tests {
 
     #[test]
     fn every_operation_is_found_by_its_path_and_names_and_index() {
-        for (index, operation) in Operation::ALL.into_iter().enumerate() {
-            assert_eq!(operation.index(), index);
-            assert_eq!(Operation::at_path(operation.path()), Some(operation));
-            assert_eq!(Operation::named(operation.name()), Some(operation));
+        for (index, operation) in ApiOperation::ALL.into_iter().enumerate() {
+            assert_eq!(operation as usize, index);
+            assert_eq!(ApiOperation::at_path(operation.path()), Some(operation));
+            assert_eq!(ApiOperation::named(operation.name()), Some(operation));
             assert_eq!(
-                Operation::named(&operation.facts().short.to_uppercase()),
+                ApiOperation::named(&operation.facts().short.to_uppercase()),
                 Some(operation)
             );
         }
-        assert_eq!(Operation::at_path("/createStream"), None);
-        assert_eq!(Operation::at_path("/createsignalingchannel"), None);
+        assert_eq!(ApiOperation::at_path("/createStream"), None);
+        assert_eq!(ApiOperation::at_path("/createsignalingchannel"), None);
     }
 }

@@ -8,7 +8,7 @@ const SECOND: u64 = 1_000_000_000;
 
 /// A rate and its burst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quota {
+pub(crate) struct Quota {
     /// The nanoseconds for one token.
     interval: u64,
     refill: Refill,
@@ -25,13 +25,12 @@ enum Refill {
 
 impl Quota {
     /// The slowest rate, in requests a second.
-    pub const SLOWEST: f64 = 0.1;
+    pub(crate) const SLOWEST: f64 = 0.1;
     /// The fastest rate, in requests a second: effectively no quota.
-    pub const FASTEST: f64 = 1e6;
+    pub(crate) const FASTEST: f64 = 1e6;
 
     /// A quota of `rate` requests a second with a bucket of `burst` tokens. A rate below [`Self::SLOWEST`] or above
     /// [`Self::FASTEST`] is set to that limit, NaN to the slowest, and a burst of 0 to 1.
-    #[must_use]
     pub(crate) fn per_second(rate: f64, burst: u32) -> Self {
         let interval = interval(rate);
         Self {
@@ -44,7 +43,6 @@ impl Quota {
 
     /// A quota that is counted in fixed windows of a second (below one request a second: of one request's time). All
     /// tokens are available at the start of a window, and unused ones are lost at its end.
-    #[must_use]
     pub(crate) fn per_window(rate: f64) -> Self {
         let interval = interval(rate);
         Self {
@@ -56,7 +54,6 @@ impl Quota {
     }
 
     /// A quota of `rate` requests a second with a burst of one second.
-    #[must_use]
     pub(crate) fn with_burst_of_a_second(rate: f64) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
@@ -92,7 +89,6 @@ pub struct Bucket {
 
 impl Bucket {
     /// Whether there is a token at `now` (since the Unix epoch).
-    #[must_use]
     pub(crate) fn has_token(self, quota: Quota, now: Duration) -> bool {
         let now = nanos(now);
         match quota.refill {
@@ -106,7 +102,7 @@ impl Bucket {
     }
 
     /// Takes a token. The caller must check `has_token` first.
-    pub fn take(&mut self, quota: Quota, now: Duration) {
+    pub(crate) fn take(&mut self, quota: Quota, now: Duration) {
         let now = nanos(now);
         let empty_until = match quota.refill {
             Refill::Steady { .. } => now,
@@ -116,7 +112,7 @@ impl Bucket {
     }
 
     /// Changes the quota at `now`: the same number of tokens is missing, and is refilled at the new rate.
-    pub fn change(&mut self, from: Quota, to: Quota, now: Duration) {
+    pub(crate) fn change(&mut self, from: Quota, to: Quota, now: Duration) {
         let now = nanos(now);
         let missing = u128::from(self.full_at.saturating_sub(now));
         let missing = missing * u128::from(to.interval) / u128::from(from.interval.max(1));

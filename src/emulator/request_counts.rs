@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::operation::Operation;
+use super::operation::ApiOperation;
 
 /// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +28,11 @@ pub struct OperationCounts {
 
 /// The counts of all operations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RequestCounts([OperationCounts; Operation::ALL.len()]);
+pub struct RequestCounts([OperationCounts; ApiOperation::ALL.len()]);
 
 impl RequestCounts {
-    pub(super) fn count(&mut self, operation: Operation, outcome: RequestOutcome) {
-        let Some(counts) = self.0.get_mut(operation.index()) else {
-            return;
-        };
+    pub(super) fn count(&mut self, operation: ApiOperation, outcome: RequestOutcome) {
+        let counts = &mut self.0[operation as usize];
         match outcome {
             RequestOutcome::Answered => counts.answered += 1,
             RequestOutcome::Refused => counts.refused += 1,
@@ -43,9 +41,8 @@ impl RequestCounts {
         }
     }
 
-    #[must_use]
-    pub fn of(&self, operation: Operation) -> OperationCounts {
-        self.0.get(operation.index()).copied().unwrap_or_default()
+    pub fn of(&self, operation: ApiOperation) -> OperationCounts {
+        self.0[operation as usize]
     }
 }
 
@@ -53,7 +50,7 @@ impl RequestCounts {
 impl fmt::Display for RequestCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
-        for operation in Operation::ALL {
+        for operation in ApiOperation::ALL {
             let counts = self.of(operation);
             if counts == OperationCounts::default() {
                 continue;
@@ -85,10 +82,10 @@ mod tests {
     fn the_line_has_only_counts_above_zero() {
         let mut request_counts = RequestCounts::default();
         assert_eq!(request_counts.to_string(), "no requests");
-        request_counts.count(Operation::Create, RequestOutcome::Answered);
-        request_counts.count(Operation::Create, RequestOutcome::Throttled);
-        request_counts.count(Operation::List, RequestOutcome::Fault);
-        request_counts.count(Operation::List, RequestOutcome::Refused);
+        request_counts.count(ApiOperation::Create, RequestOutcome::Answered);
+        request_counts.count(ApiOperation::Create, RequestOutcome::Throttled);
+        request_counts.count(ApiOperation::List, RequestOutcome::Fault);
+        request_counts.count(ApiOperation::List, RequestOutcome::Refused);
         assert_eq!(
             request_counts.to_string(),
             "CreateSignalingChannel 1 answered, 1 throttled; ListSignalingChannels 0 answered, 1 refused, 1 with injected \

@@ -6,57 +6,44 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::operation::Operation;
+use super::operation::ApiOperation;
 use crate::domain::device::ArnParts;
 use crate::domain::service::ChannelStatus;
 
 /// A request.
 #[derive(Debug, Clone)]
-pub enum Request {
-    /// `CreateSignalingChannel`
+pub enum ApiRequest {
     Create(CreateChannel),
-    /// `DescribeSignalingChannel`
     Describe(DescribeChannel),
-    /// `ListSignalingChannels`
     List(ListChannels),
-    /// `DeleteSignalingChannel`
     Delete(DeleteChannel),
-    /// `UpdateSignalingChannel`
     Update(UpdateChannel),
-    /// `TagResource`
     Tag(TagResource),
-    /// `UntagResource`
     Untag(UntagResource),
-    /// `ListTagsForResource`
     ListTags(ListTags),
-    /// `GetSignalingChannelEndpoint`
     Endpoint(GetEndpoint),
-    /// `GetIceServerConfig`
     Ice(GetIceServers),
-    /// `GetCallerIdentity`
     CallerIdentity,
 }
 
-impl Request {
-    #[must_use]
-    pub fn operation(&self) -> Operation {
+impl ApiRequest {
+    pub fn operation(&self) -> ApiOperation {
         match self {
-            Self::Create(_) => Operation::Create,
-            Self::Describe(_) => Operation::Describe,
-            Self::List(_) => Operation::List,
-            Self::Delete(_) => Operation::Delete,
-            Self::Update(_) => Operation::Update,
-            Self::Tag(_) => Operation::Tag,
-            Self::Untag(_) => Operation::Untag,
-            Self::ListTags(_) => Operation::ListTags,
-            Self::Endpoint(_) => Operation::Endpoint,
-            Self::Ice(_) => Operation::Ice,
-            Self::CallerIdentity => Operation::CallerIdentity,
+            Self::Create(_) => ApiOperation::Create,
+            Self::Describe(_) => ApiOperation::Describe,
+            Self::List(_) => ApiOperation::List,
+            Self::Delete(_) => ApiOperation::Delete,
+            Self::Update(_) => ApiOperation::Update,
+            Self::Tag(_) => ApiOperation::Tag,
+            Self::Untag(_) => ApiOperation::Untag,
+            Self::ListTags(_) => ApiOperation::ListTags,
+            Self::Endpoint(_) => ApiOperation::Endpoint,
+            Self::Ice(_) => ApiOperation::Ice,
+            Self::CallerIdentity => ApiOperation::CallerIdentity,
         }
     }
 
     /// The name of the channel that the request is about, valid or not; `None` if it is about no channel.
-    #[must_use]
     pub fn channel_name(&self) -> Option<&str> {
         let arn = match self {
             Self::Create(request) => return request.channel_name.as_deref(),
@@ -91,7 +78,7 @@ pub struct CreateChannel {
     /// The TTL; absent for the default.
     pub single_master_configuration: Option<SingleMaster>,
     /// At most 50.
-    pub tags: Option<Vec<Tag>>,
+    pub tags: Option<Vec<WireTag>>,
 }
 
 /// `SingleMasterConfiguration`
@@ -105,7 +92,7 @@ pub struct SingleMaster {
 /// A tag on the wire.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Tag {
+pub struct WireTag {
     /// 1 to 128 characters.
     pub key: Option<String>,
     /// 0 to 256 characters.
@@ -114,9 +101,8 @@ pub struct Tag {
 
 /// The request `DescribeSignalingChannel`: the ARN or the name; the ARN wins.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct DescribeChannel {
-    #[serde(rename = "ChannelName")]
     pub channel_name: Option<String>,
     #[serde(rename = "ChannelARN")]
     pub channel_arn: Option<String>,
@@ -146,64 +132,58 @@ pub struct NameCondition {
 
 /// The request `DeleteSignalingChannel`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct DeleteChannel {
     #[serde(rename = "ChannelARN")]
     pub channel_arn: Option<String>,
     /// If present, only this version is deleted.
-    #[serde(rename = "CurrentVersion")]
     pub current_version: Option<String>,
 }
 
 /// The request `UpdateSignalingChannel`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct UpdateChannel {
     #[serde(rename = "ChannelARN")]
     pub channel_arn: Option<String>,
     /// The version that the caller has read.
-    #[serde(rename = "CurrentVersion")]
     pub current_version: Option<String>,
-    #[serde(rename = "SingleMasterConfiguration")]
     pub single_master_configuration: Option<SingleMaster>,
 }
 
 /// The request `TagResource`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct TagResource {
     #[serde(rename = "ResourceARN")]
     pub resource_arn: Option<String>,
     /// 1 to 50.
-    #[serde(rename = "Tags")]
-    pub tags: Option<Vec<Tag>>,
+    pub tags: Option<Vec<WireTag>>,
 }
 
 /// The request `UntagResource`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct UntagResource {
     #[serde(rename = "ResourceARN")]
     pub resource_arn: Option<String>,
     /// 1 to 50.
-    #[serde(rename = "TagKeyList")]
     pub tag_key_list: Option<Vec<String>>,
 }
 
 /// The request `ListTagsForResource`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct ListTags {
     #[serde(rename = "ResourceARN")]
     pub resource_arn: Option<String>,
     /// The emulator never returns one: a channel's tags fit on a page.
-    #[serde(rename = "NextToken")]
     pub next_token: Option<String>,
 }
 
 /// The request `GetSignalingChannelEndpoint`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct GetEndpoint {
     #[serde(rename = "ChannelARN")]
     pub channel_arn: Option<String>,
@@ -224,23 +204,20 @@ pub struct EndpointConfiguration {
 
 /// The request `GetIceServerConfig`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct GetIceServers {
     #[serde(rename = "ChannelARN")]
     pub channel_arn: Option<String>,
-    #[serde(rename = "ClientId")]
     pub client_id: Option<String>,
     /// `TURN`
-    #[serde(rename = "Service")]
     pub service: Option<String>,
     /// An ID for the credentials.
-    #[serde(rename = "Username")]
     pub username: Option<String>,
 }
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Response {
+pub enum ApiResponse {
     /// The new channel's ARN.
     Create(Arc<str>),
     Describe(ChannelInfo),

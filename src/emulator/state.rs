@@ -6,17 +6,17 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::error::ApiError;
-use super::operation::Operation;
-use super::quota::{Bucket, Quota};
-use super::shapes::{Request, Response};
-use super::store::{Channel, Store};
+use super::operation::ApiOperation;
+use super::quota::Quota;
+use super::shapes::{ApiRequest, ApiResponse};
+use super::store::{Store, StoredChannel};
 use super::validate;
 use super::{EmulatorSettings, RateChange};
 use crate::domain::device::{AccountId, Region};
 
 /// The caller and the Region, from the Authorization header.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub struct ApiCaller {
     /// The Region of the credential scope.
     pub region: Region,
     /// The access key ID.
@@ -30,8 +30,8 @@ const MOST_ACCESS_KEYS: usize = 10_000;
 
 /// The channels and quotas of the emulated account in all Regions.
 #[derive(Debug)]
-pub struct State {
-    quotas: [Option<Quota>; Operation::ALL.len()],
+pub struct AccountState {
+    quotas: [Option<Quota>; ApiOperation::ALL.len()],
     burst: u32,
     window: bool,
     /// The changes that are not yet made, in order of time.
@@ -49,13 +49,12 @@ pub struct State {
     pub(super) changes: u64,
 }
 
-impl State {
+impl AccountState {
     /// An empty account. `authority` is the host and port that `GetSignalingChannelEndpoint` points to.
-    #[must_use]
     pub fn new(settings: &EmulatorSettings, authority: &str) -> Self {
-        let quotas = Operation::ALL.map(|operation| match operation {
-            Operation::Create if settings.window => Some(Quota::per_window(settings.rate)),
-            Operation::Create => Some(Quota::per_second(settings.rate, settings.burst)),
+        let quotas = ApiOperation::ALL.map(|operation| match operation {
+            ApiOperation::Create if settings.window => Some(Quota::per_window(settings.rate)),
+            ApiOperation::Create => Some(Quota::per_second(settings.rate, settings.burst)),
             other => other.quota().map(Quota::with_burst_of_a_second),
         });
         let mut rate_changes = settings.rate_changes.clone();
@@ -66,7 +65,7 @@ impl State {
             window: settings.window,
             rate_changes: rate_changes.into(),
             first_create: None,
-            per_channel: Quota::with_burst_of_a_second(Operation::PER_CHANNEL),
+            per_channel: Quota::with_burst_of_a_second(ApiOperation::PER_CHANNEL),
             channel_limit: settings.channel_limit,
             active_after: settings.active_after,
             deleting_for: settings.deleting_for,
@@ -80,7 +79,7 @@ impl State {
     }
 
     /// The channels of a Region at `now` (since the Unix epoch), in the order of their names. For tests.
-    pub fn channels(&self, region: &Region, now: Duration) -> impl Iterator<Item = &Channel> {
+    pub fn channels(&self, region: &Region, now: Duration) -> impl Iterator<Item = &StoredChannel> {
         self.regions
             .get(region)
             .into_iter()
@@ -93,18 +92,18 @@ impl State {
     pub fn answer(
         &mut self,
         now: Duration,
-        caller: &Caller,
-        request: &Request,
-    ) -> Result<Response, ApiError> {
+        caller: &ApiCaller,
+        request: &ApiRequest,
+    ) -> Result<ApiResponse, ApiError> {
         self.use_credentials(caller)?;
-        if matches!(request, Request::CallerIdentity) {
-            return Ok(Response::CallerIdentity {
+        if matches!(request, ApiRequest::CallerIdentity) {
+            return Ok(ApiResponse::CallerIdentity {
                 arn: caller_arn(&caller.region),
             });
         }
         self.authorize(caller, request)?;
         self.store(&caller.region)?.remove_deleted(now);
-        if request.operation() == Operation::Create {
+        if request.operation() == ApiOperation::Create {
             self.change_rate(now);
         }
         self.take_tokens(now, caller, request)?;
@@ -112,7 +111,7 @@ impl State {
         self.work(now, &caller.region, request)
     }
 
-    fn use_credentials(&mut self, caller: &Caller) -> Result<(), ApiError> {
+    fn use_credentials(&mut self, caller: &ApiCaller) -> Result<(), ApiError> {
         let Some(most) = self.expire_after else {
             return Ok(());
         };
@@ -127,7 +126,7 @@ impl State {
         Ok(())
     }
 
-    fn authorize(&self, caller: &Caller, request: &Request) -> Result<(), ApiError> {
+    fn authorize(&self, caller: &ApiCaller, request: &ApiRequest) -> Result<(), ApiError> {
         let (Some(prefix), Some(name)) = (&self.deny_outside, request.channel_name()) else {
             return Ok(());
         };
@@ -149,7 +148,7 @@ impl State {
     /// Applies the changes of the create quota that are due.
     fn change_rate(&mut self, now: Duration) {
         let since_first = now.saturating_sub(*self.first_create.get_or_insert(now));
-        let index = Operation::Create.index();
+        let index = ApiOperation::Create as usize;
         while let Some(change) = self
             .rate_changes
             .pop_front_if(|next| next.after <= since_first)
@@ -159,13 +158,9 @@ impl State {
             } else {
                 Quota::per_second(change.rate, self.burst)
             };
-            let old = self
-                .quotas
-                .get_mut(index)
-                .and_then(|quota| quota.replace(new));
-            for store in self.regions.values_mut() {
-                if let (Some(old), Some(bucket)) = (old, store.buckets.get_mut(index)) {
-                    bucket.change(old, new, now);
+            if let Some(old) = self.quotas[index].replace(new) {
+                for store in self.regions.values_mut() {
+                    store.buckets[index].change(old, new, now);
                 }
             }
         }
@@ -175,35 +170,28 @@ impl State {
     fn take_tokens(
         &mut self,
         now: Duration,
-        caller: &Caller,
-        request: &Request,
+        caller: &ApiCaller,
+        request: &ApiRequest,
     ) -> Result<(), ApiError> {
         let operation = request.operation();
-        let index = operation.index();
-        let quota = self.quotas.get(index).copied().flatten();
-        let per_channel = self.per_channel;
+        let index = operation as usize;
+        let (quota, per_channel) = (self.quotas[index], self.per_channel);
         let store = self.store(&caller.region)?;
         let named = request
             .channel_name()
             .filter(|_| operation.is_limited_per_channel());
-        let has_token = |buckets: &[Bucket], quota: Quota| {
-            buckets
-                .get(index)
-                .is_none_or(|bucket| bucket.has_token(quota, now))
-        };
-        let granted = quota.is_none_or(|quota| has_token(&store.buckets, quota))
+        let granted = quota.is_none_or(|quota| store.buckets[index].has_token(quota, now))
             && named
                 .and_then(|name| store.get(name))
-                .is_none_or(|channel| has_token(&channel.buckets, per_channel));
+                .is_none_or(|channel| channel.buckets[index].has_token(per_channel, now));
         if !granted {
             return Err(ApiError::throttled());
         }
-        if let (Some(quota), Some(bucket)) = (quota, store.buckets.get_mut(index)) {
-            bucket.take(quota, now);
+        if let Some(quota) = quota {
+            store.buckets[index].take(quota, now);
         }
-        let channel = named.and_then(|name| store.get_mut(name));
-        if let Some(bucket) = channel.and_then(|channel| channel.buckets.get_mut(index)) {
-            bucket.take(per_channel, now);
+        if let Some(channel) = named.and_then(|name| store.get_mut(name)) {
+            channel.buckets[index].take(per_channel, now);
         }
         Ok(())
     }

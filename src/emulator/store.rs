@@ -6,16 +6,16 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::operation::Operation;
+use super::operation::ApiOperation;
 use super::quota::Bucket;
 use super::shapes::ChannelInfo;
 use crate::domain::service::ChannelStatus;
 
 /// A channel that exists. Times are since the Unix epoch.
 #[derive(Debug, Clone)]
-pub struct Channel {
-    pub(super) name: Arc<str>,
-    pub(super) arn: Arc<str>,
+pub struct StoredChannel {
+    pub name: Arc<str>,
+    pub arn: Arc<str>,
     pub(super) creation_millis: u64,
     pub(super) active_at: Duration,
     /// If it is being deleted: when the deletion is complete.
@@ -23,39 +23,11 @@ pub struct Channel {
     pub(super) message_ttl: i32,
     pub(super) version: u64,
     pub(super) tags: BTreeMap<String, String>,
-    pub(super) buckets: [Bucket; Operation::ALL.len()],
+    pub(super) buckets: [Bucket; ApiOperation::ALL.len()],
 }
 
-impl Channel {
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    #[must_use]
-    pub fn arn(&self) -> &str {
-        &self.arn
-    }
-
-    /// Milliseconds since the Unix epoch.
-    #[must_use]
-    pub fn creation_millis(&self) -> u64 {
-        self.creation_millis
-    }
-
-    /// In seconds.
-    #[must_use]
-    pub fn message_ttl(&self) -> i32 {
-        self.message_ttl
-    }
-
-    #[must_use]
-    pub fn tags(&self) -> &BTreeMap<String, String> {
-        &self.tags
-    }
-
+impl StoredChannel {
     /// The status at `now`. An update is immediate, so UPDATING never occurs.
-    #[must_use]
     pub fn status(&self, now: Duration) -> ChannelStatus {
         if self.gone_at.is_some() {
             ChannelStatus::Deleting
@@ -86,12 +58,12 @@ impl Channel {
 /// The channels of one account and Region.
 #[derive(Debug, Default)]
 pub(super) struct Store {
-    channels: BTreeMap<Arc<str>, Channel>,
+    channels: BTreeMap<Arc<str>, StoredChannel>,
     /// Names of channels being deleted, in the order in which their deletions complete.
     going: VecDeque<(Duration, Arc<str>)>,
     /// The latest creation time among deleted channels.
     newest_gone: u64,
-    pub(super) buckets: [Bucket; Operation::ALL.len()],
+    pub(super) buckets: [Bucket; ApiOperation::ALL.len()],
 }
 
 impl Store {
@@ -109,11 +81,11 @@ impl Store {
         self.channels.len()
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Channel> {
+    pub(super) fn get(&self, name: &str) -> Option<&StoredChannel> {
         self.channels.get(name)
     }
 
-    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Channel> {
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut StoredChannel> {
         self.channels.get_mut(name)
     }
 
@@ -123,7 +95,7 @@ impl Store {
         now.max(self.newest_gone.saturating_add(1))
     }
 
-    pub(super) fn insert(&mut self, channel: Channel) {
+    pub(super) fn insert(&mut self, channel: StoredChannel) {
         self.channels.insert(Arc::clone(&channel.name), channel);
     }
 
@@ -161,7 +133,7 @@ impl Store {
     }
 
     /// All channels that exist at `now`, in the order of names.
-    pub(super) fn iter(&self, now: Duration) -> impl Iterator<Item = &Channel> {
+    pub(super) fn iter(&self, now: Duration) -> impl Iterator<Item = &StoredChannel> {
         self.channels
             .values()
             .filter(move |channel| !channel.is_gone(now))

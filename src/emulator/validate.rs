@@ -5,13 +5,15 @@
 //! checks those too.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::sync::OnceLock;
 
 use regex::Regex;
 
 use super::error::ApiError;
 use super::shapes::{
-    CreateChannel, EndpointConfiguration, GetIceServers, ListChannels, Request, SingleMaster, Tag,
+    ApiRequest, CreateChannel, EndpointConfiguration, GetIceServers, ListChannels, SingleMaster,
+    WireTag,
 };
 
 /// The model's limits of a text.
@@ -58,11 +60,11 @@ const PROTOCOLS: &[&str] = &["WSS", "HTTPS", "WEBRTC"];
 const ROLES: &[&str] = &["MASTER", "VIEWER"];
 
 /// Checks a request as the service does before it executes it.
-pub(super) fn check(request: &Request) -> Result<(), ApiError> {
+pub(super) fn check(request: &ApiRequest) -> Result<(), ApiError> {
     let mut found = Violations::default();
     match request {
-        Request::Create(create) => return check_create(found, create),
-        Request::Describe(describe) => {
+        ApiRequest::Create(create) => return check_create(found, create),
+        ApiRequest::Describe(describe) => {
             found.optional_text(
                 "channelName",
                 describe.channel_name.as_deref(),
@@ -77,8 +79,8 @@ pub(super) fn check(request: &Request) -> Result<(), ApiError> {
             }
             return Ok(());
         }
-        Request::List(list) => check_list(&mut found, list),
-        Request::Delete(delete) => {
+        ApiRequest::List(list) => check_list(&mut found, list),
+        ApiRequest::Delete(delete) => {
             found.text("channelARN", delete.channel_arn.as_deref(), &RESOURCE_ARN);
             found.optional_text(
                 "currentVersion",
@@ -86,7 +88,7 @@ pub(super) fn check(request: &Request) -> Result<(), ApiError> {
                 &VERSION,
             );
         }
-        Request::Update(update) => {
+        ApiRequest::Update(update) => {
             found.text("channelARN", update.channel_arn.as_deref(), &RESOURCE_ARN);
             found.text(
                 "currentVersion",
@@ -95,26 +97,26 @@ pub(super) fn check(request: &Request) -> Result<(), ApiError> {
             );
             check_ttl(&mut found, update.single_master_configuration.as_ref());
         }
-        Request::Tag(tag) => {
+        ApiRequest::Tag(tag) => {
             found.text("resourceARN", tag.resource_arn.as_deref(), &RESOURCE_ARN);
             check_tags(&mut found, tag.tags.as_deref(), 1);
             found.result()?;
             return check_tag_rules(tag.tags.as_deref().unwrap_or_default());
         }
-        Request::Untag(untag) => {
+        ApiRequest::Untag(untag) => {
             found.text("resourceARN", untag.resource_arn.as_deref(), &RESOURCE_ARN);
             check_tag_keys(&mut found, untag.tag_key_list.as_deref());
         }
-        Request::ListTags(list) => {
+        ApiRequest::ListTags(list) => {
             found.text("resourceARN", list.resource_arn.as_deref(), &RESOURCE_ARN);
             found.optional_text("nextToken", list.next_token.as_deref(), &NEXT_TOKEN);
         }
-        Request::Endpoint(endpoint) => {
+        ApiRequest::Endpoint(endpoint) => {
             found.text("channelARN", endpoint.channel_arn.as_deref(), &RESOURCE_ARN);
             check_endpoint(&mut found, endpoint.configuration.as_ref());
         }
-        Request::Ice(ice) => check_ice(&mut found, ice),
-        Request::CallerIdentity => {}
+        ApiRequest::Ice(ice) => check_ice(&mut found, ice),
+        ApiRequest::CallerIdentity => {}
     }
     found.result()
 }
@@ -160,8 +162,8 @@ fn check_ttl(found: &mut Violations, configuration: Option<&SingleMaster>) {
     );
 }
 
-fn check_tags(found: &mut Violations, tags: Option<&[Tag]>, fewest: usize) {
-    if !found.count("tags", tags.map(<[Tag]>::len), fewest, 50) {
+fn check_tags(found: &mut Violations, tags: Option<&[WireTag]>, fewest: usize) {
+    if !found.count("tags", tags.map(<[WireTag]>::len), fewest, 50) {
         return;
     }
     for (index, tag) in tags.unwrap_or_default().iter().enumerate() {
@@ -193,7 +195,7 @@ fn check_tag_keys(found: &mut Violations, keys: Option<&[String]>) {
 }
 
 /// Rules of the tagging guide that are not in the model.
-fn check_tag_rules(tags: &[Tag]) -> Result<(), ApiError> {
+fn check_tag_rules(tags: &[WireTag]) -> Result<(), ApiError> {
     let mut seen = HashSet::with_capacity(tags.len());
     for key in tags.iter().filter_map(|tag| tag.key.as_deref()) {
         let start = key.get(..4).unwrap_or_default();
@@ -267,22 +269,7 @@ impl Violations {
             return;
         };
         let length = value.chars().count();
-        if length > rule.longest {
-            let most = rule.longest;
-            self.add(
-                value,
-                at,
-                &format!("Member must have length less than or equal to {most}"),
-            );
-        }
-        if length < rule.shortest {
-            let least = rule.shortest;
-            self.add(
-                value,
-                at,
-                &format!("Member must have length greater than or equal to {least}"),
-            );
-        }
+        self.bounds(value, at, "length", length, (rule.shortest, rule.longest));
         if !rule.matches(value) {
             let pattern = rule.pattern;
             self.add(
@@ -308,21 +295,26 @@ impl Violations {
         let Some(value) = value else {
             return;
         };
-        let shown = value.to_string();
-        if value < least {
-            self.add(
-                &shown,
-                at,
-                &format!("Member must have value greater than or equal to {least}"),
-            );
-        }
-        if value > most {
-            self.add(
-                &shown,
-                at,
-                &format!("Member must have value less than or equal to {most}"),
-            );
-        }
+        self.bounds(&value.to_string(), at, "value", value, (least, most));
+    }
+
+    fn bounds<T: PartialOrd + Display + Copy>(
+        &mut self,
+        shown: &str,
+        at: &str,
+        what: &str,
+        found: T,
+        (least, most): (T, T),
+    ) {
+        let (bound, than) = if found < least {
+            (least, "greater")
+        } else if found > most {
+            (most, "less")
+        } else {
+            return;
+        };
+        let constraint = format!("Member must have {what} {than} than or equal to {bound}");
+        self.add(shown, at, &constraint);
     }
 
     /// Whether the list is present and its members must be checked.
@@ -331,23 +323,12 @@ impl Violations {
             self.add_missing(at);
             return false;
         };
-        if count < least {
-            self.add(
-                "[]",
-                at,
-                &format!("Member must have length greater than or equal to {least}"),
-            );
-        }
-        if count > most {
-            let list = format!("[{count} members]");
-            self.add(
-                &list,
-                at,
-                &format!("Member must have length less than or equal to {most}"),
-            );
-            return false;
-        }
-        true
+        let shown = match count {
+            0 => "[]".to_owned(),
+            _ => format!("[{count} members]"),
+        };
+        self.bounds(&shown, at, "length", count, (least, most));
+        count <= most
     }
 
     fn result(&self) -> Result<(), ApiError> {

@@ -1,22 +1,20 @@
 //! The formats on the wire: restJson1 bodies for KVS, query and XML for STS, the credential scope. It converts bytes to
 //! values and back, without state.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::error::ApiError;
-use super::operation::Operation;
-use super::shapes::{ChannelInfo, Request, Response};
-use super::state::Caller;
+use super::operation::ApiOperation;
+use super::shapes::{ApiRequest, ApiResponse, ChannelInfo};
+use super::state::ApiCaller;
 use crate::domain::device::{AccountId, Region};
-use crate::domain::service::ChannelStatus;
 
 /// Parses the Authorization header: `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …`. The
 /// signature is not verified.
-pub(super) fn caller(authorization: Option<&str>) -> Result<Caller, ApiError> {
+pub(super) fn caller(authorization: Option<&str>) -> Result<ApiCaller, ApiError> {
     let authorization = authorization.ok_or_else(ApiError::missing_token)?;
     let scope = authorization
         .strip_prefix("AWS4-HMAC-SHA256")
@@ -42,31 +40,31 @@ pub(super) fn caller(authorization: Option<&str>) -> Result<Caller, ApiError> {
     };
     let region = Region::parse(region)
         .map_err(|_| ApiError::bad_signature("Credential should be scoped to a valid Region."))?;
-    Ok(Caller {
+    Ok(ApiCaller {
         region,
         access_key: access_key.into(),
     })
 }
 
 /// Parses a request's body.
-pub(super) fn decode(operation: Operation, body: &[u8]) -> Result<Request, ApiError> {
+pub(super) fn decode(operation: ApiOperation, body: &[u8]) -> Result<ApiRequest, ApiError> {
     match operation {
-        Operation::Create => json(body).map(Request::Create),
-        Operation::Describe => json(body).map(Request::Describe),
-        Operation::List => json(body).map(Request::List),
-        Operation::Delete => json(body).map(Request::Delete),
-        Operation::Update => json(body).map(Request::Update),
-        Operation::Tag => json(body).map(Request::Tag),
-        Operation::Untag => json(body).map(Request::Untag),
-        Operation::ListTags => json(body).map(Request::ListTags),
-        Operation::Endpoint => json(body).map(Request::Endpoint),
-        Operation::Ice => json(body).map(Request::Ice),
-        Operation::CallerIdentity => {
+        ApiOperation::Create => parsed(body).map(ApiRequest::Create),
+        ApiOperation::Describe => parsed(body).map(ApiRequest::Describe),
+        ApiOperation::List => parsed(body).map(ApiRequest::List),
+        ApiOperation::Delete => parsed(body).map(ApiRequest::Delete),
+        ApiOperation::Update => parsed(body).map(ApiRequest::Update),
+        ApiOperation::Tag => parsed(body).map(ApiRequest::Tag),
+        ApiOperation::Untag => parsed(body).map(ApiRequest::Untag),
+        ApiOperation::ListTags => parsed(body).map(ApiRequest::ListTags),
+        ApiOperation::Endpoint => parsed(body).map(ApiRequest::Endpoint),
+        ApiOperation::Ice => parsed(body).map(ApiRequest::Ice),
+        ApiOperation::CallerIdentity => {
             let asks = body
                 .split(|byte| *byte == b'&')
                 .any(|pair| pair == b"Action=GetCallerIdentity");
             if asks {
-                Ok(Request::CallerIdentity)
+                Ok(ApiRequest::CallerIdentity)
             } else {
                 Err(ApiError::unknown_operation())
             }
@@ -74,7 +72,7 @@ pub(super) fn decode(operation: Operation, body: &[u8]) -> Result<Request, ApiEr
     }
 }
 
-fn json<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, ApiError> {
+fn parsed<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, ApiError> {
     if body.is_empty() {
         return Ok(T::default());
     }
@@ -88,48 +86,61 @@ fn json<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, ApiError> {
 }
 
 /// Serializes an answer's body.
-pub(super) fn encode(response: &Response, request_id: &str) -> Vec<u8> {
-    let encoded = match response {
-        Response::Create(arn) => serde_json::to_vec(&BTreeMap::from([("ChannelARN", &**arn)])),
-        Response::Describe(info) => {
-            serde_json::to_vec(&BTreeMap::from([("ChannelInfo", WireChannel::from(info))]))
+pub(super) fn encode(response: &ApiResponse, request_id: &str) -> Vec<u8> {
+    let body = match response {
+        ApiResponse::Create(arn) => json!({ "ChannelARN": &**arn }),
+        ApiResponse::Describe(info) => json!({ "ChannelInfo": channel(info) }),
+        ApiResponse::List(page) => {
+            let channels: Vec<Value> = page.channels.iter().map(channel).collect();
+            present(json!({ "ChannelInfoList": channels, "NextToken": page.next_token }))
         }
-        Response::List(page) => serde_json::to_vec(&WirePage {
-            channels: page.channels.iter().map(WireChannel::from).collect(),
-            next_token: page.next_token.as_deref(),
-        }),
-        Response::Done => return b"{}".to_vec(),
-        Response::ListTags(tags) => serde_json::to_vec(&BTreeMap::from([("Tags", tags)])),
-        Response::Endpoint(endpoints) => {
-            let list: Vec<WireEndpoint> = endpoints
-                .iter()
-                .map(|(protocol, endpoint)| WireEndpoint { protocol, endpoint })
-                .collect();
-            serde_json::to_vec(&BTreeMap::from([("ResourceEndpointList", list)]))
+        ApiResponse::Done => json!({}),
+        ApiResponse::ListTags(tags) => json!({ "Tags": tags }),
+        ApiResponse::Endpoint(endpoints) => {
+            let endpoints = endpoints.iter().map(|(protocol, endpoint)| {
+                json!({ "Protocol": protocol, "ResourceEndpoint": endpoint })
+            });
+            json!({ "ResourceEndpointList": endpoints.collect::<Vec<_>>() })
         }
-        Response::Ice(servers) => {
-            let list: Vec<WireIceServer> = servers
-                .iter()
-                .map(|server| WireIceServer {
-                    uris: &server.uris,
-                    username: server.credentials.as_ref().map(|(user, _)| user.as_str()),
-                    password: server.credentials.as_ref().map(|(_, word)| word.as_str()),
-                    ttl: server.ttl,
-                })
-                .collect();
-            serde_json::to_vec(&BTreeMap::from([("IceServerList", list)]))
+        ApiResponse::Ice(servers) => {
+            let servers = servers.iter().map(|server| {
+                let (username, password) = server.credentials.clone().unzip();
+                present(json!({
+                    "Uris": server.uris, "Username": username, "Password": password, "Ttl": server.ttl,
+                }))
+            });
+            json!({ "IceServerList": servers.collect::<Vec<_>>() })
         }
-        Response::CallerIdentity { arn } => return caller_identity(arn, request_id),
+        ApiResponse::CallerIdentity { arn } => return caller_identity(arn, request_id),
     };
-    // Maps with text keys can always be serialized; an empty body would fail in every client.
-    encoded.unwrap_or_default()
+    body.to_string().into_bytes()
+}
+
+fn channel(info: &ChannelInfo) -> Value {
+    json!({
+        "ChannelName": &*info.name,
+        "ChannelARN": &*info.arn,
+        "ChannelType": "SINGLE_MASTER",
+        "ChannelStatus": info.status.as_str(),
+        // Seconds since the epoch, with milliseconds as the fraction.
+        "CreationTime": Duration::from_millis(info.creation_millis).as_secs_f64(),
+        "SingleMasterConfiguration": { "MessageTtlSeconds": info.message_ttl },
+        "Version": info.version,
+    })
+}
+
+/// The object without members that have no value.
+fn present(mut object: Value) -> Value {
+    if let Value::Object(members) = &mut object {
+        members.retain(|_, value| !value.is_null());
+    }
+    object
 }
 
 /// Serializes an error's body: XML for STS, JSON for the others.
 pub(super) fn encode_error(error: &ApiError, is_sts: bool, request_id: &str) -> Vec<u8> {
     if !is_sts {
-        return serde_json::to_vec(&BTreeMap::from([("Message", &error.message)]))
-            .unwrap_or_default();
+        return json!({ "Message": error.message }).to_string().into_bytes();
     }
     // STS has other names for the same errors.
     let code = match error.code {
@@ -157,74 +168,6 @@ fn caller_identity(arn: &str, request_id: &str) -> Vec<u8> {
         AccountId::EMULATOR
     )
     .into_bytes()
-}
-
-#[derive(Serialize)]
-struct WirePage<'a> {
-    #[serde(rename = "ChannelInfoList")]
-    channels: Vec<WireChannel<'a>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
-    next_token: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct WireChannel<'a> {
-    channel_name: &'a str,
-    #[serde(rename = "ChannelARN")]
-    channel_arn: &'a str,
-    channel_type: &'static str,
-    channel_status: &'static str,
-    /// Seconds since the epoch, with milliseconds as the fraction.
-    creation_time: f64,
-    single_master_configuration: WireSingleMaster,
-    version: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct WireSingleMaster {
-    message_ttl_seconds: i32,
-}
-
-impl<'a> From<&'a ChannelInfo> for WireChannel<'a> {
-    fn from(info: &'a ChannelInfo) -> Self {
-        Self {
-            channel_name: &info.name,
-            channel_arn: &info.arn,
-            channel_type: "SINGLE_MASTER",
-            channel_status: match info.status {
-                ChannelStatus::Creating => "CREATING",
-                ChannelStatus::Active => "ACTIVE",
-                ChannelStatus::Updating => "UPDATING",
-                ChannelStatus::Deleting => "DELETING",
-            },
-            creation_time: Duration::from_millis(info.creation_millis).as_secs_f64(),
-            single_master_configuration: WireSingleMaster {
-                message_ttl_seconds: info.message_ttl,
-            },
-            version: &info.version,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct WireEndpoint<'a> {
-    #[serde(rename = "Protocol")]
-    protocol: &'static str,
-    #[serde(rename = "ResourceEndpoint")]
-    endpoint: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct WireIceServer<'a> {
-    uris: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    username: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    password: Option<&'a str>,
-    ttl: u32,
 }
 
 #[cfg(test)]
@@ -274,17 +217,17 @@ mod tests {
             b"{\"ChannelName\":\"a\"",
             b"\xff",
         ] {
-            let error = decode(Operation::Create, body).unwrap_err();
+            let error = decode(ApiOperation::Create, body).unwrap_err();
             assert_eq!(
                 (error.http_status, error.code),
                 (400, "SerializationException")
             );
         }
         let unknown = b" {\"ChannelName\":null,\"Colour\":\"red\"}";
-        let Request::Create(create) = decode(Operation::Create, unknown).unwrap() else {
+        let ApiRequest::Create(create) = decode(ApiOperation::Create, unknown).unwrap() else {
             panic!("another operation");
         };
         assert_eq!(create.channel_name, None);
-        assert!(decode(Operation::List, b"").is_ok());
+        assert!(decode(ApiOperation::List, b"").is_ok());
     }
 }

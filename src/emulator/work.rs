@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::error::ApiError;
 use super::shapes::{
-    ChannelInfoPage, CreateChannel, DescribeChannel, EndpointConfiguration, IceServer,
-    ListChannels, Request, Response, Tag, UpdateChannel,
+    ApiRequest, ApiResponse, ChannelInfoPage, CreateChannel, DescribeChannel,
+    EndpointConfiguration, IceServer, ListChannels, UpdateChannel, WireTag,
 };
-use super::state::{State, partition};
-use super::store::{Channel, name_of_token, token_of_name};
+use super::state::{AccountState, partition};
+use super::store::{StoredChannel, name_of_token, token_of_name};
 use crate::domain::device::{AccountId, ArnParts, Region};
 use crate::domain::service::ChannelStatus;
 
@@ -22,35 +22,35 @@ const DEFAULT_PAGE: i32 = 500;
 /// The most tags that a channel may have.
 const MOST_TAGS: usize = 50;
 
-impl State {
+impl AccountState {
     /// Executes a valid request. Members that validation requires are present.
     pub(super) fn work(
         &mut self,
         now: Duration,
         region: &Region,
-        request: &Request,
-    ) -> Result<Response, ApiError> {
+        request: &ApiRequest,
+    ) -> Result<ApiResponse, ApiError> {
         match request {
-            Request::Create(create) => self.create(now, region, create),
-            Request::Describe(describe) => self.describe(now, region, describe),
-            Request::List(list) => self.list(now, region, list),
-            Request::Delete(delete) => {
+            ApiRequest::Create(create) => self.create(now, region, create),
+            ApiRequest::Describe(describe) => self.describe(now, region, describe),
+            ApiRequest::List(list) => self.list(now, region, list),
+            ApiRequest::Delete(delete) => {
                 let version = delete.current_version.as_deref();
                 self.delete(now, region, delete.channel_arn.as_deref(), version)
             }
-            Request::Update(update) => self.update(now, region, update),
-            Request::Tag(tag) => {
+            ApiRequest::Update(update) => self.update(now, region, update),
+            ApiRequest::Tag(tag) => {
                 let channel = self.find_mut(region, tag.resource_arn.as_deref())?;
                 add_tags(channel, tag.tags.as_deref().unwrap_or_default())
             }
-            Request::Untag(untag) => {
+            ApiRequest::Untag(untag) => {
                 let channel = self.find_mut(region, untag.resource_arn.as_deref())?;
                 for key in untag.tag_key_list.iter().flatten() {
                     channel.tags.remove(key);
                 }
-                Ok(Response::Done)
+                Ok(ApiResponse::Done)
             }
-            Request::ListTags(list) => {
+            ApiRequest::ListTags(list) => {
                 if list
                     .next_token
                     .as_ref()
@@ -59,18 +59,18 @@ impl State {
                     return Err(ApiError::invalid_argument("The NextToken is not valid."));
                 }
                 let channel = self.find_mut(region, list.resource_arn.as_deref())?;
-                Ok(Response::ListTags(channel.tags.clone()))
+                Ok(ApiResponse::ListTags(channel.tags.clone()))
             }
-            Request::Endpoint(endpoint) => {
+            ApiRequest::Endpoint(endpoint) => {
                 self.find_active(now, region, endpoint.channel_arn.as_deref())?;
                 self.endpoints(endpoint.configuration.as_ref())
             }
-            Request::Ice(ice) => {
+            ApiRequest::Ice(ice) => {
                 let user = ice.username.as_deref().unwrap_or("emulator");
                 self.find_active(now, region, ice.channel_arn.as_deref())?;
-                Ok(Response::Ice(ice_servers(user)))
+                Ok(ApiResponse::Ice(ice_servers(user)))
             }
-            Request::CallerIdentity => Ok(Response::Done),
+            ApiRequest::CallerIdentity => Ok(ApiResponse::Done),
         }
     }
 
@@ -79,7 +79,7 @@ impl State {
         now: Duration,
         region: &Region,
         create: &CreateChannel,
-    ) -> Result<Response, ApiError> {
+    ) -> Result<ApiResponse, ApiError> {
         let (limit, active_at) = (self.channel_limit, now.saturating_add(self.active_after));
         let version = self.next_version();
         let store = self.store(region)?;
@@ -97,7 +97,7 @@ impl State {
             AccountId::EMULATOR
         )
         .into();
-        let mut channel = Channel {
+        let mut channel = StoredChannel {
             name,
             arn: Arc::clone(&arn),
             creation_millis,
@@ -114,7 +114,7 @@ impl State {
         };
         add_tags(&mut channel, create.tags.as_deref().unwrap_or_default())?;
         store.insert(channel);
-        Ok(Response::Create(arn))
+        Ok(ApiResponse::Create(arn))
     }
 
     fn describe(
@@ -122,7 +122,7 @@ impl State {
         now: Duration,
         region: &Region,
         describe: &DescribeChannel,
-    ) -> Result<Response, ApiError> {
+    ) -> Result<ApiResponse, ApiError> {
         let channel = match (&describe.channel_arn, &describe.channel_name) {
             (None, Some(name)) => self
                 .store(region)?
@@ -130,7 +130,7 @@ impl State {
                 .ok_or_else(ApiError::not_found)?,
             (arn, _) => self.find_mut(region, arn.as_deref())?,
         };
-        Ok(Response::Describe(channel.info(now)))
+        Ok(ApiResponse::Describe(channel.info(now)))
     }
 
     fn list(
@@ -138,7 +138,7 @@ impl State {
         now: Duration,
         region: &Region,
         list: &ListChannels,
-    ) -> Result<Response, ApiError> {
+    ) -> Result<ApiResponse, ApiError> {
         let condition = list.channel_name_condition.as_ref();
         let prefix = condition
             .and_then(|condition| condition.comparison_value.as_deref())
@@ -159,7 +159,7 @@ impl State {
             .last()
             .filter(|_| more)
             .map(|last| token_of_name(&last.name));
-        Ok(Response::List(ChannelInfoPage {
+        Ok(ApiResponse::List(ChannelInfoPage {
             channels,
             next_token,
         }))
@@ -171,7 +171,7 @@ impl State {
         region: &Region,
         arn: Option<&str>,
         version: Option<&str>,
-    ) -> Result<Response, ApiError> {
+    ) -> Result<ApiResponse, ApiError> {
         let gone_at = now.saturating_add(self.deleting_for);
         let channel = self.find_mut(region, arn)?;
         check_changeable(channel, now, version)?;
@@ -179,7 +179,7 @@ impl State {
         let store = self.store(region)?;
         store.begin_deletion(&name, gone_at);
         store.remove_deleted(now);
-        Ok(Response::Done)
+        Ok(ApiResponse::Done)
     }
 
     fn update(
@@ -187,7 +187,7 @@ impl State {
         now: Duration,
         region: &Region,
         update: &UpdateChannel,
-    ) -> Result<Response, ApiError> {
+    ) -> Result<ApiResponse, ApiError> {
         let version = self.next_version();
         let channel = self.find_mut(region, update.channel_arn.as_deref())?;
         check_changeable(channel, now, update.current_version.as_deref())?;
@@ -199,13 +199,13 @@ impl State {
             channel.message_ttl = ttl;
         }
         channel.version = version;
-        Ok(Response::Done)
+        Ok(ApiResponse::Done)
     }
 
     fn endpoints(
         &self,
         configuration: Option<&EndpointConfiguration>,
-    ) -> Result<Response, ApiError> {
+    ) -> Result<ApiResponse, ApiError> {
         let asked = configuration.and_then(|configuration| configuration.protocols.as_ref());
         let wants = |protocol: &str| {
             asked.is_none_or(|protocols| protocols.iter().any(|asked| asked == protocol))
@@ -222,11 +222,15 @@ impl State {
         if wants("HTTPS") {
             endpoints.push(("HTTPS", format!("http://{}", self.authority)));
         }
-        Ok(Response::Endpoint(endpoints))
+        Ok(ApiResponse::Endpoint(endpoints))
     }
 
     /// The channel with exactly this ARN.
-    fn find_mut(&mut self, region: &Region, arn: Option<&str>) -> Result<&mut Channel, ApiError> {
+    fn find_mut(
+        &mut self,
+        region: &Region,
+        arn: Option<&str>,
+    ) -> Result<&mut StoredChannel, ApiError> {
         let arn = arn.unwrap_or_default();
         let parts = ArnParts::parse(arn).map_err(|_| ApiError::not_found())?;
         self.store(region)?
@@ -259,7 +263,7 @@ impl State {
 
 /// Whether a channel is ACTIVE and has the version that the caller names.
 fn check_changeable(
-    channel: &Channel,
+    channel: &StoredChannel,
     now: Duration,
     version: Option<&str>,
 ) -> Result<(), ApiError> {
@@ -273,7 +277,7 @@ fn check_changeable(
 }
 
 /// Adds all tags or none.
-fn add_tags(channel: &mut Channel, tags: &[Tag]) -> Result<Response, ApiError> {
+fn add_tags(channel: &mut StoredChannel, tags: &[WireTag]) -> Result<ApiResponse, ApiError> {
     let pairs = || {
         tags.iter()
             .filter_map(|tag| Some((tag.key.as_ref()?, tag.value.as_ref()?)))
@@ -287,7 +291,7 @@ fn add_tags(channel: &mut Channel, tags: &[Tag]) -> Result<Response, ApiError> {
     for (key, value) in pairs() {
         channel.tags.insert(key.clone(), value.clone());
     }
-    Ok(Response::Done)
+    Ok(ApiResponse::Done)
 }
 
 /// Host names that are reserved not to exist (RFC 2606), so that no request reaches a real server.

@@ -1,7 +1,7 @@
 //! What becomes of a device whose channel exists.
 
 use super::event::Event;
-use super::job::Job;
+use super::job::DeviceJob;
 use super::listing::Listing;
 use super::region_run::RegionRun;
 use super::service::Service;
@@ -37,7 +37,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
             }
             let rows = batch.iter().filter_map(|(index, device)| {
                 let channel = listing.get(device.channel_name.as_str())?;
-                let job = Job::new(*index, device.clone());
+                let job = DeviceJob::new(*index, device.clone());
                 Some((*index, self.adopted(&job, channel)))
             });
             self.record_all(rows.collect()).await;
@@ -60,7 +60,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
     }
 
     /// The row of a device whose channel exists.
-    pub(super) fn adopted(&self, job: &Job, channel: &Channel) -> Row {
+    pub(super) fn adopted(&self, job: &DeviceJob, channel: &Channel) -> Row {
         let now = self.shared.clock.now();
         self.shared.allowed();
         if self.made_it(job, channel) {
@@ -98,7 +98,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
 
     /// Whether a channel that appeared after an attempt of unknown outcome is that attempt's: created not before the
     /// device's first attempt, by the service's own clock.
-    pub(super) fn made_it(&self, job: &Job, channel: &Channel) -> bool {
+    pub(super) fn made_it(&self, job: &DeviceJob, channel: &Channel) -> bool {
         let Some(started) = job.started.filter(|_| job.history.ambiguous) else {
             return false;
         };

@@ -16,7 +16,7 @@ use crate::domain::service::{Failure, FailureKind, Operation};
 
 /// Why a request has no answer.
 #[derive(Debug)]
-pub enum Unanswered {
+pub(crate) enum Unanswered {
     /// The run stops, or this Region's part of it; the engine knows why.
     Stopped,
     /// The service refuses it, or cannot answer it: another attempt does not help.

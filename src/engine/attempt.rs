@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::job::{Job, Phase};
+use super::job::{DeviceJob, JobPhase};
 use super::region_run::{Admission, Next, RegionRun};
 use super::retry::{AfterCreate, after_create};
 use super::scope::Create;
@@ -11,17 +11,17 @@ use super::work::RowSink;
 use crate::domain::service::{Failure, FailureKind};
 
 impl<S: Service, L: RowSink> RegionRun<S, L> {
-    pub(super) async fn attempt(&self, job: Box<Job>, admission: Admission) -> Next {
+    pub(super) async fn attempt(&self, job: Box<DeviceJob>, admission: Admission) -> Next {
         if self.is_over() {
             return Next::Retry(job);
         }
         match job.phase {
-            Phase::Create => self.create(job, admission).await,
-            Phase::Resolve => self.resolve(job, admission).await,
+            JobPhase::Create => self.create(job, admission).await,
+            JobPhase::Resolve => self.resolve(job, admission).await,
         }
     }
 
-    async fn create(&self, mut job: Box<Job>, admission: Admission) -> Next {
+    async fn create(&self, mut job: Box<DeviceJob>, admission: Admission) -> Next {
         job.attempts += 1;
         job.started.get_or_insert_with(|| self.shared.clock.now());
         let begun = Instant::now();
@@ -35,7 +35,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
             }
             Err(failure) if failure.is_of_open_files() => {
                 job.attempts -= 1;
-                self.retire(worker);
+                self.shared.retire(worker.of_all);
                 let wait = self.scope.after_open_files(failure);
                 return Next::RetryLater(job, wait);
             }
@@ -69,13 +69,13 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
         self.after_create(job, failure).await
     }
 
-    async fn after_create(&self, mut job: Box<Job>, failure: Failure) -> Next {
+    async fn after_create(&self, mut job: Box<DeviceJob>, failure: Failure) -> Next {
         let most = self.shared.settings.max_attempts;
         match after_create(failure.kind, &mut job.history, most) {
             AfterCreate::Again | AfterCreate::Reload => Next::Retry(job),
             AfterCreate::Wait => self.retry_later(job, &failure),
             AfterCreate::Resolve => {
-                job.phase = Phase::Resolve;
+                job.phase = JobPhase::Resolve;
                 Next::Retry(job)
             }
             AfterCreate::Fail => {

@@ -7,14 +7,14 @@ use super::ask::Unanswered;
 use super::run_state::RunState;
 use super::scope::{Delete, Describe, Endpoint, Ice, QuotaScope};
 use super::service::Service;
-use super::settings::Parts;
+use super::settings::EngineParts;
 use super::stop::Stop;
 use crate::domain::device::{AccountId, ChannelArn, ChannelName, Region};
 use crate::domain::service::{Channel, ChannelStatus, FailureKind, SignalingEndpoints};
 
 /// What became of a channel that was to be deleted.
 #[derive(Debug)]
-pub enum Deletion {
+pub(crate) enum Deletion {
     /// It is deleted, or is being deleted: by the request with this ID, or, without one, before.
     Deleted(Option<Box<str>>),
     /// Another channel has its name now.
@@ -23,38 +23,37 @@ pub enum Deletion {
 
 /// Sends requests in several Regions.
 #[derive(Debug)]
-pub struct Caller {
+pub(crate) struct Caller {
     shared: Arc<RunState>,
 }
 
 impl Caller {
     /// Of the settings it uses the account, the seed, and how often and how long to try.
-    #[must_use]
-    pub fn new(parts: Parts<()>) -> Self {
+    pub(crate) fn new(parts: EngineParts<()>) -> Self {
         Self {
             shared: Arc::new(RunState::new(parts)),
         }
     }
 
     /// Sends requests in this Region.
-    pub fn region<S: Service>(&self, region: Region, service: S) -> RegionCaller<S> {
+    pub(crate) fn region<S: Service>(&self, region: Region, service: S) -> RegionCaller<S> {
         RegionCaller {
             scope: Arc::new(QuotaScope::new(region, service, Arc::clone(&self.shared))),
         }
     }
 
     /// The account of the answers so far, or the expected one.
-    pub fn account(&self) -> Option<AccountId> {
+    pub(crate) fn account(&self) -> Option<AccountId> {
         self.shared.account()
     }
 
     /// Why all Regions were stopped, if they were.
-    pub fn stopped(&self) -> Option<Stop> {
+    pub(crate) fn stopped(&self) -> Option<Stop> {
         self.shared.stop.cause()
     }
 
     /// Why all Regions were stopped, or single ones.
-    pub fn end(&self) -> Option<Stop> {
+    pub(crate) fn end(&self) -> Option<Stop> {
         self.shared.end()
     }
 }
@@ -62,7 +61,7 @@ impl Caller {
 /// Sends requests in one Region. Cheap to clone; clones share everything. Each request is sent until the service has
 /// answered or refused it; twenty refusals in a row by an authorization code stop everything.
 #[derive(Debug)]
-pub struct RegionCaller<S> {
+pub(crate) struct RegionCaller<S> {
     scope: Arc<QuotaScope<S>>,
 }
 
@@ -75,33 +74,38 @@ impl<S> Clone for RegionCaller<S> {
 }
 
 impl<S: Service> RegionCaller<S> {
-    /// The Region.
-    pub fn region(&self) -> &Region {
+    pub(crate) fn region(&self) -> &Region {
         &self.scope.region
     }
 
     /// Lists the Region's channels, page by page.
-    pub async fn list(&self, each_page: impl FnMut(Vec<Channel>)) -> Result<(), Unanswered> {
+    pub(crate) async fn list(&self, each_page: impl FnMut(Vec<Channel>)) -> Result<(), Unanswered> {
         self.judged(self.scope.list_pages(each_page).await)
     }
 
     /// The channel of this name.
-    pub async fn describe(&self, name: &ChannelName) -> Result<Channel, Unanswered> {
+    pub(crate) async fn describe(&self, name: &ChannelName) -> Result<Channel, Unanswered> {
         self.judged(self.scope.ask(Describe(name)).await)
     }
 
     /// All tags of a channel.
-    pub async fn tags(&self, arn: &ChannelArn) -> Result<Vec<(Box<str>, Box<str>)>, Unanswered> {
+    pub(crate) async fn tags(
+        &self,
+        arn: &ChannelArn,
+    ) -> Result<Vec<(Box<str>, Box<str>)>, Unanswered> {
         self.judged(self.scope.all_tags(arn).await)
     }
 
     /// Where the signaling of a channel is.
-    pub async fn endpoints(&self, arn: &ChannelArn) -> Result<SignalingEndpoints, Unanswered> {
+    pub(crate) async fn endpoints(
+        &self,
+        arn: &ChannelArn,
+    ) -> Result<SignalingEndpoints, Unanswered> {
         self.judged(self.scope.ask(Endpoint(arn)).await)
     }
 
     /// The STUN and TURN servers of a channel, from its HTTPS endpoint.
-    pub async fn ice_servers(
+    pub(crate) async fn ice_servers(
         &self,
         arn: &ChannelArn,
         https: &str,
@@ -110,7 +114,7 @@ impl<S: Service> RegionCaller<S> {
     }
 
     /// Deletes the channel of this name and ARN. One in the middle of a change is tried again.
-    pub async fn delete(
+    pub(crate) async fn delete(
         &self,
         name: &ChannelName,
         arn: &ChannelArn,
@@ -134,7 +138,7 @@ impl<S: Service> RegionCaller<S> {
     }
 
     /// Whether Describe shows that the channel of this ARN was deleted before, or is being deleted.
-    pub async fn deleted_before(
+    pub(crate) async fn deleted_before(
         &self,
         name: &ChannelName,
         arn: &ChannelArn,

@@ -29,9 +29,7 @@ impl<S: Service> QuotaScope<S> {
         }
         let never_worked = seen > 0 && shared.proved_generation.load(Ordering::Relaxed) < seen;
         if never_worked {
-            shared.stop.give(Stop::Credentials {
-                failure: failure.clone(),
-            });
+            shared.stop.give(Stop::Credentials(failure.clone()));
             return false;
         }
         match (self.new_credentials(seen).await, name) {
@@ -48,7 +46,7 @@ impl<S: Service> QuotaScope<S> {
         let _worker = self.shared.workers.acquire().await;
         match self.try_credentials(name).await {
             Err(failure) => {
-                self.shared.stop.give(Stop::Credentials { failure });
+                self.shared.stop.give(Stop::Credentials(failure));
                 false
             }
             Ok(()) => true,
@@ -74,7 +72,7 @@ impl<S: Service> QuotaScope<S> {
                 Err(failure) => failure,
             };
             if !failure.kind.is_passing() {
-                shared.stop.give(Stop::Credentials { failure });
+                shared.stop.give(Stop::Credentials(failure));
                 return None;
             }
             if self.is_silent_too_long(&mut silence, &failure) {

@@ -13,40 +13,30 @@ use crate::results::record::Row;
 pub enum Event<'a> {
     /// A Region begins to create channels, at the pace of this limiter.
     RegionStarted {
-        /// The Region.
         region: &'a Region,
         /// The limiter of its creates.
         limiter: Arc<Limiter>,
     },
     /// A Region has nothing more to create.
-    RegionEnded {
-        /// The Region.
-        region: &'a Region,
-    },
+    RegionEnded { region: &'a Region },
     /// A page of existing channels arrived.
     Listed {
-        /// The Region.
         region: &'a Region,
         /// Channels listed so far.
         channels: usize,
     },
     /// A request was sent.
     Sent {
-        /// The Region.
         region: &'a Region,
-        /// Its operation.
         operation: Operation,
     },
     /// A request was throttled.
     Throttled {
-        /// The Region.
         region: &'a Region,
-        /// Its operation.
         operation: Operation,
     },
     /// A device's attempt failed and is repeated after a wait.
     Retried {
-        /// The device.
         device_id: &'a str,
         /// The failure's code.
         code: &'a str,
@@ -57,37 +47,30 @@ pub enum Event<'a> {
     },
     /// Nothing in this Region gets an answer; the Region pauses and probes.
     Offline {
-        /// The Region.
         region: &'a Region,
         /// The failure's message.
         cause: &'a str,
     },
     /// Answers come again.
     Online {
-        /// The Region.
         region: &'a Region,
         /// How long there were none.
         after: Duration,
     },
     /// An adopted channel differs from the one that would have been created. Always counted, not always shown.
     Differs {
-        /// The device.
         device_id: &'a str,
         /// What differs.
         difference: &'a str,
     },
     /// An existing channel was changed to what is requested.
     Updated {
-        /// The device.
         device_id: &'a str,
         /// How it differed before.
         difference: &'a str,
     },
     /// A device's row is on disk.
-    Recorded {
-        /// The row.
-        row: &'a Row,
-    },
+    Recorded { row: &'a Row },
     /// Something that the operator should know and that does not stop the run.
     Warning {
         /// In one sentence.

@@ -13,7 +13,7 @@ use super::stop_signal::StopSignal;
 pub(super) const FIRST_CONTACT: Duration = Duration::from_secs(5);
 
 /// Repeats a request while its error may pass, for `FIRST_CONTACT`, or until the run stops. `seed` draws the waits.
-pub async fn first_contact<T, E, F: Future<Output = Result<T, E>>>(
+pub(crate) async fn first_contact<T, E, F: Future<Output = Result<T, E>>>(
     stop: &StopSignal,
     seed: u64,
     may_pass: impl Fn(&E) -> bool,

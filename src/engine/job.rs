@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::retry::History;
+use super::retry::AttemptHistory;
 use crate::domain::device::{ChannelArn, Device, DeviceIndex};
 use crate::domain::error_codes::OUTCOME_UNKNOWN;
 use crate::domain::service::{Failure, FailureKind};
@@ -10,7 +10,7 @@ use crate::results::record::{Row, Status};
 
 /// What a device's next request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum JobPhase {
     /// Create its channel.
     Create,
     /// Find out whether its channel exists.
@@ -19,11 +19,11 @@ pub(super) enum Phase {
 
 /// A device that is not finished.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(super) struct DeviceJob {
     pub(super) index: DeviceIndex,
     pub(super) device: Device,
-    pub(super) phase: Phase,
-    pub(super) history: History,
+    pub(super) phase: JobPhase,
+    pub(super) history: AttemptHistory,
     /// Create requests sent.
     pub(super) attempts: u32,
     /// When the first request for it left.
@@ -34,13 +34,13 @@ pub(super) struct Job {
     pub(super) failure: Option<(Failure, Option<Box<str>>)>,
 }
 
-impl Job {
+impl DeviceJob {
     pub(super) fn new(index: DeviceIndex, device: Device) -> Self {
         Self {
             index,
             device,
-            phase: Phase::Create,
-            history: History::default(),
+            phase: JobPhase::Create,
+            history: AttemptHistory::default(),
             attempts: 0,
             started: None,
             uses_list: false,
@@ -51,7 +51,7 @@ impl Job {
     /// Whether an attempt was made for this device whose outcome is its own, or unknown.
     pub(super) fn was_tried(&self) -> bool {
         self.history.ambiguous
-            || (self.attempts > 0 && self.phase == Phase::Resolve)
+            || (self.attempts > 0 && self.phase == JobPhase::Resolve)
             || self.history.tries > 0 && !self.was_never_sent()
     }
 
@@ -67,8 +67,8 @@ impl Job {
             .is_none_or(|(failure, _)| failure.kind == FailureKind::Unreachable)
     }
 
-    /// The row of a device whose channel was created now. Hundreds of rows wait for their sync at a time, so this one takes
-    /// over the device's strings.
+    /// The row of a device whose channel was created now. The job is dropped here: hundreds of rows wait for their sync at a
+    /// time.
     pub(super) fn created(
         self,
         arn: ChannelArn,
@@ -76,17 +76,8 @@ impl Job {
         now: SystemTime,
     ) -> Row {
         Row {
-            device_id: self.device.id,
-            channel_name: self.device.channel_name.into(),
-            region: self.device.region.into(),
-            status: Status::Created,
-            channel_arn: Some(arn),
-            attempts: self.attempts,
-            started_at: Some(self.started.unwrap_or(now)),
-            finished_at: Some(now),
-            error_code: Box::default(),
-            error_message: Box::default(),
             request_id: request_id.unwrap_or_default(),
+            ..self.succeeded(Status::Created, arn, now)
         }
     }
 
@@ -122,15 +113,13 @@ impl Job {
     }
 
     fn failure_in_words(&self) -> (Box<str>, String) {
-        self.failure.as_ref().map_or_else(
-            || {
-                (
-                    OUTCOME_UNKNOWN.into(),
-                    "no attempt got an answer".to_owned(),
-                )
-            },
-            |(failure, _)| (failure.code.clone(), failure.message.to_string()),
-        )
+        match &self.failure {
+            Some((failure, _)) => (failure.code.clone(), failure.message.to_string()),
+            None => (
+                OUTCOME_UNKNOWN.into(),
+                "no attempt got an answer".to_owned(),
+            ),
+        }
     }
 
     /// With the request ID of the last create attempt that failed.

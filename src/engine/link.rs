@@ -5,11 +5,13 @@
 //! sent until an answer comes, and no attempt made in that time counts. Any answer will do: a refusal proves the network as
 //! well as a result.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use crate::domain::panics::lock;
 
 /// After this time without any answer the state of the link is not known any more.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -17,14 +19,14 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// The way to the service in one Region.
 #[derive(Debug)]
 pub(super) struct Link {
-    known: Mutex<Known>,
+    known: Mutex<LinkState>,
     paused: watch::Sender<bool>,
     /// Held by the one that probes.
     pub(super) probing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct LinkState {
     last_answer: Option<Instant>,
     last_outage_end: Option<Instant>,
     /// Since when no file could be opened for a request.
@@ -104,7 +106,7 @@ impl Link {
         let _ = receiver.wait_for(|paused| !paused).await;
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, LinkState> {
+        lock(&self.known)
     }
 }

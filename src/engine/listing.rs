@@ -20,7 +20,7 @@ const PAGE: u16 = 10_000;
 
 /// The channels of a Region.
 #[derive(Debug, Default)]
-pub struct Listing {
+pub(crate) struct Listing {
     /// All channels in the Region.
     pub total: usize,
     /// Those whose name a device of the work may have, and when they were seen. Channels in DELETING are left out.
@@ -29,7 +29,7 @@ pub struct Listing {
 
 impl Listing {
     /// Whether a channel of this name was listed, if a device of the work may have the name.
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.channels.contains_key(name)
     }
 

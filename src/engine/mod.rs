@@ -45,7 +45,6 @@ mod settings;
 mod silence;
 mod stop;
 mod stop_signal;
-mod stop_text;
 mod throttles;
 mod update;
 mod waiting;
@@ -58,12 +57,12 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-pub use ask::Unanswered;
-pub use caller::{Caller, Deletion, RegionCaller};
-pub use first_contact::first_contact;
-pub use listing::Listing;
+pub(crate) use ask::Unanswered;
+pub(crate) use caller::{Caller, Deletion, RegionCaller};
+pub(crate) use first_contact::first_contact;
+pub(crate) use listing::Listing;
 pub use service::Service;
-pub use settings::{FailureLimit, OnExists, Parts, Settings};
+pub use settings::{EngineParts, EngineSettings, FailureLimit, OnExists};
 pub use stop::Stop;
 pub use stop_signal::StopSignal;
 pub use work::{RowSink, Work};
@@ -92,11 +91,8 @@ struct PlannedRegion<S, L, W> {
 /// A Region whose first device arrives while the run goes on.
 #[derive(Debug)]
 pub struct Arrival<S, W> {
-    /// The Region.
     pub region: Region,
-    /// Its client.
     pub service: S,
-    /// Its devices.
     pub work: W,
     /// The failure that shows that the service is not offered there.
     pub not_offered: Option<Failure>,
@@ -104,8 +100,7 @@ pub struct Arrival<S, W> {
 
 impl<S: Service, L: RowSink, W: Work> Engine<S, L, W> {
     /// An engine without Regions.
-    #[must_use]
-    pub fn new(parts: Parts<L>) -> Self {
+    pub fn new(parts: EngineParts<L>) -> Self {
         Self {
             sink: Arc::clone(&parts.sink),
             shared: Arc::new(RunState::new(parts)),
@@ -128,7 +123,7 @@ impl<S: Service, L: RowSink, W: Work> Engine<S, L, W> {
     }
 
     /// Leaves out a Region in which the service is not offered. Its devices get no row.
-    pub fn leave_out(&self, region: &Region, failure: &Failure) {
+    pub(crate) fn leave_out(&self, region: &Region, failure: &Failure) {
         self.shared.not_offered(region, failure);
     }
 
@@ -147,7 +142,7 @@ impl<S: Service, L: RowSink, W: Work> Engine<S, L, W> {
     }
 
     /// Each Region with its listing, where there is one, and its work.
-    pub fn listings(&self) -> impl Iterator<Item = (&Region, Option<&Listing>, &W)> {
+    pub(crate) fn listings(&self) -> impl Iterator<Item = (&Region, Option<&Listing>, &W)> {
         self.regions.iter().map(|planned| {
             let region = &planned.region_run.scope.region;
             (region, planned.listing.as_ref(), &planned.work)

@@ -1,13 +1,13 @@
 //! One Region's part of a provisioning run: what all attempts there share, and what each of them can end in.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::event::Event;
-use super::job::Job;
+use super::job::DeviceJob;
 use super::pace::limiter::Permit;
 use super::run_state::RunState;
 use super::scope::QuotaScope;
@@ -16,7 +16,7 @@ use super::stop::Stop;
 use super::throttles::ThrottleStreak;
 use super::work::RowSink;
 use crate::domain::device::{DeviceIndex, Region};
-use crate::domain::format;
+use crate::domain::panics::lock;
 use crate::domain::service::{Answer, Failure, FailureKind, Operation};
 use crate::results::record::Row;
 
@@ -42,7 +42,10 @@ pub(super) struct Admission {
 
 /// A worker of the Region's share, and of all. It goes back when this is dropped.
 #[derive(Debug)]
-pub(super) struct Worker([OwnedSemaphorePermit; 2]);
+pub(super) struct Worker {
+    _of_share: OwnedSemaphorePermit,
+    pub(super) of_all: OwnedSemaphorePermit,
+}
 
 /// What follows an attempt.
 #[derive(Debug)]
@@ -50,9 +53,9 @@ pub(super) enum Next {
     /// The device has its row.
     Done,
     /// Another attempt, as soon as it is admitted.
-    Retry(Box<Job>),
+    Retry(Box<DeviceJob>),
     /// Another attempt after a wait.
-    RetryLater(Box<Job>, Duration),
+    RetryLater(Box<DeviceJob>, Duration),
 }
 
 impl<S: Service, L: RowSink> RegionRun<S, L> {
@@ -75,37 +78,18 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
         loop {
             self.scope.link.usable().await;
             self.shared.credentials_ready().await;
-            let of_share = Arc::clone(share).acquire_owned().await.ok()?;
-            let of_all = Arc::clone(&self.shared.workers)
-                .acquire_owned()
-                .await
-                .ok()?;
+            let worker = Worker {
+                _of_share: Arc::clone(share).acquire_owned().await.ok()?,
+                of_all: Arc::clone(&self.shared.workers)
+                    .acquire_owned()
+                    .await
+                    .ok()?,
+            };
             let permit = self.scope.permit(operation).await;
             // Much may have happened while it waited for its turn.
             if self.scope.link.is_usable() && self.shared.are_credentials_ready() {
-                return Some(Admission {
-                    permit,
-                    worker: Worker([of_share, of_all]),
-                });
+                return Some(Admission { permit, worker });
             }
-        }
-    }
-
-    /// From now on one request fewer is in flight, since this process may open no more files. The last worker stays.
-    pub(super) fn retire(&self, worker: Worker) {
-        let Some(left) = self.shared.fewer_workers() else {
-            return;
-        };
-        let Worker([_share, worker]) = worker;
-        worker.forget();
-        if !self.shared.has_reported_open_files() {
-            let left = format::count(left as u64, "request");
-            self.shared.tell(&Event::Warning {
-                text: &format!(
-                    "too many files are open to send more requests at once, so fewer than {left} are in flight from here on; \
-                     the limit of open files (ulimit -n) allows no more"
-                ),
-            });
         }
     }
 
@@ -129,7 +113,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
         match answer.is_granted() {
             Some(true) => self.end_throttle_streak(),
             Some(false) => {
-                let mut streak = self.throttle_streak();
+                let mut streak = lock(&self.throttle_streak);
                 streak.add();
                 self.scope.is_throttled_too_long(*streak, Operation::Create);
             }
@@ -138,16 +122,16 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
     }
 
     pub(super) fn end_throttle_streak(&self) {
-        *self.throttle_streak() = ThrottleStreak::default();
-    }
-
-    fn throttle_streak(&self) -> MutexGuard<'_, ThrottleStreak> {
-        let streak = self.throttle_streak.lock();
-        streak.unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.throttle_streak) = ThrottleStreak::default();
     }
 
     /// Fetches new credentials; the device is tried again, or the run stops and the device has no row.
-    pub(super) async fn renew(&self, job: Box<Job>, generation: u64, failure: &Failure) -> Next {
+    pub(super) async fn renew(
+        &self,
+        job: Box<DeviceJob>,
+        generation: u64,
+        failure: &Failure,
+    ) -> Next {
         let name = Some(&job.device.channel_name);
         self.scope
             .reload_credentials(generation, failure, name)
@@ -156,7 +140,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
     }
 
     /// The device is tried again after a wait, since its attempt failed.
-    pub(super) fn retry_later(&self, job: Box<Job>, failure: &Failure) -> Next {
+    pub(super) fn retry_later(&self, job: Box<DeviceJob>, failure: &Failure) -> Next {
         let wait = self
             .scope
             .wait_after(job.history.tries.max(job.history.asks));
@@ -170,7 +154,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
     }
 
     /// The row of a device that is given up: it failed as its last attempt did.
-    pub(super) fn given_up(&self, job: &Job) -> Row {
+    pub(super) fn given_up(&self, job: &DeviceJob) -> Row {
         if let Some((failure, _)) = &job.failure
             && failure.kind == FailureKind::Denied
         {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::job::{Job, Phase};
+use super::job::{DeviceJob, JobPhase};
 use super::pace::limiter::Permit;
 use super::region_run::{Admission, Next, RegionRun};
 use super::retry::{AfterResolve, Truth, after_resolve};
@@ -17,7 +17,7 @@ use crate::domain::service::{Channel, ChannelStatus, Failure, FailureKind, ListR
 
 impl<S: Service, L: RowSink> RegionRun<S, L> {
     /// Finds out whether the device's channel exists, and decides.
-    pub(super) async fn resolve(&self, mut job: Box<Job>, admission: Admission) -> Next {
+    pub(super) async fn resolve(&self, mut job: Box<DeviceJob>, admission: Admission) -> Next {
         let begun = Instant::now();
         let generation = self.scope.credentials_generation();
         let Admission { permit, worker } = admission;
@@ -55,7 +55,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
                 self.shared.clock.now(),
             ),
             (AfterResolve::CreateAgain, _) => {
-                job.phase = Phase::Create;
+                job.phase = JobPhase::Create;
                 if job.attempts == 0 {
                     // It was listed but is gone: the device is a fresh one.
                     return Next::Retry(job);
@@ -72,7 +72,12 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
         self.finish(job.index, row).await
     }
 
-    async fn not_resolved(&self, mut job: Box<Job>, failure: &Failure, generation: u64) -> Next {
+    async fn not_resolved(
+        &self,
+        mut job: Box<DeviceJob>,
+        failure: &Failure,
+        generation: u64,
+    ) -> Next {
         let most = self.shared.settings.max_attempts;
         match after_resolve(Truth::Unknown(failure.kind), &mut job.history, most) {
             AfterResolve::Reload => self.renew(job, generation, failure).await,
@@ -87,7 +92,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
 
     /// The end of a device whose Region has stopped: no create, but requests that show whether its channel exists, as many
     /// as it takes and the time that a stop leaves allows.
-    pub(super) async fn conclude(&self, mut job: Box<Job>) {
+    pub(super) async fn conclude(&self, mut job: Box<DeviceJob>) {
         let row = loop {
             let generation = self.scope.credentials_generation();
             let worker = self.shared.workers.acquire().await;
@@ -112,7 +117,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
     }
 
     /// Waits until [`conclude`](Self::conclude) may try once more; false if it may not.
-    async fn may_ask_again(&self, job: &mut Job, failure: &Failure, generation: u64) -> bool {
+    async fn may_ask_again(&self, job: &mut DeviceJob, failure: &Failure, generation: u64) -> bool {
         let most = self.shared.settings.max_attempts;
         let wait = match after_resolve(Truth::Unknown(failure.kind), &mut job.history, most) {
             AfterResolve::AskAgain => Duration::ZERO,
@@ -133,7 +138,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
     /// there may be one. `permit` is one of Describe's limiter, where it was acquired before.
     async fn find_channel(
         &self,
-        job: &Job,
+        job: &DeviceJob,
         permit: Option<Permit>,
     ) -> Result<Option<Channel>, Failure> {
         let name = &job.device.channel_name;

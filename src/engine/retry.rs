@@ -20,33 +20,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 /// generator. (The crate's own jitter is a factor around the cap, drawn from a generator that cannot be seeded; so
 /// only its intervals are used.)
 #[derive(Debug, Clone)]
-pub struct Schedule(Vec<Duration>);
+pub(crate) struct Schedule(Vec<Duration>);
 
 impl Schedule {
-    /// A schedule that doubles from `first` up to `longest`.
-    #[must_use]
-    pub fn new(first: Duration, longest: Duration) -> Self {
-        let mut intervals = backoff::ExponentialBackoff {
-            current_interval: first,
-            initial_interval: first,
-            randomization_factor: 0.0,
-            multiplier: 2.0,
-            max_interval: longest,
-            max_elapsed_time: None,
-            ..backoff::ExponentialBackoff::default()
-        };
-        let mut waits = Vec::new();
-        while let Some(wait) = intervals.next_backoff() {
-            waits.push(wait);
-            if wait >= longest {
-                break;
-            }
-        }
-        Self(waits)
-    }
-
     /// The wait after `tries` failed attempts: uniform between zero and the schedule's interval.
-    pub fn wait(&self, tries: u32, random: &mut fastrand::Rng) -> Duration {
+    pub(crate) fn wait(&self, tries: u32, random: &mut fastrand::Rng) -> Duration {
         let step = usize::try_from(tries.saturating_sub(1)).unwrap_or(usize::MAX);
         let interval = self.0.get(step).or(self.0.last()).copied();
         interval.unwrap_or_default().mul_f64(random.f64())
@@ -55,13 +33,24 @@ impl Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self::new(FIRST_WAIT, LONGEST_WAIT)
+        let mut intervals = backoff::ExponentialBackoff {
+            current_interval: FIRST_WAIT,
+            initial_interval: FIRST_WAIT,
+            randomization_factor: 0.0,
+            multiplier: 2.0,
+            max_interval: LONGEST_WAIT,
+            max_elapsed_time: None,
+            ..backoff::ExponentialBackoff::default()
+        };
+        let intervals = std::iter::from_fn(|| intervals.next_backoff());
+        let waits = intervals.take_while(|wait| *wait < LONGEST_WAIT);
+        Self(waits.chain([LONGEST_WAIT]).collect())
     }
 }
 
 /// What has happened to a device so far in this run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct History {
+pub(crate) struct AttemptHistory {
     /// Create attempts that count: all but those that were throttled, refused for the credentials, or made while
     /// nothing at all got an answer.
     pub tries: u32,
@@ -75,7 +64,7 @@ pub struct History {
 
 /// What to do after a failed create attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AfterCreate {
+pub(crate) enum AfterCreate {
     /// Send it again as soon as the limiter allows.
     Again,
     /// Wait, then send it again.
@@ -89,7 +78,11 @@ pub enum AfterCreate {
 }
 
 /// Decides after a failed create attempt, and counts it.
-pub fn after_create(kind: FailureKind, history: &mut History, max_attempts: u32) -> AfterCreate {
+pub(crate) fn after_create(
+    kind: FailureKind,
+    history: &mut AttemptHistory,
+    max_attempts: u32,
+) -> AfterCreate {
     history.ambiguous |= kind.is_ambiguous();
     match kind {
         FailureKind::Throttled => AfterCreate::Again,
@@ -117,7 +110,7 @@ pub fn after_create(kind: FailureKind, history: &mut History, max_attempts: u32)
     }
 }
 
-fn give_up(history: History) -> AfterCreate {
+fn give_up(history: AttemptHistory) -> AfterCreate {
     if history.ambiguous {
         AfterCreate::Resolve
     } else {
@@ -127,7 +120,7 @@ fn give_up(history: History) -> AfterCreate {
 
 /// Whether the channel exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Truth {
+pub(crate) enum Truth {
     /// It does.
     Present,
     /// It is being deleted.
@@ -140,7 +133,7 @@ pub enum Truth {
 
 /// What to do once this is known, or could not be found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AfterResolve {
+pub(crate) enum AfterResolve {
     /// The channel exists: adopt it.
     Adopt,
     /// Wait, then create.
@@ -160,7 +153,11 @@ pub enum AfterResolve {
 }
 
 /// Decides after a request for whether the channel exists, and counts it.
-pub fn after_resolve(truth: Truth, history: &mut History, max_attempts: u32) -> AfterResolve {
+pub(crate) fn after_resolve(
+    truth: Truth,
+    history: &mut AttemptHistory,
+    max_attempts: u32,
+) -> AfterResolve {
     let more_tries = history.tries < max_attempts;
     if !matches!(truth, Truth::Unknown(_)) {
         history.asks = 0;
@@ -208,7 +205,7 @@ mod tests {
 
     #[test]
     fn throttling_and_credentials_never_count() {
-        let mut history = History::default();
+        let mut history = AttemptHistory::default();
         for _ in 0..1_000 {
             assert_eq!(
                 after_create(FailureKind::Throttled, &mut history, 2),
@@ -219,7 +216,7 @@ mod tests {
                 AfterCreate::Reload
             );
         }
-        assert_eq!(history, History::default());
+        assert_eq!(history, AttemptHistory::default());
     }
 
     #[test]
@@ -229,7 +226,7 @@ mod tests {
             (FailureKind::Lost, AfterCreate::Resolve),
             (FailureKind::Unreachable, AfterCreate::Fail),
         ] {
-            let mut history = History::default();
+            let mut history = AttemptHistory::default();
             for _ in 0..2 {
                 assert_eq!(after_create(kind, &mut history, 3), AfterCreate::Wait);
             }
@@ -239,7 +236,7 @@ mod tests {
 
     #[test]
     fn an_ambiguous_device_is_not_failed_by_a_later_refusal() {
-        let mut history = History::default();
+        let mut history = AttemptHistory::default();
         after_create(FailureKind::Lost, &mut history, 8);
         for kind in [
             FailureKind::Rejected,
@@ -257,7 +254,7 @@ mod tests {
             );
         }
         assert_eq!(history.tries, 4, "a refusal is a try");
-        let mut fresh = History::default();
+        let mut fresh = AttemptHistory::default();
         assert_eq!(
             after_create(FailureKind::Rejected, &mut fresh, 8),
             AfterCreate::Fail
@@ -266,9 +263,9 @@ mod tests {
 
     #[test]
     fn the_truth_decides() {
-        let mut history = History {
+        let mut history = AttemptHistory {
             tries: 8,
-            ..History::default()
+            ..AttemptHistory::default()
         };
         assert_eq!(
             after_resolve(Truth::Present, &mut history, 8),

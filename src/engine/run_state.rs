@@ -1,21 +1,22 @@
 //! What the Regions of a run share: workers, listeners, credentials, the account, and the rules that stop all.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::event::{Event, Listener, Listeners};
 use super::link::Link;
-use super::settings::{FailureLimit, Parts, Settings};
+use super::settings::{EngineParts, EngineSettings, FailureLimit};
 use super::stop::Stop;
 use super::stop_signal::StopSignal;
 use crate::domain::clock::WallClock;
 use crate::domain::device::{AccountId, Region};
-use crate::domain::panics;
+use crate::domain::format;
+use crate::domain::panics::{self, lock};
 use crate::domain::service::Failure;
 use crate::results::record::{Row, Status};
 
@@ -29,15 +30,11 @@ const ONE_SHORTAGE: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(super) struct RunState {
-    pub(super) settings: Settings,
+    pub(super) settings: EngineSettings,
     pub(super) stop: StopSignal,
     pub(super) clock: WallClock,
     pub(super) workers: Arc<Semaphore>,
-    /// How many workers there are: fewer where this process may open no more files.
-    workers_left: AtomicUsize,
-    /// When the number of workers was last reduced.
-    retired: Mutex<Option<Instant>>,
-    reported_open_files: AtomicBool,
+    kept: Mutex<KeptWorkers>,
     listeners: Listeners,
     account: Mutex<Option<AccountId>>,
     denied: AtomicU32,
@@ -52,14 +49,22 @@ pub(super) struct RunState {
     pub(super) proved_generation: AtomicU64,
 }
 
+/// How many workers there are: fewer where this process may open no more files.
+#[derive(Debug)]
+struct KeptWorkers {
+    workers: usize,
+    last_retired: Option<Instant>,
+}
+
 impl RunState {
-    pub(super) fn new<L>(parts: Parts<L>) -> Self {
+    pub(super) fn new<L>(parts: EngineParts<L>) -> Self {
         let workers = parts.settings.workers.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             workers: Arc::new(Semaphore::new(workers)),
-            workers_left: AtomicUsize::new(workers),
-            retired: Mutex::default(),
-            reported_open_files: AtomicBool::new(false),
+            kept: Mutex::new(KeptWorkers {
+                workers,
+                last_retired: None,
+            }),
             account: Mutex::new(parts.settings.account.clone()),
             settings: parts.settings,
             stop: parts.stop,
@@ -120,22 +125,25 @@ impl RunState {
         }
     }
 
-    /// Reduces the number of workers by one and returns the number before; not below one, and not again within a moment:
-    /// requests that fail together are one shortage.
-    pub(super) fn fewer_workers(&self) -> Option<usize> {
-        let mut last = lock(&self.retired);
-        if last.is_some_and(|last| last.elapsed() < ONE_SHORTAGE) {
-            return None;
+    /// From now on one request fewer is in flight, since this process may open no more files. The last worker stays, and
+    /// requests that fail within a moment are one shortage.
+    pub(super) fn retire(&self, worker: OwnedSemaphorePermit) {
+        let mut kept = lock(&self.kept);
+        let is_known = |last: Instant| last.elapsed() < ONE_SHORTAGE;
+        if kept.workers == 1 || kept.last_retired.is_some_and(is_known) {
+            return;
         }
-        *last = Some(Instant::now());
-        let relaxed = Ordering::Relaxed;
-        let fewer = |left: usize| (left > 1).then(|| left - 1);
-        self.workers_left.fetch_update(relaxed, relaxed, fewer).ok()
-    }
-
-    /// Whether a shortage of files has been reported; it counts as reported from now on.
-    pub(super) fn has_reported_open_files(&self) -> bool {
-        self.reported_open_files.swap(true, Ordering::Relaxed)
+        worker.forget();
+        let before = format::count(kept.workers as u64, "request");
+        kept.workers -= 1;
+        if kept.last_retired.replace(Instant::now()).is_none() {
+            self.tell(&Event::Warning {
+                text: &format!(
+                    "too many files are open to send more requests at once, so fewer than {before} are in flight from here on; \
+                     the limit of open files (ulimit -n) allows no more"
+                ),
+            });
+        }
     }
 
     /// A device was refused by an authorization code. Too many in a row stop the run.
@@ -163,24 +171,19 @@ impl RunState {
         let mut account = lock(&self.account);
         if account
             .as_ref()
-            .is_some_and(|expected| expected.as_str() == found)
+            .is_some_and(|known| known.as_str() == found)
         {
             return true;
         }
-        match (account.as_ref(), AccountId::parse(found)) {
-            (Some(expected), Ok(found)) => {
-                self.stop.give(Stop::WrongAccount {
-                    expected: expected.clone(),
-                    found,
-                });
-                false
-            }
-            (None, Ok(found)) => {
-                *account = Some(found);
-                true
-            }
-            (_, Err(_)) => false,
+        let Ok(found) = AccountId::parse(found) else {
+            return false;
+        };
+        let expected = account.get_or_insert_with(|| found.clone()).clone();
+        if expected == found {
+            return true;
         }
+        self.stop.give(Stop::WrongAccount { expected, found });
+        false
     }
 
     /// Whether any Region ever answered.
@@ -191,13 +194,8 @@ impl RunState {
 
     /// What a task returned; none if it panicked, which stops the run: its device has no row, and a rerun resolves it.
     pub(super) fn survive<T>(&self, ended: Result<T, JoinError>) -> Option<T> {
-        match ended {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.stop.give(Stop::Internal(panics::words_of_task(error)));
-                None
-            }
-        }
+        let broken = |error| self.stop.give(Stop::Internal(panics::words_of_task(error)));
+        ended.map_err(broken).ok()
     }
 
     /// A Region ends for a reason that does not concern the others.
@@ -266,8 +264,4 @@ impl RunState {
         self.proved_generation
             .fetch_max(generation, Ordering::Relaxed);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,7 +7,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::event::Event;
-use super::job::{Job, Phase};
+use super::job::{DeviceJob, JobPhase};
 use super::listing::Listing;
 use super::region_run::{Admission, Next, RegionRun};
 use super::service::Service;
@@ -59,7 +59,7 @@ struct Scheduler<S, L> {
     workers: Workers<S, L>,
     waiting: Waiting,
     /// The next device that has not been tried.
-    fresh: Option<Box<Job>>,
+    fresh: Option<Box<DeviceJob>>,
     exhausted: bool,
     /// The workers that this Region may hold at once.
     share: Arc<Semaphore>,
@@ -110,17 +110,17 @@ impl<S: Service, L: RowSink> Scheduler<S, L> {
             self.exhausted = true;
             return;
         };
-        let mut job = Box::new(Job::new(index, device));
+        let mut job = Box::new(DeviceJob::new(index, device));
         if self.listing.has(job.device.channel_name.as_str()) {
             // It was listed when the run began; only Describe shows whether it still exists.
-            job.phase = Phase::Resolve;
+            job.phase = JobPhase::Resolve;
             self.waiting.ready(job);
         } else {
             self.fresh = Some(job);
         }
     }
 
-    fn start_attempt(&mut self, job: Option<Box<Job>>, admission: Admission) {
+    fn start_attempt(&mut self, job: Option<Box<DeviceJob>>, admission: Admission) {
         if let Some(job) = job {
             self.workers.start_attempt(job, admission);
         }

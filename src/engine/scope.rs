@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use super::event::Event;
@@ -19,6 +19,8 @@ use super::stop::Stop;
 use super::stop_signal::StopSignal;
 use crate::domain::clock::ServiceClock;
 use crate::domain::device::{ChannelArn, ChannelName, Device, MessageTtl, Region};
+use crate::domain::panics::lock;
+use crate::domain::service::classify::TIMEOUT;
 use crate::domain::service::{
     Answer, Channel, ChannelPage, Failure, FailureKind, Identity, ListRequest, Operation,
     SignalingEndpoints, TagPage,
@@ -26,8 +28,11 @@ use crate::domain::service::{
 
 /// A call of the [`Service`] with its arguments.
 pub(super) trait Request: Copy + Send {
-    type Reply: Reply + Send;
+    type Reply: Send;
     const OPERATION: Operation;
+
+    /// The account of the ARNs in what a request that succeeds returns.
+    fn account(reply: &Self::Reply) -> Option<&str>;
 
     fn call<S: Service>(
         self,
@@ -36,43 +41,20 @@ pub(super) trait Request: Copy + Send {
     ) -> impl Future<Output = Answer<Self::Reply>> + Send;
 }
 
-/// What a request that succeeds returns.
-pub(super) trait Reply {
-    /// The account of the ARNs in it.
-    fn account(&self) -> Option<&str> {
-        None
-    }
-}
-
-impl Reply for ChannelArn {
-    fn account(&self) -> Option<&str> {
-        Some(self.parts().account)
-    }
-}
-impl Reply for Channel {
-    fn account(&self) -> Option<&str> {
-        self.arn.account()
-    }
-}
-impl Reply for ChannelPage {
-    fn account(&self) -> Option<&str> {
-        self.channels.first().and_then(Channel::account)
-    }
-}
-impl Reply for () {}
-impl Reply for TagPage {}
-impl Reply for SignalingEndpoints {}
-impl Reply for Vec<Box<str>> {}
-
 /// A request for each operation.
 macro_rules! requests {
-    ($($operation:ident($($argument:ident: $type:ty),+) => $call:ident -> $reply:ty;)+) => {$(
+    ($($operation:ident($($argument:ident: $type:ty),+) => $call:ident -> $reply:ty, $account:expr;)+) => {$(
         #[derive(Clone, Copy)]
         pub(super) struct $operation<'a>($(pub(super) $type),+);
 
         impl Request for $operation<'_> {
             type Reply = $reply;
             const OPERATION: Operation = Operation::$operation;
+
+            fn account(reply: &$reply) -> Option<&str> {
+                let account: fn(&$reply) -> Option<&str> = $account;
+                account(reply)
+            }
 
             fn call<S: Service>(
                 self,
@@ -87,16 +69,16 @@ macro_rules! requests {
 }
 
 requests! {
-    Create(device: &'a Device) => create -> ChannelArn;
-    Describe(name: &'a ChannelName) => describe -> Channel;
-    List(request: &'a ListRequest) => list -> ChannelPage;
-    Delete(arn: &'a ChannelArn) => delete -> ();
-    Update(channel: &'a Channel, ttl: MessageTtl) => update -> ();
-    ListTags(arn: &'a ChannelArn, next_token: Option<&'a str>) => list_tags -> TagPage;
-    Tag(arn: &'a ChannelArn, tags: &'a [crate::domain::device::Tag]) => tag -> ();
-    Untag(arn: &'a ChannelArn, keys: &'a [&'a str]) => untag -> ();
-    Endpoint(arn: &'a ChannelArn) => signaling_endpoints -> SignalingEndpoints;
-    Ice(arn: &'a ChannelArn, https: &'a str) => ice_servers -> Vec<Box<str>>;
+    Create(device: &'a Device) => create -> ChannelArn, |arn| Some(arn.parts().account);
+    Describe(name: &'a ChannelName) => describe -> Channel, |channel| Some(channel.arn.parts().account);
+    List(request: &'a ListRequest) => list -> ChannelPage, |page| Some(page.channels.first()?.arn.parts().account);
+    Delete(arn: &'a ChannelArn) => delete -> (), |()| None;
+    Update(channel: &'a Channel, ttl: MessageTtl) => update -> (), |()| None;
+    ListTags(arn: &'a ChannelArn, next_token: Option<&'a str>) => list_tags -> TagPage, |_| None;
+    Tag(arn: &'a ChannelArn, tags: &'a [crate::domain::device::Tag]) => tag -> (), |()| None;
+    Untag(arn: &'a ChannelArn, keys: &'a [&'a str]) => untag -> (), |()| None;
+    Endpoint(arn: &'a ChannelArn) => signaling_endpoints -> SignalingEndpoints, |_| None;
+    Ice(arn: &'a ChannelArn, https: &'a str) => ice_servers -> Vec<Box<str>>, |_| None;
 }
 
 /// The code of a channel in another account than the expected one. The run stops when one is seen.
@@ -214,7 +196,7 @@ impl<S: Service> QuotaScope<S> {
             Some(false) => self.limiter(R::OPERATION).throttled(sent),
             None => {}
         }
-        if let Some(account) = answer.result.as_ref().ok().and_then(Reply::account)
+        if let Some(account) = answer.result.as_ref().ok().and_then(R::account)
             && !self.shared.check_account(account)
             // A channel that was created must get its row, in whichever account it is.
             && R::OPERATION != Operation::Create
@@ -230,7 +212,7 @@ impl<S: Service> QuotaScope<S> {
             && answer.request_id.is_some()
         {
             let received = self.shared.clock.now();
-            self.service_clock().learn(date, received);
+            lock(&self.service_clock).learn(date, received);
         }
         let failure = answer.result.as_ref().err();
         if failure.is_none_or(Failure::is_answered) {
@@ -255,18 +237,12 @@ impl<S: Service> QuotaScope<S> {
 
     /// What the service's clock showed at this time of ours, in milliseconds since the Unix epoch.
     pub(super) fn service_millis(&self, time: SystemTime) -> i64 {
-        self.service_clock().service_millis(time)
-    }
-
-    fn service_clock(&self) -> MutexGuard<'_, ServiceClock> {
-        let clock = self.service_clock.lock();
-        clock.unwrap_or_else(PoisonError::into_inner)
+        lock(&self.service_clock).service_millis(time)
     }
 
     /// How long to wait before the next try, after `tries` failed ones.
     pub(super) fn wait_after(&self, tries: u32) -> Duration {
-        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
-        self.schedule.wait(tries, &mut random)
+        self.schedule.wait(tries, &mut lock(&self.random))
     }
 
     /// Ends this Region; the others go on.
@@ -313,24 +289,11 @@ impl<S: Service> QuotaScope<S> {
 
 /// The answer to a request that is still open when the time that a stop leaves is over.
 fn cut_off<T>() -> Answer<T> {
-    let failure = Failure {
-        kind: FailureKind::Lost,
-        code: "Timeout".into(),
-        message: "no answer before the run had to end".into(),
-        foreign: false,
-    };
-    Answer {
-        result: Err(failure),
-        request_id: None,
-        date: None,
-    }
+    let message = "no answer before the run had to end";
+    Failure::new(FailureKind::Lost, TIMEOUT, message).into()
 }
 
 fn wrong_account(account: &str) -> Failure {
-    Failure {
-        kind: FailureKind::Rejected,
-        code: WRONG_ACCOUNT.into(),
-        message: format!("the channel is in account {account}, not in the expected one").into(),
-        foreign: false,
-    }
+    let message = format!("the channel is in account {account}, not in the expected one");
+    Failure::new(FailureKind::Rejected, WRONG_ACCOUNT, message)
 }

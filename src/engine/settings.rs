@@ -44,7 +44,7 @@ impl fmt::Display for FailureLimit {
 
 /// How a run behaves.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct EngineSettings {
     /// The most requests in flight.
     pub workers: usize,
     /// The rate of creates in each Region.
@@ -72,9 +72,9 @@ pub struct Settings {
 
 /// What the engine is built from.
 #[derive(Debug)]
-pub struct Parts<L> {
+pub struct EngineParts<L> {
     /// How it behaves.
-    pub settings: Settings,
+    pub settings: EngineSettings,
     /// Where rows go.
     pub sink: Arc<L>,
     /// Who gets its events.

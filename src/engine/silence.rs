@@ -125,9 +125,7 @@ impl<S: Service> QuotaScope<S> {
     /// Returns how long to wait before the next try; if nothing could be sent for too long, the run stops.
     pub(super) fn after_open_files(&self, failure: &Failure) -> Duration {
         if self.link.without_files() >= LONGEST_WITHOUT_FILES {
-            self.shared.stop.give(Stop::OpenFiles {
-                failure: failure.clone(),
-            });
+            self.shared.stop.give(Stop::OpenFiles(failure.clone()));
         }
         self.wait_after(TRIES_WITHOUT_FILES)
     }

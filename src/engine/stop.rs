@@ -1,30 +1,43 @@
-//! Why a run, or one of its Regions, ends before its work does, and what each cause means to a script. The messages are in
-//! `stop_text`.
+//! Why a run, or one of its Regions, ends before its work does: the message (what happened, and what the operator can do), and
+//! what each cause means to a script.
 
 use std::time::{Duration, SystemTime};
 
 use crate::domain::device::{AccountId, Region};
+use crate::domain::format;
 use crate::domain::service::Failure;
+use crate::domain::service::classify::{CREDENTIALS_UNAVAILABLE, blames_the_clock};
 
 /// Why the run, or one of its Regions, stopped.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Stop {
     /// SIGINT, Ctrl-C.
+    #[error("interrupted")]
     Interrupted,
     /// SIGTERM, a closed window.
+    #[error("terminated")]
     Terminated,
     /// The service cannot be reached, and never was.
+    #[error(
+        "the service in {region} cannot be reached: {}; check the network, the proxy settings and the endpoint",
+        failure.message
+    )]
     Unreachable {
-        /// The Region.
         region: Region,
         /// Of the attempts.
         failure: Failure,
     },
     /// STS gave no answer to `GetCallerIdentity`.
+    #[error("{0}")]
     NoIdentity(String),
     /// The service was reached, and then nothing got an answer for longer than allowed.
+    #[error(
+        "no answer from the service in {region} for {}, the longest that a run waits (provision: --max-offline): {}. Check \
+         the network, and run again when it is back",
+        seconds(*after),
+        sentence(failure)
+    )]
     Offline {
-        /// The Region.
         region: Region,
         /// For how long.
         after: Duration,
@@ -32,8 +45,14 @@ pub enum Stop {
         failure: Failure,
     },
     /// Nothing but throttles for longer than allowed.
+    #[error(
+        "the service in {region} has granted nothing since {} ({}): it throttled {requests} requests in a row, the last at \
+         a pace of {rate} a second. Another client may be using the account's quota; run again later, or ask AWS support \
+         for a higher one",
+        humantime::format_rfc3339_seconds(*since),
+        seconds(*after)
+    )]
     Throttled {
-        /// The Region.
         region: Region,
         /// Since when.
         since: SystemTime,
@@ -45,6 +64,12 @@ pub enum Stop {
         rate: String,
     },
     /// So many devices in a row were refused by an authorization code.
+    #[error(
+        "{devices} devices in a row were refused with {}: {}. Allow the caller the actions that 'kvs-fleet plan' lists \
+         (IAM in docs/security.md), for these channel names, and run again",
+        failure.code,
+        failure.message
+    )]
     Denied {
         /// How many.
         devices: u32,
@@ -52,32 +77,43 @@ pub enum Stop {
         failure: Failure,
     },
     /// The credentials expired or were refused, and fetching them again did not help.
-    Credentials {
-        /// Of the service, or of the credentials' source.
-        failure: Failure,
-    },
+    #[error("{}", refused_credentials(.0))]
+    Credentials(Failure),
     /// The account's channel limit is reached in these Regions.
+    #[error(
+        "the account has reached its channel limit in {} ({}: {}). Delete unused channels or ask AWS support for a higher \
+         limit, and run again",
+        names(regions),
+        failure.code,
+        failure.message
+    )]
     AccountFull {
-        /// The Regions.
         regions: Vec<Region>,
         /// In the first.
         failure: Failure,
     },
     /// Kinesis Video Streams is not offered in these Regions.
+    #[error(
+        "Kinesis Video Streams is not offered in {}: {}. Give its devices another Region, and run again",
+        names(regions),
+        sentence(failure)
+    )]
     NotOffered {
-        /// The Regions.
         regions: Vec<Region>,
         /// In the first.
         failure: Failure,
     },
     /// Several Regions ended, each for a reason of its own.
+    #[error("{}", .0.iter().map(Self::to_string).collect::<Vec<_>>().join("; "))]
     Several(Vec<Stop>),
     /// This process may not open as many files as even one request needs.
-    OpenFiles {
-        /// Of the attempts.
-        failure: Failure,
-    },
+    #[error(
+        "this process may open too few files to send even one request: {}. Raise the limit (ulimit -n), and run again",
+        sentence(.0)
+    )]
+    OpenFiles(Failure),
     /// More devices failed than `--max-failures` allows.
+    #[error("{} failed, more than --max-failures {limit} allows", format::count(*failed, "device"))]
     TooManyFailures {
         /// How many failed.
         failed: u64,
@@ -85,6 +121,10 @@ pub enum Stop {
         limit: String,
     },
     /// The channels are made in another account than expected.
+    #[error(
+        "the service answered from account {found}, but the account expected is {expected}; use the credentials (--profile) \
+         of {expected}, or other results"
+    )]
     WrongAccount {
         /// The account that was expected.
         expected: AccountId,
@@ -92,20 +132,27 @@ pub enum Stop {
         found: AccountId,
     },
     /// A row could not be written; the message names what was lost.
+    #[error("{0}")]
     Results(String),
     /// Standard output could not be written to.
+    #[error("{0}")]
     Output(String),
     /// The manifest's stream broke.
+    #[error("{0}")]
     Manifest(String),
     /// A stream did not list as many devices as were expected.
+    #[error("{0}")]
     UnexpectedCount(String),
     /// A defect of this program, with its message.
+    #[error(
+        "a defect of this program ended the run: {0}. What is recorded is sound, and a rerun goes on from it; please report \
+         the defect"
+    )]
     Internal(String),
 }
 
 impl Stop {
     /// The reason in one word, as `--summary-json` and the runs log spell it.
-    #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Interrupted => "interrupted",
@@ -114,7 +161,7 @@ impl Stop {
             Self::Offline { .. } => "offline",
             Self::Throttled { .. } => "throttled",
             Self::Denied { .. } => "access-denied",
-            Self::Credentials { .. } => "credentials",
+            Self::Credentials(_) => "credentials",
             Self::AccountFull { .. } => "account-full",
             Self::NotOffered { .. } => "not-offered",
             // The first that a rerun may get further with.
@@ -122,7 +169,7 @@ impl Stop {
                 .iter()
                 .find(|cause| cause.exit_code() == self.exit_code())
                 .map_or("internal", Self::reason),
-            Self::OpenFiles { .. } => "too-many-open-files",
+            Self::OpenFiles(_) => "too-many-open-files",
             Self::TooManyFailures { .. } => "too-many-failures",
             Self::WrongAccount { .. } => "wrong-account",
             Self::Results(_) => "results-not-written",
@@ -157,8 +204,7 @@ impl Stop {
     }
 
     /// Whether other Regions may do well all the same.
-    #[must_use]
-    pub fn is_of_one_region(&self) -> bool {
+    pub(crate) fn is_of_one_region(&self) -> bool {
         matches!(
             self,
             Self::Unreachable { .. } | Self::Offline { .. } | Self::NotOffered { .. }
@@ -166,7 +212,6 @@ impl Stop {
     }
 
     /// The process's exit code.
-    #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Interrupted => 130,
@@ -179,6 +224,46 @@ impl Stop {
     }
 }
 
+fn refused_credentials(failure: &Failure) -> String {
+    if &*failure.code == CREDENTIALS_UNAVAILABLE {
+        // The message contains what to do.
+        return failure.message.to_string();
+    }
+    let advice = match &*failure.code {
+        _ if blames_the_clock(failure) => {
+            "Check this computer's clock: AWS takes no signature that is more than five minutes off. Set it right and repeat \
+             the command"
+        }
+        "SignatureDoesNotMatch" | "InvalidSignatureException" => {
+            "Check the secret access key and this computer's clock, then repeat the command"
+        }
+        "ExpiredToken" | "ExpiredTokenException" => {
+            "Get new ones where these came from (keys in the environment, or for SSO aws sso login), then repeat the command"
+        }
+        _ => {
+            "Check the credentials where they come from (environment, profile, SSO or role), then repeat the command"
+        }
+    };
+    let (code, message) = (&failure.code, sentence(failure));
+    format!("the credentials were refused with {code}: {message}. {advice}")
+}
+
+/// The failure's message, to be followed by a full stop.
+fn sentence(failure: &Failure) -> &str {
+    failure.message.trim_end_matches('.')
+}
+
+/// The Regions' names, in order.
+fn names(regions: &[Region]) -> String {
+    let mut names: Vec<&str> = regions.iter().map(Region::as_str).collect();
+    names.sort_unstable();
+    names.join(", ")
+}
+
+fn seconds(duration: Duration) -> humantime::FormattedDuration {
+    humantime::format_duration(Duration::from_secs(duration.as_secs()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,12 +272,7 @@ mod tests {
     #[test]
     fn what_ended_several_regions_is_one_cause() {
         let region = |name: &str| Region::parse(name).unwrap();
-        let failure = |message: &str| Failure {
-            kind: FailureKind::Unreachable,
-            code: "DnsFailed".into(),
-            message: message.into(),
-            foreign: false,
-        };
+        let failure = |message: &str| Failure::new(FailureKind::Unreachable, "DnsFailed", message);
         let not_offered = |name: &str| Stop::NotOffered {
             regions: vec![region(name)],
             failure: failure("there is no such host."),
@@ -218,5 +298,37 @@ mod tests {
             text.contains("eu-west-1 cannot be reached") && text.contains("us-west-1"),
             "{text}"
         );
+    }
+
+    fn text_of(code: &str, message: &str) -> String {
+        let failure = Failure::new(FailureKind::Credentials, code, message);
+        Stop::Credentials(failure).to_string()
+    }
+
+    #[test]
+    fn a_wrong_clock_is_not_taken_for_wrong_credentials() {
+        for (code, message) in [
+            ("RequestTimeTooSkewed", "The difference is too large."),
+            ("RequestExpired", "Request has expired."),
+            ("SignatureDoesNotMatch", "Signature not yet current: 2025"),
+            ("InvalidSignatureException", "Signature expired: 2025"),
+        ] {
+            let text = text_of(code, message);
+            assert!(text.contains("Check this computer's clock"), "{text}");
+            assert!(!text.contains("sso"), "{text}");
+        }
+        let text = text_of("SignatureDoesNotMatch", "It does not match.");
+        assert!(text.contains("does not match. Check the secret access key and"));
+        let text = text_of("ExpiredTokenException", "Expired.");
+        assert!(
+            text.contains("Get new ones where these came from"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_says_what_to_do_is_left_alone() {
+        let text = "the AWS sign-in has expired. Run: aws sso login";
+        assert_eq!(text_of(CREDENTIALS_UNAVAILABLE, text), text);
     }
 }

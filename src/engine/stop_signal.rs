@@ -36,7 +36,6 @@ impl Signal {
 
 impl StopSignal {
     /// A signal that is not given yet.
-    #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(Signal {
             given: OnceLock::new(),
@@ -58,7 +57,6 @@ impl StopSignal {
     }
 
     /// Why the run ends, if it does.
-    #[must_use]
     pub fn cause(&self) -> Option<Stop> {
         self.0.given.get().map(|(cause, _)| cause.clone())
     }
@@ -69,7 +67,6 @@ impl StopSignal {
     }
 
     /// Whether the signal is given.
-    #[must_use]
     pub fn is_given(&self) -> bool {
         self.0.given.get().is_some()
     }
@@ -86,7 +83,7 @@ impl StopSignal {
     }
 
     /// Waits until this is so.
-    pub async fn given_for(&self, grace: Duration) {
+    pub(crate) async fn given_for(&self, grace: Duration) {
         let (_, since) = self.wait().await;
         loop {
             let changed = self.0.changed.notified();

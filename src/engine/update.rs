@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::adopt::{difference, is_of_another_type};
 use super::ask::Unanswered;
 use super::event::Event;
-use super::job::Job;
+use super::job::DeviceJob;
 use super::region_run::{Next, RegionRun};
 use super::scope::{Describe, QuotaScope, Tag as SetTags, Untag, Update};
 use super::service::Service;
@@ -64,7 +64,7 @@ enum Comparison {
 
 impl<S: Service, L: RowSink> RegionRun<S, L> {
     /// Compares a channel with what the device requests, and records the result.
-    pub(super) async fn update(&self, job: Box<Job>, channel: Channel) -> Next {
+    pub(super) async fn update(&self, job: Box<DeviceJob>, channel: Channel) -> Next {
         // The requests are many kilobytes, and few devices need them.
         let compared = Box::pin(self.compare(&job, &channel)).await;
         let now = self.shared.clock.now();
@@ -94,7 +94,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
         self.finish(job.index, row).await
     }
 
-    async fn compare(&self, job: &Job, channel: &Channel) -> Result<Comparison, Unanswered> {
+    async fn compare(&self, job: &DeviceJob, channel: &Channel) -> Result<Comparison, Unanswered> {
         let _worker = self.shared.workers.acquire().await;
         let device = &job.device;
         let is_to_update = self.shared.settings.on_exists == OnExists::Update;

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::job::{Job, Phase};
+use super::job::{DeviceJob, JobPhase};
 use crate::domain::device::{Device, DeviceIndex};
 
 /// The devices that wait for another attempt.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    pub(super) creates: VecDeque<Box<Job>>,
-    pub(super) resolves: VecDeque<Box<Job>>,
+    pub(super) creates: VecDeque<Box<DeviceJob>>,
+    pub(super) resolves: VecDeque<Box<DeviceJob>>,
     /// By the time from which they are ready, and a number that makes each key unique.
-    later: BTreeMap<(Instant, u64), Box<Job>>,
+    later: BTreeMap<(Instant, u64), Box<DeviceJob>>,
     sequence: u64,
 }
 
@@ -22,8 +22,8 @@ impl Waiting {
     /// Devices whose channel exists but must be described.
     pub(super) fn to_resolve(devices: Vec<(DeviceIndex, Device)>) -> Self {
         let resolves = devices.into_iter().map(|(index, device)| {
-            let mut job = Box::new(Job::new(index, device));
-            job.phase = Phase::Resolve;
+            let mut job = Box::new(DeviceJob::new(index, device));
+            job.phase = JobPhase::Resolve;
             job
         });
         Self {
@@ -36,14 +36,14 @@ impl Waiting {
         self.creates.len() + self.resolves.len() + self.later.len()
     }
 
-    pub(super) fn ready(&mut self, job: Box<Job>) {
+    pub(super) fn ready(&mut self, job: Box<DeviceJob>) {
         match job.phase {
-            Phase::Create => self.creates.push_back(job),
-            Phase::Resolve => self.resolves.push_back(job),
+            JobPhase::Create => self.creates.push_back(job),
+            JobPhase::Resolve => self.resolves.push_back(job),
         }
     }
 
-    pub(super) fn later(&mut self, job: Box<Job>, wait: Duration) {
+    pub(super) fn later(&mut self, job: Box<DeviceJob>, wait: Duration) {
         self.sequence += 1;
         let due = Instant::now() + wait;
         self.later.insert((due, self.sequence), job);
@@ -62,7 +62,7 @@ impl Waiting {
         }
     }
 
-    pub(super) fn into_jobs(self) -> impl Iterator<Item = Box<Job>> {
+    pub(super) fn into_jobs(self) -> impl Iterator<Item = Box<DeviceJob>> {
         let later = self.later.into_values();
         self.creates.into_iter().chain(self.resolves).chain(later)
     }

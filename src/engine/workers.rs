@@ -8,12 +8,12 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
-use super::job::Job;
+use super::job::DeviceJob;
 use super::region_run::{Admission, Next, RegionRun};
 use super::service::Service;
 use super::work::RowSink;
 
-type Assignment = (Box<Job>, Admission);
+type Assignment = (Box<DeviceJob>, Admission);
 /// Gives a task its next job.
 type Inbox = mpsc::Sender<Assignment>;
 
@@ -46,7 +46,7 @@ impl<S: Service, L: RowSink> Workers<S, L> {
         self.in_flight
     }
 
-    pub(super) fn start_attempt(&mut self, job: Box<Job>, admission: Admission) {
+    pub(super) fn start_attempt(&mut self, job: Box<DeviceJob>, admission: Admission) {
         self.in_flight += 1;
         let mut assignment = (job, admission);
         loop {

@@ -32,6 +32,21 @@ fn the_emulator_serves_until_it_is_interrupted() {
     }
 }
 
+#[test]
+fn a_deleted_channel_keeps_its_name_for_the_time_that_a_flag_sets() {
+    let bench = Bench::of(1);
+    let (_running, url) = emulator(&bench, &["--deleting-for", "1h"]);
+    bench.provision(&url).run().exits(0);
+    let rollback = ["rollback", "d.results.csv", "--yes", "--endpoint-url"];
+    bench.call(&rollback).args(&[&url]).run().exits(0);
+    bench
+        .provision(&url)
+        .args(&["--recreate-deleted", "--max-attempts", "2"])
+        .run()
+        .exits(3);
+    assert_eq!(bench.row("CAM-0001")["error_code"], "ChannelDeleting");
+}
+
 #[cfg(unix)]
 #[test]
 fn flags_set_quotas_latency_and_faults() {

@@ -1,6 +1,6 @@
 //! Faults of single requests: the device still gets its channel, or its row reports the failure.
 
-use kvs_fleet::emulator::operation::Operation;
+use kvs_fleet::emulator::operation::ApiOperation;
 
 use crate::support::{Act, Bench, Cloud, Wire, answer, bare, forward};
 
@@ -344,9 +344,9 @@ fn names_outside_the_policys_prefix_fail_and_the_others_succeed() {
 fn every_attempt_is_one_request() {
     let cloud = all_created(50, &[], &[]);
     assert_eq!(cloud.creates(), 50);
-    assert_eq!(cloud.requests(Operation::Describe), 0);
+    assert_eq!(cloud.requests(ApiOperation::Describe), 0);
     assert_eq!(
-        cloud.requests(Operation::List),
+        cloud.requests(ApiOperation::List),
         2,
         "one of them is this test's own"
     );

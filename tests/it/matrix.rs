@@ -7,7 +7,7 @@
 use std::sync::Mutex;
 
 use kvs_fleet::emulator::faults::FaultKind;
-use kvs_fleet::emulator::operation::Operation;
+use kvs_fleet::emulator::operation::ApiOperation;
 
 use crate::support::{Bench, Cloud};
 
@@ -29,7 +29,7 @@ const AT_A_TIME: usize = 12;
 
 struct Cell {
     /// The operation of its fault.
-    operation: Operation,
+    operation: ApiOperation,
     /// All faults, that one first.
     faults: Vec<String>,
     /// The number of devices that have a channel before the run.
@@ -73,14 +73,14 @@ impl Cell {
             }
             // Through an operation without a fault.
             let arn = match self.operation {
-                Operation::List => cloud.describe(name)["ChannelARN"].clone(),
+                ApiOperation::List => cloud.describe(name)["ChannelARN"].clone(),
                 _ => cloud.channels()[name].clone().into(),
             };
             if row["channel_arn"] != arn {
                 return wrong(&format!("{name} has the ARN {arn}: {row:?}"));
             }
         }
-        if self.operation != Operation::List && cloud.channels().len() != DEVICES {
+        if self.operation != ApiOperation::List && cloud.channels().len() != DEVICES {
             return wrong("channels that were not requested");
         }
         Ok(())
@@ -89,7 +89,7 @@ impl Cell {
 
 /// The cases of an operation with all kinds of fault. Each run also has these other faults.
 fn cells(
-    operation: Operation,
+    operation: ApiOperation,
     other: &[&str],
     premade: usize,
 ) -> impl Iterator<Item = Cell> + Send {
@@ -133,24 +133,24 @@ fn all_survive(cells: impl Iterator<Item = Cell> + Send) {
 
 #[test]
 fn faults_of_creates() {
-    all_survive(cells(Operation::Create, &[], 0));
+    all_survive(cells(ApiOperation::Create, &[], 0));
 }
 
 #[test]
 fn faults_of_describes() {
     // After an ambiguous create, the run sends a Describe.
-    all_survive(cells(Operation::Describe, &["empty=each:1@create"], 0));
+    all_survive(cells(ApiOperation::Describe, &["empty=each:1@create"], 0));
 }
 
 #[test]
 fn faults_of_listings() {
-    all_survive(cells(Operation::List, &[], DEVICES / 2));
+    all_survive(cells(ApiOperation::List, &[], DEVICES / 2));
 }
 
 #[test]
 fn faults_of_every_operation_twice_for_each_device() {
     all_survive(FaultKind::ALL.into_iter().map(|kind| Cell {
-        operation: Operation::Create,
+        operation: ApiOperation::Create,
         faults: vec![format!("{}=each:2", kind.as_str())],
         premade: 0,
     }));

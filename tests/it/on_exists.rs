@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kvs_fleet::emulator::operation::Operation;
+use kvs_fleet::emulator::operation::ApiOperation;
 
 use crate::support::{Bench, Cloud, Wire, answer, forward};
 
@@ -70,7 +70,7 @@ fn verify_adopts_only_matching_channels() {
             assert_eq!(row["error_code"], "ChannelDiffers");
             assert!(row["error_message"].contains(why), "{row:?}");
         }
-        for changing in [Operation::Update, Operation::Tag, Operation::Untag] {
+        for changing in [ApiOperation::Update, ApiOperation::Tag, ApiOperation::Untag] {
             assert_eq!(cloud.requests(changing), 0);
         }
     }
@@ -106,14 +106,14 @@ fn update_sets_ttl_and_tags() {
             expected.extend(tags(&[("Own", "x")]).into_iter().filter(|_| own));
             assert_eq!(cloud.tags(device), expected, "{device}");
         }
-        assert_eq!(cloud.requests(Operation::Update), 1);
-        assert_eq!(cloud.requests(Operation::Tag), 2);
-        assert_eq!(cloud.requests(Operation::Untag), 0);
+        assert_eq!(cloud.requests(ApiOperation::Update), 1);
+        assert_eq!(cloud.requests(ApiOperation::Tag), 2);
+        assert_eq!(cloud.requests(ApiOperation::Untag), 0);
         // Once more, nothing is left to change.
         bench.remove("d.results.csv");
         bench.remove("d.results.runs.jsonl");
         update(&bench).exits(0).does_not_say("were given");
-        assert_eq!(cloud.requests(Operation::Update), 1);
+        assert_eq!(cloud.requests(ApiOperation::Update), 1);
     }
 }
 

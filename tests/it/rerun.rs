@@ -1,7 +1,7 @@
 //! A rerun of the same command: which devices are skipped and retried, which edits are reported, and which channels are
 //! adopted.
 
-use kvs_fleet::emulator::operation::Operation;
+use kvs_fleet::emulator::operation::ApiOperation;
 
 use crate::support::{Bench, Cloud, Wire, answer, devices, finished, forward, results};
 
@@ -120,14 +120,14 @@ fn lost_results_are_restored_by_a_listing() {
     let channels = cloud.channels();
     assert_eq!(channels.len(), 2_000);
     bench.remove("d.results.csv");
-    let before = (cloud.creates(), cloud.requests(Operation::Describe));
+    let before = (cloud.creates(), cloud.requests(ApiOperation::Describe));
     bench
         .provision(cloud.url())
         .run()
         .exits(0)
         .says("2000 existed");
     assert_eq!(
-        (cloud.creates(), cloud.requests(Operation::Describe)),
+        (cloud.creates(), cloud.requests(ApiOperation::Describe)),
         before
     );
     let rows = bench.rows("d.results.csv");

@@ -1,6 +1,6 @@
 //! `rollback`: exactly the created channels are deleted, and the remaining ones are reported.
 
-use kvs_fleet::emulator::operation::Operation;
+use kvs_fleet::emulator::operation::ApiOperation;
 
 use crate::support::{Bench, Call, Cloud, Wire, answer, finished, forward, results};
 
@@ -150,7 +150,7 @@ fn rollback_can_be_limited_to_some_devices() {
     call(&["--devices-from", "missing.csv"])
         .exits(2)
         .says("missing.csv");
-    assert_eq!(cloud.requests(Operation::Delete), 0);
+    assert_eq!(cloud.requests(ApiOperation::Delete), 0);
     call(&["--device", "CAM-0001"]).exits(0);
     bench.write("lines.txt", "CAM-0002\r\n\r\n");
     call(&["--devices-from", "lines.txt"]).exits(0);
@@ -327,7 +327,7 @@ fn files_that_cannot_be_rolled_back_are_refused_unchanged() {
             .exits(2)
             .says(says);
         assert_eq!(bench.files(), before);
-        assert_eq!(cloud.requests(Operation::Delete), 0);
+        assert_eq!(cloud.requests(ApiOperation::Delete), 0);
     };
     refused(None, "does not exist", &[]);
     refused(Some("device_id\nA\n"), "not a results file", &[]);

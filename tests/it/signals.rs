@@ -287,7 +287,7 @@ fn a_run_interrupted_during_the_listing_attempts_nothing() {
         .provision(cloud.url())
         .args(&["--timeout", "1s"])
         .start();
-    while cloud.requests(kvs_fleet::emulator::operation::Operation::List) == 0 {
+    while cloud.requests(kvs_fleet::emulator::operation::ApiOperation::List) == 0 {
         std::thread::sleep(Duration::from_millis(10));
     }
     running.signal("INT");
@@ -367,7 +367,7 @@ fn a_plan_can_be_interrupted_at_any_point() {
         let cloud = Cloud::faulty(&["hang-before=1@list"]);
         let call = bench.call(&["plan", "d.csv", "--online", "--region", "eu-central-1"]);
         let running = call.args(&["--endpoint-url", cloud.url()]).start();
-        while cloud.requests(kvs_fleet::emulator::operation::Operation::List) == 0 {
+        while cloud.requests(kvs_fleet::emulator::operation::ApiOperation::List) == 0 {
             std::thread::sleep(Duration::from_millis(10));
         }
         running.signal(signal);

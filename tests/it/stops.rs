@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kvs_fleet::emulator::operation::Operation;
+use kvs_fleet::emulator::operation::ApiOperation;
 
 use crate::support::{Act, Bench, Call, Cloud, Done, Wire, answer, bare, devices, forward};
 
@@ -599,7 +599,7 @@ fn the_listing_has_its_own_pace() {
     let bench = Bench::of(1);
     let cloud = Cloud::faulty(&["throttle=first:3@list"]);
     bench.provision(cloud.url()).run().exits(0);
-    assert_eq!(cloud.requests(Operation::List), 4);
+    assert_eq!(cloud.requests(ApiOperation::List), 4);
     assert_eq!(bench.statuses(), ["CAM-0001 created"]);
 }
 

@@ -1,6 +1,6 @@
 //! `verify`: compares the results file with the service.
 
-use kvs_fleet::emulator::operation::Operation;
+use kvs_fleet::emulator::operation::ApiOperation;
 
 use crate::support::{Bench, Cloud, Done, Wire, answer, finished, forward, results};
 
@@ -201,8 +201,8 @@ fn endpoints_and_ice_servers_can_be_checked() {
         .contains("4 channels with endpoints")
         .then_some(())
         .unwrap();
-    assert_eq!(cloud.requests(Operation::Endpoint), 4);
-    assert_eq!(cloud.requests(Operation::Ice), 0);
+    assert_eq!(cloud.requests(ApiOperation::Endpoint), 4);
+    assert_eq!(cloud.requests(ApiOperation::Ice), 0);
     let done = verify(&bench, cloud.url(), &["--ice", "--json"]).exits(0);
     let found = json(&done);
     let usable = found["usable"].as_array().unwrap();
@@ -222,7 +222,7 @@ fn endpoints_and_ice_servers_can_be_checked() {
             "{done}"
         );
     }
-    assert_eq!(cloud.requests(Operation::Ice), 4);
+    assert_eq!(cloud.requests(ApiOperation::Ice), 4);
 }
 
 #[test]

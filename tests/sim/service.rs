@@ -12,10 +12,10 @@ use kvs_fleet::domain::service::{
     TagPage,
 };
 use kvs_fleet::emulator::faults::FaultKind;
-use kvs_fleet::emulator::operation::Operation as Operations;
+use kvs_fleet::emulator::operation::ApiOperation;
 use kvs_fleet::emulator::shapes::{
-    self, ChannelInfo, CreateChannel, DeleteChannel, DescribeChannel, ListChannels, ListTags,
-    NameCondition, Request, Response, SingleMaster, TagResource, UntagResource, UpdateChannel,
+    self, ApiRequest, ApiResponse, ChannelInfo, CreateChannel, DeleteChannel, DescribeChannel,
+    ListChannels, ListTags, NameCondition, SingleMaster, TagResource, UntagResource, UpdateChannel,
 };
 use kvs_fleet::engine::Service;
 use kvs_fleet::engine::pace::limiter::Permit;
@@ -58,7 +58,7 @@ impl Sim {
         &self,
         operation: Operation,
         name: &str,
-        request: &Request,
+        request: &ApiRequest,
     ) -> (Decision, InFlight<'_>) {
         let world = &*self.world;
         let mut core = world.core();
@@ -114,7 +114,7 @@ impl Sim {
     }
 
     /// The service handles a request that has reached it.
-    fn work(&self, decision: &Decision, request: &Request) -> Result<Response, Failure> {
+    fn work(&self, decision: &Decision, request: &ApiRequest) -> Result<ApiResponse, Failure> {
         self.world.catch_up();
         let now = self.world.service_now();
         let caller = caller(&self.region, decision.key);
@@ -127,10 +127,10 @@ impl Sim {
             made + self.world.settings.hidden_for > now
         };
         match &mut answer {
-            Ok(Response::Describe(channel)) if is_hidden(channel) => {
+            Ok(ApiResponse::Describe(channel)) if is_hidden(channel) => {
                 return Err(refusal(404, "ResourceNotFoundException"));
             }
-            Ok(Response::List(page)) => page.channels.retain(|channel| !is_hidden(channel)),
+            Ok(ApiResponse::List(page)) => page.channels.retain(|channel| !is_hidden(channel)),
             _ => {}
         }
         answer
@@ -140,8 +140,8 @@ impl Sim {
         &self,
         operation: Operation,
         name: &str,
-        request: Request,
-        read: impl Fn(Response) -> T,
+        request: ApiRequest,
+        read: impl Fn(ApiResponse) -> T,
     ) -> Answer<T> {
         let (decision, _in_flight) = self.begin(operation, name, &request);
         let limit = self.world.settings.timeout;
@@ -159,7 +159,11 @@ impl Sim {
         }
     }
 
-    async fn carry(&self, decision: &Decision, request: &Request) -> Result<Response, Failure> {
+    async fn carry(
+        &self,
+        decision: &Decision,
+        request: &ApiRequest,
+    ) -> Result<ApiResponse, Failure> {
         let latency = decision.latency;
         let fault = match decision.act {
             Some(Act::NoWay) => {
@@ -199,18 +203,18 @@ impl Sim {
     }
 }
 
-fn emulated(operation: Operation) -> Operations {
+fn emulated(operation: Operation) -> ApiOperation {
     match operation {
-        Operation::Create => Operations::Create,
-        Operation::Describe => Operations::Describe,
-        Operation::List => Operations::List,
-        Operation::Delete => Operations::Delete,
-        Operation::Update => Operations::Update,
-        Operation::ListTags => Operations::ListTags,
-        Operation::Tag => Operations::Tag,
-        Operation::Untag => Operations::Untag,
-        Operation::Endpoint => Operations::Endpoint,
-        Operation::Ice => Operations::Ice,
+        Operation::Create => ApiOperation::Create,
+        Operation::Describe => ApiOperation::Describe,
+        Operation::List => ApiOperation::List,
+        Operation::Delete => ApiOperation::Delete,
+        Operation::Update => ApiOperation::Update,
+        Operation::ListTags => ApiOperation::ListTags,
+        Operation::Tag => ApiOperation::Tag,
+        Operation::Untag => ApiOperation::Untag,
+        Operation::Endpoint => ApiOperation::Endpoint,
+        Operation::Ice => ApiOperation::Ice,
     }
 }
 
@@ -256,7 +260,7 @@ fn broken(kind: FaultKind) -> Failure {
 impl Service for Sim {
     async fn create(&self, _: Permit, device: &Device) -> Answer<ChannelArn> {
         let name = device.channel_name.as_str();
-        let request = Request::Create(CreateChannel {
+        let request = ApiRequest::Create(CreateChannel {
             channel_name: Some(name.to_owned()),
             single_master_configuration: device.message_ttl.map(|ttl| SingleMaster {
                 message_ttl_seconds: Some(i32::from(ttl.as_secs())),
@@ -268,7 +272,7 @@ impl Service for Sim {
             name,
             request,
             |response| match response {
-                Response::Create(arn) => ChannelArn::parse(&arn).unwrap(),
+                ApiResponse::Create(arn) => ChannelArn::parse(&arn).unwrap(),
                 other => panic!("{other:?}"),
             },
         )
@@ -276,12 +280,12 @@ impl Service for Sim {
     }
 
     async fn describe(&self, _: Permit, name: &ChannelName) -> Answer<Channel> {
-        let request = Request::Describe(DescribeChannel {
+        let request = ApiRequest::Describe(DescribeChannel {
             channel_name: Some(name.as_str().to_owned()),
             channel_arn: None,
         });
         let read = |response| match response {
-            Response::Describe(info) => channel(&info),
+            ApiResponse::Describe(info) => channel(&info),
             other => panic!("{other:?}"),
         };
         self.call(Operation::Describe, name.as_str(), request, read)
@@ -290,7 +294,7 @@ impl Service for Sim {
 
     async fn list(&self, _: Permit, list: &ListRequest) -> Answer<ChannelPage> {
         let prefix = list.name_prefix.as_deref();
-        let request = Request::List(ListChannels {
+        let request = ApiRequest::List(ListChannels {
             max_results: Some(i32::from(list.max_results)),
             next_token: list.next_token.as_deref().map(str::to_owned),
             channel_name_condition: prefix.map(|prefix| NameCondition {
@@ -299,7 +303,7 @@ impl Service for Sim {
             }),
         });
         let read = |response| match response {
-            Response::List(page) => ChannelPage {
+            ApiResponse::List(page) => ChannelPage {
                 channels: page.channels.iter().map(channel).collect(),
                 next_token: page.next_token.map(Into::into),
             },
@@ -310,7 +314,7 @@ impl Service for Sim {
     }
 
     async fn delete(&self, _: Permit, arn: &ChannelArn) -> Answer<()> {
-        let request = Request::Delete(DeleteChannel {
+        let request = ApiRequest::Delete(DeleteChannel {
             channel_arn: Some(arn.as_str().to_owned()),
             current_version: None,
         });
@@ -319,7 +323,7 @@ impl Service for Sim {
     }
 
     async fn update(&self, _: Permit, channel: &Channel, message_ttl: MessageTtl) -> Answer<()> {
-        let request = Request::Update(UpdateChannel {
+        let request = ApiRequest::Update(UpdateChannel {
             channel_arn: Some(channel.arn.as_str().to_owned()),
             current_version: Some(channel.version.clone().into()),
             single_master_configuration: Some(SingleMaster {
@@ -336,12 +340,12 @@ impl Service for Sim {
         arn: &ChannelArn,
         next_token: Option<&str>,
     ) -> Answer<TagPage> {
-        let request = Request::ListTags(ListTags {
+        let request = ApiRequest::ListTags(ListTags {
             resource_arn: Some(arn.as_str().to_owned()),
             next_token: next_token.map(str::to_owned),
         });
         let read = |response| match response {
-            Response::ListTags(tags) => TagPage {
+            ApiResponse::ListTags(tags) => TagPage {
                 tags: tags
                     .into_iter()
                     .map(|(key, value)| (key.into(), value.into()))
@@ -355,11 +359,11 @@ impl Service for Sim {
     }
 
     async fn tag(&self, _: Permit, arn: &ChannelArn, tags: &[Tag]) -> Answer<()> {
-        let tags = tags.iter().map(|tag| shapes::Tag {
+        let tags = tags.iter().map(|tag| shapes::WireTag {
             key: Some(tag.key().to_owned()),
             value: Some(tag.value().to_owned()),
         });
-        let request = Request::Tag(TagResource {
+        let request = ApiRequest::Tag(TagResource {
             resource_arn: Some(arn.as_str().to_owned()),
             tags: Some(tags.collect()),
         });
@@ -367,7 +371,7 @@ impl Service for Sim {
     }
 
     async fn untag(&self, _: Permit, arn: &ChannelArn, keys: &[&str]) -> Answer<()> {
-        let request = Request::Untag(UntagResource {
+        let request = ApiRequest::Untag(UntagResource {
             resource_arn: Some(arn.as_str().to_owned()),
             tag_key_list: Some(keys.iter().map(|&key| key.to_owned()).collect()),
         });
@@ -404,8 +408,8 @@ fn name_in(arn: &ChannelArn) -> &str {
     clippy::needless_pass_by_value,
     reason = "a reader of answers, as the others"
 )]
-fn done(response: Response) {
-    assert_eq!(response, Response::Done);
+fn done(response: ApiResponse) {
+    assert_eq!(response, ApiResponse::Done);
 }
 
 fn channel(info: &ChannelInfo) -> Channel {

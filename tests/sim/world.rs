@@ -11,8 +11,10 @@ use kvs_fleet::domain::service::{Failure, FailureKind, Identity, Operation};
 use kvs_fleet::emulator;
 use kvs_fleet::emulator::error::ApiError;
 use kvs_fleet::emulator::faults::{FaultKind, FaultPlan};
-use kvs_fleet::emulator::shapes::{CreateChannel, DeleteChannel, Request, Response, SingleMaster};
-use kvs_fleet::emulator::state::{Caller, State};
+use kvs_fleet::emulator::shapes::{
+    ApiRequest, ApiResponse, CreateChannel, DeleteChannel, SingleMaster,
+};
+use kvs_fleet::emulator::state::{AccountState, ApiCaller};
 use tokio::time::Instant;
 
 use crate::power::Power;
@@ -87,8 +89,8 @@ pub(super) struct Late {
     /// Since the start of the simulation.
     due: Duration,
     process: u64,
-    caller: Caller,
-    request: Request,
+    caller: ApiCaller,
+    request: ApiRequest,
 }
 
 /// Everything outside the engine.
@@ -101,7 +103,7 @@ pub(super) struct World {
 
 /// The mutable state.
 pub(super) struct Core {
-    pub(super) state: State,
+    pub(super) state: AccountState,
     pub(super) faults: FaultPlan,
     pub(super) random: fastrand::Rng,
     pub(super) asked: Vec<Ask>,
@@ -130,12 +132,12 @@ impl Core {
     pub(super) fn answer(
         &mut self,
         now: Duration,
-        caller: &Caller,
-        request: &Request,
+        caller: &ApiCaller,
+        request: &ApiRequest,
         from: (u64, bool),
-    ) -> Result<Response, ApiError> {
+    ) -> Result<ApiResponse, ApiError> {
         let answer = self.state.answer(now, caller, request);
-        if let (Request::Create(create), Ok(Response::Create(arn))) = (request, &answer) {
+        if let (ApiRequest::Create(create), Ok(ApiResponse::Create(arn))) = (request, &answer) {
             self.made.push(Made {
                 arn: arn.to_string(),
                 name: create.channel_name.clone().unwrap_or_default(),
@@ -153,7 +155,7 @@ impl World {
         Arc::new(Self {
             origin: Mutex::new((Duration::ZERO, Instant::now())),
             core: Mutex::new(Core {
-                state: State::new(&emulator, "simulation:0"),
+                state: AccountState::new(&emulator, "simulation:0"),
                 faults: FaultPlan::new(emulator.faults, emulator.seed),
                 random: fastrand::Rng::with_seed(!emulator.seed),
                 asked: Vec::new(),
@@ -192,7 +194,7 @@ impl World {
     }
 
     /// Schedules a create.
-    pub(super) fn postpone(&self, by: Duration, caller: Caller, request: Request) {
+    pub(super) fn postpone(&self, by: Duration, caller: ApiCaller, request: ApiRequest) {
         let due = self.elapsed() + by;
         let mut core = self.core();
         let process = core.process;
@@ -239,7 +241,7 @@ impl World {
 
     /// Creates a channel before the run, this long ago by the service's clock.
     pub(super) fn premake(&self, region: &Region, name: &str, ago: Duration, ttl: Option<i32>) {
-        let request = Request::Create(CreateChannel {
+        let request = ApiRequest::Create(CreateChannel {
             channel_name: Some(name.to_owned()),
             single_master_configuration: ttl.map(|ttl| SingleMaster {
                 message_ttl_seconds: Some(ttl),
@@ -252,7 +254,7 @@ impl World {
 
     /// Begins to delete a channel.
     pub(super) fn delete(&self, region: &Region, name: &str) {
-        let request = Request::Delete(DeleteChannel {
+        let request = ApiRequest::Delete(DeleteChannel {
             channel_arn: Some(self.channels(region)[name].clone()),
             current_version: None,
         });
@@ -260,7 +262,7 @@ impl World {
     }
 
     /// The caller of the test's own requests, with credentials that no other request uses up.
-    fn prepare(&self, at: Duration, region: &Region, request: &Request) {
+    fn prepare(&self, at: Duration, region: &Region, request: &ApiRequest) {
         let mut core = self.core();
         core.prepared += 1;
         let caller = caller(region, u64::MAX - core.prepared);
@@ -275,7 +277,7 @@ impl World {
         let core = self.core();
         let channels = core.state.channels(region, now);
         channels
-            .map(|channel| (channel.name().to_owned(), channel.arn().to_owned()))
+            .map(|channel| (channel.name.to_string(), channel.arn.to_string()))
             .collect()
     }
 
@@ -308,8 +310,8 @@ impl fmt::Debug for World {
     }
 }
 
-pub(super) fn caller(region: &Region, key: u64) -> Caller {
-    Caller {
+pub(super) fn caller(region: &Region, key: u64) -> ApiCaller {
+    ApiCaller {
         region: region.clone(),
         access_key: format!("KEY{key}").into(),
     }

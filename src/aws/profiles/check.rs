@@ -3,9 +3,10 @@
 use super::IGNORE_ENDPOINTS;
 use super::Profiles;
 use crate::aws::endpoint::Endpoint;
-use crate::aws::environment::SelectedBy;
+use crate::aws::environment::{self, SelectedBy};
 use crate::aws::error::ConfigError;
 use crate::aws::value::{switch_value, unsendable};
+use crate::domain::device::shown;
 
 /// Switches of a profile that decide where requests are sent; each is `true` or `false`.
 const SWITCHES: [&str; 3] = [
@@ -26,7 +27,10 @@ impl Profiles {
             return Ok(());
         }
         if let Some(damage) = &self.damage {
-            return Err(ConfigError::ProfileFiles(damage.clone()));
+            return Err(ConfigError::Configuration(format!(
+                "the AWS configuration files cannot be read: {damage}. They are ~/.aws/config and ~/.aws/credentials, unless \
+                 AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE say otherwise"
+            )));
         }
         let is_asked_for = self.is_asked_by_flag() || self.selected != "default";
         if is_asked_for && self.profile().is_none() {
@@ -36,21 +40,22 @@ impl Profiles {
     }
 
     fn not_found(&self) -> ConfigError {
-        let name = self.selected.clone();
+        let name = &self.selected;
+        let selected_by = match self.by {
+            SelectedBy::Variable(variable) => format!(" (selected by {variable})"),
+            _ => String::new(),
+        };
         let mut files = self.files.iter();
-        let bare = files.find(|file| file.has_bare_section(&name));
-        ConfigError::ProfileNotFound {
-            hint: bare.map(|file| {
-                let file = file.path.display();
-                format!(". {file} has [{name}], which must be written [profile {name}]")
-            }),
-            name,
-            variable: match self.by {
-                Some(SelectedBy::Variable(variable)) => Some(variable),
-                _ => None,
-            },
-            profiles: self.names(),
-        }
+        let bare = files.find(|file| file.has_bare_section(name));
+        let hint = bare.map_or(String::new(), |file| {
+            let file = file.path.display();
+            format!(". {file} has [{name}], which must be written [profile {name}]")
+        });
+        ConfigError::Configuration(format!(
+            "there is no AWS profile {}{selected_by}. Profiles are in ~/.aws/config and ~/.aws/credentials; known are: {}{hint}",
+            shown(name),
+            self.names()
+        ))
     }
 
     /// Refuses keys that cannot be sent, of the selected profile and of each profile that it takes credentials from:
@@ -79,7 +84,8 @@ impl Profiles {
 
     /// Refuses a switch that decides whether configured endpoints are used and is neither `true` nor `false`.
     pub(in crate::aws) fn check_ignores_endpoints(&self) -> Result<(), ConfigError> {
-        self.environment.check_ignores_endpoints()?;
+        self.environment
+            .check_switch(environment::IGNORE_ENDPOINTS)?;
         self.check_switch(IGNORE_ENDPOINTS)
     }
 
@@ -124,9 +130,8 @@ impl Profiles {
 }
 
 fn setting(profile: &str, key: &str, what: &str) -> ConfigError {
-    ConfigError::ProfileSetting {
-        profile: profile.to_owned(),
-        key: key.to_owned(),
-        what: what.to_owned(),
-    }
+    let profile = shown(profile);
+    ConfigError::Configuration(format!(
+        "{key} in the AWS profile {profile} {what}; correct it in ~/.aws/config"
+    ))
 }

@@ -277,7 +277,7 @@ impl Run {
 
     fn parts(&self, ready: &Ready) -> Parts<JsonStream> {
         Parts {
-            settings: engine::Settings {
+            settings: engine::EngineSettings {
                 tag_keys: ready.source.layout().tag_keys().map(Into::into).collect(),
                 ..self.config.engine(ready.expected.clone())
             },

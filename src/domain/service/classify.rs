@@ -59,14 +59,11 @@ pub struct Reply<'a> {
 
 impl Reply<'_> {
     /// The meaning of an answer that is not a success.
-    #[must_use]
     pub fn failure(&self) -> Failure {
         let mut body = ErrorBody::parse(self.body);
         let code = self.error_type.and_then(bare_code).or(body.code.take());
         if code.is_none() && self.status != 429 && !self.is_the_services() {
-            let said = self.said(&body);
-            let said = said.map_or(String::new(), |said| format!(": {said}"));
-            return self.unreadable(&format!("the answer is not one of the service's{said}"));
+            return self.unreadable_saying("the answer is not one of the service's", &body);
         }
         let kind = match code.as_deref().and_then(kind_of_code) {
             Some(kind @ (FailureKind::Throttled | FailureKind::Credentials)) => kind,
@@ -77,11 +74,10 @@ impl Reply<'_> {
                 return self.unreadable("the answer has no readable result");
             }
             None if code.is_none() && !is_telling(self.status) => {
-                let said = self.said(&body);
-                let said = said.map_or(String::new(), |said| format!(": {said}"));
-                return self.unreadable(&format!(
-                    "the answer is an error without a readable error code{said}"
-                ));
+                return self.unreadable_saying(
+                    "the answer is an error without a readable error code",
+                    &body,
+                );
             }
             None => kind_of_status(self.status),
         };
@@ -99,7 +95,6 @@ impl Reply<'_> {
     }
 
     /// A successful answer without a usable result: the request may have been executed.
-    #[must_use]
     pub fn unreadable(&self, reason: &str) -> Failure {
         let reason = format!("{reason} (HTTP status {})", self.status);
         Failure {
@@ -107,6 +102,14 @@ impl Reply<'_> {
             code: UNREADABLE_ANSWER.into(),
             message: self.explained(&reason),
             foreign: !self.has_request_id,
+        }
+    }
+
+    /// The same, with the explanation in the body if there is one.
+    fn unreadable_saying(&self, reason: &str, body: &ErrorBody) -> Failure {
+        match self.said(body) {
+            Some(said) => self.unreadable(&format!("{reason}: {said}")),
+            None => self.unreadable(reason),
         }
     }
 
@@ -138,7 +141,6 @@ impl Reply<'_> {
 }
 
 /// The meaning of an error code, if the code alone determines it. The code is bare: see [`bare_code`].
-#[must_use]
 pub fn kind_of_code(code: &str) -> Option<FailureKind> {
     Some(match code {
         "ClientLimitExceededException"
@@ -175,7 +177,6 @@ pub fn kind_of_code(code: &str) -> Option<FailureKind> {
 
 /// Whether the clock alone is the cause: the signature is valid but from another time. (`SignatureDoesNotMatch` and
 /// `InvalidSignatureException` may also mean a wrong key.)
-#[must_use]
 pub fn blames_the_clock(failure: &Failure) -> bool {
     matches!(&*failure.code, "RequestTimeTooSkewed" | "RequestExpired")
         || ["Signature expired", "Signature not yet current"]
@@ -203,7 +204,6 @@ fn kind_of_status(status: u16) -> FailureKind {
 /// The code without the parts that some services add: a `namespace#` prefix and a `:suffix`.
 ///
 /// `None` if the text cannot be a code (empty, too long, or with characters that no code has).
-#[must_use]
 pub fn bare_code(text: &str) -> Option<Box<str>> {
     let text = text.split(':').next().unwrap_or_default();
     let text = text.rsplit('#').next().unwrap_or_default().trim();
@@ -219,7 +219,6 @@ pub fn bare_code(text: &str) -> Option<Box<str>> {
 ///
 /// AWS's explanation of a wrong signature is cut off, because its canonical request repeats the session token.
 /// Credentials that another server repeats are withheld.
-#[must_use]
 pub fn message_text(text: &str) -> Box<str> {
     // Fast path: request IDs are processed here for every answer.
     let is_plain_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';

@@ -49,7 +49,6 @@ impl Operation {
 
     /// The quota for an account and Region, in requests a second (WebRTC developer guide, "quotas"). For
     /// `GetIceServerConfig`, only a quota for each channel is documented, so the lowest quota is used.
-    #[must_use]
     pub fn quota(self) -> f64 {
         match self {
             Self::Describe | Self::Endpoint => 300.0,
@@ -59,7 +58,6 @@ impl Operation {
 }
 
 /// The default limit of channels for an account and Region (WebRTC developer guide, "quotas").
-#[must_use]
 pub(crate) fn channel_quota(region: &Region) -> u64 {
     match region.as_str() {
         "us-east-1" | "us-west-2" => 10_000,
@@ -97,7 +95,6 @@ const OFFERING: [&str; 24] = [
 ];
 
 /// Whether the service is known to be offered in a Region: if it cannot be reached there, the network is the cause.
-#[must_use]
 pub(crate) fn is_known_to_offer(region: &Region) -> bool {
     OFFERING.contains(&region.as_str())
 }
@@ -112,11 +109,21 @@ pub struct Answer<T> {
     pub date: Option<SystemTime>,
 }
 
+impl<T> From<Failure> for Answer<T> {
+    /// No answer came.
+    fn from(failure: Failure) -> Self {
+        Self {
+            result: Err(failure),
+            request_id: None,
+            date: None,
+        }
+    }
+}
+
 impl<T> Answer<T> {
     /// Whether the request was granted or throttled. Server errors, silence and refused credentials say nothing about the
     /// rate.
-    #[must_use]
-    pub fn is_granted(&self) -> Option<bool> {
+    pub(crate) fn is_granted(&self) -> Option<bool> {
         match self.result.as_ref().err().map(|failure| failure.kind) {
             Some(FailureKind::Throttled) => Some(false),
             Some(
@@ -158,13 +165,11 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Whether the service answered, or a server in its place.
-    #[must_use]
     pub fn is_answered(self) -> bool {
         !matches!(self, Self::Lost | Self::Unreachable)
     }
 
     /// Whether a retry of the same request may succeed.
-    #[must_use]
     pub fn is_passing(self) -> bool {
         matches!(
             self,
@@ -173,7 +178,6 @@ impl FailureKind {
     }
 
     /// Whether the request may have been executed although it failed.
-    #[must_use]
     pub fn is_ambiguous(self) -> bool {
         matches!(self, Self::ServerError | Self::Lost)
     }
@@ -192,15 +196,23 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// A failure that is not the answer of a proxy.
+    pub(crate) fn new(kind: FailureKind, code: &str, message: impl Into<Box<str>>) -> Self {
+        Self {
+            kind,
+            code: code.into(),
+            message: message.into(),
+            foreign: false,
+        }
+    }
+
     /// Whether the service itself answered. An answer of a proxy counts as none, whatever its status.
-    #[must_use]
     pub fn is_answered(&self) -> bool {
         let is_a_proxys = self.foreign && self.kind == FailureKind::ServerError;
         self.kind.is_answered() && !is_a_proxys
     }
 
     /// Whether the host does not exist, according to name servers or the proxy.
-    #[must_use]
     pub(crate) fn is_of_a_missing_host(&self) -> bool {
         match &*self.code {
             // A proxy that requires a password has not looked up the host.
@@ -212,7 +224,6 @@ impl Failure {
 
     /// Whether this process had no file descriptor to send the request: this says nothing about the service or the
     /// network.
-    #[must_use]
     pub(crate) fn is_of_open_files(&self) -> bool {
         &*self.code == classify::TOO_MANY_OPEN_FILES
     }
@@ -233,7 +244,6 @@ pub enum ChannelStatus {
 
 impl ChannelStatus {
     /// The service's name of the status.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Creating => "CREATING",
@@ -284,12 +294,11 @@ impl ListRequest {
     /// never end.
     pub fn follow(&mut self, next_token: Option<Box<str>>) -> Result<bool, Failure> {
         if next_token.is_some() && next_token == self.next_token {
-            return Err(Failure {
-                kind: FailureKind::ServerError,
-                code: classify::UNREADABLE_ANSWER.into(),
-                message: "a page of the listing names itself as the next one".into(),
-                foreign: false,
-            });
+            return Err(Failure::new(
+                FailureKind::ServerError,
+                classify::UNREADABLE_ANSWER,
+                "a page of the listing names itself as the next one",
+            ));
         }
         self.next_token = next_token;
         Ok(self.next_token.is_some())

@@ -46,7 +46,6 @@ impl Filter {
     }
 
     /// Applies the filter.
-    #[must_use]
     pub fn apply<'a>(&self, text: Cow<'a, str>) -> Cow<'a, str> {
         let is_changed = match self {
             Self::Delete(characters) => text.contains(|c| characters.contains(c)),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{Fault, FaultError, FaultKind, Frequency};
-use crate::emulator::operation::Operation;
+use crate::emulator::operation::ApiOperation;
 
 impl FromStr for Fault {
     type Err = FaultError;
@@ -42,13 +42,13 @@ fn parse_kind(text: &str) -> Result<FaultKind, FaultError> {
     })
 }
 
-fn parse_operation(text: &str) -> Result<Operation, FaultError> {
-    Operation::named(text.trim())
+fn parse_operation(text: &str) -> Result<ApiOperation, FaultError> {
+    ApiOperation::named(text.trim())
         .filter(|operation| operation.supports_faults())
         .ok_or_else(|| {
             FaultError(format!(
                 "unknown operation '{text}'; give its full name or one of {}",
-                Operation::short_names()
+                ApiOperation::short_names()
             ))
         })
 }

@@ -7,8 +7,8 @@ fn fault(text: &str) -> Fault {
     text.parse().unwrap()
 }
 
-fn about(name: &str) -> Request {
-    Request::Create(CreateChannel {
+fn about(name: &str) -> ApiRequest {
+    ApiRequest::Create(CreateChannel {
         channel_name: Some(name.to_owned()),
         ..CreateChannel::default()
     })
@@ -19,14 +19,14 @@ fn shares_percentages_counts_and_operations_are_parsed() {
     let read = fault("reset-after=0.25@create");
     assert_eq!(read.kind, FaultKind::ResetAfter);
     assert_eq!(read.frequency, Frequency::Share(0.25));
-    assert_eq!(read.operation, Some(Operation::Create));
+    assert_eq!(read.operation, Some(ApiOperation::Create));
     assert_eq!(fault("500=50%").frequency, Frequency::Share(0.5));
     assert_eq!(fault("500=1").frequency, Frequency::Share(1.0));
     assert_eq!(fault("500=100%").operation, None);
     let read = fault("HTML-503=first:3@describesignalingchannel");
     assert_eq!(read.kind, FaultKind::Html503);
     assert_eq!(read.frequency, Frequency::First(3));
-    assert_eq!(read.operation, Some(Operation::Describe));
+    assert_eq!(read.operation, Some(ApiOperation::Describe));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn the_same_seed_gives_the_same_faults() {
     let draw = |seed| {
         let mut plan = FaultPlan::new(vec![fault("500=0.3"), fault("empty=0.3@create")], seed);
         (0..200)
-            .map(|_| plan.draw(Operation::Create, None))
+            .map(|_| plan.draw(ApiOperation::Create, None))
             .collect::<Vec<_>>()
     };
     assert_eq!(draw(7), draw(7));
@@ -76,25 +76,25 @@ fn the_same_seed_gives_the_same_faults() {
 #[test]
 fn only_requests_of_the_named_operation_count_for_first() {
     let mut plan = FaultPlan::new(vec![fault("500=first:2@create")], 1);
-    assert_eq!(plan.draw(Operation::List, None), None);
+    assert_eq!(plan.draw(ApiOperation::List, None), None);
     assert_eq!(
-        plan.draw(Operation::Create, None),
+        plan.draw(ApiOperation::Create, None),
         Some(FaultKind::Error500)
     );
     assert_eq!(
-        plan.draw(Operation::Create, None),
+        plan.draw(ApiOperation::Create, None),
         Some(FaultKind::Error500)
     );
-    assert_eq!(plan.draw(Operation::Create, None), None);
+    assert_eq!(plan.draw(ApiOperation::Create, None), None);
 }
 
 #[test]
 fn each_counts_requests_by_channel_name() {
     let mut plan = FaultPlan::new(vec![fault("500=each:2")], 1);
-    let mut injected = |request: Option<&Request>| {
+    let mut injected = |request: Option<&ApiRequest>| {
         let mut drawn = Vec::new();
         for _ in 0..4 {
-            drawn.extend(plan.draw(Operation::Create, request));
+            drawn.extend(plan.draw(ApiOperation::Create, request));
         }
         drawn.len()
     };
@@ -111,7 +111,7 @@ fn each_counts_requests_by_channel_name() {
 fn names_are_counted_up_to_a_limit() {
     let mut plan = FaultPlan::new(vec![fault("500=each:1")], 1);
     for number in 0..MOST_NAMES + 10 {
-        let drawn = plan.draw(Operation::Create, Some(&about(&format!("n{number}"))));
+        let drawn = plan.draw(ApiOperation::Create, Some(&about(&format!("n{number}"))));
         assert_eq!(drawn.is_some(), number < MOST_NAMES, "{number}");
     }
     assert_eq!(plan.faults[0].injected_by_name.len(), MOST_NAMES);
@@ -120,7 +120,9 @@ fn names_are_counted_up_to_a_limit() {
 #[test]
 fn faults_are_tried_in_their_order() {
     let mut plan = FaultPlan::new(vec![fault("500=first:1"), fault("empty=first:2")], 1);
-    let drawn: Vec<_> = (0..4).map(|_| plan.draw(Operation::Create, None)).collect();
+    let drawn: Vec<_> = (0..4)
+        .map(|_| plan.draw(ApiOperation::Create, None))
+        .collect();
     assert_eq!(
         drawn,
         [
@@ -135,5 +137,5 @@ fn faults_are_tried_in_their_order() {
 #[test]
 fn get_caller_identity_gets_no_fault() {
     let mut plan = FaultPlan::new(vec![fault("500=1")], 1);
-    assert_eq!(plan.draw(Operation::CallerIdentity, None), None);
+    assert_eq!(plan.draw(ApiOperation::CallerIdentity, None), None);
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::emulator::operation::Operation;
+use crate::emulator::operation::ApiOperation;
 use crate::emulator::{Emulator, EmulatorSettings, StartError};
 
 const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-central-1/kinesisvideo/aws4_request, \
@@ -283,7 +283,7 @@ async fn faults_that_are_not_applied_change_nothing() {
         );
         assert!(!exists(&emulator, "a").await, "{fault}");
         assert_eq!(ask(&emulator, &create("a")).await.status, 200, "{fault}");
-        let counts = emulator.request_counts().of(Operation::Create);
+        let counts = emulator.request_counts().of(ApiOperation::Create);
         assert_eq!((counts.answered, counts.faults), (1, 1), "{fault}");
     }
 }
@@ -330,7 +330,7 @@ async fn a_hang_lasts_until_the_emulator_stops() {
         let emulator = with_faults(&[&format!("{fault}=1@create")]).await;
         let mut stream = TcpStream::connect(emulator.address()).await.unwrap();
         stream.write_all(create("a").as_bytes()).await.unwrap();
-        while emulator.request_counts().of(Operation::Create).faults == 0 {
+        while emulator.request_counts().of(ApiOperation::Create).faults == 0 {
             tokio::task::yield_now().await;
         }
         assert_eq!(exists(&emulator, "a").await, applied, "{fault}");
@@ -371,7 +371,7 @@ async fn a_request_is_counted_on_arrival() {
     .await;
     let mut stream = TcpStream::connect(emulator.address()).await.unwrap();
     stream.write_all(create("a").as_bytes()).await.unwrap();
-    while emulator.request_counts().of(Operation::Create).answered == 0 {
+    while emulator.request_counts().of(ApiOperation::Create).answered == 0 {
         tokio::task::yield_now().await;
     }
     let nothing = stream.try_read(&mut [0; 1]).unwrap_err();

@@ -13,24 +13,24 @@ use super::*;
 use crate::domain::service::ChannelStatus;
 use crate::emulator::shapes::{
     ChannelInfo, CreateChannel, DeleteChannel, DescribeChannel, EndpointConfiguration, GetEndpoint,
-    GetIceServers, ListChannels, ListTags, NameCondition, SingleMaster, Tag, TagResource,
-    UntagResource, UpdateChannel,
+    GetIceServers, ListChannels, ListTags, NameCondition, SingleMaster, TagResource, UntagResource,
+    UpdateChannel, WireTag,
 };
 use crate::emulator::store::{name_of_token, token_of_name};
 
 const START: Duration = Duration::from_millis(1_700_000_000_123);
 
 /// A state with one caller; tests set its time.
-struct Server {
-    state: State,
-    caller: Caller,
+struct TestServer {
+    state: AccountState,
+    caller: ApiCaller,
     now: Duration,
 }
 
-impl Server {
+impl TestServer {
     fn new(settings: EmulatorSettings) -> Self {
         Self {
-            state: State::new(&settings, "127.0.0.1:4567"),
+            state: AccountState::new(&settings, "127.0.0.1:4567"),
             caller: caller("eu-central-1", "AKID"),
             now: START,
         }
@@ -49,26 +49,26 @@ impl Server {
         self.now += Duration::from_millis(millis);
     }
 
-    fn ask(&mut self, request: Request) -> Result<Response, ApiError> {
+    fn ask(&mut self, request: ApiRequest) -> Result<ApiResponse, ApiError> {
         self.state.answer(self.now, &self.caller, &request)
     }
 
     /// Asserts that the request is refused with this status and code.
-    fn refused(&mut self, request: Request) -> (u16, &'static str) {
+    fn refused(&mut self, request: ApiRequest) -> (u16, &'static str) {
         let error = self.ask(request).expect_err("the request is refused");
         (error.http_status, error.code)
     }
 
     fn create(&mut self, name: &str) -> Arc<str> {
         match self.ask(create(name)).unwrap() {
-            Response::Create(arn) => arn,
+            ApiResponse::Create(arn) => arn,
             other => panic!("{other:?}"),
         }
     }
 
     fn describe(&mut self, name: &str) -> ChannelInfo {
         match self.ask(describe(name)).unwrap() {
-            Response::Describe(info) => info,
+            ApiResponse::Describe(info) => info,
             other => panic!("{other:?}"),
         }
     }
@@ -83,13 +83,13 @@ impl Server {
             comparison_operator: Some("BEGINS_WITH".to_owned()),
             comparison_value: Some(prefix.to_owned()),
         };
-        let request = Request::List(ListChannels {
+        let request = ApiRequest::List(ListChannels {
             max_results: Some(most),
             next_token: token,
             channel_name_condition: Some(condition).filter(|_| !prefix.is_empty()),
         });
         match self.ask(request).unwrap() {
-            Response::List(page) => {
+            ApiResponse::List(page) => {
                 let names = page.channels.iter().map(|info| info.name.to_string());
                 (names.collect(), page.next_token)
             }
@@ -98,54 +98,54 @@ impl Server {
     }
 
     fn tags(&mut self, arn: &str) -> BTreeMap<String, String> {
-        let request = Request::ListTags(ListTags {
+        let request = ApiRequest::ListTags(ListTags {
             resource_arn: Some(arn.to_owned()),
             next_token: None,
         });
         match self.ask(request).unwrap() {
-            Response::ListTags(tags) => tags,
+            ApiResponse::ListTags(tags) => tags,
             other => panic!("{other:?}"),
         }
     }
 }
 
-fn caller(region: &str, access_key: &str) -> Caller {
-    Caller {
+fn caller(region: &str, access_key: &str) -> ApiCaller {
+    ApiCaller {
         region: Region::parse(region).unwrap(),
         access_key: access_key.into(),
     }
 }
 
-fn create(name: &str) -> Request {
-    Request::Create(CreateChannel {
+fn create(name: &str) -> ApiRequest {
+    ApiRequest::Create(CreateChannel {
         channel_name: Some(name.to_owned()),
         ..CreateChannel::default()
     })
 }
 
-fn describe(name: &str) -> Request {
-    Request::Describe(DescribeChannel {
+fn describe(name: &str) -> ApiRequest {
+    ApiRequest::Describe(DescribeChannel {
         channel_name: Some(name.to_owned()),
         channel_arn: None,
     })
 }
 
-fn describe_arn(arn: &str) -> Request {
-    Request::Describe(DescribeChannel {
+fn describe_arn(arn: &str) -> ApiRequest {
+    ApiRequest::Describe(DescribeChannel {
         channel_name: None,
         channel_arn: Some(arn.to_owned()),
     })
 }
 
-fn delete(arn: &str, version: Option<&str>) -> Request {
-    Request::Delete(DeleteChannel {
+fn delete(arn: &str, version: Option<&str>) -> ApiRequest {
+    ApiRequest::Delete(DeleteChannel {
         channel_arn: Some(arn.to_owned()),
         current_version: version.map(str::to_owned),
     })
 }
 
-fn update(arn: &str, version: &str, ttl: i32) -> Request {
-    Request::Update(UpdateChannel {
+fn update(arn: &str, version: &str, ttl: i32) -> ApiRequest {
+    ApiRequest::Update(UpdateChannel {
         channel_arn: Some(arn.to_owned()),
         current_version: Some(version.to_owned()),
         single_master_configuration: Some(SingleMaster {
@@ -154,24 +154,24 @@ fn update(arn: &str, version: &str, ttl: i32) -> Request {
     })
 }
 
-fn tag(arn: &str, keys: std::ops::Range<usize>, value: &str) -> Request {
-    let tags = keys.map(|i| Tag {
+fn tag(arn: &str, keys: std::ops::Range<usize>, value: &str) -> ApiRequest {
+    let tags = keys.map(|i| WireTag {
         key: Some(format!("k{i}")),
         value: Some(value.to_owned()),
     });
-    Request::Tag(TagResource {
+    ApiRequest::Tag(TagResource {
         resource_arn: Some(arn.to_owned()),
         tags: Some(tags.collect()),
     })
 }
 
-fn list() -> Request {
-    Request::List(ListChannels::default())
+fn list() -> ApiRequest {
+    ApiRequest::List(ListChannels::default())
 }
 
 #[test]
 fn operations_on_names_outside_the_prefix_are_denied() {
-    let mut server = Server::new(EmulatorSettings {
+    let mut server = TestServer::new(EmulatorSettings {
         deny_outside: Some("line-4-".to_owned()),
         ..EmulatorSettings::default()
     });
@@ -202,18 +202,18 @@ fn operations_on_names_outside_the_prefix_are_denied() {
 
 #[test]
 fn an_access_key_expires_after_the_configured_number_of_requests() {
-    let mut server = Server::new(EmulatorSettings {
+    let mut server = TestServer::new(EmulatorSettings {
         expire_after: Some(2),
         ..EmulatorSettings::default()
     });
     assert!(matches!(
-        server.ask(Request::CallerIdentity),
-        Ok(Response::CallerIdentity { .. })
+        server.ask(ApiRequest::CallerIdentity),
+        Ok(ApiResponse::CallerIdentity { .. })
     ));
     server.create("a");
     assert_eq!(server.refused(create("b")), (403, "ExpiredTokenException"));
     assert_eq!(
-        server.refused(Request::CallerIdentity),
+        server.refused(ApiRequest::CallerIdentity),
         (403, "ExpiredTokenException")
     );
     server.caller = caller("eu-central-1", "FRESH");
@@ -222,7 +222,7 @@ fn an_access_key_expires_after_the_configured_number_of_requests() {
 
 #[test]
 fn the_checks_are_in_the_services_order() {
-    let mut server = Server::new(EmulatorSettings {
+    let mut server = TestServer::new(EmulatorSettings {
         rate: 1.0,
         burst: 1,
         deny_outside: Some("ok".to_owned()),
@@ -253,13 +253,13 @@ fn the_checks_are_in_the_services_order() {
 
 #[test]
 fn the_number_of_regions_and_keys_is_limited() {
-    let mut server = Server::new(EmulatorSettings {
+    let mut server = TestServer::new(EmulatorSettings {
         expire_after: Some(9),
         ..EmulatorSettings::default()
     });
     for i in 0..20_000 {
         server.caller = caller("eu-central-1", &format!("KEY{i}"));
-        let _ = server.ask(Request::CallerIdentity);
+        let _ = server.ask(ApiRequest::CallerIdentity);
     }
     assert_eq!(server.state.uses.len(), MOST_ACCESS_KEYS);
     assert_eq!(server.refused(list()), (403, "UnrecognizedClientException"));

@@ -13,21 +13,21 @@ fn create(name: &str) -> CreateChannel {
     }
 }
 
-fn tag(key: &str, value: &str) -> Tag {
-    Tag {
+fn tag(key: &str, value: &str) -> WireTag {
+    WireTag {
         key: Some(key.to_owned()),
         value: Some(value.to_owned()),
     }
 }
 
-fn tagged(tags: Vec<Tag>) -> Request {
-    Request::Create(CreateChannel {
+fn tagged(tags: Vec<WireTag>) -> ApiRequest {
+    ApiRequest::Create(CreateChannel {
         tags: Some(tags),
         ..create("a")
     })
 }
 
-fn refusal(request: &Request) -> String {
+fn refusal(request: &ApiRequest) -> String {
     let error = check(request).expect_err("the request is refused");
     assert_eq!(
         (error.http_status, error.code),
@@ -55,37 +55,40 @@ fn every_pattern_compiles() {
 #[test]
 fn names_are_checked_at_both_limits() {
     for name in ["a", &"x".repeat(256), "A_b.c-9"] {
-        check(&Request::Create(create(name))).unwrap();
+        check(&ApiRequest::Create(create(name))).unwrap();
     }
     assert_eq!(
-        refusal(&Request::Create(create("DEVICE 1"))),
+        refusal(&ApiRequest::Create(create("DEVICE 1"))),
         "1 validation error detected: Value 'DEVICE 1' at 'channelName' failed to satisfy constraint: Member must \
          satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
     );
-    let long = refusal(&Request::Create(create(&"x".repeat(257))));
+    let long = refusal(&ApiRequest::Create(create(&"x".repeat(257))));
     assert!(
         long.ends_with("Member must have length less than or equal to 256"),
         "{long}"
     );
-    let empty = refusal(&Request::Create(create("")));
+    let empty = refusal(&ApiRequest::Create(create("")));
     assert!(empty.starts_with("2 validation errors detected"), "{empty}");
     assert!(empty.contains("greater than or equal to 1"), "{empty}");
     for name in ["a\n", "é", "a/b"] {
-        refusal(&Request::Create(create(name)));
+        refusal(&ApiRequest::Create(create(name)));
     }
 }
 
 #[test]
 fn required_members_must_be_present() {
     let requests = [
-        (Request::Create(CreateChannel::default()), "channelName"),
-        (Request::Delete(DeleteChannel::default()), "channelARN"),
-        (Request::Update(UpdateChannel::default()), "currentVersion"),
-        (Request::Tag(TagResource::default()), "tags"),
-        (Request::Untag(UntagResource::default()), "tagKeyList"),
-        (Request::ListTags(ListTags::default()), "resourceARN"),
-        (Request::Endpoint(GetEndpoint::default()), "channelARN"),
-        (Request::Ice(GetIceServers::default()), "channelARN"),
+        (ApiRequest::Create(CreateChannel::default()), "channelName"),
+        (ApiRequest::Delete(DeleteChannel::default()), "channelARN"),
+        (
+            ApiRequest::Update(UpdateChannel::default()),
+            "currentVersion",
+        ),
+        (ApiRequest::Tag(TagResource::default()), "tags"),
+        (ApiRequest::Untag(UntagResource::default()), "tagKeyList"),
+        (ApiRequest::ListTags(ListTags::default()), "resourceARN"),
+        (ApiRequest::Endpoint(GetEndpoint::default()), "channelARN"),
+        (ApiRequest::Ice(GetIceServers::default()), "channelARN"),
     ];
     for (request, member) in requests {
         let message = refusal(&request);
@@ -94,7 +97,7 @@ fn required_members_must_be_present() {
         );
         assert!(message.contains(&expected), "{message}");
     }
-    let message = refusal(&Request::Describe(DescribeChannel::default()));
+    let message = refusal(&ApiRequest::Describe(DescribeChannel::default()));
     assert!(
         message.contains("Either ChannelName or ChannelARN"),
         "{message}"
@@ -104,7 +107,7 @@ fn required_members_must_be_present() {
 #[test]
 fn the_ttl_is_5_to_120_seconds() {
     let with_ttl = |ttl| {
-        Request::Create(CreateChannel {
+        ApiRequest::Create(CreateChannel {
             single_master_configuration: Some(SingleMaster {
                 message_ttl_seconds: ttl,
             }),
@@ -125,7 +128,7 @@ fn the_ttl_is_5_to_120_seconds() {
 #[test]
 fn full_mesh_is_refused_although_the_model_has_it() {
     let of_type = |channel_type: &str| {
-        Request::Create(CreateChannel {
+        ApiRequest::Create(CreateChannel {
             channel_type: Some(channel_type.to_owned()),
             ..create("a")
         })
@@ -160,7 +163,7 @@ fn tags_are_checked_at_both_limits() {
         vec![tag("aws:x", "v")],
         vec![tag("AWS:x", "v")],
         vec![tag("k", "v"), tag("k", "w")],
-        vec![Tag::default()],
+        vec![WireTag::default()],
     ] {
         refusal(&tagged(tags));
     }
@@ -174,12 +177,12 @@ fn tags_are_checked_at_both_limits() {
 #[test]
 fn tagging_needs_at_least_one_tag_or_key() {
     let arn = Some(ARN.to_owned());
-    let request = Request::Tag(TagResource {
+    let request = ApiRequest::Tag(TagResource {
         resource_arn: arn.clone(),
         tags: Some(Vec::new()),
     });
     assert!(refusal(&request).contains("greater than or equal to 1"));
-    let request = Request::Untag(UntagResource {
+    let request = ApiRequest::Untag(UntagResource {
         resource_arn: arn,
         tag_key_list: Some(vec!["k".to_owned(); 51]),
     });
@@ -189,7 +192,7 @@ fn tagging_needs_at_least_one_tag_or_key() {
 #[test]
 fn max_results_is_1_to_10000() {
     let of = |most| {
-        Request::List(ListChannels {
+        ApiRequest::List(ListChannels {
             max_results: Some(most),
             ..ListChannels::default()
         })
@@ -198,7 +201,7 @@ fn max_results_is_1_to_10000() {
     check(&of(10_000)).unwrap();
     assert!(refusal(&of(0)).contains("'maxResults'"));
     assert!(refusal(&of(10_001)).contains("'maxResults'"));
-    let request = Request::List(ListChannels {
+    let request = ApiRequest::List(ListChannels {
         next_token: Some("a b".to_owned()),
         channel_name_condition: Some(NameCondition {
             comparison_operator: Some("ENDS_WITH".to_owned()),
@@ -212,7 +215,7 @@ fn max_results_is_1_to_10000() {
 #[test]
 fn arns_and_versions_must_match_their_patterns() {
     let delete = |arn: &str, version: &str| {
-        Request::Delete(DeleteChannel {
+        ApiRequest::Delete(DeleteChannel {
             channel_arn: Some(arn.to_owned()),
             current_version: Some(version.to_owned()),
         })
@@ -227,7 +230,7 @@ fn arns_and_versions_must_match_their_patterns() {
 #[test]
 fn roles_protocols_and_services_must_be_enum_values() {
     let endpoint = |protocols: Vec<&str>, role: &str| {
-        Request::Endpoint(GetEndpoint {
+        ApiRequest::Endpoint(GetEndpoint {
             channel_arn: Some(ARN.to_owned()),
             configuration: Some(EndpointConfiguration {
                 protocols: Some(protocols.into_iter().map(str::to_owned).collect()),
@@ -240,7 +243,7 @@ fn roles_protocols_and_services_must_be_enum_values() {
     refusal(&endpoint(vec![], "VIEWER"));
     refusal(&endpoint(vec!["WSS"], "SLAVE"));
     let ice = |service: &str, client: &str| {
-        Request::Ice(GetIceServers {
+        ApiRequest::Ice(GetIceServers {
             channel_arn: Some(ARN.to_owned()),
             client_id: Some(client.to_owned()),
             service: Some(service.to_owned()),
@@ -254,5 +257,5 @@ fn roles_protocols_and_services_must_be_enum_values() {
 
 #[test]
 fn a_large_value_is_shortened_in_the_message() {
-    assert!(refusal(&Request::Create(create(&"#".repeat(100_000)))).len() < 2_000);
+    assert!(refusal(&ApiRequest::Create(create(&"#".repeat(100_000)))).len() < 2_000);
 }

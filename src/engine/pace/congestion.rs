@@ -45,7 +45,7 @@ pub(super) const MEMORY: f64 = 20.0;
 
 /// What an answer says.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Verdict {
+pub(super) enum CutVerdict {
     /// Nothing new.
     Open,
     /// Throttles have become rare.
@@ -67,12 +67,12 @@ pub(super) struct Answered {
 
 /// Granted and throttled requests.
 #[derive(Debug, Clone, Copy, Default)]
-struct Counts {
+struct AnswerCounts {
     granted: f64,
     throttled: f64,
 }
 
-impl Counts {
+impl AnswerCounts {
     fn add(&mut self, granted: bool) {
         if granted {
             self.granted += 1.0;
@@ -108,10 +108,10 @@ pub(super) struct Congestion {
     /// The earlier congestion that it goes on from.
     past: Option<Past>,
     /// What was answered until `sampled`.
-    first: Counts,
+    first: AnswerCounts,
     sampled: Option<f64>,
     /// Of what was sent well below the rate that was granted.
-    low: Counts,
+    low: AnswerCounts,
     /// The logarithm of the likelihood ratio of many throttles to few.
     evidence: f64,
 }
@@ -124,12 +124,12 @@ impl Congestion {
             began: now,
             rate_before: past.map_or(rate_before, |past| past.rate_before.max(rate_before)),
             past,
-            first: Counts {
+            first: AnswerCounts {
                 granted: 0.0,
                 throttled: 1.0,
             },
             sampled: None,
-            low: Counts::default(),
+            low: AnswerCounts::default(),
             evidence: 0.0,
         }
     }
@@ -178,13 +178,13 @@ impl Congestion {
     }
 
     /// An answer has come. `low_anyway` is a rate that counts as low whatever was granted.
-    pub(super) fn on_answer(&mut self, answer: Answered, now: f64, low_anyway: f64) -> Verdict {
+    pub(super) fn on_answer(&mut self, answer: Answered, now: f64, low_anyway: f64) -> CutVerdict {
         let Some(sampled) = self.sampled else {
             return self.sample(answer.granted, now);
         };
         let granted = self.granted_recently_or_before(now);
         if answer.sent <= sampled || answer.rate >= (SIMILAR * granted).max(low_anyway) {
-            return Verdict::Open;
+            return CutVerdict::Open;
         }
         self.low.add(answer.granted);
         let few = EXPECTED_SHARE.min(EXPECTED_THROTTLES / answer.rate);
@@ -197,34 +197,34 @@ impl Congestion {
         // What is beyond doubt already must not outweigh what comes later.
         self.evidence = self.evidence.min(ENOUGH);
         if self.evidence <= OVER {
-            return Verdict::Over;
+            return CutVerdict::Over;
         }
         if self.evidence < ENOUGH {
-            return Verdict::Open;
+            return CutVerdict::Open;
         }
         // Where nothing at all is granted a faster rate would gain nothing.
         if self.low.granted == 0.0 {
-            return Verdict::Open;
+            return CutVerdict::Open;
         }
         if self.low.share() >= SIMILAR * self.first.share() {
-            return Verdict::CutsDoNotHelp;
+            return CutVerdict::CutsDoNotHelp;
         }
         // Many, but far fewer than at first: cutting helps, if slowly.
-        self.low = Counts::default();
+        self.low = AnswerCounts::default();
         self.evidence = 0.0;
-        Verdict::Open
+        CutVerdict::Open
     }
 
-    fn sample(&mut self, granted: bool, now: f64) -> Verdict {
+    fn sample(&mut self, granted: bool, now: f64) -> CutVerdict {
         self.first.add(granted);
         if now < self.began + SECOND || self.first.all() < SAMPLE {
-            return Verdict::Open;
+            return CutVerdict::Open;
         }
         if self.first.throttled < SERIOUS {
-            return Verdict::Over;
+            return CutVerdict::Over;
         }
         self.sampled = Some(now);
-        Verdict::Open
+        CutVerdict::Open
     }
 }
 

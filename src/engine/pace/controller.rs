@@ -40,7 +40,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::congestion::{Answered, Congestion, DOCUMENTED, MEMORY, Past, Verdict};
+use super::congestion::{Answered, Congestion, CutVerdict, DOCUMENTED, MEMORY, Past};
 use super::grants::{Grants, LONGEST};
 use super::spacing::Spacing;
 
@@ -72,7 +72,7 @@ const PAUSE: f64 = 4.0;
 /// A pause is not shorter than this, in seconds: at fast rates requests leave in groups, one for each tick of the timer.
 const SHORTEST_PAUSE: f64 = 0.02;
 /// The fastest rate there is, in requests a second.
-pub const FASTEST: f64 = 1_000_000.0;
+pub(crate) const FASTEST: f64 = 1_000_000.0;
 
 /// Where a controller begins and how far it may go.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -85,7 +85,6 @@ pub struct RateRange {
 
 impl RateRange {
     /// Up to a known quota: starts there.
-    #[must_use]
     pub fn upto(ceiling: f64) -> Self {
         Self {
             start: ceiling,
@@ -94,7 +93,6 @@ impl RateRange {
     }
 
     /// Nothing is known: starts at 50 requests a second, the documented quota.
-    #[must_use]
     pub fn unknown() -> Self {
         Self {
             start: DOCUMENTED,
@@ -105,7 +103,7 @@ impl RateRange {
 
 /// A request that has left.
 #[derive(Debug, Clone, Copy)]
-pub struct Sent {
+pub struct SentRequest {
     /// When.
     pub at: Duration,
     /// The rate in force then, in requests a second.
@@ -166,7 +164,6 @@ pub struct Controller {
 
 impl Controller {
     /// A controller at its start. `wall` is what the wall clock shows at time zero; `seed` draws the spacing.
-    #[must_use]
     pub fn new(range: RateRange, wall: SystemTime, seed: u64) -> Self {
         let RateRange { start, ceiling } = range;
         let most = ceiling.unwrap_or(FASTEST);
@@ -201,32 +198,28 @@ impl Controller {
     }
 
     /// The rate in force, in requests a second.
-    #[must_use]
     pub fn rate(&self) -> f64 {
         self.rate
     }
 
     /// The fastest rate allowed, in requests a second; none if it must be found.
-    #[must_use]
     pub fn ceiling(&self) -> Option<f64> {
         self.ceiling
     }
 
     /// What the service granted in the five seconds before its last answer to a request that had waited for its turn, in
     /// requests a second; none where nothing was granted, or nothing throttled: then it may grant more.
-    #[must_use]
     pub fn grant(&self) -> Option<f64> {
         self.grant
     }
 
     /// Whether throttles were ever ignored, since cutting the rate did not make them fewer.
-    #[must_use]
-    pub fn has_ignored_throttles(&self) -> bool {
+    pub(crate) fn has_ignored_throttles(&self) -> bool {
         self.has_ignored
     }
 
     /// The share of the longest delay with which the next request leaves after its turn.
-    pub fn spacing(&mut self) -> f64 {
+    pub(crate) fn spacing(&mut self) -> f64 {
         self.spacing.next()
     }
 
@@ -244,7 +237,7 @@ impl Controller {
     }
 
     /// A request was granted: accepted, or refused for a reason other than the rate.
-    pub fn on_granted(&mut self, sent: Sent, now: Duration) {
+    pub(crate) fn on_granted(&mut self, sent: SentRequest, now: Duration) {
         let now = now.as_secs_f64();
         self.note_answer(now);
         self.grants.add(now);
@@ -258,7 +251,7 @@ impl Controller {
     }
 
     /// A request was throttled.
-    pub fn on_throttled(&mut self, sent: Sent, now: Duration) {
+    pub fn on_throttled(&mut self, sent: SentRequest, now: Duration) {
         let now = now.as_secs_f64();
         self.note_answer(now);
         self.end_congestion_after_calm(now);
@@ -269,7 +262,7 @@ impl Controller {
             if let Some(share) = sent.share {
                 self.spacing.miss(share);
             }
-        } else if self.judge(sent, now, false) == Verdict::CutsDoNotHelp {
+        } else if self.judge(sent, now, false) == CutVerdict::CutsDoNotHelp {
             self.ignore(now);
         } else if self.last_cut.is_none_or(|cut| sent.at.as_secs_f64() > cut) {
             self.cut(now);
@@ -286,7 +279,7 @@ impl Controller {
     }
 
     /// While nothing waits, all requests are granted: that says nothing about the quota.
-    fn note_grant(&mut self, sent: Sent, now: f64) {
+    fn note_grant(&mut self, sent: SentRequest, now: f64) {
         let is_known = self.last_throttle.is_some() && !self.grants.is_empty();
         if is_known && sent.share.is_some() {
             self.grant = Some(self.grants.rate(now, LONGEST));
@@ -340,9 +333,9 @@ impl Controller {
     }
 
     /// Takes an answer as evidence of whether cutting helps.
-    fn judge(&mut self, sent: Sent, now: f64, granted: bool) -> Verdict {
+    fn judge(&mut self, sent: SentRequest, now: f64, granted: bool) -> CutVerdict {
         let Some(congestion) = &mut self.congestion else {
-            return Verdict::Open;
+            return CutVerdict::Open;
         };
         let answer = Answered {
             sent: sent.at.as_secs_f64(),
@@ -350,7 +343,7 @@ impl Controller {
             granted,
         };
         let verdict = congestion.on_answer(answer, now, LOW * self.least);
-        if verdict == Verdict::Over {
+        if verdict == CutVerdict::Over {
             self.end_congestion(now);
         }
         verdict

@@ -34,8 +34,8 @@ const LATE: Duration = Duration::from_millis(10);
 /// The bucket, and what is needed to build the next one in its place.
 #[derive(Debug)]
 pub(super) struct Gate {
-    bucket: RateLimiter<NotKeyed, InMemoryState, Reading, NoOpMiddleware<Tick>>,
-    reading: Reading,
+    bucket: RateLimiter<NotKeyed, InMemoryState, GateClock, NoOpMiddleware<Tick>>,
+    reading: GateClock,
     rate: f64,
     last: Departure,
     /// The turn that a request waits for, or has waited for.
@@ -60,7 +60,7 @@ struct Turn {
 
 impl Gate {
     pub(super) fn new(rate: f64) -> Self {
-        let reading = Reading::default();
+        let reading = GateClock::default();
         Self {
             bucket: RateLimiter::direct_with_clock(quota(rate), reading.clone()),
             reading,
@@ -159,16 +159,16 @@ fn quota(rate: f64) -> Quota {
 
 /// governor's clock: whatever the gate last read from tokio's.
 #[derive(Debug, Clone, Default)]
-struct Reading(Arc<AtomicU64>);
+struct GateClock(Arc<AtomicU64>);
 
-impl Reading {
+impl GateClock {
     fn set(&self, now: Duration) {
         let nanos = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         self.0.store(nanos, Ordering::Relaxed);
     }
 }
 
-impl Clock for Reading {
+impl Clock for GateClock {
     type Instant = Tick;
 
     fn now(&self) -> Tick {

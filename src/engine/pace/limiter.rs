@@ -1,22 +1,22 @@
 //! Requests wait here, in order of arrival, for the gate to let them pass at the controller's rate; the controller learns of
 //! their answers.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::controller::{Controller, Sent};
+use super::controller::{Controller, SentRequest};
 use super::gate::Gate;
+use crate::domain::panics::lock;
 
 /// A permit to send one request. The call that sends it uses it up, so it cannot be copied.
 #[derive(Debug)]
-pub struct Permit(Sent);
+pub struct Permit(SentRequest);
 
 impl Permit {
     /// What the limiter must know about the request when its answer comes.
-    #[must_use]
-    pub fn sent(&self) -> Sent {
+    pub fn sent(&self) -> SentRequest {
         self.0
     }
 }
@@ -31,7 +31,6 @@ pub struct Limiter {
 
 impl Limiter {
     /// A limiter that follows this controller's rate.
-    #[must_use]
     pub fn new(controller: Controller) -> Self {
         let gate = Gate::new(controller.rate());
         Self {
@@ -51,7 +50,7 @@ impl Limiter {
             match gate.try_pass(now, waited, || self.controller().spacing()) {
                 Ok(share) => {
                     self.controller().on_sent(now, waited || share.is_some());
-                    return Permit(Sent {
+                    return Permit(SentRequest {
                         at: now,
                         rate: gate.rate(),
                         share,
@@ -67,39 +66,35 @@ impl Limiter {
 
     /// Reports that the service did not throttle the request. Server errors and missing answers are not reported, because
     /// they say nothing about the rate.
-    pub fn accepted(&self, sent: Sent) {
+    pub fn accepted(&self, sent: SentRequest) {
         let now = self.now();
         self.controller().on_granted(sent, now);
     }
 
     /// Reports that the service throttled the request.
-    pub fn throttled(&self, sent: Sent) {
+    pub fn throttled(&self, sent: SentRequest) {
         let now = self.now();
         self.controller().on_throttled(sent, now);
     }
 
     /// The rate in force, in requests a second. While throttles are ignored it is far above what is granted.
-    #[must_use]
     pub fn rate(&self) -> f64 {
         self.controller().rate()
     }
 
     /// The fastest rate allowed, in requests a second; none if it must be found.
-    #[must_use]
     pub fn ceiling(&self) -> Option<f64> {
         self.controller().ceiling()
     }
 
     /// What was granted in the last five seconds in which requests waited, in requests a second; none before the first
     /// throttle.
-    #[must_use]
     pub fn grant(&self) -> Option<f64> {
         self.controller().grant()
     }
 
     /// Whether throttles were ever ignored, since cutting the rate did not make them fewer.
-    #[must_use]
-    pub fn has_ignored_throttles(&self) -> bool {
+    pub(crate) fn has_ignored_throttles(&self) -> bool {
         self.controller().has_ignored_throttles()
     }
 
@@ -107,10 +102,8 @@ impl Limiter {
         self.origin.elapsed()
     }
 
-    fn controller(&self) -> std::sync::MutexGuard<'_, Controller> {
-        self.controller
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn controller(&self) -> MutexGuard<'_, Controller> {
+        lock(&self.controller)
     }
 }
 

@@ -41,7 +41,7 @@ pub use work::{ListedWork, RegionWork, SharedDevices};
 use crate::domain::clock::WallClock;
 use crate::domain::device::{Device, DeviceIndex, Region};
 use crate::engine::event::Listeners;
-use crate::engine::{self, Engine, Service, Settings, Stop, StopSignal};
+use crate::engine::{self, Engine, EngineSettings, Service, Stop, StopSignal};
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
 use crate::fleet::plan::InvalidLine;
@@ -55,7 +55,7 @@ const INVALID_BATCH: usize = 1_000;
 /// What a batch needs besides its files.
 #[derive(Debug)]
 pub struct Parts<O> {
-    pub settings: Settings,
+    pub settings: EngineSettings,
     pub listeners: Listeners,
     pub stop: StopSignal,
     pub clock: WallClock,
@@ -90,7 +90,7 @@ impl<D: Disk, S: Service, O: RowStream> Batch<D, S, O> {
             parts.listeners.clone(),
             parts.row_stream,
         );
-        let engine = Engine::new(engine::Parts {
+        let engine = Engine::new(engine::EngineParts {
             settings: parts.settings,
             sink: Arc::clone(&sink),
             listeners: parts.listeners,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kvs_fleet::emulator::faults::Fault;
-use kvs_fleet::emulator::operation::Operation;
+use kvs_fleet::emulator::operation::ApiOperation;
 use kvs_fleet::emulator::{Emulator, EmulatorSettings};
 use tokio::runtime::Runtime;
 
@@ -65,7 +65,7 @@ impl Cloud {
     }
 
     /// All requests for an operation.
-    pub(crate) fn requests(&self, operation: Operation) -> u64 {
+    pub(crate) fn requests(&self, operation: ApiOperation) -> u64 {
         let counts = self
             .emulator
             .as_ref()
@@ -77,19 +77,19 @@ impl Cloud {
 
     /// All create requests.
     pub(crate) fn creates(&self) -> u64 {
-        self.requests(Operation::Create)
+        self.requests(ApiOperation::Create)
     }
 
     /// All requests.
     pub(crate) fn all_requests(&self) -> u64 {
-        Operation::ALL
+        ApiOperation::ALL
             .into_iter()
             .map(|operation| self.requests(operation))
             .sum()
     }
 
     /// Requests for an operation with an injected fault.
-    pub(crate) fn faults(&self, operation: Operation) -> u64 {
+    pub(crate) fn faults(&self, operation: ApiOperation) -> u64 {
         self.emulator
             .as_ref()
             .unwrap()
@@ -101,7 +101,7 @@ impl Cloud {
     /// Throttled create requests.
     pub(crate) fn throttled(&self) -> u64 {
         let counts = self.emulator.as_ref().unwrap().request_counts();
-        counts.of(Operation::Create).throttled
+        counts.of(ApiOperation::Create).throttled
     }
 
     /// The channels of [`REGION`]: name and ARN.

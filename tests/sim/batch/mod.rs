@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kvs_fleet::engine::{Settings, Stop, StopSignal};
+use kvs_fleet::engine::{EngineSettings, Stop, StopSignal};
 use kvs_fleet::error::Error;
 use kvs_fleet::results::record::Status;
 
@@ -64,7 +64,7 @@ struct Simulation {
     audit: Arc<Audit>,
     disk: TestDisk,
     manifest: TestManifest,
-    settings: Settings,
+    settings: EngineSettings,
     disk_takes: Duration,
     random: fastrand::Rng,
     age: Duration,
@@ -101,7 +101,7 @@ impl Simulation {
             disk: &self.disk,
             results: &results(),
             manifest: self.manifest.text(),
-            settings: Settings {
+            settings: EngineSettings {
                 seed: process.seed,
                 ..self.settings.clone()
             },
@@ -205,7 +205,7 @@ impl Simulation {
     ) {
         on_paused_clock(async {
             self.audit.world.resume(self.age);
-            let Settings { workers, rate, .. } = &self.settings;
+            let EngineSettings { workers, rate, .. } = &self.settings;
             self.audit.check_process(began, *workers, rate.ceiling);
             self.audit.check_survival(&self.disk, &results());
             if let Ending::Interrupted(at) = process.ending {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kvs_fleet::domain::clock::WallClock;
 use kvs_fleet::engine::event::{Event, Listener, Listeners};
-use kvs_fleet::engine::{Settings, StopSignal};
+use kvs_fleet::engine::{EngineSettings, StopSignal};
 use kvs_fleet::error::Error;
 use kvs_fleet::fleet::batch::{self, Batch, History, Parts, RowStream};
 use kvs_fleet::fleet::plan::Rules;
@@ -47,7 +47,7 @@ pub(super) struct ProcessRun<'a> {
     pub(super) disk: &'a TestDisk,
     pub(super) results: &'a Path,
     pub(super) manifest: String,
-    pub(super) settings: Settings,
+    pub(super) settings: EngineSettings,
     pub(super) power: Arc<Power>,
     pub(super) stop: StopSignal,
 }

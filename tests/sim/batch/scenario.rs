@@ -9,7 +9,7 @@ use kvs_fleet::domain::service::Operation;
 use kvs_fleet::emulator;
 use kvs_fleet::emulator::faults::{Fault, FaultKind, Frequency};
 use kvs_fleet::engine::pace::controller::RateRange;
-use kvs_fleet::engine::{OnExists, Settings};
+use kvs_fleet::engine::{EngineSettings, OnExists};
 
 use super::test_manifest::{REGIONS, TestManifest};
 use crate::engine::rig::seconds;
@@ -69,7 +69,7 @@ pub(super) struct Premade {
 
 pub(super) struct Scenario {
     pub(super) manifest: TestManifest,
-    pub(super) settings: Settings,
+    pub(super) settings: EngineSettings,
     pub(super) world_settings: WorldSettings,
     pub(super) premade: Vec<Premade>,
     pub(super) processes: Vec<Process>,
@@ -105,9 +105,9 @@ impl Scenario {
     }
 }
 
-fn settings(timeout: Duration, random: &mut fastrand::Rng) -> Settings {
+fn settings(timeout: Duration, random: &mut fastrand::Rng) -> EngineSettings {
     let rate = one(random, &[Some(5.0), Some(50.0), Some(300.0), None]);
-    Settings {
+    EngineSettings {
         workers: one(random, &[1, 2, 5, 64]),
         rate: rate.map_or(RateRange::unknown(), RateRange::upto),
         max_attempts: one(random, &[1, 3, 8, 40]),

@@ -93,7 +93,7 @@ fn a_source_without_credentials_stops_the_run() {
     rig.world_settings.reload =
         Arc::new(|_| Err(failure(FailureKind::Credentials, "CredentialsUnavailable")));
     let run = rig.run();
-    let Some(Stop::Credentials { failure }) = &run.stop else {
+    let Some(Stop::Credentials(failure)) = &run.stop else {
         panic!("{:?}", run.stop);
     };
     assert_eq!(&*failure.code, "CredentialsUnavailable");

@@ -8,7 +8,7 @@ use crate::seeds;
 use crate::world::Act;
 use kvs_fleet::domain::service::Operation;
 use kvs_fleet::emulator::faults::{Fault, FaultKind, Frequency};
-use kvs_fleet::emulator::operation::Operation as Operations;
+use kvs_fleet::emulator::operation::ApiOperation;
 use kvs_fleet::engine::Stop;
 use kvs_fleet::engine::pace::controller::RateRange;
 
@@ -60,7 +60,7 @@ fn drawn(seed: u64) -> Rig {
                 kind,
                 frequency,
                 // A proxy page may end a run that has not yet reached the service, but not as the answer to a create.
-                operation: (kind == FaultKind::Html503).then_some(Operations::Create),
+                operation: (kind == FaultKind::Html503).then_some(ApiOperation::Create),
             });
         }
     }

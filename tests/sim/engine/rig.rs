@@ -9,7 +9,7 @@ use crate::world::{Act, Ask, World, WorldSettings, identity};
 use kvs_fleet::domain::device::{AccountId, ChannelName, Device, Region};
 use kvs_fleet::emulator;
 use kvs_fleet::engine::pace::controller::RateRange;
-use kvs_fleet::engine::{OnExists, Settings};
+use kvs_fleet::engine::{EngineSettings, OnExists};
 use kvs_fleet::fleet::known_devices::KnownDevices;
 
 pub(crate) fn region(name: &str) -> Region {
@@ -50,7 +50,7 @@ impl Premade {
 #[derive(Clone)]
 pub(crate) struct Rig {
     pub(super) devices: Vec<Device>,
-    pub(crate) settings: Settings,
+    pub(crate) settings: EngineSettings,
     pub(super) world_settings: WorldSettings,
     pub(super) premade: Vec<Premade>,
     pub(super) listing: bool,
@@ -80,7 +80,7 @@ impl Rig {
     pub(crate) fn new(devices: usize) -> Self {
         Self {
             devices: (0..devices).map(|number| device(number, &here())).collect(),
-            settings: Settings {
+            settings: EngineSettings {
                 workers: 64,
                 rate: RateRange::upto(50.0),
                 max_attempts: 8,

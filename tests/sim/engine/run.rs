@@ -11,7 +11,7 @@ use crate::world::World;
 use kvs_fleet::domain::clock::WallClock;
 use kvs_fleet::domain::device::Region;
 use kvs_fleet::engine::event::{Listener, Listeners};
-use kvs_fleet::engine::{Arrival, Engine, Parts, Stop, StopSignal};
+use kvs_fleet::engine::{Arrival, Engine, EngineParts, Stop, StopSignal};
 
 /// Longer than any run takes: a run that is not finished by then hangs.
 const FOREVER: Duration = Duration::from_hours(48);
@@ -52,7 +52,7 @@ impl Rig {
         listeners.add(Arc::clone(&sink) as Arc<dyn Listener>);
         let stop = StopSignal::new();
         let clock = Arc::clone(world);
-        let parts = Parts {
+        let parts = EngineParts {
             settings: self.settings.clone(),
             sink: Arc::clone(&sink),
             listeners,
@@ -91,7 +91,7 @@ impl Rig {
         outcome
     }
 
-    async fn engine(&self, world: &Arc<World>, parts: Parts<MemorySink>) -> Option<Stop> {
+    async fn engine(&self, world: &Arc<World>, parts: EngineParts<MemorySink>) -> Option<Stop> {
         let mut engine = Engine::new(parts);
         if self.supply == Supply::Listed {
             for (region, work) in self.regions() {

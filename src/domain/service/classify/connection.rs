@@ -8,65 +8,41 @@ use super::{
 };
 
 /// No answer within the timeout, although the request may have been sent.
-#[must_use]
 pub fn timed_out(limit: Duration) -> Failure {
-    Failure {
-        kind: FailureKind::Lost,
-        code: TIMEOUT.into(),
-        message: format!("no answer within {} s", limit.as_secs_f64()).into(),
-        foreign: false,
-    }
+    let message = format!("no answer within {} s", limit.as_secs_f64());
+    Failure::new(FailureKind::Lost, TIMEOUT, message)
 }
 
 /// The meaning of a connection failure, from the texts of its causes, outermost first.
 ///
 /// `host` is the request's host, for the message. Only texts are available, because the HTTP client's error types are
 /// not public. Tests that break real connections check these texts.
-#[must_use]
 pub fn connection(causes: &[String], host: Option<&str>) -> Failure {
     let host = host.unwrap_or("the service");
     let code = connection_code(causes).unwrap_or(CONNECTION_LOST);
-    let (kind, message) = match code {
-        CONNECTION_LOST => (
-            FailureKind::Lost,
-            format!("the connection broke with {host}"),
-        ),
-        DNS_FAILED => (
-            FailureKind::Unreachable,
-            format!("the host name {host} cannot be looked up"),
-        ),
-        PROXY_FAILED => (
-            FailureKind::Unreachable,
-            format!("the proxy does not connect to {host}"),
-        ),
-        TOO_MANY_OPEN_FILES => (
-            FailureKind::Unreachable,
-            "no connection can be made: too many files are open".to_owned(),
-        ),
-        TLS_FAILED => (
-            FailureKind::Unreachable,
-            format!("no secure connection to {host}"),
-        ),
-        _ => (FailureKind::Unreachable, format!("no connection to {host}")),
+    let kind = match code {
+        CONNECTION_LOST => FailureKind::Lost,
+        _ => FailureKind::Unreachable,
+    };
+    let message = match code {
+        CONNECTION_LOST => format!("the connection broke with {host}"),
+        DNS_FAILED => format!("the host name {host} cannot be looked up"),
+        PROXY_FAILED => format!("the proxy does not connect to {host}"),
+        TOO_MANY_OPEN_FILES => "no connection can be made: too many files are open".to_owned(),
+        TLS_FAILED => format!("no secure connection to {host}"),
+        _ => format!("no connection to {host}"),
     };
     let message = format!("{message}: {}{}", root(causes), hint(code, causes));
-    Failure {
-        kind,
-        code: code.into(),
-        message: message_text(&message),
-        foreign: false,
-    }
+    Failure::new(kind, code, message_text(&message))
 }
 
 /// The system's message about a host name that does not exist.
-#[must_use]
 pub(crate) fn no_such_host(host: &str, why: &str) -> Failure {
     let cause = format!("dns error: {why}");
     connection(&[cause], Some(host))
 }
 
 /// This tool's code if the causes say that no connection could be established, else `None`.
-#[must_use]
 pub(crate) fn connection_code(causes: &[String]) -> Option<&'static str> {
     let any = |pattern: &str| causes.iter().any(|cause| cause.contains(pattern));
     // EMFILE and ENFILE in the words of Unix and Windows, at any step.
@@ -91,7 +67,6 @@ pub(crate) fn connection_code(causes: &[String]) -> Option<&'static str> {
 
 /// Whether a failed lookup means that the name does not exist, and not that the lookup failed: in the words of glibc,
 /// macOS, musl and Windows.
-#[must_use]
 pub(crate) fn is_unknown_name(text: &str) -> bool {
     [
         "Name or service not known",

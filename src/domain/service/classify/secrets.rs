@@ -22,7 +22,6 @@ pub(super) fn withhold(words: &mut Vec<&str>) {
 
 /// Whether a value follows the name of a credential. The service's own `Authorization header requires 'Credential'
 /// parameter` has names without values.
-/// service's own, and names without values.
 fn is_named(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
     NAMES.iter().any(|name| {

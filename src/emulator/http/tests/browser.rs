@@ -42,7 +42,7 @@ async fn a_browser_may_send_what_the_sdks_send() {
         allowed.header("access-control-allow-private-network"),
         "true"
     );
-    let create = emulator.request_counts().of(Operation::Create);
+    let create = emulator.request_counts().of(ApiOperation::Create);
     assert_eq!(
         (
             create.answered,

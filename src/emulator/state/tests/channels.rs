@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_new_channel_has_the_requested_properties() {
-    let mut server = Server::free();
+    let mut server = TestServer::free();
     let arn = server.create("DEVICE_1");
     assert_eq!(
         &*arn,
@@ -17,19 +17,22 @@ fn a_new_channel_has_the_requested_properties() {
     );
     assert_eq!(info.status, ChannelStatus::Active);
     assert_eq!(info.creation_millis, 1_700_000_000_123);
-    assert_eq!(server.ask(describe_arn(&arn)), Ok(Response::Describe(info)));
+    assert_eq!(
+        server.ask(describe_arn(&arn)),
+        Ok(ApiResponse::Describe(info))
+    );
     let region = server.caller.region.clone();
     let truth: Vec<_> = server
         .state
         .channels(&region, server.now)
-        .map(Channel::arn)
+        .map(|channel| &*channel.arn)
         .collect();
     assert_eq!(truth, [&*arn]);
 }
 
 #[test]
 fn the_arn_has_the_partition_of_its_region() {
-    let mut server = Server::free();
+    let mut server = TestServer::free();
     for (region, start) in [
         ("cn-north-1", "arn:aws-cn:kinesisvideo:cn-north-1:"),
         (
@@ -45,7 +48,7 @@ fn the_arn_has_the_partition_of_its_region() {
 
 #[test]
 fn a_name_is_unique_in_each_region() {
-    let mut server = Server::free();
+    let mut server = TestServer::free();
     let arn = server.create("a");
     assert_eq!(server.refused(create("a")), (400, "ResourceInUseException"));
     server.caller = caller("us-west-2", "AKID");
@@ -62,7 +65,7 @@ fn a_name_is_unique_in_each_region() {
 
 #[test]
 fn a_channel_recreated_in_the_same_millisecond_has_another_arn() {
-    let mut server = Server::free();
+    let mut server = TestServer::free();
     let first = server.create("a");
     server.ask(delete(&first, None)).unwrap();
     let second = server.create("a");
@@ -80,7 +83,7 @@ fn a_channel_recreated_in_the_same_millisecond_has_another_arn() {
 
 #[test]
 fn a_channel_is_creating_before_it_is_active() {
-    let mut server = Server::new(EmulatorSettings {
+    let mut server = TestServer::new(EmulatorSettings {
         active_after: Duration::from_secs(2),
         ..EmulatorSettings::default()
     });
@@ -96,7 +99,7 @@ fn a_channel_is_creating_before_it_is_active() {
         server.refused(update(&arn, &info.version, 9)),
         (400, "ResourceInUseException")
     );
-    let endpoint = Request::Endpoint(GetEndpoint {
+    let endpoint = ApiRequest::Endpoint(GetEndpoint {
         channel_arn: Some(arn.to_string()),
         configuration: None,
     });
@@ -107,7 +110,7 @@ fn a_channel_is_creating_before_it_is_active() {
 
 #[test]
 fn a_deleted_channel_is_deleting_before_it_is_gone() {
-    let mut server = Server::new(EmulatorSettings {
+    let mut server = TestServer::new(EmulatorSettings {
         deleting_for: Duration::from_secs(2),
         ..EmulatorSettings::default()
     });
@@ -133,7 +136,7 @@ fn a_deleted_channel_is_deleting_before_it_is_gone() {
 
 #[test]
 fn every_update_changes_the_version_and_requires_the_current_one() {
-    let mut server = Server::free();
+    let mut server = TestServer::free();
     let arn = server.create("a");
     let first = server.describe("a").version;
     server.ask(update(&arn, &first, 90)).unwrap();
@@ -158,16 +161,16 @@ fn every_update_changes_the_version_and_requires_the_current_one() {
 
 #[test]
 fn tags_are_added_changed_and_removed() {
-    let mut server = Server::free();
+    let mut server = TestServer::free();
     let request = CreateChannel {
         channel_name: Some("a".to_owned()),
-        tags: Some(vec![Tag {
+        tags: Some(vec![WireTag {
             key: Some("line".to_owned()),
             value: Some(String::new()),
         }]),
         ..CreateChannel::default()
     };
-    let Response::Create(arn) = server.ask(Request::Create(request)).unwrap() else {
+    let ApiResponse::Create(arn) = server.ask(ApiRequest::Create(request)).unwrap() else {
         panic!("another answer");
     };
     server.ask(tag(&arn, 0..49, "old")).unwrap();
@@ -183,7 +186,7 @@ fn tags_are_added_changed_and_removed() {
     let keys = (0..49)
         .map(|i| format!("k{i}"))
         .chain(["unknown".to_owned()]);
-    let untag = Request::Untag(UntagResource {
+    let untag = ApiRequest::Untag(UntagResource {
         resource_arn: Some(arn.to_string()),
         tag_key_list: Some(keys.collect()),
     });
@@ -193,7 +196,7 @@ fn tags_are_added_changed_and_removed() {
 
 #[test]
 fn a_listing_continues_while_channels_are_created_and_deleted() {
-    let mut server = Server::free();
+    let mut server = TestServer::free();
     for name in ["cam-1", "cam-2", "cam-3", "cam-4", "door-1"] {
         server.create(name);
     }
@@ -213,7 +216,7 @@ fn a_listing_continues_while_channels_are_created_and_deleted() {
 
 #[test]
 fn a_page_that_ends_with_the_last_channel_has_no_token() {
-    let mut server = Server::free();
+    let mut server = TestServer::free();
     for i in 0..4 {
         server.create(&format!("cam-{i}"));
     }
@@ -221,7 +224,7 @@ fn a_page_that_ends_with_the_last_channel_has_no_token() {
     assert_eq!(server.page("cam-", 10_000, Some(String::new())).0.len(), 4);
     assert_eq!(server.page("x", 1, None), (vec![], None));
     for token in ["zz", "abc", "ff"] {
-        let request = Request::List(ListChannels {
+        let request = ApiRequest::List(ListChannels {
             next_token: Some(token.to_owned()),
             ..ListChannels::default()
         });
@@ -240,11 +243,11 @@ fn a_page_that_ends_with_the_last_channel_has_no_token() {
 
 #[test]
 fn a_page_has_500_channels_by_default() {
-    let mut server = Server::free();
+    let mut server = TestServer::free();
     for i in 0..501 {
         server.create(&format!("cam-{i}"));
     }
-    let Response::List(page) = server.ask(list()).unwrap() else {
+    let ApiResponse::List(page) = server.ask(list()).unwrap() else {
         panic!("another answer");
     };
     assert_eq!(page.channels.len(), 500);
@@ -253,10 +256,10 @@ fn a_page_has_500_channels_by_default() {
 
 #[test]
 fn endpoints_point_to_the_emulator_and_ice_servers_do_not_exist() {
-    let mut server = Server::free();
+    let mut server = TestServer::free();
     let arn = server.create("a");
     let endpoint = |protocols: Option<Vec<&str>>| {
-        Request::Endpoint(GetEndpoint {
+        ApiRequest::Endpoint(GetEndpoint {
             channel_arn: Some(arn.to_string()),
             configuration: Some(EndpointConfiguration {
                 protocols: protocols.map(|names| names.into_iter().map(str::to_owned).collect()),
@@ -268,22 +271,22 @@ fn endpoints_point_to_the_emulator_and_ice_servers_do_not_exist() {
     let wss = ("WSS", "ws://127.0.0.1:4567".to_owned());
     assert_eq!(
         server.ask(endpoint(Some(vec!["HTTPS"]))),
-        Ok(Response::Endpoint(vec![https.clone()]))
+        Ok(ApiResponse::Endpoint(vec![https.clone()]))
     );
     assert_eq!(
         server.ask(endpoint(None)),
-        Ok(Response::Endpoint(vec![wss, https]))
+        Ok(ApiResponse::Endpoint(vec![wss, https]))
     );
     assert_eq!(
         server.refused(endpoint(Some(vec!["WEBRTC"]))),
         (400, "InvalidArgumentException")
     );
-    let ice = Request::Ice(GetIceServers {
+    let ice = ApiRequest::Ice(GetIceServers {
         channel_arn: Some(arn.to_string()),
         username: Some("viewer-1".to_owned()),
         ..GetIceServers::default()
     });
-    let Response::Ice(servers) = server.ask(ice).unwrap() else {
+    let ApiResponse::Ice(servers) = server.ask(ice).unwrap() else {
         panic!("another answer");
     };
     assert!(

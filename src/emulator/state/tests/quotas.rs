@@ -8,7 +8,7 @@ fn the_quota_changes_at_the_configured_time_after_the_first_create() {
         after: Duration::from_secs(after),
         rate,
     });
-    let mut server = Server::new(EmulatorSettings {
+    let mut server = TestServer::new(EmulatorSettings {
         burst: 1,
         rate_changes: changes.to_vec(),
         ..EmulatorSettings::default()
@@ -27,12 +27,12 @@ fn the_quota_changes_at_the_configured_time_after_the_first_create() {
 
 #[test]
 fn creates_are_counted_in_windows_if_configured() {
-    let mut server = Server::new(EmulatorSettings {
+    let mut server = TestServer::new(EmulatorSettings {
         rate: 5.0,
         window: true,
         ..EmulatorSettings::default()
     });
-    let granted = |server: &mut Server| {
+    let granted = |server: &mut TestServer| {
         let names = (0..9).map(|number| format!("c{number}-{}", server.now.as_millis()));
         let names: Vec<_> = names.collect();
         let answers = names.iter().map(|name| server.ask(create(name)));
@@ -47,7 +47,7 @@ fn creates_are_counted_in_windows_if_configured() {
 
 #[test]
 fn creates_have_the_configured_quota_in_each_region() {
-    let mut server = Server::new(EmulatorSettings {
+    let mut server = TestServer::new(EmulatorSettings {
         rate: 10.0,
         burst: 3,
         ..EmulatorSettings::default()
@@ -78,13 +78,13 @@ fn creates_have_the_configured_quota_in_each_region() {
 
 #[test]
 fn other_operations_have_quotas_of_their_own() {
-    let mut server = Server::new(EmulatorSettings {
+    let mut server = TestServer::new(EmulatorSettings {
         rate: 1.0,
         burst: 1,
         ..EmulatorSettings::default()
     });
     server.create("a");
-    let granted = |server: &mut Server, request: fn() -> Request| {
+    let granted = |server: &mut TestServer, request: fn() -> ApiRequest| {
         (0..1000)
             .filter(|_| {
                 let answer = server.ask(request());
@@ -101,7 +101,7 @@ fn other_operations_have_quotas_of_their_own() {
 
 #[test]
 fn each_channel_has_a_quota_of_five_requests_a_second() {
-    let mut server = Server::free();
+    let mut server = TestServer::free();
     server.create("a");
     server.create("b");
     for _ in 0..5 {
@@ -123,7 +123,7 @@ fn each_channel_has_a_quota_of_five_requests_a_second() {
 
 #[test]
 fn a_request_throttled_by_its_channel_takes_no_token_of_the_account() {
-    let mut server = Server::free();
+    let mut server = TestServer::free();
     let arn = server.create("a");
     for _ in 0..1000 {
         let _ = server.ask(tag(&arn, 0..1, "v"));
@@ -134,7 +134,7 @@ fn a_request_throttled_by_its_channel_takes_no_token_of_the_account() {
 
 #[test]
 fn the_channel_limit_applies_to_each_region() {
-    let mut server = Server::new(EmulatorSettings {
+    let mut server = TestServer::new(EmulatorSettings {
         channel_limit: 2,
         ..EmulatorSettings::default()
     });

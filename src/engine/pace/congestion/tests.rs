@@ -10,7 +10,7 @@ fn verdict(
     from: f64,
     rate: f64,
     share: f64,
-) -> (f64, Verdict) {
+) -> (f64, CutVerdict) {
     let mut now = from;
     while now < from + 30.0 {
         now += 1.0 / rate;
@@ -20,11 +20,11 @@ fn verdict(
             granted: random.f64() >= share,
         };
         let verdict = congestion.on_answer(answer, now, 0.0);
-        if verdict != Verdict::Open {
+        if verdict != CutVerdict::Open {
             return (now, verdict);
         }
     }
-    (now, Verdict::Open)
+    (now, CutVerdict::Open)
 }
 
 /// A congestion after its first second at 50 a second.
@@ -52,7 +52,7 @@ fn the_same_share_at_a_lower_rate_is_found_out_within_seconds() {
         });
         let (mut right, mut seconds) = (0, Vec::new());
         for (at, verdict) in verdicts {
-            right += i32::from(verdict == Verdict::CutsDoNotHelp);
+            right += i32::from(verdict == CutVerdict::CutsDoNotHelp);
             seconds.push(at);
         }
         seconds.sort_by(f64::total_cmp);
@@ -66,7 +66,7 @@ fn throttles_that_become_rare_end_it() {
     let over = (0..100).filter(|&seed| {
         let random = &mut fastrand::Rng::with_seed(seed);
         let mut congestion = sampled(random, 0.6);
-        verdict(&mut congestion, random, 1.1, 6.0, 0.03).1 == Verdict::Over
+        verdict(&mut congestion, random, 1.1, 6.0, 0.03).1 == CutVerdict::Over
     });
     assert!(over.count() >= 95);
 }
@@ -81,9 +81,9 @@ fn few_throttles_are_a_single_event() {
     };
     for number in 1..=7 {
         let verdict = congestion.on_answer(answer, f64::from(number) * 0.1, 0.0);
-        assert_eq!(verdict, Verdict::Open);
+        assert_eq!(verdict, CutVerdict::Open);
     }
-    assert_eq!(congestion.on_answer(answer, 1.1, 0.0), Verdict::Over);
+    assert_eq!(congestion.on_answer(answer, 1.1, 0.0), CutVerdict::Over);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_service_that_grants_nothing_is_left_alone() {
     let random = &mut fastrand::Rng::with_seed(1);
     let mut congestion = sampled(random, 1.0);
     let (at, verdict) = verdict(&mut congestion, random, 1.1, 0.5, 1.0);
-    assert_eq!((at > 31.0, verdict), (true, Verdict::Open));
+    assert_eq!((at > 31.0, verdict), (true, CutVerdict::Open));
 }
 
 #[test]
@@ -99,15 +99,15 @@ fn answers_at_a_high_rate_say_nothing() {
     let random = &mut fastrand::Rng::with_seed(1);
     let mut congestion = sampled(random, 0.5);
     let (_, verdict) = verdict(&mut congestion, random, 1.1, 20.0, 0.9);
-    assert_eq!(verdict, Verdict::Open);
+    assert_eq!(verdict, CutVerdict::Open);
 }
 
 #[test]
 fn a_rate_near_the_slowest_is_low_where_next_to_nothing_was_granted() {
-    for (low_anyway, expected) in [(0.0, Verdict::Open), (1.5, Verdict::CutsDoNotHelp)] {
+    for (low_anyway, expected) in [(0.0, CutVerdict::Open), (1.5, CutVerdict::CutsDoNotHelp)] {
         let random = &mut fastrand::Rng::with_seed(2);
         let mut congestion = sampled(random, 1.0);
-        let mut verdict = Verdict::Open;
+        let mut verdict = CutVerdict::Open;
         for number in 0..100 {
             let answer = Answered {
                 sent: 2.0,
@@ -115,7 +115,7 @@ fn a_rate_near_the_slowest_is_low_where_next_to_nothing_was_granted() {
                 granted: number % 10 == 0,
             };
             verdict = congestion.on_answer(answer, 3.0, low_anyway);
-            if verdict != Verdict::Open {
+            if verdict != CutVerdict::Open {
                 break;
             }
         }
@@ -134,7 +134,7 @@ fn answers_to_requests_of_the_first_sample_say_nothing_of_the_lower_rate() {
             granted: number % 2 == 0,
         };
         let verdict = congestion.on_answer(answer, 1.2, 0.0);
-        assert_eq!(verdict, Verdict::Open, "{number}");
+        assert_eq!(verdict, CutVerdict::Open, "{number}");
     }
 }
 
@@ -170,9 +170,9 @@ fn throttles_without_a_grant_are_no_evidence_for_later() {
     assert!(congestion.evidence <= ENOUGH);
     // One answer in two seconds: the throttles before count for less than a minute.
     let (_, still) = verdict(&mut congestion, random, 40.0, 0.5, 0.0);
-    assert_eq!(still, Verdict::Open);
+    assert_eq!(still, CutVerdict::Open);
     let (_, then) = verdict(&mut congestion, random, 70.0, 0.5, 0.0);
-    assert_eq!(then, Verdict::Over);
+    assert_eq!(then, CutVerdict::Over);
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn far_fewer_throttles_than_at_first_are_no_reason_to_ignore_them() {
             granted: number % 5 < 3,
         };
         let verdict = congestion.on_answer(answer, 2.0, 0.0);
-        assert_ne!(verdict, Verdict::CutsDoNotHelp, "{number}");
+        assert_ne!(verdict, CutVerdict::CutsDoNotHelp, "{number}");
     }
     assert!(congestion.low.all() < 80.0, "the evidence began again");
 }

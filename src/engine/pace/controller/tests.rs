@@ -14,8 +14,8 @@ fn upto(ceiling: f64) -> Controller {
     controller(RateRange::upto(ceiling))
 }
 
-fn sent(seconds: f64, rate: f64) -> Sent {
-    Sent {
+fn sent(seconds: f64, rate: f64) -> SentRequest {
+    SentRequest {
         at: at(seconds),
         rate,
         share: Some(0.5),
@@ -252,7 +252,7 @@ fn the_spacing_of_a_granted_request_is_used_again_only_while_throttles_are_ignor
     let random = &mut fastrand::Rng::with_seed(1);
     let mut controller = upto(50.0);
     let granted = |controller: &mut Controller, now: f64| {
-        let sent = Sent {
+        let sent = SentRequest {
             share: Some(0.25),
             ..sent(now - 0.08, 50.0)
         };
@@ -333,7 +333,7 @@ fn the_grant_is_that_of_the_time_in_which_requests_waited() {
     send(&mut controller, 0.0, 10.0, |sent| sent > 9.0 && sent < 9.02);
     let grant = controller.grant().unwrap();
     assert!((40.0..51.0).contains(&grant), "{grant}");
-    let late = Sent {
+    let late = SentRequest {
         share: None,
         ..sent(14.0, 45.0)
     };
