@@ -120,7 +120,7 @@ impl<S: Service> QuotaScope<S> {
                 _only_one: only_one,
             });
         }
-        if self.is_silent_too_long(&mut attempts.silence, &failure) {
+        if self.stop_if_silent_too_long(&mut attempts.silence, &failure) {
             return Err(Unanswered::Stopped);
         }
         Ok(self.wait_in_silence(&attempts.silence))
@@ -135,7 +135,7 @@ impl<S: Service> QuotaScope<S> {
         match failure.kind {
             FailureKind::Throttled => {
                 attempts.throttles.add();
-                if self.is_throttled_too_long(attempts.throttles, operation) {
+                if self.stop_if_throttled_too_long(attempts.throttles, operation) {
                     return Err(Unanswered::Stopped);
                 }
                 Ok(Duration::ZERO)

@@ -54,26 +54,33 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
             }
             Err(failure) => failure,
         };
-        match failure.kind {
-            // Neither is the device's own failure, so neither can be its outcome.
-            FailureKind::Credentials => return self.renew(job, generation, &failure).await,
-            FailureKind::Throttled => {}
-            _ => job.failure = Some((failure.clone(), answer.request_id)),
+        // Neither is the device's own failure, so neither can be its outcome.
+        if !matches!(
+            failure.kind,
+            FailureKind::Credentials | FailureKind::Throttled
+        ) {
+            job.failure = Some((failure.clone(), answer.request_id));
         }
         let name = &job.device.channel_name;
-        if !failure.is_answered() && self.is_outage(name, begun).await {
+        if !failure.is_answered() && self.wait_out_outage(name, begun).await {
             // No request got an answer: the attempt does not count, but it may have created the channel.
             job.history.ambiguous |= failure.kind.is_ambiguous();
             return Next::RetryLater(job, self.scope.wait_after(1));
         }
-        self.after_create(job, failure).await
+        self.after_create(job, &failure, generation).await
     }
 
-    async fn after_create(&self, mut job: Box<DeviceJob>, failure: Failure) -> Next {
+    async fn after_create(
+        &self,
+        mut job: Box<DeviceJob>,
+        failure: &Failure,
+        generation: u64,
+    ) -> Next {
         let most = self.shared.settings.max_attempts;
         match after_create(failure.kind, &mut job.history, most) {
-            AfterCreate::Again | AfterCreate::Reload => Next::Retry(job),
-            AfterCreate::Wait => self.retry_later(job, &failure),
+            AfterCreate::Again => Next::Retry(job),
+            AfterCreate::Reload => self.renew(job, generation, failure).await,
+            AfterCreate::Wait => self.retry_later(job, failure),
             AfterCreate::Resolve => {
                 job.phase = JobPhase::Resolve;
                 Next::Retry(job)

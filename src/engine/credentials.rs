@@ -75,7 +75,7 @@ impl<S: Service> QuotaScope<S> {
                 shared.stop.give(Stop::Credentials(failure));
                 return None;
             }
-            if self.is_silent_too_long(&mut silence, &failure) {
+            if self.stop_if_silent_too_long(&mut silence, &failure) {
                 return None;
             }
             tokio::select! {

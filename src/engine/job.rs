@@ -50,9 +50,9 @@ impl DeviceJob {
 
     /// Whether an attempt was made for this device whose outcome is its own, or unknown.
     pub(super) fn was_tried(&self) -> bool {
-        self.history.ambiguous
-            || (self.attempts > 0 && self.phase == JobPhase::Resolve)
-            || self.history.tries > 0 && !self.was_never_sent()
+        let is_resolving = self.attempts > 0 && self.phase == JobPhase::Resolve;
+        let was_sent = self.history.tries > 0 && !self.was_never_sent();
+        self.history.ambiguous || is_resolving || was_sent
     }
 
     /// Whether List may show a channel that Describe does not: an attempt may have created it, and Describe does not show a

@@ -4,12 +4,7 @@
 //! Each Region of the batch has its own client, limiters and link; Regions share the workers (the most requests in
 //! flight), the journal, the credentials and the stop signal.
 //!
-//! ```text
-//! work ──▶ scheduler ──▶ worker ──▶ limiter ──▶ one attempt ──▶ outcome ──▶ row on disk
-//!              ▲                                                  │
-//!              └── throttled: at once, ahead of fresh devices ────┤
-//!              └── failed: after a wait that holds no worker ─────┘
-//! ```
+//! The path of a device through these files is in `docs/architecture.md`.
 //!
 //! A file uses only those above it:
 //!

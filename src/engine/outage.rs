@@ -11,9 +11,9 @@ use super::work::RowSink;
 use crate::domain::device::ChannelName;
 
 impl<S: Service, L: RowSink> RegionRun<S, L> {
-    /// After an attempt without an answer: whether no other request got one either. Then the Region pauses until one comes,
-    /// or until the silence has lasted too long.
-    pub(super) async fn is_outage(&self, name: &ChannelName, begun: Instant) -> bool {
+    /// After an attempt without an answer: if no other request got one either, the Region pauses until one comes, or until
+    /// the silence has lasted too long. Returns whether there was such an outage.
+    pub(super) async fn wait_out_outage(&self, name: &ChannelName, begun: Instant) -> bool {
         let link = &self.scope.link;
         if link.answers_since(begun) {
             return link.was_out_since(begun);
@@ -45,7 +45,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
                 Err(failure) if !failure.is_answered() => failure,
                 _ => return scope.end_silence(&mut silence),
             };
-            if scope.is_silent_too_long(&mut silence, &failure) {
+            if scope.stop_if_silent_too_long(&mut silence, &failure) {
                 break;
             }
             tokio::select! {

@@ -115,7 +115,8 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
             Some(false) => {
                 let mut streak = lock(&self.throttle_streak);
                 streak.add();
-                self.scope.is_throttled_too_long(*streak, Operation::Create);
+                self.scope
+                    .stop_if_throttled_too_long(*streak, Operation::Create);
             }
             None => {}
         }

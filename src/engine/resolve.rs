@@ -35,7 +35,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
             }
             Err(failure) => {
                 let name = &job.device.channel_name;
-                if !failure.is_answered() && self.is_outage(name, begun).await {
+                if !failure.is_answered() && self.wait_out_outage(name, begun).await {
                     return Next::RetryLater(job, self.scope.wait_after(1));
                 }
                 return self.not_resolved(job, &failure, generation).await;
@@ -46,7 +46,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
             (AfterResolve::Adopt, Some(channel))
                 if self.compares() && !self.made_it(&job, &channel) =>
             {
-                return self.update(job, channel).await;
+                return self.record_compared(job, channel).await;
             }
             (AfterResolve::Adopt, Some(channel)) => self.adopted(&job, &channel),
             (AfterResolve::FailDeleting, _) => job.failed(
@@ -63,6 +63,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
                 let wait = self.scope.wait_after(job.history.tries);
                 return Next::RetryLater(job, wait);
             }
+            // There is no channel, and no create is left.
             _ if job.may_yet_be_listed() => {
                 job.uses_list = true;
                 return Next::Retry(job);

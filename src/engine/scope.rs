@@ -1,7 +1,8 @@
 //! One account and Region at the service: its client, its limiters, and what its answers show.
 //!
-//! The only file that calls the [`Service`]. [`QuotaScope::send`] waits for the operation's limiter, sends, reports the
-//! answer to the limiter, and notes what it shows of the connection, the clock, the account and the credentials.
+//! The only file that calls the [`Service`]. [`QuotaScope::send`] waits for the operation's limiter, [`QuotaScope::send_with`]
+//! takes a permit that it gave. Both send, report the answer to the limiter, and note what it shows of the connection, the
+//! clock, the account and the credentials.
 
 use std::future::Future;
 use std::pin::pin;

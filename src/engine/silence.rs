@@ -45,7 +45,7 @@ impl Silence {
 impl<S: Service> QuotaScope<S> {
     /// A request got no answer; the first is reported. Returns true if that has lasted for too long, which stops the run, or
     /// this Region if others answer: seconds for a service that was never reached, else `--max-offline`.
-    pub(super) fn is_silent_too_long(&self, silence: &mut Silence, failure: &Failure) -> bool {
+    pub(super) fn stop_if_silent_too_long(&self, silence: &mut Silence, failure: &Failure) -> bool {
         if failure.is_of_open_files() {
             // Nothing was sent.
             self.after_open_files(failure);

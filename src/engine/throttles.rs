@@ -37,8 +37,8 @@ impl ThrottleStreak {
 }
 
 impl<S: Service> QuotaScope<S> {
-    /// Whether an operation has been throttled for too long, which stops the run.
-    pub(super) fn is_throttled_too_long(
+    /// Stops the run if an operation has been throttled for too long. Returns whether it has.
+    pub(super) fn stop_if_throttled_too_long(
         &self,
         streak: ThrottleStreak,
         operation: Operation,

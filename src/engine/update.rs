@@ -63,8 +63,8 @@ enum Comparison {
 }
 
 impl<S: Service, L: RowSink> RegionRun<S, L> {
-    /// Compares a channel with what the device requests, and records the result.
-    pub(super) async fn update(&self, job: Box<DeviceJob>, channel: Channel) -> Next {
+    /// Compares a channel with what the device requests, changes it where `update` asks for that, and records the result.
+    pub(super) async fn record_compared(&self, job: Box<DeviceJob>, channel: Channel) -> Next {
         // The requests are many kilobytes, and few devices need them.
         let compared = Box::pin(self.compare(&job, &channel)).await;
         let now = self.shared.clock.now();

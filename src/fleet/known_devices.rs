@@ -38,7 +38,8 @@ impl KnownDevice {
 /// Where the manifest lists a device, and what for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Listed {
-    pub(crate) line: u64,
+    /// The line; in a run without a manifest the offset of its row. Both put the devices in order.
+    pub(crate) order: u64,
     /// The [fingerprint](crate::manifest::Ask::fingerprint) of the TTL and tags that it asks for.
     pub(crate) fingerprint: u64,
 }
@@ -147,8 +148,8 @@ impl KnownDevices {
 
     /// Notes that the manifest lists the device, on which line, and the [fingerprint](crate::manifest::Ask::fingerprint) of
     /// what it asks for.
-    pub fn list(&mut self, index: DeviceIndex, line: u64, fingerprint: u64) {
-        self.known_mut(index).listed = Some(Listed { line, fingerprint });
+    pub fn list(&mut self, index: DeviceIndex, order: u64, fingerprint: u64) {
+        self.known_mut(index).listed = Some(Listed { order, fingerprint });
     }
 
     /// Notes a device's row as an earlier run left it. `is_open` tells whether that run could not learn if the channel

@@ -108,7 +108,7 @@ fn put_in_order<D: Disk>(
     rows.extend(known_devices.iter().filter_map(|index| {
         let known = &known_devices[index];
         let place = known.place?;
-        let line = known.listed.map_or(u64::MAX, |listed| listed.line);
+        let line = known.listed.map_or(u64::MAX, |listed| listed.order);
         Some((line, FinishRow::Kept(place)))
     }));
     // Stable: devices that are not listed stay in their order.

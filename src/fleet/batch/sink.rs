@@ -36,7 +36,7 @@ pub struct FileRowSink<O> {
     /// Who gets the events about rows that no engine records.
     listeners: Listeners,
     row_stream: Option<Arc<O>>,
-    /// The rows of invalid lines: their line in the manifest, and their place in the journal.
+    /// The rows of invalid lines: their order, as that of a device, and their place in the journal.
     invalid: Mutex<Vec<(u64, Place)>>,
 }
 
