@@ -7,6 +7,7 @@ mod docs;
 mod emulator;
 mod environment;
 mod last_options;
+mod merge;
 mod messages;
 mod open_files;
 mod plan;
@@ -14,10 +15,12 @@ mod provision;
 mod report;
 mod rollback;
 mod run_config;
+mod shard;
 mod signals;
 mod source;
 mod target;
 mod verify;
+mod wait;
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, IsTerminal, Write as _};
@@ -30,6 +33,7 @@ use tracing::{error, warn};
 
 use asking::{caller, seed, side_by_side};
 use last_options::last_options;
+use merge::MergeConfig;
 use rollback::RollbackConfig;
 use run_config::RunConfig;
 use verify::VerifyConfig;
@@ -106,6 +110,10 @@ pub async fn run(command: Command, warnings: &[String]) -> u8 {
         Command::Rollback(args) => {
             rollback::run(&RollbackConfig::from(&args), start(&args.output)).await
         }
+        Command::Merge(args) => {
+            start(&args.output);
+            merge::run(&MergeConfig::from(args))
+        }
         Command::Report(args) => {
             start(&args.output);
             report::run(&args)
@@ -138,6 +146,7 @@ async fn provision(args: &ProvisionArgs, console: Console) -> u8 {
         reason: refused.reason(),
         message: Some(refused.to_string()),
         manifest: Some(args.manifest.clone()),
+        shard: shard::of(args).unwrap_or_default(),
         started_at: Some(SystemTime::now()),
         ..Summary::default()
     };

@@ -8,10 +8,12 @@ use clap::ValueEnum as _;
 
 use super::batch_files::{self, BatchFiles};
 use super::open_files;
+use super::shard;
 use crate::aws::{ConnectionSettings, Network};
 use crate::cli::{ConnectionArgs, InputArgs, ProvisionArgs};
 use crate::domain::device::{AccountId, MessageTtl, Region, shown};
 use crate::domain::service::channel_quota;
+use crate::domain::shard::Shard;
 use crate::domain::template::Template;
 use crate::engine;
 use crate::error::Error;
@@ -24,6 +26,8 @@ use crate::results::runs_line;
 #[derive(Debug)]
 pub(super) struct RunConfig {
     pub(super) files: BatchFiles,
+    /// How long another process that is writing the results is waited for.
+    pub(super) wait_for_results: Duration,
     pub(super) connection: Connection,
     /// How the engine behaves: the account and the tag keys are not known yet.
     pub(super) engine: engine::Settings,
@@ -75,6 +79,8 @@ pub(super) struct Rules {
     pub(super) expect: Option<u64>,
     /// The most devices that are attempted.
     pub(super) limit: Option<u64>,
+    /// The part of the devices that is attempted, where it is not all of them.
+    pub(super) shard: Option<Shard>,
     /// Whether an invalid row is a reason not to start.
     pub(super) strict: bool,
     pub(super) recreate_deleted: bool,
@@ -87,6 +93,7 @@ impl Rules {
     pub(super) fn of_the_plan(&self) -> plan::Rules {
         plan::Rules {
             recreate_deleted: self.recreate_deleted,
+            shard: self.shard,
         }
     }
 }
@@ -125,16 +132,20 @@ impl RunConfig {
     /// The configuration of a plan.
     pub(super) fn of_a_plan(args: &ProvisionArgs) -> Result<Self, Error> {
         let (service, results) = (&args.service, &args.results);
-        let files = BatchFiles::new(&args.manifest, results.file.as_deref(), service.emulator)?;
+        let shard = shard::of(args)?;
+        let file = results.file.as_deref();
+        let files = BatchFiles::new(&args.manifest, file, service.emulator, shard)?;
         files.check()?;
         Ok(Self {
             files,
+            wait_for_results: results.wait_for_results,
             options: options(&args.input)?,
             connection: Connection::new(&service.connection, service.emulator, args.pace.timeout),
             engine: engine_settings(args),
             rules: Rules {
                 expect: args.input.expect,
                 limit: args.input.limit,
+                shard,
                 strict: args.input.strict,
                 recreate_deleted: results.recreate_deleted,
                 allow_changed: results.allow_changed,
@@ -218,6 +229,7 @@ pub(super) fn summary_file(args: &ProvisionArgs) -> Result<Option<PathBuf>, Erro
         &args.manifest,
         args.results.file.as_deref(),
         args.service.emulator,
+        shard::of(args).unwrap_or_default(),
     );
     let summary = &args.results.summary_json;
     batch_files::check_outputs(

@@ -7,7 +7,8 @@ mod remarks;
 
 use std::collections::BTreeMap;
 
-use crate::domain::device::{Device, DeviceIndex, Region, shown};
+use crate::domain::device::{Device, DeviceIndex, LONGEST_DEVICE_ID, Region, shown};
+use crate::domain::shard::Shard;
 use crate::fleet::known_devices::KnownDevices;
 use crate::manifest::{Ask, Row};
 use crate::results::record::Status;
@@ -26,6 +27,8 @@ pub enum Verdict {
     Deleted,
     /// The same line again.
     Repeated,
+    /// A row of another shard, and why it is invalid, where it is.
+    Elsewhere(Option<Flaw>),
     Invalid(Flaw),
 }
 
@@ -70,6 +73,8 @@ pub struct Moved {
 pub struct Rules {
     /// Whether the channels of deleted devices are created again.
     pub recreate_deleted: bool,
+    /// The part of the devices that is attempted, where it is not all of them.
+    pub shard: Option<Shard>,
 }
 
 /// Numbers of a plan.
@@ -89,6 +94,24 @@ pub struct Counts {
     pub repeated: u64,
     /// Invalid rows.
     pub invalid: u64,
+    /// Devices of other shards, which are not among those above.
+    pub listed_elsewhere: u64,
+    /// Invalid rows of other shards, likewise.
+    pub invalid_elsewhere: u64,
+}
+
+impl Counts {
+    /// Devices that the whole manifest lists.
+    #[must_use]
+    pub fn all_listed(&self) -> u64 {
+        self.listed + self.listed_elsewhere
+    }
+
+    /// Invalid rows of the whole manifest.
+    #[must_use]
+    pub fn all_invalid(&self) -> u64 {
+        self.invalid + self.invalid_elsewhere
+    }
 }
 
 /// Plans a manifest, row after row.
@@ -135,9 +158,22 @@ impl Planner {
             Ok(ask) => self.judge_ask(known_devices, row, ask)?,
             Err(error) => flaw(error.code, row.line, &error.reason),
         };
+        let verdict = self.within_shard(row, verdict);
         self.count(&verdict);
         self.remark(row, &verdict);
         Ok(verdict)
+    }
+
+    /// The verdict, unless the row is another shard's. Such a row was judged like the others: two devices with one channel name
+    /// are found in whatever shards they are.
+    fn within_shard(&self, row: &Row<'_>, verdict: Verdict) -> Verdict {
+        let is_ours = |shard: Shard| shard.has(recorded_id(row.device_id));
+        match verdict {
+            Verdict::Repeated => verdict,
+            _ if self.rules.shard.is_none_or(is_ours) => verdict,
+            Verdict::Invalid(flaw) => Verdict::Elsewhere(Some(flaw)),
+            _ => Verdict::Elsewhere(None),
+        }
     }
 
     fn remark(&mut self, row: &Row<'_>, verdict: &Verdict) {
@@ -214,11 +250,23 @@ impl Planner {
             Verdict::Deleted => counts.deleted += 1,
             Verdict::Repeated => counts.repeated += 1,
             Verdict::Invalid(_) => counts.invalid += 1,
+            Verdict::Elsewhere(None) => counts.listed_elsewhere += 1,
+            Verdict::Elsewhere(Some(_)) => counts.invalid_elsewhere += 1,
         }
-        if !matches!(verdict, Verdict::Repeated | Verdict::Invalid(_)) {
-            counts.listed += 1;
-        }
+        let is_listed = !matches!(
+            verdict,
+            Verdict::Repeated | Verdict::Invalid(_) | Verdict::Elsewhere(_)
+        );
+        counts.listed += u64::from(is_listed);
     }
+}
+
+/// A device's ID as its row in the results has it.
+#[must_use]
+pub fn recorded_id(device_id: &str) -> &str {
+    device_id
+        .get(..device_id.floor_char_boundary(LONGEST_DEVICE_ID))
+        .unwrap_or_default()
 }
 
 /// A device without a row, listed for the first time.

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::domain::error_codes;
 use crate::domain::format;
+use crate::domain::shard::Shard;
 use crate::output::file;
 use crate::output::stats::{Requests, RunCounts, Totals};
 use crate::results::record::timestamp;
@@ -28,6 +29,12 @@ pub struct Summary {
     pub message: Option<String>,
     pub manifest: Option<PathBuf>,
     pub results: Option<PathBuf>,
+    /// The shard, if only a part of the devices is attempted: all counts are of its devices.
+    pub shard: Option<Shard>,
+    /// Devices of other shards.
+    pub listed_elsewhere: u64,
+    /// Invalid rows of other shards; not in the JSON.
+    pub invalid_elsewhere: u64,
     /// Whether the results file exists.
     pub has_results: bool,
     /// The account, if known.
@@ -165,7 +172,10 @@ impl Summary {
             _ => "stopped after",
         };
         let took = format::took(self.duration);
-        format!("{lead} {took}: {}", parts.join(", "))
+        let shard = self
+            .shard
+            .map_or_else(String::new, |shard| format!("shard {shard}: "));
+        format!("{shard}{lead} {took}: {}", parts.join(", "))
     }
 
     fn pace(&self) -> PaceSummary<'_> {
@@ -199,6 +209,7 @@ impl Summary {
             "remaining_by_region": self.totals.left,
             "manifest": path(self.manifest.as_deref()),
             "results": path(self.results.as_deref()),
+            "shard": self.shard.map(|shard| shard.to_string()),
             "account": self.account,
             "regions": self.regions,
             "endpoint": self.endpoint,
@@ -211,6 +222,7 @@ impl Summary {
                 "failed": self.counts.failures(),
                 "invalid": self.counts.invalid.max(self.invalid),
                 "repeated": self.repeated,
+                "other_shards": self.listed_elsewhere,
                 "deleted": self.deleted,
                 "differs": self.counts.differs,
                 "updated": self.counts.updated,

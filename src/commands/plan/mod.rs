@@ -58,7 +58,10 @@ pub(super) async fn run(config: &RunConfig, online: bool, console: Console) -> R
         super::print(&text::of(&outline, config.output.verbose))?;
     }
     // Only after the plan has been shown, which names the rows.
-    checks::check_usable(outline.listed, outline.invalid_rows())?;
+    checks::check_usable(
+        outline.listed + outline.other_shards,
+        outline.invalid_rows() + outline.invalid_elsewhere,
+    )?;
     Ok(outline.exit_code())
 }
 
@@ -82,13 +85,14 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
     }
     let runs = EarlierRuns::read(&RealDisk, results)
         .map_err(|error| Error::refused("results", error.to_string()))?;
+    checks::check_shard(config, &known_devices)?;
     checks::check_settings(config, &runs, &known_devices)?;
     target.check_kind(account.as_ref(), results)?;
     let expected = target::expected(connection.account.as_ref(), account, results)?;
     let mut planned = batch::plan(&manifest, &mut known_devices, config.rules.of_the_plan())?;
     checks::check_plan(config, &planned)
         .and_then(|()| checks::check_manifest(config, &runs, &known_devices))
-        .inspect_err(|_| messages::say_invalid(&planned.invalid))?;
+        .inspect_err(|_| messages::say_invalid_of_all(&planned))?;
     messages::say_remarks(&planned.remarks);
     let ask_alike = checks::ask_alike(config, Some(manifest.sha256()), &runs);
     if planned.counts.done > 0 && ask_alike == Some(false) {

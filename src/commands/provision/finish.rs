@@ -67,7 +67,7 @@ impl Run {
         let stats = Arc::clone(&self.stats);
         self.exit_record.set(move |cause| {
             note_end(&mut summary, &stats, &Err(Error::Stopped(cause.clone())));
-            summary.resume = resume::command();
+            summary.resume = resume::command(summary.shard);
             // What cannot be written cannot be reported any more.
             if let Some(log) = log {
                 let _ = locked(&log).append([runs_lines::end(&summary)]);
@@ -85,7 +85,7 @@ impl Run {
         let results = self.summary.results.as_deref();
         self.summary.has_results = results.is_some_and(Path::exists);
         if self.summary.is_retryable() && !refused {
-            self.summary.resume = resume::command();
+            self.summary.resume = resume::command(self.summary.shard);
         }
         // First: a slow reader of standard error may hold up the rest for too long.
         let written = self.config.output.summary.as_ref().map(|file| {
@@ -171,8 +171,7 @@ fn note_end(summary: &mut Summary, stats: &Stats, ended: &Result<(), Error>) {
         .listed
         .saturating_sub(with_channel)
         .saturating_sub(summary.deleted);
-    let unusable = check_usable(summary.listed, summary.invalid);
-    (summary.exit_code, summary.reason) = match ended.clone().and(unusable) {
+    (summary.exit_code, summary.reason) = match ended.clone().and(check_rows(summary)) {
         Err(error) => (error.exit_code(), error.reason()),
         Ok(()) if summary.limit_is_reached => (1, "limit"),
         Ok(()) if summary.counts.failures() + summary.counts.invalid + summary.deleted > 0 => {
@@ -181,6 +180,14 @@ fn note_end(summary: &mut Summary, stats: &Stats, ended: &Result<(), Error>) {
         Ok(()) => (0, "complete"),
     };
     summary.message = ended.as_ref().err().map(ToString::to_string);
+}
+
+/// Refuses a manifest without a valid row, whichever shards its rows are in.
+pub(super) fn check_rows(summary: &Summary) -> Result<(), Error> {
+    check_usable(
+        summary.listed + summary.listed_elsewhere,
+        summary.invalid + summary.invalid_elsewhere,
+    )
 }
 
 fn locked(log: &SharedLog) -> MutexGuard<'_, RunsLog<RealDisk>> {

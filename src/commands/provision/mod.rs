@@ -29,6 +29,7 @@ use super::target::{self, Target};
 use crate::aws::AwsService;
 use crate::domain::clock::WallClock;
 use crate::domain::device::{AccountId, Region};
+use crate::domain::format;
 use crate::domain::panics;
 use crate::engine::event::{Event, Listener, Listeners};
 use crate::engine::{self, Engine, Stop, StopSignal};
@@ -95,6 +96,7 @@ impl Run {
         let summary = Summary {
             manifest: Some(config.files.manifest().to_owned()),
             results: Some(config.files.results.clone()),
+            shard: config.rules.shard,
             ceiling: config.engine.rate.ceiling,
             started_at: Some(SystemTime::now()),
             ..Summary::default()
@@ -142,8 +144,8 @@ impl Run {
         self.note_changes(&ready);
         check_plan(&self.config, &planned)
             .and_then(|()| check_manifest(&self.config, ready.log.earlier(), &ready.known_devices))
-            .and_then(|()| check_usable(planned.counts.listed, planned.counts.invalid))
-            .inspect_err(|_| messages::say_invalid(&planned.invalid))?;
+            .and_then(|()| check_usable(planned.counts.all_listed(), planned.counts.all_invalid()))
+            .inspect_err(|_| messages::say_invalid_of_all(&planned))?;
         if planned.work.is_empty() {
             return self.nothing_to_do(ready, &planned).await;
         }
@@ -170,6 +172,8 @@ impl Run {
 
     fn note(&mut self, counts: &Counts) {
         self.summary.listed = counts.listed;
+        self.summary.listed_elsewhere = counts.listed_elsewhere;
+        self.summary.invalid_elsewhere = counts.invalid_elsewhere;
         self.summary.done_before = counts.done;
         self.summary.deleted = counts.deleted;
         self.summary.repeated = counts.repeated;
@@ -193,6 +197,7 @@ impl Run {
 
     /// Everything is done: no request is sent; the file is put in the manifest's order if it is not.
     async fn nothing_to_do(&mut self, ready: Ready, planned: &Planned) -> Result<(), Error> {
+        self.say_shard(true);
         messages::say_planned(&planned.remarks, &planned.invalid, &ready.known_devices);
         messages::say_torn(&ready.journal);
         if ready.known_devices.is_empty() && planned.invalid.is_empty() {
@@ -210,6 +215,7 @@ impl Run {
         info!(
             "nothing to do: {}",
             match (counts.listed, counts.deleted, counts.invalid) {
+                (0, ..) if counts.listed_elsewhere > 0 => "the shard has no device",
                 (0, ..) => "the manifest has no valid row",
                 (_, 1.., _) => "every valid row has its channel, or had one that was deleted",
                 (_, _, 1..) => "every valid row has its channel",
@@ -238,6 +244,7 @@ impl Run {
         let not_offered = regions::leave_out(&ready.target, &mut regions).await?;
         self.meet(&mut ready, regions.keys().cloned().collect())
             .await?;
+        self.say_shard(is_planned);
         if is_planned {
             messages::say_planned(&planned.remarks, &planned.invalid, &ready.known_devices);
         }
@@ -280,7 +287,21 @@ impl Run {
         let ended = self.create(engine, &running, work).await;
         let closed = running.close().await?;
         self.settle(closed, ended.and(ready.rechecked), ready.had_results, &log)?;
-        check_usable(self.summary.listed, self.summary.invalid)
+        finish::check_rows(&self.summary)
+    }
+
+    /// Says which part of the devices is attempted.
+    fn say_shard(&self, is_planned: bool) {
+        let summary = &self.summary;
+        match summary.shard {
+            Some(shard) if is_planned => info!(
+                "shard {shard}: {} of {}",
+                summary.listed,
+                format::count(summary.listed + summary.listed_elsewhere, "device")
+            ),
+            Some(shard) => info!("shard {shard} of the devices"),
+            None => {}
+        }
     }
 
     fn limit(&mut self, work: &mut WorkLists) {

@@ -37,6 +37,7 @@ pub(super) fn start(
         } else {
             target.url().map(str::to_owned)
         },
+        shard: config.rules.shard.map(|shard| shard.to_string()),
         settings: Some(config.settings()),
     }))
 }
@@ -53,6 +54,7 @@ pub(super) fn end(summary: &Summary) -> RunsLine {
     let requests = [counts.creates, counts.describes, counts.lists];
     RunsLine::End(Box::new(End {
         at: timestamp(std::time::SystemTime::now()),
+        shard: summary.shard.map(|shard| shard.to_string()),
         duration_ms: u64::try_from(summary.duration.as_millis()).unwrap_or(u64::MAX),
         counts: by_status
             .into_iter()

@@ -1,7 +1,7 @@
 //! What a rollback is to do.
 
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::cli::RollbackArgs;
 use crate::commands::run_config::Connection;
@@ -11,6 +11,7 @@ use crate::output::progress::ProgressMode;
 #[derive(Debug)]
 pub(in crate::commands) struct RollbackConfig {
     pub(super) results: PathBuf,
+    pub(super) wait_for_results: Duration,
     /// The devices whose channels are deleted; all where neither these nor a file names any.
     pub(super) devices: Vec<String>,
     pub(super) devices_from: Option<PathBuf>,
@@ -29,6 +30,7 @@ impl From<&RollbackArgs> for RollbackConfig {
     fn from(args: &RollbackArgs) -> Self {
         Self {
             results: args.results.clone(),
+            wait_for_results: args.wait_for_results,
             devices: args.devices.clone(),
             devices_from: args.devices_from.clone(),
             since: args.since,

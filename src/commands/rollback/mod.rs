@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 use super::open_files::{self, Reserve};
 use super::signals::{self, ExitRecord};
 use super::target::{self, Target};
+use super::wait;
 use crate::domain::device::{AccountId, Region};
 use crate::domain::error_codes;
 use crate::domain::format;
@@ -88,7 +89,7 @@ async fn rollback(config: &RollbackConfig, console: Console) -> Result<u64, Erro
     );
     check_there(config)?;
     consent::check_possible(config)?;
-    let (log, history) = batch::open(&RealDisk, &config.results)?;
+    let (log, history) = wait::open(&config.results, config.wait_for_results, &stop).await?;
     if let Some(torn) = history.journal.torn() {
         warn!(
             "{}: {torn}; it is cut off. A channel in it is not deleted; 'provision' adopts it",

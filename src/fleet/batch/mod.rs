@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex};
 use tokio::task::JoinHandle;
 
 pub use finish::{Closed, tidy};
-pub use history::{Glance, History, last_rows, open};
+pub use history::{Glance, History, last_rows, open, open_locked};
 pub use planned::{InvalidLine, Planned, plan};
 pub use sink::{FileRowSink, RowStream};
 pub use work::{ListedWork, RegionWork, SharedDevices, lock};

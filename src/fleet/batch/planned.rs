@@ -1,9 +1,8 @@
 //! A file's plan: the devices to attempt, and the invalid lines.
 
-use crate::domain::device::LONGEST_DEVICE_ID;
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
-use crate::fleet::plan::{Counts, Flaw, Planner, Rules, Verdict, WorkLists};
+use crate::fleet::plan::{Counts, Flaw, Planner, Rules, Verdict, WorkLists, recorded_id};
 use crate::manifest::{Manifest, ManifestError};
 use crate::results::record::{self, Status};
 
@@ -28,10 +27,7 @@ impl InvalidLine {
     pub fn new(line: u64, device_id: &str, flaw: Flaw) -> Self {
         Self {
             line,
-            device_id: device_id
-                .get(..device_id.floor_char_boundary(LONGEST_DEVICE_ID))
-                .unwrap_or_default()
-                .into(),
+            device_id: recorded_id(device_id).into(),
             code: flaw.code,
             reason: flaw.reason.into(),
         }
@@ -63,6 +59,8 @@ pub struct Planned {
     pub work: WorkLists,
     /// In the manifest's order.
     pub invalid: Vec<InvalidLine>,
+    /// Invalid lines of other shards, likewise.
+    pub invalid_elsewhere: Vec<InvalidLine>,
     /// What the operator should look at, a sentence each.
     pub remarks: Vec<String>,
 }
@@ -76,13 +74,16 @@ pub fn plan(
     let mut planner = Planner::new(rules);
     known_devices.reserve(manifest.lines().saturating_sub(known_devices.len()));
     let mut work = WorkLists::default();
-    let mut invalid = Vec::new();
+    let (mut invalid, mut invalid_elsewhere) = (Vec::new(), Vec::new());
     let mut rows = manifest.rows();
     while let Some(row) = rows.next()? {
         let verdict = planner.judge(known_devices, &row);
         let verdict = verdict.map_err(|moved| Error::refused("moved-device", moved.to_string()))?;
         match verdict {
             Verdict::Invalid(flaw) => invalid.push(InvalidLine::new(row.line, row.device_id, flaw)),
+            Verdict::Elsewhere(Some(flaw)) => {
+                invalid_elsewhere.push(InvalidLine::new(row.line, row.device_id, flaw));
+            }
             verdict => work.add(verdict),
         }
     }
@@ -90,6 +91,7 @@ pub fn plan(
         counts: planner.counts().clone(),
         work,
         invalid,
+        invalid_elsewhere,
         remarks: planner.remarks(rows.lacks_line_end()),
     })
 }
