@@ -1,7 +1,7 @@
 //! A shard: the part of a batch's devices that one of several processes attempts.
 //!
 //! A device's part depends on its ID and on the number of parts alone, in every version: runs on other hosts, and reruns after
-//! an update, agree on it. It is FNV-1a (64 bits) of the ID's bytes, mixed by the finalizer of MurmurHash3, and scaled to the
+//! an update, agree on it. It is FNV-1a (64 bits) of the ID's bytes, mixed by the finalizer of `MurmurHash3`, and scaled to the
 //! number of parts: `hash * parts / 2^64`.
 
 use std::fmt;

@@ -135,7 +135,11 @@ impl Summary {
             lines.push(format!("  to continue: {resume}"));
         } else if self.is_retryable() {
             // A pipe, for example, does not outlive the run.
-            lines.push("  to continue: send the same manifest to the same command".to_owned());
+            let shard = self.shard;
+            let shard = shard.map_or_else(String::new, |shard| format!(", with --shard {shard}"));
+            lines.push(format!(
+                "  to continue: send the same manifest to the same command{shard}"
+            ));
         }
         lines
     }

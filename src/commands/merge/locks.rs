@@ -53,7 +53,7 @@ impl Locked {
         let output = if places.contains(&output_place) {
             None
         } else {
-            Some(RunsLog::lock(&RealDisk, &config.output).map_err(refused)?)
+            Some(RunsLog::lock(&RealDisk, &config.output).map_err(|error| refused(&error))?)
         };
         Ok(Self { inputs, output })
     }
@@ -120,7 +120,7 @@ fn lock(results: &Path) -> Result<Lock, Error> {
         {
             read_only(results)
         }
-        Err(error) => Err(refused(error)),
+        Err(error) => Err(refused(&error)),
     }
 }
 
@@ -134,13 +134,13 @@ fn read_only(results: &Path) -> Result<Lock, Error> {
     match log.try_lock() {
         Ok(false) => {
             let results = results.into();
-            Err(refused(RunsLogError::Held { results }))
+            Err(refused(&RunsLogError::Held { results }))
         }
         Ok(true) => Ok(Lock::ReadOnly(Some(log))),
         Err(_) => Ok(Lock::ReadOnly(None)),
     }
 }
 
-fn refused(error: RunsLogError) -> Error {
+fn refused(error: &RunsLogError) -> Error {
     Error::refused("results", error.to_string())
 }

@@ -50,7 +50,7 @@ pub(super) fn run(config: &MergeConfig) -> Result<u8, Error> {
     let mut missing = None;
     if let Some(manifest) = &config.manifest {
         let manifest = open_manifest(manifest, &locked)?;
-        let (ordered, without) = by_manifest(rows, merged, &manifest, shard)?;
+        let (ordered, without) = by_manifest(rows, &merged, &manifest, shard)?;
         merged = ordered;
         missing = Some(without);
     }

@@ -25,7 +25,7 @@ pub(super) struct Missing {
 /// `shard` is one of the shards of the runs.
 pub(super) fn by_manifest(
     rows: &MergeRows,
-    merged: Vec<RowIndex>,
+    merged: &[RowIndex],
     manifest: &Manifest,
     shard: Option<Shard>,
 ) -> Result<(Vec<RowIndex>, Missing), Error> {
@@ -40,16 +40,16 @@ pub(super) fn by_manifest(
         start = end;
     }
     let mut ordered = Vec::with_capacity(merged.len());
-    let mut is_placed = vec![false; merged.len()];
+    let mut is_done = vec![false; merged.len()];
     let (mut missing, mut seen) = (Missing::default(), HashSet::new());
     let mut lines = manifest.rows();
     while let Some(row) = lines.next()? {
         let device_id = recorded_id(row.device_id);
         match places.get(device_id.as_bytes()) {
-            Some(&(start, end)) if !is_placed.get(start).is_some_and(|placed| *placed) => {
+            Some(&(start, end)) if !is_done.get(start).is_some_and(|done| *done) => {
                 ordered.extend_from_slice(merged.get(start..end).unwrap_or_default());
-                let placed = is_placed.get_mut(start..end).unwrap_or_default();
-                placed.fill(true);
+                let done = is_done.get_mut(start..end).unwrap_or_default();
+                done.fill(true);
             }
             None if !device_id.is_empty() && seen.insert(device_id.to_owned()) => {
                 missing.add(device_id, shard);
@@ -57,10 +57,7 @@ pub(super) fn by_manifest(
             _ => {}
         }
     }
-    let left = merged
-        .iter()
-        .zip(&is_placed)
-        .filter(|(_, placed)| !**placed);
+    let left = merged.iter().zip(&is_done).filter(|(_, done)| !**done);
     ordered.extend(left.map(|(index, _)| *index));
     Ok((ordered, missing))
 }

@@ -114,7 +114,10 @@ fn invalid_lines_of_several_files_are_those_of_one() {
     assert_eq!(merged(&files), [line(&one), line(&two)]);
     // Rows that name no device are different rows.
     let [one, two] = ["line 2: empty", "line 3: empty"].map(|reason| invalid("", reason));
-    let files = [file(&[two.clone(), one.clone()]), file(&[one.clone()])];
+    let files = [
+        file(&[two.clone(), one.clone()]),
+        file(std::slice::from_ref(&one)),
+    ];
     assert_eq!(merged(&files), [line(&one), line(&two)]);
 }
 

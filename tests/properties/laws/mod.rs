@@ -6,7 +6,7 @@
 pub(crate) mod classify;
 pub(crate) mod emulator;
 pub(crate) mod manifest;
-mod memory_disk;
+pub(crate) mod memory_disk;
 pub(crate) mod record;
 pub(crate) mod results;
 pub(crate) mod template;
