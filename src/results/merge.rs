@@ -15,7 +15,7 @@
 use std::cmp::Ordering;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-pub use super::merge_rows::{MergeRow, MergeRows, RowIndex};
+pub use super::merge_rows::{FileRows, MergeRow, MergeRows, RowIndex};
 use super::record::Status;
 
 /// What remains of several files.

@@ -1,8 +1,13 @@
 //! The rows of results files in memory, as they are written: one text a file, and where in it each row is.
 
+use std::io::Write as _;
+
 use super::record::{Status, encode_fields};
 use super::view::RecordView;
 use crate::domain::device::ArnParts;
+
+/// A short row of a device with its channel.
+const SHORT_ROW_BYTES: usize = 200;
 
 /// A row among those of several files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +19,7 @@ pub struct RowIndex {
 
 /// The rows of one file.
 #[derive(Debug, Default)]
-struct FileRows {
+pub struct FileRows {
     /// For each row its device's ID, then its line.
     text: Vec<u8>,
     rows: Vec<Span>,
@@ -44,16 +49,10 @@ pub struct MergeRows {
 }
 
 impl MergeRows {
-    /// Begins another file, whose rows follow.
-    pub fn begin_file(&mut self) {
-        self.files.push(FileRows::default());
-    }
-
-    /// Adds a row of the file begun last.
-    pub fn push(&mut self, record: &RecordView<'_>, line_number: u64) {
-        if let Some(file) = self.files.last_mut() {
-            file.push(record, line_number);
-        }
+    /// Adds a file; returns its number.
+    pub fn add(&mut self, file: FileRows) -> u32 {
+        self.files.push(file);
+        u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX)
     }
 
     /// How many files there are.
@@ -79,12 +78,23 @@ impl MergeRows {
             return MergeRow::EMPTY;
         };
         let text = file.text.get(span.start..).unwrap_or_default();
-        MergeRow { text, span: *span }
+        MergeRow { text, span }
     }
 }
 
 impl FileRows {
-    fn push(&mut self, record: &RecordView<'_>, line_number: u64) {
+    /// Rows of a file of so many bytes.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            // Room for the IDs beside the lines; what is not used is never touched.
+            text: Vec::with_capacity(bytes.saturating_add(bytes / 8)),
+            rows: Vec::with_capacity(bytes / SHORT_ROW_BYTES),
+        }
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, record: &RecordView<'_>, line_number: u64) {
         let text = &mut self.text;
         let start = text.len();
         text.extend_from_slice(record.device_id().as_bytes());
@@ -103,8 +113,9 @@ impl FileRows {
         let before_arn = place(text);
         push_fields(text, &[record.channel_arn()]);
         let after_arn = place(text);
-        let attempts = record.attempts().to_string();
-        push_fields(text, &[&attempts, record.started_at()]);
+        // Writing to memory cannot fail.
+        let _ = write!(text, "{},", record.attempts());
+        push_fields(text, &[record.started_at()]);
         let before_time = place(text);
         push_fields(text, &[record.finished_at()]);
         let after_time = place(text);
@@ -143,13 +154,13 @@ fn push_fields(text: &mut Vec<u8>, fields: &[&str]) {
 #[derive(Debug, Clone, Copy)]
 pub struct MergeRow<'a> {
     text: &'a [u8],
-    span: Span,
+    span: &'a Span,
 }
 
 impl<'a> MergeRow<'a> {
     const EMPTY: Self = Self {
         text: &[],
-        span: Span {
+        span: &Span {
             start: 0,
             id: 0,
             line: 0,

@@ -169,7 +169,7 @@ fn what_cannot_be_merged_is_refused_with_file_and_line() {
         ),
         (
             results(&[finished("CAM-4", "created", "444455556666")]),
-            "b.csv, line 2: the ARN is of account '444455556666', but those in a.csv",
+            "b.csv, line 2: the ARN is of account '444455556666', but those before, in a.csv, are",
         ),
         (
             results(&[created("CAM-2").replacen("CAM-2", "CAM-9", 1)]),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use kvs_fleet::domain::device::ChannelArn;
-use kvs_fleet::results::merge::MergeRows;
+use kvs_fleet::results::merge::{FileRows, MergeRows};
 use kvs_fleet::results::read::{ReadError, read_results};
 use kvs_fleet::results::record::{HEADER, Row, Status, encode};
 use kvs_fleet::results::replace::replace;
@@ -73,12 +73,13 @@ fn merged(files: &[&[u8]]) -> Vec<u8> {
     let path = Path::new("d.results.csv");
     let mut rows = MergeRows::default();
     for file in files {
-        rows.begin_file();
+        let mut of_file = FileRows::default();
         let read = read_results(&MemoryDisk::with(path, file), path, |entry| {
-            rows.push(&entry.record, entry.line);
+            of_file.push(&entry.record, entry.line);
             Ok::<(), ReadError>(())
         });
         read.unwrap();
+        rows.add(of_file);
     }
     let merged = rows.merge();
     assert_eq!(rows.shared_channel(&merged.rows), None);

@@ -98,11 +98,10 @@ fn check_output(config: &MergeConfig) -> Result<(), Error> {
 /// Reads the inputs, and then the file that the output replaces, where that is none of them.
 fn read(config: &MergeConfig, locked: &Locked) -> Result<Reader, Error> {
     let mut reader = Reader::default();
-    for input in &locked.inputs {
-        reader.read(&input.path)?;
-    }
+    let inputs: Vec<&Path> = locked.inputs.iter().map(|input| &*input.path).collect();
+    reader.read(&inputs)?;
     if locked.is_output_apart() && config.output.exists() {
-        reader.read(&config.output).map_err(|error| {
+        reader.read(&[&config.output]).map_err(|error| {
             let message = format!("the output would replace a file that is there: {error}");
             Error::refused(error.reason(), message)
         })?;

@@ -30,14 +30,9 @@ pub(super) fn by_manifest(
     shard: Option<Shard>,
 ) -> Result<(Vec<RowIndex>, Missing), Error> {
     let id = |index: &RowIndex| rows.row(*index).device_id();
-    let mut places: HashMap<&[u8], (usize, usize)> = HashMap::with_capacity(merged.len());
-    let mut start = 0;
-    for of_device in merged.chunk_by(|a, b| id(a) == id(b)) {
-        let end = start + of_device.len();
-        if let Some(first) = of_device.first() {
-            places.insert(id(first), (start, end));
-        }
-        start = end;
+    let mut first_rows: HashMap<&[u8], u32> = HashMap::with_capacity(merged.len());
+    for (index, place) in merged.iter().zip(0..) {
+        first_rows.entry(id(index)).or_insert(place);
     }
     let mut ordered = Vec::with_capacity(merged.len());
     let mut is_done = vec![false; merged.len()];
@@ -45,16 +40,22 @@ pub(super) fn by_manifest(
     let mut lines = manifest.rows();
     while let Some(row) = lines.next()? {
         let device_id = recorded_id(row.device_id);
-        match places.get(device_id.as_bytes()) {
-            Some(&(start, end)) if !is_done.get(start).is_some_and(|done| *done) => {
-                ordered.extend_from_slice(merged.get(start..end).unwrap_or_default());
-                let done = is_done.get_mut(start..end).unwrap_or_default();
-                done.fill(true);
-            }
-            None if !device_id.is_empty() && seen.insert(device_id.to_owned()) => {
+        let Some(first) = first_rows.get(device_id.as_bytes()) else {
+            if !device_id.is_empty() && seen.insert(device_id.to_owned()) {
                 missing.add(device_id, shard);
             }
-            _ => {}
+            continue;
+        };
+        let from = *first as usize..;
+        let (of_device, done) = (merged.get(from.clone()), is_done.get_mut(from));
+        let of_device = of_device
+            .into_iter()
+            .flatten()
+            .zip(done.into_iter().flatten());
+        for (index, done) in of_device.take_while(|(index, _)| id(index) == device_id.as_bytes()) {
+            if !std::mem::replace(done, true) {
+                ordered.push(*index);
+            }
         }
     }
     let left = merged.iter().zip(&is_done).filter(|(_, done)| !**done);

@@ -1,7 +1,7 @@
 //! The rules of merging: one row a device, whatever the order of the files.
 
 use super::*;
-use crate::results::merge::{MergeRows, RowIndex};
+use crate::results::merge::{FileRows, MergeRows, RowIndex};
 use crate::results::read::read_results;
 
 /// Reads these files, each of these lines.
@@ -10,12 +10,13 @@ fn merge_rows(files: &[String]) -> MergeRows {
     for text in files {
         let disk = TestDisk::default();
         disk.write_file(&path(), text.as_bytes());
-        rows.begin_file();
+        let mut file = FileRows::default();
         let read = read_results(&disk, &path(), |entry| {
-            rows.push(&entry.record, entry.line);
+            file.push(&entry.record, entry.line);
             Ok::<(), ReadError>(())
         });
         read.unwrap();
+        rows.add(file);
     }
     rows
 }
