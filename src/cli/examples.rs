@@ -61,6 +61,21 @@ Exit codes:
 
 Every flag can be set in the environment: --manifest as KVS_FLEET_MANIFEST, and so on.";
 
+pub(super) const MERGE_EXAMPLES: &str = "\
+Examples:
+  The shards of a batch, and whether a device is missing:
+      kvs-fleet merge devices.*-of-16.results.csv --output devices.results.csv --manifest devices.csv
+  Two hosts that worked on one list, in the order of device IDs:
+      kvs-fleet merge host1.results.csv host2.results.csv --output all.results.csv
+
+Exit codes:
+  0  every device of the manifest, or of the files, has its channel
+  1  devices of the manifest have no row, or the output could not be written
+  2  nothing was written: change the command or the files
+  3  the output is complete, but some devices are failed, invalid or deleted
+
+Every flag can be set in the environment: --manifest as KVS_FLEET_MANIFEST, and so on.";
+
 pub(super) const EMULATOR_EXAMPLES: &str = "\
 Examples:
   Serve on a free port and rehearse against it:

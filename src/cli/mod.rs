@@ -4,6 +4,7 @@
 mod docs;
 mod emulator;
 mod examples;
+mod merge;
 mod plan;
 mod provision;
 mod report;
@@ -21,6 +22,7 @@ use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use docs::{CompletionsArgs, ManArgs};
 pub use emulator::EmulatorArgs;
+pub use merge::MergeArgs;
 pub use plan::PlanArgs;
 pub(crate) use provision::InputArgs;
 pub use provision::ProvisionArgs;
@@ -205,6 +207,18 @@ pub enum Command {
         mut_arg("progress", |arg| arg.hide(true))
     )]
     Report(ReportArgs),
+    /// Bring the results files of shards or hosts together
+    ///
+    /// Writes one row for each device, whatever the order of the files: a row with a channel wins over 'failed', 'failed' over
+    /// 'invalid'; of two channels of a device the newer one counts. The runs logs are merged by time. Sends no request. The
+    /// output is a results file like any other.
+    #[command(
+        after_help = examples::MERGE_EXAMPLES,
+        allow_negative_numbers = true,
+        mut_args(shared::flag_of_results),
+        mut_arg("progress", |arg| arg.hide(true))
+    )]
+    Merge(MergeArgs),
     /// Serve an emulation of the KVS control plane on loopback, for rehearsals and tests
     ///
     /// Implements the operations on signaling channels, and the STS call that names the caller, with the validation, error

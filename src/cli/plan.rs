@@ -5,7 +5,8 @@ use clap::{Arg, Args};
 use super::ProvisionArgs;
 
 /// What only a run has: accepted, since a command for `provision` is to be one for `plan`, and not used.
-const OF_A_RUN: [&str; 7] = [
+const OF_A_RUN: [&str; 8] = [
+    "wait_for_results",
     "recheck",
     "summary_json",
     "report",

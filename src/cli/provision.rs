@@ -11,7 +11,9 @@ use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
 use super::shared::{ConnectionArgs, OutputArgs};
-use super::values::{delimiter, duration, failure_limit, message_ttl, rate, tag, workers};
+use super::values::{
+    ShardChoice, delimiter, duration, failure_limit, message_ttl, rate, shard, tag, wait, workers,
+};
 use crate::domain::device::MessageTtl;
 use crate::engine::pace::controller::RateRange;
 use crate::engine::{FailureLimit, OnExists};
@@ -72,6 +74,10 @@ pub(crate) struct InputArgs {
     /// Attempt only the first N devices that have no channel yet
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
+    /// Attempt only part K of N of the devices, chosen by a hash of their IDs; 'auto/N' takes the index of a Kubernetes
+    /// Indexed Job, an AWS Batch, Slurm or Nomad array
+    #[arg(long, value_name = "K/N", value_parser = shard)]
+    pub(crate) shard: Option<ShardChoice>,
     /// Refuse to start when any row is invalid (not with '-')
     #[arg(long)]
     pub(crate) strict: bool,
@@ -82,9 +88,12 @@ pub(crate) struct InputArgs {
 #[command(next_help_heading = "Results")]
 pub(crate) struct ResultsArgs {
     /// The results file [default: beside the manifest, NAME.results.csv, with --emulator
-    /// NAME.emulator.results.csv]
+    /// NAME.emulator.results.csv, with --shard 3/16 NAME.03-of-16.results.csv]
     #[arg(short = 'o', long = "results", value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+    /// How long to wait for another process that is writing the results, such as one on a host that died
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = wait)]
+    pub(crate) wait_for_results: Duration,
     /// Recreate the channels of devices whose row is 'deleted'
     #[arg(long)]
     pub(crate) recreate_deleted: bool,

@@ -1,11 +1,11 @@
 //! The arguments of `rollback`.
 
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 
-use super::values::since;
+use super::values::{since, wait};
 use super::{AskArgs, ConnectionArgs, OutputArgs};
 
 /// `kvs-fleet rollback`.
@@ -29,6 +29,9 @@ pub struct RollbackArgs {
     /// Do not ask; required if standard input is not a terminal
     #[arg(long)]
     pub(crate) yes: bool,
+    /// How long to wait for another process that is writing the results, such as one on a host that died
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = wait)]
+    pub(crate) wait_for_results: Duration,
 
     /// Which service, and as whom.
     #[command(flatten)]

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::domain::device::{AccountId, MessageTtl, Region};
+use crate::domain::shard::{MOST_SHARDS, Shard};
 use crate::engine::FailureLimit;
 use crate::engine::pace::controller::RateRange;
 use crate::manifest::is_delimiter;
@@ -35,6 +36,49 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
             "expected a duration such as 500ms, 10s or 5m ({error})"
         )),
     }
+}
+
+/// A duration that may be zero.
+pub(crate) fn wait(text: &str) -> Result<Duration, String> {
+    match text.trim() {
+        "0" => Ok(Duration::ZERO),
+        text if humantime::parse_duration(text) == Ok(Duration::ZERO) => Ok(Duration::ZERO),
+        text => duration(text),
+    }
+}
+
+/// What `--shard` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ShardChoice {
+    /// This one.
+    Given(Shard),
+    /// The one of so many whose index the scheduler gives.
+    Auto(u32),
+}
+
+pub(crate) fn shard(text: &str) -> Result<ShardChoice, String> {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (number, count) = text
+        .trim()
+        .split_once('/')
+        .filter(|(number, count)| (is_number(number) || *number == "auto") && is_number(count))
+        .ok_or("expected K/N, such as 3/16 for the third of 16 shards, or auto/N")?;
+    let count = count.parse().unwrap_or(u32::MAX);
+    if !(1..=MOST_SHARDS).contains(&count) {
+        return Err(format!(
+            "expected from 1 to {MOST_SHARDS} shards after the '/'"
+        ));
+    }
+    if number == "auto" {
+        return Ok(ShardChoice::Auto(count));
+    }
+    let shard = number
+        .parse()
+        .ok()
+        .and_then(|number| Shard::new(number, count));
+    shard.map(ShardChoice::Given).ok_or_else(|| {
+        format!("shards are counted from 1: expected a number from 1 to {count} before the '/'")
+    })
 }
 
 /// A point in time, or how long ago it was.
@@ -168,6 +212,46 @@ mod tests {
                 delimiter(text).unwrap_err().contains("one ASCII"),
                 "{text:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_shard_is_a_number_of_a_count() {
+        let given = |number, count| Ok(ShardChoice::Given(Shard::new(number, count).unwrap()));
+        assert_eq!(shard("3/16"), given(3, 16));
+        assert_eq!(shard(" 03/16 "), given(3, 16));
+        assert_eq!(shard("1/1"), given(1, 1));
+        assert_eq!(shard("auto/16"), Ok(ShardChoice::Auto(16)));
+        for (text, expected) in [
+            ("0/4", "from 1 to 4 before"),
+            ("5/4", "from 1 to 4 before"),
+            ("99999999999/4", "from 1 to 4 before"),
+            ("1/0", "from 1 to 100000 shards"),
+            ("auto/0", "from 1 to 100000 shards"),
+            ("1/99999999999", "from 1 to 100000 shards"),
+            ("a/4", "expected K/N"),
+            ("1/b", "expected K/N"),
+            ("-1/4", "expected K/N"),
+            ("+1/4", "expected K/N"),
+            ("3", "expected K/N"),
+            ("auto", "expected K/N"),
+            ("1/4/2", "expected K/N"),
+            ("/4", "expected K/N"),
+            ("", "expected K/N"),
+        ] {
+            let error = shard(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_wait_may_be_none() {
+        for none in ["0", "0s", " 0ms "] {
+            assert_eq!(wait(none), Ok(Duration::ZERO), "{none}");
+        }
+        assert_eq!(wait("5m"), Ok(Duration::from_mins(5)));
+        for text in ["", "5", "-1s", "2years"] {
+            assert!(wait(text).is_err(), "{text}");
         }
     }
 

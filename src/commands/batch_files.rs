@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::is_same_file;
+use crate::domain::shard::Shard;
 use crate::error::Error;
 use crate::output::file::try_place;
 use crate::results::runs_log::runs_log_path;
@@ -23,6 +24,7 @@ impl BatchFiles {
         manifest: &Path,
         results: Option<&Path>,
         emulator: bool,
+        shard: Option<Shard>,
     ) -> Result<Self, Error> {
         let manifest = (manifest.as_os_str() != STANDARD_INPUT).then(|| manifest.to_owned());
         let results = match (results, &manifest) {
@@ -33,7 +35,7 @@ impl BatchFiles {
                     manifest.display()
                 ));
             }
-            (None, Some(manifest)) => beside(manifest, emulator),
+            (None, Some(manifest)) => beside(manifest, emulator, shard),
             (None, None) => {
                 return refused(
                     "the manifest is standard input, so the results file has no name of its own: give --results FILE",
@@ -102,8 +104,13 @@ fn is_of_the_system(path: &Path) -> bool {
 }
 
 /// The results file that is used, whether or not the run can have it.
-pub(super) fn results_of(manifest: &Path, results: Option<&Path>, emulator: bool) -> PathBuf {
-    results.map_or_else(|| beside(manifest, emulator), Path::to_owned)
+pub(super) fn results_of(
+    manifest: &Path,
+    results: Option<&Path>,
+    emulator: bool,
+    shard: Option<Shard>,
+) -> PathBuf {
+    results.map_or_else(|| beside(manifest, emulator, shard), Path::to_owned)
 }
 
 /// Refuses files that flags name to be written: one that is read or written for another purpose, or that cannot be
@@ -145,9 +152,9 @@ pub(super) fn check_outputs(
     Ok(())
 }
 
-/// `devices.csv` → `devices.results.csv`, or `devices.emulator.results.csv`. Only the extensions of CSV files are taken
+/// `devices.csv` → `devices.results.csv`, or `devices.03-of-16.emulator.results.csv`. Only the extensions of CSV files are taken
 /// off: `serials.2026-11-28` and `serials.2026-11-29` have results of their own.
-fn beside(manifest: &Path, emulator: bool) -> PathBuf {
+fn beside(manifest: &Path, emulator: bool, shard: Option<Shard>) -> PathBuf {
     const EXTENSIONS: [&str; 3] = ["csv", "tsv", "txt"];
     let extension = manifest.extension().unwrap_or_default();
     let is_known = EXTENSIONS
@@ -159,6 +166,9 @@ fn beside(manifest: &Path, emulator: bool) -> PathBuf {
         manifest.file_name()
     };
     let mut name = stem.unwrap_or_default().to_owned();
+    if let Some(shard) = shard {
+        name.push(format!(".{}", shard.label()));
+    }
     name.push(if emulator {
         ".emulator.results.csv"
     } else {
@@ -172,7 +182,7 @@ mod tests {
     use super::*;
 
     fn paths(manifest: &str, results: Option<&str>, emulator: bool) -> Result<BatchFiles, String> {
-        BatchFiles::new(Path::new(manifest), results.map(Path::new), emulator)
+        BatchFiles::new(Path::new(manifest), results.map(Path::new), emulator, None)
             .map_err(|error| error.to_string())
     }
 
@@ -203,6 +213,17 @@ mod tests {
         ] {
             assert_eq!(results(manifest, false), Path::new(expected));
         }
+    }
+
+    #[test]
+    fn each_shard_has_results_of_its_own() {
+        let shard = Shard::new(3, 16);
+        let results = |emulator| results_of(Path::new("a/d.csv"), None, emulator, shard);
+        assert_eq!(results(false), Path::new("a/d.03-of-16.results.csv"));
+        assert_eq!(
+            results(true),
+            Path::new("a/d.03-of-16.emulator.results.csv")
+        );
     }
 
     #[test]
@@ -237,7 +258,7 @@ mod tests {
         std::fs::create_dir(at("x")).unwrap();
         let check = |summary: &str, results: Option<&str>| {
             let (manifest, results) = (at("d.csv"), results.map(at));
-            let results = results_of(&manifest, results.as_deref(), false);
+            let results = results_of(&manifest, results.as_deref(), false, None);
             let summary = at(summary);
             check_outputs(
                 &[("--summary-json", Some(&*summary))],
@@ -273,7 +294,7 @@ mod tests {
     fn results_need_a_directory_and_are_none() {
         let folder = tempfile::tempdir().unwrap();
         let check = |results: &Path| {
-            let files = BatchFiles::new(Path::new("-"), Some(results), false).unwrap();
+            let files = BatchFiles::new(Path::new("-"), Some(results), false, None).unwrap();
             files.check().map_err(|error| error.to_string())
         };
         assert_eq!(check(&folder.path().join("r.csv")), Ok(()));

@@ -16,7 +16,8 @@ use crate::results::runs_log::EarlierRuns;
 
 /// Refuses a plan that is not what the flags expect.
 pub(super) fn check_plan(config: &RunConfig, planned: &Planned) -> Result<(), Error> {
-    let (listed, invalid) = (planned.counts.listed, planned.counts.invalid);
+    let counts = &planned.counts;
+    let (listed, invalid) = (counts.all_listed(), counts.all_invalid());
     if let Some(expected) = config.rules.expect.filter(|expected| *expected != listed) {
         let message = format!(
             "the manifest lists {}, but --expect {expected} was given; nothing was attempted",
@@ -69,6 +70,30 @@ pub(super) fn check_settings(
             "the last run of these results was set otherwise: {}. Finished channels would stay as they are and new \
              ones be made differently; repeat the earlier flags, or give --allow-changed",
             differences.join("; ")
+        ),
+    ))
+}
+
+/// Refuses results that have rows of other shards: in a shard's file they would pass for devices that the manifest no longer
+/// lists, and no other shard would know them.
+pub(super) fn check_shard(config: &RunConfig, known_devices: &KnownDevices) -> Result<(), Error> {
+    let Some(shard) = config.rules.plan.shard else {
+        return Ok(());
+    };
+    let mut ids = known_devices
+        .iter()
+        .map(|index| known_devices.device_id(index));
+    let Some(other) = ids.find(|id| !shard.has(id)) else {
+        return Ok(());
+    };
+    Err(Error::refused(
+        "other-shard",
+        format!(
+            "the results {} have rows of other devices than those of shard {shard}: {} belongs to {}. Give each shard \
+             its own results (without --results they are); 'kvs-fleet merge' then merges them with this file",
+            config.files.results.display(),
+            shown(other),
+            shard.of_device(other)
         ),
     ))
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tracing::warn;
 
+use crate::fleet::batch::Planned;
 use crate::fleet::known_devices::KnownDevices;
 use crate::fleet::plan::InvalidLine;
 use crate::manifest::Layout;
@@ -35,6 +36,12 @@ pub(super) fn say_invalid(lines: &[InvalidLine]) {
         1 => warn!("1 more row is invalid"),
         _ => warn!("{more} more rows are invalid"),
     }
+}
+
+/// Names the first invalid rows of this shard, and of the others: they all count where a manifest is refused as a whole.
+pub(super) fn say_invalid_of_all(planned: &Planned) {
+    say_invalid(&planned.invalid);
+    say_invalid(&planned.invalid_elsewhere);
 }
 
 pub(super) fn say_all(warnings: &[String]) {

@@ -7,6 +7,7 @@ mod docs;
 mod emulator;
 mod environment;
 mod last_options;
+mod merge;
 mod messages;
 mod open_files;
 mod plan;
@@ -15,10 +16,12 @@ mod report;
 mod rollback;
 mod run_config;
 mod runs_lines;
+mod shard;
 mod signals;
 mod source;
 mod target;
 mod verify;
+mod wait;
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, IsTerminal, Write as _};
@@ -29,6 +32,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use tracing::error;
 
+use merge::MergeConfig;
 use run_config::RunConfig;
 
 use crate::cli::{Cli, Command, OutputArgs, ProvisionArgs};
@@ -101,6 +105,10 @@ pub async fn run(command: Command, warnings: &[String]) -> u8 {
         }
         Command::Verify(args) => verify::run(&args, start(&args.output)).await,
         Command::Rollback(args) => rollback::run(&args, start(&args.output)).await,
+        Command::Merge(args) => {
+            start(&args.output);
+            merge::run(&MergeConfig::from(args))
+        }
         Command::Report(args) => {
             start(&args.output);
             report::run(&args)
@@ -133,6 +141,7 @@ async fn provision(args: &ProvisionArgs, console: Console) -> u8 {
         reason: refused.reason(),
         message: Some(refused.to_string()),
         manifest: Some(args.manifest.clone()),
+        shard: shard::of(args).unwrap_or_default(),
         started_at: Some(SystemTime::now()),
         ..Summary::default()
     };

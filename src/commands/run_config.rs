@@ -8,6 +8,7 @@ use clap::ValueEnum as _;
 
 use super::batch_files::{self, BatchFiles};
 use super::open_files;
+use super::shard;
 use crate::aws::{ConnectionSettings, Network};
 use crate::cli::{ConnectionArgs, InputArgs, ProvisionArgs};
 use crate::domain::device::{AccountId, MessageTtl, Region, shown};
@@ -24,6 +25,8 @@ use crate::results::runs_line;
 #[derive(Debug)]
 pub(super) struct RunConfig {
     pub(super) files: BatchFiles,
+    /// How long another process that is writing the results is waited for.
+    pub(super) wait_for_results: Duration,
     pub(super) connection: ConnectionSettings,
     /// Whether the emulator in this process is used.
     pub(super) emulator: bool,
@@ -99,10 +102,13 @@ impl RunConfig {
     /// The configuration of a plan.
     pub(super) fn of_a_plan(args: &ProvisionArgs) -> Result<Self, Error> {
         let (service, results) = (&args.service, &args.results);
-        let files = BatchFiles::new(&args.manifest, results.file.as_deref(), service.emulator)?;
+        let shard = shard::of(args)?;
+        let file = results.file.as_deref();
+        let files = BatchFiles::new(&args.manifest, file, service.emulator, shard)?;
         files.check()?;
         Ok(Self {
             files,
+            wait_for_results: results.wait_for_results,
             options: options(&args.input)?,
             connection: service.connection.settings(args.pace.timeout, &[]),
             emulator: service.emulator,
@@ -114,6 +120,7 @@ impl RunConfig {
                 strict: args.input.strict,
                 plan: Rules {
                     recreate_deleted: results.recreate_deleted,
+                    shard,
                 },
                 allow_changed: results.allow_changed,
             },
@@ -196,6 +203,7 @@ pub(super) fn summary_file(args: &ProvisionArgs) -> Result<Option<PathBuf>, Erro
         &args.manifest,
         args.results.file.as_deref(),
         args.service.emulator,
+        shard::of(args).unwrap_or_default(),
     );
     let summary = &args.results.summary_json;
     batch_files::check_outputs(

@@ -11,6 +11,7 @@
 //! | [`mod@format`] | formatting of rates, shares, counts and durations |
 //! | [`service`] | the operations of the KVS control plane, their types, and the meaning of their failures |
 //! | [`error_codes`] | what to do about each error code |
+//! | [`shard`] | which of several processes attempts a device |
 //! | `suggest` | names that look like another name |
 
 mod account;
@@ -23,6 +24,7 @@ pub mod format;
 pub mod panics;
 mod region;
 pub mod service;
+pub mod shard;
 pub(crate) mod suggest;
 mod tag;
 pub mod template;

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::domain::device::{Device, DeviceIndex, LONGEST_DEVICE_ID, Region, shown};
+use crate::domain::shard::Shard;
 use crate::fleet::known_devices::KnownDevices;
 use crate::manifest::{Ask, Row};
 use crate::results::record::{self, Status};
@@ -27,6 +28,8 @@ pub enum Verdict {
     /// A device whose channel a rollback deleted, and that stays deleted.
     Deleted,
     Repeated,
+    /// A row of another shard, and why it is invalid, where it is.
+    Elsewhere(Option<InvalidLine>),
     Invalid(InvalidLine),
 }
 
@@ -45,10 +48,7 @@ impl InvalidLine {
     pub fn new(line: u64, device_id: &str, code: &'static str, reason: &str) -> Self {
         Self {
             line,
-            device_id: device_id
-                .get(..device_id.floor_char_boundary(LONGEST_DEVICE_ID))
-                .unwrap_or_default()
-                .into(),
+            device_id: recorded_id(device_id).into(),
             code,
             reason: format!("line {line}: {reason}").into(),
         }
@@ -102,6 +102,8 @@ pub struct Moved {
 pub struct Rules {
     /// Whether the channels of deleted devices are created again.
     pub recreate_deleted: bool,
+    /// The part of the devices that is attempted, where it is not all of them.
+    pub shard: Option<Shard>,
 }
 
 /// Numbers of a plan.
@@ -121,6 +123,24 @@ pub struct Counts {
     pub(crate) repeated: u64,
     /// Invalid rows.
     pub invalid: u64,
+    /// Devices of other shards, which are not among those above.
+    pub listed_elsewhere: u64,
+    /// Invalid rows of other shards, likewise.
+    pub invalid_elsewhere: u64,
+}
+
+impl Counts {
+    /// Devices that the whole manifest lists.
+    #[must_use]
+    pub fn all_listed(&self) -> u64 {
+        self.listed + self.listed_elsewhere
+    }
+
+    /// Invalid rows of the whole manifest.
+    #[must_use]
+    pub fn all_invalid(&self) -> u64 {
+        self.invalid + self.invalid_elsewhere
+    }
 }
 
 /// Plans a manifest, row after row.
@@ -162,9 +182,22 @@ impl Planner {
             Ok(ask) => self.judge_ask(known_devices, row, ask)?,
             Err(error) => invalid(row, error.code, &error.reason),
         };
+        let verdict = self.within_shard(row, verdict);
         self.count(&verdict);
         self.remark(row, &verdict);
         Ok(verdict)
+    }
+
+    /// The verdict, unless the row is another shard's. Such a row was judged like the others: two devices with one channel name
+    /// are found in whatever shards they are.
+    fn within_shard(&self, row: &Row<'_>, verdict: Verdict) -> Verdict {
+        let is_ours = |shard: Shard| shard.has(recorded_id(row.device_id));
+        match verdict {
+            Verdict::Repeated => verdict,
+            _ if self.rules.shard.is_none_or(is_ours) => verdict,
+            Verdict::Invalid(line) => Verdict::Elsewhere(Some(line)),
+            _ => Verdict::Elsewhere(None),
+        }
     }
 
     fn remark(&mut self, row: &Row<'_>, verdict: &Verdict) {
@@ -239,11 +272,23 @@ impl Planner {
             Verdict::Deleted => counts.deleted += 1,
             Verdict::Repeated => counts.repeated += 1,
             Verdict::Invalid(_) => counts.invalid += 1,
+            Verdict::Elsewhere(None) => counts.listed_elsewhere += 1,
+            Verdict::Elsewhere(Some(_)) => counts.invalid_elsewhere += 1,
         }
-        if !matches!(verdict, Verdict::Repeated | Verdict::Invalid(_)) {
-            counts.listed += 1;
-        }
+        let is_listed = !matches!(
+            verdict,
+            Verdict::Repeated | Verdict::Invalid(_) | Verdict::Elsewhere(_)
+        );
+        counts.listed += u64::from(is_listed);
     }
+}
+
+/// A device's ID as its row in the results has it.
+#[must_use]
+pub fn recorded_id(device_id: &str) -> &str {
+    device_id
+        .get(..device_id.floor_char_boundary(LONGEST_DEVICE_ID))
+        .unwrap_or_default()
 }
 
 /// A device without a row, listed for the first time.

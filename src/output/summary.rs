@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::domain::error_codes;
 use crate::domain::format;
+use crate::domain::shard::Shard;
 use crate::fleet::plan::Counts;
 use crate::output::file;
 use crate::output::stats::{RunCounts, Totals};
@@ -25,6 +26,8 @@ pub(crate) struct Summary {
     pub(crate) message: Option<String>,
     pub(crate) manifest: Option<PathBuf>,
     pub(crate) results: Option<PathBuf>,
+    /// The shard, if only a part of the devices is attempted: all counts are of its devices.
+    pub(crate) shard: Option<Shard>,
     /// Whether the results file exists.
     pub(crate) has_results: bool,
     /// The account, if known.
@@ -110,7 +113,11 @@ impl Summary {
             lines.push(format!("  to continue: {resume}"));
         } else if self.is_retryable() {
             // A pipe, for example, does not outlive the run.
-            lines.push("  to continue: send the same manifest to the same command".to_owned());
+            let shard = self.shard;
+            let shard = shard.map_or_else(String::new, |shard| format!(", with --shard {shard}"));
+            lines.push(format!(
+                "  to continue: send the same manifest to the same command{shard}"
+            ));
         }
         lines
     }
@@ -147,7 +154,10 @@ impl Summary {
             _ => "stopped after",
         };
         let took = format::took(self.duration);
-        format!("{lead} {took}: {}", parts.join(", "))
+        let shard = self
+            .shard
+            .map_or_else(String::new, |shard| format!("shard {shard}: "));
+        format!("{shard}{lead} {took}: {}", parts.join(", "))
     }
 
     pub(crate) fn to_json(&self) -> serde_json::Value {
@@ -170,6 +180,7 @@ impl Summary {
             "remaining_by_region": self.totals.left,
             "manifest": path(self.manifest.as_deref()),
             "results": path(self.results.as_deref()),
+            "shard": self.shard.map(|shard| shard.to_string()),
             "account": self.account,
             "regions": self.regions,
             "endpoint": self.endpoint,
@@ -182,6 +193,7 @@ impl Summary {
                 "failed": self.counts.failures(),
                 "invalid": self.counts.invalid.max(self.plan.invalid),
                 "repeated": self.plan.repeated,
+                "other_shards": self.plan.listed_elsewhere,
                 "deleted": self.plan.deleted,
                 "differs": self.counts.differs,
                 "updated": self.counts.updated,

@@ -180,7 +180,7 @@ fn write_finished<D: Disk>(
     copy.complete()
 }
 
-fn create_or_replace<D: Disk>(disk: &D, path: &Path) -> io::Result<D::File> {
+pub(super) fn create_or_replace<D: Disk>(disk: &D, path: &Path) -> io::Result<D::File> {
     match disk.create_new(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             disk.remove(path)?;

@@ -9,6 +9,8 @@
 //! | [`journal`] | repair, append, sync |
 //! | [`writer`] | group commit for many tasks |
 //! | `copy`, [`finish`] | one row a device, in order, atomically |
+//! | [`merge`], `merge_rows`, [`merge_runs`] | one results file from several, one runs log likewise |
+//! | [`replace`] | the atomic replacement of a file by lines in memory |
 //! | [`runs_log`], [`runs_line`] | the runs log: the lock, the audit trail |
 //!
 //! In the order of a run: lock the runs log, remove a leftover, open the journal (which reads it), prepare it, run the
@@ -22,8 +24,12 @@ pub mod finish;
 mod finish_error;
 mod header;
 pub mod journal;
+pub mod merge;
+mod merge_rows;
+pub mod merge_runs;
 pub mod read;
 pub mod record;
+pub mod replace;
 pub mod runs_line;
 pub mod runs_log;
 mod scan;

@@ -55,6 +55,8 @@ pub struct Start {
     pub regions: Vec<String>,
     /// The endpoint, where it is not AWS's own; `emulator` for the embedded one.
     pub endpoint: Option<String>,
+    /// The shard, such as `3/16`, where only a part of the devices is attempted.
+    pub shard: Option<String>,
     /// How the manifest is turned into requests; none for a rollback.
     pub settings: Option<Settings>,
 }
@@ -136,6 +138,8 @@ impl Settings {
 pub struct End {
     /// When: RFC 3339, UTC, milliseconds.
     pub at: String,
+    /// The shard as in its `start`: of runs at the same time, this is the end of that one.
+    pub shard: Option<String>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
     /// Devices that this run brought to each status.

@@ -213,6 +213,23 @@ impl<D: Disk> RunsLog<D> {
         Ok(())
     }
 
+    /// Replaces the whole log by these lines, of which it holds a part. It is not renamed, since it is the lock: a crash may
+    /// leave a torn line, which costs history alone.
+    pub fn replace(&mut self, lines: &[Vec<u8>]) -> Result<(), RunsLogError> {
+        let mut text = lines.join(&b'\n');
+        if !lines.is_empty() {
+            text.push(b'\n');
+        }
+        let length = text.len() as u64;
+        let mut replaced = self.file.write_at(0, &text);
+        replaced = replaced
+            .and_then(|()| self.file.set_length(length))
+            .and_then(|()| self.file.sync());
+        replaced.map_err(|source| self.error("written", source))?;
+        (self.end, self.lacks_line_end) = (length, false);
+        Ok(())
+    }
+
     fn write(&mut self, lines: impl IntoIterator<Item = RunsLine>) -> io::Result<()> {
         let mut end = self.end;
         let mut text = Vec::new();
@@ -268,7 +285,7 @@ pub fn read_runs<D: Disk>(
 }
 
 /// Shows each line of a results file's log, without the lock. False where there is no log.
-fn read_lines<D: Disk>(
+pub fn read_lines<D: Disk>(
     disk: &D,
     results: &Path,
     visit: impl FnMut(&[u8]),

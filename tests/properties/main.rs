@@ -9,6 +9,7 @@ mod draw;
 mod emulator;
 mod laws;
 mod manifest;
+mod merge;
 mod record;
 mod results;
 mod template;

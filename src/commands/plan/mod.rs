@@ -51,7 +51,10 @@ pub(super) async fn run(config: &RunConfig, online: bool, console: Console) -> R
         super::print(&text::of(&outline, config.output.verbose))?;
     }
     // Only after the plan has been shown, which names the rows.
-    checks::check_usable(outline.listed, outline.invalid_rows())?;
+    checks::check_usable(
+        outline.listed + outline.other_shards,
+        outline.invalid_rows() + outline.invalid_elsewhere,
+    )?;
     Ok(outline.exit_code())
 }
 
@@ -72,12 +75,13 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
         warn!("{results}: {torn}; a run cuts it off, and asks the service again what it said");
     }
     let runs = EarlierRuns::read(&RealDisk, results)?;
+    checks::check_shard(config, &known_devices)?;
     checks::check_settings(config, &runs, &known_devices)?;
     let expected = target.expected(config.account.as_ref(), account, results)?;
     let mut planned = batch::plan(&manifest, &mut known_devices, config.rules.plan)?;
     checks::check_plan(config, &planned)
         .and_then(|()| checks::check_manifest(config, &runs, &known_devices))
-        .inspect_err(|_| messages::say_invalid(&planned.invalid))?;
+        .inspect_err(|_| messages::say_invalid_of_all(&planned))?;
     messages::say_all(&planned.remarks);
     let ask_alike = runs.ask_alike(Some(manifest.sha256()), &config.settings());
     if planned.counts.done > 0 && ask_alike == Some(false) {

@@ -30,6 +30,13 @@ pub(super) struct Outline {
     pub(super) manifest: String,
     pub(super) manifest_sha256: String,
     pub(super) results: String,
+    /// The shard, where only a part of the devices is attempted: all counts are of its devices.
+    pub(super) shard: Option<String>,
+    /// Devices of other shards.
+    pub(super) other_shards: u64,
+    /// Invalid rows of other shards.
+    #[serde(skip)]
+    pub(super) invalid_elsewhere: u64,
     /// Devices listed, each once, invalid rows not among them.
     pub(super) listed: u64,
     /// Devices that have their channel by the results.
@@ -141,6 +148,9 @@ impl Outline {
             manifest: config.files.manifest().display().to_string(),
             manifest_sha256: manifest.sha256().to_owned(),
             results: config.files.results.display().to_string(),
+            shard: config.rules.plan.shard.map(|shard| shard.to_string()),
+            other_shards: counts.listed_elsewhere,
+            invalid_elsewhere: counts.invalid_elsewhere,
             listed: counts.listed,
             done: counts.done,
             to_create: fresh,

@@ -64,6 +64,15 @@ fn devices(lines: &mut PlanText, plan: &Outline) {
         let caller = plan.caller.as_deref().unwrap_or("not known");
         lines.add("account", &format!("{account}, caller {caller}"));
     }
+    if let Some(shard) = &plan.shard {
+        let all = plan.listed + plan.other_shards;
+        let part = format!(
+            "{shard}: {} of {}",
+            plan.listed,
+            format::count(all, "device")
+        );
+        lines.add("shard", &part);
+    }
     lines.add("listed", &format::count(plan.listed, "device"));
     for (label, many, text) in [
         ("done already", plan.done, "by the results"),

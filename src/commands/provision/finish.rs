@@ -67,7 +67,7 @@ impl Run {
         let stats = Arc::clone(&self.stats);
         self.exit_record.set(move |cause| {
             note_end(&mut summary, &stats, &Err(Error::Stopped(cause.clone())));
-            summary.resume = resume::command();
+            summary.resume = resume::command(summary.shard);
             // What cannot be written cannot be reported any more.
             if let Some(log) = log {
                 let _ = locked(&log).append([runs_lines::end(&summary)]);
@@ -85,7 +85,7 @@ impl Run {
         let results = self.summary.results.as_deref();
         self.summary.has_results = results.is_some_and(Path::exists);
         if self.summary.is_retryable() && !refused {
-            self.summary.resume = resume::command();
+            self.summary.resume = resume::command(self.summary.shard);
         }
         // First: a slow reader of standard error may hold up the rest for too long.
         let written = self.config.output.summary.as_ref().map(|file| {
@@ -168,7 +168,7 @@ fn note_end(summary: &mut Summary, stats: &Stats, ended: &Result<(), Error>) {
     let plan = &summary.plan;
     let with_channel = plan.done + summary.counts.created + summary.counts.exists;
     summary.remaining = plan.listed.saturating_sub(with_channel + plan.deleted);
-    let unusable = check_usable(plan.listed, plan.invalid);
+    let unusable = check_usable(plan.all_listed(), plan.all_invalid());
     (summary.exit_code, summary.reason) = match ended.clone().and(unusable) {
         Err(error) => (error.exit_code(), error.reason()),
         Ok(()) if summary.limit_is_reached => (1, "limit"),

@@ -28,6 +28,7 @@ use super::source::Source;
 use crate::aws::AwsService;
 use crate::domain::clock::WallClock;
 use crate::domain::device::Region;
+use crate::domain::format;
 use crate::domain::panics;
 use crate::engine::event::{Event, Listener, Listeners};
 use crate::engine::{self, Engine, Stop, StopSignal};
@@ -82,6 +83,7 @@ impl Run {
         let summary = Summary {
             manifest: Some(config.files.manifest().to_owned()),
             results: Some(config.files.results.clone()),
+            shard: config.rules.plan.shard,
             ceiling: config.engine.rate.ceiling,
             started_at: Some(SystemTime::now()),
             ..Summary::default()
@@ -129,8 +131,8 @@ impl Run {
         self.note_changes(&ready);
         check_plan(&self.config, &planned)
             .and_then(|()| check_manifest(&self.config, ready.log.earlier(), &ready.known_devices))
-            .and_then(|()| check_usable(planned.counts.listed, planned.counts.invalid))
-            .inspect_err(|_| messages::say_invalid(&planned.invalid))?;
+            .and_then(|()| check_usable(planned.counts.all_listed(), planned.counts.all_invalid()))
+            .inspect_err(|_| messages::say_invalid_of_all(&planned))?;
         if planned.work.is_empty() {
             return self.nothing_to_do(ready, &planned).await;
         }
@@ -176,6 +178,7 @@ impl Run {
 
     /// Everything is done: no request is sent; the file is put in the manifest's order if it is not.
     async fn nothing_to_do(&mut self, ready: Ready, planned: &Planned) -> Result<(), Error> {
+        self.say_shard(true);
         messages::say_planned(&planned.remarks, &planned.invalid, &ready.known_devices);
         messages::say_torn(&ready.journal);
         if ready.known_devices.is_empty() && planned.invalid.is_empty() {
@@ -193,6 +196,7 @@ impl Run {
         info!(
             "nothing to do: {}",
             match (counts.listed, counts.deleted, counts.invalid) {
+                (0, ..) if counts.listed_elsewhere > 0 => "the shard has no device",
                 (0, ..) => "the manifest has no valid row",
                 (_, 1.., _) => "every valid row has its channel, or had one that was deleted",
                 (_, _, 1..) => "every valid row has its channel",
@@ -221,6 +225,7 @@ impl Run {
         let not_offered = regions::leave_out(&ready.target, &mut regions).await?;
         self.meet(&mut ready, regions.keys().cloned().collect())
             .await?;
+        self.say_shard(is_planned);
         if is_planned {
             messages::say_planned(&planned.remarks, &planned.invalid, &ready.known_devices);
         }
@@ -264,7 +269,22 @@ impl Run {
             .await;
         let closed = running.close().await?;
         self.settle(closed, ended.and(ready.rechecked), ready.had_results, &log)?;
-        check_usable(self.summary.plan.listed, self.summary.plan.invalid)
+        let plan = &self.summary.plan;
+        check_usable(plan.all_listed(), plan.all_invalid())
+    }
+
+    /// Says which part of the devices is attempted.
+    fn say_shard(&self, is_planned: bool) {
+        let plan = &self.summary.plan;
+        match self.summary.shard {
+            Some(shard) if is_planned => info!(
+                "shard {shard}: {} of {}",
+                plan.listed,
+                format::count(plan.all_listed(), "device")
+            ),
+            Some(shard) => info!("shard {shard} of the devices"),
+            None => {}
+        }
     }
 
     fn limit(&mut self, work: &mut WorkLists) {

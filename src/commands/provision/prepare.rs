@@ -4,15 +4,16 @@
 use std::sync::Arc;
 
 use super::Run;
-use crate::commands::batch_files::BatchFiles;
 use crate::commands::checks;
 use crate::commands::messages;
+use crate::commands::run_config::RunConfig;
 use crate::commands::source::{self, Source};
 use crate::commands::target::Target;
+use crate::commands::wait;
 use crate::domain::device::AccountId;
 use crate::engine::StopSignal;
 use crate::error::Error;
-use crate::fleet::batch::{self, History};
+use crate::fleet::batch::History;
 use crate::fleet::known_devices::KnownDevices;
 use crate::manifest::Options;
 use crate::results::disk::RealDisk;
@@ -45,8 +46,9 @@ impl Run {
         self.summary.emulator = target.is_emulator();
         self.summary.endpoint = target.url().map(str::to_owned);
         let options = config.options(target.default_region());
+        let (source, (log, history)) = open_files(config, options, &self.stop).await?;
+        // Asked with the lock held: the process that was waited for may have created it.
         let had_results = results.exists();
-        let (source, (log, history)) = open_files(&config.files, options, &self.stop).await?;
         messages::say_all(source.layout().warnings());
         let History {
             journal,
@@ -54,6 +56,7 @@ impl Run {
             account,
             ..
         } = history;
+        checks::check_shard(config, &known_devices)?;
         checks::check_settings(config, log.earlier(), &known_devices)?;
         let expected = target.expected(config.account.as_ref(), account, results)?;
         let earlier = log.earlier();
@@ -76,13 +79,15 @@ impl Run {
 /// Else one after the other: a file that cannot be read leaves nothing behind, and standard input is not touched before
 /// the results are locked.
 async fn open_files(
-    files: &BatchFiles,
+    config: &RunConfig,
     options: Options,
     stop: &StopSignal,
 ) -> Result<(Source, (RunsLog<RealDisk>, History<RealDisk>)), Error> {
+    let files = &config.files;
+    let open = || wait::open(&files.results, config.wait_for_results, stop);
     match &files.manifest {
         None => {
-            let results = batch::open(&RealDisk, &files.results)?;
+            let results = open().await?;
             Ok((
                 source::opened(source::open(files, options), stop).await?,
                 results,
@@ -90,12 +95,12 @@ async fn open_files(
         }
         Some(_) if files.results.exists() => {
             let task = source::open(files, options);
-            let results = batch::open(&RealDisk, &files.results);
+            let results = open().await;
             Ok((source::opened(task, stop).await?, results?))
         }
         Some(_) => {
             let source = source::opened(source::open(files, options), stop).await?;
-            Ok((source, batch::open(&RealDisk, &files.results)?))
+            Ok((source, open().await?))
         }
     }
 }

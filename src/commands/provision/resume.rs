@@ -4,11 +4,40 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-/// The command, for a POSIX shell (on Windows, for its command line).
-pub(super) fn command() -> Option<String> {
-    let arguments: Vec<_> = std::env::args_os().collect();
+use crate::domain::shard::Shard;
+
+/// The command, for a POSIX shell (on Windows, for its command line). It names the shard, which the process may have from its
+/// environment.
+pub(super) fn command(shard: Option<Shard>) -> Option<String> {
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    if let Some(shard) = shard {
+        arguments = with_shard(arguments, shard);
+    }
     let arguments = arguments.iter().map(OsString::as_os_str);
     of(arguments, is_gone_with_the_process)
+}
+
+/// These arguments with this shard in place of the one that they name; where they name none, after the subcommand.
+fn with_shard(arguments: Vec<OsString>, shard: Shard) -> Vec<OsString> {
+    const FLAG: &str = "--shard";
+    let mut named = Vec::with_capacity(arguments.len() + 2);
+    let mut is_named = false;
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        if argument == FLAG {
+            arguments.next();
+        } else if !argument.to_string_lossy().starts_with("--shard=") {
+            named.push(argument);
+            continue;
+        }
+        is_named = true;
+        named.extend([FLAG.into(), shard.to_string().into()]);
+    }
+    if !is_named {
+        let place = named.len().min(2);
+        named.splice(place..place, [FLAG.into(), shard.to_string().into()]);
+    }
+    named
 }
 
 /// The same of these arguments. `is_gone` says which files a later command does not find.
@@ -115,6 +144,30 @@ mod tests {
             assert_eq!(command(&["kvs-fleet", &flag]), None);
         }
         assert!(command(&["/proc/self/fd/9", "provision", "d.csv"]).is_some());
+    }
+
+    #[test]
+    fn the_command_names_the_shard() {
+        let shard = Shard::new(3, 16).unwrap();
+        for (arguments, expected) in [
+            (
+                &["kvs-fleet", "provision", "d.csv"][..],
+                "kvs-fleet provision --shard 3/16 d.csv",
+            ),
+            (
+                &["kvs-fleet", "provision", "--shard", "auto/16", "d.csv"],
+                "kvs-fleet provision --shard 3/16 d.csv",
+            ),
+            (
+                &["kvs-fleet", "provision", "d.csv", "--shard=auto/16"],
+                "kvs-fleet provision d.csv --shard 3/16",
+            ),
+        ] {
+            let arguments = arguments.iter().map(OsString::from).collect();
+            let named = with_shard(arguments, shard);
+            let named: Vec<&str> = named.iter().filter_map(|word| word.to_str()).collect();
+            assert_eq!(named.join(" "), expected);
+        }
     }
 
     #[cfg(not(windows))]

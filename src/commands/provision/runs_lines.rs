@@ -23,6 +23,7 @@ pub(super) fn start(
         directory: directory.map(|directory| directory.display().to_string()),
         manifest: Some(config.files.manifest().display().to_string()),
         manifest_sha256: source.sha256().map(str::to_owned),
+        shard: config.rules.plan.shard.map(|shard| shard.to_string()),
         settings: Some(config.settings()),
         ..runs_lines::start("provision", target, account, regions.to_vec())
     }))
@@ -39,6 +40,7 @@ pub(super) fn end(summary: &Summary) -> RunsLine {
     ];
     let requests = [counts.creates, counts.describes, counts.lists];
     RunsLine::End(Box::new(End {
+        shard: summary.shard.map(|shard| shard.to_string()),
         counts: by_status
             .into_iter()
             .map(|(status, count)| (status.as_str().to_owned(), count))

@@ -119,7 +119,7 @@ impl StreamReader {
         let read = self.read_rows(&mut planner);
         let ended = read
             .and_then(|()| self.record_held())
-            .and_then(|()| self.check_count(planner.counts().listed));
+            .and_then(|()| self.check_count(planner.counts().all_listed()));
         if let Err(Error::Stopped(stop)) = &ended {
             self.stop.give(stop.clone());
         }
@@ -182,7 +182,7 @@ impl StreamReader {
                         self.record_held()?;
                     }
                 }
-                Verdict::Done | Verdict::Deleted | Verdict::Repeated => {}
+                Verdict::Done | Verdict::Deleted | Verdict::Repeated | Verdict::Elsewhere(_) => {}
             }
         }
         Ok(())

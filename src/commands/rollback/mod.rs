@@ -16,6 +16,7 @@ use super::open_files::{self, Reserve};
 use super::runs_lines;
 use super::signals;
 use super::target::{self, Target};
+use super::wait;
 use crate::cli::RollbackArgs;
 use crate::domain::device::{AccountId, Region};
 use crate::domain::error_codes;
@@ -76,7 +77,7 @@ async fn rollback(args: &RollbackArgs, console: Console) -> Result<u64, Error> {
     let results = &args.results;
     check_there(args)?;
     consent::check_possible(args)?;
-    let (log, history) = batch::open(&RealDisk, results)?;
+    let (log, history) = wait::open(results, args.wait_for_results, &stop).await?;
     if let Some(torn) = history.journal.torn() {
         warn!(
             "{}: {torn}; it is cut off. A channel in it is not deleted; 'provision' adopts it",

@@ -20,6 +20,15 @@ const SHORT_ROW_BYTES: u64 = 200;
 /// another process has the lock, and what cannot be resumed from.
 pub fn open<D: Disk>(disk: &D, results: &Path) -> Result<(RunsLog<D>, History<D>), Error> {
     let log = RunsLog::lock(disk, results)?;
+    open_locked(disk, results, log)
+}
+
+/// The same of a results file that is locked by this log.
+pub fn open_locked<D: Disk>(
+    disk: &D,
+    results: &Path,
+    log: RunsLog<D>,
+) -> Result<(RunsLog<D>, History<D>), Error> {
     remove_leftover(disk, results).map_err(|error| Error::refused("results", error.to_string()))?;
     Ok((log, History::read(disk, results)?))
 }

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 pub use finish::{ClosedBatch, tidy};
-pub(crate) use history::{Glance, last_rows};
+pub(crate) use history::{Glance, last_rows, open_locked};
 pub use history::{History, open};
 pub use planned::{Planned, plan};
 pub use sink::{FileRowSink, RowStream};

@@ -17,6 +17,8 @@ pub struct Planned {
     pub work: WorkLists,
     /// In the manifest's order.
     pub invalid: Vec<InvalidLine>,
+    /// Invalid lines of other shards, likewise.
+    pub invalid_elsewhere: Vec<InvalidLine>,
     /// What the operator should look at, a sentence each.
     pub(crate) remarks: Vec<String>,
 }
@@ -30,13 +32,14 @@ pub fn plan(
     let mut planner = Planner::new(rules);
     known_devices.reserve(manifest.lines().saturating_sub(known_devices.len()));
     let mut work = WorkLists::default();
-    let mut invalid = Vec::new();
+    let (mut invalid, mut invalid_elsewhere) = (Vec::new(), Vec::new());
     let mut rows = manifest.rows();
     while let Some(row) = rows.next()? {
         let verdict = planner.judge(known_devices, &row);
         let verdict = verdict.map_err(|moved| Error::refused("moved-device", moved.to_string()))?;
         match verdict {
             Verdict::Invalid(line) => invalid.push(line),
+            Verdict::Elsewhere(Some(line)) => invalid_elsewhere.push(line),
             verdict => work.add(verdict),
         }
     }
@@ -44,6 +47,7 @@ pub fn plan(
         counts: planner.counts().clone(),
         work,
         invalid,
+        invalid_elsewhere,
         remarks: planner.remarks(rows.lacks_line_end()),
     })
 }

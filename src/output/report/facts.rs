@@ -232,7 +232,9 @@ fn runs<D: Disk>(disk: &D, results: &Path) -> Result<Option<Vec<RunFact>>, Error
             end: None,
         }),
         RunsLine::End(end) => {
-            if let Some(run) = runs.last_mut() {
+            // Shards run at the same time. Of one shard only one run does.
+            let mut open = runs.iter_mut().rev();
+            if let Some(run) = open.find(|run| run.start.shard == end.shard) {
                 run.end = Some(*end);
             }
         }

@@ -114,6 +114,9 @@ fn write_runs(text: &mut String, facts: &Facts) -> std::fmt::Result {
             start.command.escape_debug().to_string(),
             start.at.escape_debug()
         )?;
+        if let Some(shard) = &start.shard {
+            write!(text, ", shard {}", shard.escape_debug())?;
+        }
         match &run.end {
             Some(end) => writeln!(
                 text,

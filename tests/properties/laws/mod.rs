@@ -5,7 +5,7 @@
 
 pub(crate) mod classify;
 #[path = "../../common/disk.rs"]
-mod disk;
+pub(crate) mod disk;
 pub(crate) mod emulator;
 pub(crate) mod manifest;
 pub(crate) mod record;

@@ -4,6 +4,7 @@
 mod append;
 mod crash;
 mod finishing;
+mod merging;
 mod reading;
 mod runs;
 

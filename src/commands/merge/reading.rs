@@ -1,0 +1,141 @@
+//! Reads the files of a merge, and refuses what cannot be merged, with file and line.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::domain::device::{AccountId, shown};
+use crate::error::Error;
+use crate::results::disk::RealDisk;
+use crate::results::merge::{FileRows, MergeRow, MergeRows};
+use crate::results::read::{Entry, read_results};
+
+/// The rows of all files that were read.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    pub(super) rows: MergeRows,
+    files: Vec<PathBuf>,
+    /// The account of the first ARN, and the file that it is in.
+    account: Option<(Box<str>, PathBuf)>,
+}
+
+/// One file that was read.
+#[derive(Debug)]
+struct FileReader<'a> {
+    path: &'a Path,
+    rows: FileRows,
+    /// The account of its first ARN, and the line.
+    account: Option<(Box<str>, u64)>,
+}
+
+impl Reader {
+    /// Reads these files, as many at once as there are processors. The first of them that cannot be merged is reported.
+    pub(super) fn read(&mut self, paths: &[&Path]) -> Result<(), Error> {
+        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut read = Vec::new();
+            loop {
+                let place = next.fetch_add(1, Ordering::Relaxed);
+                let Some(path) = paths.get(place) else {
+                    return read;
+                };
+                read.push((place, FileReader::read(path)));
+            }
+        };
+        let mut read = thread::scope(|scope| {
+            let others: Vec<_> = (1..threads.min(paths.len()))
+                .map(|_| scope.spawn(work))
+                .collect();
+            let mut read = work();
+            for other in others {
+                match other.join() {
+                    Ok(more) => read.extend(more),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            read
+        });
+        read.sort_by_key(|(place, _)| *place);
+        read.into_iter().try_for_each(|(_, file)| self.take(file?))
+    }
+
+    /// The file and the line that a row comes from.
+    pub(super) fn origin(&self, file: u32, row: &MergeRow<'_>) -> String {
+        let file = self.files.get(file as usize);
+        let file = file.map_or_else(String::new, |file| file.display().to_string());
+        format!("{file}, line {}", row.line_number())
+    }
+
+    fn take(&mut self, file: FileReader<'_>) -> Result<(), Error> {
+        if let Some((account, line)) = file.account {
+            let (known, first) = self
+                .account
+                .get_or_insert_with(|| (account.clone(), file.path.to_owned()));
+            if *known != account {
+                return Err(two_accounts((file.path, line, &account), (first, known)));
+            }
+        }
+        self.files.push(file.path.to_owned());
+        self.rows.add(file.rows);
+        Ok(())
+    }
+}
+
+impl<'a> FileReader<'a> {
+    /// Reads a file. One that a killed run has left with an incomplete row is refused: only its own run knows what to do.
+    fn read(path: &'a Path) -> Result<Self, Error> {
+        let length = path.metadata().map_or(0, |file| file.len());
+        let mut reader = Self {
+            path,
+            rows: FileRows::with_capacity(usize::try_from(length).unwrap_or_default()),
+            account: None,
+        };
+        let reading = read_results(&RealDisk, path, |entry| reader.visit(&entry))?;
+        let Some(torn) = reading.torn else {
+            return Ok(reader);
+        };
+        Err(Error::refused(
+            "results",
+            format!(
+                "{}, line {}: {torn}; repeat the command of the run that wrote it, which repairs the file, then merge",
+                path.display(),
+                torn.line
+            ),
+        ))
+    }
+
+    fn visit(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
+        match (entry.record.account(), &self.account) {
+            (Some(account), None) => self.account = Some((account.into(), entry.line)),
+            (Some(account), Some((known, _))) if **known != *account => {
+                let here = (self.path, entry.line, account);
+                return Err(two_accounts(here, (self.path, known)));
+            }
+            _ => {}
+        }
+        self.rows.push(&entry.record, entry.line);
+        Ok(())
+    }
+}
+
+fn two_accounts(
+    (path, line, account): (&Path, u64, &str),
+    (before, known): (&Path, &str),
+) -> Error {
+    let is_emulated = [account, known].contains(&AccountId::EMULATOR);
+    let problem = if is_emulated {
+        "one of the two is the emulator's, whose channels no camera can use"
+    } else {
+        "results of two accounts cannot be resumed together"
+    };
+    let message = format!(
+        "{}, line {line}: the ARN is of account {}, but those before, in {}, are of {}; {problem}: merge them apart",
+        path.display(),
+        shown(account),
+        before.display(),
+        shown(known)
+    );
+    Error::refused("wrong-account", message)
+}

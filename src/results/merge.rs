@@ -1,0 +1,225 @@
+//! One results file from several: which rows of a device stay. Pure: no file, no clock.
+//!
+//! Within a file its last row of a device counts, as everywhere. Among files, the greatest row counts by a total order, so the
+//! outcome depends neither on the order of the files nor on how they are grouped:
+//!
+//! 1. a row with a channel (`created`, `exists`, `deleted`) before `failed`;
+//! 2. the newer channel, by the creation time in its ARN;
+//! 3. of one channel `deleted` before `created` before `exists`;
+//! 4. the later outcome, then the row's bytes.
+//!
+//! A row of an invalid line is kept beside its device's row if a file has both: then the manifest lists the device twice. Else
+//! the device's row replaces it. If several files have such rows of a device, those of one file are kept; rows without a device
+//! ID are all kept, each once.
+
+use std::cmp::Ordering;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+pub use super::merge_rows::{FileRows, MergeRow, MergeRows, RowIndex};
+use super::record::Status;
+
+/// What remains of several files.
+#[derive(Debug, Default)]
+pub struct Merged {
+    /// The rows by device ID, bytewise; a device's row is before those of its invalid lines.
+    pub rows: Vec<RowIndex>,
+    /// Devices that have two channels in the files: the row that counts, with the newer channel, and the other.
+    pub recreated: Vec<(RowIndex, RowIndex)>,
+}
+
+/// The rows of one device.
+#[derive(Debug, Default)]
+struct Candidates {
+    /// The greatest row of a file's last ones.
+    best: Option<RowIndex>,
+    /// The greatest of the others that have another channel.
+    other: Option<RowIndex>,
+    /// Invalid lines of a file that has a row of the device as well.
+    beside: Vec<RowIndex>,
+    /// Those of a file that has none.
+    alone: Vec<RowIndex>,
+}
+
+impl MergeRows {
+    /// Merges all files.
+    #[must_use]
+    pub fn merge(&self) -> Merged {
+        self.merge_files(0..self.files())
+    }
+
+    /// Merges some of the files.
+    #[must_use]
+    pub fn merge_files(&self, files: std::ops::Range<usize>) -> Merged {
+        let mut rows: Vec<RowIndex> = files.flat_map(|file| self.of_file(file)).collect();
+        // Stable: a device's rows stay in the order of files and lines. Files that are in this order already are merged in one
+        // pass.
+        rows.sort_by(|a, b| self.row(*a).device_id().cmp(self.row(*b).device_id()));
+        let mut merged = Merged {
+            rows: Vec::with_capacity(rows.len()),
+            recreated: Vec::new(),
+        };
+        for of_device in rows.chunk_by(|a, b| self.row(*a).device_id() == self.row(*b).device_id())
+        {
+            match of_device {
+                [only] => merged.rows.push(*only),
+                [first, ..] if self.row(*first).device_id().is_empty() => {
+                    merged.rows.extend(self.distinct(of_device));
+                }
+                _ => self.settle(of_device, &mut merged),
+            }
+        }
+        merged
+    }
+
+    /// Two devices whose rows have the same channel; those first in the order of the rows.
+    #[must_use]
+    pub fn shared_channel(&self, rows: &[RowIndex]) -> Option<(RowIndex, RowIndex)> {
+        let with_arn = rows.iter().enumerate().filter_map(|(place, index)| {
+            let arn = self.row(*index).arn();
+            let mut hasher = DefaultHasher::new();
+            arn.hash(&mut hasher);
+            (!arn.is_empty()).then(|| (hasher.finish(), place))
+        });
+        // Hashes are sorted faster than ARNs, which all begin alike.
+        let mut hashes: Vec<(u64, usize)> = with_arn.collect();
+        hashes.sort_unstable();
+        let arn = |place: usize| rows.get(place).map(|index| self.row(*index).arn());
+        let mut found = None;
+        for alike in hashes.chunk_by(|a, b| a.0 == b.0) {
+            for (nth, (_, one)) in alike.iter().enumerate() {
+                let mut others = alike.iter().skip(nth + 1).map(|(_, other)| *other);
+                let pair = others.find(|other| arn(*one) == arn(*other));
+                let pair = pair.map(|other| (*one, other));
+                found = found.into_iter().chain(pair).min();
+            }
+        }
+        let (one, other): (usize, usize) = found?;
+        Some((*rows.get(one)?, *rows.get(other)?))
+    }
+
+    /// The rows with a channel of an earlier file that a new one does not have, or has only with less: an older channel, or one
+    /// that it does not know to be deleted or created.
+    #[must_use]
+    pub fn lost(&self, earlier: &Merged, new: &Merged) -> Vec<RowIndex> {
+        let id = |index: &RowIndex| self.row(*index).device_id();
+        let mut new = new.rows.iter().peekable();
+        let has_channel = |index: &&RowIndex| self.row(**index).status().has_arn();
+        let lost = earlier.rows.iter().filter(has_channel).filter(|row| {
+            while new.next_if(|next| id(next) < id(row)).is_some() {}
+            let kept = new.peek().filter(|next| id(next) == id(row));
+            kept.is_none_or(|kept| self.by_channel(**kept, **row).is_lt())
+        });
+        lost.copied().collect()
+    }
+
+    /// Decides among the rows of a device, which are in the order of their files.
+    fn settle(&self, rows: &[RowIndex], merged: &mut Merged) {
+        let mut found = Candidates::default();
+        for of_file in rows.chunk_by(|a, b| a.file == b.file) {
+            self.take(of_file, &mut found);
+        }
+        if let Some(best) = found.best {
+            merged.rows.push(best);
+            merged.rows.append(&mut found.beside);
+        } else {
+            merged.rows.append(&mut found.alone);
+        }
+        if let (Some(best), Some(other)) = (found.best, found.other) {
+            merged.recreated.push((best, other));
+        }
+    }
+
+    /// Takes the rows of a device in one file in.
+    fn take(&self, of_file: &[RowIndex], found: &mut Candidates) {
+        let is_invalid = |index: &RowIndex| self.row(*index).status() == Status::Invalid;
+        let invalid: Vec<RowIndex> = of_file.iter().copied().filter(is_invalid).collect();
+        let invalid = self.distinct(&invalid);
+        let last = of_file.iter().rev().find(|index| !is_invalid(index));
+        let beside = match last {
+            Some(last) => {
+                self.contest(*last, found);
+                &mut found.beside
+            }
+            None => &mut found.alone,
+        };
+        if self.compare_lines(&invalid, beside).is_gt() {
+            *beside = invalid;
+        }
+    }
+
+    /// Lets a row compete for the device.
+    fn contest(&self, row: RowIndex, found: &mut Candidates) {
+        let Some(best) = found.best else {
+            found.best = Some(row);
+            return;
+        };
+        let (greater, less) = match self.compare(row, best) {
+            Ordering::Greater => (row, best),
+            _ => (best, row),
+        };
+        found.best = Some(greater);
+        let [kept, dropped] = [greater, less].map(|index| self.row(index));
+        let is_other = !dropped.arn().is_empty() && dropped.arn() != kept.arn();
+        if is_other
+            && found
+                .other
+                .is_none_or(|other| self.compare(less, other).is_gt())
+        {
+            found.other = Some(less);
+        }
+    }
+
+    /// The total order of the rows of a device.
+    fn compare(&self, one: RowIndex, other: RowIndex) -> Ordering {
+        let [a, b] = [one, other].map(|index| self.row(index));
+        self.by_channel(one, other)
+            .then_with(|| a.finished_at().cmp(b.finished_at()))
+            .then_with(|| a.line().cmp(b.line()))
+    }
+
+    /// The order of rows that say something else of the channel.
+    fn by_channel(&self, one: RowIndex, other: RowIndex) -> Ordering {
+        let [a, b] = [one, other].map(|index| self.row(index));
+        let (has_a, has_b) = (a.status().has_arn(), b.status().has_arn());
+        let by_age = || match (has_a && has_b, a.arn() == b.arn()) {
+            (true, false) => {
+                let by_time = a.creation_millis().cmp(&b.creation_millis());
+                by_time.then_with(|| a.arn().cmp(b.arn()))
+            }
+            _ => Ordering::Equal,
+        };
+        has_a
+            .cmp(&has_b)
+            .then_with(by_age)
+            .then_with(|| rank(a.status()).cmp(&rank(b.status())))
+    }
+
+    /// The rows by their lines, each line once.
+    fn distinct(&self, rows: &[RowIndex]) -> Vec<RowIndex> {
+        let mut rows = rows.to_vec();
+        rows.sort_by(|a, b| self.row(*a).line().cmp(self.row(*b).line()));
+        rows.dedup_by(|a, b| self.row(*a).line() == self.row(*b).line());
+        rows
+    }
+
+    /// A total order of sets of invalid lines: the more of them, the greater.
+    fn compare_lines(&self, one: &[RowIndex], other: &[RowIndex]) -> Ordering {
+        let lines = |rows: &[RowIndex]| {
+            let rows = rows.to_vec();
+            rows.into_iter().map(|index| self.row(index).line())
+        };
+        let by_count = one.len().cmp(&other.len());
+        by_count.then_with(|| lines(one).cmp(lines(other)))
+    }
+}
+
+/// The order of statuses where nothing else decides.
+fn rank(status: Status) -> u8 {
+    match status {
+        Status::Invalid => 0,
+        Status::Failed => 1,
+        Status::Exists => 2,
+        Status::Created => 3,
+        Status::Deleted => 4,
+    }
+}

@@ -1,0 +1,219 @@
+//! The rows of results files in memory, as they are written: one text a file, and where in it each row is.
+
+use std::io::Write as _;
+
+use super::record::{Status, encode_fields};
+use super::view::RecordView;
+use crate::domain::device::ArnParts;
+
+/// A short row of a device with its channel.
+const SHORT_ROW_BYTES: usize = 200;
+
+/// A row among those of several files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowIndex {
+    /// The file's number.
+    pub file: u32,
+    row: u32,
+}
+
+/// The rows of one file.
+#[derive(Debug, Default)]
+pub struct FileRows {
+    /// For each row its device's ID, then its line.
+    text: Vec<u8>,
+    rows: Vec<Span>,
+}
+
+/// Where in the text a row is.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: usize,
+    /// The length of the ID.
+    id: u32,
+    /// The length of the line.
+    line: u32,
+    /// Where in the line the ARN is.
+    arn: (u32, u32),
+    /// Where in the line the time of the outcome is.
+    finished_at: (u32, u32),
+    /// The line in its file.
+    line_number: u32,
+    status: Status,
+}
+
+/// The rows of several files.
+#[derive(Debug, Default)]
+pub struct MergeRows {
+    files: Vec<FileRows>,
+}
+
+impl MergeRows {
+    /// Adds a file; returns its number.
+    pub fn add(&mut self, file: FileRows) -> u32 {
+        self.files.push(file);
+        u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// How many files there are.
+    #[must_use]
+    pub fn files(&self) -> usize {
+        self.files.len()
+    }
+
+    /// The rows of a file, in its order.
+    pub(super) fn of_file(&self, file: usize) -> impl Iterator<Item = RowIndex> + use<> {
+        let rows = self.files.get(file).map_or(0, |file| file.rows.len());
+        let number = u32::try_from(file).unwrap_or(u32::MAX);
+        (0..u32::try_from(rows).unwrap_or(u32::MAX)).map(move |row| RowIndex { file: number, row })
+    }
+
+    /// A row.
+    #[must_use]
+    pub fn row(&self, index: RowIndex) -> MergeRow<'_> {
+        let Some(file) = self.files.get(index.file as usize) else {
+            return MergeRow::EMPTY;
+        };
+        let Some(span) = file.rows.get(index.row as usize) else {
+            return MergeRow::EMPTY;
+        };
+        let text = file.text.get(span.start..).unwrap_or_default();
+        MergeRow { text, span }
+    }
+}
+
+impl FileRows {
+    /// Rows of a file of so many bytes.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            // Room for the IDs beside the lines; what is not used is never touched.
+            text: Vec::with_capacity(bytes.saturating_add(bytes / 8)),
+            rows: Vec::with_capacity(bytes / SHORT_ROW_BYTES),
+        }
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, record: &RecordView<'_>, line_number: u64) {
+        let text = &mut self.text;
+        let start = text.len();
+        text.extend_from_slice(record.device_id().as_bytes());
+        let line = text.len();
+        let place = |text: &Vec<u8>| u32::try_from(text.len() - line).unwrap_or(u32::MAX);
+        let status = record.status();
+        push_fields(
+            text,
+            &[
+                record.device_id(),
+                record.channel_name(),
+                record.region(),
+                status.as_str(),
+            ],
+        );
+        let before_arn = place(text);
+        push_fields(text, &[record.channel_arn()]);
+        let after_arn = place(text);
+        // Writing to memory cannot fail.
+        let _ = write!(text, "{},", record.attempts());
+        push_fields(text, &[record.started_at()]);
+        let before_time = place(text);
+        push_fields(text, &[record.finished_at()]);
+        let after_time = place(text);
+        let rest = [
+            record.error_code(),
+            record.error_message(),
+            record.request_id(),
+        ];
+        encode_fields(rest.into_iter(), text);
+        self.rows.push(Span {
+            start,
+            id: u32::try_from(line - start).unwrap_or(u32::MAX),
+            line: place(text),
+            // A valid ARN needs no quotes. In rows of other statuses anything may be there.
+            arn: if status.has_arn() {
+                (before_arn, after_arn - 1)
+            } else {
+                (0, 0)
+            },
+            finished_at: (before_time, after_time),
+            line_number: u32::try_from(line_number).unwrap_or(u32::MAX),
+            status,
+        });
+    }
+}
+
+/// Appends these fields, each with the delimiter after it.
+fn push_fields(text: &mut Vec<u8>, fields: &[&str]) {
+    encode_fields(fields.iter().copied(), text);
+    if let Some(end) = text.last_mut() {
+        *end = b',';
+    }
+}
+
+/// A row, borrowed.
+#[derive(Debug, Clone, Copy)]
+pub struct MergeRow<'a> {
+    text: &'a [u8],
+    span: &'a Span,
+}
+
+impl<'a> MergeRow<'a> {
+    const EMPTY: Self = Self {
+        text: &[],
+        span: &Span {
+            start: 0,
+            id: 0,
+            line: 0,
+            arn: (0, 0),
+            finished_at: (0, 0),
+            line_number: 0,
+            status: Status::Invalid,
+        },
+    };
+
+    /// The device's ID: UTF-8, and empty only in an `invalid` row.
+    #[must_use]
+    pub fn device_id(&self) -> &'a [u8] {
+        self.text.get(..self.span.id as usize).unwrap_or_default()
+    }
+
+    /// The row as a line of a results file.
+    #[must_use]
+    pub fn line(&self) -> &'a [u8] {
+        self.in_line((0, self.span.line))
+    }
+
+    /// What became of the device.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.span.status
+    }
+
+    /// The channel's ARN; empty in rows whose status has none.
+    #[must_use]
+    pub fn arn(&self) -> &'a [u8] {
+        self.in_line(self.span.arn)
+    }
+
+    /// When the channel was created, in milliseconds, by its ARN.
+    pub(super) fn creation_millis(&self) -> Option<u64> {
+        let arn = std::str::from_utf8(self.arn()).ok()?;
+        Some(ArnParts::parse(arn).ok()?.creation_millis)
+    }
+
+    /// When its outcome was known, as it is in the file.
+    pub(super) fn finished_at(&self) -> &'a [u8] {
+        self.in_line(self.span.finished_at)
+    }
+
+    /// The line of its file that it is on, from 1.
+    #[must_use]
+    pub fn line_number(&self) -> u32 {
+        self.span.line_number
+    }
+
+    fn in_line(&self, (from, to): (u32, u32)) -> &'a [u8] {
+        let line = self.text.get(self.span.id as usize..).unwrap_or_default();
+        line.get(from as usize..to as usize).unwrap_or_default()
+    }
+}

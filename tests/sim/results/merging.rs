@@ -1,0 +1,182 @@
+//! The rules of merging: one row a device, whatever the order of the files.
+
+use super::*;
+use kvs_fleet::results::merge::{FileRows, MergeRows, RowIndex};
+use kvs_fleet::results::read::read_results;
+
+/// Reads these files, each of these lines.
+fn merge_rows(files: &[String]) -> MergeRows {
+    let mut rows = MergeRows::default();
+    for text in files {
+        let disk = TestDisk::default();
+        disk.write_file(&path(), text.as_bytes());
+        let mut file = FileRows::default();
+        let read = read_results(&disk, &path(), |entry| {
+            file.push(&entry.record, entry.line);
+            Ok::<(), ReadError>(())
+        });
+        read.unwrap();
+        rows.add(file);
+    }
+    rows
+}
+
+fn lines(rows: &MergeRows, of: &[RowIndex]) -> Vec<String> {
+    of.iter()
+        .map(|index| String::from_utf8(rows.row(*index).line().to_vec()).unwrap())
+        .collect()
+}
+
+/// The merged rows in every order of the files, which must be the same.
+fn merged(files: &[String]) -> Vec<String> {
+    let rows = merge_rows(files);
+    let found = lines(&rows, &rows.merge().rows);
+    let backwards: Vec<String> = files.iter().rev().cloned().collect();
+    let rows = merge_rows(&backwards);
+    assert_eq!(lines(&rows, &rows.merge().rows), found);
+    found
+}
+
+/// A row with a channel that was created at this time.
+fn channel(id: &str, status: Status, millis: u64) -> Row {
+    let mut row = row(id, status);
+    let arn = format!("arn:aws:kinesisvideo:eu-central-1:111122223333:channel/{id}/{millis}");
+    row.channel_arn = Some(ChannelArn::parse(&arn).unwrap());
+    row
+}
+
+fn invalid(id: &str, reason: &str) -> Row {
+    Row {
+        channel_name: "".into(),
+        region: "".into(),
+        attempts: 0,
+        started_at: None,
+        finished_at: None,
+        error_message: reason.into(),
+        ..row(id, Status::Invalid)
+    }
+}
+
+#[test]
+fn the_row_that_says_most_counts() {
+    use Status::{Created, Deleted, Exists, Failed};
+    let order = [
+        invalid("A", "line 2: no"),
+        row("A", Failed),
+        channel("A", Exists, 1),
+        channel("A", Created, 1),
+        channel("A", Deleted, 1),
+        channel("A", Exists, 2),
+        channel("A", Created, 2),
+    ];
+    for (place, greater) in order.iter().enumerate() {
+        for less in &order[..=place] {
+            let files = [
+                file(std::slice::from_ref(less)),
+                file(std::slice::from_ref(greater)),
+            ];
+            assert_eq!(merged(&files), [line(greater)]);
+        }
+    }
+}
+
+#[test]
+fn a_later_outcome_counts_where_all_else_is_the_same() {
+    let early = row("A", Status::Failed);
+    let mut late = early.clone();
+    late.finished_at = early.finished_at.map(|at| at + Duration::from_secs(1));
+    late.error_code = "Abc".into();
+    let files = [
+        file(std::slice::from_ref(&early)),
+        file(std::slice::from_ref(&late)),
+    ];
+    assert_eq!(merged(&files), [line(&late)]);
+}
+
+#[test]
+fn the_last_row_of_a_file_counts_in_it() {
+    let rows = [
+        channel("A", Status::Created, 1),
+        row("A", Status::Failed),
+        invalid("A", "line 3: no"),
+    ];
+    // The device's row, then its invalid line.
+    assert_eq!(merged(&[file(&rows)]), [line(&rows[1]), line(&rows[2])]);
+    let other = channel("A", Status::Exists, 1);
+    let both = [file(&rows), file(std::slice::from_ref(&other))];
+    assert_eq!(merged(&both), [line(&other), line(&rows[2])]);
+}
+
+#[test]
+fn invalid_lines_of_several_files_are_those_of_one() {
+    let [one, two, edited] =
+        ["line 2: no", "line 3: no", "line 4: no"].map(|reason| invalid("A", reason));
+    let files = [file(&[two.clone(), one.clone()]), file(&[edited])];
+    assert_eq!(merged(&files), [line(&one), line(&two)]);
+    // Rows that name no device are different rows.
+    let [one, two] = ["line 2: empty", "line 3: empty"].map(|reason| invalid("", reason));
+    let files = [
+        file(&[two.clone(), one.clone()]),
+        file(std::slice::from_ref(&one)),
+    ];
+    assert_eq!(merged(&files), [line(&one), line(&two)]);
+}
+
+#[test]
+fn rows_are_in_the_order_of_their_ids() {
+    let rows = ["b", "a,\"1\"", "\u{e4}", "B", "a"].map(|id| row(id, Status::Failed));
+    let [b, quoted, umlaut, upper, a] = &rows;
+    let expected: Vec<String> = [upper, a, quoted, b, umlaut].map(line).to_vec();
+    assert_eq!(merged(&[file(&rows[..2]), file(&rows[2..])]), expected);
+}
+
+#[test]
+fn two_channels_of_a_device_are_reported_with_the_older_one() {
+    let files = [1, 3, 2].map(|millis| file(&[channel("A", Status::Created, millis)]));
+    let rows = merge_rows(&files);
+    let [(kept, other)] = rows.merge().recreated[..] else {
+        panic!("not one");
+    };
+    let ends_in = |index: RowIndex, end: &str| rows.row(index).arn().ends_with(end.as_bytes());
+    assert!(ends_in(kept, "/A/3") && ends_in(other, "/A/2"));
+}
+
+#[test]
+fn two_devices_on_one_channel_are_found() {
+    let shared = |rows: &[Row]| {
+        let rows = merge_rows(&[file(rows)]);
+        let (one, other) = rows.shared_channel(&rows.merge().rows)?;
+        let ids = [one, other].map(|index| rows.row(index).device_id().to_vec());
+        Some(ids.map(|id| String::from_utf8(id).unwrap()))
+    };
+    let mut second = channel("A", Status::Exists, 1);
+    second.device_id = "Z".into();
+    let others = (0..100).map(|n| row(&format!("D{n}"), Status::Created));
+    let mut rows: Vec<Row> = others.collect();
+    rows.push(channel("A", Status::Created, 1));
+    assert_eq!(shared(&rows), None);
+    rows.push(second);
+    assert_eq!(shared(&rows), Some(["A".to_owned(), "Z".to_owned()]));
+}
+
+#[test]
+fn what_a_replaced_file_would_lose_is_found() {
+    use Status::{Created, Deleted, Exists, Failed};
+    let lost = |before: Row, after: Option<Row>| {
+        let files = [file(after.as_slice()), file(&[before])];
+        let rows = merge_rows(&files);
+        let (new, earlier) = (rows.merge_files(0..1), rows.merge_files(1..2));
+        rows.lost(&earlier, &new).len() == 1
+    };
+    let a = |status| channel("A", status, 1);
+    assert!(lost(a(Created), None));
+    assert!(lost(a(Created), Some(channel("B", Created, 1))));
+    assert!(lost(a(Deleted), Some(a(Created))));
+    assert!(lost(a(Created), Some(a(Exists))));
+    assert!(lost(a(Exists), Some(row("A", Failed))));
+    assert!(lost(channel("A", Exists, 2), Some(a(Created))));
+    assert!(!lost(a(Created), Some(a(Created))));
+    assert!(!lost(a(Exists), Some(a(Created))));
+    assert!(!lost(a(Deleted), Some(channel("A", Created, 2))));
+    assert!(!lost(row("A", Failed), None));
+}
