@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
 """Checks what the files in samples/deploy mean: schemas, exit codes that are retried, numbers of shards, the image.
 
-    python .ci/deploy.py
+    python .ci/deploy.py target/release/kvs-fleet
 
-Needs `pip install botocore kubernetes-validate pyyaml` in the Python that runs it. Opens no connection. Prints a line for each
-check; exit code 0 when all passed.
+Needs `pip install botocore kubernetes-validate pyyaml` in the Python that runs it. The commands of the Kubernetes jobs and of the
+AWS Batch array run on this computer, against the program's emulator on loopback. Prints a line for each check; exit code 0 when
+all passed.
 """
 
 import configparser
+import csv
 import json
 import os
 import pathlib
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +36,7 @@ RETRIED = {1, 130, 143}
 # The first version in which backoffLimitPerIndex is stable, and the newest that the schemas know.
 KUBERNETES_VERSIONS = ("1.33", kubernetes_validate.latest_version())
 LONGEST_STOP_SECONDS = 8
+DEVICES = 200
 WAIT_SECONDS = 20
 
 
@@ -362,10 +366,97 @@ def check_image(checks):
     checks.check("one image everywhere", images, {"registry.example/kvs-fleet:0.1.0"})
 
 
+# The commands, with the real program
+
+
+class Folder:
+    """A volume with a manifest, and the program."""
+
+    def __init__(self, folder, binary, url):
+        self.folder = pathlib.Path(folder)
+        (self.folder / "bin").mkdir()
+        (self.folder / "bin/kvs-fleet").symlink_to(binary)
+        self.devices = [f"CAM-{number:04}" for number in range(1, DEVICES + 1)]
+        (self.folder / "devices.csv").write_text("\n".join(["device_id", *self.devices, ""]))
+        self.variables = {"PATH": f"{self.folder / 'bin'}:{DEPLOY}:{os.environ['PATH']}", "AWS_EC2_METADATA_DISABLED": "true",
+                          "KVS_FLEET_ENDPOINT_URL": url}
+
+    def run(self, command, variables):
+        """The exit code, and the warnings and errors."""
+        words = [re.sub(r"/(data|manifest)\b", str(self.folder), word) for word in command]
+        # The emulator's account.
+        environment = {**variables, **self.variables, "KVS_FLEET_ACCOUNT": "0" * 12}
+        words[0] = shutil.which(words[0], path=environment["PATH"])
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=WAIT_SECONDS, check=False)
+        unexpected = [line for line in done.stderr.splitlines() if re.match("(warning|error): (?!NOT AWS)", line)]
+        return done.returncode, unexpected
+
+    def with_channel(self, name):
+        """The devices with a channel in a results file, in its order."""
+        with open(self.folder / name, newline="") as file:
+            rows = list(csv.DictReader(file))
+        return [row["device_id"] for row in rows if row["channel_arn"]]
+
+
+def check_commands(checks, binary):
+    help_text = subprocess.run([binary, "provision", "--help"], capture_output=True, text=True, check=True).stdout
+    if "--shard" not in help_text:
+        print("skipped: this build has no --shard")
+        return
+    documents = {}
+    for path in (DEPLOY / "kubernetes").glob("*.yaml"):
+        for document in yaml.safe_load_all(path.read_text()):
+            documents[path.name, document["kind"]] = document
+    settings = documents["common.yaml", "ConfigMap"]["data"]
+    command = {}
+    for (file, _), document in documents.items():
+        job = job_of(document)
+        if job is not None:
+            (container,) = job["template"]["spec"]["containers"]
+            command[file] = container.get("command", ["kvs-fleet"]) + container.get("args", [])
+    emulator = subprocess.Popen([binary, "emulator", "--listen", "127.0.0.1:0", "--rate", "10000", "--burst", "10000"],
+                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        url = emulator.stdout.readline().strip()
+        with tempfile.TemporaryDirectory() as folder:
+            volume = Folder(folder, binary, url)
+            checks.check("job.yaml: runs", volume.run(command["job.yaml"], settings), (0, []))
+            checks.check("job.yaml: results", volume.with_channel("devices.results.csv"), volume.devices)
+        with tempfile.TemporaryDirectory() as folder:
+            volume = Folder(folder, binary, url)
+            incoming = volume.folder / "incoming"
+            incoming.mkdir()
+            (volume.folder / "devices.csv").rename(incoming / "devices.csv")
+            checks.check("cronjob.yaml: runs", volume.run(command["cronjob.yaml"], settings), (0, []))
+            checks.check("cronjob.yaml: results", volume.with_channel("results/devices.results.csv"), volume.devices)
+        check_shards(checks, (binary, url), "indexed-job.yaml", command["indexed-job.yaml"], settings,
+                     "JOB_COMPLETION_INDEX", command["merge-job.yaml"])
+        batch = json.loads((DEPLOY / "aws-batch/submit-array.json").read_text())["containerOverrides"]["command"]
+        definition = json.loads((DEPLOY / "aws-batch/job-definition.json").read_text())["containerProperties"]
+        variables = {pair["name"]: pair["value"] for pair in definition["environment"]}
+        check_shards(checks, (binary, url), "submit-array.json", ["kvs-fleet", *batch], variables,
+                     "AWS_BATCH_JOB_ARRAY_INDEX", command["merge-job.yaml"])
+    finally:
+        emulator.send_signal(signal.SIGINT)
+        emulator.wait(timeout=WAIT_SECONDS)
+
+
+def check_shards(checks, program, name, command, variables, index_variable, merge):
+    with tempfile.TemporaryDirectory() as folder:
+        volume = Folder(folder, *program)
+        found = [volume.run(command, {**variables, index_variable: str(index)}) for index in range(shards_of(command))]
+        checks.check(f"{name}: runs", [answer for answer in found if answer != (0, [])], [])
+        checks.check(f"{name}: merge", volume.run(merge, {}), (0, []))
+        checks.check(f"{name}: results", volume.with_channel("devices.results.csv"), volume.devices)
+
+
 def main():
+    if len(sys.argv) != 2:
+        raise SystemExit(f"usage: {sys.argv[0]} PATH_OF_KVS_FLEET")
     checks = Checks()
     for part in (check_kubernetes, check_batch, check_slurm, check_drop_folder, check_systemd, check_image):
         part(checks)
+    check_commands(checks, pathlib.Path(sys.argv[1]).resolve())
     print(f"{checks.passed} passed, {checks.failed} failed")
     return 1 if checks.failed else 0
 
