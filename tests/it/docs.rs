@@ -155,8 +155,10 @@ fn run_blocks(page: &Page) {
     fs::create_dir(bench.path("samples")).unwrap();
     for sample in fs::read_dir(root().join("samples")).unwrap() {
         let sample = sample.unwrap();
-        let copy = bench.path("samples").join(sample.file_name());
-        fs::copy(sample.path(), copy).unwrap();
+        if sample.path().is_file() {
+            let copy = bench.path("samples").join(sample.file_name());
+            fs::copy(sample.path(), copy).unwrap();
+        }
     }
     let profile = format!("endpoint_url = {}\nregion = {REGION}\n", cloud.url());
     bench.write(
