@@ -50,10 +50,7 @@ impl MergeRows {
     /// Merges some of the files.
     #[must_use]
     pub fn merge_files(&self, files: std::ops::Range<usize>) -> Merged {
-        let mut rows: Vec<RowIndex> = files.flat_map(|file| self.of_file(file)).collect();
-        // Stable: a device's rows stay in the order of files and lines. Files that are in this order already are merged in one
-        // pass.
-        rows.sort_by(|a, b| self.row(*a).device_id().cmp(self.row(*b).device_id()));
+        let rows = self.by_device(files.flat_map(|file| self.of_file(file)).collect());
         let mut merged = Merged {
             rows: Vec::with_capacity(rows.len()),
             recreated: Vec::new(),
@@ -69,6 +66,24 @@ impl MergeRows {
             }
         }
         merged
+    }
+
+    /// The rows by device ID, bytewise. Stable: a device's rows stay in the order of files and lines.
+    fn by_device(&self, rows: Vec<RowIndex>) -> Vec<RowIndex> {
+        let id = |index: RowIndex| self.row(index).device_id();
+        let Some(first) = rows.first().map(|index| id(*index)) else {
+            return rows;
+        };
+        let shared = |id: &[u8]| first.iter().zip(id).take_while(|(a, b)| a == b).count();
+        let prefix = rows.iter().map(|index| shared(id(*index))).min();
+        let prefix = prefix.unwrap_or_default();
+        // IDs begin alike. The bytes after that decide nearly always, and numbers are compared without a look at the text.
+        let mut keyed: Vec<(u64, RowIndex)> = rows
+            .into_iter()
+            .map(|index| (key(id(index).get(prefix..).unwrap_or_default()), index))
+            .collect();
+        keyed.sort_by(|(a_key, a), (b_key, b)| a_key.cmp(b_key).then_with(|| id(*a).cmp(id(*b))));
+        keyed.into_iter().map(|(_, index)| index).collect()
     }
 
     /// Two devices whose rows have the same channel; those first in the order of the rows.
@@ -211,6 +226,15 @@ impl MergeRows {
         let by_count = one.len().cmp(&other.len());
         by_count.then_with(|| lines(one).cmp(lines(other)))
     }
+}
+
+/// The first bytes as a number of the same order; equal numbers decide nothing.
+fn key(id: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    for (to, from) in bytes.iter_mut().zip(id) {
+        *to = *from;
+    }
+    u64::from_be_bytes(bytes)
 }
 
 /// The order of statuses where nothing else decides.
