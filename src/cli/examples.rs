@@ -3,7 +3,7 @@
 pub(super) const AFTER_HELP: &str = "\
 Exit codes:
   0    every device of the manifest has its channel
-  1    the run was stopped or could not go on; the same command resumes it
+  1    the run was stopped or could not continue; the same command resumes it
   2    nothing was attempted: change the command, the files, the configuration or the credentials
   3    the run is complete, but some devices are failed, invalid or deleted
   130  interrupted (SIGINT); the same command resumes it
@@ -119,7 +119,7 @@ Examples:
 
 Exit codes:
   0    every channel that was asked for is deleted
-  1    it was stopped or could not go on; the same command resumes it
+  1    it was stopped or could not continue; the same command resumes it
   2    nothing was deleted: change the command, the file or the credentials
   3    some channels are left; their rows say why
   130  interrupted (SIGINT); the same command resumes it

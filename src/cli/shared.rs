@@ -30,7 +30,7 @@ pub(super) fn flag(argument: Arg) -> Arg {
 pub(super) fn flag_of_results(argument: Arg) -> Arg {
     let argument = flag(argument);
     match argument.get_id().as_str() {
-        "verbose" => argument.help("Show more of what goes on"),
+        "verbose" => argument.help("Show more details"),
         "region" => argument.help("Not needed: the rows name their Regions"),
         _ => argument,
     }

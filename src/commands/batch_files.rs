@@ -9,7 +9,7 @@ use crate::output::file::try_place;
 use crate::results::runs_log::runs_log_path;
 
 /// The name that means standard input.
-pub(super) const STANDARD_INPUT: &str = "-";
+pub(super) const DASH: &str = "-";
 
 /// The files of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,10 +26,10 @@ impl BatchFiles {
         emulator: bool,
         shard: Option<Shard>,
     ) -> Result<Self, Error> {
-        let manifest = (manifest.as_os_str() != STANDARD_INPUT).then(|| manifest.to_owned());
+        let manifest = (manifest.as_os_str() != DASH).then(|| manifest.to_owned());
         let results = match (results, &manifest) {
             (Some(results), _) => results.to_owned(),
-            (None, Some(manifest)) if is_pipe(manifest) || is_of_the_system(manifest) => {
+            (None, Some(manifest)) if is_special_file(manifest) || is_of_the_system(manifest) => {
                 return refused(format!(
                     "the manifest {} is a pipe or a device, so no results file can be placed beside it: give --results FILE",
                     manifest.display()
@@ -42,7 +42,7 @@ impl BatchFiles {
                 );
             }
         };
-        if results.as_os_str() == STANDARD_INPUT {
+        if results.as_os_str() == DASH {
             return refused(
                 "--results - is refused: results are the journal that a rerun resumes from, and must be a file; \
                  --json writes to standard output as well",
@@ -59,9 +59,7 @@ impl BatchFiles {
 
     /// The manifest as it was given.
     pub(super) fn manifest(&self) -> &Path {
-        self.manifest
-            .as_deref()
-            .unwrap_or(Path::new(STANDARD_INPUT))
+        self.manifest.as_deref().unwrap_or(Path::new(DASH))
     }
 
     /// Refuses a manifest that does not exist, and results where no file can be created. Creates nothing.
@@ -93,7 +91,7 @@ fn refused<T>(message: impl Into<String>) -> Result<T, Error> {
 }
 
 /// Whether this exists and is neither a file nor a folder, such as what a shell creates for `<(command)`.
-fn is_pipe(path: &Path) -> bool {
+fn is_special_file(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|there| !there.is_file() && !there.is_dir())
 }

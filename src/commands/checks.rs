@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Component, Path};
 
-use super::batch_files::STANDARD_INPUT;
+use super::batch_files::DASH;
 use super::is_same_file;
 use super::run_config::RunConfig;
 use crate::domain::device::shown;
@@ -136,7 +136,7 @@ pub(super) fn check_manifest(
 /// Whether two paths are of two manifests. The first was given in this directory; a runs log of an earlier version does not
 /// name it.
 fn is_another(directory: Option<&Path>, before: &Path, now: &Path) -> bool {
-    let is_stream = |path: &Path| path.as_os_str() == STANDARD_INPUT;
+    let is_stream = |path: &Path| path.as_os_str() == DASH;
     if is_stream(before) || is_stream(now) {
         return false;
     }

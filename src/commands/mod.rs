@@ -189,7 +189,7 @@ fn leave_usage_summary(exit_code: u8, reason: &'static str, message: String) {
         message: Some(message),
         ..Summary::default()
     };
-    leave_summary(summary_file(std::env::args_os()), &summary);
+    leave_summary(named_summary_file(std::env::args_os()), &summary);
 }
 
 fn leave_summary(file: Option<PathBuf>, summary: &Summary) {
@@ -206,7 +206,7 @@ fn leave_summary(file: Option<PathBuf>, summary: &Summary) {
 
 /// The file of `--summary-json` in arguments that could not be parsed, unless another argument names it too: that may
 /// be the manifest or the results.
-fn summary_file(mut arguments: impl Iterator<Item = OsString>) -> Option<PathBuf> {
+fn named_summary_file(mut arguments: impl Iterator<Item = OsString>) -> Option<PathBuf> {
     const FLAG: &str = "--summary-json";
     let variable = std::env::var_os("KVS_FLEET_SUMMARY_JSON");
     let mut file = variable.filter(|file| !file.is_empty()).map(PathBuf::from);
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn the_summary_file_is_found_in_arguments_that_make_no_sense() {
-        let find = |arguments: &[&str]| summary_file(arguments.iter().map(OsString::from));
+        let find = |arguments: &[&str]| named_summary_file(arguments.iter().map(OsString::from));
         for arguments in [
             &[
                 "kvs-fleet",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum as _;
 
+use super::asking::seed;
 use super::batch_files::{self, BatchFiles};
 use super::open_files;
 use super::shard;
@@ -227,7 +228,7 @@ fn engine_settings(args: &ProvisionArgs) -> engine::EngineSettings {
         on_exists: args.service.on_exists,
         tag_keys: Vec::new(),
         account: None,
-        seed: fastrand::u64(..),
+        seed: seed(),
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn start(
 }
 
 /// The line that a run ends with, after these requests.
-pub(super) fn end(duration: Duration, requests: [Requests; 3]) -> End {
+pub(super) fn end<const N: usize>(duration: Duration, requests: [Requests; N]) -> End {
     End {
         at: timestamp(SystemTime::now()),
         duration_ms: millis(duration),

@@ -74,7 +74,7 @@ impl<S: Service> QuotaScope<S> {
             Err(Unanswered::Stopped) => None,
             Err(Unanswered::Refused(Failure { code, message, .. })) => {
                 let text = format!(
-                    "the channels in {} cannot be listed ({code}: {message}); going on without, so devices whose channel \
+                    "the channels in {} cannot be listed ({code}: {message}); continuing without, so devices whose channel \
                      exists cost a create each",
                     self.region
                 );
@@ -113,7 +113,7 @@ impl<S: Service> QuotaScope<S> {
             let is_silent = !self.link.has_answered_since(since);
             if is_silent && self.shared.others_answer(&self.region, begun) {
                 let text = format!(
-                    "the channels in {} are not listed, since it gives no answer; the other Regions go on",
+                    "the channels in {} are not listed, since it gives no answer; the other Regions continue",
                     self.region
                 );
                 self.shared.tell(&Event::Warning { text: &text });

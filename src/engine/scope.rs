@@ -250,7 +250,7 @@ impl<S: Service> QuotaScope<S> {
     pub(super) fn stop_region(&self, cause: Stop) {
         if self.region_stop.give(cause.clone()) {
             self.shared.tell(&Event::Warning {
-                text: &format!("{cause}; the other Regions go on"),
+                text: &format!("{cause}; the other Regions continue"),
             });
             self.shared.region_stopped(cause);
         }

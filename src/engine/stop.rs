@@ -145,7 +145,7 @@ pub enum Stop {
     UnexpectedCount(String),
     /// A defect of this program, with its message.
     #[error(
-        "a defect of this program ended the run: {0}. What is recorded is sound, and a rerun goes on from it; please report \
+        "a defect of this program ended the run: {0}. What is recorded is sound, and a rerun continues from it; please report \
          the defect"
     )]
     Internal(String),

@@ -60,7 +60,7 @@ impl Kind {
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Missing => "missing",
-            Self::MadeAgain => "made again",
+            Self::MadeAgain => "recreated",
             Self::NotActive => "not ACTIVE",
             Self::Type => "type",
             Self::MessageTtl => "message TTL",

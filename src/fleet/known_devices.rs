@@ -40,7 +40,7 @@ impl KnownDevice {
 pub(crate) struct Listed {
     /// The line; in a run without a manifest the offset of its row. Both put the devices in order.
     pub(crate) order: u64,
-    /// The [fingerprint](crate::manifest::Ask::fingerprint) of the TTL and tags that it asks for.
+    /// The [fingerprint](crate::manifest::ValidRow::fingerprint) of the TTL and tags that it asks for.
     pub(crate) fingerprint: u64,
 }
 
@@ -146,7 +146,7 @@ impl KnownDevices {
         }
     }
 
-    /// Notes that the manifest lists the device, on which line, and the [fingerprint](crate::manifest::Ask::fingerprint) of
+    /// Notes that the manifest lists the device, on which line, and the [fingerprint](crate::manifest::ValidRow::fingerprint) of
     /// what it asks for.
     pub fn list(&mut self, index: DeviceIndex, order: u64, fingerprint: u64) {
         self.known_mut(index).listed = Some(Listed { order, fingerprint });

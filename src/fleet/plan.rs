@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::domain::device::{Device, DeviceIndex, LONGEST_DEVICE_ID, Region, shown};
 use crate::domain::shard::Shard;
 use crate::fleet::known_devices::KnownDevices;
-use crate::manifest::{Ask, Row};
+use crate::manifest::{Row, ValidRow};
 use crate::results::record::{self, Status};
 use remarks::Remarks;
 
@@ -178,8 +178,8 @@ impl Planner {
         known_devices: &mut KnownDevices,
         row: &Row<'_>,
     ) -> Result<Verdict, Box<Moved>> {
-        let verdict = match &row.ask {
-            Ok(ask) => self.judge_ask(known_devices, row, ask)?,
+        let verdict = match &row.checked {
+            Ok(valid) => self.judge_valid(known_devices, row, valid)?,
             Err(error) => invalid(row, error.code, &error.reason),
         };
         let verdict = self.within_shard(row, verdict);
@@ -212,29 +212,31 @@ impl Planner {
         }
     }
 
-    fn judge_ask(
+    fn judge_valid(
         &mut self,
         known_devices: &mut KnownDevices,
         row: &Row<'_>,
-        ask: &Ask<'_>,
+        valid: &ValidRow<'_>,
     ) -> Result<Verdict, Box<Moved>> {
         let Some(index) = known_devices.find_next(row.device_id, self.last) else {
-            return Ok(enter(known_devices, row, ask));
+            return Ok(enter(known_devices, row, valid));
         };
         self.last = Some(index);
-        let same_channel = known_devices.channel_name(index) == ask.channel_name()
-            && known_devices.region(index) == ask.region();
+        let same_channel = known_devices.channel_name(index) == valid.channel_name()
+            && known_devices.region(index) == valid.region();
         let known = &known_devices[index];
         if let Some(listed) = known.listed {
-            return Ok(if same_channel && listed.fingerprint == ask.fingerprint() {
-                Verdict::Repeated
-            } else {
-                let reason = format!(
-                    "the device {} is listed before and asks for something else here; list each device once",
-                    shown(row.device_id)
-                );
-                invalid(row, "InvalidRow", &reason)
-            });
+            return Ok(
+                if same_channel && listed.fingerprint == valid.fingerprint() {
+                    Verdict::Repeated
+                } else {
+                    let reason = format!(
+                        "the device {} is listed before and asks for something else here; list each device once",
+                        shown(row.device_id)
+                    );
+                    invalid(row, "InvalidRow", &reason)
+                },
+            );
         }
         let (status, has_channel) = (known.status, known.has_channel());
         if (has_channel || known.is_open) && !same_channel {
@@ -245,21 +247,21 @@ impl Planner {
                     known_devices.channel_name(index).to_owned(),
                     known_devices.region(index).to_string(),
                 ),
-                asked: (ask.channel_name().to_owned(), ask.region().to_string()),
+                asked: (valid.channel_name().to_owned(), valid.region().to_string()),
                 is_open: !has_channel,
             }));
         }
-        if !has_channel && let Some(taken) = taken(known_devices, row, ask, Some(index)) {
+        if !has_channel && let Some(taken) = taken(known_devices, row, valid, Some(index)) {
             return Ok(taken);
         }
         if !same_channel {
-            known_devices.rename(index, ask.channel_name(), ask.region());
+            known_devices.rename(index, valid.channel_name(), valid.region());
         }
-        known_devices.list(index, row.line, ask.fingerprint());
+        known_devices.list(index, row.line, valid.fingerprint());
         Ok(match status {
             _ if has_channel => Verdict::Done,
             Some(Status::Deleted) if !self.rules.recreate_deleted => Verdict::Deleted,
-            _ => Verdict::Again(index, ask.to_device()),
+            _ => Verdict::Again(index, valid.to_device()),
         })
     }
 
@@ -292,13 +294,13 @@ pub fn recorded_id(device_id: &str) -> &str {
 }
 
 /// A device without a row, listed for the first time.
-fn enter(known_devices: &mut KnownDevices, row: &Row<'_>, ask: &Ask<'_>) -> Verdict {
-    if let Some(taken) = taken(known_devices, row, ask, None) {
+fn enter(known_devices: &mut KnownDevices, row: &Row<'_>, valid: &ValidRow<'_>) -> Verdict {
+    if let Some(taken) = taken(known_devices, row, valid, None) {
         return taken;
     }
-    let index = known_devices.insert(row.device_id, ask.channel_name(), ask.region());
-    known_devices.list(index, row.line, ask.fingerprint());
-    Verdict::Fresh(index, ask.to_device())
+    let index = known_devices.insert(row.device_id, valid.channel_name(), valid.region());
+    known_devices.list(index, row.line, valid.fingerprint());
+    Verdict::Fresh(index, valid.to_device())
 }
 
 fn invalid(row: &Row<'_>, code: &'static str, reason: &str) -> Verdict {
@@ -309,19 +311,19 @@ fn invalid(row: &Row<'_>, code: &'static str, reason: &str) -> Verdict {
 fn taken(
     known_devices: &KnownDevices,
     row: &Row<'_>,
-    ask: &Ask<'_>,
+    valid: &ValidRow<'_>,
     own: Option<DeviceIndex>,
 ) -> Option<Verdict> {
     let holder = known_devices
-        .holders(ask.region(), ask.channel_name())
+        .holders(valid.region(), valid.channel_name())
         .find(|holder| {
             let known = &known_devices[*holder];
             Some(*holder) != own && (known.listed.is_some() || known.is_open || known.has_channel())
         })?;
     let reason = format!(
         "the channel name {} in {} is already that of the device {}; two devices cannot share a channel",
-        shown(ask.channel_name()),
-        ask.region(),
+        shown(valid.channel_name()),
+        valid.region(),
         shown(known_devices.device_id(holder))
     );
     Some(invalid(row, "DuplicateChannelName", &reason))

@@ -10,7 +10,6 @@
 //! | device ID, `channel_name`, `region`, `message_ttl_seconds` | without the blanks around them |
 //! | all others | as they are, blanks, line ends and all |
 
-mod ask;
 mod compiled;
 mod encoding;
 mod error;
@@ -29,6 +28,7 @@ mod rows;
 mod suggest;
 mod suspects;
 mod titles;
+mod valid_row;
 
 use std::fmt::Write;
 use std::io::Read;
@@ -37,13 +37,13 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-pub use ask::Ask;
 pub use error::{Damage, ManifestError, RowError};
 pub use layout::Layout;
 use on_disk::Version;
 pub use options::{IdPattern, Options, is_delimiter};
 pub use rows::{Row, Rows};
 pub use suspects::Suspects;
+pub use valid_row::ValidRow;
 
 /// The longest row, in bytes: far more than 50 tags and a few free columns need, and little enough to hold in memory.
 pub const LONGEST_ROW: usize = 1024 * 1024;

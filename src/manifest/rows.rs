@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use csv::StringRecord;
 
-use super::ask::{self, Ask, Scratch};
 use super::error::{Damage, ManifestError, RowError};
 use super::head::Head;
 use super::layout::{Header, Layout};
 use super::options::Options;
 use super::records::Records;
 use super::titles;
+use super::valid_row::{self, Scratch, ValidRow};
 
 /// A manifest's rows. Blank lines, and lines of nothing but delimiters and blanks, are none.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct Row<'a> {
     /// Its cells, by column, as they are; a short row has fewer than the header.
     pub cells: &'a StringRecord,
     /// What the row asks for, or why it is invalid.
-    pub ask: Result<Ask<'a>, RowError>,
+    pub checked: Result<ValidRow<'a>, RowError>,
 }
 
 impl<R: Read> Rows<R> {
@@ -91,17 +91,17 @@ impl<R: Read> Rows<R> {
         let device_id = match record.stray {
             // As it is written, so that it is not taken for another device's ID.
             Some((cell, text)) if cell == self.layout.id => text.trim(),
-            _ => ask::device_id(&self.layout, record.cells),
+            _ => valid_row::device_id(&self.layout, record.cells),
         };
-        let ask = match record.stray {
+        let checked = match record.stray {
             Some(_) => Err(RowError::stray_text()),
-            None => ask::resolve(&self.layout, record.cells, device_id, &mut self.scratch),
+            None => valid_row::resolve(&self.layout, record.cells, device_id, &mut self.scratch),
         };
         Ok(Some(Row {
             line: record.line,
             device_id,
             cells: record.cells,
-            ask,
+            checked,
         }))
     }
 

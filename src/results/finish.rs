@@ -46,7 +46,7 @@ pub enum LeftoverError {
     /// The results file is gone, so this may be the only copy of its rows.
     #[error(
         "there is no results file {}, but an earlier run left {}, which may be the only copy of its rows. Look at it: \
-         give it the results file's name to go on from it, or delete it to start over",
+         give it the results file's name to continue from it, or delete it to start over",
         .results.display(), .leftover.display()
     )]
     Orphan {

@@ -44,7 +44,7 @@ pub(super) async fn ask(
         let (existing, to_adopt) = match listed {
             Ok(listed) => listed,
             Err(failure) => {
-                say_not_listed(&region, &failure, "a run goes on without");
+                say_not_listed(&region, &failure, "a run continues without");
                 continue;
             }
         };

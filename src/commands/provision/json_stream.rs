@@ -157,7 +157,7 @@ fn write(mut messages: mpsc::Receiver<JsonMessage>, console: Option<&Console>) -
         match written {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                warn!("standard output is closed ({error}); the run goes on without --json");
+                warn!("standard output is closed ({error}); the run continues without --json");
                 return Ok(());
             }
             Err(error) => {

@@ -38,7 +38,12 @@ pub(super) fn end(summary: &Summary) -> RunsLine {
         (Status::Failed, counts.failures()),
         (Status::Invalid, counts.invalid),
     ];
-    let requests = [counts.creates, counts.describes, counts.lists];
+    let requests = [
+        counts.creates,
+        counts.describes,
+        counts.lists,
+        counts.others,
+    ];
     RunsLine::End(Box::new(End {
         shard: summary.shard.map(|shard| shard.to_string()),
         counts: by_status

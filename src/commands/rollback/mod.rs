@@ -209,7 +209,7 @@ impl Rollback<'_> {
         }
         let open = total - counts.deleted - counts.failures();
         if ended.is_err() && open > 0 {
-            warn!("{open} not attempted: the same command goes on with them");
+            warn!("{open} not attempted: the same command continues with them");
         }
         info!("results in {}", self.args.results.display());
     }

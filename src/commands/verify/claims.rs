@@ -82,10 +82,10 @@ impl Claims {
         let mut asked: HashMap<Box<str>, Device> = HashMap::new();
         let mut rows = manifest.rows();
         while let Some(row) = rows.next()? {
-            if let Ok(ask) = &row.ask {
+            if let Ok(valid) = &row.checked {
                 asked
                     .entry(row.device_id.into())
-                    .or_insert_with(|| ask.to_device());
+                    .or_insert_with(|| valid.to_device());
             }
         }
         if !self.rows.is_empty()

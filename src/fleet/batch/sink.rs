@@ -117,7 +117,7 @@ pub(super) fn not_written(error: &RecordError, results: &Path) -> String {
         && matches!(**cause, JournalError::Changed { .. })
     {
         return format!(
-            "{error}. Look at {} before you go on: take out what that program added (a rerun names a line that it \
+            "{error}. Look at {} before you continue: remove what that program added (a rerun names a line that it \
              cannot read), then repeat the command; what this run could not record is asked of the service again",
             results.display()
         );

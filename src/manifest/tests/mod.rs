@@ -71,18 +71,18 @@ fn stream_refused(bytes: &[u8]) -> String {
 
 /// A row in one line: `line device>channel@region ttl key=value…`, or `line device! reason`.
 fn told(row: &Row<'_>) -> String {
-    let ask = match &row.ask {
-        Ok(ask) => ask,
+    let valid = match &row.checked {
+        Ok(valid) => valid,
         Err(error) => {
             assert_eq!(error.code, "InvalidRow");
             return format!("{} {}! {}", row.line, row.device_id, error.reason);
         }
     };
-    let device = ask.to_device();
+    let device = valid.to_device();
     assert_eq!(&*device.id, row.device_id);
-    assert_eq!(&*device.id, ask.device_id());
-    assert_eq!(device.channel_name.as_str(), ask.channel_name());
-    assert_eq!(&device.region, ask.region());
+    assert_eq!(&*device.id, valid.device_id());
+    assert_eq!(device.channel_name.as_str(), valid.channel_name());
+    assert_eq!(&device.region, valid.region());
     let name = &device.channel_name;
     let ttl = device.message_ttl.map(|ttl| format!(" {}s", ttl.as_secs()));
     let tags = device
@@ -297,7 +297,7 @@ fn fingerprints_tell_rows_of_other_ttl_or_tags_apart() {
         let mut rows = manifest.rows();
         let mut found = Vec::new();
         while let Some(row) = rows.next().unwrap() {
-            found.push(row.ask.unwrap().fingerprint());
+            found.push(row.checked.unwrap().fingerprint());
         }
         found
     };

@@ -100,7 +100,7 @@ fn all<R: Read>(mut rows: Rows<R>) -> Result<Vec<Seen>, ManifestError> {
 }
 
 fn taken(row: &Row<'_>) -> Seen {
-    let asks = match &row.ask {
+    let asks = match &row.checked {
         Ok(ask) => {
             let device = ask.to_device();
             assert_eq!(&*device.id, ask.device_id());

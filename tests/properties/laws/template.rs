@@ -80,7 +80,7 @@ fn is_filled(template: &Template) {
     };
     let name = texts.concat();
     let mut rows = rows.unwrap();
-    match rows.next().unwrap().unwrap().ask {
+    match rows.next().unwrap().unwrap().checked {
         Ok(ask) => assert_eq!(ask.channel_name(), name),
         Err(error) => {
             is_a_message(&error.to_string());

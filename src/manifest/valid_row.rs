@@ -28,7 +28,7 @@ pub(super) struct Scratch {
 
 /// A valid row: the device and the channel it asks for.
 #[derive(Debug, Clone, Copy)]
-pub struct Ask<'a> {
+pub struct ValidRow<'a> {
     layout: &'a Layout,
     cells: &'a StringRecord,
     names: Resolved<'a>,
@@ -48,7 +48,7 @@ pub(super) fn resolve<'a>(
     cells: &'a StringRecord,
     device_id: &'a str,
     scratch: &'a mut Scratch,
-) -> Result<Ask<'a>, RowError> {
+) -> Result<ValidRow<'a>, RowError> {
     let Scratch {
         channel_name,
         tag,
@@ -65,15 +65,15 @@ pub(super) fn resolve<'a>(
     };
     names.channel_name = channel_name_of(layout, cells, names, channel_name)?;
     let message_ttl = message_ttl(layout, cells)?;
-    let ask = Ask {
+    let valid = ValidRow {
         layout,
         cells,
         names,
         region,
         message_ttl,
     };
-    ask.check_tags(tag)?;
-    Ok(ask)
+    valid.check_tags(tag)?;
+    Ok(valid)
 }
 
 fn check_length(layout: &Layout, cells: &StringRecord) -> Result<(), RowError> {
@@ -231,7 +231,7 @@ enum Value<'a> {
     Template(&'a Compiled),
 }
 
-impl<'a> Ask<'a> {
+impl<'a> ValidRow<'a> {
     /// The device's ID: not empty, trimmed.
     #[must_use]
     pub fn device_id(&self) -> &'a str {
