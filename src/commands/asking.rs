@@ -52,7 +52,7 @@ pub(super) fn caller(settings: EngineSettings, listeners: Listeners, stop: StopS
     })
 }
 
-/// The seed of all randomness in this run, drawn once.
+/// A seed for the randomness of a run.
 pub(super) fn seed() -> u64 {
     static SEED: OnceLock<u64> = OnceLock::new();
     *SEED.get_or_init(|| fastrand::u64(..))
@@ -119,7 +119,8 @@ pub(super) fn by_region<T>(
     by_region
 }
 
-/// Does the same with all items, at most `most` at once. None as soon as one was stopped.
+/// Does the same with all items, at most `most` at once. If one was stopped, no other begins, those under way come to their
+/// end, since what they have done must be recorded, and there are no results.
 pub(super) async fn side_by_side<T, R, F>(
     items: impl IntoIterator<Item = T>,
     most: usize,
@@ -131,11 +132,15 @@ where
 {
     let slots = Arc::new(tokio::sync::Semaphore::new(most.max(1)));
     let mut tasks = JoinSet::new();
-    let mut results = Vec::new();
+    // None once one was stopped, or has panicked.
+    let mut results = Some(Vec::new());
     for item in items {
         let slot = Arc::clone(&slots).acquire_owned().await.ok()?;
         while let Some(ended) = tasks.try_join_next() {
-            results.push(ended.ok()??);
+            add(&mut results, ended.ok().flatten());
+        }
+        if results.is_none() {
+            break;
         }
         let doing = with(item);
         tasks.spawn(async move {
@@ -144,7 +149,16 @@ where
         });
     }
     while let Some(ended) = tasks.join_next().await {
-        results.push(ended.ok()??);
+        add(&mut results, ended.ok().flatten());
     }
-    Some(results)
+    results
+}
+
+/// Adds a result; without one there are none at all.
+fn add<R>(results: &mut Option<Vec<R>>, result: Option<R>) {
+    match (results.as_mut(), result) {
+        (Some(results), Some(result)) => results.push(result),
+        (_, None) => *results = None,
+        (None, Some(_)) => {}
+    }
 }

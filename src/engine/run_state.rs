@@ -136,7 +136,10 @@ impl RunState {
         worker.forget();
         let before = format::count(kept.workers as u64, "request");
         kept.workers -= 1;
-        if kept.last_retired.replace(Instant::now()).is_none() {
+        let is_first = kept.last_retired.replace(Instant::now()).is_none();
+        // A listener may have to wait for the terminal.
+        drop(kept);
+        if is_first {
             self.tell(&Event::Warning {
                 text: &format!(
                     "too many files are open to send more requests at once, so fewer than {before} are in flight from here on; \

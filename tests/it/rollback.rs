@@ -1,5 +1,7 @@
 //! `rollback`: exactly the created channels are deleted, and the remaining ones are reported.
 
+use std::time::Duration;
+
 use kvs_fleet::emulator::operation::ApiOperation;
 
 use crate::support::{Bench, Call, Cloud, Wire, answer, finished, forward, results};
@@ -292,7 +294,7 @@ fn an_interrupted_rollback_can_be_continued() {
     bench.provision(cloud.url()).run().exits(0);
     let running = rollback(&bench, cloud.url(), &["--yes", "--workers", "2"]).start();
     while cloud.channels().len() > 190 {
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(5));
     }
     running.signal("INT");
     running.wait().exits(130);
@@ -310,6 +312,24 @@ fn an_interrupted_rollback_can_be_continued() {
     rollback(&bench, cloud.url(), &["--yes"]).run().exits(0);
     assert!(cloud.channels().is_empty());
     assert!(created().is_empty());
+}
+
+#[test]
+fn an_interrupted_rollback_records_the_deletions_in_flight() {
+    let cloud = Cloud::with(|settings| settings.latency.median = Duration::from_millis(400));
+    let bench = Bench::of(40);
+    bench.provision(cloud.url()).run().exits(0);
+    let running = rollback(&bench, cloud.url(), &["--yes", "--workers", "64"]).start();
+    while cloud.requests(ApiOperation::Delete) < 20 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running.signal("INT");
+    let done = running.wait();
+    assert!(matches!(done.code, Some(0 | 130)), "{done}");
+    let rows = bench.rows("d.results.csv");
+    let created = rows.iter().filter(|row| row["status"] == "created");
+    let created: Vec<_> = created.map(|row| row["device_id"].clone()).collect();
+    assert_eq!(created, cloud.channels().into_keys().collect::<Vec<_>>());
 }
 
 #[test]
