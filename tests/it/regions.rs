@@ -37,7 +37,7 @@ fn the_other_regions_finish_and_the_remaining_devices_are_reported() {
         .run()
         .exits(1)
         .says("the service in us-west-2 cannot be reached")
-        .says("the other Regions go on")
+        .says("the other Regions continue")
         .says("1 to go in us-west-2")
         .does_not_say("to go in eu-central-1");
     assert_eq!(bench.statuses(), ["CAM-1 created", "CAM-3 created"]);

@@ -265,7 +265,7 @@ fn twenty_authorization_errors_in_a_row_stop_the_rollback() {
     rollback(&bench, wire.url(), &["--yes", "--workers", "1"])
         .run()
         .exits(1)
-        .says("not attempted: the same command goes on");
+        .says("not attempted: the same command continues");
     assert_eq!(cloud.channels().len(), 60);
     rollback(&bench, cloud.url(), &["--yes"]).run().exits(0);
     assert!(cloud.channels().is_empty());

@@ -49,7 +49,7 @@ fn missing_and_recreated_channels_are_reported() {
     let done = verify(&bench, cloud.url(), &[]).exits(3);
     for part in [
         "'CAM-0002' in eu-central-1: missing",
-        "'CAM-0004' in eu-central-1: made again",
+        "'CAM-0004' in eu-central-1: recreated",
         "3 of 5 channels",
     ] {
         assert!(done.stdout.contains(part), "{part}: {done}");
