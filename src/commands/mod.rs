@@ -1,4 +1,5 @@
-//! One file or folder a subcommand: arguments → validated configuration → the parts wired together.
+//! The subcommands, one file or folder for each, and what several of them need: arguments → validated configuration → the
+//! parts wired together.
 
 mod asking;
 mod batch_files;
@@ -93,6 +94,7 @@ fn start() -> ExitCode {
 
 /// Runs a subcommand and gives its exit code. `warnings` are about the environment.
 pub async fn run(command: Command, warnings: &[String]) -> u8 {
+    signals::outlive_file_size_limit();
     let start = |output: &OutputArgs| start_logging(Some(output), warnings);
     exit_code(match command {
         Command::Provision(args) if !args.dry_run => {
@@ -131,7 +133,7 @@ pub async fn run(command: Command, warnings: &[String]) -> u8 {
 /// Runs a batch. Where its configuration is refused, the summary is written if one was asked for.
 async fn provision(args: &ProvisionArgs, console: Console) -> u8 {
     let file = run_config::summary_file(args);
-    let config = file.clone().and_then(|_| RunConfig::of_a_run(args));
+    let config = file.clone().and_then(|_| RunConfig::for_run(args));
     let refused = match config {
         Ok(config) => return provision::run(config, console).await,
         Err(refused) => refused,
@@ -150,7 +152,7 @@ async fn provision(args: &ProvisionArgs, console: Console) -> u8 {
 }
 
 async fn plan(args: &ProvisionArgs, online: bool, console: Console) -> Result<u8, Error> {
-    plan::run(&RunConfig::of_a_plan(args)?, online, console).await
+    plan::run(&RunConfig::for_plan(args)?, online, console).await
 }
 
 /// The exit code of a command that has ended. Prints what ended it.

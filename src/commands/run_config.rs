@@ -1,5 +1,5 @@
 //! The configuration of `provision` and `plan`: arguments, environment and manifest flags, checked as far as they can be
-//! without the manifest's rows and the service. No other module sees an argument.
+//! without the manifest's rows and the service. After it, these two commands see no argument.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -101,7 +101,7 @@ pub(super) struct RunOutput {
 
 impl RunConfig {
     /// The configuration of a plan.
-    pub(super) fn of_a_plan(args: &ProvisionArgs) -> Result<Self, Error> {
+    pub(super) fn for_plan(args: &ProvisionArgs) -> Result<Self, Error> {
         let (service, results) = (&args.service, &args.results);
         let shard = shard::of(args)?;
         let file = results.file.as_deref();
@@ -141,8 +141,8 @@ impl RunConfig {
     }
 
     /// The configuration of a run, which writes more files and sends requests side by side.
-    pub(super) fn of_a_run(args: &ProvisionArgs) -> Result<Self, Error> {
-        let mut config = Self::of_a_plan(args)?;
+    pub(super) fn for_run(args: &ProvisionArgs) -> Result<Self, Error> {
+        let mut config = Self::for_plan(args)?;
         let (files, output) = (&config.files, &config.output);
         if config.rules.strict && files.manifest.is_none() {
             let message = "--strict needs the whole manifest before the first call, but standard input is read as it \

@@ -1,5 +1,6 @@
 //! What the lines of all commands in the runs log have in common.
 
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use super::target::Target;
@@ -7,6 +8,9 @@ use crate::domain::device::AccountId;
 use crate::output::stats::Requests;
 use crate::results::record::timestamp;
 use crate::results::runs_line::{End, Start};
+
+/// This run, in both of its lines.
+static RUN: LazyLock<String> = LazyLock::new(|| format!("{:016x}", fastrand::u64(..)));
 
 /// The line that a run starts with.
 pub(super) fn start(
@@ -25,6 +29,7 @@ pub(super) fn start(
     Start {
         at: timestamp(SystemTime::now()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        run: Some(RUN.clone()),
         command: command.to_owned(),
         arguments: arguments.collect(),
         account: account.map(ToString::to_string),
@@ -39,6 +44,7 @@ pub(super) fn start(
 pub(super) fn end<const N: usize>(duration: Duration, requests: [Requests; N]) -> End {
     End {
         at: timestamp(SystemTime::now()),
+        run: Some(RUN.clone()),
         duration_ms: millis(duration),
         requests: requests.iter().map(|requests| requests.sent).sum(),
         throttles: requests.iter().map(|requests| requests.throttled).sum(),

@@ -138,6 +138,20 @@ const FILE_SIZE: Option<i32> = if cfg!(any(target_os = "macos", target_os = "lin
     None
 };
 
+/// From now on a write beyond `ulimit -f` fails as on a full disk, instead of ending the process.
+#[cfg(unix)]
+pub(super) fn outlive_file_size_limit() {
+    use tokio::signal::unix::{SignalKind, signal};
+    if let Some(file_size) = FILE_SIZE {
+        // A signal that was handled once does not end the process. Where it cannot be handled, it does.
+        drop(signal(SignalKind::from_raw(file_size)));
+    }
+}
+
+/// There is no such limit.
+#[cfg(windows)]
+pub(super) fn outlive_file_size_limit() {}
+
 /// The signals that end the process. One that comes between two waits is not lost.
 #[cfg(unix)]
 pub(super) struct Signals {
@@ -151,10 +165,6 @@ pub(super) struct Signals {
 impl Signals {
     pub(super) fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Some(file_size) = FILE_SIZE {
-            // Handled once, it no longer ends the process: the write fails as on a full disk.
-            drop(signal(SignalKind::from_raw(file_size))?);
-        }
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,

@@ -37,6 +37,8 @@ pub struct Start {
     pub at: String,
     /// This tool's version.
     pub version: String,
+    /// The run, by a random number: its `end` has the same. None in logs of older versions.
+    pub run: Option<String>,
     /// `provision` or `rollback`.
     pub command: String,
     /// The command line, without the program's name.
@@ -138,8 +140,8 @@ impl Settings {
 pub struct End {
     /// When: RFC 3339, UTC, milliseconds.
     pub at: String,
-    /// The shard as in its `start`: of runs at the same time, this is the end of that one.
-    pub shard: Option<String>,
+    /// The run, as in its `start`.
+    pub run: Option<String>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
     /// Devices that this run brought to each status.

@@ -472,7 +472,7 @@ fn results_changed_by_another_program_are_reported() {
         .wait()
         .exits(1)
         .says("changed by another program")
-        .says("take out what that program added")
+        .says("remove what that program added")
         .does_not_say("is sound");
     let rerun = || stream().input("device_id\nA\nB\n").run();
     rerun().exits(2).says("line 3");

@@ -45,7 +45,6 @@ pub(super) fn end(summary: &Summary) -> RunsLine {
         counts.others,
     ];
     RunsLine::End(Box::new(End {
-        shard: summary.shard.map(|shard| shard.to_string()),
         counts: by_status
             .into_iter()
             .map(|(status, count)| (status.as_str().to_owned(), count))

@@ -232,9 +232,9 @@ fn runs<D: Disk>(disk: &D, results: &Path) -> Result<Option<Vec<RunFact>>, Error
             end: None,
         }),
         RunsLine::End(end) => {
-            // Shards run at the same time. Of one shard only one run does.
+            // In a merged log, runs overlap. In those of older versions no run is named, and none overlap.
             let mut open = runs.iter_mut().rev();
-            if let Some(run) = open.find(|run| run.start.shard == end.shard) {
+            if let Some(run) = open.find(|run| run.start.run == end.run) {
                 run.end = Some(*end);
             }
         }
