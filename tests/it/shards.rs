@@ -352,7 +352,7 @@ fn results_of_other_devices_are_refused() {
         .run()
         .exits(0);
     let call = shard(&bench, &cloud, "1/4").args(&["-o", "all.csv"]);
-    call.run().exits(2).says("results of its own");
+    call.run().exits(2).says("Give each shard its own results");
     shard(&bench, &cloud, "1/1")
         .args(&["-o", "all.csv"])
         .run()
