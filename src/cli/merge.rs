@@ -14,8 +14,8 @@ pub struct MergeArgs {
     pub(crate) results: Vec<PathBuf>,
 
     /// The merged results file; may be one of the results
-    #[arg(short = 'o', long = "output", value_name = "FILE")]
-    pub(crate) file: PathBuf,
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
     /// Put the rows in the order of this manifest, and name its devices that have no row [default: by device ID]
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest: Option<PathBuf>,
@@ -25,5 +25,5 @@ pub struct MergeArgs {
 
     /// What is shown.
     #[command(flatten)]
-    pub(crate) output: OutputArgs,
+    pub(crate) messages: OutputArgs,
 }

@@ -11,7 +11,15 @@ use crate::results::runs_log::EarlierRuns;
 
 /// How the last run read its manifest.
 pub(super) fn last_options(results: &Path, region: Option<Region>) -> Result<Options, Error> {
-    let runs = EarlierRuns::read(&RealDisk, results)?;
+    options_of(&EarlierRuns::read(&RealDisk, results)?, results, region)
+}
+
+/// How the last of these runs of a results file read its manifest.
+pub(super) fn options_of(
+    runs: &EarlierRuns,
+    results: &Path,
+    region: Option<Region>,
+) -> Result<Options, Error> {
     let mut options = Options {
         region,
         ..Options::default()

@@ -33,7 +33,6 @@ use std::time::SystemTime;
 use serde::Serialize;
 use tracing::error;
 
-use merge::MergeConfig;
 use run_config::RunConfig;
 
 use crate::cli::{Cli, Command, OutputArgs, ProvisionArgs};
@@ -108,8 +107,8 @@ pub async fn run(command: Command, warnings: &[String]) -> u8 {
         Command::Verify(args) => verify::run(&args, start(&args.output)).await,
         Command::Rollback(args) => rollback::run(&args, start(&args.output)).await,
         Command::Merge(args) => {
-            start(&args.output);
-            merge::run(&MergeConfig::from(args))
+            start(&args.messages);
+            merge::run(&args)
         }
         Command::Report(args) => {
             start(&args.output);

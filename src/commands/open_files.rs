@@ -55,6 +55,13 @@ pub(super) fn check_limit() -> Result<(), String> {
     ))
 }
 
+/// How many files must be open at once to open so many more, and how many may be; none where the limit leaves room for them.
+pub(super) fn lacking(files: usize) -> Option<(usize, usize)> {
+    let limit = limit()?;
+    let needed = open_now() + RESERVED + files;
+    (needed > limit).then_some((needed, limit))
+}
+
 /// As many requests in flight as asked for, or as the limit leaves room for, which is reported.
 pub(super) fn most_requests(asked: usize) -> usize {
     let Some(limit) = limit() else {

@@ -32,15 +32,15 @@ async fn lock(
     stop: &StopSignal,
 ) -> Result<RunsLog<RealDisk>, Error> {
     let end = Instant::now() + longest;
-    let mut is_said = longest.is_zero();
+    let mut is_reported = longest.is_zero();
     loop {
         match RunsLog::lock(&RealDisk, results) {
             Ok(log) => return Ok(log),
             Err(RunsLogError::Held { .. }) if Instant::now() < end => {}
-            Err(error) => return Err(Error::refused("results", error.to_string())),
+            Err(error) => return Err(error.into()),
         }
-        if !is_said {
-            is_said = true;
+        if !is_reported {
+            is_reported = true;
             warn!(
                 "the results file {} is being written by another process; waiting up to {} for its end",
                 results.display(),

@@ -28,8 +28,10 @@ pub enum Verdict {
     /// A device whose channel a rollback deleted, and that stays deleted.
     Deleted,
     Repeated,
-    /// A row of another shard, and why it is invalid, where it is.
-    Elsewhere(Option<InvalidLine>),
+    /// A valid row of another shard.
+    OtherShard,
+    /// An invalid row of another shard.
+    OtherShardInvalid(InvalidLine),
     Invalid(InvalidLine),
 }
 
@@ -169,7 +171,7 @@ impl Planner {
 
     /// Warnings about the rows so far. `lacks_line_end`: the manifest's last line has no line end.
     pub(crate) fn remarks(&self, lacks_line_end: bool) -> Vec<String> {
-        self.remarks.sentences(self.counts.repeated, lacks_line_end)
+        self.remarks.sentences(&self.counts, lacks_line_end)
     }
 
     /// Decides what a run does with a row, and notes its device as listed.
@@ -195,8 +197,8 @@ impl Planner {
         match verdict {
             Verdict::Repeated => verdict,
             _ if self.rules.shard.is_none_or(is_ours) => verdict,
-            Verdict::Invalid(line) => Verdict::Elsewhere(Some(line)),
-            _ => Verdict::Elsewhere(None),
+            Verdict::Invalid(line) => Verdict::OtherShardInvalid(line),
+            _ => Verdict::OtherShard,
         }
     }
 
@@ -204,6 +206,7 @@ impl Planner {
         self.remarks.pass(row);
         match verdict {
             Verdict::Repeated => self.remarks.repeat(row),
+            Verdict::OtherShardInvalid(line) => self.remarks.invalid_elsewhere(&line.reason),
             Verdict::Fresh(_, device) | Verdict::Again(_, device) => {
                 let suspects = &mut self.remarks.suspects;
                 suspects.look(row.line, row.device_id, device.channel_name.as_str());
@@ -274,12 +277,15 @@ impl Planner {
             Verdict::Deleted => counts.deleted += 1,
             Verdict::Repeated => counts.repeated += 1,
             Verdict::Invalid(_) => counts.invalid += 1,
-            Verdict::Elsewhere(None) => counts.listed_elsewhere += 1,
-            Verdict::Elsewhere(Some(_)) => counts.invalid_elsewhere += 1,
+            Verdict::OtherShard => counts.listed_elsewhere += 1,
+            Verdict::OtherShardInvalid(_) => counts.invalid_elsewhere += 1,
         }
         let is_listed = !matches!(
             verdict,
-            Verdict::Repeated | Verdict::Invalid(_) | Verdict::Elsewhere(_)
+            Verdict::Repeated
+                | Verdict::Invalid(_)
+                | Verdict::OtherShard
+                | Verdict::OtherShardInvalid(_)
         );
         counts.listed += u64::from(is_listed);
     }

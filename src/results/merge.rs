@@ -3,10 +3,13 @@
 //! Within a file its last row of a device counts, as everywhere. Among files, the greatest row counts by a total order, so the
 //! outcome depends neither on the order of the files nor on how they are grouped:
 //!
-//! 1. a row with a channel (`created`, `exists`, `deleted`) before `failed`;
+//! 1. a row with a channel (`created`, `exists`, `deleted`) before `failed`, and `OutcomeUnknown` before other failures;
 //! 2. the newer channel, by the creation time in its ARN;
 //! 3. of one channel `deleted` before `created` before `exists`;
 //! 4. the later outcome, then the row's bytes.
+//!
+//! A channel that was not deleted, and a newer one of the same name and Region: the older one no longer exists, which is
+//! reported. Two such channels that differ in name or Region are a device that was moved: the caller refuses it.
 //!
 //! A row of an invalid line is kept beside its device's row if a file has both: then the manifest lists the device twice. Else
 //! the device's row replaces it. If several files have such rows of a device, those of one file are kept; rows without a device
@@ -23,21 +26,22 @@ use super::record::Status;
 pub struct Merged {
     /// The rows by device ID, bytewise; a device's row is before those of its invalid lines.
     pub rows: Vec<RowIndex>,
-    /// Devices that have two channels in the files: the row that counts, with the newer channel, and the other.
+    /// Devices that have two channels in the files: the row that counts, with the newer channel, and the newest of those
+    /// that were not deleted.
     pub recreated: Vec<(RowIndex, RowIndex)>,
+    /// The first device that has two channels which differ in name or Region: the newer one, and the other.
+    pub moved: Option<(RowIndex, RowIndex)>,
 }
 
 /// The rows of one device.
 #[derive(Debug, Default)]
-struct Candidates {
-    /// The greatest row of a file's last ones.
-    best: Option<RowIndex>,
-    /// The greatest of the others that have another channel.
-    other: Option<RowIndex>,
+struct DeviceRows {
+    /// Each file's last row that is not invalid.
+    last: Vec<RowIndex>,
     /// Invalid lines of a file that has a row of the device as well.
-    beside: Vec<RowIndex>,
+    invalid_with_device: Vec<RowIndex>,
     /// Those of a file that has none.
-    alone: Vec<RowIndex>,
+    invalid_only: Vec<RowIndex>,
 }
 
 impl MergeRows {
@@ -53,7 +57,7 @@ impl MergeRows {
         let rows = self.by_device(files.flat_map(|file| self.of_file(file)).collect());
         let mut merged = Merged {
             rows: Vec::with_capacity(rows.len()),
-            recreated: Vec::new(),
+            ..Merged::default()
         };
         for of_device in rows.chunk_by(|a, b| self.row(*a).device_id() == self.row(*b).device_id())
         {
@@ -62,7 +66,7 @@ impl MergeRows {
                 [first, ..] if self.row(*first).device_id().is_empty() => {
                     merged.rows.extend(self.distinct(of_device));
                 }
-                _ => self.settle(of_device, &mut merged),
+                _ => self.merge_device(of_device, &mut merged),
             }
         }
         merged
@@ -112,8 +116,8 @@ impl MergeRows {
         Some((*rows.get(one)?, *rows.get(other)?))
     }
 
-    /// The rows with a channel of an earlier file that a new one does not have, or has only with less: an older channel, or one
-    /// that it does not know to be deleted or created.
+    /// The rows with a channel of an earlier file that a new one does not have, or has only with less: an older channel, one
+    /// that it does not know to be deleted or created, or one of another name or Region.
     #[must_use]
     pub fn lost(&self, earlier: &Merged, new: &Merged) -> Vec<RowIndex> {
         let id = |index: &RowIndex| self.row(*index).device_id();
@@ -122,65 +126,69 @@ impl MergeRows {
         let lost = earlier.rows.iter().filter(has_channel).filter(|row| {
             while new.next_if(|next| id(next) < id(row)).is_some() {}
             let kept = new.peek().filter(|next| id(next) == id(row));
-            kept.is_none_or(|kept| self.by_channel(**kept, **row).is_lt())
+            kept.is_none_or(|kept| {
+                let [new, old] = [**kept, **row].map(|index| self.row(index));
+                let is_moved = old.is_live() && new.arn_of_name() != old.arn_of_name();
+                is_moved || self.by_channel(**kept, **row).is_lt()
+            })
         });
         lost.copied().collect()
     }
 
     /// Decides among the rows of a device, which are in the order of their files.
-    fn settle(&self, rows: &[RowIndex], merged: &mut Merged) {
-        let mut found = Candidates::default();
+    fn merge_device(&self, rows: &[RowIndex], merged: &mut Merged) {
+        let mut found = DeviceRows::default();
         for of_file in rows.chunk_by(|a, b| a.file == b.file) {
-            self.take(of_file, &mut found);
+            self.add_file(of_file, &mut found);
         }
-        if let Some(best) = found.best {
-            merged.rows.push(best);
-            merged.rows.append(&mut found.beside);
+        found.last.sort_by(|a, b| self.compare(*b, *a));
+        if let Some(greatest) = found.last.first() {
+            merged.rows.push(*greatest);
+            merged.rows.append(&mut found.invalid_with_device);
         } else {
-            merged.rows.append(&mut found.alone);
+            merged.rows.append(&mut found.invalid_only);
         }
-        if let (Some(best), Some(other)) = (found.best, found.other) {
-            merged.recreated.push((best, other));
-        }
+        self.note_channels(found.last, merged);
     }
 
-    /// Takes the rows of a device in one file in.
-    fn take(&self, of_file: &[RowIndex], found: &mut Candidates) {
+    /// Adds the rows of a device in one file.
+    fn add_file(&self, of_file: &[RowIndex], found: &mut DeviceRows) {
         let is_invalid = |index: &RowIndex| self.row(*index).status() == Status::Invalid;
         let invalid: Vec<RowIndex> = of_file.iter().copied().filter(is_invalid).collect();
         let invalid = self.distinct(&invalid);
         let last = of_file.iter().rev().find(|index| !is_invalid(index));
-        let beside = match last {
-            Some(last) => {
-                self.contest(*last, found);
-                &mut found.beside
-            }
-            None => &mut found.alone,
+        found.last.extend(last);
+        let kept = match last {
+            Some(_) => &mut found.invalid_with_device,
+            None => &mut found.invalid_only,
         };
-        if self.compare_lines(&invalid, beside).is_gt() {
-            *beside = invalid;
+        if self.compare_lines(&invalid, kept).is_gt() {
+            *kept = invalid;
         }
     }
 
-    /// Lets a row compete for the device.
-    fn contest(&self, row: RowIndex, found: &mut Candidates) {
-        let Some(best) = found.best else {
-            found.best = Some(row);
-            return;
-        };
-        let (greater, less) = match self.compare(row, best) {
-            Ordering::Greater => (row, best),
-            _ => (best, row),
-        };
-        found.best = Some(greater);
-        let [kept, dropped] = [greater, less].map(|index| self.row(index));
-        let is_other = !dropped.arn().is_empty() && dropped.arn() != kept.arn();
-        if is_other
-            && found
-                .other
-                .is_none_or(|other| self.compare(less, other).is_gt())
+    /// Notes a device with two channels. The greatest of its rows is the first.
+    fn note_channels(&self, mut rows: Vec<RowIndex>, merged: &mut Merged) {
+        rows.retain(|index| self.row(*index).status().has_arn());
+        // Of the rows with one channel, the first tells whether it was deleted.
+        rows.dedup_by(|a, b| self.row(*a).arn() == self.row(*b).arn());
+        let is_live = |index: &RowIndex| self.row(*index).is_live();
+        if let [newest, older @ ..] = &*rows
+            && let Some(live) = older.iter().copied().find(is_live)
         {
-            found.other = Some(less);
+            merged.recreated.push((*newest, live));
+            // A name has one channel at a time: the newest of each.
+            let name = |index: &RowIndex| self.row(*index).arn_of_name();
+            let mut names: Vec<RowIndex> = Vec::new();
+            for index in rows {
+                if names.iter().all(|other| name(other) != name(&index)) {
+                    names.push(index);
+                }
+            }
+            names.retain(is_live);
+            if let ([one, other, ..], None) = (&*names, merged.moved) {
+                merged.moved = Some((*one, *other));
+            }
         }
     }
 
@@ -207,6 +215,7 @@ impl MergeRows {
             .cmp(&has_b)
             .then_with(by_age)
             .then_with(|| rank(a.status()).cmp(&rank(b.status())))
+            .then_with(|| a.is_open().cmp(&b.is_open()))
     }
 
     /// The rows by their lines, each line once.

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use super::record::{Status, encode_fields};
 use super::view::RecordView;
 use crate::domain::device::ArnParts;
+use crate::domain::error_codes::OUTCOME_UNKNOWN;
 
 /// A short row of a device with its channel.
 const SHORT_ROW_BYTES: usize = 200;
@@ -40,6 +41,8 @@ struct Span {
     /// The line in its file.
     line_number: u32,
     status: Status,
+    /// Whether it is not known if there is a channel.
+    is_open: bool,
 }
 
 /// The rows of several files.
@@ -59,6 +62,12 @@ impl MergeRows {
     #[must_use]
     pub fn files(&self) -> usize {
         self.files.len()
+    }
+
+    /// Whether a file has a row.
+    #[must_use]
+    pub fn has_rows(&self, file: usize) -> bool {
+        self.of_file(file).next().is_some()
     }
 
     /// The rows of a file, in its order.
@@ -138,6 +147,7 @@ impl FileRows {
             finished_at: (before_time, after_time),
             line_number: u32::try_from(line_number).unwrap_or(u32::MAX),
             status,
+            is_open: status == Status::Failed && record.error_code() == OUTCOME_UNKNOWN,
         });
     }
 }
@@ -168,6 +178,7 @@ impl<'a> MergeRow<'a> {
             finished_at: (0, 0),
             line_number: 0,
             status: Status::Invalid,
+            is_open: false,
         },
     };
 
@@ -187,6 +198,24 @@ impl<'a> MergeRow<'a> {
     #[must_use]
     pub fn status(&self) -> Status {
         self.span.status
+    }
+
+    /// Whether the device has its channel by this row.
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self.status(), Status::Created | Status::Exists)
+    }
+
+    /// Whether it is a failure after which the device may have its channel.
+    pub(super) fn is_open(&self) -> bool {
+        self.span.is_open
+    }
+
+    /// The channel's ARN without its time: that of every channel of this name in this Region.
+    #[must_use]
+    pub fn arn_of_name(&self) -> &'a [u8] {
+        let arn = self.arn();
+        let end = arn.iter().rposition(|byte| *byte == b'/');
+        arn.get(..end.unwrap_or_default()).unwrap_or_default()
     }
 
     /// The channel's ARN; empty in rows whose status has none.

@@ -2,12 +2,16 @@
 
 use serde::Deserialize;
 
+/// The first line of a merged log, where the rows of a merged file were in no log: what those runs asked for is not known.
+pub(super) const UNLOGGED: &[u8] = br#"{"event":"unlogged"}"#;
+
 /// The lines of several logs.
 #[derive(Debug, Default)]
 pub struct MergeRuns {
     lines: Vec<(String, Vec<u8>)>,
     /// The time of the line before: lines without one stay after it.
     last: String,
+    is_unlogged: bool,
 }
 
 /// What every line of this tool has.
@@ -22,8 +26,16 @@ impl MergeRuns {
         self.last.clear();
     }
 
+    /// Notes results whose runs are in no log.
+    pub fn note_unlogged(&mut self) {
+        self.is_unlogged = true;
+    }
+
     /// Adds a line, without its line end. A blank one is left out.
     pub fn push(&mut self, line: &[u8]) {
+        if line == UNLOGGED {
+            return self.note_unlogged();
+        }
         if line.trim_ascii().is_empty() {
             return;
         }
@@ -33,7 +45,7 @@ impl MergeRuns {
         self.lines.push((self.last.clone(), line.to_vec()));
     }
 
-    /// All lines by time, each once. Lines of one time are in the order of their bytes, whatever the order of the logs; a
+    /// All lines by time, each once. A log without runs has none. Lines of one time are in the order of their bytes, whatever the order of the logs; a
     /// run's start is before its end.
     #[must_use]
     pub fn merge(mut self) -> Vec<Vec<u8>> {
@@ -43,7 +55,10 @@ impl MergeRuns {
             (a_at, is_later(a), a).cmp(&(b_at, is_later(b), b))
         });
         self.lines.dedup();
-        self.lines.into_iter().map(|(_, line)| line).collect()
+        let is_unlogged = self.is_unlogged && !self.lines.is_empty();
+        let first = is_unlogged.then(|| UNLOGGED.to_vec());
+        let lines = self.lines.into_iter().map(|(_, line)| line);
+        first.into_iter().chain(lines).collect()
     }
 }
 
@@ -78,6 +93,16 @@ mod tests {
         assert_eq!(merged(&[b, a]), expected);
         assert_eq!(merged(&[&expected, b]), expected);
         assert_eq!(merged(&[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn runs_in_no_log_are_noted_once() {
+        let unlogged = std::str::from_utf8(UNLOGGED).unwrap();
+        let run = r#"{"event":"start","at":"2026-01-01T00:00:00.000Z"}"#;
+        assert_eq!(merged(&[&[unlogged]]), Vec::<String>::new());
+        let expected = [unlogged, run];
+        assert_eq!(merged(&[&[run], &expected]), expected);
+        assert_eq!(merged(&[&expected, &expected]), expected);
     }
 
     #[test]

@@ -5,11 +5,14 @@
 //! taken the lock therefore checks that the file still has its name. A log that is lost or damaged costs history, not
 //! devices: the CSV alone is enough to resume. Lines that cannot be read are skipped.
 
+mod earlier;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::disk::{Access, Disk, DiskFile};
-use super::runs_line::{ROLLBACK, RunsLine, Settings, Start};
+use super::runs_line::RunsLine;
+pub use earlier::EarlierRuns;
 
 /// How often the log is opened: another process may create or remove it at the same time.
 const MOST_OPENED: usize = 10;
@@ -88,57 +91,6 @@ pub struct RunsLog<D: Disk> {
     is_new: bool,
 }
 
-/// What a log tells of the provisioning runs that had begun when it was read.
-#[derive(Debug, Default)]
-pub struct EarlierRuns {
-    last: Option<Box<Start>>,
-    /// Whether two of them asked for something else.
-    differ: bool,
-    /// Whether one cannot be compared with the run before it.
-    is_unknown: bool,
-}
-
-impl EarlierRuns {
-    /// Reads the log of a results file, if it has one, without the lock.
-    pub fn read<D: Disk>(disk: &D, results: &Path) -> Result<Self, RunsLogError> {
-        let mut runs = Self::default();
-        read_lines(disk, results, |line| runs.visit(line))?;
-        Ok(runs)
-    }
-
-    /// How the last one began.
-    pub fn last_start(&self) -> Option<&Start> {
-        self.last.as_deref()
-    }
-
-    /// Whether all of them, and a run with this manifest and these settings, ask for the same channels, TTLs and tags; none
-    /// where the log does not tell.
-    pub fn ask_alike(&self, manifest_sha256: Option<&str>, settings: &Settings) -> Option<bool> {
-        match self.last.as_ref()?.asks_alike(manifest_sha256, settings) {
-            _ if self.differ => Some(false),
-            Some(true) if self.is_unknown => None,
-            alike => alike,
-        }
-    }
-
-    fn visit(&mut self, line: &[u8]) {
-        if line.starts_with(br#"{"event":"start""#)
-            && let Ok(RunsLine::Start(start)) = serde_json::from_slice(line)
-            && start.command != ROLLBACK
-        {
-            if let Some(before) = &self.last {
-                let settings = start.settings.as_ref();
-                let sha256 = start.manifest_sha256.as_deref();
-                match settings.and_then(|settings| before.asks_alike(sha256, settings)) {
-                    Some(alike) => self.differ |= !alike,
-                    None => self.is_unknown = true,
-                }
-            }
-            self.last = Some(start);
-        }
-    }
-}
-
 impl<D: Disk> RunsLog<D> {
     /// Locks the results file by its log, which is created where it is missing, and reads the log. Fails at once when
     /// another process has the lock.
@@ -191,6 +143,12 @@ impl<D: Disk> RunsLog<D> {
         &self.earlier
     }
 
+    /// Shows each line of the log. On Windows no other handle can read it.
+    pub(crate) fn read_lines(&self, visit: impl FnMut(&[u8])) -> Result<(), RunsLogError> {
+        let read = for_each_line(&self.file, visit);
+        read.map(drop).map_err(|source| self.error("read", source))
+    }
+
     /// Appends lines and syncs them: when this returns they survive a crash. After an error none of them is there.
     pub fn append(
         &mut self,
@@ -213,20 +171,44 @@ impl<D: Disk> RunsLog<D> {
         Ok(())
     }
 
-    /// Replaces the whole log by these lines, of which it holds a part. It is not renamed, since it is the lock: a crash may
-    /// leave a torn line, which costs history alone.
+    /// Replaces the whole log by these lines, of which it holds a part. It is not renamed, since it is the lock. The lines are
+    /// first appended and synced, then written from the start: whatever fails, every earlier line is still there, and perhaps
+    /// some twice.
     pub fn replace(&mut self, lines: &[Vec<u8>]) -> Result<(), RunsLogError> {
-        let mut text = lines.join(&b'\n');
-        if !lines.is_empty() {
-            text.push(b'\n');
+        let text: Vec<u8> = lines
+            .iter()
+            .flat_map(|line| [line, &b"\n"[..]])
+            .flatten()
+            .copied()
+            .collect();
+        let (before, length) = (self.end, text.len() as u64);
+        // The copy is where the text from the start does not reach it. A line end is before it.
+        let copy = if before == 0 {
+            0
+        } else {
+            before.max(length) + 1
+        };
+        let mut appended = vec![b'\n'; usize::try_from(copy - before).unwrap_or_default()];
+        appended.extend_from_slice(&text);
+        let written = self
+            .file
+            .write_at(before, &appended)
+            .and_then(|()| self.file.sync());
+        written.map_err(|source| {
+            let _longer = self.file.set_length(before);
+            self.error("written", source)
+        })?;
+        (self.end, self.lacks_line_end) = (copy + length, false);
+        if copy == 0 {
+            return Ok(());
         }
-        let length = text.len() as u64;
         let mut replaced = self.file.write_at(0, &text);
         replaced = replaced
+            .and_then(|()| self.file.sync())
             .and_then(|()| self.file.set_length(length))
             .and_then(|()| self.file.sync());
         replaced.map_err(|source| self.error("written", source))?;
-        (self.end, self.lacks_line_end) = (length, false);
+        self.end = length;
         Ok(())
     }
 
@@ -285,7 +267,7 @@ pub fn read_runs<D: Disk>(
 }
 
 /// Shows each line of a results file's log, without the lock. False where there is no log.
-pub fn read_lines<D: Disk>(
+fn read_lines<D: Disk>(
     disk: &D,
     results: &Path,
     visit: impl FnMut(&[u8]),
@@ -344,7 +326,10 @@ fn open_or_create<D: Disk>(disk: &D, path: &Path) -> io::Result<Option<(D::File,
 
 /// Shows each complete line, without its line end; one longer than [`LONGEST_LINE`] is skipped. Whether the file ends in
 /// an incomplete one.
-fn for_each_line<F: DiskFile>(file: &F, mut visit: impl FnMut(&[u8])) -> io::Result<bool> {
+pub(crate) fn for_each_line<F: DiskFile>(
+    file: &F,
+    mut visit: impl FnMut(&[u8]),
+) -> io::Result<bool> {
     const CHUNK_BYTES: usize = 64 * 1024;
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut line = Vec::new();
@@ -363,7 +348,9 @@ fn for_each_line<F: DiskFile>(file: &F, mut visit: impl FnMut(&[u8])) -> io::Res
                 line.extend_from_slice(piece);
             }
             if !is_incomplete {
-                visit(line.trim_ascii_end());
+                if line.len() <= LONGEST_LINE {
+                    visit(line.trim_ascii_end());
+                }
                 line.clear();
             }
         }

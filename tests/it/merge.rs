@@ -1,5 +1,7 @@
 //! `merge`: what of several results files stays, and what is refused.
 
+mod files;
+
 use std::collections::BTreeMap;
 
 use crate::support::{Bench, Call, Cloud, Done, HEADER, REGION, arn, finished, results};
@@ -124,7 +126,7 @@ fn of_two_channels_the_newer_counts() {
         "a.csv",
         results(&[created("CAM-1").replace("1735787045000", "1735787045001")]),
     );
-    bench.write("b.csv", results(&[finished("CAM-1", "deleted", ACCOUNT)]));
+    bench.write("b.csv", results(&[finished("CAM-1", "exists", ACCOUNT)]));
     let done = merge(&bench, &["b.csv", "a.csv"])
         .args(&["--json"])
         .run()
@@ -137,6 +139,33 @@ fn of_two_channels_the_newer_counts() {
         arn("CAM-1", ACCOUNT)
     );
     assert_eq!(statuses(&bench), ["CAM-1 created"]);
+    // One that was deleted is none.
+    bench.write("b.csv", results(&[finished("CAM-1", "deleted", ACCOUNT)]));
+    merge(&bench, &["b.csv", "a.csv"])
+        .run()
+        .exits(0)
+        .does_not_say("two channels");
+    assert_eq!(statuses(&bench), ["CAM-1 created"]);
+}
+
+#[test]
+fn a_device_that_was_moved_is_refused_with_files_and_lines() {
+    let bench = Bench::new();
+    let moved = |status| finished("OTHER", status, ACCOUNT).replacen("OTHER", "CAM-1", 1);
+    bench.write("a.csv", results(&[created("CAM-0"), created("CAM-1")]));
+    bench.write("b.csv", results(&[moved("exists")]));
+    let call = merge(&bench, &["b.csv", "a.csv"]);
+    let done = call.run().exits(2);
+    done.says("the device 'CAM-1' has two channels that differ in name or Region")
+        .says(&format!("{} (a.csv, line 3)", arn("CAM-1", ACCOUNT)))
+        .says(&format!("{} (b.csv, line 2)", arn("OTHER", ACCOUNT)))
+        .says("Delete the channel that the manifest does not give");
+    assert!(!bench.has("all.csv"));
+    // A file that is replaced would lose such a channel.
+    let call = bench.call(&["merge", "a.csv", "-o", "b.csv"]);
+    is_refused(&bench, call, "would lose what it knows of 'CAM-1' (exists)");
+    bench.write("b.csv", results(&[moved("deleted")]));
+    merge(&bench, &["b.csv", "a.csv"]).run();
 }
 
 #[test]

@@ -195,6 +195,44 @@ fn two_devices_with_one_name_are_refused_in_whatever_shards_they_are() {
 }
 
 #[test]
+fn invalid_rows_of_other_shards_are_reported() {
+    let bench = Bench::with("device_id\nCAM-1\nCAM-2\nCAM-3\nCAM-4\nnot valid\n");
+    let cloud = Cloud::new();
+    let mut own = 0;
+    for number in 1..=SHARDS {
+        let done = shard(&bench, &cloud, &format!("{number}/{SHARDS}")).run();
+        let (other, any) = ("invalid row of another shard: line 6", "line 6: ");
+        assert_eq!(done.stderr.matches(any).count(), 1, "{done}");
+        own += usize::from(!done.stderr.contains(other));
+        assert_eq!(
+            done.code,
+            Some(if done.stderr.contains(other) { 0 } else { 3 })
+        );
+        // With nothing to do, and in a stream.
+        let manifest = bench.read("d.csv");
+        let call = bench
+            .provision_file("-", cloud.url())
+            .args(&["-o", &results_of(number)]);
+        let call = call.args(&["--shard", &format!("{number}/{SHARDS}")]);
+        let again = call.input(manifest).run();
+        assert_eq!(
+            again.stderr.contains(other),
+            done.stderr.contains(other),
+            "{again}"
+        );
+    }
+    assert_eq!(own, 1);
+    // The first are named.
+    let lines = (0..9).map(|n| format!("not valid {n}\n"));
+    let lines = lines.collect::<Vec<_>>().concat();
+    bench.write("d.csv", format!("device_id\nCAM-1\n{lines}"));
+    let call = shard(&bench, &cloud, "1/100000").args(&["-o", "x.csv"]);
+    call.run()
+        .exits(0)
+        .says("6 more rows of other shards are invalid");
+}
+
+#[test]
 fn a_device_that_is_listed_twice_has_a_row_for_each_line() {
     let bench =
         Bench::with("device_id,message_ttl_seconds\nCAM-1,30\nCAM-1,40\nCAM-2,3\nCAM-2,4\n");
@@ -314,7 +352,7 @@ fn results_of_other_devices_are_refused() {
         .run()
         .exits(0);
     let call = shard(&bench, &cloud, "1/4").args(&["-o", "all.csv"]);
-    call.run().exits(2).says("its own results");
+    call.run().exits(2).says("Give each shard its own results");
     shard(&bench, &cloud, "1/1")
         .args(&["-o", "all.csv"])
         .run()

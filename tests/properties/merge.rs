@@ -8,7 +8,7 @@ use kvs_fleet::domain::device::ChannelArn;
 use kvs_fleet::results::merge::{FileRows, MergeRows};
 use kvs_fleet::results::read::{ReadError, read_results};
 use kvs_fleet::results::record::{HEADER, Row, Status, encode};
-use kvs_fleet::results::replace::replace;
+use kvs_fleet::results::replace::Replacement;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -84,10 +84,12 @@ fn merged(files: &[&[u8]]) -> Vec<u8> {
         rows.add(of_file);
     }
     let merged = rows.merge();
+    assert_eq!(merged.moved, None);
     assert_eq!(rows.shared_channel(&merged.rows), None);
     let disk = TestDisk::default();
     let lines = merged.rows.iter().map(|index| rows.row(*index).line());
-    replace(&disk, path, None, lines).unwrap();
+    let replacement = Replacement::open(&disk, path).unwrap();
+    replacement.replace(lines).unwrap();
     assert_eq!(disk.file_names(), ["d.results.csv"]);
     disk.read_file(path).unwrap()
 }

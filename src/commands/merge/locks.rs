@@ -1,14 +1,20 @@
 //! The files of a merge, each once and locked: none is written while it is read, and no run begins with one of them.
 
 use std::collections::HashSet;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::config::MergeConfig;
+use tracing::warn;
+
+use super::MOST_NAMED;
+use crate::cli::MergeArgs;
+use crate::commands::open_files;
+use crate::domain::format;
+use crate::domain::shard::Shard;
 use crate::error::Error;
 use crate::results::disk::{Access, Disk as _, DiskFile as _, RealDisk, RealFile};
+use crate::results::merge_runs::MergeRuns;
 use crate::results::read::ReadError;
-use crate::results::runs_log::{RunsLog, RunsLogError, runs_log_path};
+use crate::results::runs_log::{EarlierRuns, RunsLog, RunsLogError, for_each_line, runs_log_path};
 
 /// A results file that is read.
 #[derive(Debug)]
@@ -21,77 +27,243 @@ pub(super) struct Input {
 #[derive(Debug)]
 enum Lock {
     Log(RunsLog<RealDisk>),
-    /// A folder that cannot be written to: the log, if there is one, is locked as far as that is possible.
-    ReadOnly(#[expect(dead_code, reason = "held until it is dropped")] Option<RealFile>),
+    ReadOnly(Box<ReadOnly>),
+}
+
+/// The runs log of results that cannot be locked as a run locks them: in a directory that is read-only, on a share without
+/// locks.
+#[derive(Debug)]
+struct ReadOnly {
+    /// The log, if there is one.
+    log: Option<RealFile>,
+    earlier: EarlierRuns,
+    /// Whether the log is locked all the same.
+    is_locked: bool,
+    /// Why it is not locked as a run locks it.
+    reason: RunsLogError,
 }
 
 /// The files of a merge, locked.
 #[derive(Debug)]
 pub(super) struct Locked {
     pub(super) inputs: Vec<Input>,
-    /// None where the output is one of the inputs, which then has the lock.
-    output: Option<RunsLog<RealDisk>>,
+    output: OutputLog,
+}
+
+/// Which runs log the output has.
+#[derive(Debug)]
+enum OutputLog {
+    /// That of this input.
+    Input(usize),
+    Apart(RunsLog<RealDisk>),
 }
 
 impl Locked {
     /// Finds and locks all files.
-    pub(super) fn take(config: &MergeConfig) -> Result<Self, Error> {
-        let output_place = place(&config.output);
-        let mut places = HashSet::new();
-        let mut inputs = Vec::new();
-        for path in &config.results {
+    pub(super) fn take(args: &MergeArgs) -> Result<Self, Error> {
+        let output_place = place(&args.output);
+        let (mut places, mut paths) = (HashSet::new(), Vec::new());
+        let mut output_input = None;
+        for path in &args.results {
             if !path.exists() {
                 return Err(ReadError::Missing(path.clone()).into());
             }
+            let place = place(path);
+            let is_output = place == output_place;
             // A file that is given twice is read once.
-            if places.insert(place(path)) {
-                let lock = lock(path)?;
-                let path = path.clone();
-                inputs.push(Input { path, lock });
+            if places.insert(place) {
+                if is_output {
+                    output_input = Some(paths.len());
+                }
+                paths.push(path);
             }
         }
-        let output = if places.contains(&output_place) {
-            None
-        } else {
-            Some(RunsLog::lock(&RealDisk, &config.output).map_err(|error| refused(&error))?)
+        check_open_files(paths.len())?;
+        let inputs = paths.into_iter().map(|path| Input::lock(path));
+        let inputs: Vec<Input> = inputs.collect::<Result<_, _>>()?;
+        let output = match output_input {
+            Some(input) => OutputLog::Input(input),
+            None => OutputLog::Apart(RunsLog::lock(&RealDisk, &args.output)?),
         };
-        Ok(Self { inputs, output })
+        let locked = Self { inputs, output };
+        locked.check_output_log()?;
+        locked.warn_unlocked();
+        Ok(locked)
     }
 
     /// Whether the output is none of the inputs.
     pub(super) fn is_output_apart(&self) -> bool {
-        self.output.is_some()
+        matches!(self.output, OutputLog::Apart(_))
     }
 
     /// The input whose last run began last.
     pub(super) fn newest(&self) -> Option<&Input> {
-        let started = |input: &&Input| input.last_run().map(|(_, at)| at.to_owned());
-        self.inputs.iter().max_by_key(started)
+        self.inputs.iter().max_by(|a, b| {
+            let [a, b] = [a, b].map(|input| input.earlier().last_start());
+            a.map(|start| &start.at).cmp(&b.map(|start| &start.at))
+        })
     }
 
-    /// The output's runs log; none where its folder cannot be written to.
-    pub(super) fn output_log(&mut self, output: &Path) -> Option<&mut RunsLog<RealDisk>> {
-        let output_place = place(output);
-        let of_input = self
+    /// A shard of the runs, where they are those of as many shards. Files without a logged run are ignored.
+    pub(super) fn shard(&self) -> Option<Shard> {
+        let starts = self
             .inputs
-            .iter_mut()
-            .find(|input| place(&input.path) == output_place);
-        match (self.output.as_mut(), of_input.map(|input| &mut input.lock)) {
-            (Some(log), _) | (None, Some(Lock::Log(log))) => Some(log),
-            _ => None,
+            .iter()
+            .filter_map(|input| input.earlier().last_start());
+        let shards = starts.map(|start| Shard::parse(start.shard.as_deref()?));
+        let shards: Vec<Shard> = shards.collect::<Option<_>>()?;
+        let first = *shards.first()?;
+        let are_alike = shards.iter().all(|shard| shard.count() == first.count());
+        are_alike.then_some(first)
+    }
+
+    /// Shows the lines of all runs logs, that of a file to be replaced among them.
+    pub(super) fn read_runs(&self, runs: &mut MergeRuns) -> Result<(), Error> {
+        for input in &self.inputs {
+            runs.begin_log();
+            input.read_runs(runs)?;
+        }
+        if let OutputLog::Apart(log) = &self.output {
+            runs.begin_log();
+            log.read_lines(|line| runs.push(line))?;
+        }
+        Ok(())
+    }
+
+    /// Replaces the output's runs log.
+    pub(super) fn replace_runs(&mut self, lines: &[Vec<u8>]) -> Result<(), RunsLogError> {
+        match &mut self.output {
+            OutputLog::Apart(log) => log.replace(lines),
+            OutputLog::Input(input) => {
+                match self.inputs.get_mut(*input).map(|input| &mut input.lock) {
+                    Some(Lock::Log(log)) => log.replace(lines),
+                    // Refused at the start.
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Refuses an output whose runs log could not be replaced.
+    fn check_output_log(&self) -> Result<(), Error> {
+        let OutputLog::Input(input) = self.output else {
+            return Ok(());
+        };
+        match self.inputs.get(input) {
+            Some(Input {
+                path,
+                lock: Lock::ReadOnly(log),
+            }) => Err(Error::refused(
+                "results",
+                format!(
+                    "the output {} cannot be replaced: {}. Give another --output",
+                    path.display(),
+                    log.reason
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Warns about files that a run may be writing.
+    fn warn_unlocked(&self) {
+        let is_unlocked = |input: &&Input| match &input.lock {
+            Lock::Log(_) => false,
+            Lock::ReadOnly(log) => !log.is_locked,
+        };
+        let unlocked: Vec<&Input> = self.inputs.iter().filter(is_unlocked).collect();
+        let named = unlocked.iter().take(MOST_NAMED);
+        let named: Vec<String> = named
+            .map(|input| input.path.display().to_string())
+            .collect();
+        if !named.is_empty() {
+            warn!(
+                "cannot be locked, so that a run may be writing while it is read: {}; merge again if one was",
+                format::first_of(unlocked.len(), &named)
+            );
         }
     }
 }
 
 impl Input {
-    /// The shard and the time of the last run that is logged.
-    pub(super) fn last_run(&self) -> Option<(Option<&str>, &str)> {
-        let Lock::Log(log) = &self.lock else {
-            return None;
+    fn lock(path: &Path) -> Result<Self, Error> {
+        let lock = match RunsLog::lock(&RealDisk, path) {
+            Ok(log) => Lock::Log(log),
+            Err(RunsLogError::Held { results }) => {
+                return Err(RunsLogError::Held { results }.into());
+            }
+            Err(reason) => Lock::ReadOnly(Box::new(ReadOnly::open(path, reason)?)),
         };
-        let start = log.earlier().last_start()?;
-        Some((start.shard.as_deref(), &start.at))
+        let path = path.to_owned();
+        Ok(Self { path, lock })
     }
+
+    /// The runs that are logged.
+    pub(super) fn earlier(&self) -> &EarlierRuns {
+        match &self.lock {
+            Lock::Log(log) => log.earlier(),
+            Lock::ReadOnly(log) => &log.earlier,
+        }
+    }
+
+    /// Shows the lines of its runs log. It is read through the handle that has the lock: on Windows no other can.
+    fn read_runs(&self, runs: &mut MergeRuns) -> Result<(), RunsLogError> {
+        match &self.lock {
+            Lock::Log(log) => log.read_lines(|line| runs.push(line)),
+            Lock::ReadOnly(log) => {
+                let Some(file) = &log.log else { return Ok(()) };
+                let read = for_each_line(file, |line| runs.push(line));
+                read.map(drop).map_err(|source| RunsLogError::Io {
+                    path: runs_log_path(&self.path),
+                    doing: "read",
+                    source,
+                })
+            }
+        }
+    }
+}
+
+impl ReadOnly {
+    /// This user cannot create or lock the log, but another may be writing.
+    fn open(results: &Path, reason: RunsLogError) -> Result<Self, Error> {
+        let resolved = RealDisk.resolve(results);
+        let log = runs_log_path(resolved.as_deref().unwrap_or(results));
+        let Ok(mut log) = RealDisk.open(&log, Access::Read) else {
+            return Err(reason.into());
+        };
+        let is_locked = match log.as_mut().map(RealFile::try_lock) {
+            Some(Ok(false)) => {
+                let results = results.into();
+                return Err(RunsLogError::Held { results }.into());
+            }
+            Some(Ok(true)) => true,
+            Some(Err(_)) | None => false,
+        };
+        let earlier = log.as_ref().map(EarlierRuns::of_file).transpose();
+        let Ok(earlier) = earlier else {
+            return Err(reason.into());
+        };
+        Ok(Self {
+            earlier: earlier.unwrap_or_default(),
+            log,
+            is_locked,
+            reason,
+        })
+    }
+}
+
+/// Refuses more files than may be open at once: each is locked by its runs log, which stays open.
+fn check_open_files(files: usize) -> Result<(), Error> {
+    let Some((needed, limit)) = open_files::lacking(files + super::reading::threads(files)) else {
+        return Ok(());
+    };
+    Err(Error::refused(
+        "too-many-open-files",
+        format!(
+            "merging {files} files needs {needed} files open at once, but this process may have only {limit} (ulimit -n); \
+             raise the limit, or merge the files in groups, and then the merged files, which gives the same results"
+        ),
+    ))
 }
 
 /// The path without links, of a file that need not exist.
@@ -107,40 +279,4 @@ fn place(path: &Path) -> PathBuf {
     path.canonicalize()
         .or_else(|_| in_folder())
         .unwrap_or_else(|_| path.to_owned())
-}
-
-fn lock(results: &Path) -> Result<Lock, Error> {
-    match RunsLog::lock(&RealDisk, results) {
-        Ok(log) => Ok(Lock::Log(log)),
-        Err(RunsLogError::Io { source, .. })
-            if matches!(
-                source.kind(),
-                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
-            ) =>
-        {
-            read_only(results)
-        }
-        Err(error) => Err(refused(&error)),
-    }
-}
-
-/// Nothing can be created or written here by this user, but another may be writing.
-fn read_only(results: &Path) -> Result<Lock, Error> {
-    let resolved = RealDisk.resolve(results);
-    let log = runs_log_path(resolved.as_deref().unwrap_or(results));
-    let Ok(Some(mut log)) = RealDisk.open(&log, Access::Read) else {
-        return Ok(Lock::ReadOnly(None));
-    };
-    match log.try_lock() {
-        Ok(false) => {
-            let results = results.into();
-            Err(refused(&RunsLogError::Held { results }))
-        }
-        Ok(true) => Ok(Lock::ReadOnly(Some(log))),
-        Err(_) => Ok(Lock::ReadOnly(None)),
-    }
-}
-
-fn refused(error: &RunsLogError) -> Error {
-    Error::refused("results", error.to_string())
 }

@@ -2,76 +2,85 @@
 //!
 //! All files are locked and read before anything is written, so the output may be one of them.
 
-mod config;
 mod locks;
 mod order;
 mod outcome;
 mod reading;
 
-use std::io;
 use std::path::Path;
 
 use super::is_same_file;
-use super::last_options::last_options;
+use super::last_options::options_of;
+use crate::cli::MergeArgs;
 use crate::domain::device::{Region, shown};
-use crate::domain::shard::Shard;
+use crate::domain::format;
 use crate::engine::Stop;
 use crate::error::Error;
 use crate::manifest::Manifest;
-use crate::results::disk::{Access, Disk as _, RealDisk};
+use crate::results::disk::RealDisk;
 use crate::results::finish::remove_leftover;
-use crate::results::merge::RowIndex;
+use crate::results::merge::{Merged, RowIndex};
 use crate::results::merge_runs::MergeRuns;
-use crate::results::replace::replace;
-use crate::results::runs_log::read_lines;
-pub(super) use config::MergeConfig;
-use locks::Locked;
-use order::{Missing, by_manifest};
+use crate::results::replace::{ReplaceError, Replacement};
+use locks::{Input, Locked};
+use order::by_manifest;
 use outcome::MergeOutcome;
 use reading::Reader;
 
-/// Rows that a message names.
+/// Rows and files that a message names.
 const MOST_NAMED: usize = 3;
 
 /// Runs the subcommand and gives its exit code.
-pub(super) fn run(config: &MergeConfig) -> Result<u8, Error> {
-    check_output(config)?;
-    let mut locked = Locked::take(config)?;
-    remove_leftover(&RealDisk, &config.output).map_err(refused)?;
-    let reader = read(config, &locked)?;
-    let rows = &reader.rows;
-    let merged = rows.merge_files(0..locked.inputs.len());
+pub(super) fn run(args: &MergeArgs) -> Result<u8, Error> {
+    check_output(args)?;
+    let mut locked = Locked::take(args)?;
+    remove_leftover(&RealDisk, &args.output).map_err(refused)?;
+    // Opened before it is read: what another program does to it meanwhile is noticed.
+    let replacement = Replacement::open(&RealDisk, &args.output).map_err(|error| {
+        refused(format!(
+            "the output {} cannot be opened: {error}",
+            args.output.display()
+        ))
+    })?;
+    let mut reader = read_inputs(&locked)?;
+    let mut merged = reader.rows.merge_files(0..locked.inputs.len());
+    check_moved(&reader, &merged)?;
     check_shared(&reader, &merged.rows)?;
-    if locked.is_output_apart() {
-        let earlier = rows.merge_files(locked.inputs.len()..rows.files());
-        check_lost(config, &reader, &rows.lost(&earlier, &merged))?;
+    // An empty file has nothing to lose.
+    if locked.is_output_apart() && replacement.length() > 0 {
+        check_lost(args, &mut reader, &merged)?;
     }
-    let shard = shard(&locked);
-    let (recreated, mut merged) = (merged.recreated, merged.rows);
+    let shard = locked.shard();
     let mut missing = None;
-    if let Some(manifest) = &config.manifest {
+    if let Some(manifest) = &args.manifest {
         let manifest = open_manifest(manifest, &locked)?;
-        let (ordered, without) = by_manifest(rows, &merged, &manifest, shard)?;
-        merged = ordered;
+        let (ordered, without) = by_manifest(&reader.rows, &merged.rows, &manifest, shard)?;
+        merged.rows = ordered;
         missing = Some(without);
     }
-    let runs = merged_runs(config, &locked)?;
-    write(config, &reader, &merged)?;
-    if let Some(log) = locked.output_log(&config.output) {
-        log.replace(&runs)
-            .map_err(|error| Error::Stopped(Stop::Results(error.to_string())))?;
-    }
-    let outcome = outcome(config, &locked, &reader, (&merged, &recreated), missing);
-    outcome.say();
-    if config.json {
+    let runs = merged_runs(&locked, &reader)?;
+    let lines = merged
+        .rows
+        .iter()
+        .map(|index| reader.rows.row(*index).line());
+    replacement.replace(lines).map_err(not_replaced)?;
+    locked.replace_runs(&runs).map_err(|error| {
+        stopped(format!(
+            "the merged results are in {}, but {error}; repeat the command, which merges the runs logs",
+            args.output.display()
+        ))
+    })?;
+    let outcome = MergeOutcome::new(args, &locked.inputs, &reader.rows, &merged, shard, missing);
+    outcome.report();
+    if args.json {
         super::print_json(&outcome)?;
     }
     Ok(outcome.exit_code)
 }
 
 /// Refuses an output that can be no results file. Creates nothing.
-fn check_output(config: &MergeConfig) -> Result<(), Error> {
-    let output = &config.output;
+fn check_output(args: &MergeArgs) -> Result<(), Error> {
+    let output = &args.output;
     let refused = |problem: &str| {
         let message = format!("--output {}: {problem}", output.display());
         Err(Error::refused("usage", message))
@@ -82,7 +91,7 @@ fn check_output(config: &MergeConfig) -> Result<(), Error> {
             "results are the journal that a rerun resumes from, and must be a file; --json writes to standard output",
         );
     }
-    if config.manifest.as_deref().is_some_and(is_manifest) {
+    if args.manifest.as_deref().is_some_and(is_manifest) {
         return refused("this is the manifest, which it would replace; give another file");
     }
     if output.is_dir() {
@@ -96,18 +105,45 @@ fn check_output(config: &MergeConfig) -> Result<(), Error> {
     }
 }
 
-/// Reads the inputs, and then the file that the output replaces, where that is none of them.
-fn read(config: &MergeConfig, locked: &Locked) -> Result<Reader, Error> {
+fn read_inputs(locked: &Locked) -> Result<Reader, Error> {
     let mut reader = Reader::default();
     let inputs: Vec<&Path> = locked.inputs.iter().map(|input| &*input.path).collect();
     reader.read(&inputs)?;
-    if locked.is_output_apart() && config.output.exists() {
-        reader.read(&[&config.output]).map_err(|error| {
-            let message = format!("the output would replace a file that is there: {error}");
-            Error::refused(error.reason(), message)
-        })?;
+    let empty = inputs
+        .iter()
+        .zip(0..)
+        .find(|(_, file)| reader.is_empty(*file));
+    if let Some((path, _)) = empty {
+        return Err(refused(format!(
+            "{} is empty, without even a header, as a copy that failed leaves it, or a run that was killed at its start: copy \
+             the file or repeat the command of the run, then merge; or leave the file out",
+            path.display()
+        )));
     }
     Ok(reader)
+}
+
+/// Refuses a device that has two channels which differ in name or Region, as a run refuses a device that was moved.
+fn check_moved(reader: &Reader, merged: &Merged) -> Result<(), Error> {
+    let Some((one, other)) = merged.moved else {
+        return Ok(());
+    };
+    let channel = |index: RowIndex| {
+        let row = reader.rows.row(index);
+        let arn = String::from_utf8_lossy(row.arn());
+        format!("{arn} ({})", reader.origin(index.file, &row))
+    };
+    let id = reader.rows.row(one).device_id();
+    Err(Error::refused(
+        "moved-device",
+        format!(
+            "the device {} has two channels that differ in name or Region: {} and {}; a device cannot change its channel's name \
+             or Region. Delete the channel that the manifest does not give in AWS, and its row in the file; then merge again",
+            shown(&String::from_utf8_lossy(id)),
+            channel(one),
+            channel(other)
+        ),
+    ))
 }
 
 /// Refuses rows of two devices with one channel.
@@ -133,91 +169,67 @@ fn check_shared(reader: &Reader, merged: &[RowIndex]) -> Result<(), Error> {
     ))
 }
 
-/// Refuses to replace a results file that knows channels of which the inputs do not tell.
-fn check_lost(config: &MergeConfig, reader: &Reader, lost: &[RowIndex]) -> Result<(), Error> {
+/// Refuses to replace a results file that is none of the inputs, and that knows channels of which they do not tell.
+fn check_lost(args: &MergeArgs, reader: &mut Reader, merged: &Merged) -> Result<(), Error> {
+    let inputs = reader.rows.files();
+    reader.read(&[&args.output]).map_err(|error| {
+        let message = format!("the output would replace a file that is there: {error}");
+        Error::refused(error.reason(), message)
+    })?;
+    let rows = &reader.rows;
+    let lost = rows.lost(&rows.merge_files(inputs..rows.files()), merged);
     if lost.is_empty() {
         return Ok(());
     }
     let named = lost.iter().take(MOST_NAMED).map(|index| {
-        let row = reader.rows.row(*index);
+        let row = rows.row(*index);
         let id = shown(&String::from_utf8_lossy(row.device_id()));
         format!("{id} ({})", row.status().as_str())
     });
     let named: Vec<String> = named.collect();
-    let more = match lost.len() - named.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let output = config.output.display();
-    Err(Error::refused(
-        "results",
-        format!(
-            "the output {output} is there and would lose what it knows of {}{more}; give it as one of the results, too, or \
-             give another --output",
-            named.join(", ")
-        ),
-    ))
-}
-
-/// A shard of the runs, where the files are those of as many shards.
-fn shard(locked: &Locked) -> Option<Shard> {
-    let shards = locked.inputs.iter().map(|input| {
-        let (shard, _) = input.last_run()?;
-        Shard::parse(shard?)
-    });
-    let shards: Vec<Shard> = shards.collect::<Option<_>>()?;
-    let first = *shards.first()?;
-    let are_alike = shards.iter().all(|shard| shard.count() == first.count());
-    are_alike.then_some(first)
+    Err(refused(format!(
+        "the output {} is there and would lose what it knows of {}; give it as one of the results, too, or give another \
+         --output",
+        args.output.display(),
+        format::first_of(lost.len(), &named)
+    )))
 }
 
 /// Opens the manifest as the last run of the inputs has read it. A row that names no Region needs one, whichever it is.
 fn open_manifest(manifest: &Path, locked: &Locked) -> Result<Manifest, Error> {
-    let region = Region::parse("us-east-1").map_err(|error| refused(&error))?;
-    let newest = locked.newest().map(|input| &*input.path);
-    let options = last_options(newest.unwrap_or(Path::new("")), Some(region))?;
+    let region = Region::parse("us-east-1").map_err(refused)?;
+    let options = match locked.newest() {
+        Some(input) => options_of(input.earlier(), &input.path, Some(region))?,
+        None => return Err(refused("there is no results file")),
+    };
     Ok(Manifest::open(manifest, &options)?)
 }
 
 /// The lines of all runs logs, that of the file to be replaced among them.
-fn merged_runs(config: &MergeConfig, locked: &Locked) -> Result<Vec<Vec<u8>>, Error> {
+fn merged_runs(locked: &Locked, reader: &Reader) -> Result<Vec<Vec<u8>>, Error> {
     let mut runs = MergeRuns::default();
-    let inputs = locked.inputs.iter().map(|input| &*input.path);
-    let apart = locked.is_output_apart().then_some(&*config.output);
-    for results in inputs.chain(apart) {
-        runs.begin_log();
-        read_lines(&RealDisk, results, |line| runs.push(line)).map_err(refused)?;
+    locked.read_runs(&mut runs)?;
+    let is_unlogged = |(place, input): (usize, &Input)| {
+        input.earlier().last_start().is_none() && reader.rows.has_rows(place)
+    };
+    if locked.inputs.iter().enumerate().any(is_unlogged) {
+        runs.note_unlogged();
     }
     Ok(runs.merge())
 }
 
-fn write(config: &MergeConfig, reader: &Reader, merged: &[RowIndex]) -> Result<(), Error> {
-    let lines = merged.iter().map(|index| reader.rows.row(*index).line());
-    let written = RealDisk
-        .open(&config.output, Access::Write)
-        .and_then(|before| replace(&RealDisk, &config.output, before, lines));
-    written.map_err(|error: io::Error| {
-        let message = format!(
-            "the merged results cannot be written to {}: {error}; no file was changed",
-            config.output.display()
-        );
-        Error::Stopped(Stop::Results(message))
-    })
+fn not_replaced(error: ReplaceError) -> Error {
+    match error {
+        ReplaceError::Changed(_) => refused(error),
+        ReplaceError::NotReplaced { .. } => stopped(error.to_string()),
+        ReplaceError::NotSynced { .. } => stopped(format!(
+            "{error}. Repeat the command, which merges the runs logs as well"
+        )),
+    }
 }
 
-fn outcome(
-    config: &MergeConfig,
-    locked: &Locked,
-    reader: &Reader,
-    (merged, recreated): (&[RowIndex], &[(RowIndex, RowIndex)]),
-    missing: Option<Missing>,
-) -> MergeOutcome {
-    let files = locked.inputs.iter().map(|input| &*input.path);
-    let shards = shard(locked).map(Shard::count);
-    let mut outcome = MergeOutcome::new(config, files, shards, missing);
-    outcome.count(&reader.rows, merged);
-    outcome.note_recreated(&reader.rows, recreated);
-    outcome
+fn stopped(message: String) -> Error {
+    Error::Stopped(Stop::Results(message))
 }
 
 fn refused(error: impl std::fmt::Display) -> Error {

@@ -5,11 +5,13 @@ use std::path::Path;
 use serde::Serialize;
 use tracing::{info, warn};
 
-use super::config::MergeConfig;
+use super::locks::Input;
 use super::order::Missing;
+use crate::cli::MergeArgs;
 use crate::domain::device::shown;
 use crate::domain::format;
-use crate::results::merge::{MergeRows, RowIndex};
+use crate::domain::shard::Shard;
+use crate::results::merge::{MergeRows, Merged};
 use crate::results::record::Status;
 
 /// The schema of `merge --json`. Fields may be added without a new one.
@@ -64,69 +66,53 @@ struct Recreated {
 }
 
 impl MergeOutcome {
-    pub(super) fn new<'a>(
-        config: &MergeConfig,
-        files: impl Iterator<Item = &'a Path>,
-        shards: Option<u32>,
+    /// Counts the merged rows, and decides the exit code. `shard` is one of the shards of the runs.
+    pub(super) fn new(
+        args: &MergeArgs,
+        inputs: &[Input],
+        rows: &MergeRows,
+        merged: &Merged,
+        shard: Option<Shard>,
         missing: Option<Missing>,
     ) -> Self {
-        let shown = |path: &Path| path.display().to_string();
-        let is_given = missing.is_some();
-        let missing = missing.unwrap_or_default();
-        let of_shards = missing.by_shard.iter().zip(shards.iter().cycle());
-        Self {
-            schema: SCHEMA,
-            version: env!("CARGO_PKG_VERSION"),
-            exit_code: 0,
-            results: shown(&config.output),
-            files: files.map(shown).collect(),
-            manifest: config.manifest.as_deref().map(shown),
-            devices: DeviceCounts::default(),
-            missing: is_given.then_some(missing.count),
-            missing_shards: of_shards
-                .map(|((number, devices), count)| MissingShard {
-                    shard: format!("{number}/{count}"),
-                    devices: *devices,
-                })
-                .collect(),
-            missing_devices: missing.named,
-            recreated: Vec::new(),
-        }
-    }
-
-    /// Counts the merged rows, and decides the exit code.
-    pub(super) fn count(&mut self, rows: &MergeRows, merged: &[RowIndex]) {
-        let counts = &mut self.devices;
-        for index in merged {
-            *match rows.row(*index).status() {
-                Status::Created => &mut counts.created,
-                Status::Exists => &mut counts.exists,
-                Status::Failed => &mut counts.failed,
-                Status::Invalid => &mut counts.invalid,
-                Status::Deleted => &mut counts.deleted,
-            } += 1;
-        }
-        let is_missing = self.missing.is_some_and(|missing| missing > 0);
-        self.exit_code = match counts.failed + counts.invalid + counts.deleted {
-            _ if is_missing => 1,
-            0 => 0,
-            _ => 3,
-        };
-    }
-
-    /// Notes the devices that have two channels.
-    pub(super) fn note_recreated(&mut self, rows: &MergeRows, recreated: &[(RowIndex, RowIndex)]) {
+        let path = |path: &Path| path.display().to_string();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let noted = recreated.iter().map(|(kept, other)| Recreated {
+        let devices = DeviceCounts::of(rows, merged);
+        let exit_code = match &missing {
+            Some(missing) if missing.count > 0 => 1,
+            _ if devices.failed + devices.invalid + devices.deleted > 0 => 3,
+            _ => 0,
+        };
+        let recreated = merged.recreated.iter().map(|(kept, other)| Recreated {
             device_id: text(rows.row(*kept).device_id()),
             channel_arn: text(rows.row(*kept).arn()),
             older_channel_arn: text(rows.row(*other).arn()),
         });
-        self.recreated = noted.collect();
+        let missing_count = missing.as_ref().map(|missing| missing.count);
+        let missing = missing.unwrap_or_default();
+        let of_shards = missing.by_shard.iter().zip(shard.iter().cycle());
+        Self {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION"),
+            exit_code,
+            results: path(&args.output),
+            files: inputs.iter().map(|input| path(&input.path)).collect(),
+            manifest: args.manifest.as_deref().map(path),
+            devices,
+            missing: missing_count,
+            missing_shards: of_shards
+                .map(|((number, devices), shard)| MissingShard {
+                    shard: format!("{number}/{}", shard.count()),
+                    devices: *devices,
+                })
+                .collect(),
+            missing_devices: missing.named,
+            recreated: recreated.collect(),
+        }
     }
 
     /// Reports it to the operator.
-    pub(super) fn say(&self) {
+    pub(super) fn report(&self) {
         for found in self.recreated.iter().take(MOST_NAMED) {
             warn!(
                 "the device {} has two channels: {} counts, {} is older",
@@ -153,40 +139,49 @@ impl MergeOutcome {
         }
         let files = format::count(self.files.len() as u64, "file");
         info!("merged {files}: {}", parts.join(", "));
-        self.say_missing();
+        self.report_missing();
         info!("  results: {}", self.results);
     }
 
-    fn say_missing(&self) {
+    fn report_missing(&self) {
         let Some(missing @ 1..) = self.missing else {
             return;
         };
         let named: Vec<String> = self.missing_devices.iter().map(|id| shown(id)).collect();
-        let more = match missing - named.len() as u64 {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
+        let all = usize::try_from(missing).unwrap_or(usize::MAX);
         let devices = format::count(missing, "device");
         let verb = if missing == 1 { "has" } else { "have" };
         warn!(
-            "{devices} of the manifest {verb} no row: {}{more}",
-            named.join(", ")
+            "{devices} of the manifest {verb} no row: {}",
+            format::first_of(all, &named)
         );
         let shards = self.missing_shards.iter().take(MOST_NAMED);
         let shards: Vec<String> = shards
             .map(|part| format!("{} ({})", part.shard, part.devices))
             .collect();
-        let more = match self.missing_shards.len() - shards.len() {
-            0 => String::new(),
-            more => format!(" and {more} more shards"),
-        };
         if shards.is_empty() {
             warn!("'provision' with these results attempts them");
         } else {
             warn!(
-                "they belong to the shards {}{more}: run those again, then merge",
-                shards.join(", ")
+                "they belong to the shards {}: run those again, then merge",
+                format::first_of(self.missing_shards.len(), &shards)
             );
         }
+    }
+}
+
+impl DeviceCounts {
+    fn of(rows: &MergeRows, merged: &Merged) -> Self {
+        let mut counts = Self::default();
+        for index in &merged.rows {
+            *match rows.row(*index).status() {
+                Status::Created => &mut counts.created,
+                Status::Exists => &mut counts.exists,
+                Status::Failed => &mut counts.failed,
+                Status::Invalid => &mut counts.invalid,
+                Status::Deleted => &mut counts.deleted,
+            } += 1;
+        }
+        counts
     }
 }

@@ -15,16 +15,24 @@ use crate::results::read::{Entry, read_results};
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     pub(super) rows: MergeRows,
-    files: Vec<PathBuf>,
+    files: Vec<ReadFile>,
     /// The account of the first ARN, and the file that it is in.
     account: Option<(Box<str>, PathBuf)>,
 }
 
-/// One file that was read.
+/// A file, and whether it has not even a header.
+#[derive(Debug)]
+struct ReadFile {
+    path: PathBuf,
+    is_empty: bool,
+}
+
+/// Reads one file.
 #[derive(Debug)]
 struct FileReader<'a> {
     path: &'a Path,
     rows: FileRows,
+    is_empty: bool,
     /// The account of its first ARN, and the line.
     account: Option<(Box<str>, u64)>,
 }
@@ -32,7 +40,6 @@ struct FileReader<'a> {
 impl Reader {
     /// Reads these files, as many at once as there are processors. The first of them that cannot be merged is reported.
     pub(super) fn read(&mut self, paths: &[&Path]) -> Result<(), Error> {
-        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let next = AtomicUsize::new(0);
         let work = || {
             let mut read = Vec::new();
@@ -45,7 +52,7 @@ impl Reader {
             }
         };
         let mut read = thread::scope(|scope| {
-            let others: Vec<_> = (1..threads.min(paths.len()))
+            let others: Vec<_> = (1..threads(paths.len()))
                 .map(|_| scope.spawn(work))
                 .collect();
             let mut read = work();
@@ -64,8 +71,13 @@ impl Reader {
     /// The file and the line that a row comes from.
     pub(super) fn origin(&self, file: u32, row: &MergeRow<'_>) -> String {
         let file = self.files.get(file as usize);
-        let file = file.map_or_else(String::new, |file| file.display().to_string());
+        let file = file.map_or_else(String::new, |file| file.path.display().to_string());
         format!("{file}, line {}", row.line_number())
+    }
+
+    /// Whether a file has not even a header.
+    pub(super) fn is_empty(&self, file: usize) -> bool {
+        self.files.get(file).is_some_and(|file| file.is_empty)
     }
 
     fn take(&mut self, file: FileReader<'_>) -> Result<(), Error> {
@@ -77,10 +89,19 @@ impl Reader {
                 return Err(two_accounts((file.path, line, &account), (first, known)));
             }
         }
-        self.files.push(file.path.to_owned());
+        self.files.push(ReadFile {
+            path: file.path.to_owned(),
+            is_empty: file.is_empty,
+        });
         self.rows.add(file.rows);
         Ok(())
     }
+}
+
+/// How many files are read at once.
+pub(super) fn threads(files: usize) -> usize {
+    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    processors.min(files)
 }
 
 impl<'a> FileReader<'a> {
@@ -90,9 +111,11 @@ impl<'a> FileReader<'a> {
         let mut reader = Self {
             path,
             rows: FileRows::with_capacity(usize::try_from(length).unwrap_or_default()),
+            is_empty: false,
             account: None,
         };
         let reading = read_results(&RealDisk, path, |entry| reader.visit(&entry))?;
+        reader.is_empty = reading.is_new();
         let Some(torn) = reading.torn else {
             return Ok(reader);
         };

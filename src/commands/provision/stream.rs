@@ -182,7 +182,11 @@ impl StreamReader {
                         self.record_held()?;
                     }
                 }
-                Verdict::Done | Verdict::Deleted | Verdict::Repeated | Verdict::Elsewhere(_) => {}
+                Verdict::Done
+                | Verdict::Deleted
+                | Verdict::Repeated
+                | Verdict::OtherShard
+                | Verdict::OtherShardInvalid(_) => {}
             }
         }
         Ok(())

@@ -39,7 +39,7 @@ pub fn plan(
         let verdict = verdict.map_err(|moved| Error::refused("moved-device", moved.to_string()))?;
         match verdict {
             Verdict::Invalid(line) => invalid.push(line),
-            Verdict::Elsewhere(Some(line)) => invalid_elsewhere.push(line),
+            Verdict::OtherShardInvalid(line) => invalid_elsewhere.push(line),
             verdict => work.add(verdict),
         }
     }

@@ -2,9 +2,10 @@
 
 use crate::domain::device::shown;
 use crate::domain::format;
+use crate::fleet::plan::Counts;
 use crate::manifest::{Row, Suspects};
 
-/// Repeated lines that are named.
+/// Repeated lines and invalid rows of other shards that are named.
 const NAMED: usize = 3;
 
 /// What was found in the rows so far.
@@ -13,6 +14,8 @@ pub(super) struct Remarks {
     pub(super) suspects: Suspects,
     /// The first lines that repeat another, with their devices.
     repeated: Vec<(u64, Box<str>)>,
+    /// Why the first invalid rows of other shards are invalid.
+    invalid_elsewhere: Vec<Box<str>>,
     /// The device ID of the row before, and the length of the shortest one before that.
     last_id: String,
     shortest: Option<usize>,
@@ -39,13 +42,34 @@ impl Remarks {
         }
     }
 
-    /// The sentences. `repeated` lines repeat others; the manifest's last line may lack its end.
-    pub(super) fn sentences(&self, repeated: u64, lacks_line_end: bool) -> Vec<String> {
+    /// Takes in an invalid row of another shard.
+    pub(super) fn invalid_elsewhere(&mut self, reason: &str) {
+        if self.invalid_elsewhere.len() < NAMED {
+            self.invalid_elsewhere.push(reason.into());
+        }
+    }
+
+    /// The sentences. The manifest's last line may lack its end.
+    pub(super) fn sentences(&self, counts: &Counts, lacks_line_end: bool) -> Vec<String> {
         let cut = self.cut().filter(|_| lacks_line_end);
-        [self.suspects.warning(), self.repeated(repeated), cut]
+        [self.suspects.warning(), self.repeated(counts.repeated), cut]
             .into_iter()
             .flatten()
+            .chain(self.elsewhere(counts.invalid_elsewhere))
             .collect()
+    }
+
+    /// This shard's devices can make another shard's row invalid without the run of that shard knowing them.
+    fn elsewhere(&self, count: u64) -> impl Iterator<Item = String> {
+        let named = self.invalid_elsewhere.iter();
+        let named = named.map(|reason| format!("invalid row of another shard: {reason}"));
+        let more = count.saturating_sub(self.invalid_elsewhere.len() as u64);
+        let more = match more {
+            0 => None,
+            1 => Some("1 more row of another shard is invalid".to_owned()),
+            _ => Some(format!("{more} more rows of other shards are invalid")),
+        };
+        named.chain(more)
     }
 
     fn repeated(&self, count: u64) -> Option<String> {

@@ -59,6 +59,12 @@ impl Call {
         self.in_shell(&format!("ulimit -f {}", bytes / 512))
     }
 
+    /// A write beyond the largest file fails, also where the process does not handle SIGXFSZ.
+    #[cfg(unix)]
+    pub(crate) fn ignoring_file_size_signal(self) -> Self {
+        self.in_shell("trap '' XFSZ")
+    }
+
     /// Limits the number of open files.
     #[cfg(unix)]
     pub(crate) fn with_open_files(self, limit: &str) -> Self {

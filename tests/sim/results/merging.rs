@@ -1,8 +1,10 @@
 //! The rules of merging: one row a device, whatever the order of the files.
 
 use super::*;
+use kvs_fleet::results::disk::{Access, DiskFile};
 use kvs_fleet::results::merge::{FileRows, MergeRows, RowIndex};
 use kvs_fleet::results::read::read_results;
+use kvs_fleet::results::replace::{ReplaceError, Replacement};
 
 /// Reads these files, each of these lines.
 fn merge_rows(files: &[String]) -> MergeRows {
@@ -45,6 +47,15 @@ fn channel(id: &str, status: Status, millis: u64) -> Row {
     row
 }
 
+/// A failed device that may have its channel. Its time is before that of other rows.
+fn unknown(id: &str) -> Row {
+    Row {
+        error_code: "OutcomeUnknown".into(),
+        finished_at: Some(SystemTime::UNIX_EPOCH),
+        ..row(id, Status::Failed)
+    }
+}
+
 fn invalid(id: &str, reason: &str) -> Row {
     Row {
         channel_name: "".into(),
@@ -63,6 +74,7 @@ fn the_row_that_says_most_counts() {
     let order = [
         invalid("A", "line 2: no"),
         row("A", Failed),
+        unknown("A"),
         channel("A", Exists, 1),
         channel("A", Created, 1),
         channel("A", Deleted, 1),
@@ -139,6 +151,104 @@ fn two_channels_of_a_device_are_reported_with_the_older_one() {
     };
     let ends_in = |index: RowIndex, end: &str| rows.row(index).arn().ends_with(end.as_bytes());
     assert!(ends_in(kept, "/A/3") && ends_in(other, "/A/2"));
+}
+
+#[test]
+fn a_channel_that_was_deleted_is_no_second_one() {
+    use Status::{Created, Deleted, Exists};
+    let a = |status, millis| file(&[channel("A", status, millis)]);
+    for (files, count) in [
+        (vec![a(Deleted, 1), a(Created, 2)], 0),
+        (vec![a(Created, 1), a(Created, 2), a(Deleted, 1)], 0),
+        (vec![a(Exists, 1), a(Deleted, 2)], 1),
+        (vec![a(Exists, 1), a(Created, 1)], 0),
+    ] {
+        for files in [files.clone(), files.into_iter().rev().collect()] {
+            assert_eq!(merge_rows(&files).merge().recreated.len(), count);
+        }
+    }
+}
+
+#[test]
+fn channels_that_differ_in_name_or_region_are_found() {
+    use Status::{Created, Deleted, Exists};
+    let a = |name: &str, status, millis| {
+        let mut row = channel(name, status, millis);
+        row.device_id = "A".into();
+        file(&[row])
+    };
+    let mut elsewhere = channel("A", Exists, 2);
+    let arn = "arn:aws:kinesisvideo:us-east-1:111122223333:channel/A/2";
+    elsewhere.channel_arn = Some(ChannelArn::parse(arn).unwrap());
+    elsewhere.region = "us-east-1".into();
+    for (files, is_moved) in [
+        (vec![a("A", Created, 1), a("B", Exists, 2)], true),
+        (vec![a("A", Created, 1), file(&[elsewhere])], true),
+        (vec![a("A", Created, 1), a("A", Exists, 2)], false),
+        (vec![a("A", Deleted, 1), a("B", Exists, 2)], false),
+        (
+            vec![a("A", Created, 1), a("B", Exists, 2), a("A", Deleted, 1)],
+            false,
+        ),
+        // A newer channel of the name was deleted, so the older one is gone, too.
+        (
+            vec![a("A", Created, 1), a("B", Exists, 3), a("A", Deleted, 2)],
+            false,
+        ),
+    ] {
+        for files in [files.clone(), files.into_iter().rev().collect()] {
+            let rows = merge_rows(&files);
+            assert_eq!(rows.merge().moved.is_some(), is_moved);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_another_program_changes_is_not_replaced() {
+    let new = file(&[row("A", Status::Created)]);
+    let lines = || [line(&row("A", Status::Created))];
+    for before in [None, Some("")] {
+        let disk = TestDisk::default();
+        if let Some(text) = before {
+            disk.write_file(&path(), text.as_bytes());
+        }
+        let replacement = Replacement::open(&disk, &path()).unwrap();
+        disk.write_file(&path(), b"saved");
+        let replaced = replacement.replace(lines().iter().map(String::as_bytes));
+        assert!(matches!(replaced, Err(ReplaceError::Changed(_))));
+        assert_eq!(disk.read_file(&path()).unwrap(), b"saved");
+        assert_eq!(disk.file_names(), ["batch.results.csv"]);
+    }
+    // Saved in place.
+    let disk = TestDisk::default();
+    disk.write_file(&path(), b"old");
+    let replacement = Replacement::open(&disk, &path()).unwrap();
+    let mut other = disk.open(&path(), Access::Write).unwrap().unwrap();
+    other.write_at(0, b"longer").unwrap();
+    let replaced = replacement.replace(lines().iter().map(String::as_bytes));
+    assert!(matches!(replaced, Err(ReplaceError::Changed(_))));
+    // Nobody changes it.
+    let replacement = Replacement::open(&disk, &path()).unwrap();
+    replacement
+        .replace(lines().iter().map(String::as_bytes))
+        .unwrap();
+    assert_eq!(disk.read_file(&path()).unwrap(), new.as_bytes());
+}
+
+#[test]
+fn a_failure_tells_whether_the_file_was_replaced() {
+    for operation in ["create", "write", "sync", "rename", "sync folder"] {
+        let disk = TestDisk::default();
+        disk.write_file(&path(), b"old");
+        let replacement = Replacement::open(&disk, &path()).unwrap();
+        disk.fail(operation, std::io::ErrorKind::StorageFull);
+        let error = replacement.replace([&b"new\n"[..]]).unwrap_err();
+        let is_old = disk.read_file(&path()).unwrap() == b"old";
+        assert_eq!(is_old, operation != "sync folder");
+        assert_eq!(is_old, matches!(error, ReplaceError::NotReplaced { .. }));
+        assert_eq!(is_old, error.to_string().ends_with("no file was changed"));
+        assert_eq!(disk.file_names(), ["batch.results.csv"]);
+    }
 }
 
 #[test]

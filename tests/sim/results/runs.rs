@@ -154,6 +154,62 @@ fn a_line_that_could_not_be_written_leaves_no_trace() {
 }
 
 #[test]
+fn no_line_is_lost_while_a_log_is_replaced() {
+    let lines = |numbers: &[u32]| -> Vec<Vec<u8>> {
+        let line = |n: &u32| format!("{{\"n\":{n},\"text\":\"{}\"}}", "x".repeat(300)).into_bytes();
+        numbers.iter().map(line).collect()
+    };
+    let mut random = fastrand::Rng::with_seed(1);
+    for (old, new) in [
+        (vec![3, 5], vec![1, 2, 3, 4, 5]),
+        (vec![3, 5], vec![3, 5]),
+        (vec![], vec![1]),
+    ] {
+        let (old, new) = (lines(&old), lines(&new));
+        let old_text: Vec<u8> = old
+            .iter()
+            .flat_map(|line| [line, &b"\n"[..]].concat())
+            .collect();
+        for operations in 1..=7 {
+            let disk = TestDisk::default();
+            // Blank lines and a torn one.
+            disk.write_file(
+                &runs_log_path(&path()),
+                &[&b"\n\n"[..], &old_text, b"{\"torn"].concat(),
+            );
+            let mut log = RunsLog::lock(&disk, &path()).unwrap();
+            disk.crash_after(operations);
+            let replaced = log.replace(&new);
+            for _ in 0..20 {
+                let disk = disk.after_crash(&mut random);
+                let text = disk.read_file(&runs_log_path(&path())).unwrap();
+                let has =
+                    |line: &Vec<u8>| text.split(|byte| *byte == b'\n').any(|found| found == line);
+                assert!(old.iter().all(has), "{operations}");
+                assert!(replaced.is_err() || new.iter().all(has));
+            }
+            assert_eq!(replaced.is_ok(), operations == 7);
+        }
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_replaced_is_as_before() {
+    for operation in ["write", "sync"] {
+        let disk = TestDisk::default();
+        disk.write_file(&runs_log_path(&path()), b"{\"n\":1}\n");
+        let mut log = RunsLog::lock(&disk, &path()).unwrap();
+        disk.fail(operation, io::ErrorKind::StorageFull);
+        log.replace(&[b"{\"n\":0}".to_vec(), b"{\"n\":1}".to_vec()])
+            .unwrap_err();
+        assert_eq!(log_text(&disk), "{\"n\":1}\n");
+        log.replace(&[b"{\"n\":0}".to_vec(), b"{\"n\":1}".to_vec()])
+            .unwrap();
+        assert_eq!(log_text(&disk), "{\"n\":0}\n{\"n\":1}\n");
+    }
+}
+
+#[test]
 fn a_log_made_for_nothing_goes_again() {
     let disk = TestDisk::default();
     drop(RunsLog::lock(&disk, &path()).unwrap());
