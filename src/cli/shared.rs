@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, Args};
+use clap::builder::PossibleValue;
+use clap::{Arg, ArgAction, Args, ValueEnum};
 
 use super::values::{account, duration, region, switch, workers};
 use crate::domain::device::{AccountId, Region};
@@ -95,5 +96,33 @@ impl OutputArgs {
         } else {
             self.progress
         }
+    }
+}
+
+impl ValueEnum for LogFormat {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Text, Self::Json]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Text => PossibleValue::new("text").help("For people"),
+            Self::Json => PossibleValue::new("json").help("One JSON object a line"),
+        })
+    }
+}
+
+impl ValueEnum for ProgressMode {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::Bar, Self::Plain, Self::None]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Auto => PossibleValue::new("auto").help("A bar on a terminal, else plain lines"),
+            Self::Bar => PossibleValue::new("bar").help("A progress bar"),
+            Self::Plain => PossibleValue::new("plain").help("A line every few seconds"),
+            Self::None => PossibleValue::new("none").help("Nothing"),
+        })
     }
 }

@@ -12,7 +12,6 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing::info;
 
@@ -21,7 +20,7 @@ use crate::output::logging::Console;
 use crate::output::stats::{Pace, RunCounts, Stats};
 
 /// How progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum ProgressMode {
     /// A bar on a terminal, else plain lines
     #[default]

@@ -70,7 +70,7 @@ impl<D: Disk> Replacement<D> {
         })
     }
 
-    /// The length of the file in bytes; 0 where there is none.
+    /// The length of the file in bytes; 0 if there is no file.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.before.as_ref().map_or(0, |(_, length)| *length)
@@ -89,7 +89,7 @@ impl<D: Disk> Replacement<D> {
             .map_err(|source| not_replaced(&results, source))
             .and_then(|()| self.put_in_place(&temporary));
         if replaced.is_err() {
-            // After the rename there is none. What is left is replaced by the next merge.
+            // After the rename there is no such file. The next merge replaces one that is left.
             let _leftover = disk.remove(&temporary);
         }
         replaced

@@ -139,7 +139,7 @@ fn of_two_channels_the_newer_counts() {
         arn("CAM-1", ACCOUNT)
     );
     assert_eq!(statuses(&bench), ["CAM-1 created"]);
-    // One that was deleted is none.
+    // A deleted one does not count.
     bench.write("b.csv", results(&[finished("CAM-1", "deleted", ACCOUNT)]));
     merge(&bench, &["b.csv", "a.csv"])
         .run()

@@ -13,7 +13,7 @@ use crate::domain::service::Operation;
 use crate::engine::{OnExists, Stop};
 use crate::fleet::batch::Planned;
 use crate::fleet::known_devices::KnownDevices;
-use crate::fleet::plan::InvalidLine;
+use crate::fleet::plan::{InvalidLine, WorkLists};
 use crate::manifest::Manifest;
 
 /// The schema of `plan --json`. Fields may be added without a new one.
@@ -132,15 +132,6 @@ impl Outline {
         let behind_limit = (counts.fresh + counts.again).saturating_sub(fresh + again);
         let example = work.iter().next().map(|(_, device)| Example::new(device));
         let tag_keys: Vec<String> = manifest.layout().tag_keys().map(str::to_owned).collect();
-        let regions = work.into_regions().into_iter().map(|(region, devices)| {
-            let quota = config.reconcile.channel_quota(&region);
-            let part = RegionOutline {
-                to_do: devices.len() as u64,
-                quota,
-                ..RegionOutline::default()
-            };
-            (region.to_string(), part)
-        });
         let ceiling = config.engine.rate.ceiling;
         let mut outline = Self {
             schema: SCHEMA,
@@ -161,7 +152,7 @@ impl Outline {
             unlisted: unlisted(known_devices),
             repeated_lines: counts.repeated,
             invalid,
-            regions: regions.collect(),
+            regions: regions(config, work),
             iam_actions: iam_actions(config, !tag_keys.is_empty()),
             tag_keys,
             example,
@@ -242,6 +233,20 @@ impl Example {
             body,
         }
     }
+}
+
+/// What is to do in each Region.
+fn regions(config: &RunConfig, work: WorkLists) -> BTreeMap<String, RegionOutline> {
+    let regions = work.into_regions().into_iter().map(|(region, devices)| {
+        let quota = config.reconcile.channel_quota(&region);
+        let part = RegionOutline {
+            to_do: devices.len() as u64,
+            quota,
+            ..RegionOutline::default()
+        };
+        (region.to_string(), part)
+    });
+    regions.collect()
 }
 
 /// The IAM actions that a run needs.

@@ -72,7 +72,7 @@ fn a_line_that_is_too_long_is_left_out() {
     assert_eq!(bench.read("all.runs.jsonl"), format!("{start}\n"));
 }
 
-/// A runs log that can be neither opened nor created, whoever the user is.
+/// A runs log that no user can open or create.
 #[cfg(unix)]
 fn without_log(bench: &Bench, log: &str) {
     std::os::unix::fs::symlink("none/x", bench.path(log)).unwrap();
