@@ -7,6 +7,7 @@
 //! | --- | --- | --- |
 //! | `start` | a run has passed every check and begins | [`Start`] |
 //! | `end` | a run is over, whatever its exit code | [`End`] |
+//! | `unlogged` | first in a merged log, if a merged file had rows and no log of its runs | none |
 //!
 //! A `start` without an `end` is a run that was killed. Logs of earlier versions have `asks` lines, which are skipped.
 

@@ -312,6 +312,22 @@ fn runs_logs_are_merged_by_time() {
 }
 
 #[test]
+fn runs_that_overlapped_keep_their_ends() {
+    let bench = Bench::new();
+    for (name, start, end) in [("a", "05", "07"), ("b", "06", "08")] {
+        bench.write(&format!("{name}.csv"), results(&[created(name)]));
+        let line = |event: &str, second: &str| {
+            format!(r#"{{"event":"{event}","at":"2025-01-02T03:04:{second}.000Z","run":"{name}"}}"#)
+        };
+        let lines = [line("start", start), line("end", end)].join("\n") + "\n";
+        bench.write(&format!("{name}.runs.jsonl"), lines);
+    }
+    merge(&bench, &["a.csv", "b.csv"]).run().exits(0);
+    let report = bench.call(&["report", "all.csv"]).run().exits(0);
+    assert!(!report.stdout.contains("killed"), "{}", report.stdout);
+}
+
+#[test]
 fn a_manifest_is_read_as_the_runs_have_read_it() {
     let bench = Bench::with("serial;site\nCAM-1;x\nCAM-2;y\n");
     let cloud = Cloud::new();
