@@ -13,7 +13,7 @@ use crate::domain::device::shown;
 
 /// A template such as `{device_id}-cam`: text with names of columns in braces; `{{` and `}}` are literal braces.
 ///
-/// A name may contain any character but braces and `|`, also spaces; spaces around it are ignored. A [`Filter`] follows
+/// A name may contain any character but braces and `|`, also spaces; spaces around it are ignored. A `Filter` follows
 /// after a `|`: `{device_id|delete(:)|lower}`. `Display` gives the text that the template was parsed from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {

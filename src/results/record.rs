@@ -24,7 +24,7 @@ pub(crate) enum Column {
     RequestId,
 }
 
-/// The columns' names, in the order of [`Column`].
+/// The columns' names, in the order of `Column`.
 pub const COLUMNS: [&str; 11] = [
     "device_id",
     "channel_name",

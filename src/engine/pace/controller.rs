@@ -79,7 +79,7 @@ pub(crate) const FASTEST: f64 = 1_000_000.0;
 pub struct RateRange {
     /// The first rate, in requests a second.
     pub start: f64,
-    /// The fastest rate, in requests a second; only [`FASTEST`] if it must be found.
+    /// The fastest rate, in requests a second; only `FASTEST` if it must be found.
     pub ceiling: Option<f64>,
 }
 
