@@ -28,6 +28,8 @@ import botocore.validate
 import kubernetes_validate
 import yaml
 
+from checks import Checks
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "samples/deploy"
 # The exit codes of the README that a scheduler sees, and those worth a retry.
@@ -40,21 +42,8 @@ DEVICES = 200
 WAIT_SECONDS = 20
 
 
-class Checks:
-    """Counts checks and prints them."""
-
-    def __init__(self):
-        self.passed = 0
-        self.failed = 0
-
-    def check(self, name, found, expected):
-        """Passes when both are the same."""
-        if found == expected:
-            self.passed += 1
-            print(f"ok    {name}", flush=True)
-        else:
-            self.failed += 1
-            print(f"FAIL  {name}: expected {expected!r}, found {found!r}", flush=True)
+class DeployChecks(Checks):
+    """The same, with the rules of schedulers."""
 
     def check_retries(self, name, is_retried, others):
         """Which exit codes are retried. `others`: whether codes that kvs-fleet does not document are."""
@@ -453,7 +442,7 @@ def check_shards(checks, program, name, command, variables, index_variable, merg
 def main():
     if len(sys.argv) != 2:
         raise SystemExit(f"usage: {sys.argv[0]} PATH_OF_KVS_FLEET")
-    checks = Checks()
+    checks = DeployChecks()
     for part in (check_kubernetes, check_batch, check_slurm, check_drop_folder, check_systemd, check_image):
         part(checks)
     check_commands(checks, pathlib.Path(sys.argv[1]).resolve())
