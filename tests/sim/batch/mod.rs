@@ -44,11 +44,6 @@ const LAST_LINES: usize = 40;
 /// Seeds that found a bug, and the bug.
 const REGRESSIONS: &[(u64, &str)] = &[
     (
-        577,
-        "rows that a killed run had not synced were read and counted, and lost with the power",
-    ),
-    (1_078, "the same, with nothing to do"),
-    (
         400,
         "those who waited for the stop were woken in an order drawn by chance",
     ),

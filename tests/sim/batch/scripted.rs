@@ -8,7 +8,8 @@ use kvs_fleet::engine::event::Listeners;
 use kvs_fleet::engine::{RowSink, StopSignal};
 use kvs_fleet::fleet::batch::{self, Batch, Parts, RowStream};
 use kvs_fleet::fleet::plan::InvalidLine;
-use kvs_fleet::results::record::{Row, Status};
+use kvs_fleet::results::disk::{Access, Disk as _, DiskFile as _};
+use kvs_fleet::results::record::{HEADER, Row, Status, encode};
 
 use super::audit::{Found, rows_of};
 use super::{on_paused_clock, results};
@@ -87,4 +88,24 @@ fn a_row_without_a_waiting_task_is_in_the_results() {
         closed.finish().unwrap();
         assert_eq!(rows_of(&disk, &results()), [found]);
     });
+}
+
+#[test]
+fn a_run_with_nothing_to_do_syncs_what_a_killed_run_left() {
+    let mut written = HEADER.as_bytes().to_vec();
+    let (row, found) = created("CAM-1");
+    encode(&row, &mut written);
+    for seed in 0..200 {
+        let disk = TestDisk::default();
+        disk.write_file(&results(), HEADER.as_bytes());
+        let mut theirs = disk.open(&results(), Access::Write).unwrap().unwrap();
+        theirs.write_at(0, &written).unwrap();
+        let (_log, mut history) = batch::open(&disk, &results()).unwrap();
+        let device = history.known_devices.insert("CAM-1", "CAM-1", &here());
+        history.known_devices.list(device, 2, 0);
+        batch::tidy(history.journal, &history.known_devices, &[]).unwrap();
+        let disk = disk.after_crash(&mut fastrand::Rng::with_seed(seed));
+        let rows = rows_of(&disk, &results());
+        assert_eq!(rows, std::slice::from_ref(&found), "seed {seed}");
+    }
 }
