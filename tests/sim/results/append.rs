@@ -66,26 +66,6 @@ fn a_repair_is_on_disk_before_anything_is_appended() {
     );
 }
 
-#[test]
-fn what_a_killed_run_did_not_sync_survives_once_the_file_is_prepared() {
-    // It is read, so its devices count as finished and are not attempted again.
-    for seed in 0..200 {
-        let disk = TestDisk::default();
-        disk.write_file(&path(), HEADER.as_bytes());
-        let mut theirs = disk.open(&path(), Access::Write).unwrap().unwrap();
-        let rows = [row("D1", Status::Created), row("D2", Status::Exists)];
-        let written = rows.iter().map(line).collect::<String>();
-        theirs
-            .write_at(HEADER.len() as u64, written.as_bytes())
-            .unwrap();
-        let (mut journal, read) = open(&disk).unwrap();
-        assert_eq!(ids(&read), ["D1", "D2"]);
-        journal.prepare().unwrap();
-        let disk = disk.after_crash(&mut fastrand::Rng::with_seed(seed));
-        assert_eq!(text(&disk), file(&rows), "seed {seed}");
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_single_row_is_written_and_synced_at_once() {
     let disk = TestDisk::default();
