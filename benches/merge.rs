@@ -3,13 +3,15 @@
 //! `cargo bench --bench merge [-- ROWS]`, by default a million rows: once with ascending device IDs, once with the same IDs in no
 //! order; each without a manifest and in its order. The plain pass and the tool take turns, and the best of each counts.
 
-use std::error::Error;
+mod common;
+
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use common::{Failure, device_number, pass_over, peak_of, rows_asked};
 use kvs_fleet::domain::shard::Shard;
 
 const SHARDS: u32 = 16;
@@ -17,13 +19,8 @@ const SHARDS: u32 = 16;
 /// How often each is run.
 const TURNS: usize = 5;
 
-type Failure = Box<dyn Error>;
-
 fn main() -> Result<(), Failure> {
-    let rows = std::env::args()
-        .skip(1)
-        .find_map(|argument| argument.parse().ok())
-        .unwrap_or(1_000_000);
+    let rows = u64::from(rows_asked());
     println!("{rows} rows in {SHARDS} files; the best of {TURNS} turns each\n");
     println!("| device IDs | order of the output | plain csv pass | merge | ratio | peak memory |");
     println!("| --- | --- | --- | --- | --- | --- |");
@@ -79,13 +76,7 @@ fn write(folder: &Path, rows: u64, is_mixed: bool) -> Result<Vec<PathBuf>, Failu
     let mut manifest = BufWriter::new(File::create(folder.join("devices.csv"))?);
     writeln!(manifest, "device_id")?;
     for row in 0..rows {
-        // A prime that does not divide the modulus: each number occurs once.
-        let id = if is_mixed {
-            row * 48_271_337 % 100_000_000
-        } else {
-            row
-        };
-        let id = format!("CAM-{id:08}");
+        let id = format!("CAM-{:08}", device_number(row, is_mixed));
         writeln!(manifest, "{id}")?;
         let place = shards.iter().position(|shard| shard.has(&id));
         let file = place.and_then(|place| files.get_mut(place));
@@ -104,16 +95,6 @@ fn write(folder: &Path, rows: u64, is_mixed: bool) -> Result<Vec<PathBuf>, Failu
     Ok(paths)
 }
 
-/// Reads files as byte records and discards them.
-fn pass_over(files: &[PathBuf]) -> Result<(), Failure> {
-    let mut record = csv::ByteRecord::new();
-    for file in files {
-        let mut reader = csv::Reader::from_reader(File::open(file)?);
-        while reader.read_byte_record(&mut record)? {}
-    }
-    Ok(())
-}
-
 /// Merges the files; returns the peak memory in KiB, if the system reports it.
 fn merge(folder: &Path, files: &[PathBuf], has_manifest: bool) -> Result<Option<u64>, Failure> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kvs-fleet"));
@@ -126,26 +107,7 @@ fn merge(folder: &Path, files: &[PathBuf], has_manifest: bool) -> Result<Option<
     if has_manifest {
         command.arg("--manifest").arg(folder.join("devices.csv"));
     }
-    let mut child = command.stdin(Stdio::null()).spawn()?;
-    let status = Path::new("/proc")
-        .join(child.id().to_string())
-        .join("status");
-    let mut peak = None;
-    let ended = loop {
-        if let Ok(text) = std::fs::read_to_string(&status) {
-            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
-            peak = peak.max(kib);
-        }
-        if let Some(ended) = child.try_wait()? {
-            break ended;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    };
+    let peak = peak_of(&mut command)?;
     std::fs::remove_file(folder.join("merged.csv"))?;
-    if ended.success() {
-        Ok(peak)
-    } else {
-        Err(format!("kvs-fleet ended with {ended}").into())
-    }
+    Ok(peak)
 }

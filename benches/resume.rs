@@ -6,13 +6,16 @@
 //! of the results, as after a power loss, which is cut off; and `plan`, with and without results. The plain pass and
 //! the tool take turns, since the machine may be shared, and the best of each counts.
 
-use std::error::Error;
+mod common;
+
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use common::{Failure, device_number, pass_over, peak_of, rows_asked};
 
 /// How often each of the two is run.
 const TURNS: usize = 7;
@@ -29,13 +32,8 @@ const MOST_MEMORY: f64 = 400.0;
 /// The rows of a run that shows the memory of the program itself.
 const FEW_ROWS: u32 = 10;
 
-type Failure = Box<dyn Error>;
-
 fn main() -> Result<(), Failure> {
-    let rows = std::env::args()
-        .skip(1)
-        .find_map(|argument| argument.parse().ok())
-        .unwrap_or(1_000_000);
+    let rows = rows_asked();
     let folder = tempfile::tempdir()?;
     let few = Files::write(folder.path(), FEW_ROWS, Order::Ascending)?;
     let program = few.run()?;
@@ -224,16 +222,6 @@ fn bytes(kib: u64) -> f64 {
     f64::from(u32::try_from(kib).unwrap_or(u32::MAX)) * 1024.0
 }
 
-/// Reads files as byte records and discards them.
-fn pass_over(files: &[&Path]) -> Result<(), Failure> {
-    let mut record = csv::ByteRecord::new();
-    for file in files {
-        let mut reader = csv::Reader::from_reader(File::open(file)?);
-        while reader.read_byte_record(&mut record)? {}
-    }
-    Ok(())
-}
-
 /// A manifest and its results.
 struct Files {
     manifest: PathBuf,
@@ -251,11 +239,7 @@ impl Files {
         writeln!(manifest, "device_id,line,serial")?;
         writeln!(results, "{}", kvs_fleet::results::record::COLUMNS.join(","))?;
         for row in 0..u64::from(rows) {
-            let id = match order {
-                Order::Ascending => row,
-                // A prime that does not divide the modulus: each number occurs once.
-                Order::Mixed => row * 48_271_337 % 100_000_000,
-            };
+            let id = device_number(row, matches!(order, Order::Mixed));
             let (line, serial) = (row % 7, row * 7919 % 99_999_999);
             let made = 1_767_247_200_000 + row;
             writeln!(manifest, "CAM-{id:08},line-{line},SN{serial:08}")?;
@@ -300,31 +284,12 @@ impl Files {
 
     /// Runs the tool; returns its peak memory in bytes, if the system reports it.
     fn run(&self) -> Result<Option<f64>, Failure> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kvs-fleet"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kvs-fleet"));
+        command
             .arg("provision")
             .arg(&self.manifest)
             .args(["--region", "eu-west-1", "--quiet"])
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .stdin(Stdio::null())
-            .spawn()?;
-        let status = Path::new("/proc")
-            .join(child.id().to_string())
-            .join("status");
-        let mut peak = None;
-        loop {
-            if let Ok(text) = std::fs::read_to_string(&status) {
-                let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-                let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
-                peak = peak.max(kib);
-            }
-            if let Some(status) = child.try_wait()? {
-                return if status.success() {
-                    Ok(peak.map(bytes))
-                } else {
-                    Err(format!("kvs-fleet ended with {status}").into())
-                };
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
+            .env("AWS_EC2_METADATA_DISABLED", "true");
+        Ok(peak_of(&mut command)?.map(bytes))
     }
 }

@@ -14,6 +14,7 @@ use super::service::Service;
 use super::work::RowSink;
 use crate::domain::device::ChannelName;
 use crate::domain::service::{Channel, ChannelStatus, Failure, FailureKind, ListRequest};
+use crate::results::record::Row;
 
 impl<S: Service, L: RowSink> RegionRun<S, L> {
     /// Finds out whether the device's channel exists, and decides.
@@ -49,11 +50,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
                 return self.record_compared(job, channel).await;
             }
             (AfterResolve::Adopt, Some(channel)) => self.adopted(&job, &channel),
-            (AfterResolve::FailDeleting, _) => job.failed(
-                "ChannelDeleting",
-                "the channel of this name is still being deleted; run again in a minute".to_owned(),
-                self.shared.clock.now(),
-            ),
+            (AfterResolve::FailDeleting, _) => self.still_deleting(&job),
             (AfterResolve::CreateAgain, _) => {
                 job.phase = JobPhase::Create;
                 if job.attempts == 0 {
@@ -71,6 +68,15 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
             _ => self.given_up(&job),
         };
         self.finish(job.index, row).await
+    }
+
+    /// The row of a device whose name an earlier channel still holds.
+    fn still_deleting(&self, job: &DeviceJob) -> Row {
+        job.failed(
+            "ChannelDeleting",
+            "the channel of this name is still being deleted; run again in a minute".to_owned(),
+            self.shared.clock.now(),
+        )
     }
 
     async fn not_resolved(
@@ -107,6 +113,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
                     job.uses_list = true;
                     continue;
                 }
+                Ok(Some(_)) if !job.history.refused => break self.still_deleting(&job),
                 Ok(_) => break self.given_up(&job),
                 Err(failure) => failure,
             };

@@ -90,24 +90,32 @@ impl MergeRows {
         keyed.into_iter().map(|(_, index)| index).collect()
     }
 
-    /// Two devices whose rows have the same channel; those first in the order of the rows.
+    /// Two devices whose rows have the same channel, or that both have a live channel of one name and Region, of which the
+    /// service has only one; those first in the order of the rows.
     #[must_use]
     pub fn shared_channel(&self, rows: &[RowIndex]) -> Option<(RowIndex, RowIndex)> {
         let with_arn = rows.iter().enumerate().filter_map(|(place, index)| {
-            let arn = self.row(*index).arn();
+            let row = self.row(*index);
             let mut hasher = DefaultHasher::new();
-            arn.hash(&mut hasher);
-            (!arn.is_empty()).then(|| (hasher.finish(), place))
+            row.arn_of_name().hash(&mut hasher);
+            (!row.arn().is_empty()).then(|| (hasher.finish(), place))
         });
         // Hashes are sorted faster than ARNs, which all begin alike.
         let mut hashes: Vec<(u64, usize)> = with_arn.collect();
         hashes.sort_unstable();
-        let arn = |place: usize| rows.get(place).map(|index| self.row(*index).arn());
+        let row = |place: usize| rows.get(place).map(|index| self.row(*index));
+        let share = |one: usize, other: usize| match (row(one), row(other)) {
+            (Some(one), Some(other)) => {
+                let are_live = one.is_live() && other.is_live();
+                one.arn() == other.arn() || (are_live && one.arn_of_name() == other.arn_of_name())
+            }
+            _ => false,
+        };
         let mut found = None;
         for alike in hashes.chunk_by(|a, b| a.0 == b.0) {
             for (nth, (_, one)) in alike.iter().enumerate() {
                 let mut others = alike.iter().skip(nth + 1).map(|(_, other)| *other);
-                let pair = others.find(|other| arn(*one) == arn(*other));
+                let pair = others.find(|other| share(*one, *other));
                 let pair = pair.map(|other| (*one, other));
                 found = found.into_iter().chain(pair).min();
             }

@@ -62,13 +62,7 @@ fn shards_at_the_same_time_are_one_batch() {
         .says("merged 4 files: 400 created, 0 existed, 0 failed");
     is_complete(&bench, &cloud);
     // The merged file is a results file like any other.
-    let requests = cloud.all_requests();
-    bench
-        .provision(cloud.url())
-        .run()
-        .exits(0)
-        .says("nothing to do");
-    assert_eq!(cloud.all_requests(), requests);
+    bench.has_nothing_to_do(&cloud);
     let with_url =
         |arguments: &[&str]| bench.call(arguments).args(&["--endpoint-url", cloud.url()]);
     with_url(&["verify", "d.results.csv"]).run().exits(0);

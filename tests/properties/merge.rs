@@ -15,16 +15,9 @@ use proptest::sample::{Index, select};
 
 use crate::draw::check;
 use crate::laws::disk::TestDisk;
+use crate::laws::record::STATUSES;
 
 const IDS: [&str; 6] = ["", "A", "B", "B,1", "\u{e4}", "a"];
-const STATUSES: [Status; 5] = [
-    Status::Created,
-    Status::Exists,
-    Status::Failed,
-    Status::Invalid,
-    Status::Deleted,
-];
-
 /// Rows of few devices, channels and times, so that they often meet.
 fn rows() -> impl Strategy<Value = Row> {
     let parts = (

@@ -1,4 +1,4 @@
-//! The files of a merge, each once and locked: none is written while it is read, and no run begins with one of them.
+//! The files of a merge, each once, all locked before one is read, and their runs logs.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -6,42 +6,16 @@ use std::path::{Path, PathBuf};
 use tracing::warn;
 
 use super::MOST_NAMED;
+use super::input::Input;
 use crate::cli::MergeArgs;
 use crate::commands::open_files;
 use crate::domain::format;
 use crate::domain::shard::Shard;
 use crate::error::Error;
-use crate::results::disk::{Access, Disk as _, DiskFile as _, RealDisk, RealFile};
+use crate::results::disk::RealDisk;
 use crate::results::merge_runs::MergeRuns;
 use crate::results::read::ReadError;
-use crate::results::runs_log::{EarlierRuns, RunsLog, RunsLogError, for_each_line, runs_log_path};
-
-/// A results file that is read.
-#[derive(Debug)]
-pub(super) struct Input {
-    /// The file as it was given.
-    pub(super) path: PathBuf,
-    lock: Lock,
-}
-
-#[derive(Debug)]
-enum Lock {
-    Log(RunsLog<RealDisk>),
-    ReadOnly(Box<ReadOnly>),
-}
-
-/// The runs log of results that cannot be locked as a run locks them: in a directory that is read-only, on a share without
-/// locks.
-#[derive(Debug)]
-struct ReadOnly {
-    /// The log, if there is one.
-    log: Option<RealFile>,
-    earlier: EarlierRuns,
-    /// Whether the log is locked all the same.
-    is_locked: bool,
-    /// Why it is not locked as a run locks it.
-    reason: RunsLogError,
-}
+use crate::results::runs_log::{RunsLog, RunsLogError};
 
 /// The files of a merge, locked.
 #[derive(Debug)]
@@ -135,10 +109,10 @@ impl Locked {
         match &mut self.output {
             OutputLog::Apart(log) => log.replace(lines),
             OutputLog::Input(input) => {
-                match self.inputs.get_mut(*input).map(|input| &mut input.lock) {
-                    Some(Lock::Log(log)) => log.replace(lines),
+                match self.inputs.get_mut(*input).and_then(Input::log_mut) {
+                    Some(log) => log.replace(lines),
                     // Refused at the start.
-                    _ => Ok(()),
+                    None => Ok(()),
                 }
             }
         }
@@ -149,29 +123,24 @@ impl Locked {
         let OutputLog::Input(input) = self.output else {
             return Ok(());
         };
-        match self.inputs.get(input) {
-            Some(Input {
-                path,
-                lock: Lock::ReadOnly(log),
-            }) => Err(Error::refused(
-                "results",
-                format!(
-                    "the output {} cannot be replaced: {}. Give another --output",
-                    path.display(),
-                    log.reason
-                ),
-            )),
-            _ => Ok(()),
-        }
+        let input = self.inputs.get(input);
+        let Some((input, reason)) = input.and_then(|input| Some((input, input.read_only()?)))
+        else {
+            return Ok(());
+        };
+        Err(Error::refused(
+            "results",
+            format!(
+                "the output {} cannot be replaced: {reason}. Give another --output",
+                input.path.display()
+            ),
+        ))
     }
 
     /// Warns about files that a run may be writing.
     fn warn_unlocked(&self) {
-        let is_unlocked = |input: &&Input| match &input.lock {
-            Lock::Log(_) => false,
-            Lock::ReadOnly(log) => !log.is_locked,
-        };
-        let unlocked: Vec<&Input> = self.inputs.iter().filter(is_unlocked).collect();
+        let unlocked = self.inputs.iter().filter(|input| !input.is_locked());
+        let unlocked: Vec<&Input> = unlocked.collect();
         let named = unlocked.iter().take(MOST_NAMED);
         let named: Vec<String> = named
             .map(|input| input.path.display().to_string())
@@ -182,73 +151,6 @@ impl Locked {
                 format::first_of(unlocked.len(), &named)
             );
         }
-    }
-}
-
-impl Input {
-    fn lock(path: &Path) -> Result<Self, Error> {
-        let lock = match RunsLog::lock(&RealDisk, path) {
-            Ok(log) => Lock::Log(log),
-            Err(RunsLogError::Held { results }) => {
-                return Err(RunsLogError::Held { results }.into());
-            }
-            Err(reason) => Lock::ReadOnly(Box::new(ReadOnly::open(path, reason)?)),
-        };
-        let path = path.to_owned();
-        Ok(Self { path, lock })
-    }
-
-    /// The runs that are logged.
-    pub(super) fn earlier(&self) -> &EarlierRuns {
-        match &self.lock {
-            Lock::Log(log) => log.earlier(),
-            Lock::ReadOnly(log) => &log.earlier,
-        }
-    }
-
-    /// Shows the lines of its runs log. It is read through the handle that has the lock: on Windows no other can.
-    fn read_runs(&self, runs: &mut MergeRuns) -> Result<(), RunsLogError> {
-        match &self.lock {
-            Lock::Log(log) => log.read_lines(|line| runs.push(line)),
-            Lock::ReadOnly(log) => {
-                let Some(file) = &log.log else { return Ok(()) };
-                let read = for_each_line(file, |line| runs.push(line));
-                read.map(drop).map_err(|source| RunsLogError::Io {
-                    path: runs_log_path(&self.path),
-                    doing: "read",
-                    source,
-                })
-            }
-        }
-    }
-}
-
-impl ReadOnly {
-    /// This user cannot create or lock the log, but another may be writing.
-    fn open(results: &Path, reason: RunsLogError) -> Result<Self, Error> {
-        let resolved = RealDisk.resolve(results);
-        let log = runs_log_path(resolved.as_deref().unwrap_or(results));
-        let Ok(mut log) = RealDisk.open(&log, Access::Read) else {
-            return Err(reason.into());
-        };
-        let is_locked = match log.as_mut().map(RealFile::try_lock) {
-            Some(Ok(false)) => {
-                let results = results.into();
-                return Err(RunsLogError::Held { results }.into());
-            }
-            Some(Ok(true)) => true,
-            Some(Err(_)) | None => false,
-        };
-        let earlier = log.as_ref().map(EarlierRuns::of_file).transpose();
-        let Ok(earlier) = earlier else {
-            return Err(reason.into());
-        };
-        Ok(Self {
-            earlier: earlier.unwrap_or_default(),
-            log,
-            is_locked,
-            reason,
-        })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! All files are locked and read before anything is written, so the output may be one of them.
 
+mod input;
 mod locks;
 mod order;
 mod outcome;
@@ -22,7 +23,8 @@ use crate::results::finish::remove_leftover;
 use crate::results::merge::{Merged, RowIndex};
 use crate::results::merge_runs::MergeRuns;
 use crate::results::replace::{ReplaceError, Replacement};
-use locks::{Input, Locked};
+use input::Input;
+use locks::Locked;
 use order::by_manifest;
 use outcome::MergeOutcome;
 use reading::Reader;
@@ -157,14 +159,19 @@ fn check_shared(reader: &Reader, merged: &[RowIndex]) -> Result<(), Error> {
         let id = shown(&String::from_utf8_lossy(row.device_id()));
         format!("{id} ({})", reader.origin(index.file, &row))
     };
+    let [arn, other_arn] = [one, other].map(|index| String::from_utf8_lossy(rows.row(index).arn()));
+    let shared = if arn == other_arn {
+        format!("the same channel {arn}")
+    } else {
+        format!("channels of the same name, {arn} and {other_arn}, of which at most one is left")
+    };
     Err(Error::refused(
         "shared-channel",
         format!(
-            "the devices {} and {} have the same channel {}; two devices cannot share one. Were they runs of manifests that \
-             differ? Correct the manifest, and delete the row of the device that has no camera",
+            "the devices {} and {} have {shared}; two devices cannot share one. Were they runs of manifests that differ? \
+             Correct the manifest, and delete the row of the device that has no camera",
             device(one),
             device(other),
-            String::from_utf8_lossy(rows.row(one).arn())
         ),
     ))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use tracing::{info, warn};
 
-use super::locks::Input;
+use super::input::Input;
 use super::order::Missing;
 use crate::cli::MergeArgs;
 use crate::domain::device::shown;

@@ -137,6 +137,15 @@ impl Bench {
         self.provision_file("d.csv", url)
     }
 
+    /// Asserts that a rerun sends no request.
+    #[track_caller]
+    pub(crate) fn has_nothing_to_do(&self, cloud: &Cloud) {
+        let requests = cloud.all_requests();
+        let done = self.provision(cloud.url()).run();
+        done.exits(0).says("nothing to do");
+        assert_eq!(cloud.all_requests(), requests);
+    }
+
     /// `provision` of another manifest against an endpoint, without waits.
     pub(crate) fn provision_file(&self, manifest: &str, url: &str) -> Call {
         self.call(&[

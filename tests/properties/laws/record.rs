@@ -10,7 +10,7 @@ use kvs_fleet::results::record::{
 
 use super::results::rows_of;
 
-const STATUSES: [Status; 5] = [
+pub(crate) const STATUSES: [Status; 5] = [
     Status::Created,
     Status::Exists,
     Status::Failed,

@@ -133,6 +133,10 @@ fn a_channel_being_deleted_is_created_after_the_deletion() {
         [("ChannelDeleting".into(), 1), ("created".into(), 1)].into()
     );
     assert_eq!(run.row(0).attempts, rig.settings.max_attempts);
+    // An interruption while it waits leaves the same code.
+    rig.interrupt_at = Some(seconds(1.0));
+    let run = rig.run();
+    assert_eq!(run.row(0).error_code.as_ref(), "ChannelDeleting");
 }
 
 #[test]

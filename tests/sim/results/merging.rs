@@ -265,8 +265,15 @@ fn two_devices_on_one_channel_are_found() {
     let mut rows: Vec<Row> = others.collect();
     rows.push(channel("A", Status::Created, 1));
     assert_eq!(shared(&rows), None);
-    rows.push(second);
-    assert_eq!(shared(&rows), Some(["A".to_owned(), "Z".to_owned()]));
+    rows.push(second.clone());
+    let both = Some(["A".to_owned(), "Z".to_owned()]);
+    assert_eq!(shared(&rows), both);
+    // A name has one channel at a time: of two live ones, one is gone.
+    let newer = channel("A", Status::Created, 2).channel_arn;
+    rows.last_mut().unwrap().channel_arn = newer.clone();
+    assert_eq!(shared(&rows), both);
+    rows.last_mut().unwrap().status = Status::Deleted;
+    assert_eq!(shared(&rows), None);
 }
 
 #[test]
