@@ -113,6 +113,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
                     job.uses_list = true;
                     continue;
                 }
+                // One that was refused for good keeps that reason: another create could not help.
                 Ok(Some(_)) if !job.history.refused => break self.still_deleting(&job),
                 Ok(_) => break self.given_up(&job),
                 Err(failure) => failure,

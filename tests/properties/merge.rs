@@ -18,6 +18,7 @@ use crate::laws::disk::TestDisk;
 use crate::laws::record::STATUSES;
 
 const IDS: [&str; 6] = ["", "A", "B", "B,1", "\u{e4}", "a"];
+
 /// Rows of few devices, channels and times, so that they often meet.
 fn rows() -> impl Strategy<Value = Row> {
     let parts = (
