@@ -19,6 +19,8 @@ import tempfile
 from checks import Checks
 
 REGION = "eu-central-1"
+ACCOUNT = "111122223333"
+DENIED_ACCOUNT = "444455556666"
 CHANNELS = 12
 PAGE = 5
 WAIT_SECONDS = 60
@@ -51,8 +53,18 @@ class Boto3:
         client = self.session.client("kinesis-video-signaling", endpoint_url=endpoint)
         return self._answer(client, "get_ice_server_config", parameters)
 
-    def caller(self, url):
-        return self._answer(self.session.client("sts", endpoint_url=url), "get_caller_identity", {})
+    def sts(self, url, operation, **parameters):
+        return self._answer(self.session.client("sts", endpoint_url=url), operation, parameters)
+
+    def of_session(self, url, credentials):
+        """The same client with the credentials of a session."""
+        import boto3
+
+        other = Boto3(url)
+        other.session = boto3.session.Session(
+            credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"], REGION)
+        other.kinesisvideo = other.session.client("kinesisvideo", endpoint_url=url)
+        return other
 
     @staticmethod
     def _answer(client, operation, parameters):
@@ -71,6 +83,7 @@ class AwsCli:
 
     def __init__(self, url):
         self.url = url
+        self.environment = {}
         if importlib.util.find_spec("awscli"):
             self.command = [sys.executable, "-m", "awscli"]
         elif shutil.which("aws"):
@@ -92,15 +105,26 @@ class AwsCli:
     def ice(self, endpoint, **parameters):
         return self._run("kinesis-video-signaling", "get_ice_server_config", endpoint, parameters)
 
-    def caller(self, url):
-        return self._run("sts", "get_caller_identity", url, {})
+    def sts(self, url, operation, **parameters):
+        return self._run("sts", operation, url, parameters)
+
+    def of_session(self, url, credentials):
+        """The same client with the credentials of a session."""
+        other = AwsCli(url)
+        other.environment = {
+            "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": credentials["SessionToken"],
+        }
+        return other
 
     def _run(self, service, operation, url, parameters, extra=()):
         command = [
             *self.command, service, operation.replace("_", "-"), "--endpoint-url", url, "--output", "json",
             "--cli-input-json", json.dumps(parameters), *extra,
         ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_SECONDS)
+        environment = {**os.environ, **self.environment}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_SECONDS, env=environment)
         if done.returncode == 0:
             return json.loads(done.stdout or "{}")
         # An error occurred (CODE) when calling the OPERATION operation: MESSAGE
@@ -121,7 +145,7 @@ def drive(checks, client, url):
 
     prefix = f"{client.name}-cam-"
     name = f"{prefix}00"
-    check("GetCallerIdentity", client.caller(url)["Account"], "000000000000")
+    check("GetCallerIdentity", client.sts(url, "get_caller_identity")["Account"], "000000000000")
 
     created = client.call(
         "create_signaling_channel",
@@ -191,6 +215,37 @@ def drive(checks, client, url):
           "ResourceNotFoundException")
 
 
+def drive_accounts(checks, client, url):
+    """A role is assumed, and its session creates a channel in its own account."""
+
+    def check(name, found, expected):
+        checks.check(f"{client.name}: {name}", found, expected)
+
+    def assume(account, **parameters):
+        role = f"arn:aws:iam::{account}:role/line/kvs-fleet"
+        return client.sts(url, "assume_role", RoleArn=role, **parameters)
+
+    assumed = assume(ACCOUNT, RoleSessionName="interop", ExternalId="a:b", DurationSeconds=900)
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/kvs-fleet/interop"
+    check("AssumeRole", assumed["AssumedRoleUser"]["Arn"], arn)
+    check("AssumeRole gives a temporary key", assumed["Credentials"]["AccessKeyId"][:4], "ASIA")
+    session = client.of_session(url, assumed["Credentials"])
+    identity = session.sts(url, "get_caller_identity")
+    check("GetCallerIdentity of the session", (identity["Account"], identity["Arn"]), (ACCOUNT, arn))
+    check("the UserId is the AssumedRoleId", identity["UserId"], assumed["AssumedRoleUser"]["AssumedRoleId"])
+
+    name = f"{client.name}-of-the-role"
+    created = session.call("create_signaling_channel", ChannelName=name)["ChannelARN"]
+    check("the session's account is in the ARN", created.rpartition("/")[0],
+          f"arn:aws:kinesisvideo:{REGION}:{ACCOUNT}:channel/{name}")
+    check("the channel is not in the caller's account", client.call("describe_signaling_channel", ChannelName=name),
+          "ResourceNotFoundException")
+    check("the channel's ARN is denied to the caller", client.call("describe_signaling_channel", ChannelARN=created),
+          "AccessDeniedException")
+    check("AssumeRole in a denied account", assume(DENIED_ACCOUNT, RoleSessionName="interop"), "AccessDenied")
+    check("AssumeRole with a bad session name", assume(ACCOUNT, RoleSessionName="a b"), "ValidationError")
+
+
 def quiet_environment(folder):
     """An environment without credentials, configuration or proxy of this machine."""
     for name in list(os.environ):
@@ -225,7 +280,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         quiet_environment(folder)
         emulator = subprocess.Popen(
-            [sys.argv[1], "emulator", "--listen", "127.0.0.1:0", "--latency", "0ms"],
+            [sys.argv[1], "emulator", "--listen", "127.0.0.1:0", "--latency", "0ms", "--deny-account", DENIED_ACCOUNT],
             stdout=subprocess.PIPE, text=True,
         )
         try:
@@ -234,6 +289,7 @@ def main():
             for client in (Boto3, AwsCli):
                 try:
                     drive(checks, client(url), url)
+                    drive_accounts(checks, client(url), url)
                 except Exception as error:  # An exception is a failed check; the other clients continue.
                     checks.check(f"{client.name}: all operations", repr(error), "no exception")
         finally:

@@ -60,7 +60,7 @@ def batch(folder):
 def many(folder):
     """100,000 rows, some of them failed."""
     results = folder / "many.results.csv"
-    header = "device_id,channel_name,region,status,channel_arn,attempts,started_at,finished_at,error_code,error_message,request_id"
+    header = "device_id,channel_name,account,region,status,channel_arn,attempts,started_at,finished_at,error_code,error_message,request_id"
     with results.open("w") as file:
         file.write(header + "\n")
         for number in range(100_000):
@@ -68,12 +68,13 @@ def many(folder):
             at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(1_790_000_000 + number // 50))
             times = f"{at}.{number % 50 * 20:03}Z,{at}.{number % 50 * 20 + 19:03}Z"
             request = f"2e634f09-0e03-4ba5-a9ac-{number:012x}"
+            account = "123456789012"
             if number % 1_000 == 7:
                 row = f"failed,,8,{times},Timeout,no answer within 10 s,{request}"
             else:
-                arn = f"arn:aws:kinesisvideo:eu-central-1:123456789012:channel/{device}/{1_790_000_000_000 + number}"
+                arn = f"arn:aws:kinesisvideo:eu-central-1:{account}:channel/{device}/{1_790_000_000_000 + number}"
                 row = f"created,{arn},1,{times},,,{request}"
-            file.write(f"{device},{device},eu-central-1,{row}\n")
+            file.write(f"{device},{device},{account},eu-central-1,{row}\n")
     page = folder / "many.html"
     begun = time.monotonic()
     subprocess.run([BINARY, "report", results, "--html", page, "-q"], check=True, stdout=subprocess.DEVNULL)

@@ -84,7 +84,7 @@ fn write(folder: &Path, rows: u64, is_mixed: bool) -> Result<Vec<PathBuf>, Failu
         let made = 1_767_247_200_000 + row;
         writeln!(
             file,
-            "{id},{id},eu-west-1,created,arn:aws:kinesisvideo:eu-west-1:123456789012:channel/{id}/{made},1,\
+            "{id},{id},123456789012,eu-west-1,created,arn:aws:kinesisvideo:eu-west-1:123456789012:channel/{id}/{made},1,\
              2026-01-01T06:00:00.000Z,2026-01-01T06:00:00.084Z,,,2c6a54d4-d20d-4456-9af4-{row:012x}"
         )?;
     }

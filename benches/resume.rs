@@ -245,7 +245,7 @@ impl Files {
             writeln!(manifest, "CAM-{id:08},line-{line},SN{serial:08}")?;
             writeln!(
                 results,
-                "CAM-{id:08},CAM-{id:08},eu-west-1,created,\
+                "CAM-{id:08},CAM-{id:08},123456789012,eu-west-1,created,\
                  arn:aws:kinesisvideo:eu-west-1:123456789012:channel/CAM-{id:08}/{made},1,\
                  2026-01-01T06:00:00.000Z,2026-01-01T06:00:00.084Z,,,2c6a54d4-d20d-4456-9af4-{row:012x}"
             )?;

@@ -49,6 +49,7 @@ impl Work for Devices {
         let device = Device {
             channel_name: ChannelName::parse(&name).expect("a valid name"),
             id: name.into(),
+            account: None,
             region: region(),
             message_ttl: None,
             tags: Vec::new(),
@@ -117,7 +118,7 @@ pub(crate) async fn run(
         stop: StopSignal::new(),
         clock: WallClock::new(move || UNIX_EPOCH + clock.wall()),
     });
-    let index = KnownDevices::new().insert("any", "any", &region());
+    let index = KnownDevices::new().insert("any", "any", &region().into());
     let host = Host {
         world: Arc::clone(world),
         number,
@@ -127,7 +128,7 @@ pub(crate) async fn run(
         left: plan.devices,
         index,
     };
-    engine.add_region(region(), host, devices);
+    engine.add_region(region().into(), plan.rate, host, devices);
     engine.run(None, false).await
 }
 
@@ -144,6 +145,7 @@ fn settings(plan: HostPlan, seed: u64) -> EngineSettings {
         on_exists: OnExists::Adopt,
         tag_keys: Vec::new(),
         account: None,
+        has_common_credentials: false,
         seed,
     }
 }

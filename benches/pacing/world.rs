@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use kvs_fleet::domain::device::Region;
+use kvs_fleet::emulator::caller::ApiCaller;
 use kvs_fleet::emulator::shapes::{ApiRequest, ApiResponse, CreateChannel};
-use kvs_fleet::emulator::state::{AccountState, ApiCaller};
+use kvs_fleet::emulator::state::ServiceState;
 use tokio::time::Instant;
 
 use crate::scenario::{Neighbour, Scenario};
@@ -68,7 +69,7 @@ pub(crate) struct World {
 
 #[derive(Debug)]
 struct Core {
-    state: AccountState,
+    state: ServiceState,
     random: fastrand::Rng,
     to_come: BinaryHeap<Reverse<Coming>>,
     decided: HashMap<u64, Decision>,
@@ -98,7 +99,7 @@ impl World {
         let mut random = fastrand::Rng::with_seed(seed);
         let wall = EPOCH + Duration::from_secs_f64(MINUTE * random.f64());
         let mut core = Core {
-            state: AccountState::new(&scenario.settings(), "localhost"),
+            state: ServiceState::new(&scenario.settings(), "localhost"),
             random,
             to_come: BinaryHeap::new(),
             decided: HashMap::new(),
@@ -115,10 +116,7 @@ impl World {
         Arc::new(Self {
             core: Mutex::new(core),
             scenario: scenario.clone(),
-            caller: ApiCaller {
-                region: region(),
-                access_key: "SIMULATED".into(),
-            },
+            caller: ApiCaller::new(region(), "SIMULATED"),
             began: Instant::now(),
             wall,
         })

@@ -56,7 +56,7 @@ pub(crate) async fn run(url: &str, devices: usize, ceiling: f64) -> Outcome<()> 
         region: region.clone(),
         known_devices,
     };
-    engine.add_region(region, service, batch);
+    engine.add_region(region.into(), RateRange::upto(ceiling), service, batch);
     let stop = engine.run(None, false).await;
     let closed = writer.await?;
     let created = stats.counts().created;
@@ -82,6 +82,7 @@ fn settings(ceiling: f64) -> EngineSettings {
         on_exists: OnExists::Adopt,
         tag_keys: Vec::new(),
         account: None,
+        has_common_credentials: false,
         seed: 1,
     }
 }
@@ -96,10 +97,11 @@ struct Batch {
 impl Work for Batch {
     async fn next(&mut self) -> Option<(DeviceIndex, Device)> {
         let name = name(self.left.next()?);
-        let index = locked(&self.known_devices).insert(&name, &name, &self.region);
+        let index = locked(&self.known_devices).insert(&name, &name, &self.region.clone().into());
         let device = Device {
             channel_name: ChannelName::parse(&name).ok()?,
             id: name.into(),
+            account: None,
             region: self.region.clone(),
             message_ttl: None,
             tags: Vec::new(),

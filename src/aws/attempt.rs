@@ -17,6 +17,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use aws_smithy_types::error::ErrorMetadata;
 
+use super::error::ConfigError;
 use crate::domain::service::classify::{self, Reply};
 use crate::domain::service::{Failure, FailureKind};
 
@@ -117,13 +118,13 @@ impl Seen {
         }
     }
 
-    /// The meaning of an SDK error, or its causes if the request was not sent, which nearly always means that
-    /// credentials are missing.
+    /// The meaning of an SDK error, or why the request was not sent, which nearly always means that credentials are
+    /// missing.
     pub(super) fn failure<E>(
         &self,
         error: &SdkError<E, HttpResponse>,
         limit: Duration,
-    ) -> Result<Failure, Vec<String>>
+    ) -> Result<Failure, NotSent>
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
@@ -145,12 +146,43 @@ impl Seen {
             SdkError::ResponseError(_) => self.reply(body).failure(),
             SdkError::ConstructionFailure(_) => invalid(error),
             SdkError::TimeoutError(_) if self.host.is_none() => late_credentials(limit),
-            _ if self.host.is_none() => return Err(causes(error)),
+            _ if self.host.is_none() => return Err(NotSent::of(error)),
             SdkError::TimeoutError(_) => classify::timed_out(limit),
             SdkError::DispatchFailure(dispatch) if dispatch.is_user() => invalid(error),
             _ => classify::connection(&causes(error), self.host.as_deref()),
         })
     }
+}
+
+/// Why a request was not sent.
+#[derive(Debug)]
+pub(super) enum NotSent {
+    /// This tool's own source of credentials reports why.
+    Known(ConfigError),
+    /// The texts of the SDK's error and its causes, outermost first.
+    Causes(Vec<String>),
+}
+
+impl NotSent {
+    pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
+        match cause::<ConfigError>(error) {
+            Some(known) => Self::Known(known.clone()),
+            None => Self::Causes(causes(error)),
+        }
+    }
+}
+
+/// The first error of this type: the error itself or one of its causes.
+pub(super) fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    for _ in 0..MOST_CAUSES {
+        let error = next?;
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// The failure of a request that could not be built.

@@ -13,6 +13,8 @@ pub enum ConfigErrorKind {
     Configuration,
     /// Credentials are missing, expired or refused.
     Credentials,
+    /// A role cannot be assumed: its account is unusable, others may not be.
+    Role,
     /// AWS cannot be reached or has a problem: the same command may succeed later.
     Unreachable,
 }
@@ -38,6 +40,14 @@ pub enum ConfigError {
         message: String,
         hint: String,
     },
+    /// STS refuses the role, and not the credentials that would assume it.
+    #[error(
+        "the role {arn} cannot be assumed: {}: {}. Allow sts:AssumeRole on it for the run's caller, let the role's trust \
+         policy name the caller, and check the external ID",
+        .failure.code,
+        .failure.message.trim_end_matches('.')
+    )]
+    Role { arn: String, failure: Failure },
     /// The caller identity could not be requested.
     #[error("AWS cannot be reached to check the credentials: {}", .0.message)]
     Unreachable(Failure),
@@ -48,6 +58,7 @@ impl ConfigError {
         match self {
             Self::Configuration(_) | Self::NoRegion => ConfigErrorKind::Configuration,
             Self::Credentials(_) | Self::Refused { .. } => ConfigErrorKind::Credentials,
+            Self::Role { .. } => ConfigErrorKind::Role,
             Self::Unreachable(_) => ConfigErrorKind::Unreachable,
         }
     }
@@ -59,17 +70,22 @@ impl ConfigError {
 
     /// The same error as the failure of an attempt in the middle of a run.
     pub(crate) fn into_failure(self) -> Failure {
+        let text = self.to_string();
         match self {
             Self::Unreachable(failure) => failure,
+            // New credentials are requested, and if the role is refused again the account ends; no device has failed.
+            Self::Role { .. } => {
+                Failure::new(FailureKind::Credentials, classify::ROLE_REFUSED, text)
+            }
             Self::Refused {
                 code,
                 message,
                 hint,
             } => Failure::new(FailureKind::Credentials, &code, message + &hint),
-            other => Failure::new(
+            _ => Failure::new(
                 FailureKind::Credentials,
                 classify::CREDENTIALS_UNAVAILABLE,
-                other.to_string(),
+                text,
             ),
         }
     }

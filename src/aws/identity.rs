@@ -3,12 +3,15 @@
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
-use aws_credential_types::provider::ProvideCredentials as _;
+use aws_credential_types::provider::future::ProvideCredentials as ProvideCredentialsFuture;
+use aws_credential_types::provider::{self, ProvideCredentials as _};
+use aws_sdk_kinesisvideo::config::Credentials;
 use aws_sdk_sts::config::Builder;
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
 use tracing::info;
 
-use super::attempt::{Seen, Watched, causes, watched};
+use super::attempt::{NotSent, Seen, Watched, watched};
+use super::endpoint::Endpoint;
 use super::error::ConfigError;
 use super::reason::Reason;
 use super::sign_in::SignIn;
@@ -38,9 +41,7 @@ impl Connection {
         source: &CredentialSource,
         region: &Region,
     ) -> Result<Option<Identity>, ConfigError> {
-        if !self.endpoint().is_loopback() {
-            source.fetch().await?;
-        }
+        source.fetch(self.endpoint()).await?;
         if self.endpoint().is_aws() {
             self.identity_at_aws(source, region).await.map(Some)
         } else {
@@ -61,7 +62,7 @@ impl Connection {
                 .map_err(|reason| ConfigError::Unreachable(seen.reply(b"").unreadable(&reason))),
             Err(error) => Err(match seen.failure(&error, self.timeout()) {
                 Ok(failure) => source.not_accepted(failure, &seen),
-                Err(causes) => source.not_sent(&causes),
+                Err(not_sent) => source.not_sent(not_sent),
             }),
         }
     }
@@ -84,25 +85,29 @@ impl Connection {
 }
 
 impl CredentialSource {
-    /// Fetches the credentials before a request whose timeout is shorter than a sign-in takes.
-    async fn fetch(&self) -> Result<(), ConfigError> {
-        let sign_in = SignIn::of(&self.profiles);
-        sign_in.check()?;
+    /// Fetches the credentials before a request whose timeout is shorter than a sign-in takes. `None` if the request does
+    /// without: there is no source, or the endpoint is on this computer, where only a role is fetched.
+    pub(super) async fn fetch(
+        &self,
+        endpoint: &Endpoint,
+    ) -> Result<Option<Credentials>, ConfigError> {
         let Some(provider) = self.config.credentials_provider() else {
-            return Ok(());
+            return Ok(None);
         };
         let fetching = provider.provide_credentials();
-        tokio::pin!(fetching);
-        let fetched = tokio::select! {
-            fetched = &mut fetching => fetched,
-            () = tokio::time::sleep(PATIENCE) => {
-                info!("waiting for the AWS credentials{}", sign_in.whose());
-                fetching.await
-            }
+        let fetched = if self.is_role {
+            // The source of a role reports itself what it waits for.
+            fetching.await
+        } else if endpoint.is_loopback() {
+            return Ok(None);
+        } else {
+            let sign_in = SignIn::of(&self.profiles);
+            sign_in.check()?;
+            patiently(fetching, &sign_in).await
         };
         match fetched {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.not_sent(&causes(&error))),
+            Ok(credentials) => Ok(Some(credentials)),
+            Err(error) => Err(self.not_sent(NotSent::of(&error))),
         }
     }
 
@@ -111,7 +116,7 @@ impl CredentialSource {
     }
 
     /// Evaluates an answer of STS, of another server, or a missing answer.
-    fn not_accepted(&self, failure: Failure, seen: &Seen) -> ConfigError {
+    pub(super) fn not_accepted(&self, failure: Failure, seen: &Seen) -> ConfigError {
         match failure.kind {
             FailureKind::Credentials | FailureKind::Denied | FailureKind::Rejected => {
                 let login = SignIn::of(&self.profiles).command();
@@ -122,8 +127,12 @@ impl CredentialSource {
     }
 
     /// Why a request was not sent: there are no credentials to sign it, or their source did not answer.
-    pub(super) fn not_sent(&self, causes: &[String]) -> ConfigError {
-        let reason = Reason::of(causes);
+    pub(super) fn not_sent(&self, why: NotSent) -> ConfigError {
+        let causes = match why {
+            NotSent::Known(error) => return error,
+            NotSent::Causes(causes) => causes,
+        };
+        let reason = Reason::of(&causes);
         let profiles = &self.profiles;
         if reason.is_nothing_found() {
             return ConfigError::Credentials(format!(
@@ -157,6 +166,21 @@ impl CredentialSource {
                 profiles.credentials_owner()
             ),
         })
+    }
+}
+
+/// Prints a message if the credentials take long.
+async fn patiently(
+    fetching: ProvideCredentialsFuture<'_>,
+    sign_in: &SignIn<'_>,
+) -> provider::Result {
+    tokio::pin!(fetching);
+    tokio::select! {
+        fetched = &mut fetching => fetched,
+        () = tokio::time::sleep(PATIENCE) => {
+            info!("waiting for the AWS credentials{}", sign_in.whose());
+            fetching.await
+        }
     }
 }
 

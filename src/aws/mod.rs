@@ -8,6 +8,7 @@
 //! | `probe` | the endpoint that environment and profile configure |
 //! | `profiles`, `chain` | the selected profile, and the standard chain of Region and credentials |
 //! | `sign_in`, `cached_credentials` | how a profile gets its credentials, and their cache |
+//! | `role` | credentials of an assumed role |
 //! | `reason` | why the SDK has no credentials, in plain words |
 //! | `http`, `trust` | connection pools, proxy, certificate authorities |
 //! | `attempt` | one attempt: what is observed, and what a failure means |
@@ -31,6 +32,7 @@ mod presence;
 mod probe;
 mod profiles;
 mod reason;
+mod role;
 mod sign_in;
 mod trust;
 mod value;
@@ -43,16 +45,19 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_kinesisvideo::Client;
 use aws_sdk_kinesisvideo::config::SharedHttpClient;
+use tokio::sync::Semaphore;
 
 pub use endpoint::Endpoint;
 pub use error::{ConfigError, ConfigErrorKind};
 pub use http::Network;
 pub use operations::AwsService;
+pub use role::Role;
 
 use crate::domain::device::Region;
 use crate::domain::service::{Failure, Identity};
 use attempt::Watched;
 use profiles::Profiles;
+use role::RoleSettings;
 
 /// How to reach the service: the flags, and the environment's network settings.
 #[derive(Debug, Clone)]
@@ -92,6 +97,10 @@ struct ConnectionShared {
     endpoint: Endpoint,
     default_region: Option<Region>,
     http: SharedHttpClient,
+    /// The roles that are assumed one from another, beginning with the profile's credentials.
+    roles: Vec<Role>,
+    /// One permit for each request for a role. Connections made from this one share it.
+    roles_at_once: Arc<Semaphore>,
     current: RwLock<Current>,
     /// The last reload. The lock is held during a reload, so that there is one at a time.
     reloaded: tokio::sync::Mutex<Option<Reload>>,
@@ -109,6 +118,18 @@ struct Current {
 struct CredentialSource {
     config: SdkConfig,
     profiles: Arc<Profiles>,
+    /// Whether the credentials are those of an assumed role of [`ConnectionShared::roles`].
+    is_role: bool,
+}
+
+impl Current {
+    fn new(source: CredentialSource) -> Self {
+        Self {
+            generation: 0,
+            source,
+            clients: HashMap::new(),
+        }
+    }
 }
 
 struct Reload {
@@ -136,21 +157,69 @@ impl Connection {
         let region = default_region.as_ref();
         let config = chain::load(&settings, &endpoint, &profiles, region, &http).await;
         probe::check(&config, &endpoint).await?;
+        let source = CredentialSource {
+            config,
+            profiles: Arc::new(profiles),
+            is_role: false,
+        };
         Ok(Self(Arc::new(ConnectionShared {
             settings,
             endpoint,
             default_region,
             http,
-            current: RwLock::new(Current {
-                generation: 0,
-                source: CredentialSource {
-                    config,
-                    profiles: Arc::new(profiles),
-                },
-                clients: HashMap::new(),
-            }),
+            roles: Vec::new(),
+            roles_at_once: Arc::new(Semaphore::new(role::MOST_AT_ONCE)),
+            current: RwLock::new(Current::new(source)),
             reloaded: tokio::sync::Mutex::new(None),
         })))
+    }
+
+    /// A connection with the credentials of a role, which this connection's credentials assume as soon as a request needs
+    /// them. All else is the same.
+    #[must_use]
+    pub fn with_role(&self, role: Role) -> Self {
+        let source = self.source().assuming(&role, self.role_settings());
+        let mut roles = self.0.roles.clone();
+        roles.push(role);
+        self.with_source(source, self.0.settings.clone(), roles)
+    }
+
+    /// A connection with the credentials of another profile. All else is the same.
+    pub async fn with_profile(&self, profile: &str) -> Result<Self, ConfigError> {
+        let mut settings = self.0.settings.clone();
+        settings.profile = Some(profile.to_owned());
+        let source = self.configured(&settings).await?;
+        Ok(self.with_source(source, settings, Vec::new()))
+    }
+
+    fn with_source(
+        &self,
+        source: CredentialSource,
+        settings: ConnectionSettings,
+        roles: Vec<Role>,
+    ) -> Self {
+        let shared = &*self.0;
+        Self(Arc::new(ConnectionShared {
+            settings,
+            endpoint: shared.endpoint.clone(),
+            default_region: shared.default_region.clone(),
+            http: shared.http.clone(),
+            roles,
+            roles_at_once: Arc::clone(&shared.roles_at_once),
+            current: RwLock::new(Current::new(source)),
+            reloaded: tokio::sync::Mutex::new(None),
+        }))
+    }
+
+    fn role_settings(&self) -> RoleSettings {
+        let shared = &*self.0;
+        RoleSettings {
+            endpoint: shared.endpoint.clone(),
+            default_region: shared.default_region.clone(),
+            http: shared.http.clone(),
+            timeout: shared.settings.timeout,
+            at_once: Arc::clone(&shared.roles_at_once),
+        }
     }
 
     /// The default Region: of the flag, the environment, the profile or the EC2 instance; `us-east-1` for a loopback
@@ -214,21 +283,35 @@ impl Connection {
         &self,
         region: &Region,
     ) -> Result<(CredentialSource, Option<Identity>), ConfigError> {
+        let configured = self.configured(&self.0.settings).await?;
+        let source = self.0.roles.iter().fold(configured, |source, role| {
+            source.assuming(role, self.role_settings())
+        });
+        let identity = self.identity_of(&source, region).await?;
+        Ok((source, identity))
+    }
+
+    /// Reads the environment and the profile files again.
+    async fn configured(
+        &self,
+        settings: &ConnectionSettings,
+    ) -> Result<CredentialSource, ConfigError> {
         let shared = &*self.0;
-        let profiles = Profiles::load(shared.settings.profile.as_deref()).await;
+        let profiles = Profiles::load(settings.profile.as_deref()).await;
         profiles.check(!shared.endpoint.is_loopback())?;
         let config = chain::load(
-            &shared.settings,
+            settings,
             &shared.endpoint,
             &profiles,
             shared.default_region.as_ref(),
             &shared.http,
         )
         .await;
-        let profiles = Arc::new(profiles);
-        let source = CredentialSource { config, profiles };
-        let identity = self.identity_of(&source, region).await?;
-        Ok((source, identity))
+        Ok(CredentialSource {
+            config,
+            profiles: Arc::new(profiles),
+            is_role: false,
+        })
     }
 
     fn replace(&self, source: CredentialSource) -> u64 {

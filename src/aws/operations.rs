@@ -54,8 +54,8 @@ impl AwsService {
             Ok(output) => read(output, &seen).map_err(|reason| seen.reply(b"").unreadable(&reason)),
             Err(error) => Err(seen
                 .failure(&error, self.connection.timeout())
-                .unwrap_or_else(|causes| {
-                    self.connection.source().not_sent(&causes).into_failure()
+                .unwrap_or_else(|not_sent| {
+                    self.connection.source().not_sent(not_sent).into_failure()
                 })),
         };
         Answer {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::domain::device::ChannelName;
+use crate::domain::device::{AccountId, ChannelName};
 use crate::emulator::faults::Fault;
 use crate::emulator::latency::Latency;
 use crate::emulator::quota::Quota;
@@ -24,9 +24,9 @@ pub struct EmulatorArgs {
     #[arg(long)]
     pub(crate) allow_remote: bool,
 
-    /// Creates granted a second in each Region
+    /// Creates granted a second in each account and Region
     ///
-    /// The account's quota for creating channels in each Region: 0.1 to 1,000,000. AWS grants 50. The other operations keep
+    /// The quota of each account for creating channels in each Region: 0.1 to 1,000,000. AWS grants 50. The other operations keep
     /// the quotas of AWS (Describe 300 a second, List 50, and so on), and each channel its own of 5.
     #[arg(long, value_name = "TPS", default_value = "50", value_parser = parse_rate)]
     pub(crate) rate: f64,
@@ -43,7 +43,7 @@ pub struct EmulatorArgs {
     #[arg(long, conflicts_with = "burst")]
     pub(crate) window: bool,
 
-    /// The most channels in a Region
+    /// The most channels of an account in a Region
     #[arg(long, value_name = "N", default_value = "10000", value_parser = parse_channel_limit)]
     pub(crate) channel_limit: usize,
 
@@ -77,8 +77,8 @@ pub struct EmulatorArgs {
     /// FAULT is KIND=SHARE, KIND=first:N or KIND=each:N, followed by @OPERATION to limit it to one operation. SHARE is a
     /// number from 0 to 1 or a percentage; first:N affects the first N requests, each:N the first N about each channel name
     /// (of the first 100,000 names; listings count as one name). OPERATION is the operation's name or one of create,
-    /// describe, list, delete, update, tag, untag, list-tags, endpoint, ice. Of several faults, the first that
-    /// applies counts.
+    /// describe, list, delete, update, tag, untag, list-tags, endpoint, ice, assume-role. Without it, a fault is for all
+    /// operations but assume-role. Of several faults, the first that applies counts.
     ///
     /// Kinds that prevent the work: throttle, 500, 503, html-503 (a proxy's page), malformed-error
     /// (a 500 that is not JSON), reset-before, hang-before.
@@ -90,6 +90,20 @@ pub struct EmulatorArgs {
     /// Deny operations on channels whose names do not begin with PREFIX
     #[arg(long, value_name = "PREFIX", value_parser = parse_prefix)]
     pub(crate) deny_outside: Option<String>,
+
+    /// Deny an account: no role of it can be assumed, and its access keys have no permission; repeatable
+    ///
+    /// ID has 12 digits. An access key of 12 digits is of the account of that number; an assumed role has keys of its
+    /// account; every other key is of the account 000000000000.
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = super::values::account)]
+    pub(crate) deny_account: Vec<AccountId>,
+
+    /// The most accounts in addition to 000000000000: 1 to 100,000
+    ///
+    /// An account exists from the first request that uses it, or assumes a role of it, on. Each account has its own channels,
+    /// quotas and limits in each Region. Requests for more accounts are denied.
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = parse_accounts)]
+    pub(crate) accounts: usize,
 
     /// Let an access key expire after N requests
     #[arg(long, value_name = "N")]
@@ -125,6 +139,8 @@ impl EmulatorArgs {
             deleting_for: self.deleting_for,
             faults: self.fault.clone(),
             deny_outside: self.deny_outside.clone(),
+            deny_accounts: self.deny_account.clone(),
+            accounts: self.accounts,
             expire_after: self.expire_after,
             seed,
             allow_remote: self.allow_remote,
@@ -168,6 +184,13 @@ fn parse_channel_limit(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(limit @ 0..=10_000_000) => Ok(limit),
         _ => Err("expected a number of channels, 0 to 10000000".to_owned()),
+    }
+}
+
+fn parse_accounts(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(accounts @ 1..=100_000) => Ok(accounts),
+        _ => Err("expected a number of accounts, 1 to 100000".to_owned()),
     }
 }
 
@@ -244,6 +267,8 @@ mod tests {
             "--fault=500=1%@list,empty=first:2,503=each:2@create",
             "--fault=throttle=1",
             "--deny-outside=line-4-",
+            "--deny-account=111122223333,444455556666",
+            "--accounts=100000",
             "--expire-after=9",
             "--seed=3",
         ])
@@ -278,6 +303,10 @@ mod tests {
                 .map(|fault| fault.parse().unwrap())
                 .to_vec(),
                 deny_outside: Some("line-4-".to_owned()),
+                deny_accounts: ["111122223333", "444455556666"]
+                    .map(|account| AccountId::parse(account).unwrap())
+                    .to_vec(),
+                accounts: 100_000,
                 expire_after: Some(9),
                 seed: 3,
                 allow_remote: false,
@@ -303,6 +332,9 @@ mod tests {
             ("--listen=localhost", "127.0.0.1:4567"),
             ("--deny-outside=a b", "the beginning of channel names 'a b'"),
             ("--fault=500=2", "from 0 to 1"),
+            ("--accounts=0", "1 to 100000"),
+            ("--accounts=100001", "1 to 100000"),
+            ("--deny-account=1234", "not a number of 12 digits"),
         ] {
             let error = parse(&[argument]).unwrap_err();
             assert!(error.contains(expected), "{argument}: {error}");

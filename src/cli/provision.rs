@@ -140,12 +140,17 @@ pub(crate) struct ServiceArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Pace and retries")]
 pub(crate) struct PaceArgs {
-    /// The most creates a second in each Region, 0.1 to 1000000, or 'auto' to find what the service grants
+    /// The most creates a second in each account and Region, 0.1 to 1000000, or 'auto' to find what the service grants
     #[arg(long, value_name = "TPS", default_value = "50", value_parser = rate)]
     pub(crate) rate: RateRange,
-    /// The most requests in flight, 1 to 10000
-    #[arg(long, value_name = "N", default_value = "64", value_parser = workers)]
-    pub(crate) workers: usize,
+    /// A CSV with the columns account, region, rate and channels: where the quotas are others than --rate and
+    /// --channel-quota
+    #[arg(long, value_name = "FILE")]
+    pub(crate) quotas: Option<PathBuf>,
+    /// The most requests in flight, 1 to 10000 [default: 64, or 8 for each account and Region where that is more, at most
+    /// 1024]
+    #[arg(long, value_name = "N", value_parser = workers)]
+    pub(crate) workers: Option<usize>,
     /// The most attempts for a device, 1 to 1000; throttled ones do not count
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) max_attempts: u32,

@@ -9,7 +9,11 @@ use std::time::Duration;
 use clap::builder::PossibleValue;
 use clap::{Arg, ArgAction, Args, ValueEnum};
 
-use super::values::{account, duration, region, switch, workers};
+use super::values::{
+    account, account_template, duration, external_id, region, role_arn, session_name, switch,
+    workers,
+};
+use crate::domain::account_template::AccountTemplate;
 use crate::domain::device::{AccountId, Region};
 use crate::output::logging::LogFormat;
 use crate::output::progress::ProgressMode;
@@ -44,15 +48,31 @@ pub(crate) struct ConnectionArgs {
     /// The Region for rows that name none [default: AWS_REGION, else the profile's]
     #[arg(long, value_name = "REGION", value_parser = region)]
     pub(crate) region: Option<Region>,
-    /// The profile in the AWS configuration files [default: AWS_PROFILE, else AWS_DEFAULT_PROFILE, else 'default']
-    #[arg(long, value_name = "NAME")]
-    pub(crate) profile: Option<String>,
+    /// The profile in the AWS configuration files, or a template such as fleet-{account} [default: AWS_PROFILE, else
+    /// AWS_DEFAULT_PROFILE, else 'default']
+    #[arg(long, value_name = "NAME", value_parser = account_template)]
+    pub(crate) profile: Option<AccountTemplate>,
+    /// The role to assume in each account of the column 'account', such as arn:aws:iam::{account}:role/kvs-fleet
+    #[arg(long, value_name = "TEMPLATE", value_parser = role_arn)]
+    pub(crate) role_arn: Option<AccountTemplate>,
+    /// The external ID that the roles' trust policies ask for; may contain {account}
+    #[arg(long, value_name = "TEMPLATE", value_parser = external_id, requires = "role_arn")]
+    pub(crate) external_id: Option<AccountTemplate>,
+    /// The name of the roles' sessions, which CloudTrail shows
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "kvs-fleet",
+        value_parser = session_name,
+        requires = "role_arn"
+    )]
+    pub(crate) role_session_name: String,
     /// A custom endpoint; http:// only for loopback
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint_url: Option<String>,
-    /// Refuse any other account than this
-    #[arg(long, value_name = "ID", value_parser = account)]
-    pub(crate) account: Option<AccountId>,
+    /// Refuse any other account than these; repeatable, or with commas
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = account)]
+    pub(crate) account: Vec<AccountId>,
 }
 
 /// How a service is asked that no device waits for.

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::domain::account_template::AccountTemplate;
 use crate::domain::device::{AccountId, MessageTtl, Region};
+use crate::domain::role::{is_external_id, is_session_name, role_account};
 use crate::domain::shard::{MOST_SHARDS, Shard};
 use crate::engine::FailureLimit;
 use crate::engine::pace::controller::RateRange;
@@ -144,7 +146,41 @@ pub(crate) fn region(text: &str) -> Result<Region, String> {
 }
 
 pub(crate) fn account(text: &str) -> Result<AccountId, String> {
-    AccountId::parse(text).map_err(|invalid| invalid.to_string())
+    AccountId::parse(text.trim()).map_err(|invalid| invalid.to_string())
+}
+
+pub(crate) fn account_template(text: &str) -> Result<AccountTemplate, String> {
+    AccountTemplate::parse(text)
+}
+
+/// A role's ARN in which the account may be left open.
+pub(crate) fn role_arn(text: &str) -> Result<AccountTemplate, String> {
+    let template = AccountTemplate::parse(text)?;
+    match role_account(&template.example()) {
+        Some(_) => Ok(template),
+        None => Err(
+            "expected a role's ARN, such as arn:aws:iam::{account}:role/kvs-fleet, where {account} is replaced with the \
+             number of each account"
+                .to_owned(),
+        ),
+    }
+}
+
+pub(crate) fn external_id(text: &str) -> Result<AccountTemplate, String> {
+    let template = AccountTemplate::parse(text)?;
+    if is_external_id(&template.example()) {
+        Ok(template)
+    } else {
+        Err("expected 2 to 1224 letters, digits and _+=,.@:/-, perhaps with {account}".to_owned())
+    }
+}
+
+pub(crate) fn session_name(text: &str) -> Result<String, String> {
+    if is_session_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected 2 to 64 letters, digits and _+=,.@-".to_owned())
+    }
 }
 
 /// The value of a switch's variable. A word that is neither yes nor no is refused: it could mean either.
@@ -173,6 +209,31 @@ mod tests {
         assert_eq!(rate("AUTO"), Ok(RateRange::unknown()));
         assert_eq!(rate("0.1"), Ok(RateRange::upto(0.1)));
         assert_eq!(rate("1e6"), Ok(RateRange::upto(1e6)));
+    }
+
+    #[test]
+    fn a_role_may_leave_the_account_open() {
+        for text in [
+            "arn:aws:iam::{account}:role/kvs-fleet",
+            "arn:aws:iam::111122223333:role/fleet-{account}",
+        ] {
+            assert_eq!(role_arn(text).unwrap().to_string(), text);
+        }
+        for text in ["kvs-fleet", "arn:aws:iam::{account}:user/x", ""] {
+            assert!(
+                role_arn(text).unwrap_err().contains("a role's ARN"),
+                "{text}"
+            );
+        }
+        assert!(
+            role_arn("arn:aws:iam::{acount}:role/x")
+                .unwrap_err()
+                .contains("{acount}")
+        );
+        assert!(external_id("fleet-{account}").is_ok() && external_id("x").is_err());
+        assert!(
+            account_template("fleet-{account}").is_ok() && account_template("{region}").is_err()
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tracing::warn;
 
 use crate::cli::AskArgs;
 use crate::domain::clock::WallClock;
-use crate::domain::device::{AccountId, ChannelName, Region};
+use crate::domain::device::{AccountId, AccountRegion, ChannelName};
 use crate::domain::service::{Channel, Failure, Operation};
 use crate::engine::event::Listeners;
 use crate::engine::pace::controller::RateRange;
@@ -36,6 +36,7 @@ impl AskArgs {
             on_exists: OnExists::Adopt,
             tag_keys: Vec::new(),
             account,
+            has_common_credentials: false,
             seed: seed(),
         }
     }
@@ -87,34 +88,34 @@ pub(super) async fn list_existing<S: Service>(
     Some(match listed {
         Ok(()) => Some(found),
         Err(failure) => {
-            say_not_listed(requests.region(), &failure, instead);
+            say_not_listed(requests.account_region(), &failure, instead);
             None
         }
     })
 }
 
-pub(super) fn say_not_listed(region: &Region, failure: &Failure, instead: &str) {
+pub(super) fn say_not_listed(region: &AccountRegion, failure: &Failure, instead: &str) {
     warn!(
         "the channels in {region} cannot be listed ({}: {}); {instead}",
         failure.code, failure.message
     );
 }
 
-/// These Regions, each once, in the order in which they come first.
-pub(super) fn distinct<'a>(regions: impl Iterator<Item = &'a Region>) -> Vec<Region> {
-    let distinct: IndexSet<&Region> = regions.collect();
+/// These accounts and Regions, each once, in the order in which they come first.
+pub(super) fn distinct<'a>(all: impl Iterator<Item = &'a AccountRegion>) -> Vec<AccountRegion> {
+    let distinct: IndexSet<&AccountRegion> = all.collect();
     distinct.into_iter().cloned().collect()
 }
 
-/// The items of each Region.
+/// The items of each account and Region.
 pub(super) fn by_region<T>(
     items: Vec<T>,
-    region: impl Fn(&T) -> &Region,
-) -> IndexMap<Region, Vec<T>> {
-    let mut by_region: IndexMap<Region, Vec<T>> = IndexMap::new();
+    account_region: impl Fn(&T) -> &AccountRegion,
+) -> IndexMap<AccountRegion, Vec<T>> {
+    let mut by_region: IndexMap<AccountRegion, Vec<T>> = IndexMap::new();
     for item in items {
-        let region = region(&item).clone();
-        by_region.entry(region).or_default().push(item);
+        let account_region = account_region(&item).clone();
+        by_region.entry(account_region).or_default().push(item);
     }
     by_region
 }

@@ -65,7 +65,10 @@ fn quota(args: &EmulatorArgs) -> String {
         format!(", {}/s {after} after the first", change.rate)
     });
     let changes: String = changes.collect();
-    format!("{}/s in each Region, {counted}{changes}", args.rate)
+    format!(
+        "{}/s in each account and Region, {counted}{changes}",
+        args.rate
+    )
 }
 
 /// Who can reach it, as text.
@@ -99,7 +102,7 @@ mod tests {
             "not AWS",
             "--endpoint-url http://127.0.0.1:9",
             "seed 77",
-            "50/s in each Region, burst 50, 7/s 1m 30s after the first;",
+            "50/s in each account and Region, burst 50, 7/s 1m 30s after the first;",
             "500=0.5",
         ] {
             assert!(guide.contains(part), "{part}: {guide}");

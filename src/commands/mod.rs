@@ -1,18 +1,22 @@
 //! The subcommands, one file or folder for each, and what several of them need: arguments → validated configuration → the
 //! parts wired together.
 
+mod access;
 mod asking;
 mod batch_files;
 mod checks;
 mod docs;
 mod emulator;
 mod environment;
+mod guard;
 mod last_options;
 mod merge;
 mod messages;
 mod open_files;
 mod plan;
 mod provision;
+mod quotas;
+mod reach;
 mod report;
 mod rollback;
 mod run_config;
@@ -151,7 +155,7 @@ async fn provision(args: &ProvisionArgs, console: Console) -> u8 {
 }
 
 async fn plan(args: &ProvisionArgs, online: bool, console: Console) -> Result<u8, Error> {
-    plan::run(&RunConfig::for_plan(args)?, online, console).await
+    Box::pin(plan::run(&RunConfig::for_plan(args)?, online, console)).await
 }
 
 /// The exit code of a command that has ended. Prints what ended it.

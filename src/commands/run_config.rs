@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use clap::ValueEnum as _;
 
+use super::access::Access;
 use super::asking::seed;
 use super::batch_files::{self, BatchFiles};
 use super::open_files;
+use super::quotas::Quotas;
 use super::shard;
 use crate::aws::{ConnectionSettings, Network};
 use crate::cli::{ConnectionArgs, InputArgs, ProvisionArgs};
-use crate::domain::device::{AccountId, MessageTtl, Region, shown};
+use crate::domain::account_template::AccountTemplate;
+use crate::domain::device::{AccountId, AccountRegion, MessageTtl, Region, shown};
 use crate::domain::service::channel_quota;
 use crate::domain::template::Template;
 use crate::engine;
+use crate::engine::pace::controller::RateRange;
 use crate::error::Error;
 use crate::fleet::plan::Rules;
 use crate::manifest::{IdPattern, Options};
@@ -23,7 +27,7 @@ use crate::output::progress::ProgressMode;
 use crate::results::runs_line;
 
 /// What a run, or the plan of one, is to do.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct RunConfig {
     pub(super) files: BatchFiles,
     /// How long another process that is writing the results is waited for.
@@ -31,8 +35,14 @@ pub(super) struct RunConfig {
     pub(super) connection: ConnectionSettings,
     /// Whether the emulator in this process is used.
     pub(super) emulator: bool,
-    /// `--account`: no other may be worked in.
-    pub(super) account: Option<AccountId>,
+    /// How the accounts are reached that rows name.
+    pub(super) access: Access,
+    /// `--account`: no others may be worked in.
+    pub(super) accounts: Vec<AccountId>,
+    /// The quotas of accounts and Regions, where they are others than the flags'.
+    pub(super) quotas: Quotas,
+    /// Whether a flag gives the most requests in flight.
+    workers_are_given: bool,
     /// How the engine behaves: the account and the tag keys are not known yet.
     pub(super) engine: engine::EngineSettings,
     pub(super) rules: RunRules,
@@ -48,7 +58,8 @@ impl ConnectionArgs {
     pub(super) fn settings(&self, timeout: Duration, regions: &[Region]) -> ConnectionSettings {
         ConnectionSettings {
             region: self.region.clone().or_else(|| regions.first().cloned()),
-            profile: self.profile.clone(),
+            // A template's profiles are those of the rows' accounts, not of the run's own credentials.
+            profile: self.profile.as_ref().and_then(AccountTemplate::constant),
             endpoint_url: self.endpoint_url.clone(),
             timeout,
             network: Network::from_environment(),
@@ -72,7 +83,7 @@ pub(super) struct RunRules {
 }
 
 /// What is asked of the service before the first create.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Reconcile {
     /// Whether the existing channels are listed.
     pub(super) list: bool,
@@ -81,15 +92,8 @@ pub(super) struct Reconcile {
     channel_quota: Option<u64>,
 }
 
-impl Reconcile {
-    /// The most channels that the account may have in a Region.
-    pub(super) fn channel_quota(&self, region: &Region) -> u64 {
-        self.channel_quota.unwrap_or(channel_quota(region))
-    }
-}
-
 /// What is shown and written besides the results.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct RunOutput {
     pub(super) progress: ProgressMode,
     pub(super) verbose: bool,
@@ -110,10 +114,21 @@ impl RunConfig {
         Ok(Self {
             files,
             wait_for_results: results.wait_for_results,
-            options: options(&args.input)?,
+            options: options(&args.input, &service.connection.account)?,
             connection: service.connection.settings(args.pace.timeout, &[]),
             emulator: service.emulator,
-            account: service.connection.account.clone(),
+            access: if service.emulator {
+                Access::new(&service.connection)?.or_any_role()
+            } else {
+                Access::new(&service.connection)?
+            },
+            accounts: service.connection.account.clone(),
+            quotas: args
+                .pace
+                .quotas
+                .as_deref()
+                .map_or_else(|| Ok(Quotas::default()), Quotas::load)?,
+            workers_are_given: args.pace.workers.is_some(),
             engine: engine_settings(args),
             rules: RunRules {
                 expect: args.input.expect,
@@ -169,11 +184,34 @@ impl RunConfig {
         }
     }
 
-    /// The engine's settings for this account, where it is known.
+    /// The rate of creates in an account and Region; where the rows name no account, it is `own`, if that is known.
+    pub(super) fn rate(&self, of: &AccountRegion, own: Option<&AccountId>) -> RateRange {
+        let rate = self.quotas.rate(&of.or_account(own));
+        rate.unwrap_or(self.engine.rate)
+    }
+
+    /// The most channels that an account may have in a Region; `own` likewise.
+    pub(super) fn channel_quota(&self, of: &AccountRegion, own: Option<&AccountId>) -> u64 {
+        let quota = self.quotas.channels(&of.or_account(own));
+        quota
+            .or(self.reconcile.channel_quota)
+            .unwrap_or(channel_quota(&of.region))
+    }
+
+    /// Sets the most requests in flight for so many accounts and Regions, unless a flag did. Those of a stream that names
+    /// accounts are not known.
+    pub(super) fn set_workers(&mut self, account_regions: Option<usize>) {
+        if !self.workers_are_given {
+            let workers = default_workers(account_regions.unwrap_or(usize::MAX));
+            self.engine.workers = open_files::most_requests(workers);
+        }
+    }
+
+    /// The engine's settings; `account` is that of the run's own credentials, where it is known.
     pub(super) fn engine(&self, account: Option<AccountId>) -> engine::EngineSettings {
         engine::EngineSettings {
             account,
-            ..self.engine.clone()
+            ..self.access.engine(self.engine.clone())
         }
     }
 
@@ -215,10 +253,19 @@ pub(super) fn summary_file(args: &ProvisionArgs) -> Result<Option<PathBuf>, Erro
     Ok(summary.clone())
 }
 
+/// The most requests in flight where `--workers` does not say, for so many accounts and Regions: one uses about four at 50
+/// creates a second and 80 ms, and as many again while the service is slow.
+fn default_workers(scopes: usize) -> usize {
+    const EACH: usize = 8;
+    const LEAST: usize = 64;
+    const MOST: usize = 1_024;
+    scopes.saturating_mul(EACH).clamp(LEAST, MOST)
+}
+
 fn engine_settings(args: &ProvisionArgs) -> engine::EngineSettings {
     let pace = &args.pace;
     engine::EngineSettings {
-        workers: pace.workers,
+        workers: pace.workers.unwrap_or_else(|| default_workers(1)),
         rate: pace.rate,
         max_attempts: pace.max_attempts,
         max_throttled: pace.max_throttled,
@@ -228,11 +275,12 @@ fn engine_settings(args: &ProvisionArgs) -> engine::EngineSettings {
         on_exists: args.service.on_exists,
         tag_keys: Vec::new(),
         account: None,
+        has_common_credentials: false,
         seed: seed(),
     }
 }
 
-fn options(input: &InputArgs) -> Result<Options, Error> {
+fn options(input: &InputArgs, allowed_accounts: &[AccountId]) -> Result<Options, Error> {
     let refused = |flag: &str, error: &dyn std::fmt::Display| {
         Error::refused("usage", format!("{flag}: {error}"))
     };
@@ -256,7 +304,28 @@ fn options(input: &InputArgs) -> Result<Options, Error> {
         delimiter: input.delimiter,
         id_pattern: id_pattern.transpose()?,
         region: None,
+        allowed_accounts: allowed_accounts.to_vec(),
     };
     options.validate()?;
     Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_accounts_and_regions_have_more_workers() {
+        for (scopes, workers) in [
+            (0, 64),
+            (1, 64),
+            (8, 64),
+            (9, 72),
+            (100, 800),
+            (1_000, 1_024),
+        ] {
+            assert_eq!(default_workers(scopes), workers, "{scopes}");
+        }
+        assert_eq!(default_workers(usize::MAX), 1_024);
+    }
 }

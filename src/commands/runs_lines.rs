@@ -3,11 +3,11 @@
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
-use super::target::Target;
-use crate::domain::device::AccountId;
+use super::target::{Target, account_names, region_names};
+use crate::domain::device::{AccountId, AccountRegion};
 use crate::output::stats::Requests;
 use crate::results::record::timestamp;
-use crate::results::runs_line::{End, Start};
+use crate::results::runs_line::{EMULATOR, End, Start};
 
 /// This run, in both of its lines.
 static RUN: LazyLock<String> = LazyLock::new(|| format!("{:016x}", fastrand::u64(..)));
@@ -17,12 +17,12 @@ pub(super) fn start(
     command: &str,
     target: &Target,
     account: Option<&AccountId>,
-    regions: Vec<String>,
+    account_regions: &[AccountRegion],
 ) -> Start {
     let arguments = std::env::args_os().skip(1);
     let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
     let endpoint = if target.is_emulator() {
-        Some("emulator")
+        Some(EMULATOR)
     } else {
         target.url()
     };
@@ -34,7 +34,8 @@ pub(super) fn start(
         arguments: arguments.collect(),
         account: account.map(ToString::to_string),
         caller: target.caller().map(str::to_owned),
-        regions,
+        accounts: account_names(account_regions),
+        regions: region_names(account_regions),
         endpoint: endpoint.map(str::to_owned),
         ..Start::default()
     }

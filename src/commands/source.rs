@@ -11,7 +11,7 @@ use crate::aws::ConfigError;
 use crate::domain::panics;
 use crate::engine::{Stop, StopSignal};
 use crate::error::Error;
-use crate::manifest::{self, Layout, Manifest, Options, Rows, STANDARD_INPUT};
+use crate::manifest::{self, Layout, Manifest, Options, RowAccounts, Rows, STANDARD_INPUT};
 
 /// Where the devices of a run come from.
 #[derive(Debug)]
@@ -35,6 +35,17 @@ impl Source {
         match self {
             Self::File(manifest) => Some(manifest.sha256()),
             Self::Stream(_) => None,
+        }
+    }
+
+    /// Whether the rows name accounts. Those of a stream may do so if it has a column for them.
+    pub(super) fn row_accounts(&self) -> Result<RowAccounts, Error> {
+        match self {
+            Self::File(manifest) => Ok(manifest.row_accounts()?),
+            Self::Stream(rows) => Ok(RowAccounts {
+                are_named: rows.layout().has_account(),
+                ..RowAccounts::default()
+            }),
         }
     }
 

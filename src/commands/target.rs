@@ -1,15 +1,20 @@
 //! Which service a run works against, and with which identity: AWS, a custom endpoint, or the emulator in this process.
 
+use std::collections::{BTreeSet, HashMap};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
+use indexmap::IndexSet;
 use tracing::{info, warn};
 
 use super::asking::seed;
+use super::guard::Guard;
 use super::messages::say_all;
 use crate::aws::{AwsService, ConfigError, ConfigErrorKind, Connection, ConnectionSettings};
-use crate::domain::device::{AccountId, Region};
+use crate::domain::device::{AccountId, AccountRegion, Region};
+use crate::domain::format;
+use crate::domain::panics::lock;
 use crate::domain::service::{Failure, Identity};
 use crate::emulator::{Emulator, EmulatorSettings};
 use crate::engine::{Stop, StopSignal, first_contact};
@@ -24,6 +29,9 @@ pub(super) struct Target {
     connection: Connection,
     /// Empty before it was requested; then none if a custom endpoint does not know it.
     identity: OnceLock<Option<Identity>>,
+    /// The connections to accounts with credentials of their own; for one that cannot be used, the cause.
+    accounts: Mutex<HashMap<AccountId, Result<Connection, Stop>>>,
+    first_line_was_said: OnceLock<()>,
     emulator: Option<Emulator>,
 }
 
@@ -47,6 +55,8 @@ impl Target {
         Ok(Self {
             connection,
             identity: OnceLock::new(),
+            accounts: Mutex::default(),
+            first_line_was_said: OnceLock::new(),
             emulator: started,
         })
     }
@@ -89,37 +99,33 @@ impl Target {
         self.identity.get().is_some()
     }
 
-    /// Refuses another account than the one expected.
-    fn check_account(&self, expected: Option<&AccountId>) -> Result<(), Error> {
-        let (Some(found), Some(expected)) = (self.account(), expected) else {
+    /// Refuses an account that was not meant.
+    pub(super) fn check_account(&self, guard: &Guard) -> Result<(), Error> {
+        let Some(found) = self.account() else {
             return Ok(());
         };
-        if found == expected {
+        let Some(objection) = guard.objection(found) else {
             return Ok(());
-        }
-        let message = if self.is_emulator() {
-            format!(
-                "--account is {expected}, but the emulator's account is always {found}; leave --account out of a \
+        };
+        let message = match guard.flag().filter(|_| self.is_emulator()) {
+            Some(flag) => format!(
+                "--account is {flag}, but the emulator's own account is always {found}; leave --account out of a \
                  rehearsal"
-            )
-        } else {
-            let stop = Stop::WrongAccount {
-                expected: expected.clone(),
-                found: found.clone(),
-            };
-            stop.to_string()
+            ),
+            None => objection,
         };
         Err(Error::refused("wrong-account", message))
     }
 
     /// Refuses `--account` if the identity was requested and is not known: before an answer could name another account,
     /// channels would have been created there.
-    pub(super) fn check_guard(&self, guard: Option<&AccountId>) -> Result<(), Error> {
-        let Some(guard) = guard.filter(|_| self.is_identified() && self.account().is_none()) else {
+    pub(super) fn check_known(&self, guard: &Guard) -> Result<(), Error> {
+        let is_unknown = self.is_identified() && self.account().is_none();
+        let Some(flag) = guard.flag().filter(|_| is_unknown) else {
             return Ok(());
         };
         let message = format!(
-            "--account {guard} cannot be checked before something is made: the endpoint {} does not say whose account \
+            "--account {flag} cannot be checked before something is made: the endpoint {} does not say whose account \
              it works for (GetCallerIdentity), and no channel that it lists does. Make sure of the account by other \
              means, and leave --account out",
             self.url().unwrap_or_default()
@@ -127,35 +133,26 @@ impl Target {
         Err(Error::refused("wrong-account", message))
     }
 
-    /// The account that this run must be of. Refuses results of another kind of service, and of another account than
-    /// `--account`.
-    pub(super) fn expected(
-        &self,
-        flag: Option<&AccountId>,
-        results: Option<AccountId>,
-        file: &Path,
-    ) -> Result<Option<AccountId>, Error> {
-        self.check_kind(results.as_ref(), file)?;
-        expected(flag, results, file)
-    }
-
-    /// Refuses the emulator's results for a run against AWS, and the other way round.
+    /// Refuses the emulator's results for a run against AWS, and the other way round. `accounts` are those of the results;
+    /// `was_emulated` says whether their last run was against an emulator, whose roles may be of any account.
     pub(super) fn check_kind(
         &self,
-        account: Option<&AccountId>,
+        accounts: &[AccountId],
+        was_emulated: bool,
         results: &Path,
     ) -> Result<(), Error> {
-        let Some(account) = account else {
+        let Some(first) = accounts.first() else {
             return Ok(());
         };
-        let message = match (account.is_emulator(), self.is_aws(), self.is_emulator()) {
+        let is_emulated = was_emulated || accounts.iter().any(AccountId::is_emulator);
+        let message = match (is_emulated, self.is_aws(), self.is_emulator()) {
             (true, true, _) => format!(
-                "the results {} were made with the emulator (account {account}), but this run is against AWS; work with \
+                "the results {} were made with the emulator (account {first}), but this run is against AWS; work with \
                  another results file",
                 results.display()
             ),
             (false, _, true) => format!(
-                "the results {} were made with the account {account}, but this run is against the emulator; work with \
+                "the results {} were made with the account {first}, but this run is against the emulator; work with \
                  another results file",
                 results.display()
             ),
@@ -177,11 +174,10 @@ impl Target {
     }
 
     /// Finds out the account and the caller in the first of these Regions that answers: one that does not must not stop the
-    /// others. Refuses another account than the one expected, and prints the first line of the run. Gives the account, as
-    /// far as it is known.
+    /// others. Refuses an account that was not meant. Gives the account, as far as it is known.
     pub(super) async fn meet(
         &self,
-        expected: Option<AccountId>,
+        guard: &Guard,
         regions: &[Region],
         stop: &StopSignal,
     ) -> Result<Option<AccountId>, Error> {
@@ -195,14 +191,21 @@ impl Target {
                 }
             }
         }
-        self.check_account(expected.as_ref())?;
-        let line = self.first_line(regions);
+        self.check_account(guard)?;
+        Ok(self.account().cloned().or_else(|| guard.account()))
+    }
+
+    /// Prints the first line of a run, once.
+    pub(super) fn say_first_line(&self, account_regions: &[AccountRegion]) {
+        if self.first_line_was_said.set(()).is_err() {
+            return;
+        }
+        let line = self.first_line(account_regions);
         if self.is_aws() {
             info!("{line}");
         } else {
             warn!("{line}");
         }
-        Ok(self.account().cloned().or(expected))
     }
 
     /// The Regions of these in which the service is not offered, as far as the name of its host shows, with the failure
@@ -217,22 +220,53 @@ impl Target {
         found
     }
 
-    /// The service in a Region.
-    pub(super) fn service(&self, region: &Region) -> AwsService {
-        self.connection.region(region)
+    /// The service in an account and Region.
+    pub(super) fn service(&self, account_region: &AccountRegion) -> AwsService {
+        let accounts = lock(&self.accounts);
+        let account = account_region.account.as_ref();
+        let reached = account.and_then(|account| accounts.get(account));
+        let connection = reached.and_then(|reached| reached.as_ref().ok());
+        connection
+            .unwrap_or(&self.connection)
+            .region(&account_region.region)
+    }
+
+    /// Why the account cannot be worked in, if it cannot.
+    pub(super) fn unusable(&self, account_region: &AccountRegion) -> Option<Stop> {
+        let account = account_region.account.as_ref()?;
+        lock(&self.accounts).get(account)?.as_ref().err().cloned()
+    }
+
+    pub(super) fn is_reached(&self, account: &AccountId) -> bool {
+        lock(&self.accounts).contains_key(account)
+    }
+
+    /// The connection with the run's own credentials.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// From now on requests in this account go this way, or there is no way.
+    pub(super) fn add_account(&self, account: AccountId, reached: Result<Connection, Stop>) {
+        lock(&self.accounts).insert(account, reached);
     }
 
     /// The first line of a run: account, caller, profile, Regions, endpoint.
-    pub(super) fn first_line(&self, regions: &[Region]) -> String {
-        let account = self.account().map_or("not known yet", AccountId::as_str);
+    fn first_line(&self, account_regions: &[AccountRegion]) -> String {
+        let account = match account_names(account_regions).len() {
+            0 => {
+                let account = self.account().map_or("not known yet", AccountId::as_str);
+                format!("account {account}")
+            }
+            many => format::count(many as u64, "account"),
+        };
         let caller = self
             .caller()
             .map_or(String::new(), |caller| format!(", caller {caller}"));
         let source = self.connection.credentials_source();
         let source = source.map_or(String::new(), |source| format!(", {source}"));
-        let mut names: Vec<&str> = regions.iter().map(Region::as_str).collect();
-        names.sort_unstable();
-        let regions = match names.as_slice() {
+        let regions = region_names(account_regions);
+        let regions = match regions.as_slice() {
             [] => "Regions as the rows name them".to_owned(),
             [one] => format!("Region {one}"),
             many => format!("Regions {}", many.join(", ")),
@@ -246,35 +280,44 @@ impl Target {
             (_, Some(url)) => ("", format!("endpoint {url}")),
             (_, None) => ("", "endpoint AWS".to_owned()),
         };
-        format!("{lead}account {account}{caller}{source}, {regions}, {endpoint}")
+        format!("{lead}{account}{caller}{source}, {regions}, {endpoint}")
     }
 }
 
-/// The account that this run must be of: `--account`, and that of the results' ARNs, which must be the same.
-pub(super) fn expected(
-    flag: Option<&AccountId>,
-    results: Option<AccountId>,
-    file: &Path,
-) -> Result<Option<AccountId>, Error> {
-    match (flag, results) {
-        (Some(flag), Some(results)) if *flag != results => Err(Error::refused(
-            "wrong-account",
-            format!(
-                "--account is {flag}, but the results {} are of the account {results}; give the right account, or \
-                 another results file",
-                file.display()
-            ),
-        )),
-        (Some(flag), _) => Ok(Some(flag.clone())),
-        (None, results) => Ok(results),
-    }
+/// The names of the Regions, each once, in order.
+pub(super) fn region_names(account_regions: &[AccountRegion]) -> Vec<String> {
+    let names: BTreeSet<&Region> = account_regions
+        .iter()
+        .map(|account_region| &account_region.region)
+        .collect();
+    names.into_iter().map(ToString::to_string).collect()
+}
+
+/// The accounts that are named, each once, in order.
+pub(super) fn account_names(account_regions: &[AccountRegion]) -> Vec<String> {
+    let accounts: BTreeSet<&AccountId> = account_regions
+        .iter()
+        .filter_map(|account_region| account_region.account.as_ref())
+        .collect();
+    accounts.into_iter().map(ToString::to_string).collect()
+}
+
+/// The Regions, each once, in the order in which they come first.
+pub(super) fn regions_of(account_regions: &[AccountRegion]) -> Vec<Region> {
+    let regions: IndexSet<&Region> = account_regions
+        .iter()
+        .map(|account_region| &account_region.region)
+        .collect();
+    regions.into_iter().cloned().collect()
 }
 
 impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {
         match error.kind() {
             ConfigErrorKind::Configuration => Self::refused("configuration", error.to_string()),
-            ConfigErrorKind::Credentials => Self::refused("credentials", error.to_string()),
+            ConfigErrorKind::Credentials | ConfigErrorKind::Role => {
+                Self::refused("credentials", error.to_string())
+            }
             ConfigErrorKind::Unreachable => Self::Stopped(Stop::NoIdentity(error.to_string())),
         }
     }

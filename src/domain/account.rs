@@ -1,15 +1,16 @@
 //! The number of an AWS account.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::text::{Invalid, shown};
 
-/// An AWS account's number: 12 digits.
+/// An AWS account's number: 12 digits. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AccountId(Box<str>);
+pub struct AccountId(Arc<str>);
 
 impl AccountId {
-    /// The account of every emulator. No AWS account has this number.
+    /// The emulator's own account: that of every access key that names no other. No AWS account has this number.
     pub const EMULATOR: &'static str = "000000000000";
 
     pub fn parse(text: &str) -> Result<Self, Invalid> {
@@ -23,7 +24,7 @@ impl AccountId {
         }
     }
 
-    pub(super) fn is_number(text: &str) -> bool {
+    pub(crate) fn is_number(text: &str) -> bool {
         text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
     }
 

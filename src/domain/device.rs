@@ -4,6 +4,7 @@
 //! the network or results: they parse text into values, or return the reason why they cannot.
 
 pub use super::account::AccountId;
+pub use super::account_region::AccountRegion;
 pub use super::arn::{ArnParts, ChannelArn};
 pub use super::channel_name::ChannelName;
 pub use super::region::Region;
@@ -22,12 +23,23 @@ pub struct Device {
     /// Any text except the empty one.
     pub id: Box<str>,
     pub channel_name: ChannelName,
+    /// The account of the channel. None: that of the run's own credentials.
+    pub account: Option<AccountId>,
     /// The Region of the channel.
     pub region: Region,
     /// The message TTL, if one is requested.
     pub message_ttl: Option<MessageTtl>,
     /// The requested tags: at most [`Tag::MOST`], each key once, in the order of the command line and the columns.
     pub tags: Vec<Tag>,
+}
+
+impl Device {
+    pub fn account_region(&self) -> AccountRegion {
+        AccountRegion {
+            account: self.account.clone(),
+            region: self.region.clone(),
+        }
+    }
 }
 
 /// A device's index in the run's table of known devices.

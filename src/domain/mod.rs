@@ -7,14 +7,18 @@
 //! | [`device`] | validated values: a value that exists is valid |
 //! | [`wide`] | detection of UTF-16 and UTF-32 |
 //! | [`template`] | `{column}` templates |
+//! | [`account_template`] | templates whose only column is the account |
 //! | [`clock`] | the time of this computer and of the service |
 //! | [`mod@format`] | formatting of rates, shares, counts and durations |
 //! | [`service`] | the operations of the KVS control plane, their types, and the meaning of their failures |
 //! | [`error_codes`] | what to do about each error code |
+//! | [`role`] | what IAM and STS accept for an assumed role |
 //! | [`shard`] | which of several processes attempts a device |
 //! | `suggest` | names that look like another name |
 
 mod account;
+mod account_region;
+pub mod account_template;
 mod arn;
 mod channel_name;
 pub mod clock;
@@ -23,6 +27,7 @@ pub mod error_codes;
 pub mod format;
 pub mod panics;
 mod region;
+pub mod role;
 pub mod service;
 pub mod shard;
 pub(crate) mod suggest;

@@ -92,15 +92,49 @@ impl ApiError {
         )
     }
 
-    pub(super) fn denied(caller: &str, operation: ApiOperation, resource: &str) -> Self {
+    /// No policy of this kind, such as `identity-based`, allows the operation.
+    pub(super) fn denied(
+        caller: &str,
+        operation: ApiOperation,
+        resource: &str,
+        policy: &str,
+    ) -> Self {
         Self::new(
             401,
             "AccessDeniedException",
             format!(
                 "User: {caller} is not authorized to perform: kinesisvideo:{operation} on resource: {resource} because \
-                 no identity-based policy allows the kinesisvideo:{operation} action"
+                 no {policy} policy allows the kinesisvideo:{operation} action"
             ),
         )
+    }
+
+    /// The account may not be used at all.
+    pub(super) fn denied_account(caller: &str, operation: ApiOperation) -> Self {
+        Self::new(
+            403,
+            "AccessDeniedException",
+            format!(
+                "User: {caller} is not authorized to perform: kinesisvideo:{operation} with an explicit deny in a \
+                 service control policy"
+            ),
+        )
+    }
+
+    /// STS does not say whether the role does not exist or does not trust the caller.
+    pub(super) fn denied_role(caller: &str, role_arn: &str) -> Self {
+        Self::new(
+            403,
+            "AccessDeniedException",
+            format!(
+                "User: {caller} is not authorized to perform: sts:AssumeRole on resource: {role_arn}"
+            ),
+        )
+    }
+
+    /// A parameter of STS is not valid.
+    pub(super) fn validation(message: impl Into<String>) -> Self {
+        Self::new(400, "ValidationError", message)
     }
 
     pub(super) fn expired_token() -> Self {

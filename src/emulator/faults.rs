@@ -156,7 +156,7 @@ impl FaultPlan {
             .unwrap_or_default();
         let concerned = self.faults.iter_mut().filter(|counted| {
             let only = counted.fault.operation;
-            only.is_none_or(|only| only == operation)
+            only.map_or(!operation.is_sts(), |only| only == operation)
         });
         for counted in concerned {
             if counted.applies(name, &mut self.random) {

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, Response, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -21,12 +21,15 @@ use super::latency::Latency;
 use super::operation::ApiOperation;
 use super::request_counts::{RequestCounts, RequestOutcome};
 use super::shapes::{ApiRequest, ApiResponse};
-use super::state::AccountState;
-use super::wire;
+use super::state::ServiceState;
+use super::{sts, wire};
 use crate::domain::panics::lock;
 
 /// The largest request body: 50 tags of the longest key and value, each character escaped to four, are far smaller.
 const LONGEST_BODY: usize = 512 * 1024;
+
+/// The header with the session token of temporary credentials.
+const SESSION_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
 const JSON: &str = "application/json";
 const XML: &str = "text/xml";
@@ -43,7 +46,7 @@ pub(super) struct Server {
 
 /// The part of the server that requests change.
 struct Core {
-    state: AccountState,
+    state: ServiceState,
     faults: FaultPlan,
     request_ids: fastrand::Rng,
     latencies: fastrand::Rng,
@@ -133,7 +136,7 @@ impl Server {
         let started_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Self {
             core: Mutex::new(Core {
-                state: AccountState::new(&settings, authority),
+                state: ServiceState::new(&settings, authority),
                 faults: FaultPlan::new(settings.faults, settings.seed),
                 // A generator of its own, so that request IDs do not change the faults.
                 request_ids: fastrand::Rng::with_seed(!settings.seed),
@@ -163,14 +166,11 @@ impl Server {
     }
 
     fn decide(&self, parts: &Parts, body: Option<&[u8]>) -> ServerReply {
-        let operation = Some(&parts.method)
-            .filter(|method| **method == Method::POST)
-            .and_then(|_| ApiOperation::at_path(parts.uri.path()));
-        let authorization = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
-        let is_sts = operation == Some(ApiOperation::CallerIdentity);
+        let operation = operation(parts, body);
+        let header = |name| parts.headers.get(name)?.to_str().ok();
+        let authorization = header(header::AUTHORIZATION);
+        let session_token = header(SESSION_TOKEN);
+        let is_sts = operation.is_some_and(ApiOperation::is_sts);
         let request = operation.map(|operation| decode(operation, body));
         let mut core = self.lock();
         // The clock is read under the lock: the state's time must not go backwards.
@@ -190,9 +190,9 @@ impl Server {
         let answer = match fault {
             Some(kind) if !kind.is_applied() => {
                 core.request_counts.count(operation, RequestOutcome::Fault);
-                return ServerReply::not_applied(kind, stamp);
+                return ServerReply::not_applied(kind, stamp, is_sts);
             }
-            _ => core.answer(now, authorization, request),
+            _ => core.answer(now, authorization, session_token, request),
         };
         core.request_counts
             .count(operation, request_outcome(fault, &answer));
@@ -210,11 +210,24 @@ impl Core {
         &mut self,
         now: Duration,
         authorization: Option<&str>,
+        session_token: Option<&str>,
         request: Result<ApiRequest, ApiError>,
     ) -> Result<ApiResponse, ApiError> {
-        let caller = wire::caller(authorization)?;
+        let caller = wire::caller(authorization)?.with_session_token(session_token);
         self.state.answer(now, &caller, &request?)
     }
+}
+
+/// The operation of a request, which is a `POST` to its path. One of STS is named by the body.
+fn operation(parts: &Parts, body: Option<&[u8]>) -> Option<ApiOperation> {
+    let at_path = Some(&parts.method)
+        .filter(|method| **method == Method::POST)
+        .and_then(|_| ApiOperation::at_path(parts.uri.path()))?;
+    Some(if at_path.is_sts() {
+        sts::operation(body.unwrap_or_default())
+    } else {
+        at_path
+    })
 }
 
 /// The request, if its body is complete and valid.
@@ -259,7 +272,8 @@ impl ServerReply {
             Ok(response) => (200, None, wire::encode(response, id)),
             Err(error) => (
                 error.http_status,
-                Some(error.code),
+                // STS has the code in the body alone.
+                Some(error.code).filter(|_| !is_sts),
                 wire::encode_error(error, is_sts, id),
             ),
         };
@@ -275,13 +289,13 @@ impl ServerReply {
     }
 
     /// The answer of a fault that is not applied.
-    fn not_applied(kind: FaultKind, stamp: Stamp) -> Self {
+    fn not_applied(kind: FaultKind, stamp: Stamp, is_sts: bool) -> Self {
         let error = match kind {
             FaultKind::Throttle => ApiError::throttled(),
             FaultKind::Error503 | FaultKind::Html503 => ApiError::unavailable(),
             _ => ApiError::internal(),
         };
-        let mut reply = Self::new(stamp, Err(&error), false);
+        let mut reply = Self::new(stamp, Err(&error), is_sts);
         match kind {
             FaultKind::Html503 => {
                 reply.content_type = HTML;

@@ -1,26 +1,33 @@
 //! The emulator: the KVS control plane for signaling channels in this process, on loopback unless configured otherwise.
 //!
-//! Emulated: the operations and paths, the service model's validation, error codes and HTTP status, the quotas of each
-//! operation for an account and Region and for a channel (as token buckets), the channel limit, tags, versions, paging,
-//! CREATING → ACTIVE and DELETING, and the order of checks (credentials, authorization, quotas, validation, the
-//! operation).
+//! Emulated: the operations and paths, the service model's validation, error codes and HTTP status, accounts, the quotas
+//! of each operation for an account and Region and for a channel (as token buckets), the channel limit, tags, versions,
+//! paging, CREATING → ACTIVE and DELETING, the order of checks (credentials, authorization, quotas, validation, the
+//! operation), and `AssumeRole` and `GetCallerIdentity` of STS.
 //!
-//! Not emulated: signatures (only the Region and the access key of their scope are read), policies beyond one prefix,
-//! streams and media storage, signaling itself (the returned endpoints and ICE servers do not exist), the UPDATING
+//! Not emulated: signatures (only the Region and the access key of their scope are read), roles and policies beyond one
+//! prefix and denied accounts, streams and media storage, signaling itself (the returned endpoints and ICE servers do not exist), the UPDATING
 //! state, and anything that AWS does not document. The state is in memory and is lost when the process ends.
 //!
 //! | module | owns |
 //! | --- | --- |
 //! | [`operation`] | names, paths and quotas of the operations |
+//! | [`access_key`], [`assume_role`], [`caller`], `arn` | accounts by access key, sessions of roles, callers, ARNs |
 //! | [`shapes`], [`error`] | requests, answers and errors |
-//! | [`quota`], [`latency`], [`faults`] | token buckets, the latency of answers, injected faults |
-//! | [`store`], `validate` | the channels that exist; the service model's validation |
+//! | [`quota`], `service_quotas` | token buckets; the quotas of each account and Region |
+//! | [`latency`], [`faults`] | the latency of answers, injected faults |
+//! | [`store`], `accounts`, `validate` | the channels and the accounts that exist; the service model's validation |
 //! | [`state`], `work` | one request at a given time → answer: the checks, and the operations |
-//! | `wire`, `connection`, `cors`, `http`, [`request_counts`] | bodies, connections, browsers, the HTTP server, counts |
+//! | `wire`, `sts`, `connection`, `cors`, `http`, [`request_counts`] | bodies, connections, browsers, the HTTP server, counts |
 //!
 //! All modules except those of the last line take time and randomness as arguments, so that the simulation tests use
 //! them without HTTP.
 
+pub mod access_key;
+mod accounts;
+mod arn;
+pub mod assume_role;
+pub mod caller;
 mod connection;
 mod cors;
 pub mod error;
@@ -30,9 +37,11 @@ pub mod latency;
 pub mod operation;
 pub mod quota;
 pub mod request_counts;
+mod service_quotas;
 pub mod shapes;
 pub mod state;
 pub mod store;
+mod sts;
 mod validate;
 mod wire;
 mod work;
@@ -52,11 +61,12 @@ use self::faults::Fault;
 use self::http::Server;
 use self::latency::Latency;
 use self::request_counts::RequestCounts;
+use crate::domain::device::AccountId;
 
-/// How the emulated account behaves.
+/// How the emulated service behaves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmulatorSettings {
-    /// The quota of `CreateSignalingChannel` for each Region, in requests a second, 0.1 to 1,000,000. The other
+    /// The quota of `CreateSignalingChannel` for each account and Region, in requests a second, 0.1 to 1,000,000. The other
     /// operations keep the quotas of the service.
     pub rate: f64,
     /// How many creates may arrive at once, at least 1. Not used if `window` is set.
@@ -65,7 +75,7 @@ pub struct EmulatorSettings {
     pub window: bool,
     /// How the quota of `CreateSignalingChannel` changes over time.
     pub rate_changes: Vec<RateChange>,
-    /// The most channels in a Region.
+    /// The most channels of an account in a Region.
     pub channel_limit: usize,
     /// The time from a request's arrival to its answer.
     pub latency: Latency,
@@ -76,6 +86,10 @@ pub struct EmulatorSettings {
     pub faults: Vec<Fault>,
     /// Only operations on channels whose names begin with this prefix are authorized.
     pub deny_outside: Option<String>,
+    /// The accounts whose roles nobody may assume, and whose keys have no permission.
+    pub deny_accounts: Vec<AccountId>,
+    /// The most accounts in addition to the emulator's own: an account exists from the first request that uses it on.
+    pub accounts: usize,
     /// An access key expires after this many requests.
     pub expire_after: Option<u64>,
     /// The seed of faults, latencies and request IDs.
@@ -98,6 +112,8 @@ impl Default for EmulatorSettings {
             deleting_for: Duration::ZERO,
             faults: Vec::new(),
             deny_outside: None,
+            deny_accounts: Vec::new(),
+            accounts: 1_000,
             expire_after: None,
             seed: 0,
             allow_remote: false,
@@ -108,9 +124,9 @@ impl Default for EmulatorSettings {
 /// A change of the quota while the emulator runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RateChange {
-    /// The time after the first create.
+    /// The time after the first create of an account in a Region.
     pub after: Duration,
-    /// The quota from then on, in requests a second in each Region.
+    /// The quota from then on, in requests a second.
     pub rate: f64,
 }
 

@@ -27,6 +27,8 @@ pub enum ApiOperation {
     Ice,
     /// `GetCallerIdentity` of STS: no quota, no faults.
     CallerIdentity,
+    /// `AssumeRole` of STS: no quota, only faults that name it.
+    AssumeRole,
 }
 
 /// The properties of an operation. Quotas: WebRTC developer guide, "quotas", in requests a second.
@@ -56,7 +58,7 @@ const fn facts(
 
 impl ApiOperation {
     /// All operations, in the order of the service's table.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Create,
         Self::Describe,
         Self::List,
@@ -68,6 +70,7 @@ impl ApiOperation {
         Self::Endpoint,
         Self::Ice,
         Self::CallerIdentity,
+        Self::AssumeRole,
     ];
 
     /// The quota of one channel in requests a second, for the operations that have such a quota (assumed for
@@ -88,6 +91,7 @@ impl ApiOperation {
             Self::Endpoint => facts("GetSignalingChannelEndpoint", "endpoint", "/getSignalingChannelEndpoint", Some(300.0), false),
             Self::Ice => facts("GetIceServerConfig", "ice", "/v1/get-ice-server-config", None, true),
             Self::CallerIdentity => facts("GetCallerIdentity", "caller-identity", "/", None, false),
+            Self::AssumeRole => facts("AssumeRole", "assume-role", "/", None, false),
         }
     }
 
@@ -101,7 +105,7 @@ impl ApiOperation {
         self.facts().path
     }
 
-    /// The operation at a path.
+    /// The operation at a path: of those of STS, which have one path, `GetCallerIdentity`.
     pub(crate) fn at_path(path: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
@@ -136,6 +140,11 @@ impl ApiOperation {
         self.facts().is_limited_per_channel
     }
 
+    /// Whether it is an operation of STS: its body names it.
+    pub(super) fn is_sts(self) -> bool {
+        matches!(self, Self::CallerIdentity | Self::AssumeRole)
+    }
+
     /// Whether faults can be injected: all but `GetCallerIdentity`.
     pub(crate) fn supports_faults(self) -> bool {
         self != Self::CallerIdentity
@@ -156,7 +165,12 @@ mod tests {
     fn every_operation_is_found_by_its_path_and_names_and_index() {
         for (index, operation) in ApiOperation::ALL.into_iter().enumerate() {
             assert_eq!(operation as usize, index);
-            assert_eq!(ApiOperation::at_path(operation.path()), Some(operation));
+            let at_path = ApiOperation::at_path(operation.path());
+            if operation.is_sts() {
+                assert_eq!(at_path, Some(ApiOperation::CallerIdentity));
+            } else {
+                assert_eq!(at_path, Some(operation));
+            }
             assert_eq!(ApiOperation::named(operation.name()), Some(operation));
             assert_eq!(
                 ApiOperation::named(&operation.facts().short.to_uppercase()),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::access_key::AccountNumber;
+use super::assume_role::{AssumeRole, AssumedRole};
 use super::operation::ApiOperation;
 use crate::domain::device::ArnParts;
 use crate::domain::service::ChannelStatus;
@@ -24,6 +26,7 @@ pub enum ApiRequest {
     Endpoint(GetEndpoint),
     Ice(GetIceServers),
     CallerIdentity,
+    AssumeRole(AssumeRole),
 }
 
 impl ApiRequest {
@@ -40,20 +43,28 @@ impl ApiRequest {
             Self::Endpoint(_) => ApiOperation::Endpoint,
             Self::Ice(_) => ApiOperation::Ice,
             Self::CallerIdentity => ApiOperation::CallerIdentity,
+            Self::AssumeRole(_) => ApiOperation::AssumeRole,
         }
     }
 
     /// The name of the channel that the request is about, valid or not; `None` if it is about no channel.
     pub fn channel_name(&self) -> Option<&str> {
-        let arn = match self {
-            Self::Create(request) => return request.channel_name.as_deref(),
-            Self::List(_) | Self::CallerIdentity => return None,
-            Self::Describe(request) => {
-                if request.channel_arn.is_none() {
-                    return request.channel_name.as_deref();
-                }
-                &request.channel_arn
+        match self {
+            Self::Create(request) => request.channel_name.as_deref(),
+            Self::Describe(request) if request.channel_arn.is_none() => {
+                request.channel_name.as_deref()
             }
+            _ => Some(self.channel_arn()?.channel_name),
+        }
+    }
+
+    /// The ARN that the request names, if it is the ARN of a channel.
+    pub(super) fn channel_arn(&self) -> Option<ArnParts<'_>> {
+        let arn = match self {
+            Self::Create(_) | Self::List(_) | Self::CallerIdentity | Self::AssumeRole(_) => {
+                return None;
+            }
+            Self::Describe(request) => &request.channel_arn,
             Self::Delete(request) => &request.channel_arn,
             Self::Update(request) => &request.channel_arn,
             Self::Tag(request) => &request.resource_arn,
@@ -62,8 +73,7 @@ impl ApiRequest {
             Self::Endpoint(request) => &request.channel_arn,
             Self::Ice(request) => &request.channel_arn,
         };
-        let parts = ArnParts::parse(arn.as_deref()?).ok()?;
-        Some(parts.channel_name)
+        ArnParts::parse(arn.as_deref()?).ok()
     }
 }
 
@@ -227,10 +237,17 @@ pub enum ApiResponse {
     ListTags(BTreeMap<String, String>),
     Endpoint(Vec<(&'static str, String)>),
     Ice(Vec<IceServer>),
-    /// The caller's identity.
-    CallerIdentity {
-        arn: String,
-    },
+    CallerIdentity(CallerIdentity),
+    AssumeRole(AssumedRole),
+}
+
+/// The answer of `GetCallerIdentity`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallerIdentity {
+    pub account: AccountNumber,
+    /// The ARN of the session.
+    pub arn: String,
+    pub session_name: String,
 }
 
 /// `ChannelInfo`

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::operation::ApiOperation;
 use super::quota::Bucket;
+use super::service_quotas::UsedQuotas;
 use super::shapes::ChannelInfo;
 use crate::domain::service::ChannelStatus;
 
@@ -63,7 +64,7 @@ pub(super) struct Store {
     going: VecDeque<(Duration, Arc<str>)>,
     /// The latest creation time among deleted channels.
     newest_gone: u64,
-    pub(super) buckets: [Bucket; ApiOperation::ALL.len()],
+    pub(super) used: UsedQuotas,
 }
 
 impl Store {

@@ -1,16 +1,17 @@
-//! The formats on the wire: restJson1 bodies for KVS, query and XML for STS, the credential scope. It converts bytes to
-//! values and back, without state.
+//! The formats on the wire: restJson1 bodies for KVS, the credential scope; [`super::sts`] has those of STS. It converts
+//! bytes to values and back, without state.
 
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::caller::ApiCaller;
 use super::error::ApiError;
 use super::operation::ApiOperation;
 use super::shapes::{ApiRequest, ApiResponse, ChannelInfo};
-use super::state::ApiCaller;
-use crate::domain::device::{AccountId, Region};
+use super::sts;
+use crate::domain::device::Region;
 
 /// Parses the Authorization header: `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …`. The
 /// signature is not verified.
@@ -40,10 +41,7 @@ pub(super) fn caller(authorization: Option<&str>) -> Result<ApiCaller, ApiError>
     };
     let region = Region::parse(region)
         .map_err(|_| ApiError::bad_signature("Credential should be scoped to a valid Region."))?;
-    Ok(ApiCaller {
-        region,
-        access_key: access_key.into(),
-    })
+    Ok(ApiCaller::new(region, access_key))
 }
 
 /// Parses a request's body.
@@ -59,16 +57,7 @@ pub(super) fn decode(operation: ApiOperation, body: &[u8]) -> Result<ApiRequest,
         ApiOperation::ListTags => parsed(body).map(ApiRequest::ListTags),
         ApiOperation::Endpoint => parsed(body).map(ApiRequest::Endpoint),
         ApiOperation::Ice => parsed(body).map(ApiRequest::Ice),
-        ApiOperation::CallerIdentity => {
-            let asks = body
-                .split(|byte| *byte == b'&')
-                .any(|pair| pair == b"Action=GetCallerIdentity");
-            if asks {
-                Ok(ApiRequest::CallerIdentity)
-            } else {
-                Err(ApiError::unknown_operation())
-            }
-        }
+        ApiOperation::CallerIdentity | ApiOperation::AssumeRole => sts::decode(operation, body),
     }
 }
 
@@ -111,7 +100,8 @@ pub(super) fn encode(response: &ApiResponse, request_id: &str) -> Vec<u8> {
             });
             json!({ "IceServerList": servers.collect::<Vec<_>>() })
         }
-        ApiResponse::CallerIdentity { arn } => return caller_identity(arn, request_id),
+        ApiResponse::CallerIdentity(caller) => return sts::caller_identity(caller, request_id),
+        ApiResponse::AssumeRole(assumed) => return sts::assumed_role(assumed, request_id),
     };
     body.to_string().into_bytes()
 }
@@ -139,35 +129,10 @@ fn present(mut object: Value) -> Value {
 
 /// Serializes an error's body: XML for STS, JSON for the others.
 pub(super) fn encode_error(error: &ApiError, is_sts: bool, request_id: &str) -> Vec<u8> {
-    if !is_sts {
-        return json!({ "Message": error.message }).to_string().into_bytes();
+    if is_sts {
+        return sts::encode_error(error, request_id);
     }
-    // STS has other names for the same errors.
-    let code = match error.code {
-        "ExpiredTokenException" => "ExpiredToken",
-        "UnrecognizedClientException" => "InvalidClientTokenId",
-        "MissingAuthenticationTokenException" => "MissingAuthenticationToken",
-        "UnknownOperationException" => "InvalidAction",
-        other => other,
-    };
-    format!(
-        "<ErrorResponse xmlns=\"{STS_NAMESPACE}\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{}</Message>\
-         </Error><RequestId>{request_id}</RequestId></ErrorResponse>",
-        error.message
-    )
-    .into_bytes()
-}
-
-const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
-
-fn caller_identity(arn: &str, request_id: &str) -> Vec<u8> {
-    format!(
-        "<GetCallerIdentityResponse xmlns=\"{STS_NAMESPACE}\"><GetCallerIdentityResult><Arn>{arn}</Arn>\
-         <UserId>AROAEMULATOR:kvs-fleet</UserId><Account>{}</Account></GetCallerIdentityResult><ResponseMetadata>\
-         <RequestId>{request_id}</RequestId></ResponseMetadata></GetCallerIdentityResponse>",
-        AccountId::EMULATOR
-    )
-    .into_bytes()
+    json!({ "Message": error.message }).to_string().into_bytes()
 }
 
 #[cfg(test)]

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::EmulatorSettings;
+use super::access_key::AccountNumber;
+use super::arn;
 use super::error::ApiError;
 use super::shapes::{
     ApiRequest, ApiResponse, ChannelInfoPage, CreateChannel, DescribeChannel,
     EndpointConfiguration, IceServer, ListChannels, UpdateChannel, WireTag,
 };
-use super::state::{AccountState, partition};
-use super::store::{StoredChannel, name_of_token, token_of_name};
-use crate::domain::device::{AccountId, ArnParts, Region};
+use super::store::{Store, StoredChannel, name_of_token, token_of_name};
+use crate::domain::device::{ArnParts, Region};
 use crate::domain::service::ChannelStatus;
 
 /// The service's default message TTL, in seconds.
@@ -22,29 +24,56 @@ const DEFAULT_PAGE: i32 = 500;
 /// The most tags that a channel may have.
 const MOST_TAGS: usize = 50;
 
-impl AccountState {
+/// What is the same for all accounts and Regions.
+#[derive(Debug)]
+pub(super) struct WorkRules {
+    channel_limit: usize,
+    active_after: Duration,
+    deleting_for: Duration,
+    authority: String,
+}
+
+impl WorkRules {
+    pub(super) fn new(settings: &EmulatorSettings, authority: &str) -> Self {
+        Self {
+            channel_limit: settings.channel_limit,
+            active_after: settings.active_after,
+            deleting_for: settings.deleting_for,
+            authority: authority.to_owned(),
+        }
+    }
+}
+
+/// One request in an account and Region.
+#[derive(Debug)]
+pub(super) struct Work<'a> {
+    pub(super) now: Duration,
+    pub(super) region: &'a Region,
+    pub(super) account: AccountNumber,
+    pub(super) rules: &'a WorkRules,
+    /// The number of versions given to channels.
+    pub(super) changes: &'a mut u64,
+    pub(super) store: &'a mut Store,
+}
+
+impl Work<'_> {
     /// Executes a valid request. Members that validation requires are present.
-    pub(super) fn work(
-        &mut self,
-        now: Duration,
-        region: &Region,
-        request: &ApiRequest,
-    ) -> Result<ApiResponse, ApiError> {
+    pub(super) fn execute(&mut self, request: &ApiRequest) -> Result<ApiResponse, ApiError> {
         match request {
-            ApiRequest::Create(create) => self.create(now, region, create),
-            ApiRequest::Describe(describe) => self.describe(now, region, describe),
-            ApiRequest::List(list) => self.list(now, region, list),
+            ApiRequest::Create(create) => self.create(create),
+            ApiRequest::Describe(describe) => self.describe(describe),
+            ApiRequest::List(list) => self.list(list),
             ApiRequest::Delete(delete) => {
                 let version = delete.current_version.as_deref();
-                self.delete(now, region, delete.channel_arn.as_deref(), version)
+                self.delete(delete.channel_arn.as_deref(), version)
             }
-            ApiRequest::Update(update) => self.update(now, region, update),
+            ApiRequest::Update(update) => self.update(update),
             ApiRequest::Tag(tag) => {
-                let channel = self.find_mut(region, tag.resource_arn.as_deref())?;
+                let channel = self.find_mut(tag.resource_arn.as_deref())?;
                 add_tags(channel, tag.tags.as_deref().unwrap_or_default())
             }
             ApiRequest::Untag(untag) => {
-                let channel = self.find_mut(region, untag.resource_arn.as_deref())?;
+                let channel = self.find_mut(untag.resource_arn.as_deref())?;
                 for key in untag.tag_key_list.iter().flatten() {
                     channel.tags.remove(key);
                 }
@@ -58,31 +87,26 @@ impl AccountState {
                 {
                     return Err(ApiError::invalid_argument("The NextToken is not valid."));
                 }
-                let channel = self.find_mut(region, list.resource_arn.as_deref())?;
+                let channel = self.find_mut(list.resource_arn.as_deref())?;
                 Ok(ApiResponse::ListTags(channel.tags.clone()))
             }
             ApiRequest::Endpoint(endpoint) => {
-                self.find_active(now, region, endpoint.channel_arn.as_deref())?;
+                self.find_active(endpoint.channel_arn.as_deref())?;
                 self.endpoints(endpoint.configuration.as_ref())
             }
             ApiRequest::Ice(ice) => {
                 let user = ice.username.as_deref().unwrap_or("emulator");
-                self.find_active(now, region, ice.channel_arn.as_deref())?;
+                self.find_active(ice.channel_arn.as_deref())?;
                 Ok(ApiResponse::Ice(ice_servers(user)))
             }
-            ApiRequest::CallerIdentity => Ok(ApiResponse::Done),
+            ApiRequest::CallerIdentity | ApiRequest::AssumeRole(_) => Ok(ApiResponse::Done),
         }
     }
 
-    fn create(
-        &mut self,
-        now: Duration,
-        region: &Region,
-        create: &CreateChannel,
-    ) -> Result<ApiResponse, ApiError> {
-        let (limit, active_at) = (self.channel_limit, now.saturating_add(self.active_after));
+    fn create(&mut self, create: &CreateChannel) -> Result<ApiResponse, ApiError> {
+        let limit = self.rules.channel_limit;
         let version = self.next_version();
-        let store = self.store(region)?;
+        let store = &mut *self.store;
         let name: Arc<str> = create.channel_name.as_deref().unwrap_or_default().into();
         if store.get(&name).is_some() {
             return Err(ApiError::exists(&name));
@@ -90,18 +114,14 @@ impl AccountState {
         if store.len() >= limit {
             return Err(ApiError::account_full(limit));
         }
-        let creation_millis = store.fresh_creation_millis(now);
-        let arn: Arc<str> = format!(
-            "arn:{}:kinesisvideo:{region}:{}:channel/{name}/{creation_millis}",
-            partition(region),
-            AccountId::EMULATOR
-        )
-        .into();
+        let creation_millis = store.fresh_creation_millis(self.now);
+        let without_time = arn::of_channel(self.region, self.account, &name);
+        let arn: Arc<str> = format!("{without_time}/{creation_millis}").into();
         let mut channel = StoredChannel {
             name,
             arn: Arc::clone(&arn),
             creation_millis,
-            active_at,
+            active_at: self.now.saturating_add(self.rules.active_after),
             gone_at: None,
             message_ttl: create
                 .single_master_configuration
@@ -117,28 +137,16 @@ impl AccountState {
         Ok(ApiResponse::Create(arn))
     }
 
-    fn describe(
-        &mut self,
-        now: Duration,
-        region: &Region,
-        describe: &DescribeChannel,
-    ) -> Result<ApiResponse, ApiError> {
+    fn describe(&mut self, describe: &DescribeChannel) -> Result<ApiResponse, ApiError> {
+        let now = self.now;
         let channel = match (&describe.channel_arn, &describe.channel_name) {
-            (None, Some(name)) => self
-                .store(region)?
-                .get(name)
-                .ok_or_else(ApiError::not_found)?,
-            (arn, _) => self.find_mut(region, arn.as_deref())?,
+            (None, Some(name)) => self.store.get(name).ok_or_else(ApiError::not_found)?,
+            (arn, _) => self.find_mut(arn.as_deref())?,
         };
         Ok(ApiResponse::Describe(channel.info(now)))
     }
 
-    fn list(
-        &mut self,
-        now: Duration,
-        region: &Region,
-        list: &ListChannels,
-    ) -> Result<ApiResponse, ApiError> {
+    fn list(&mut self, list: &ListChannels) -> Result<ApiResponse, ApiError> {
         let condition = list.channel_name_condition.as_ref();
         let prefix = condition
             .and_then(|condition| condition.comparison_value.as_deref())
@@ -152,9 +160,7 @@ impl AccountState {
                     .ok_or_else(|| ApiError::invalid_argument("The NextToken is not valid."))?,
             ),
         };
-        let (channels, more) = self
-            .store(region)?
-            .page(now, prefix, after.as_deref(), most);
+        let (channels, more) = self.store.page(self.now, prefix, after.as_deref(), most);
         let next_token = channels
             .last()
             .filter(|_| more)
@@ -167,29 +173,22 @@ impl AccountState {
 
     fn delete(
         &mut self,
-        now: Duration,
-        region: &Region,
         arn: Option<&str>,
         version: Option<&str>,
     ) -> Result<ApiResponse, ApiError> {
-        let gone_at = now.saturating_add(self.deleting_for);
-        let channel = self.find_mut(region, arn)?;
+        let gone_at = self.now.saturating_add(self.rules.deleting_for);
+        let now = self.now;
+        let channel = self.find_mut(arn)?;
         check_changeable(channel, now, version)?;
         let name = Arc::clone(&channel.name);
-        let store = self.store(region)?;
-        store.begin_deletion(&name, gone_at);
-        store.remove_deleted(now);
+        self.store.begin_deletion(&name, gone_at);
+        self.store.remove_deleted(now);
         Ok(ApiResponse::Done)
     }
 
-    fn update(
-        &mut self,
-        now: Duration,
-        region: &Region,
-        update: &UpdateChannel,
-    ) -> Result<ApiResponse, ApiError> {
-        let version = self.next_version();
-        let channel = self.find_mut(region, update.channel_arn.as_deref())?;
+    fn update(&mut self, update: &UpdateChannel) -> Result<ApiResponse, ApiError> {
+        let (now, version) = (self.now, self.next_version());
+        let channel = self.find_mut(update.channel_arn.as_deref())?;
         check_changeable(channel, now, update.current_version.as_deref())?;
         if let Some(ttl) = update
             .single_master_configuration
@@ -217,35 +216,27 @@ impl AccountState {
         }
         let mut endpoints = Vec::with_capacity(2);
         if wants("WSS") {
-            endpoints.push(("WSS", format!("ws://{}", self.authority)));
+            endpoints.push(("WSS", format!("ws://{}", self.rules.authority)));
         }
         if wants("HTTPS") {
-            endpoints.push(("HTTPS", format!("http://{}", self.authority)));
+            endpoints.push(("HTTPS", format!("http://{}", self.rules.authority)));
         }
         Ok(ApiResponse::Endpoint(endpoints))
     }
 
     /// The channel with exactly this ARN.
-    fn find_mut(
-        &mut self,
-        region: &Region,
-        arn: Option<&str>,
-    ) -> Result<&mut StoredChannel, ApiError> {
+    fn find_mut(&mut self, arn: Option<&str>) -> Result<&mut StoredChannel, ApiError> {
         let arn = arn.unwrap_or_default();
         let parts = ArnParts::parse(arn).map_err(|_| ApiError::not_found())?;
-        self.store(region)?
+        self.store
             .get_mut(parts.channel_name)
             .filter(|channel| &*channel.arn == arn)
             .ok_or_else(ApiError::not_found)
     }
 
-    fn find_active(
-        &mut self,
-        now: Duration,
-        region: &Region,
-        arn: Option<&str>,
-    ) -> Result<(), ApiError> {
-        let channel = self.find_mut(region, arn)?;
+    fn find_active(&mut self, arn: Option<&str>) -> Result<(), ApiError> {
+        let now = self.now;
+        let channel = self.find_mut(arn)?;
         if channel.status(now) == ChannelStatus::Active {
             Ok(())
         } else {
@@ -255,7 +246,7 @@ impl AccountState {
 
     /// A version that no channel had before, and that shows no order.
     fn next_version(&mut self) -> u64 {
-        self.changes += 1;
+        *self.changes += 1;
         // An odd factor makes this a bijection: two counts never give the same version.
         self.changes.wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }

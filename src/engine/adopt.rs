@@ -62,7 +62,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
     /// The row of a device whose channel exists.
     pub(super) fn adopted(&self, job: &DeviceJob, channel: &Channel) -> Row {
         let now = self.shared.clock.now();
-        self.shared.allowed();
+        self.scope.account.allowed();
         if self.made_it(job, channel) {
             return job.succeeded(Status::Created, channel.arn.clone(), now);
         }

@@ -66,7 +66,7 @@ impl<S: Service> QuotaScope<S> {
             if attempts.only_sender.is_none() {
                 self.unless_stopped(self.link.usable()).await?;
             }
-            let ready = self.shared.credentials_ready();
+            let ready = self.account.credentials_ready();
             self.unless_stopped(ready).await?;
             let permit = self.unless_stopped(self.permit(R::OPERATION)).await?;
             let generation = self.credentials_generation();

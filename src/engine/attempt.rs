@@ -46,7 +46,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
         self.note_grant(&answer);
         let failure = match answer.result {
             Ok(arn) => {
-                self.shared.allowed();
+                self.scope.account.allowed();
                 let now = self.shared.clock.now();
                 let index = job.index;
                 let row = job.created(arn, answer.request_id, now);

@@ -9,7 +9,7 @@ use super::scope::{Delete, Describe, Endpoint, Ice, QuotaScope};
 use super::service::Service;
 use super::settings::EngineParts;
 use super::stop::Stop;
-use crate::domain::device::{AccountId, ChannelArn, ChannelName, Region};
+use crate::domain::device::{AccountId, AccountRegion, ChannelArn, ChannelName};
 use crate::domain::service::{Channel, ChannelStatus, FailureKind, SignalingEndpoints};
 
 /// What became of a channel that was to be deleted.
@@ -35,14 +35,24 @@ impl Caller {
         }
     }
 
-    /// Sends requests in this Region.
-    pub(crate) fn region<S: Service>(&self, region: Region, service: S) -> RegionCaller<S> {
+    /// Sends requests in this account and Region.
+    pub(crate) fn region<S: Service>(
+        &self,
+        account_region: AccountRegion,
+        service: S,
+    ) -> RegionCaller<S> {
+        let (rate, shared) = (self.shared.settings.rate, Arc::clone(&self.shared));
         RegionCaller {
-            scope: Arc::new(QuotaScope::new(region, service, Arc::clone(&self.shared))),
+            scope: Arc::new(QuotaScope::new(account_region, rate, service, shared)),
         }
     }
 
-    /// The account of the answers so far, or the expected one.
+    /// Leaves out an account and Region that cannot be worked in.
+    pub(crate) fn leave_out(&self, account_region: &AccountRegion, cause: Stop) {
+        self.shared.leave_out(account_region, cause);
+    }
+
+    /// The account of the run's own credentials, as far as it is known.
     pub(crate) fn account(&self) -> Option<AccountId> {
         self.shared.account()
     }
@@ -74,8 +84,8 @@ impl<S> Clone for RegionCaller<S> {
 }
 
 impl<S: Service> RegionCaller<S> {
-    pub(crate) fn region(&self) -> &Region {
-        &self.scope.region
+    pub(crate) fn account_region(&self) -> &AccountRegion {
+        &self.scope.account_region
     }
 
     /// Lists the Region's channels, page by page.
@@ -156,9 +166,9 @@ impl<S: Service> RegionCaller<S> {
     fn judged<T>(&self, answer: Result<T, Unanswered>) -> Result<T, Unanswered> {
         match &answer {
             Err(Unanswered::Refused(failure)) if failure.kind == FailureKind::Denied => {
-                self.scope.shared.denied(failure);
+                self.scope.denied(failure);
             }
-            Ok(_) => self.scope.shared.allowed(),
+            Ok(_) => self.scope.account.allowed(),
             Err(_) => {}
         }
         answer

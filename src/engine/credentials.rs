@@ -7,6 +7,7 @@ use super::service::Service;
 use super::silence::Silence;
 use super::stop::Stop;
 use crate::domain::device::ChannelName;
+use crate::domain::service::classify::ROLE_REFUSED;
 use crate::domain::service::{Failure, Identity};
 
 impl<S: Service> QuotaScope<S> {
@@ -19,21 +20,21 @@ impl<S: Service> QuotaScope<S> {
         failure: &Failure,
         name: Option<&ChannelName>,
     ) -> bool {
-        let shared = &*self.shared;
-        let _only_one = shared.credentials.lock().await;
-        if shared.stop.is_given() {
+        let _only_one = self.account.credentials.lock().await;
+        if self.is_stopped() {
             return false;
         }
         if self.credentials_generation() > seen {
             return true;
         }
-        let never_worked = seen > 0 && shared.proved_generation.load(Ordering::Relaxed) < seen;
+        let never_worked =
+            seen > 0 && self.account.proved_generation.load(Ordering::Relaxed) < seen;
         if never_worked {
-            shared.stop.give(Stop::Credentials(failure.clone()));
+            self.credentials_refused(failure.clone());
             return false;
         }
         match (self.new_credentials(seen).await, name) {
-            (Some(Some(identity)), _) => shared.check_account(identity.account.as_str()),
+            (Some(Some(identity)), _) => self.check_account(identity.account.as_str()),
             (Some(None), Some(name)) => self.are_accepted(name).await,
             (Some(None), None) => true,
             (None, _) => false,
@@ -46,7 +47,7 @@ impl<S: Service> QuotaScope<S> {
         let _worker = self.shared.workers.acquire().await;
         match self.try_credentials(name).await {
             Err(failure) => {
-                self.shared.stop.give(Stop::Credentials(failure));
+                self.credentials_refused(failure);
                 false
             }
             Ok(()) => true,
@@ -62,7 +63,7 @@ impl<S: Service> QuotaScope<S> {
             let fetched = tokio::select! {
                 biased;
                 fetched = self.fetch_credentials(seen) => fetched,
-                () = shared.stop.given_for(shared.settings.timeout) => return None,
+                () = self.stopped_for(shared.settings.timeout) => return None,
             };
             let failure = match fetched {
                 Ok(identity) => {
@@ -72,7 +73,7 @@ impl<S: Service> QuotaScope<S> {
                 Err(failure) => failure,
             };
             if !failure.kind.is_passing() {
-                shared.stop.give(Stop::Credentials(failure));
+                self.no_credentials(failure);
                 return None;
             }
             if self.stop_if_silent_too_long(&mut silence, &failure) {
@@ -80,9 +81,31 @@ impl<S: Service> QuotaScope<S> {
             }
             tokio::select! {
                 biased;
-                () = shared.stop.given() => return None,
+                () = self.stopped() => return None,
                 () = tokio::time::sleep(self.wait_in_silence(&silence)) => {}
             }
+        }
+    }
+
+    /// There are no new credentials: the account's role is refused, or the credentials that they come from.
+    fn no_credentials(&self, failure: Failure) {
+        let shared = &*self.shared;
+        if &*failure.code == ROLE_REFUSED {
+            self.end_account(Stop::Role(failure));
+        } else if shared.settings.has_common_credentials {
+            shared.stop.give(Stop::Credentials(failure));
+        } else {
+            self.credentials_refused(failure);
+        }
+    }
+
+    fn credentials_refused(&self, failure: Failure) {
+        let cause = Stop::Credentials(failure);
+        if self.account.has_own_credentials() {
+            // Those of other accounts may come from them.
+            self.shared.stop.give(cause);
+        } else {
+            self.end_account(cause);
         }
     }
 }

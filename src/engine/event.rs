@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pace::limiter::Limiter;
-use crate::domain::device::Region;
+use crate::domain::device::AccountRegion;
 use crate::domain::service::Operation;
 use crate::results::record::Row;
 
@@ -13,26 +13,26 @@ use crate::results::record::Row;
 pub enum Event<'a> {
     /// A Region begins to create channels, at the pace of this limiter.
     RegionStarted {
-        region: &'a Region,
+        account_region: &'a AccountRegion,
         /// The limiter of its creates.
         limiter: Arc<Limiter>,
     },
     /// A Region has nothing more to create.
-    RegionEnded { region: &'a Region },
+    RegionEnded { account_region: &'a AccountRegion },
     /// A page of existing channels arrived.
     Listed {
-        region: &'a Region,
+        account_region: &'a AccountRegion,
         /// Channels listed so far.
         channels: usize,
     },
     /// A request was sent.
     Sent {
-        region: &'a Region,
+        account_region: &'a AccountRegion,
         operation: Operation,
     },
     /// A request was throttled.
     Throttled {
-        region: &'a Region,
+        account_region: &'a AccountRegion,
         operation: Operation,
     },
     /// A device's attempt failed and is repeated after a wait.
@@ -47,13 +47,13 @@ pub enum Event<'a> {
     },
     /// Nothing in this Region gets an answer; the Region pauses and probes.
     Offline {
-        region: &'a Region,
+        account_region: &'a AccountRegion,
         /// The failure's message.
         cause: &'a str,
     },
     /// Answers come again.
     Online {
-        region: &'a Region,
+        account_region: &'a AccountRegion,
         /// How long there were none.
         after: Duration,
     },

@@ -128,6 +128,7 @@ impl DeviceJob {
         Row {
             device_id: self.device.id.clone(),
             channel_name: self.device.channel_name.as_str().into(),
+            account: self.device.account.clone(),
             region: self.device.region.clone().into(),
             status,
             channel_arn: None,

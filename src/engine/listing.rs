@@ -65,7 +65,7 @@ impl<S: Service> QuotaScope<S> {
         let listed = self.list_pages(|page| {
             listing.add(page, Instant::now(), &wanted);
             self.shared.tell(&Event::Listed {
-                region: &self.region,
+                account_region: &self.account_region,
                 channels: listing.total,
             });
         });
@@ -76,7 +76,7 @@ impl<S: Service> QuotaScope<S> {
                 let text = format!(
                     "the channels in {} cannot be listed ({code}: {message}); continuing without, so devices whose channel \
                      exists cost a create each",
-                    self.region
+                    self.account_region
                 );
                 self.shared.tell(&Event::Warning { text: &text });
                 None
@@ -111,10 +111,10 @@ impl<S: Service> QuotaScope<S> {
             let since = Instant::now();
             tokio::time::sleep(patience).await;
             let is_silent = !self.link.has_answered_since(since);
-            if is_silent && self.shared.others_answer(&self.region, begun) {
+            if is_silent && self.shared.others_answer(&self.account_region, begun) {
                 let text = format!(
                     "the channels in {} are not listed, since it gives no answer; the other Regions continue",
-                    self.region
+                    self.account_region
                 );
                 self.shared.tell(&Event::Warning { text: &text });
                 return;

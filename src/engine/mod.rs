@@ -1,8 +1,8 @@
 //! The pipeline: devices in, rows out. The only module that decides what is sent and when. It does not know the manifest,
 //! the command line or the terminal.
 //!
-//! Each Region of the batch has its own client, limiters and link; Regions share the workers (the most requests in
-//! flight), the journal, the credentials and the stop signal.
+//! Each account and Region of the batch has its own client, limiters and link. The Regions of an account share its
+//! credentials, and all share the workers (the most requests in flight), the journal and the stop signal.
 //!
 //! The path of a device through these files is in `docs/architecture.md`.
 //!
@@ -11,12 +11,13 @@
 //! | files | what |
 //! | --- | --- |
 //! | `stop`, `event`, `settings`, `work`, `link`, `retry`, `first_contact`, `job`, `pace` | values, traits, rules |
-//! | `service`, `run_state`, `scope` | the client as a trait, what the Regions share, one account and Region: the only way to send |
+//! | `service`, `account_run`, `run_state`, `scope` | the client as a trait, what the Regions of an account share, and all Regions; one account and Region: the only way to send |
 //! | `throttles`, `silence`, `credentials`, `ask` | a request until it is answered |
 //! | `listing`, `caller` | requests that are no device's create |
 //! | `region_run`, `outage`, `adopt`, `update`, `resolve`, `attempt` | one attempt of a device, and what follows |
 //! | `waiting`, `workers`, `scheduler` | which device goes next |
 
+mod account_run;
 mod adopt;
 mod ask;
 mod attempt;
@@ -62,8 +63,8 @@ pub use stop::Stop;
 pub use stop_signal::StopSignal;
 pub use work::{RowSink, Work};
 
-use crate::domain::device::{AccountId, Region};
-use crate::domain::service::Failure;
+use crate::domain::device::{AccountId, AccountRegion};
+use pace::controller::RateRange;
 use region_run::RegionRun;
 use run_state::RunState;
 
@@ -86,11 +87,13 @@ struct PlannedRegion<S, L, W> {
 /// A Region whose first device arrives while the run goes on.
 #[derive(Debug)]
 pub struct Arrival<S, W> {
-    pub region: Region,
+    pub account_region: AccountRegion,
+    /// The rate of its creates.
+    pub rate: RateRange,
     pub service: S,
     pub work: W,
-    /// The failure that shows that the service is not offered there.
-    pub not_offered: Option<Failure>,
+    /// Why it cannot be worked in, where that is known.
+    pub unusable: Option<Stop>,
 }
 
 impl<S: Service, L: RowSink, W: Work> Engine<S, L, W> {
@@ -103,23 +106,34 @@ impl<S: Service, L: RowSink, W: Work> Engine<S, L, W> {
         }
     }
 
-    /// Adds a Region with its client and its work.
-    pub fn add_region(&mut self, region: Region, service: S, work: W) {
+    /// Adds an account and Region with its client and its work; `rate` is that of its creates.
+    pub fn add_region(
+        &mut self,
+        account_region: AccountRegion,
+        rate: RateRange,
+        service: S,
+        work: W,
+    ) {
         self.regions.push(PlannedRegion {
-            region_run: self.region_run(region, service),
+            region_run: self.region_run(account_region, rate, service),
             work,
             listing: None,
         });
     }
 
-    fn region_run(&self, region: Region, service: S) -> Arc<RegionRun<S, L>> {
+    fn region_run(
+        &self,
+        account_region: AccountRegion,
+        rate: RateRange,
+        service: S,
+    ) -> Arc<RegionRun<S, L>> {
         let (shared, sink) = (Arc::clone(&self.shared), Arc::clone(&self.sink));
-        Arc::new(RegionRun::new(region, service, shared, sink))
+        Arc::new(RegionRun::new(account_region, rate, service, shared, sink))
     }
 
-    /// Leaves out a Region in which the service is not offered. Its devices get no row.
-    pub(crate) fn leave_out(&self, region: &Region, failure: &Failure) {
-        self.shared.not_offered(region, failure);
+    /// Leaves out an account and Region that cannot be worked in. Its devices get no row.
+    pub(crate) fn leave_out(&self, account_region: &AccountRegion, cause: Stop) {
+        self.shared.leave_out(account_region, cause);
     }
 
     /// Lists the channels that exist, in all Regions at once. A Region has no listing if listing is not allowed or not
@@ -137,14 +151,14 @@ impl<S: Service, L: RowSink, W: Work> Engine<S, L, W> {
     }
 
     /// Each Region with its listing, where there is one, and its work.
-    pub(crate) fn listings(&self) -> impl Iterator<Item = (&Region, Option<&Listing>, &W)> {
+    pub(crate) fn listings(&self) -> impl Iterator<Item = (&AccountRegion, Option<&Listing>, &W)> {
         self.regions.iter().map(|planned| {
-            let region = &planned.region_run.scope.region;
-            (region, planned.listing.as_ref(), &planned.work)
+            let account_region = &planned.region_run.scope.account_region;
+            (account_region, planned.listing.as_ref(), &planned.work)
         })
     }
 
-    /// The account of the answers so far.
+    /// The account of the run's own credentials, as far as it is known.
     pub fn account(&self) -> Option<AccountId> {
         self.shared.account()
     }
@@ -173,15 +187,15 @@ impl<S: Service, L: RowSink, W: Work> Engine<S, L, W> {
                 biased;
                 Some(ended) = running.join_next() => self.shared.survive(ended).unwrap_or_default(),
                 arrival = next_arrival(&mut arrivals), if arrivals.is_some() => {
-                    let Some(Arrival { region, service, work, not_offered }) = arrival else {
+                    let Some(Arrival { account_region, rate, service, work, unusable }) = arrival else {
                         arrivals = None;
                         continue;
                     };
-                    if let Some(failure) = not_offered {
-                        self.shared.not_offered(&region, &failure);
+                    if let Some(cause) = unusable {
+                        self.shared.leave_out(&account_region, cause);
                         continue;
                     }
-                    let region_run = self.region_run(region, service);
+                    let region_run = self.region_run(account_region, rate, service);
                     running.spawn(run_arrived(region_run, work, reconcile, share));
                 }
                 () = self.shared.stop.given(), if arrivals.is_some() => arrivals = None,

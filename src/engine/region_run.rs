@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::event::Event;
 use super::job::DeviceJob;
+use super::pace::controller::RateRange;
 use super::pace::limiter::Permit;
 use super::run_state::RunState;
 use super::scope::QuotaScope;
@@ -15,7 +16,7 @@ use super::service::Service;
 use super::stop::Stop;
 use super::throttles::ThrottleStreak;
 use super::work::RowSink;
-use crate::domain::device::{DeviceIndex, Region};
+use crate::domain::device::{AccountRegion, DeviceIndex};
 use crate::domain::panics::lock;
 use crate::domain::service::{Answer, Failure, FailureKind, Operation};
 use crate::results::record::Row;
@@ -59,9 +60,15 @@ pub(super) enum Next {
 }
 
 impl<S: Service, L: RowSink> RegionRun<S, L> {
-    pub(super) fn new(region: Region, service: S, shared: Arc<RunState>, sink: Arc<L>) -> Self {
+    pub(super) fn new(
+        account_region: AccountRegion,
+        rate: RateRange,
+        service: S,
+        shared: Arc<RunState>,
+        sink: Arc<L>,
+    ) -> Self {
         Self {
-            scope: QuotaScope::new(region, service, Arc::clone(&shared)),
+            scope: QuotaScope::new(account_region, rate, service, Arc::clone(&shared)),
             shared,
             sink,
             throttle_streak: Mutex::default(),
@@ -77,7 +84,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
     ) -> Option<Admission> {
         loop {
             self.scope.link.usable().await;
-            self.shared.credentials_ready().await;
+            self.scope.account.credentials_ready().await;
             let worker = Worker {
                 _of_share: Arc::clone(share).acquire_owned().await.ok()?,
                 of_all: Arc::clone(&self.shared.workers)
@@ -87,7 +94,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
             };
             let permit = self.scope.permit(operation).await;
             // Much may have happened while it waited for its turn.
-            if self.scope.link.is_usable() && self.shared.are_credentials_ready() {
+            if self.scope.link.is_usable() && self.scope.account.are_credentials_ready() {
                 return Some(Admission { permit, worker });
             }
         }
@@ -101,8 +108,8 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
     /// The account has no room in this Region: no new creates here; the other Regions go on.
     pub(super) fn account_full(&self, failure: Failure) {
         if !self.full.swap(true, Ordering::Relaxed) {
-            self.shared.region_stopped(Stop::AccountFull {
-                regions: vec![self.scope.region.clone()],
+            self.scope.part_stopped(Stop::AccountFull {
+                regions: vec![self.scope.account_region.region.clone()],
                 failure,
             });
         }
@@ -159,7 +166,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
         if let Some((failure, _)) = &job.failure
             && failure.kind == FailureKind::Denied
         {
-            self.shared.denied(failure);
+            self.scope.denied(failure);
         }
         job.failed_as_it_did(self.shared.clock.now())
     }
@@ -172,6 +179,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
 
     /// Puts a row on disk, then counts and shows it. If it cannot be written, the run stops.
     pub(super) async fn record(&self, index: DeviceIndex, row: Row) {
+        let row = self.with_account(row);
         let recorded = self.sink.record(index, row).await;
         self.shared
             .recorded(recorded.as_ref().map(std::slice::from_ref));
@@ -179,7 +187,19 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
 
     /// The same for many rows.
     pub(super) async fn record_all(&self, rows: Vec<(DeviceIndex, Row)>) {
+        let rows = rows
+            .into_iter()
+            .map(|(index, row)| (index, self.with_account(row)));
+        let rows = rows.collect();
         let recorded = self.sink.record_all(rows).await;
         self.shared.recorded(recorded.as_deref());
+    }
+
+    /// The row with the account that it is of, as far as that is known.
+    fn with_account(&self, row: Row) -> Row {
+        Row {
+            account: row.account.or_else(|| self.scope.account.id()),
+            ..row
+        }
     }
 }

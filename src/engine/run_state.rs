@@ -1,6 +1,6 @@
-//! What the Regions of a run share: workers, listeners, credentials, the account, and the rules that stop all.
+//! What all accounts and Regions of a run share: workers, listeners, and the rules that stop all.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,20 +8,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
+use super::account_run::{AccountRun, AccountRuns};
 use super::event::{Event, Listener, Listeners};
 use super::link::Link;
 use super::settings::{EngineParts, EngineSettings, FailureLimit};
 use super::stop::Stop;
 use super::stop_signal::StopSignal;
 use crate::domain::clock::WallClock;
-use crate::domain::device::{AccountId, Region};
+use crate::domain::device::{AccountId, AccountRegion};
 use crate::domain::format;
 use crate::domain::panics::{self, lock};
-use crate::domain::service::Failure;
 use crate::results::record::{Row, Status};
 
-/// This number of refusals in a row by an authorization code, with no success in between, stops the run.
-const DENIED_IN_A_ROW: u32 = 20;
 /// A percentage of failures is judged once this number of devices have an outcome.
 const SHARE_NEEDS: u64 = 100;
 
@@ -36,17 +34,12 @@ pub(super) struct RunState {
     pub(super) workers: Arc<Semaphore>,
     kept: Mutex<KeptWorkers>,
     listeners: Listeners,
-    account: Mutex<Option<AccountId>>,
-    denied: AtomicU32,
+    accounts: AccountRuns,
     failed: AtomicU64,
     finished: AtomicU64,
-    /// Why Regions ended although the run went on.
-    region_stops: Mutex<Vec<Stop>>,
-    links: Mutex<Vec<(Region, Arc<Link>)>>,
-    /// Held while credentials are fetched.
-    pub(super) credentials: tokio::sync::Mutex<()>,
-    /// The newest generation whose credentials an answer has proved to work.
-    pub(super) proved_generation: AtomicU64,
+    /// Why accounts, or Regions of them, ended although the run went on.
+    part_stops: Mutex<Vec<(Option<AccountId>, Stop)>>,
+    links: Mutex<Vec<(AccountRegion, Arc<Link>)>>,
 }
 
 /// How many workers there are: fewer where this process may open no more files.
@@ -65,18 +58,15 @@ impl RunState {
                 workers,
                 last_retired: None,
             }),
-            account: Mutex::new(parts.settings.account.clone()),
+            accounts: AccountRuns::default(),
             settings: parts.settings,
             stop: parts.stop,
             clock: parts.clock,
             listeners: parts.listeners,
-            denied: AtomicU32::new(0),
             failed: AtomicU64::new(0),
             finished: AtomicU64::new(0),
-            region_stops: Mutex::default(),
+            part_stops: Mutex::default(),
             links: Mutex::default(),
-            credentials: tokio::sync::Mutex::new(()),
-            proved_generation: AtomicU64::new(0),
         }
     }
 
@@ -149,44 +139,28 @@ impl RunState {
         }
     }
 
-    /// A device was refused by an authorization code. Too many in a row stop the run.
-    pub(super) fn denied(&self, failure: &Failure) {
-        let devices = self.denied.fetch_add(1, Ordering::Relaxed) + 1;
-        if devices >= DENIED_IN_A_ROW {
-            self.stop.give(Stop::Denied {
-                devices,
-                failure: failure.clone(),
-            });
-        }
+    /// The account that the rows name so.
+    pub(super) fn account_run(&self, named: Option<&AccountId>) -> Arc<AccountRun> {
+        self.accounts.of(named, self.settings.account.as_ref())
     }
 
-    /// A device succeeded: earlier refusals concern single devices only.
-    pub(super) fn allowed(&self) {
-        self.denied.store(0, Ordering::Relaxed);
-    }
-
-    pub(super) fn account(&self) -> Option<AccountId> {
-        lock(&self.account).clone()
-    }
-
-    /// Compares an account with the expected one; without one, it is expected from now on. A difference stops the run.
-    pub(super) fn check_account(&self, found: &str) -> bool {
-        let mut account = lock(&self.account);
-        if account
-            .as_ref()
-            .is_some_and(|known| known.as_str() == found)
-        {
-            return true;
-        }
-        let Ok(found) = AccountId::parse(found) else {
-            return false;
+    /// An account ends: alone if the rows name it, else with the run.
+    pub(super) fn end_account(&self, account: &AccountRun, cause: Stop) {
+        let Some(named) = account.named() else {
+            self.stop.give(cause);
+            return;
         };
-        let expected = account.get_or_insert_with(|| found.clone()).clone();
-        if expected == found {
-            return true;
+        if account.end(&cause) {
+            self.tell(&Event::Warning {
+                text: &format!("account {named}: {cause}; the other accounts continue"),
+            });
+            self.part_stopped(Some(named.clone()), cause);
         }
-        self.stop.give(Stop::WrongAccount { expected, found });
-        false
+    }
+
+    /// The account of the run's own credentials, as far as it is known.
+    pub(super) fn account(&self) -> Option<AccountId> {
+        self.account_run(None).id()
     }
 
     /// Whether any Region ever answered.
@@ -201,70 +175,56 @@ impl RunState {
         ended.map_err(broken).ok()
     }
 
-    /// A Region ends for a reason that does not concern the others.
-    pub(super) fn region_stopped(&self, cause: Stop) {
-        lock(&self.region_stops).push(cause);
+    /// An account, or a Region of it, ends for a reason that does not concern the others. Returns whether that is news.
+    pub(super) fn part_stopped(&self, account: Option<AccountId>, cause: Stop) -> bool {
+        let stopped = (account, cause);
+        let mut part_stops = lock(&self.part_stops);
+        let is_news = !part_stops.contains(&stopped);
+        if is_news {
+            part_stops.push(stopped);
+        }
+        is_news
     }
 
-    /// The service is not offered in a Region, which ends only this Region.
-    pub(super) fn not_offered(&self, region: &Region, failure: &Failure) {
-        let cause = Stop::NotOffered {
-            regions: vec![region.clone()],
-            failure: failure.clone(),
+    /// Leaves out an account and Region for this reason. Its devices get no row.
+    pub(super) fn leave_out(&self, account_region: &AccountRegion, cause: Stop) {
+        self.tell(&Event::RegionEnded { account_region });
+        let account = account_region.account.clone();
+        let text = match &account {
+            Some(account) => format!("account {account}: {cause}"),
+            None => cause.to_string(),
         };
-        self.tell(&Event::Warning {
-            text: &cause.to_string(),
-        });
-        self.tell(&Event::RegionEnded { region });
-        self.region_stopped(cause);
+        if self.part_stopped(account, cause) {
+            self.tell(&Event::Warning { text: &text });
+        }
     }
 
-    /// Adds a Region: returns its number, from zero, and its link.
-    pub(super) fn add_region(&self, region: &Region) -> (u64, Arc<Link>) {
+    /// Adds a Region of an account: returns its number, from zero, and its link.
+    pub(super) fn add_region(&self, account_region: &AccountRegion) -> (u64, Arc<Link>) {
         let link = Arc::new(Link::new());
         let mut links = lock(&self.links);
-        links.push((region.clone(), Arc::clone(&link)));
+        links.push((account_region.clone(), Arc::clone(&link)));
         (links.len() as u64 - 1, link)
     }
 
     /// Whether another Region has had an answer since then.
-    pub(super) fn others_answer(&self, region: &Region, since: Instant) -> bool {
+    pub(super) fn others_answer(&self, here: &AccountRegion, since: Instant) -> bool {
         lock(&self.links)
             .iter()
-            .any(|(other, link)| other != region && link.has_answered_since(since))
+            .any(|(other, link)| other != here && link.has_answered_since(since))
     }
 
     /// Whether another Region has ever had an answer, and has no outage now.
-    pub(super) fn others_are_reached(&self, region: &Region) -> bool {
+    pub(super) fn others_are_reached(&self, here: &AccountRegion) -> bool {
         lock(&self.links)
             .iter()
-            .any(|(other, link)| other != region && link.ever_answered() && link.is_usable())
+            .any(|(other, link)| other != here && link.ever_answered() && link.is_usable())
     }
 
     /// Why the run ended early, if it did.
     pub(super) fn end(&self) -> Option<Stop> {
         self.stop
             .cause()
-            .or_else(|| Stop::of_regions(&lock(&self.region_stops)))
-    }
-
-    /// Waits while credentials are fetched. New ones are in place before their account is known: a request sent meanwhile
-    /// could create a channel in another account.
-    pub(super) async fn credentials_ready(&self) {
-        // Each attempt waits here, and nearly always they are.
-        if !self.are_credentials_ready() {
-            drop(self.credentials.lock().await);
-        }
-    }
-
-    /// Whether no credentials are being fetched.
-    pub(super) fn are_credentials_ready(&self) -> bool {
-        self.credentials.try_lock().is_ok()
-    }
-
-    /// An answer that is not about credentials proves those that the request was signed with.
-    pub(super) fn credentials_work(&self, generation: u64) {
-        self.proved_generation
-            .fetch_max(generation, Ordering::Relaxed);
+            .or_else(|| Stop::of_parts(&lock(&self.part_stops)))
     }
 }

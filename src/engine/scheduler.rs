@@ -33,7 +33,7 @@ pub(super) async fn run<S: Service, L: RowSink, W: Work>(
     let open = region_run.adopt_listed(&mut work, &listing).await;
     let scope = &region_run.scope;
     region_run.shared.tell(&Event::RegionStarted {
-        region: &scope.region,
+        account_region: &scope.account_region,
         limiter: Arc::clone(scope.limiter(Operation::Create)),
     });
     let mut scheduler = Scheduler {
@@ -49,7 +49,7 @@ pub(super) async fn run<S: Service, L: RowSink, W: Work>(
     scheduler.run(&mut work).await;
     scheduler.finish().await;
     region_run.shared.tell(&Event::RegionEnded {
-        region: &scope.region,
+        account_region: &scope.account_region,
     });
 }
 

@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use super::account_run::AccountRun;
 use super::event::Event;
 use super::link::Link;
 use super::pace::controller::{Controller, RateRange};
@@ -19,7 +20,7 @@ use super::service::Service;
 use super::stop::Stop;
 use super::stop_signal::StopSignal;
 use crate::domain::clock::ServiceClock;
-use crate::domain::device::{ChannelArn, ChannelName, Device, MessageTtl, Region};
+use crate::domain::device::{AccountRegion, ChannelArn, ChannelName, Device, MessageTtl};
 use crate::domain::panics::lock;
 use crate::domain::service::classify::TIMEOUT;
 use crate::domain::service::{
@@ -88,8 +89,9 @@ pub(super) const WRONG_ACCOUNT: &str = "WrongAccount";
 /// One account and Region at the service.
 #[derive(Debug)]
 pub(super) struct QuotaScope<S> {
-    pub(super) region: Region,
+    pub(super) account_region: AccountRegion,
     pub(super) shared: Arc<RunState>,
+    pub(super) account: Arc<AccountRun>,
     pub(super) link: Arc<Link>,
     service: S,
     /// One for each operation, in their order.
@@ -102,28 +104,38 @@ pub(super) struct QuotaScope<S> {
 }
 
 impl<S: Service> QuotaScope<S> {
-    pub(super) fn new(region: Region, service: S, shared: Arc<RunState>) -> Self {
-        let (number, link) = shared.add_region(&region);
+    /// Creates are sent at no higher rate than `rate`.
+    pub(super) fn new(
+        account_region: AccountRegion,
+        rate: RateRange,
+        service: S,
+        shared: Arc<RunState>,
+    ) -> Self {
+        let (number, link) = shared.add_region(&account_region);
+        let account = shared.account_run(account_region.account.as_ref());
+        let region_stop = StopSignal::new();
+        account.add_region(region_stop.clone());
         // Each Region has its own random numbers.
         let mut random = fastrand::Rng::with_seed(shared.settings.seed.wrapping_add(number));
         let wall = shared.clock.now();
         let limiters = Operation::ALL.map(|operation| {
             let range = match operation {
-                Operation::Create => shared.settings.rate,
+                Operation::Create => rate,
                 _ => RateRange::upto(operation.quota()),
             };
             Arc::new(Limiter::new(Controller::new(range, wall, random.u64(..))))
         });
         Self {
             link,
-            region,
+            account_region,
             shared,
+            account,
             service,
             limiters,
             service_clock: Mutex::default(),
             schedule: Schedule::default(),
             random: Mutex::new(random),
-            region_stop: StopSignal::new(),
+            region_stop,
         }
     }
 
@@ -162,7 +174,7 @@ impl<S: Service> QuotaScope<S> {
                 )
         };
         if failure.is_none_or(proves) {
-            self.shared.credentials_work(generation);
+            self.account.credentials_work(generation);
         }
         answer
     }
@@ -184,7 +196,7 @@ impl<S: Service> QuotaScope<S> {
     async fn exchange<R: Request>(&self, permit: Permit, request: R) -> Answer<R::Reply> {
         let sent = permit.sent();
         self.shared.tell(&Event::Sent {
-            region: &self.region,
+            account_region: &self.account_region,
             operation: R::OPERATION,
         });
         let call = pin!(request.call(&self.service, permit));
@@ -198,7 +210,7 @@ impl<S: Service> QuotaScope<S> {
             None => {}
         }
         if let Some(account) = answer.result.as_ref().ok().and_then(R::account)
-            && !self.shared.check_account(account)
+            && !self.check_account(account)
             // A channel that was created must get its row, in whichever account it is.
             && R::OPERATION != Operation::Create
         {
@@ -221,7 +233,7 @@ impl<S: Service> QuotaScope<S> {
         }
         if failure.is_some_and(|failure| failure.kind == FailureKind::Throttled) {
             self.shared.tell(&Event::Throttled {
-                region: &self.region,
+                account_region: &self.account_region,
                 operation,
             });
         }
@@ -252,7 +264,34 @@ impl<S: Service> QuotaScope<S> {
             self.shared.tell(&Event::Warning {
                 text: &format!("{cause}; the other Regions continue"),
             });
-            self.shared.region_stopped(cause);
+            self.part_stopped(cause);
+        }
+    }
+
+    /// This Region ends, or no longer creates, for a reason that does not concern the others.
+    pub(super) fn part_stopped(&self, cause: Stop) {
+        let account = self.account_region.account.clone();
+        self.shared.part_stopped(account, cause);
+    }
+
+    /// The account ends: alone if the rows name it, else with the run.
+    pub(super) fn end_account(&self, cause: Stop) {
+        self.shared.end_account(&self.account, cause);
+    }
+
+    /// Whether an answer is of the expected account. If it is of another, the account ends.
+    pub(super) fn check_account(&self, found: &str) -> bool {
+        let checked = self.account.check(found);
+        if let Err(Some(cause)) = &checked {
+            self.end_account(cause.clone());
+        }
+        checked.is_ok()
+    }
+
+    /// A device was refused by an authorization code. Too many in a row end the account.
+    pub(super) fn denied(&self, failure: &Failure) {
+        if let Some(cause) = self.account.denied(failure) {
+            self.end_account(cause);
         }
     }
 
@@ -270,6 +309,15 @@ impl<S: Service> QuotaScope<S> {
         }
     }
 
+    /// Waits until the run or this Region has ended this time ago.
+    pub(super) async fn stopped_for(&self, grace: Duration) {
+        tokio::select! {
+            biased;
+            () = self.shared.stop.given_for(grace) => {}
+            () = self.region_stop.given_for(grace) => {}
+        }
+    }
+
     /// Whether the time that a stop leaves to requests in flight is over.
     pub(super) fn is_grace_over(&self) -> bool {
         let grace = self.shared.settings.timeout;
@@ -278,12 +326,10 @@ impl<S: Service> QuotaScope<S> {
 
     /// Waits, but not longer than a stop leaves time.
     pub(super) async fn unless_grace_over<T>(&self, wanted: impl Future<Output = T>) -> Option<T> {
-        let grace = self.shared.settings.timeout;
         tokio::select! {
             biased;
             wanted = wanted => Some(wanted),
-            () = self.shared.stop.given_for(grace) => None,
-            () = self.region_stop.given_for(grace) => None,
+            () = self.stopped_for(self.shared.settings.timeout) => None,
         }
     }
 }

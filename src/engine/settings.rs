@@ -47,7 +47,7 @@ impl fmt::Display for FailureLimit {
 pub struct EngineSettings {
     /// The most requests in flight.
     pub workers: usize,
-    /// The rate of creates in each Region.
+    /// The rate of creates in each account and Region, unless there is another for it.
     pub rate: RateRange,
     /// Create attempts a device.
     pub max_attempts: u32,
@@ -64,8 +64,10 @@ pub struct EngineSettings {
     /// The keys of all tags that the manifest and the flags can request: [`OnExists::Update`] removes those that a device
     /// does not request.
     pub tag_keys: Vec<Box<str>>,
-    /// The account that every ARN must be of, where it is known.
+    /// The account of the run's own credentials, where it is known: every ARN must be of it where the rows name none.
     pub account: Option<AccountId>,
+    /// Whether the credentials of all accounts come from the run's own: then no account can be used without these.
+    pub has_common_credentials: bool,
     /// Draws every jitter.
     pub seed: u64,
 }

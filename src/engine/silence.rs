@@ -54,7 +54,7 @@ impl<S: Service> QuotaScope<S> {
         silence.requests += 1;
         if silence.requests == 1 {
             self.shared.tell(&Event::Offline {
-                region: &self.region,
+                account_region: &self.account_region,
                 cause: &failure.message,
             });
         }
@@ -66,16 +66,17 @@ impl<S: Service> QuotaScope<S> {
         // In these seconds the others may have had nothing to send.
         let others_answer = || {
             if never_reached {
-                self.shared.others_are_reached(&self.region)
+                self.shared.others_are_reached(&self.account_region)
             } else {
-                self.shared.others_answer(&self.region, silence.since)
+                self.shared
+                    .others_answer(&self.account_region, silence.since)
             }
         };
         let cause = if never_reached && after >= FIRST_CONTACT {
             self.never_reached(failure.clone(), others_answer())
         } else if after >= self.shared.settings.max_offline {
             Stop::Offline {
-                region: self.region.clone(),
+                region: self.account_region.region.clone(),
                 after,
                 failure: failure.clone(),
             }
@@ -93,7 +94,7 @@ impl<S: Service> QuotaScope<S> {
     /// The service was never reached here. That its host does not exist is believed only if the same name servers or the
     /// same proxy lead to the service in another Region.
     fn never_reached(&self, failure: Failure, others_answer: bool) -> Stop {
-        let region = self.region.clone();
+        let region = self.account_region.region.clone();
         if others_answer && failure.is_of_a_missing_host() && !is_known_to_offer(&region) {
             return Stop::NotOffered {
                 regions: vec![region],
@@ -113,7 +114,7 @@ impl<S: Service> QuotaScope<S> {
         let was_silent = silence.requests > 0;
         if was_silent {
             self.shared.tell(&Event::Online {
-                region: &self.region,
+                account_region: &self.account_region,
                 after: silence.since.elapsed(),
             });
         }

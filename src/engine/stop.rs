@@ -1,6 +1,7 @@
 //! Why a run, or one of its Regions, ends before its work does: the message (what happened, and what the operator can do), and
 //! what each cause means to a script.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use crate::domain::device::{AccountId, Region};
@@ -79,6 +80,9 @@ pub enum Stop {
     /// The credentials expired or were refused, and fetching them again did not help.
     #[error("{}", refused_credentials(.0))]
     Credentials(Failure),
+    /// STS refuses the role of this account.
+    #[error("{}", .0.message)]
+    Role(Failure),
     /// The account's channel limit is reached in these Regions.
     #[error(
         "the account has reached its channel limit in {} ({}: {}). Delete unused channels or ask AWS support for a higher \
@@ -103,7 +107,13 @@ pub enum Stop {
         /// In the first.
         failure: Failure,
     },
-    /// Several Regions ended, each for a reason of its own.
+    /// One of several accounts ended, or Regions of it.
+    #[error("account {account}: {cause}")]
+    Account {
+        account: AccountId,
+        cause: Box<Stop>,
+    },
+    /// Several accounts or Regions ended, each for a reason of its own.
     #[error("{}", .0.iter().map(Self::to_string).collect::<Vec<_>>().join("; "))]
     Several(Vec<Stop>),
     /// This process may not open as many files as even one request needs.
@@ -162,7 +172,9 @@ impl Stop {
             Self::Throttled { .. } => "throttled",
             Self::Denied { .. } => "access-denied",
             Self::Credentials(_) => "credentials",
+            Self::Role(_) => "role-denied",
             Self::AccountFull { .. } => "account-full",
+            Self::Account { cause, .. } => cause.reason(),
             Self::NotOffered { .. } => "not-offered",
             // The first that a rerun may get further with.
             Self::Several(causes) => causes
@@ -180,8 +192,28 @@ impl Stop {
         }
     }
 
+    /// Why accounts, or Regions of them, ended, as one cause; none if none did.
+    pub(crate) fn of_parts(causes: &[(Option<AccountId>, Self)]) -> Option<Self> {
+        let mut by_account = BTreeMap::new();
+        for (account, cause) in causes {
+            let causes: &mut Vec<Self> = by_account.entry(account).or_default();
+            causes.push(cause.clone());
+        }
+        let of_account = |(account, causes): (&Option<AccountId>, Vec<Self>)| {
+            let cause = Self::of_regions(&causes)?;
+            Some(match account.clone() {
+                Some(account) => Self::Account {
+                    account,
+                    cause: Box::new(cause),
+                },
+                None => cause,
+            })
+        };
+        Self::together(by_account.into_iter().filter_map(of_account).collect())
+    }
+
     /// Why Regions ended, as one cause; none if none did. A cause that several share is named once.
-    pub(super) fn of_regions(causes: &[Self]) -> Option<Self> {
+    fn of_regions(causes: &[Self]) -> Option<Self> {
         let (mut full, mut not_offered, mut all) = (None, None, Vec::new());
         for cause in causes {
             let (place, regions, failure) = match cause {
@@ -197,10 +229,23 @@ impl Stop {
         }
         all.extend(full.map(|(regions, failure)| Self::AccountFull { regions, failure }));
         all.extend(not_offered.map(|(regions, failure)| Self::NotOffered { regions, failure }));
-        if all.len() > 1 {
-            return Some(Self::Several(all));
+        Self::together(all)
+    }
+
+    fn together(mut causes: Vec<Self>) -> Option<Self> {
+        if causes.len() > 1 {
+            return Some(Self::Several(causes));
         }
-        all.pop()
+        causes.pop()
+    }
+
+    /// Why this account ended, if it did.
+    pub(crate) fn of_account(&self, wanted: &AccountId) -> Option<&Self> {
+        match self {
+            Self::Account { account, cause } if account == wanted => Some(cause),
+            Self::Several(causes) => causes.iter().find_map(|cause| cause.of_account(wanted)),
+            _ => None,
+        }
     }
 
     /// Whether other Regions may do well all the same.
@@ -218,6 +263,7 @@ impl Stop {
             Self::Terminated => 143,
             // Everything else is done, and a rerun would do nothing.
             Self::NotOffered { .. } => 3,
+            Self::Account { cause, .. } => cause.exit_code(),
             Self::Several(causes) => causes.iter().map(Self::exit_code).min().unwrap_or(1),
             _ => 1,
         }

@@ -48,7 +48,7 @@ impl<S: Service> QuotaScope<S> {
             let limiter: &Limiter = self.limiter(operation);
             let (now, after) = (self.shared.clock.now(), streak.lasted);
             self.shared.stop.give(Stop::Throttled {
-                region: self.region.clone(),
+                region: self.account_region.region.clone(),
                 since: now.checked_sub(after).unwrap_or(now),
                 after,
                 requests: streak.requests,

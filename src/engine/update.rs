@@ -72,7 +72,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
             Err(Unanswered::Stopped) => return Next::Retry(job),
             Err(Unanswered::Refused(failure)) => {
                 if failure.kind == FailureKind::Denied {
-                    self.shared.denied(&failure);
+                    self.scope.denied(&failure);
                 }
                 job.failed(&failure.code, failure.message.to_string(), now)
             }
@@ -81,7 +81,7 @@ impl<S: Service, L: RowSink> RegionRun<S, L> {
                 job.failed(CHANNEL_DIFFERS, message, now)
             }
             Ok(compared) => {
-                self.shared.allowed();
+                self.scope.account.allowed();
                 if let Comparison::Updated(words) = &compared {
                     self.shared.tell(&Event::Updated {
                         device_id: &job.device.id,

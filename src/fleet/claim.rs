@@ -4,7 +4,9 @@ use std::fmt::Display;
 
 use serde::Serialize;
 
-use crate::domain::device::{ChannelArn, ChannelName, MessageTtl, Region, Tag};
+use crate::domain::device::{
+    AccountId, AccountRegion, ChannelArn, ChannelName, MessageTtl, Region, Tag,
+};
 use crate::domain::service::{Channel, ChannelStatus};
 use crate::results::view::RecordView;
 
@@ -13,7 +15,8 @@ use crate::results::view::RecordView;
 pub(crate) struct Claim {
     pub(crate) device_id: Box<str>,
     pub(crate) name: ChannelName,
-    pub(crate) region: Region,
+    /// The account is named where the command knows several.
+    pub(crate) account_region: AccountRegion,
     pub(crate) arn: ChannelArn,
     /// The message TTL that the manifest asks for.
     pub(crate) message_ttl: Option<MessageTtl>,
@@ -21,14 +24,19 @@ pub(crate) struct Claim {
     pub(crate) tags: Vec<Tag>,
 }
 
-/// The name, Region and ARN of the channel that a row claims. The reader has checked that they match.
+/// The name, account and Region, and ARN of the channel that a row claims. The reader has checked that they match.
 pub(crate) fn channel_of(
     row: &RecordView<'_>,
-) -> Result<(ChannelName, Region, ChannelArn), String> {
+) -> Result<(ChannelName, AccountRegion, ChannelArn), String> {
     let name = ChannelName::parse(row.channel_name()).map_err(|error| error.to_string())?;
     let region = Region::parse(row.region()).map_err(|error| error.to_string())?;
     let arn = ChannelArn::parse(row.channel_arn()).map_err(|error| error.to_string())?;
-    Ok((name, region, arn))
+    let account = AccountId::parse(arn.parts().account).map_err(|error| error.to_string())?;
+    let account_region = AccountRegion {
+        account: Some(account),
+        region,
+    };
+    Ok((name, account_region, arn))
 }
 
 /// How a channel differs from its row.
@@ -77,6 +85,7 @@ impl Kind {
 pub(crate) struct Difference {
     pub(crate) device_id: Box<str>,
     pub(crate) channel_name: Box<str>,
+    pub(crate) account: Box<str>,
     pub(crate) region: Box<str>,
     /// In what.
     pub(crate) kind: Kind,
@@ -91,7 +100,8 @@ impl Claim {
         Difference {
             device_id: self.device_id.clone(),
             channel_name: self.name.as_str().into(),
-            region: self.region.as_str().into(),
+            account: self.arn.parts().account.into(),
+            region: self.account_region.region.as_str().into(),
             kind,
             expected: expected.to_string(),
             found: found.to_string(),
@@ -165,7 +175,7 @@ mod tests {
         Claim {
             device_id: "CAM-1".into(),
             name: ChannelName::parse("CAM-1").unwrap(),
-            region: Region::parse("eu-central-1").unwrap(),
+            account_region: Region::parse("eu-central-1").unwrap().into(),
             arn: arn(1),
             message_ttl: MessageTtl::from_secs(30).ok(),
             tags: vec![Tag::new("Line", "7").unwrap()],

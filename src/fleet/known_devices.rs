@@ -5,9 +5,9 @@
 use std::collections::HashMap;
 use std::ops::Index;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
-use crate::domain::device::{DeviceIndex, Region};
+use crate::domain::device::{AccountRegion, DeviceIndex};
 use crate::results::record::{Place, Status};
 
 /// What is known of a device.
@@ -15,8 +15,8 @@ use crate::results::record::{Place, Status};
 pub struct KnownDevice {
     /// None where it is the device's ID.
     channel_name: Option<Box<str>>,
-    /// Its number in [`KnownDevices::regions`].
-    region: u32,
+    /// Its number in [`KnownDevices::account_regions`].
+    account_region: u32,
     /// The status in its row; none where it has no row.
     pub(crate) status: Option<Status>,
     /// Where its row is in the results file; none where it has none.
@@ -50,7 +50,9 @@ pub struct KnownDevices {
     by_id: IndexMap<Box<str>, KnownDevice>,
     /// The devices whose channel name is not their ID. The others are found by their ID.
     by_name: HashMap<Box<str>, Vec<DeviceIndex>>,
-    regions: Vec<Region>,
+    account_regions: IndexSet<AccountRegion>,
+    /// The number that was looked up last: mostly the next one as well.
+    last_number: u32,
 }
 
 impl KnownDevices {
@@ -92,10 +94,10 @@ impl KnownDevices {
         self.find(id)
     }
 
-    /// The devices whose channel has this name in this Region.
+    /// The devices whose channel has this name in this account and Region. An account that is not known may be any.
     pub(crate) fn holders<'a>(
         &'a self,
-        region: &'a Region,
+        account_region: &'a AccountRegion,
         name: &'a str,
     ) -> impl Iterator<Item = DeviceIndex> + 'a {
         let by_id = self.find(name);
@@ -104,36 +106,46 @@ impl KnownDevices {
         by_id
             .into_iter()
             .chain(by_name)
-            .filter(move |index| self.region(*index) == region)
+            .filter(move |index| self.account_region(*index).may_be(account_region))
     }
 
-    /// Adds a device without a row, or gives a known one this channel name and Region.
-    pub fn insert(&mut self, id: &str, channel_name: &str, region: &Region) -> DeviceIndex {
+    /// Adds a device without a row, or gives a known one this channel name, account and Region.
+    pub fn insert(
+        &mut self,
+        id: &str,
+        channel_name: &str,
+        account_region: &AccountRegion,
+    ) -> DeviceIndex {
         // One look-up both finds and inserts, which matters for a million rows.
         let known = KnownDevice {
-            region: self.region_number(region),
+            account_region: self.number_of(account_region),
             ..KnownDevice::default()
         };
         let (index, before) = self.by_id.insert_full(id.into(), known);
         let index = DeviceIndex(index);
         if let Some(before) = before {
             *self.known_mut(index) = before;
-            self.rename(index, channel_name, region);
+            self.rename(index, channel_name, account_region);
         } else {
             self.set_name(index, channel_name);
         }
         index
     }
 
-    /// Gives a device another channel name or Region.
-    pub(crate) fn rename(&mut self, index: DeviceIndex, channel_name: &str, region: &Region) {
+    /// Gives a device another channel name, account or Region.
+    pub(crate) fn rename(
+        &mut self,
+        index: DeviceIndex,
+        channel_name: &str,
+        account_region: &AccountRegion,
+    ) {
         if let Some(before) = self.known_mut(index).channel_name.take()
             && let Some(holders) = self.by_name.get_mut(&before)
         {
             holders.retain(|holder| *holder != index);
         }
-        let region = self.region_number(region);
-        self.known_mut(index).region = region;
+        let number = self.number_of(account_region);
+        self.known_mut(index).account_region = number;
         self.set_name(index, channel_name);
     }
 
@@ -188,18 +200,21 @@ impl KnownDevices {
         own.unwrap_or_else(|| self.device_id(index))
     }
 
-    pub(crate) fn region(&self, index: DeviceIndex) -> &Region {
-        &self.regions[self[index].region as usize]
+    pub(crate) fn account_region(&self, index: DeviceIndex) -> &AccountRegion {
+        &self.account_regions[self[index].account_region as usize]
     }
 
-    fn region_number(&mut self, region: &Region) -> u32 {
-        // A batch has few Regions.
-        let known = self.regions.iter().position(|known| known == region);
-        let number = known.unwrap_or_else(|| {
-            self.regions.push(region.clone());
-            self.regions.len() - 1
-        });
-        u32::try_from(number).unwrap_or(u32::MAX)
+    fn number_of(&mut self, account_region: &AccountRegion) -> u32 {
+        let last = self.account_regions.get_index(self.last_number as usize);
+        if last != Some(account_region) {
+            let known = self.account_regions.get_index_of(account_region);
+            let number = known.unwrap_or_else(|| {
+                let new = self.account_regions.insert_full(account_region.clone());
+                new.0
+            });
+            self.last_number = u32::try_from(number).unwrap_or(u32::MAX);
+        }
+        self.last_number
     }
 
     fn known_mut(&mut self, index: DeviceIndex) -> &mut KnownDevice {
@@ -218,9 +233,17 @@ impl Index<DeviceIndex> for KnownDevices {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::device::{AccountId, Region};
 
-    fn region(name: &str) -> Region {
-        Region::parse(name).unwrap()
+    fn region(name: &str) -> AccountRegion {
+        Region::parse(name).unwrap().into()
+    }
+
+    fn of_account(account: &str, name: &str) -> AccountRegion {
+        AccountRegion {
+            account: AccountId::parse(account).ok(),
+            ..region(name)
+        }
     }
 
     #[test]
@@ -231,7 +254,7 @@ mod tests {
         let other = known_devices.insert("2", "cam-2", &here);
         assert_eq!(known_devices.find("cam-1"), Some(own));
         assert_eq!(known_devices.find("cam-2"), None);
-        let holders = |known_devices: &KnownDevices, region: &Region, name: &str| {
+        let holders = |known_devices: &KnownDevices, region: &AccountRegion, name: &str| {
             known_devices.holders(region, name).collect::<Vec<_>>()
         };
         assert_eq!(holders(&known_devices, &here, "cam-1"), [own]);
@@ -250,6 +273,22 @@ mod tests {
         assert_eq!(known_devices.find_next("", Some(other)), None);
         let third = known_devices.insert("3", "cam-9", &here);
         assert_eq!(holders(&known_devices, &here, "cam-9"), [own, third]);
+    }
+
+    #[test]
+    fn a_name_may_be_used_in_two_accounts() {
+        let mut known_devices = KnownDevices::new();
+        let [one, other] =
+            ["111122223333", "444455556666"].map(|account| of_account(account, "eu-west-1"));
+        let own = region("eu-west-1");
+        let a = known_devices.insert("a", "gate", &one);
+        let b = known_devices.insert("b", "gate", &other);
+        let c = known_devices.insert("c", "gate", &one);
+        let holders = |of: &AccountRegion| known_devices.holders(of, "gate").collect::<Vec<_>>();
+        assert_eq!(holders(&one), [a, c]);
+        assert_eq!(holders(&other), [b]);
+        assert_eq!(holders(&own), [a, b, c], "any of them may be the run's own");
+        assert_eq!(known_devices.account_region(b), &other);
     }
 
     #[test]

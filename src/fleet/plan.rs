@@ -4,17 +4,19 @@
 //! row by row. The known devices at the beginning are those of the results file.
 
 mod remarks;
-
-use std::collections::BTreeMap;
+mod work_lists;
 
 use serde::Serialize;
 
-use crate::domain::device::{Device, DeviceIndex, LONGEST_DEVICE_ID, Region, shown};
+use crate::domain::device::{
+    AccountId, AccountRegion, Device, DeviceIndex, LONGEST_DEVICE_ID, shown,
+};
 use crate::domain::shard::Shard;
 use crate::fleet::known_devices::KnownDevices;
 use crate::manifest::{Row, ValidRow};
 use crate::results::record::{self, Status};
 use remarks::Remarks;
+pub use work_lists::WorkLists;
 
 /// What a run does with a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +63,7 @@ impl InvalidLine {
         record::Row {
             device_id: self.device_id.clone(),
             channel_name: Box::default(),
+            account: None,
             region: "".into(),
             status: Status::Invalid,
             channel_arn: None,
@@ -149,6 +152,8 @@ impl Counts {
 #[derive(Debug)]
 pub struct Planner {
     rules: Rules,
+    /// The account of rows that name none, where others name accounts.
+    own_account: Option<AccountId>,
     counts: Counts,
     last: Option<DeviceIndex>,
     remarks: Remarks,
@@ -158,10 +163,16 @@ impl Planner {
     pub fn new(rules: Rules) -> Self {
         Self {
             rules,
+            own_account: None,
             counts: Counts::default(),
             last: None,
             remarks: Remarks::default(),
         }
+    }
+
+    /// Rows that name no account are of this one, where it is known.
+    pub(crate) fn set_own_account(&mut self, account: Option<AccountId>) {
+        self.own_account = account;
     }
 
     /// What has been planned so far.
@@ -221,12 +232,13 @@ impl Planner {
         row: &Row<'_>,
         valid: &ValidRow<'_>,
     ) -> Result<Verdict, Box<Moved>> {
+        let asked = self.asked(valid);
         let Some(index) = known_devices.find_next(row.device_id, self.last) else {
-            return Ok(enter(known_devices, row, valid));
+            return Ok(enter(known_devices, row, valid, &asked));
         };
         self.last = Some(index);
         let same_channel = known_devices.channel_name(index) == valid.channel_name()
-            && known_devices.region(index) == valid.region();
+            && known_devices.account_region(index).may_be(&asked);
         let known = &known_devices[index];
         if let Some(listed) = known.listed {
             return Ok(
@@ -243,29 +255,43 @@ impl Planner {
         }
         let (status, has_channel) = (known.status, known.has_channel());
         if (has_channel || known.is_open) && !same_channel {
+            let mut recorded = known_devices.account_region(index).clone();
+            if asked.account.is_none() {
+                recorded.account = None;
+            }
             return Err(Box::new(Moved {
                 line: row.line,
                 device_id: row.device_id.to_owned(),
                 recorded: (
                     known_devices.channel_name(index).to_owned(),
-                    known_devices.region(index).to_string(),
+                    recorded.to_string(),
                 ),
-                asked: (valid.channel_name().to_owned(), valid.region().to_string()),
+                asked: (valid.channel_name().to_owned(), asked.to_string()),
                 is_open: !has_channel,
             }));
         }
-        if !has_channel && let Some(taken) = taken(known_devices, row, valid, Some(index)) {
+        if !has_channel && let Some(taken) = taken(known_devices, row, valid, &asked, Some(index)) {
             return Ok(taken);
         }
-        if !same_channel {
-            known_devices.rename(index, valid.channel_name(), valid.region());
+        let is_named_now = asked.account.is_some() && *known_devices.account_region(index) != asked;
+        if !same_channel || is_named_now {
+            known_devices.rename(index, valid.channel_name(), &asked);
         }
         known_devices.list(index, row.line, valid.fingerprint());
         Ok(match status {
             _ if has_channel => Verdict::Done,
             Some(Status::Deleted) if !self.rules.recreate_deleted => Verdict::Deleted,
-            _ => Verdict::Again(index, valid.to_device()),
+            _ => Verdict::Again(index, device(valid, asked)),
         })
+    }
+
+    /// The account and Region that a row asks for.
+    fn asked(&self, valid: &ValidRow<'_>) -> AccountRegion {
+        let mut asked = valid.account_region();
+        if asked.account.is_none() {
+            asked.account.clone_from(&self.own_account);
+        }
+        asked
     }
 
     fn count(&mut self, verdict: &Verdict) {
@@ -300,13 +326,26 @@ pub fn recorded_id(device_id: &str) -> &str {
 }
 
 /// A device without a row, listed for the first time.
-fn enter(known_devices: &mut KnownDevices, row: &Row<'_>, valid: &ValidRow<'_>) -> Verdict {
-    if let Some(taken) = taken(known_devices, row, valid, None) {
+fn enter(
+    known_devices: &mut KnownDevices,
+    row: &Row<'_>,
+    valid: &ValidRow<'_>,
+    asked: &AccountRegion,
+) -> Verdict {
+    if let Some(taken) = taken(known_devices, row, valid, asked, None) {
         return taken;
     }
-    let index = known_devices.insert(row.device_id, valid.channel_name(), valid.region());
+    let index = known_devices.insert(row.device_id, valid.channel_name(), asked);
     known_devices.list(index, row.line, valid.fingerprint());
-    Verdict::Fresh(index, valid.to_device())
+    Verdict::Fresh(index, device(valid, asked.clone()))
+}
+
+/// The device of a row, in this account.
+fn device(valid: &ValidRow<'_>, asked: AccountRegion) -> Device {
+    Device {
+        account: asked.account,
+        ..valid.to_device()
+    }
 }
 
 fn invalid(row: &Row<'_>, code: &'static str, reason: &str) -> Verdict {
@@ -318,10 +357,11 @@ fn taken(
     known_devices: &KnownDevices,
     row: &Row<'_>,
     valid: &ValidRow<'_>,
+    asked: &AccountRegion,
     own: Option<DeviceIndex>,
 ) -> Option<Verdict> {
     let holder = known_devices
-        .holders(valid.region(), valid.channel_name())
+        .holders(asked, valid.channel_name())
         .find(|holder| {
             let known = &known_devices[*holder];
             Some(*holder) != own && (known.listed.is_some() || known.is_open || known.has_channel())
@@ -329,60 +369,8 @@ fn taken(
     let reason = format!(
         "the channel name {} in {} is already that of the device {}; two devices cannot share a channel",
         shown(valid.channel_name()),
-        valid.region(),
+        asked,
         shown(known_devices.device_id(holder))
     );
     Some(invalid(row, "DuplicateChannelName", &reason))
-}
-
-/// The devices that a run attempts: fresh ones, then those that failed before, each in the manifest's order.
-#[derive(Debug, Clone, Default)]
-pub struct WorkLists {
-    fresh: Vec<(DeviceIndex, Device)>,
-    again: Vec<(DeviceIndex, Device)>,
-}
-
-impl WorkLists {
-    /// Adds the device of a row that is to do.
-    pub(crate) fn add(&mut self, verdict: Verdict) {
-        match verdict {
-            Verdict::Fresh(index, device) => self.fresh.push((index, device)),
-            Verdict::Again(index, device) => self.again.push((index, device)),
-            _ => {}
-        }
-    }
-    pub fn len(&self) -> u64 {
-        let (fresh, again) = self.sizes();
-        fresh + again
-    }
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The devices in the order in which they are attempted.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(DeviceIndex, Device)> {
-        self.fresh.iter().chain(&self.again)
-    }
-
-    /// How many fresh devices there are, and how many that failed before.
-    pub(crate) fn sizes(&self) -> (u64, u64) {
-        (self.fresh.len() as u64, self.again.len() as u64)
-    }
-
-    /// Keeps the first `limit` devices.
-    pub(crate) fn limit(&mut self, limit: u64) {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        self.fresh.truncate(limit);
-        self.again.truncate(limit - self.fresh.len());
-    }
-
-    /// The devices of each Region.
-    pub fn into_regions(self) -> BTreeMap<Region, Vec<(DeviceIndex, Device)>> {
-        let mut regions: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (index, device) in self.fresh.into_iter().chain(self.again) {
-            let region = device.region.clone();
-            regions.entry(region).or_default().push((index, device));
-        }
-        regions
-    }
 }

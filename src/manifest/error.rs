@@ -164,6 +164,9 @@ pub enum Damage {
     /// The header cannot be read.
     #[error("{0}")]
     Header(String),
+    /// A row names no valid account, or one that is not allowed.
+    #[error("{0}")]
+    Account(String),
 }
 
 /// Why a row is invalid.
@@ -193,6 +196,21 @@ impl RowError {
             "a cell has text after its closing quote (\"); close the quote at the cell's end, or write \"\" for a \
              quote that is part of the text",
         )
+    }
+}
+
+/// Why a row cannot be used.
+#[derive(Debug)]
+pub(super) enum Flaw {
+    /// The row is invalid.
+    Row(RowError),
+    /// The account that it names refuses the whole manifest: why.
+    Account(String),
+}
+
+impl From<RowError> for Flaw {
+    fn from(error: RowError) -> Self {
+        Self::Row(error)
     }
 }
 

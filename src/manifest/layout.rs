@@ -5,11 +5,12 @@ use super::error::{Damage, ManifestError, listed};
 use super::options::{IdPattern, Options};
 use super::suggest;
 use super::titles::LaterHeader;
-use crate::domain::device::{MessageTtl, Region, Tag, shown};
+use crate::domain::device::{AccountId, MessageTtl, Region, Tag, shown};
 use crate::domain::template::Template;
 
 const CHANNEL_NAME: &str = "channel_name";
 const MESSAGE_TTL: &str = "message_ttl_seconds";
+const ACCOUNT: &str = "account";
 const REGION: &str = "region";
 const TAG_PREFIX: &str = "tag:";
 
@@ -35,6 +36,7 @@ pub struct Layout {
     pub(super) id: usize,
     pub(super) channel_name: Option<usize>,
     pub(super) message_ttl: Option<usize>,
+    pub(super) account: Option<usize>,
     pub(super) region: Option<usize>,
     pub(super) name_template: Compiled,
     /// The same as it was written, for messages.
@@ -42,6 +44,8 @@ pub struct Layout {
     pub(super) default_ttl: Option<MessageTtl>,
     pub(super) default_region: Option<Region>,
     pub(super) id_pattern: Option<IdPattern>,
+    /// Those that rows may name; an empty list allows all.
+    pub(super) allowed_accounts: Vec<AccountId>,
     /// In the order of the command line, then of the columns. Each key once.
     pub(super) tags: Vec<TagSource>,
     warnings: Vec<String>,
@@ -70,12 +74,14 @@ impl Layout {
             id,
             channel_name: place(CHANNEL_NAME),
             message_ttl: place(MESSAGE_TTL),
+            account: place(ACCOUNT),
             region: place(REGION),
             name_template,
             name_text: options.channel_name.clone(),
             default_ttl: options.message_ttl,
             default_region: options.region.clone(),
             id_pattern: options.id_pattern.clone(),
+            allowed_accounts: options.allowed_accounts.clone(),
             tags,
             warnings: warnings(&header, options),
             columns: header.columns,
@@ -98,6 +104,12 @@ impl Layout {
     #[must_use]
     pub fn has_region(&self) -> bool {
         self.region.is_some()
+    }
+
+    /// Whether rows can name their account.
+    #[must_use]
+    pub fn has_account(&self) -> bool {
+        self.account.is_some()
     }
 
     /// Whether rows can ask for a message TTL or tags.
@@ -132,7 +144,7 @@ fn header_error(header: &Header, reason: String) -> ManifestError {
 /// Two columns of one name are refused where the name is used: which of them is meant cannot be known.
 fn refuse_duplicates(header: &Header, options: &Options) -> Result<(), ManifestError> {
     let id_column = options.id_column.trim();
-    let known = [id_column, CHANNEL_NAME, MESSAGE_TTL, REGION];
+    let known = [id_column, CHANNEL_NAME, MESSAGE_TTL, ACCOUNT, REGION];
     let is_used = |name: &str| {
         known.contains(&name) || name.starts_with(TAG_PREFIX) || options.templates_use(name)
     };
@@ -220,7 +232,7 @@ fn compile(
 ) -> Result<Compiled, ManifestError> {
     let place = |name: &str| {
         let index = header.columns.iter().position(|column| &**column == name)?;
-        Some((index, name == MESSAGE_TTL))
+        Some((index, matches!(name, MESSAGE_TTL | ACCOUNT)))
     };
     Compiled::new(template, id_column, place).map_err(|unknown| {
         let columns = header.columns.iter().map(|name| &**name);
@@ -300,7 +312,7 @@ fn check_literals(template: &Compiled, flag: &str) -> Result<(), ManifestError> 
 fn warnings(header: &Header, options: &Options) -> Vec<String> {
     const MOST: usize = 20;
     let id_column = options.id_column.trim();
-    let known = [CHANNEL_NAME, MESSAGE_TTL, REGION, id_column];
+    let known = [CHANNEL_NAME, MESSAGE_TTL, ACCOUNT, REGION, id_column];
     let is_free = |name: &str| !known.contains(&name) && !name.starts_with(TAG_PREFIX);
     let columns = header.columns.iter().map(|name| &**name);
     let unused = columns.filter(|name| is_free(name)).filter_map(|name| {

@@ -7,9 +7,10 @@
 //!
 //! | cells | are taken |
 //! | --- | --- |
-//! | device ID, `channel_name`, `region`, `message_ttl_seconds` | without the blanks around them |
+//! | device ID, `channel_name`, `account`, `region`, `message_ttl_seconds` | without the blanks around them |
 //! | all others | as they are, blanks, line ends and all |
 
+mod account;
 mod compiled;
 mod encoding;
 mod error;
@@ -30,12 +31,15 @@ mod suspects;
 mod titles;
 mod valid_row;
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
+
+use crate::domain::device::{AccountId, Region};
 
 pub use error::{Damage, ManifestError, RowError};
 pub use layout::Layout;
@@ -66,6 +70,17 @@ pub struct Manifest {
     /// None where there is no file.
     on_disk: Option<Version>,
     layout: Arc<Layout>,
+}
+
+/// Whether the rows name accounts.
+#[derive(Debug, Clone, Default)]
+pub struct RowAccounts {
+    /// Whether a row names its account, or, in a stream, may do so.
+    pub are_named: bool,
+    /// The accounts that the rows of a file name, each once.
+    pub named: BTreeSet<AccountId>,
+    /// The Region of the first row that names none.
+    pub others: Option<Region>,
 }
 
 impl Manifest {
@@ -100,6 +115,27 @@ impl Manifest {
             text,
             layout,
         })
+    }
+
+    /// Which accounts the rows name.
+    pub fn row_accounts(&self) -> Result<RowAccounts, ManifestError> {
+        let mut accounts = RowAccounts::default();
+        if !self.layout.has_account() {
+            return Ok(accounts);
+        }
+        let mut rows = self.rows();
+        while let Some(row) = rows.next()? {
+            let Ok(valid) = &row.checked else { continue };
+            if let Some(account) = valid.account() {
+                accounts.are_named = true;
+                if !accounts.named.contains(account) {
+                    accounts.named.insert(account.clone());
+                }
+            } else if accounts.others.is_none() {
+                accounts.others = Some(valid.region().clone());
+            }
+        }
+        Ok(accounts)
     }
 
     /// How many line ends it has: hardly less than rows.

@@ -5,7 +5,7 @@ use std::fmt;
 use regex::Regex;
 
 use super::error::ManifestError;
-use crate::domain::device::{MessageTtl, Region, Tag, shown};
+use crate::domain::device::{AccountId, MessageTtl, Region, Tag, shown};
 use crate::domain::template::Template;
 
 /// How a manifest is to be read.
@@ -25,6 +25,8 @@ pub struct Options {
     pub id_pattern: Option<IdPattern>,
     /// The Region of rows that name none. Without it such rows are invalid.
     pub region: Option<Region>,
+    /// The accounts that rows may name (`--account`); an empty list allows all.
+    pub allowed_accounts: Vec<AccountId>,
 }
 
 impl Default for Options {
@@ -37,6 +39,7 @@ impl Default for Options {
             delimiter: None,
             id_pattern: None,
             region: None,
+            allowed_accounts: Vec::new(),
         }
     }
 }

@@ -167,7 +167,7 @@ impl<R: Read> Records<R> {
     }
 
     /// Damage so many lines after the record's first.
-    fn damaged_by(&self, lines: u64, damage: Damage) -> ManifestError {
+    pub(super) fn damaged_by(&self, lines: u64, damage: Damage) -> ManifestError {
         ManifestError::line(&self.file, self.reader.get_ref().line() + lines, damage)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use csv::StringRecord;
 
-use super::error::{Damage, ManifestError, RowError};
+use super::error::{Damage, Flaw, ManifestError, RowError};
 use super::head::Head;
 use super::layout::{Header, Layout};
 use super::options::Options;
@@ -95,7 +95,15 @@ impl<R: Read> Rows<R> {
         };
         let checked = match record.stray {
             Some(_) => Err(RowError::stray_text()),
-            None => valid_row::resolve(&self.layout, record.cells, device_id, &mut self.scratch),
+            None => {
+                match valid_row::resolve(&self.layout, record.cells, device_id, &mut self.scratch) {
+                    Ok(valid) => Ok(valid),
+                    Err(Flaw::Row(error)) => Err(error),
+                    Err(Flaw::Account(reason)) => {
+                        return Err(self.records.damaged_by(0, Damage::Account(reason)));
+                    }
+                }
+            }
         };
         Ok(Some(Row {
             line: record.line,

@@ -20,7 +20,7 @@ const DEVICE_ALIASES: [&str; 12] = [
 ];
 
 /// Names that the optional columns go by, without case and punctuation, and what the column must be called.
-const KNOWN_ALIASES: [(&str, &str); 13] = [
+const KNOWN_ALIASES: [(&str, &str); 18] = [
     ("channelname", "channel_name"),
     ("channel", "channel_name"),
     ("channelnames", "channel_name"),
@@ -34,6 +34,11 @@ const KNOWN_ALIASES: [(&str, &str); 13] = [
     ("regions", "region"),
     ("awsregion", "region"),
     ("regionname", "region"),
+    ("account", "account"),
+    ("accountid", "account"),
+    ("accountnumber", "account"),
+    ("awsaccount", "account"),
+    ("awsaccountid", "account"),
 ];
 
 /// The column that is perhaps meant by a device column that is not there.
@@ -118,6 +123,9 @@ mod tests {
             ("TTL", "message_ttl_seconds"),
             ("message_ttl", "message_ttl_seconds"),
             ("Region", "region"),
+            ("Account", "account"),
+            ("account_id", "account"),
+            ("aws_account", "account"),
             ("tags:Site", "tag:Site"),
             ("Tag: Site", "tag:Site"),
         ] {

@@ -5,14 +5,16 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use csv::StringRecord;
 
+use super::account::KnownAccounts;
 use super::compiled::{Compiled, Resolved};
-use super::error::RowError;
+use super::error::{Flaw, RowError};
 use super::hints::{cell_hint, hint, template_hint};
 use super::layout::{Layout, TagSource};
 use super::mangled;
 use super::records::{cell, trim};
 use crate::domain::device::{
-    ChannelName, Device, Invalid, LONGEST_DEVICE_ID, MessageTtl, Region, Tag, shown,
+    AccountId, AccountRegion, ChannelName, Device, Invalid, LONGEST_DEVICE_ID, MessageTtl, Region,
+    Tag, shown,
 };
 
 /// How many Regions are remembered, so that a Region's name is not copied for each row. AWS has fewer.
@@ -23,6 +25,7 @@ const REGIONS: usize = 64;
 pub(super) struct Scratch {
     channel_name: String,
     tag: String,
+    accounts: KnownAccounts,
     regions: Vec<Region>,
 }
 
@@ -32,6 +35,7 @@ pub struct ValidRow<'a> {
     layout: &'a Layout,
     cells: &'a StringRecord,
     names: Resolved<'a>,
+    account: Option<&'a AccountId>,
     region: &'a Region,
     message_ttl: Option<MessageTtl>,
 }
@@ -48,13 +52,23 @@ pub(super) fn resolve<'a>(
     cells: &'a StringRecord,
     device_id: &'a str,
     scratch: &'a mut Scratch,
-) -> Result<ValidRow<'a>, RowError> {
+) -> Result<ValidRow<'a>, Flaw> {
     let Scratch {
         channel_name,
         tag,
+        accounts,
         regions,
     } = scratch;
     check_length(layout, cells)?;
+    let account = match accounts.of_row(layout, cells) {
+        Ok(account) => account,
+        Err(reason) => {
+            // A line that is no device's says nothing about accounts.
+            refuse_border(device_id)?;
+            refuse_header(layout, cells, device_id)?;
+            return Err(Flaw::Account(reason));
+        }
+    };
     check_id(layout, device_id)?;
     refuse_header(layout, cells, device_id)?;
     let region = region(layout, cells, regions)?;
@@ -69,6 +83,7 @@ pub(super) fn resolve<'a>(
         layout,
         cells,
         names,
+        account,
         region,
         message_ttl,
     };
@@ -120,12 +135,7 @@ fn check_id(layout: &Layout, device_id: &str) -> Result<(), RowError> {
             shown(device_id)
         )));
     }
-    if mangled::is_border(device_id) {
-        return Err(RowError::new(format!(
-            "the device ID {} is the border of a table, not a device; remove the line",
-            shown(device_id)
-        )));
-    }
+    refuse_border(device_id)?;
     match &layout.id_pattern {
         Some(pattern) if !pattern.matches(device_id) => Err(RowError::new(format!(
             "the device ID {} does not match the pattern '{pattern}' as a whole{}",
@@ -134,6 +144,16 @@ fn check_id(layout: &Layout, device_id: &str) -> Result<(), RowError> {
         ))),
         _ => Ok(()),
     }
+}
+
+fn refuse_border(device_id: &str) -> Result<(), RowError> {
+    if mangled::is_border(device_id) {
+        return Err(RowError::new(format!(
+            "the device ID {} is the border of a table, not a device; remove the line",
+            shown(device_id)
+        )));
+    }
+    Ok(())
 }
 
 /// Refuses a row of nothing but names of columns, in any order.
@@ -244,6 +264,21 @@ impl<'a> ValidRow<'a> {
         self.names.channel_name
     }
 
+    /// The account that the row names. None: that of the run's own credentials.
+    #[must_use]
+    pub fn account(&self) -> Option<&'a AccountId> {
+        self.account
+    }
+
+    /// The account and Region the channel is to be in.
+    #[must_use]
+    pub fn account_region(&self) -> AccountRegion {
+        AccountRegion {
+            account: self.account.cloned(),
+            region: self.region.clone(),
+        }
+    }
+
     /// The Region the channel is to be in.
     #[must_use]
     pub fn region(&self) -> &'a Region {
@@ -269,6 +304,7 @@ impl<'a> ValidRow<'a> {
         Device {
             id: self.device_id().into(),
             channel_name: ChannelName::checked(self.channel_name()),
+            account: self.account.cloned(),
             region: self.region.clone(),
             message_ttl: self.message_ttl,
             tags: self.layout.tags.iter().filter_map(tag).collect(),

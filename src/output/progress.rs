@@ -209,6 +209,8 @@ struct Shown {
     pace: Pace,
     /// The time without an answer.
     silence: Option<Duration>,
+    /// The accounts that have ended, and all.
+    accounts: Option<(usize, usize)>,
 }
 
 impl Shown {
@@ -218,11 +220,15 @@ impl Shown {
             counts: stats.counts(),
             pace: stats.pace(),
             silence: stats.offline_for(),
+            accounts: stats.accounts(),
         }
     }
 
     fn view(&self) -> View {
-        let failed = format!("{} failed", self.counts.failures());
+        let mut failed = format!("{} failed", self.counts.failures());
+        if let Some((ended, all)) = self.accounts {
+            let _ = write!(failed, ", {ended}/{all} accounts");
+        }
         View::of(self.counts.finished(), self.ahead(), failed, self.pace())
     }
 

@@ -1,5 +1,6 @@
 //! The counts and rates of a run: a listener that counts events.
 
+mod accounts;
 mod counts;
 mod recent;
 mod region;
@@ -10,10 +11,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::device::Region;
+use crate::domain::device::{AccountId, AccountRegion};
 use crate::domain::service::Operation;
 use crate::engine::event::{Event, Listener};
 use crate::results::record::{Row, Status};
+pub(crate) use accounts::AccountTotals;
 pub(crate) use counts::Requests;
 pub use counts::RunCounts;
 use recent::{NOW, Recent};
@@ -30,10 +32,10 @@ pub(crate) struct Pace {
     pub(crate) ahead: Option<Duration>,
 }
 
-/// The creates of one Region.
+/// The creates of one account and Region.
 #[derive(Debug, Clone)]
 pub(crate) struct RegionTotals {
-    pub(crate) region: Region,
+    pub(crate) account_region: AccountRegion,
     pub(crate) creates: Requests,
     /// Channels created a second, from the first create to the last; `None` for a burst of less than a second or fewer
     /// than 20 channels.
@@ -56,6 +58,8 @@ pub(crate) struct Totals {
     pub(crate) regions: Vec<RegionTotals>,
     /// Devices without an outcome by Region, if their number was known.
     pub(crate) left: BTreeMap<String, u64>,
+    /// The devices of each account, if the rows name accounts.
+    pub(crate) accounts: BTreeMap<AccountId, AccountTotals>,
 }
 
 /// Counts events.
@@ -92,8 +96,8 @@ impl Stats {
     }
 
     /// Sets the number of devices to do in a Region, from which the time left is computed.
-    pub(crate) fn plan(&self, region: &Region, devices: u64) {
-        let stats = RegionStats::new(region.clone(), Some(devices));
+    pub(crate) fn plan(&self, account_region: &AccountRegion, devices: u64) {
+        let stats = RegionStats::new(account_region.clone(), Some(devices));
         self.lock().regions.push(stats);
     }
 
@@ -129,8 +133,16 @@ impl Stats {
             creating,
             achieved: achieved(inner.counts.created, creating),
             regions: begun.map(RegionStats::totals).collect(),
-            left: inner.regions.iter().filter_map(RegionStats::left).collect(),
+            left: inner.left(),
+            accounts: accounts::by_account(&inner.regions),
         }
+    }
+
+    /// How many accounts have ended, and how many there are; none where the rows name no account.
+    pub(crate) fn accounts(&self) -> Option<(usize, usize)> {
+        let accounts = accounts::by_account(&self.lock().regions);
+        let ended = accounts.values().filter(|totals| totals.has_ended).count();
+        (!accounts.is_empty()).then_some((ended, accounts.len()))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, StatsState> {
@@ -159,17 +171,28 @@ impl StatsState {
         }
     }
 
-    fn region_stats(&mut self, region: &str) -> Option<&mut RegionStats> {
-        self.regions
-            .iter_mut()
-            .find(|stats| stats.region.as_str() == region)
+    fn region_stats(&mut self, wanted: &AccountRegion) -> Option<&mut RegionStats> {
+        let mut regions = self.regions.iter_mut();
+        regions.find(|stats| stats.account_region == *wanted)
+    }
+
+    /// Devices without an outcome by Region, if their number is known.
+    fn left(&self) -> BTreeMap<String, u64> {
+        let mut left = BTreeMap::new();
+        for stats in &self.regions {
+            if let Some(devices) = stats.left() {
+                let region = stats.account_region.region.to_string();
+                *left.entry(region).or_default() += devices;
+            }
+        }
+        left
     }
 
     /// Counts the outcome of a create request.
-    fn create(&mut self, region: &Region, of_region: fn(&mut RegionStats, Instant)) {
+    fn create(&mut self, account_region: &AccountRegion, of_region: fn(&mut RegionStats, Instant)) {
         let now = Instant::now();
         self.phase.note(now);
-        if let Some(stats) = self.region_stats(region.as_str()) {
+        if let Some(stats) = self.region_stats(account_region) {
             of_region(stats, now);
         }
     }
@@ -208,8 +231,8 @@ impl StatsState {
         if is_created {
             self.phase.note(now);
         }
-        if let Some(stats) = self.region_stats(&row.region) {
-            stats.finish(is_created, now);
+        if let Some(stats) = self.regions.iter_mut().find(|stats| stats.has(row)) {
+            stats.finish(row.status, is_created, now);
         }
     }
 }
@@ -218,33 +241,41 @@ impl Listener for Stats {
     fn tell(&self, event: &Event<'_>) {
         let mut inner = self.lock();
         match event {
-            Event::RegionStarted { region, limiter } => {
-                if inner.region_stats(region.as_str()).is_none() {
-                    inner
-                        .regions
-                        .push(RegionStats::new((*region).clone(), None));
+            Event::RegionStarted {
+                account_region,
+                limiter,
+            } => {
+                if inner.region_stats(account_region).is_none() {
+                    let stats = RegionStats::new((*account_region).clone(), None);
+                    inner.regions.push(stats);
                 }
-                if let Some(stats) = inner.region_stats(region.as_str()) {
+                if let Some(stats) = inner.region_stats(account_region) {
                     stats.begin(Arc::clone(limiter));
                 }
             }
-            Event::RegionEnded { region } => {
+            Event::RegionEnded { account_region } => {
                 // A probe without an answer does not end the outage.
                 inner.offline_since = None;
-                if let Some(stats) = inner.region_stats(region.as_str()) {
+                if let Some(stats) = inner.region_stats(account_region) {
                     stats.end();
                 }
             }
-            Event::Sent { region, operation } => {
+            Event::Sent {
+                account_region,
+                operation,
+            } => {
                 inner.requests(*operation).sent += 1;
                 if *operation == Operation::Create {
-                    inner.create(region, RegionStats::send);
+                    inner.create(account_region, RegionStats::send);
                 }
             }
-            Event::Throttled { region, operation } => {
+            Event::Throttled {
+                account_region,
+                operation,
+            } => {
                 inner.requests(*operation).throttled += 1;
                 if *operation == Operation::Create {
-                    inner.create(region, RegionStats::throttle);
+                    inner.create(account_region, RegionStats::throttle);
                 }
             }
             Event::Offline { .. } => inner.offline_since = Some(Instant::now()),
@@ -258,109 +289,4 @@ impl Listener for Stats {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::pace::controller::{Controller, RateRange};
-    use crate::engine::pace::limiter::Limiter;
-
-    fn region(name: &str) -> Region {
-        Region::parse(name).unwrap()
-    }
-
-    fn limiter(range: RateRange) -> Arc<Limiter> {
-        let controller = Controller::new(range, std::time::UNIX_EPOCH, 1);
-        Arc::new(Limiter::new(controller))
-    }
-
-    fn begin(stats: &Stats, name: &str, limiter: Arc<Limiter>) {
-        let region = &region(name);
-        stats.tell(&Event::RegionStarted { region, limiter });
-    }
-
-    fn sent(stats: &Stats, name: &str) {
-        stats.tell(&Event::Sent {
-            region: &region(name),
-            operation: Operation::Create,
-        });
-    }
-
-    fn recorded(run: &Stats, region_name: &str, status: Status) {
-        let row = Row {
-            device_id: "CAM-1".into(),
-            channel_name: "CAM-1".into(),
-            region: region_name.into(),
-            status,
-            channel_arn: None,
-            attempts: 1,
-            started_at: None,
-            finished_at: None,
-            error_code: Box::default(),
-            error_message: Box::default(),
-            request_id: Box::default(),
-        };
-        run.tell(&Event::Recorded { row: &row });
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn rates_are_summed_and_the_slowest_region_sets_the_time_left() {
-        let stats = Stats::new();
-        stats.plan(&region("eu-central-1"), 900);
-        stats.plan(&region("us-east-1"), 100);
-        assert_eq!(stats.pace(), Pace::default());
-        begin(&stats, "eu-central-1", limiter(RateRange::upto(50.0)));
-        begin(&stats, "us-east-1", limiter(RateRange::upto(50.0)));
-        let pace = stats.pace();
-        assert_eq!(pace.ceiling, Some(100.0));
-        assert_eq!(pace.ahead, Some(Duration::from_secs(18)));
-        let region = &region("eu-central-1");
-        stats.tell(&Event::RegionEnded { region });
-        let pace = stats.pace();
-        assert_eq!(pace.ceiling, Some(50.0));
-        assert_eq!(pace.ahead, Some(Duration::from_secs(2)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn there_is_no_common_ceiling_if_one_region_has_none() {
-        let stats = Stats::new();
-        begin(&stats, "eu-central-1", limiter(RateRange::upto(50.0)));
-        begin(&stats, "us-east-1", limiter(RateRange::unknown()));
-        assert_eq!(stats.pace().ceiling, None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_achieved_rate_counts_only_creates() {
-        let stats = Stats::new();
-        begin(&stats, "eu-central-1", limiter(RateRange::upto(50.0)));
-        // Listing and adopting are not creates.
-        recorded(&stats, "eu-central-1", Status::Exists);
-        tokio::time::sleep(Duration::from_secs(30)).await;
-        for _ in 0..100 {
-            sent(&stats, "eu-central-1");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            recorded(&stats, "eu-central-1", Status::Created);
-        }
-        tokio::time::sleep(Duration::from_secs(30)).await;
-        recorded(&stats, "eu-central-1", Status::Failed);
-        let totals = stats.totals();
-        assert_eq!(totals.creating, Duration::from_secs(2));
-        assert_eq!(totals.achieved, Some(50.0));
-        assert_eq!(totals.regions[0].achieved, Some(50.0));
-        assert_eq!(stats.counts().finished(), 102);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn time_with_throttled_creates_only_counts_as_creating() {
-        let stats = Stats::new();
-        begin(&stats, "eu-central-1", limiter(RateRange::upto(50.0)));
-        for _ in 0..20 {
-            sent(&stats, "eu-central-1");
-            recorded(&stats, "eu-central-1", Status::Created);
-        }
-        tokio::time::sleep(Duration::from_secs(10)).await;
-        stats.tell(&Event::Throttled {
-            region: &region("eu-central-1"),
-            operation: Operation::Create,
-        });
-        assert_eq!(stats.totals().achieved, Some(2.0));
-    }
-}
+mod tests;

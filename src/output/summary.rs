@@ -1,10 +1,12 @@
 //! The summary of a run: as text for the operator and as JSON for scripts, from the same values.
 
+pub(crate) mod accounts;
 mod pace;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::domain::device::AccountId;
 use crate::domain::error_codes;
 use crate::domain::format;
 use crate::domain::shard::Shard;
@@ -12,6 +14,7 @@ use crate::fleet::plan::Counts;
 use crate::output::file;
 use crate::output::stats::{RunCounts, Totals};
 use crate::results::record::timestamp;
+use accounts::AccountSummary;
 
 /// The version of the JSON schema. New fields do not change it.
 pub(crate) const SCHEMA: u32 = 1;
@@ -48,6 +51,8 @@ pub(crate) struct Summary {
     pub(crate) remaining: u64,
     pub(crate) counts: RunCounts,
     pub(crate) totals: Totals,
+    /// The accounts, if the rows name them.
+    pub(crate) accounts: Vec<AccountSummary>,
     /// The ceiling of creates; `None` for `--rate auto`.
     pub(crate) ceiling: Option<f64>,
     pub(crate) started_at: Option<SystemTime>,
@@ -75,6 +80,7 @@ impl Summary {
                 error_codes::hint(code)
             ));
         }
+        lines.extend(accounts::lines(&self.accounts));
         lines.extend(self.left());
         let repeated = match self.plan.repeated {
             1 => "line repeated: a device that is listed twice gets one channel",
@@ -125,7 +131,7 @@ impl Summary {
     /// The Regions with remaining devices, if the batch has several Regions.
     fn left(&self) -> impl Iterator<Item = String> {
         let left = &self.totals.left;
-        let several = left.len() > 1;
+        let several = left.len() > 1 && self.accounts.is_empty();
         left.iter()
             .filter(move |(_, count)| several && **count > 0)
             .map(|(region, count)| format!("  {count} to go in {region}"))
@@ -182,6 +188,7 @@ impl Summary {
             "results": path(self.results.as_deref()),
             "shard": self.shard.map(|shard| shard.to_string()),
             "account": self.account,
+            "accounts": self.accounts,
             "regions": self.regions,
             "endpoint": self.endpoint,
             "emulator": self.emulator,
@@ -217,7 +224,8 @@ impl Summary {
             .iter()
             .map(|region| {
                 serde_json::json!({
-                    "region": region.region.as_str(),
+                    "account": region.account_region.account.as_ref().map(AccountId::as_str),
+                    "region": region.account_region.region.as_str(),
                     "achieved": region.achieved,
                     "in_force": region.rate,
                     "granted": region.grant,
@@ -285,7 +293,7 @@ mod tests {
                 creating: Duration::from_secs(20),
                 achieved: Some(49.9),
                 regions: vec![RegionTotals {
-                    region: Region::parse("eu-central-1").unwrap(),
+                    account_region: Region::parse("eu-central-1").unwrap().into(),
                     creates: Requests {
                         sent: 1_000,
                         throttled: 5,
@@ -296,6 +304,7 @@ mod tests {
                     has_ignored_throttles: false,
                 }],
                 left: [("eu-central-1".to_owned(), 2)].into(),
+                accounts: std::collections::BTreeMap::new(),
             },
             ceiling: Some(50.0),
             duration: Duration::from_millis(20_400),
@@ -346,6 +355,7 @@ mod tests {
                 "granted": 49.97,
                 "throttled_share": 0.005,
                 "regions": [{
+                    "account": null,
                     "region": "eu-central-1",
                     "achieved": 49.9,
                     "in_force": 48.47,

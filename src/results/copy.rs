@@ -43,7 +43,7 @@ impl<'a, D: Disk> Copy<'a, D> {
             window_offset: 0,
             last_end: 0,
             row: Vec::new(),
-            splitter: Splitter::default(),
+            splitter: Splitter::of(journal.shape),
         }
     }
 
@@ -55,12 +55,9 @@ impl<'a, D: Disk> Copy<'a, D> {
         if self.splitter.split(&self.row) != (Split::Record { length }) {
             return Err(self.journal.changed());
         }
-        let fields = self.splitter.fields();
-        match (RecordView::check(fields), fields.columns()) {
-            (Ok(Some(_)), _) if self.journal.is_canonical => {
-                self.chunk.extend_from_slice(&self.row);
-            }
-            (Ok(Some(_)), Some(columns)) => encode_fields(columns, &mut self.chunk),
+        match RecordView::check(self.splitter.fields()) {
+            Ok(Some(_)) if self.journal.is_canonical => self.chunk.extend_from_slice(&self.row),
+            Ok(Some(row)) => encode_fields(row.columns().into_iter(), &mut self.chunk),
             _ => return Err(self.journal.changed()),
         }
         self.write_full_chunk()

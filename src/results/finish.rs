@@ -11,6 +11,7 @@ use super::disk::{Access, Disk, DiskFile, read_exact_at};
 pub use super::finish_error::FinishError;
 use super::journal::{Journal, JournalParts};
 use super::record::{HEADER, Place, Row, encode};
+use super::temporary::{create_or_replace, temporary_path};
 
 /// A row of the finished file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,13 +32,6 @@ pub enum Finished {
     /// The path no longer names the journal (it was renamed, replaced or deleted during the run), so the finished
     /// file was left beside it, under this name.
     SavedBeside(PathBuf),
-}
-
-/// The name of the unfinished file: beside the results, since only within a folder is a rename atomic.
-fn temporary_path(results: &Path) -> PathBuf {
-    let mut name = results.file_name().unwrap_or_default().to_owned();
-    name.push(".kvs-fleet-tmp");
-    results.with_file_name(name)
 }
 
 /// Why what an earlier run left beside the results cannot be removed.
@@ -91,7 +85,12 @@ pub fn finish<D: Disk>(
     rows: impl IntoIterator<Item = FinishRow>,
 ) -> Result<Finished, FinishError> {
     let mut journal = journal.into_parts();
-    let rows: Vec<FinishRow> = rows.into_iter().collect();
+    let rows = rows.into_iter().map(|row| match row {
+        FinishRow::Kept(place) => journal.moved.place(place).map(FinishRow::Kept),
+        new @ FinishRow::New(_) => Some(new),
+    });
+    let rows: Option<Vec<FinishRow>> = rows.collect();
+    let rows = rows.ok_or_else(|| journal.changed())?;
     if holds_exactly(&journal, &rows)? {
         return Ok(Finished::Unchanged);
     }
@@ -178,16 +177,6 @@ fn write_finished<D: Disk>(
         }
     }
     copy.complete()
-}
-
-pub(super) fn create_or_replace<D: Disk>(disk: &D, path: &Path) -> io::Result<D::File> {
-    match disk.create_new(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            disk.remove(path)?;
-            disk.create_new(path)
-        }
-        created => created,
-    }
 }
 
 /// Gives the temporary file the results' name, or one beside it when that name is no longer the journal's.

@@ -3,7 +3,8 @@
 use std::io;
 
 use super::disk::DiskFile;
-use super::record::{COLUMNS, HEADER};
+use super::record::HEADER;
+use super::shape::RowShape;
 use super::split::Fields;
 use crate::domain::device::shown;
 
@@ -25,12 +26,15 @@ pub(super) fn first_bytes<F: DiskFile>(file: &F) -> io::Result<Vec<u8>> {
 /// Whether a file holds no more than what a crash can leave of a header. The header is synced before any row is
 /// written, so nothing follows a torn one.
 pub(super) fn is_torn_header(bytes: &[u8], length: u64) -> bool {
-    let header = HEADER.as_bytes();
     let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+    let is_part_of = |shape: RowShape| {
+        let header = shape.header();
+        bytes.len() <= header.len()
+            && bytes != header.as_bytes()
+            && header.as_bytes().starts_with(text)
+    };
     length == bytes.len() as u64
-        && bytes.len() <= header.len()
-        && bytes != header
-        && header.starts_with(text)
+        && RowShape::ALL.into_iter().any(is_part_of)
         && bytes.iter().skip(text.len()).all(|&byte| byte == 0)
 }
 
@@ -42,9 +46,13 @@ pub(super) fn utf16(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-pub(super) fn is_header(fields: &Fields<'_>) -> bool {
-    let columns = fields.columns();
-    fields.count() == COLUMNS.len() && columns.is_some_and(|columns| columns.eq(COLUMNS))
+/// The shape of the file that has these fields for its header; none where they are no header.
+pub(super) fn shape_of(fields: Fields<'_>) -> Option<RowShape> {
+    RowShape::ALL.into_iter().find(|shape| {
+        let fields = fields.in_shape(*shape);
+        let columns = fields.columns();
+        fields.count() == shape.width() && columns.is_some_and(|columns| columns.eq(shape.names()))
+    })
 }
 
 /// What is there instead of the header, and what to do.
@@ -60,12 +68,11 @@ pub(super) fn problem(bytes: &[u8]) -> String {
             .to_owned();
     }
     for (delimiter, name, typed) in [(';', "semicolons", "';'"), ('\t', "tabs", "\"`t\"")] {
-        if found
-            .split(delimiter)
-            .map(|name| name.trim_matches('"'))
-            .take(COLUMNS.len())
-            .eq(COLUMNS)
-        {
+        let is_header = |shape: RowShape| {
+            let names = found.split(delimiter).map(|name| name.trim_matches('"'));
+            names.take(shape.width()).eq(shape.names())
+        };
+        if RowShape::ALL.into_iter().any(is_header) {
             return format!(
                 "its columns are separated by {name}; save it with commas (CSV, comma-separated), or convert it in \
                  PowerShell with: Import-Csv OLD.csv -Delimiter {typed} | Export-Csv -NoTypeInformation -Encoding utf8 \

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use super::disk::{Access, Disk, DiskFile};
 use super::read::{Entry, ReadError, Reading, TornTail, io_error, read};
 use super::record::HEADER;
+use super::shape::RowShape;
+use super::upgrade::{MovedRows, Upgrade, UpgradeError};
 
 /// Why the results file cannot be written. What was in it before is still there.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +54,8 @@ pub struct Journal<D: Disk> {
     end: u64,
     is_prepared: bool,
     is_sealed: bool,
+    /// Where the rows are that were read, if the file was rewritten since.
+    moved: MovedRows,
 }
 
 impl<D: Disk> Journal<D> {
@@ -79,6 +83,7 @@ impl<D: Disk> Journal<D> {
             end: reading.end,
             is_prepared: false,
             is_sealed: false,
+            moved: MovedRows::default(),
         })
     }
 
@@ -96,10 +101,14 @@ impl<D: Disk> Journal<D> {
 
     /// Makes the file ready to be appended to, once: cuts off a torn tail, or writes the header of a new file, and
     /// syncs the file and its name: what a killed run wrote and did not sync was read, and must not count before it
-    /// survives. Must be called before the first request is sent, and before what the file holds is reported. May block.
+    /// survives. A file of an earlier version, without the column `account`, is rewritten with it: rows of two shapes never
+    /// meet in one file. The places of the rows that were read stay valid for [`finish`](super::finish::finish). Must be called before the first request is sent, and before what the file holds is reported. May block.
     pub fn prepare(&mut self) -> Result<(), JournalError> {
         if self.is_prepared {
             return Ok(());
+        }
+        if self.reading.shape == RowShape::WithoutAccount {
+            return self.upgrade();
         }
         if self.file.is_some() {
             return self.make_ready();
@@ -137,8 +146,29 @@ impl<D: Disk> Journal<D> {
         Ok(())
     }
 
+    /// Rewrites a file of an earlier version. Until the new file is complete and has the name, the old one is in place.
+    fn upgrade(&mut self) -> Result<(), JournalError> {
+        self.check_length(self.reading.length)?;
+        let Some(file) = self.file.take() else {
+            return Err(self.changed());
+        };
+        let upgrade = Upgrade {
+            disk: &self.disk,
+            path: &self.path,
+            before: &self.reading,
+        };
+        let (file, reading, moved) = upgrade.run(file).map_err(|error| match error {
+            UpgradeError::Io(doing, source) => self.io_error(doing, source),
+            UpgradeError::Changed => self.changed(),
+        })?;
+        self.file = Some(file);
+        (self.end, self.reading, self.moved) = (reading.end, reading, moved);
+        self.is_prepared = true;
+        Ok(())
+    }
+
     /// Appends lines, each with its line end, and syncs them: when this returns they survive a crash. Returns the
-    /// offset of the first. May block.
+    /// offset of the first: that of its [`Place`](super::record::Place). May block.
     ///
     /// After an error none of these lines count, the file is cut back to what was synced before, as far as the disk
     /// still allows, and nothing more is accepted.
@@ -176,7 +206,7 @@ impl<D: Disk> Journal<D> {
         }
         self.reading.lacks_line_end = false;
         self.end += bytes.len() as u64;
-        Ok(offset)
+        Ok(self.moved.offset_of_new(offset))
     }
 
     fn create(&mut self) -> Result<(), JournalError> {
@@ -240,6 +270,8 @@ impl<D: Disk> Journal<D> {
             } else {
                 self.reading.length
             },
+            shape: self.reading.shape,
+            moved: self.moved,
             disk: self.disk,
             path: self.path,
             file: self.file,
@@ -260,4 +292,8 @@ pub(crate) struct JournalParts<D: Disk> {
     pub(crate) length: u64,
     /// Whether all of them are as this tool writes them.
     pub(crate) is_canonical: bool,
+    /// The columns that it has.
+    pub(crate) shape: RowShape,
+    /// Where its rows are.
+    pub(crate) moved: MovedRows,
 }

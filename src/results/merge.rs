@@ -8,8 +8,8 @@
 //! 3. of one channel `deleted` before `created` before `exists`;
 //! 4. the later outcome, then the row's bytes.
 //!
-//! A channel that was not deleted, and a newer one of the same name and Region: the older one no longer exists, which is
-//! reported. Two such channels that differ in name or Region are a device that was moved: the caller refuses it.
+//! A channel that was not deleted, and a newer one of the same name, account and Region: the older one no longer exists, which is
+//! reported. Two such channels that differ in name, account or Region are a device that was moved: the caller refuses it.
 //!
 //! A row of an invalid line is kept beside its device's row if a file has both: then the manifest lists the device twice. Else
 //! the device's row replaces it. If several files have such rows of a device, those of one file are kept; rows without a device
@@ -29,7 +29,7 @@ pub struct Merged {
     /// Devices that have two channels in the files: the row that counts, with the newer channel, and the newest of those
     /// that were not deleted.
     pub recreated: Vec<(RowIndex, RowIndex)>,
-    /// The first device that has two channels which differ in name or Region: the newer one, and the other.
+    /// The first device that has two channels which differ in name, account or Region: the newer one, and the other.
     pub moved: Option<(RowIndex, RowIndex)>,
 }
 
@@ -90,7 +90,7 @@ impl MergeRows {
         keyed.into_iter().map(|(_, index)| index).collect()
     }
 
-    /// Two devices whose rows have the same channel, or that both have a live channel of one name and Region, of which the
+    /// Two devices whose rows have the same channel, or that both have a live channel of one name, account and Region, of which the
     /// service has only one; those first in the order of the rows.
     #[must_use]
     pub fn shared_channel(&self, rows: &[RowIndex]) -> Option<(RowIndex, RowIndex)> {
@@ -125,7 +125,7 @@ impl MergeRows {
     }
 
     /// The rows with a channel of an earlier file that a new one does not have, or has only with less: an older channel, one
-    /// that it does not know to be deleted or created, or one of another name or Region.
+    /// that it does not know to be deleted or created, or one of another name, account or Region.
     #[must_use]
     pub fn lost(&self, earlier: &Merged, new: &Merged) -> Vec<RowIndex> {
         let id = |index: &RowIndex| self.row(*index).device_id();

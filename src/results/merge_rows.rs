@@ -115,6 +115,7 @@ impl FileRows {
             &[
                 record.device_id(),
                 record.channel_name(),
+                record.account().unwrap_or_default(),
                 record.region(),
                 status.as_str(),
             ],
@@ -210,7 +211,7 @@ impl<'a> MergeRow<'a> {
         self.span.is_open
     }
 
-    /// The channel's ARN without its time: that of every channel of this name in this Region.
+    /// The channel's ARN without its time: that of every channel of this name in this account and Region.
     #[must_use]
     pub fn arn_of_name(&self) -> &'a [u8] {
         let arn = self.arn();

@@ -2,13 +2,13 @@
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | [`record`] | one row as text |
+//! | [`record`], `shape` | one row as text; the columns of a file |
 //! | `split`, `scan`, [`view`] | bytes → fields → records of a file → checked rows |
 //! | [`disk`] | what is asked of a disk |
 //! | `header`, [`read`] | a whole file: header, rows, torn tail |
-//! | [`journal`] | repair, append, sync |
+//! | [`journal`], `upgrade` | repair, append, sync; the rewrite of an earlier version's file before that |
 //! | [`writer`] | group commit for many tasks |
-//! | `copy`, [`finish`] | one row a device, in order, atomically |
+//! | `copy`, [`finish`], `temporary` | one row a device, in order, atomically |
 //! | [`merge`], `merge_rows`, [`merge_runs`] | one results file from several, one runs log likewise |
 //! | [`replace`] | the atomic replacement of a file by lines in memory |
 //! | [`runs_log`], [`runs_line`] | the runs log: the lock, the audit trail |
@@ -33,6 +33,9 @@ pub mod replace;
 pub mod runs_line;
 pub mod runs_log;
 mod scan;
+mod shape;
 mod split;
+mod temporary;
+mod upgrade;
 pub mod view;
 pub mod writer;

@@ -7,9 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::disk::{Access, Disk, DiskFile};
-use super::header::{self, first_bytes, is_header, is_torn_header, utf16};
+use super::header::{self, first_bytes, is_torn_header, shape_of, utf16};
 use super::record::{HEADER, Place};
 use super::scan::{Found, Scanner};
+use super::shape::RowShape;
 use super::split::{Split, Splitter};
 use super::view::{Damage, RecordView, RegionCheck};
 
@@ -100,6 +101,8 @@ pub struct Reading {
     pub(crate) is_canonical: bool,
     /// Whether the last sound row lacks a line end.
     pub(crate) lacks_line_end: bool,
+    /// The columns that it has.
+    pub(crate) shape: RowShape,
 }
 
 impl Reading {
@@ -122,6 +125,7 @@ impl Reading {
             length,
             is_canonical: true,
             lacks_line_end: false,
+            shape: RowShape::Current,
         }
     }
 }
@@ -183,7 +187,8 @@ pub(crate) fn read<F: DiskFile, E: From<ReadError>>(
         };
         let fields = reader.scanner.fields();
         let record = RecordView::check(fields).map_err(damaged)?;
-        let is_plain = record.is_some() && !fields.has_surplus();
+        let is_plain =
+            record.is_some_and(|record| !record.lacks_account()) && !fields.has_surplus();
         if let Some(record) = record {
             reader.regions.check(&record).map_err(damaged)?;
             let place = Place { offset, length };
@@ -232,23 +237,26 @@ impl<'f, F: DiskFile> Reader<'f, F> {
             length,
             ..Reading::headless(0)
         };
-        let is_header = match scanner.advance().map_err(|error| io_error(path, error))? {
+        let shape = match scanner.advance().map_err(|error| io_error(path, error))? {
             Found::Record { length, .. } => {
                 reading.end = start as u64 + u64::from(length);
-                is_header(&scanner.fields())
+                shape_of(scanner.fields())
             }
             Found::Unfinished { .. } => {
                 reading.end = length;
                 reading.lacks_line_end = true;
-                scanner.complete() && is_header(&scanner.fields())
+                let is_complete = scanner.complete();
+                shape_of(scanner.fields()).filter(|_| is_complete)
             }
-            Found::Nul { .. } | Found::End => false,
+            Found::Nul { .. } | Found::End => None,
         };
-        if !is_header {
+        let Some(shape) = shape else {
             return Err(wrong(header::problem(
                 first_bytes.get(start..).unwrap_or_default(),
             )));
-        }
+        };
+        reading.shape = shape;
+        scanner.expect(shape);
         let had_carriage_return = !reading.lacks_line_end && scanner.has_carriage_return();
         Ok(Self {
             path,
@@ -283,7 +291,8 @@ impl<'f, F: DiskFile> Reader<'f, F> {
         };
         let lost_bytes = self.reading.length.saturating_sub(offset);
         let is_torn = lost_bytes <= TORN_TAIL_BYTES
-            && !(damage == Damage::UnclosedQuote && hides_a_row(self.scanner.rest()));
+            && !(damage == Damage::UnclosedQuote
+                && hides_a_row(self.scanner.rest(), self.reading.shape));
         if !is_torn {
             return Err(ReadError::Damaged {
                 path: self.path.into(),
@@ -333,8 +342,8 @@ impl<'f, F: DiskFile> Reader<'f, F> {
 
 /// Whether a sound row follows the line that opens a quote: then the quote is damage in the middle of a file, since
 /// nothing is ever written after a torn record.
-fn hides_a_row(rest: &[u8]) -> bool {
-    let mut splitter = Splitter::default();
+fn hides_a_row(rest: &[u8], shape: RowShape) -> bool {
+    let mut splitter = Splitter::of(shape);
     rest.split_inclusive(|&byte| byte == b'\n')
         .skip(1)
         .any(|line| {

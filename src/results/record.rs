@@ -6,13 +6,14 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::domain::device::ChannelArn;
+use crate::domain::device::{AccountId, ChannelArn};
 
 /// A column, in the order of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Column {
     DeviceId,
     ChannelName,
+    Account,
     Region,
     Status,
     ChannelArn,
@@ -25,9 +26,10 @@ pub(crate) enum Column {
 }
 
 /// The columns' names, in the order of `Column`.
-pub const COLUMNS: [&str; 11] = [
+pub const COLUMNS: [&str; 12] = [
     "device_id",
     "channel_name",
+    "account",
     "region",
     "status",
     "channel_arn",
@@ -94,6 +96,8 @@ pub struct Row {
     pub device_id: Box<str>,
     /// The channel's name.
     pub channel_name: Box<str>,
+    /// The account that the run worked in, where it is known. Where the row has an ARN, that of the ARN counts.
+    pub account: Option<AccountId>,
     /// The Region.
     pub region: Arc<str>,
     /// What became of the device.
@@ -114,6 +118,17 @@ pub struct Row {
     pub request_id: Box<str>,
 }
 
+impl Row {
+    /// The account as it is in the file: that of the channel's ARN, or that which the run worked in.
+    #[must_use]
+    pub fn account_column(&self) -> Option<&str> {
+        match &self.channel_arn {
+            Some(arn) => Some(arn.parts().account),
+            None => self.account.as_ref().map(AccountId::as_str),
+        }
+    }
+}
+
 /// Where a row is in the results file, its line end included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
@@ -132,7 +147,7 @@ impl Place {
 }
 
 /// The header as a line of the file.
-pub const HEADER: &str = "device_id,channel_name,region,status,channel_arn,attempts,started_at,finished_at,\
+pub const HEADER: &str = "device_id,channel_name,account,region,status,channel_arn,attempts,started_at,finished_at,\
 error_code,error_message,request_id\n";
 
 /// The longest `error_message` that is written, in characters (an apostrophe that guards a formula not counted).
@@ -147,6 +162,8 @@ pub fn encode(row: &Row, line: &mut Vec<u8>) {
     push_field(line, &row.device_id);
     line.push(b',');
     push_field(line, &row.channel_name);
+    line.push(b',');
+    push_field(line, row.account_column().unwrap_or_default());
     line.push(b',');
     push_field(line, &row.region);
     line.push(b',');
@@ -265,6 +282,7 @@ mod tests {
         Row {
             device_id: "DEVICE_1".into(),
             channel_name: "DEVICE_1".into(),
+            account: AccountId::parse("111122223333").ok(),
             region: "eu-central-1".into(),
             status: Status::Failed,
             channel_arn: None,
@@ -287,9 +305,20 @@ mod tests {
     fn a_row_is_a_line_with_utc_milliseconds() {
         assert_eq!(
             encoded(&row()),
-            "DEVICE_1,DEVICE_1,eu-central-1,failed,,8,2023-11-14T22:13:20.123Z,2023-11-14T22:13:29.000Z,Timeout,\
-             no answer within 10s,\n"
+            "DEVICE_1,DEVICE_1,111122223333,eu-central-1,failed,,8,2023-11-14T22:13:20.123Z,2023-11-14T22:13:29.000Z,\
+             Timeout,no answer within 10s,\n"
         );
+    }
+
+    #[test]
+    fn the_account_is_that_of_the_arn() {
+        let mut row = row();
+        let arn = "arn:aws:kinesisvideo:eu-central-1:444455556666:channel/DEVICE_1/1700000000123";
+        row.channel_arn = ChannelArn::parse(arn).ok();
+        assert_eq!(row.account_column(), Some("444455556666"));
+        assert!(encoded(&row).starts_with("DEVICE_1,DEVICE_1,444455556666,eu-central-1,"));
+        (row.channel_arn, row.account) = (None, None);
+        assert!(encoded(&row).starts_with("DEVICE_1,DEVICE_1,,eu-central-1,"));
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::disk::{Access, Disk, DiskFile};
-use super::finish::create_or_replace;
 use super::record::HEADER;
+use super::temporary::create_or_replace;
 
 /// Bytes that are written at once.
 const CHUNK_BYTES: usize = 1 << 20;

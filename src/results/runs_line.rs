@@ -30,6 +30,9 @@ pub enum RunsLine {
     End(Box<End>),
 }
 
+/// The endpoint of the emulator in the run's own process.
+pub(crate) const EMULATOR: &str = "emulator";
+
 /// A run that began.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -52,6 +55,9 @@ pub struct Start {
     pub manifest_sha256: Option<String>,
     /// The account, where it is known before the first request.
     pub account: Option<String>,
+    /// The accounts that the rows name, where they do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<String>,
     /// The caller's ARN, likewise.
     pub caller: Option<String>,
     /// The Regions of the batch.
@@ -175,6 +181,9 @@ pub struct End {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RegionLine {
+    /// The account, where the rows name accounts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// The Region.
     pub region: String,
     /// Create requests sent.

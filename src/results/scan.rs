@@ -6,6 +6,7 @@ use std::io;
 use std::ops::Range;
 
 use super::disk::DiskFile;
+use super::shape::RowShape;
 use super::split::{Fields, Split, Splitter};
 
 /// Bytes that are read at once; also the longest record that is looked at.
@@ -56,6 +57,11 @@ impl<'f, F: DiskFile> Scanner<'f, F> {
             at_end: false,
             splitter: Splitter::default(),
         }
+    }
+
+    /// Takes the records that follow for rows of this shape.
+    pub(crate) fn expect(&mut self, shape: RowShape) {
+        self.splitter.expect(shape);
     }
 
     /// Finds the next record.

@@ -8,6 +8,7 @@ use std::ops::Range;
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
 
 use super::record::COLUMNS;
+use super::shape::RowShape;
 
 /// The fields of one record, borrowed. Fields after the last column count only where one of them is not empty: a
 /// spreadsheet program may save empty ones.
@@ -17,22 +18,34 @@ pub(crate) struct Fields<'a> {
     bytes: &'a [u8],
     /// Where in `bytes` each field ends.
     ends: &'a [usize],
+    shape: RowShape,
 }
 
 impl<'a> Fields<'a> {
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        let is_surplus_empty = self.ends.get(COLUMNS.len() - 1) == self.ends.last();
+        let width = self.shape.width();
+        let is_surplus_empty = self.ends.get(width - 1) == self.ends.last();
         if self.has_surplus() && is_surplus_empty {
-            COLUMNS.len()
+            width
         } else {
             self.ends.len()
         }
     }
 
+    /// The same fields, taken for those of a file of this shape.
+    pub(crate) fn in_shape(self, shape: RowShape) -> Self {
+        Self { shape, ..self }
+    }
+
+    /// The columns that are expected.
+    pub(crate) fn shape(&self) -> RowShape {
+        self.shape
+    }
+
     /// Whether there are fields after the last column.
     pub(crate) fn has_surplus(&self) -> bool {
-        self.ends.len() > COLUMNS.len()
+        self.ends.len() > self.shape.width()
     }
 
     /// Whether all of them are empty.
@@ -56,7 +69,7 @@ impl<'a> Fields<'a> {
     /// The fields of the columns.
     pub(crate) fn columns(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
         let (fields, text) = (*self, self.text()?);
-        let count = self.count().min(COLUMNS.len());
+        let count = self.count().min(self.shape.width());
         Some((0..count).map(move |index| text.get(fields.range(index)).unwrap_or_default()))
     }
 }
@@ -82,6 +95,7 @@ pub(crate) struct Splitter {
     count: usize,
     line_ends: u64,
     has_carriage_return: bool,
+    shape: RowShape,
 }
 
 impl Default for Splitter {
@@ -95,6 +109,7 @@ impl Default for Splitter {
             count: 0,
             line_ends: 0,
             has_carriage_return: false,
+            shape: RowShape::default(),
         };
         splitter.begin();
         splitter
@@ -102,6 +117,19 @@ impl Default for Splitter {
 }
 
 impl Splitter {
+    /// A splitter for the rows of a file of this shape.
+    pub(crate) fn of(shape: RowShape) -> Self {
+        Self {
+            shape,
+            ..Self::default()
+        }
+    }
+
+    /// Takes what follows for rows of this shape.
+    pub(crate) fn expect(&mut self, shape: RowShape) {
+        self.shape = shape;
+    }
+
     /// Begins with no bytes read. An empty line keeps the reader from taking a byte order mark off the first record.
     fn begin(&mut self) {
         self.reader.reset();
@@ -172,6 +200,7 @@ impl Splitter {
         Fields {
             bytes: self.bytes.get(..self.length).unwrap_or_default(),
             ends: self.ends.get(..self.count).unwrap_or_default(),
+            shape: self.shape,
         }
     }
 
@@ -258,10 +287,16 @@ mod tests {
     #[test]
     fn empty_fields_after_the_last_column_do_not_count() {
         let mut splitter = Splitter::default();
-        splitter.split(b"1,2,3,4,5,6,7,8,9,10,11,,\n");
+        splitter.split(b"1,2,3,4,5,6,7,8,9,10,11,12,,\n");
         assert_eq!(splitter.fields().count(), COLUMNS.len());
-        assert_eq!(splitter.fields().columns().unwrap().last(), Some("11"));
+        assert_eq!(splitter.fields().columns().unwrap().last(), Some("12"));
         splitter.split(b"1,2,3,4,5,6,7,8,9,10,11,,13\n");
         assert_eq!(splitter.fields().count(), 13);
+        let mut splitter = Splitter::of(RowShape::WithoutAccount);
+        splitter.split(b"1,2,3,4,5,6,7,8,9,10,11,,\n");
+        assert_eq!(splitter.fields().count(), 11);
+        assert_eq!(splitter.fields().columns().unwrap().last(), Some("11"));
+        splitter.split(b"1,2,3,4,5,6,7,8,9,10,11,12\n");
+        assert_eq!(splitter.fields().count(), 12);
     }
 }

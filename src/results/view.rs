@@ -3,17 +3,20 @@
 //! Knows the columns and what they may hold, and no files, lines or other rows: the reader adds those.
 
 use super::record::{COLUMNS, Column, Status};
+use super::shape::RowShape;
 use super::split::Fields;
-use crate::domain::device::{ArnParts, ChannelName, Region, shown};
+use crate::domain::device::{AccountId, ArnParts, ChannelName, Region, shown};
 
 /// What is wrong with a record. The text follows "FILE, line N: ".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
     /// Too few or too many fields.
-    #[error("the row has {found} fields where {} are expected", COLUMNS.len())]
+    #[error("the row has {found} fields where {expected} are expected")]
     FieldCount {
         /// How many there are.
         found: usize,
+        /// How many columns the header has.
+        expected: usize,
     },
     /// Bytes that are not UTF-8.
     #[error(
@@ -50,6 +53,18 @@ pub enum Damage {
     /// An invalid Region.
     #[error("{0}")]
     Region(String),
+    /// An account that is not a number of 12 digits.
+    #[error(
+        "the account of the device {} is {}; expected are 12 digits, or nothing: has a spreadsheet program changed the \
+         cell (leading zeros, long numbers)?",
+        shown(.device_id), shown(.found)
+    )]
+    Account {
+        /// The device.
+        device_id: String,
+        /// What the column holds.
+        found: String,
+    },
     /// A status that says there is a channel, and no ARN.
     #[error("the device {} is {} but has no channel_arn", shown(.device_id), .status.as_str())]
     NoArn {
@@ -75,7 +90,7 @@ pub enum Damage {
     Contradiction {
         /// The device.
         device_id: String,
-        /// `channel_name` or `region`.
+        /// `channel_name`, `account` or `region`.
         column: &'static str,
         /// What the column holds.
         row: String,
@@ -84,7 +99,7 @@ pub enum Damage {
     },
 }
 
-/// One row, borrowed. Its ARN, where it has one, is that of its channel's name and Region. Times are not checked: a
+/// One row, borrowed. Its ARN, where it has one, is that of its channel's name, account and Region. Times are not checked: a
 /// spreadsheet program may have rewritten them, and nothing depends on them.
 ///
 /// Small, since it is passed on for each row: most columns are looked up only where they are needed.
@@ -106,9 +121,13 @@ impl<'a> RecordView<'a> {
         let Some(text) = fields.text() else {
             return Err(Damage::NotUtf8);
         };
-        let found = fields.count();
-        if found != COLUMNS.len() {
-            return Err(Damage::FieldCount { found });
+        let (found, expected) = (fields.count(), fields.shape().width());
+        if found != expected {
+            return Err(if is_any_header(fields) {
+                Damage::SecondHeader
+            } else {
+                Damage::FieldCount { found, expected }
+            });
         }
         let mut view = Self {
             fields,
@@ -118,7 +137,7 @@ impl<'a> RecordView<'a> {
             account: None,
         };
         view.status = view.check_status()?;
-        view.account = view.check_arn()?;
+        view.account = view.check_account()?;
         let attempts = view.column(Column::Attempts);
         view.attempts = attempts
             .parse()
@@ -129,10 +148,7 @@ impl<'a> RecordView<'a> {
     fn check_status(&self) -> Result<Status, Damage> {
         let text = self.column(Column::Status);
         let Some(status) = Status::parse(text) else {
-            // The second file may have begun with a byte order mark.
-            let columns = self.fields.columns().into_iter().flatten();
-            let unmarked = columns.map(|column| column.trim_start_matches('\u{feff}'));
-            return Err(if unmarked.eq(COLUMNS) {
+            return Err(if is_any_header(self.fields) {
                 Damage::SecondHeader
             } else {
                 Damage::UnknownStatus(text.into())
@@ -144,23 +160,17 @@ impl<'a> RecordView<'a> {
         Ok(status)
     }
 
-    /// Checks the ARN against the row; gives its account.
-    fn check_arn(&self) -> Result<Option<&'a str>, Damage> {
-        let arn = self.channel_arn();
+    /// Checks the account's column and the ARN against the row; gives the row's account.
+    fn check_account(&self) -> Result<Option<&'a str>, Damage> {
+        let (arn, account) = (self.channel_arn(), self.column(Column::Account));
         if arn.is_empty() {
-            return if self.status.has_arn() {
-                let device_id = self.device_id().into();
-                Err(Damage::NoArn {
-                    device_id,
-                    status: self.status,
-                })
-            } else {
-                Ok(None)
-            };
+            return self.check_without_arn(account);
         }
         let (region, channel_name) = (self.region(), self.channel_name());
-        if let Some(account) = account_if_expected(arn, region, channel_name) {
-            return Ok(Some(account));
+        if let Some(of_arn) = account_if_expected(arn, region, channel_name)
+            && (account == of_arn || account.is_empty())
+        {
+            return Ok(Some(of_arn));
         }
         let parts = ArnParts::parse(arn).map_err(|invalid| Damage::BadArn {
             device_id: self.device_id().into(),
@@ -168,9 +178,12 @@ impl<'a> RecordView<'a> {
         })?;
         for (column, row, arn) in [
             ("channel_name", channel_name, parts.channel_name),
+            ("account", account, parts.account),
             ("region", region, parts.region),
         ] {
-            if row != arn {
+            // A file of an earlier version has no accounts.
+            let is_unknown = column == "account" && row.is_empty();
+            if row != arn && !is_unknown {
                 return Err(Damage::Contradiction {
                     device_id: self.device_id().into(),
                     column,
@@ -182,9 +195,53 @@ impl<'a> RecordView<'a> {
         Ok(Some(parts.account))
     }
 
+    fn check_without_arn(&self, account: &'a str) -> Result<Option<&'a str>, Damage> {
+        if self.status.has_arn() {
+            let device_id = self.device_id().into();
+            return Err(Damage::NoArn {
+                device_id,
+                status: self.status,
+            });
+        }
+        if account.is_empty() || AccountId::is_number(account) {
+            return Ok((!account.is_empty()).then_some(account));
+        }
+        Err(Damage::Account {
+            device_id: self.device_id().into(),
+            found: account.into(),
+        })
+    }
+
+    /// The content of a column; empty where the file has no such column.
     fn column(&self, column: Column) -> &'a str {
-        let range = self.fields.range(column as usize);
-        self.text.get(range).unwrap_or_default()
+        let index = self.fields.shape().index(column);
+        let range = index.map(|index| self.fields.range(index));
+        let text = range.and_then(|range| self.text.get(range));
+        text.unwrap_or_default()
+    }
+
+    /// The row in the columns of today: what an earlier version left out is added as far as the row tells it.
+    pub(crate) fn columns(&self) -> [&'a str; COLUMNS.len()] {
+        let account = self.account.unwrap_or_default();
+        [
+            self.device_id(),
+            self.channel_name(),
+            account,
+            self.region(),
+            self.column(Column::Status),
+            self.channel_arn(),
+            self.column(Column::Attempts),
+            self.started_at(),
+            self.finished_at(),
+            self.error_code(),
+            self.error_message(),
+            self.request_id(),
+        ]
+    }
+
+    /// Whether the row's account is known, but not in its column.
+    pub(crate) fn lacks_account(&self) -> bool {
+        self.account.is_some() && self.column(Column::Account).is_empty()
     }
 
     /// The device's ID; empty only in an `invalid` row.
@@ -212,7 +269,7 @@ impl<'a> RecordView<'a> {
         self.column(Column::ChannelArn)
     }
 
-    /// The account of the ARN; always there for `created`, `exists` and `deleted`.
+    /// The account, by its column or the ARN; always there for `created`, `exists` and `deleted`.
     pub fn account(&self) -> Option<&'a str> {
         self.account
     }
@@ -246,6 +303,15 @@ impl<'a> RecordView<'a> {
     pub fn request_id(&self) -> &'a str {
         self.column(Column::RequestId)
     }
+}
+
+/// Whether these fields are the header of a file of any shape. A second file may have begun with a byte order mark.
+fn is_any_header(fields: Fields<'_>) -> bool {
+    RowShape::ALL.into_iter().any(|shape| {
+        let columns = fields.in_shape(shape).columns().into_iter().flatten();
+        let unmarked = columns.map(|column| column.trim_start_matches('\u{feff}'));
+        unmarked.eq(shape.names())
+    })
 }
 
 /// Checks the form of a Region, which costs an allocation, only where it differs from the row's before.

@@ -149,7 +149,7 @@ fn resumes(save: impl Fn(&str) -> String) {
     let bench = Bench::of(2);
     let cloud = Cloud::new();
     bench.provision(cloud.url()).run().exits(0);
-    let failed = "CAM-0003,CAM-0003,eu-central-1,failed,,8,2025-01-02T03:04:05.000Z,2025-01-02T03:04:05.678Z,Timeout,\
+    let failed = "CAM-0003,CAM-0003,,eu-central-1,failed,,8,2025-01-02T03:04:05.000Z,2025-01-02T03:04:05.678Z,Timeout,\
                   \"no answer, \"\"really\"\"\",\n";
     let before = bench.read("d.results.csv");
     bench.write("d.results.csv", save(&(before.clone() + failed)));

@@ -3,6 +3,7 @@
 //! The tests check the tool's promises, not its implementation: exit code, messages on standard error, requests sent,
 //! and files written.
 
+mod accounts;
 mod ambiguity;
 mod configuration;
 mod credentials;

@@ -4,7 +4,7 @@ mod files;
 
 use std::collections::BTreeMap;
 
-use crate::support::{Bench, Call, Cloud, Done, HEADER, REGION, arn, finished, results};
+use crate::support::{Bench, Call, Cloud, Done, HEADER, REGION, arn, earlier, finished, results};
 
 const ACCOUNT: &str = "111122223333";
 
@@ -14,12 +14,12 @@ fn merge(bench: &Bench, files: &[&str]) -> Call {
 
 fn failed(device: &str) -> String {
     format!(
-        "{device},{device},{REGION},failed,,8,2025-01-02T03:04:05.000Z,2025-01-02T03:04:06.000Z,Timeout,no answer,"
+        "{device},{device},,{REGION},failed,,8,2025-01-02T03:04:05.000Z,2025-01-02T03:04:06.000Z,Timeout,no answer,"
     )
 }
 
 fn invalid(device: &str, line: u32) -> String {
-    format!("{device},,,invalid,,0,,,InvalidRow,line {line}: too long,")
+    format!("{device},,,,invalid,,0,,,InvalidRow,line {line}: too long,")
 }
 
 fn created(device: &str) -> String {
@@ -85,6 +85,25 @@ fn each_device_has_one_row_whatever_the_order_of_the_files() {
         .run()
         .exits(3);
     assert_eq!(bench.read("all.csv"), outputs[0]);
+}
+
+#[test]
+fn results_of_several_accounts_and_of_earlier_versions_are_merged() {
+    let bench = Bench::new();
+    let other = finished("CAM-1", "created", "444455556666").replacen("CAM-1", "CAM-2", 1);
+    let rows = [created("CAM-1"), other, failed("CAM-3")];
+    bench.write(
+        "a.csv",
+        earlier(&results(&[rows[0].clone(), rows[2].clone()])),
+    );
+    bench.write("b.csv", results(&rows[1..]));
+    for files in [["a.csv", "b.csv"], ["b.csv", "a.csv"]] {
+        let done = merge(&bench, &files).run().exits(3);
+        done.says("merged 2 files: 2 created, 0 existed, 1 failed");
+        assert_eq!(bench.read("all.csv"), results(&rows));
+    }
+    merge(&bench, &["all.csv", "a.csv"]).run().exits(3);
+    assert_eq!(bench.read("all.csv"), results(&rows));
 }
 
 #[test]
@@ -156,7 +175,7 @@ fn a_device_that_was_moved_is_refused_with_files_and_lines() {
     bench.write("b.csv", results(&[moved("exists")]));
     let call = merge(&bench, &["b.csv", "a.csv"]);
     let done = call.run().exits(2);
-    done.says("the device 'CAM-1' has two channels that differ in name or Region")
+    done.says("the device 'CAM-1' has two channels that differ in name, account or Region")
         .says(&format!("{} (a.csv, line 3)", arn("CAM-1", ACCOUNT)))
         .says(&format!("{} (b.csv, line 2)", arn("OTHER", ACCOUNT)))
         .says("Delete the channel that the manifest does not give");
@@ -197,8 +216,12 @@ fn what_cannot_be_merged_is_refused_with_file_and_line() {
             "b.csv, line 3: the ARN is of account '000000000000'",
         ),
         (
-            results(&[finished("CAM-4", "created", "444455556666")]),
-            "b.csv, line 2: the ARN is of account '444455556666', but those before, in a.csv, are",
+            results(&[finished("CAM-2", "created", "444455556666")]),
+            "the device 'CAM-2' has two channels that differ in name, account or Region",
+        ),
+        (
+            results(&[created("CAM-3").replacen(ACCOUNT, "11112222333", 1)]),
+            "b.csv, line 2: the row of the device 'CAM-3' gives the account '11112222333', its channel_arn says",
         ),
         (
             results(&[created("CAM-2").replacen("CAM-2", "CAM-9", 1)]),

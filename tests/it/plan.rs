@@ -73,9 +73,9 @@ fn the_first_twenty_invalid_rows_are_shown_by_default() {
 #[test]
 fn devices_in_the_results_are_counted() {
     let bench = Bench::of(6);
-    let failed = "CAM-0004,CAM-0004,eu-central-1,failed,,1,,,Timeout,,".to_owned();
+    let failed = "CAM-0004,CAM-0004,,eu-central-1,failed,,1,,,Timeout,,".to_owned();
     let deleted = format!(
-        "CAM-0005,CAM-0005,eu-central-1,deleted,{},0,,,,,",
+        "CAM-0005,CAM-0005,,eu-central-1,deleted,{},0,,,,,",
         arn("CAM-0005", "123456789012")
     );
     let rows = [

@@ -11,7 +11,7 @@ fn report(bench: &Bench, more: &[&str]) -> Call {
 /// A failed row.
 fn failed(device: &str, code: &str, message: &str) -> String {
     let times = "2025-01-02T03:04:05.000Z,2025-01-02T03:04:06.500Z";
-    format!("{device},{device},eu-central-1,failed,,8,{times},{code},{message},")
+    format!("{device},{device},,eu-central-1,failed,,8,{times},{code},{message},")
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn the_page_is_self_contained_and_escapes_text() {
         results(&[
             finished("A", "created", AWS),
             failed("B", "Timeout", "\"<img src=x onerror=alert(1)>\""),
-            "\"</script><script>alert(1)</script>\",,,invalid,,0,,,InvalidRow,\"line 4: \u{202e}\",".to_owned(),
+            "\"</script><script>alert(1)</script>\",,,,invalid,,0,,,InvalidRow,\"line 4: \u{202e}\",".to_owned(),
         ]),
     );
     report(&bench, &["--html", "r.html"]).run().exits(0);
@@ -90,7 +90,7 @@ fn the_page_can_be_written_for_any_rows() {
         vec![odd_times],
         vec![backwards],
         years_apart.to_vec(),
-        vec![",,,invalid,,0,,,InvalidRow,line 2: no ID,".to_owned()],
+        vec![",,,,invalid,,0,,,InvalidRow,line 2: no ID,".to_owned()],
         vec![finished("A", "deleted", AWS), finished("B", "exists", AWS)],
         vec![
             failed("E", "", ""),

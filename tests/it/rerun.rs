@@ -36,7 +36,7 @@ fn new_devices_are_attempted_before_failed_ones() {
     let cloud = Cloud::new();
     let failed = |device: &str| {
         format!(
-            "{device},{device},eu-central-1,failed,,8,2025-01-02T03:04:05.000Z,2025-01-02T03:04:05.000Z,Timeout,no answer,"
+            "{device},{device},,eu-central-1,failed,,8,2025-01-02T03:04:05.000Z,2025-01-02T03:04:05.000Z,Timeout,no answer,"
         )
     };
     bench.write(
@@ -69,7 +69,7 @@ fn a_device_with_an_unknown_outcome_keeps_its_channel_name() {
     let bench = Bench::with("device_id,channel_name\nA,new\nB,old\n");
     let cloud = Cloud::new();
     let open = |code: &str| {
-        let row = "A,old,eu-central-1,failed,,8,2025-01-02T03:04:05.000Z,2025-01-02T03:04:05.000Z";
+        let row = "A,old,,eu-central-1,failed,,8,2025-01-02T03:04:05.000Z,2025-01-02T03:04:05.000Z";
         results(&[format!("{row},{code},no answer,")])
     };
     bench.write("d.results.csv", open("OutcomeUnknown"));

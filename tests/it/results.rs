@@ -1,7 +1,7 @@
 //! The results file: its path, its content, its repair, and the runs log.
 
 use crate::support::{
-    Bench, Cloud, HEADER, REGION, Row, Wire, answer, arn, devices, finished, results,
+    Bench, Cloud, HEADER, REGION, Row, Wire, answer, arn, devices, earlier, finished, results,
 };
 
 const EMULATOR: &str = "000000000000";
@@ -306,8 +306,68 @@ fn arns_of_two_accounts_are_refused() {
             finished("CAM-0001", "created", EMULATOR),
             finished("CAM-0002", "created", "123456789012"),
         ]),
-        &["line 3", "'123456789012'"],
+        &["several accounts", "123456789012", "--role-arn"],
     );
+}
+
+#[test]
+fn an_account_that_a_spreadsheet_program_changed_is_refused() {
+    let row = finished("CAM-0001", "created", "012345678901");
+    for (eaten, reason) in [
+        (
+            row.replacen("012345678901", "12345678901", 1),
+            "gives the account '12345678901', its channel_arn says '012345678901'",
+        ),
+        (
+            format!("CAM-0001,CAM-0001,1.2E+10,{REGION},failed,,1,,,Timeout,,"),
+            "the account of the device 'CAM-0001' is '1.2E+10'; expected are 12 digits",
+        ),
+    ] {
+        damaged(results(&[eaten]), &["line 2", reason, "leading zeros"]);
+    }
+}
+
+#[test]
+fn a_file_of_an_earlier_version_is_read_by_all_and_rewritten_by_those_that_write() {
+    let (bench, cloud) = recorded(2);
+    let whole = bench.read("d.results.csv");
+    assert_eq!(bench.row("CAM-0001")["account"], EMULATOR);
+    let old = earlier(&whole);
+    bench.write("d.results.csv", &old);
+    let url = ["--endpoint-url", cloud.url(), "--region", REGION];
+    for command in ["verify d.results.csv", "report d.results.csv", "plan d.csv"] {
+        let command: Vec<&str> = command.split(' ').collect();
+        let more = if command[0] == "report" {
+            &[][..]
+        } else {
+            &url
+        };
+        bench.call(&command).args(more).run().exits(0);
+        assert_eq!(bench.read("d.results.csv"), old, "{command:?}");
+    }
+    // Nothing to do, and yet it is rewritten.
+    bench.has_nothing_to_do(&cloud);
+    assert_eq!(bench.read("d.results.csv"), whole);
+    // A run that adds a row.
+    bench.write("d.results.csv", &old);
+    bench.write("d.csv", devices(1..=3));
+    bench.provision(cloud.url()).run().exits(0);
+    let after = bench.read("d.results.csv");
+    assert!(after.starts_with(&whole), "{after}");
+    assert_eq!(bench.row("CAM-0003")["account"], EMULATOR);
+    // A rollback.
+    bench.write("d.results.csv", earlier(&after));
+    let call = bench.call(&["rollback", "d.results.csv", "--device", "CAM-0002", "--yes"]);
+    call.args(&url).run().exits(0);
+    let expected = ["CAM-0001 created", "CAM-0002 deleted", "CAM-0003 created"];
+    assert_eq!(bench.statuses(), expected);
+    assert!(
+        bench
+            .rows("d.results.csv")
+            .iter()
+            .all(|row| row["account"] == EMULATOR)
+    );
+    assert!(!bench.has("d.results.csv.kvs-fleet-tmp"));
 }
 
 #[test]
@@ -338,7 +398,7 @@ fn the_last_row_of_a_device_wins() {
         .unwrap()
         .to_owned();
     let failed = format!(
-        "CAM-0001,CAM-0001,{REGION},failed,,8,2025-01-02T03:04:05.000Z,2025-01-02T03:04:05.000Z,Timeout,no answer,"
+        "CAM-0001,CAM-0001,,{REGION},failed,,8,2025-01-02T03:04:05.000Z,2025-01-02T03:04:05.000Z,Timeout,no answer,"
     );
     bench.write("d.results.csv", results(&[failed.clone(), created.clone()]));
     let requests = cloud.all_requests();

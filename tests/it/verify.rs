@@ -69,6 +69,7 @@ fn missing_and_recreated_channels_are_reported() {
         .map(|one| &one["kind"])
         .collect();
     assert_eq!(kinds, ["missing", "made-again"]);
+    assert_eq!(found["differences"][0]["account"], "000000000000");
 }
 
 #[test]
@@ -128,7 +129,7 @@ fn rows_without_a_channel_are_counted_without_a_request() {
     let bench = Bench::new();
     bench.write(
         "d.results.csv",
-        results(&["CAM-1,CAM-1,eu-central-1,failed,,1,,,Timeout,,".to_owned()]),
+        results(&["CAM-1,CAM-1,,eu-central-1,failed,,1,,,Timeout,,".to_owned()]),
     );
     let done = verify(&bench, "http://127.0.0.1:9", &[]).exits(0);
     assert!(done.stdout.contains("1 row failed"), "{done}");
@@ -208,6 +209,7 @@ fn endpoints_and_ice_servers_can_be_checked() {
     let usable = found["usable"].as_array().unwrap();
     assert_eq!(usable.len(), 4);
     let first = &usable[0];
+    assert_eq!(first["account"], "000000000000");
     assert_eq!(first["device_id"], "CAM-0001");
     assert!(first["wss"].as_str().unwrap().starts_with("ws://"));
     let servers = first["ice_servers"].to_string();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use kvs_fleet::domain::device::ChannelArn;
+use kvs_fleet::domain::device::{AccountId, ChannelArn};
 use kvs_fleet::results::merge::{FileRows, MergeRows};
 use kvs_fleet::results::read::{ReadError, read_results};
 use kvs_fleet::results::record::{HEADER, Row, Status, encode};
@@ -16,6 +16,9 @@ use proptest::sample::{Index, select};
 use crate::draw::check;
 use crate::laws::disk::TestDisk;
 use crate::laws::record::STATUSES;
+
+/// The place of the column `account`.
+const ACCOUNT: usize = 2;
 
 const IDS: [&str; 6] = ["", "A", "B", "B,1", "\u{e4}", "a"];
 
@@ -39,6 +42,9 @@ fn rows() -> impl Strategy<Value = Row> {
         Row {
             device_id: IDS[device].into(),
             channel_name: name.into(),
+            account: AccountId::parse("111122223333")
+                .ok()
+                .filter(|_| finished == 1 && status != Status::Invalid),
             region: "eu-central-1".into(),
             status,
             channel_arn: status.has_arn().then(|| ChannelArn::parse(&arn).unwrap()),
@@ -52,15 +58,32 @@ fn rows() -> impl Strategy<Value = Row> {
     })
 }
 
-/// A file as a killed run leaves it, with several rows of a device.
+/// A file as a killed run leaves it, with several rows of a device. Some are of an earlier version, without the column
+/// `account`.
 fn files() -> impl Strategy<Value = Vec<u8>> {
-    vec(rows(), 0..12).prop_map(|rows| {
+    (vec(rows(), 0..12), any::<bool>()).prop_map(|(rows, is_earlier)| {
         let mut file = HEADER.as_bytes().to_vec();
         for row in &rows {
             encode(row, &mut file);
         }
+        if is_earlier {
+            file = without_account(&file);
+        }
         file
     })
+}
+
+/// The file without that column.
+pub(crate) fn without_account(file: &[u8]) -> Vec<u8> {
+    let mut reader = csv::ReaderBuilder::new();
+    let mut reader = reader.has_headers(false).from_reader(file);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for record in reader.records().map(Result::unwrap) {
+        let kept = record.iter().enumerate();
+        let kept = kept.filter_map(|(index, field)| (index != ACCOUNT).then_some(field));
+        writer.write_record(kept).unwrap();
+    }
+    writer.into_inner().unwrap()
 }
 
 fn merged(files: &[&[u8]]) -> Vec<u8> {
@@ -124,19 +147,24 @@ fn each_device_has_one_row_and_invalid_lines_of_their_own() {
     check(1_000, vec(files(), 1..6), |files| {
         let files: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
         let mut of_devices: BTreeMap<String, u32> = BTreeMap::new();
-        let all = |file: &[u8]| -> Vec<csv::StringRecord> {
+        // Device and status, by the names of the columns.
+        let all = |file: &[u8]| -> Vec<(String, String)> {
             let mut reader = csv::Reader::from_reader(file);
-            reader.records().map(Result::unwrap).collect()
+            let rows = reader.deserialize().map(Result::unwrap);
+            let both =
+                |row: BTreeMap<String, String>| (row["device_id"].clone(), row["status"].clone());
+            rows.map(both).collect()
         };
         let found = merged(&files);
-        for row in all(&found) {
-            let rows = of_devices.entry(row[0].to_owned()).or_default();
-            *rows += u32::from(&row[3] != "invalid");
+        assert!(found.starts_with(HEADER.as_bytes()));
+        for (device, status) in all(&found) {
+            let rows = of_devices.entry(device).or_default();
+            *rows += u32::from(status != "invalid");
         }
         assert!(of_devices.values().all(|rows| *rows <= 1));
-        for row in files.iter().flat_map(|file| all(file)) {
-            let rows = of_devices.get(&row[0]);
-            assert!(rows.is_some_and(|rows| *rows == 1 || &row[3] == "invalid"));
+        for (device, status) in files.iter().flat_map(|file| all(file)) {
+            let rows = of_devices.get(&device);
+            assert!(rows.is_some_and(|rows| *rows == 1 || status == "invalid"));
         }
     });
 }

@@ -7,6 +7,7 @@ use proptest::sample::Index;
 
 use crate::draw::{check, damaged, damages};
 use crate::laws::results::{holds, refusal, repaired, rows_of};
+use crate::merge::without_account;
 use crate::record::rows;
 
 fn line(row: &Row) -> Vec<u8> {
@@ -52,7 +53,7 @@ fn a_damaged_line_in_the_middle_is_refused_with_its_number() {
         lines[place] = match kind {
             0 => b"D1,D1,eu-central-1\n".to_vec(),
             1 => HEADER.as_bytes().to_vec(),
-            _ => b"D1,D1,eu-central-1,done,,1,,,,,\n".to_vec(),
+            _ => b"D1,D1,,eu-central-1,done,,1,,,,,\n".to_vec(),
         };
         let before = lines[..place].concat();
         let number = before.split(|&byte| byte == b'\n').count();
@@ -105,6 +106,21 @@ fn a_file_saved_by_a_spreadsheet_program_has_the_same_rows() {
             }
             assert_eq!(rows_of(&saved), rows_of(&file));
             holds(&saved);
+        },
+    );
+}
+
+#[test]
+fn a_file_of_an_earlier_version_is_read_or_refused_wherever_it_is_damaged() {
+    check(
+        1_000,
+        (vec(rows(), 0..12), damages(2)),
+        |(rows, damages)| {
+            let whole = without_account(&lines(&rows).concat());
+            let known = rows_of(&whole);
+            assert_eq!(known.len(), rows.len());
+            holds(&whole);
+            holds(&damaged(whole, damages));
         },
     );
 }

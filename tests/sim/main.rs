@@ -11,12 +11,14 @@
 //! | `world`, `service` | the simulated service: its state, and one request |
 //! | `results` | the results file alone over the disk: read, repaired, refused, appended and finished |
 //! | `disk` | the simulated disk, which the property tests use too |
+//! | `earlier` | results files of earlier versions |
 //! | `power` | when a process is killed |
 //! | `seeds` | which seeds are run |
 
 mod batch;
 #[path = "../common/disk.rs"]
 mod disk;
+mod earlier;
 mod engine;
 mod power;
 mod results;

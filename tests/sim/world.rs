@@ -9,12 +9,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use kvs_fleet::domain::device::{AccountId, Region};
 use kvs_fleet::domain::service::{Failure, FailureKind, Identity, Operation};
 use kvs_fleet::emulator;
+use kvs_fleet::emulator::caller::ApiCaller;
 use kvs_fleet::emulator::error::ApiError;
 use kvs_fleet::emulator::faults::{FaultKind, FaultPlan};
 use kvs_fleet::emulator::shapes::{
     ApiRequest, ApiResponse, CreateChannel, DeleteChannel, SingleMaster,
 };
-use kvs_fleet::emulator::state::{AccountState, ApiCaller};
+use kvs_fleet::emulator::state::ServiceState;
 use tokio::time::Instant;
 
 use crate::power::Power;
@@ -103,7 +104,7 @@ pub(super) struct World {
 
 /// The mutable state.
 pub(super) struct Core {
-    pub(super) state: AccountState,
+    pub(super) state: ServiceState,
     pub(super) faults: FaultPlan,
     pub(super) random: fastrand::Rng,
     pub(super) asked: Vec<Ask>,
@@ -155,7 +156,7 @@ impl World {
         Arc::new(Self {
             origin: Mutex::new((Duration::ZERO, Instant::now())),
             core: Mutex::new(Core {
-                state: AccountState::new(&emulator, "simulation:0"),
+                state: ServiceState::new(&emulator, "simulation:0"),
                 faults: FaultPlan::new(emulator.faults, emulator.seed),
                 random: fastrand::Rng::with_seed(!emulator.seed),
                 asked: Vec::new(),
@@ -274,8 +275,9 @@ impl World {
     pub(super) fn channels(&self, region: &Region) -> HashMap<String, String> {
         self.catch_up();
         let now = self.service_now();
+        let account = AccountId::parse(AccountId::EMULATOR).unwrap();
         let core = self.core();
-        let channels = core.state.channels(region, now);
+        let channels = core.state.channels(&account, region, now);
         channels
             .map(|channel| (channel.name.to_string(), channel.arn.to_string()))
             .collect()
@@ -311,10 +313,7 @@ impl fmt::Debug for World {
 }
 
 pub(super) fn caller(region: &Region, key: u64) -> ApiCaller {
-    ApiCaller {
-        region: region.clone(),
-        access_key: format!("KEY{key}").into(),
-    }
+    ApiCaller::new(region.clone(), format!("KEY{key}"))
 }
 
 /// The identity of the emulator's credentials.

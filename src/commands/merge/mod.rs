@@ -125,7 +125,7 @@ fn read_inputs(locked: &Locked) -> Result<Reader, Error> {
     Ok(reader)
 }
 
-/// Refuses a device that has two channels which differ in name or Region, as a run refuses a device that was moved.
+/// Refuses a device that has two channels which differ in name, account or Region, as a run refuses a device that was moved.
 fn check_moved(reader: &Reader, merged: &Merged) -> Result<(), Error> {
     let Some((one, other)) = merged.moved else {
         return Ok(());
@@ -139,8 +139,8 @@ fn check_moved(reader: &Reader, merged: &Merged) -> Result<(), Error> {
     Err(Error::refused(
         "moved-device",
         format!(
-            "the device {} has two channels that differ in name or Region: {} and {}; a device cannot change its channel's name \
-             or Region. Delete the channel that the manifest does not give in AWS, and its row in the file; then merge again",
+            "the device {} has two channels that differ in name, account or Region: {} and {}; a device cannot change its \
+             channel's name, account or Region. Delete the channel that the manifest does not give in AWS, and its row in the file; then merge again",
             shown(&String::from_utf8_lossy(id)),
             channel(one),
             channel(other)

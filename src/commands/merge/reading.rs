@@ -16,7 +16,7 @@ use crate::results::read::{Entry, read_results};
 pub(super) struct Reader {
     pub(super) rows: MergeRows,
     files: Vec<ReadFile>,
-    /// The account of the first ARN, and the file that it is in.
+    /// The first account, and the file that it is in.
     account: Option<(Box<str>, PathBuf)>,
 }
 
@@ -33,7 +33,7 @@ struct FileReader<'a> {
     path: &'a Path,
     rows: FileRows,
     is_empty: bool,
-    /// The account of its first ARN, and the line.
+    /// Its first account, and the line.
     account: Option<(Box<str>, u64)>,
 }
 
@@ -85,8 +85,8 @@ impl Reader {
             let (known, first) = self
                 .account
                 .get_or_insert_with(|| (account.clone(), file.path.to_owned()));
-            if *known != account {
-                return Err(two_accounts((file.path, line, &account), (first, known)));
+            if are_apart(known, &account) {
+                return Err(with_emulator((file.path, line, &account), (first, known)));
             }
         }
         self.files.push(ReadFile {
@@ -132,9 +132,9 @@ impl<'a> FileReader<'a> {
     fn visit(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
         match (entry.record.account(), &self.account) {
             (Some(account), None) => self.account = Some((account.into(), entry.line)),
-            (Some(account), Some((known, _))) if **known != *account => {
+            (Some(account), Some((known, _))) if are_apart(known, account) => {
                 let here = (self.path, entry.line, account);
-                return Err(two_accounts(here, (self.path, known)));
+                return Err(with_emulator(here, (self.path, known)));
             }
             _ => {}
         }
@@ -143,18 +143,17 @@ impl<'a> FileReader<'a> {
     }
 }
 
-fn two_accounts(
-    (path, line, account): (&Path, u64, &str),
-    (before, known): (&Path, &str),
-) -> Error {
-    let is_emulated = [account, known].contains(&AccountId::EMULATOR);
-    let problem = if is_emulated {
-        "one of the two is the emulator's, whose channels no camera can use"
-    } else {
-        "results of two accounts cannot be resumed together"
-    };
+/// Whether only one of them is the emulator's.
+fn are_apart(one: &str, other: &str) -> bool {
+    (one == AccountId::EMULATOR) != (other == AccountId::EMULATOR)
+}
+
+/// The refusal of the emulator's results among others.
+fn with_emulator((path, line, account): (&Path, u64, &str), before: (&Path, &str)) -> Error {
+    let (before, known) = before;
     let message = format!(
-        "{}, line {line}: the ARN is of account {}, but those before, in {}, are of {}; {problem}: merge them apart",
+        "{}, line {line}: the ARN is of account {}, but those before, in {}, are of {}; one of the two is the emulator's, \
+         whose channels no camera can use: merge them apart",
         path.display(),
         shown(account),
         before.display(),

@@ -2,6 +2,7 @@
 
 mod online;
 mod outline;
+mod parts;
 mod text;
 
 use std::collections::HashSet;
@@ -9,12 +10,14 @@ use std::collections::HashSet;
 use tracing::warn;
 
 use super::checks;
+use super::guard::Guard;
 use super::messages;
+use super::reach::own_account;
 use super::run_config::RunConfig;
 use super::signals;
 use super::source;
 use super::target::Target;
-use crate::domain::device::{DeviceIndex, Region};
+use crate::domain::device::{AccountRegion, DeviceIndex};
 use crate::engine::StopSignal;
 use crate::error::Error;
 use crate::fleet::batch::{self, Glance};
@@ -67,7 +70,7 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
     messages::say_all(manifest.layout().warnings());
     let Glance {
         mut known_devices,
-        account,
+        accounts,
         torn,
     } = Glance::take(&RealDisk, results)?;
     if let Some(torn) = torn {
@@ -77,8 +80,26 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
     let runs = EarlierRuns::read(&RealDisk, results)?;
     checks::check_shard(config, &known_devices)?;
     checks::check_settings(config, &runs, &known_devices)?;
-    let expected = target.expected(config.account.as_ref(), account, results)?;
-    let mut planned = batch::plan(&manifest, &mut known_devices, config.rules.plan)?;
+    target.check_kind(&accounts, runs.was_emulated(), results)?;
+    let rows = manifest.row_accounts()?;
+    config.access.refuse_without_accounts(&rows.named)?;
+    let guard = if rows.are_named {
+        Guard::of_several(&config.accounts)
+    } else {
+        Guard::of_one(&config.accounts, &accounts, results)?
+    };
+    // Without a request the account of rows that name none is not known.
+    let own_account = if online {
+        own_account(&target, &config.access, &guard, &rows, stop).await?
+    } else {
+        None
+    };
+    let mut planned = batch::plan(
+        &manifest,
+        &mut known_devices,
+        config.rules.plan,
+        own_account,
+    )?;
     checks::check_plan(config, &planned)
         .and_then(|()| checks::check_manifest(config, &runs, &known_devices))
         .inspect_err(|_| messages::say_invalid_of_all(&planned))?;
@@ -97,11 +118,11 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
     };
     let mut outline = Outline::new(config, &manifest, &known_devices, planned, ask_alike);
     if online {
-        let is_wanted = |region: &Region, name: &str| {
-            let mut holders = known_devices.holders(region, name);
+        let is_wanted = |account_region: &AccountRegion, name: &str| {
+            let mut holders = known_devices.holders(account_region, name);
             holders.any(|index| to_do.contains(&index))
         };
-        online::ask(config, &target, expected, is_wanted, stop, &mut outline).await?;
+        online::ask(config, &target, &guard, is_wanted, stop, &mut outline).await?;
     }
     Ok(outline)
 }

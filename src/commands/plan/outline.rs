@@ -1,27 +1,23 @@
 //! A plan in numbers, as shown and as JSON.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::parts::{self, AccountPart, Part, Parts};
 use crate::commands::messages::unlisted;
 use crate::commands::run_config::RunConfig;
-use crate::domain::device::{Device, Region};
+use crate::domain::device::{AccountRegion, Device};
 use crate::domain::service::Operation;
 use crate::engine::{OnExists, Stop};
 use crate::fleet::batch::Planned;
 use crate::fleet::known_devices::KnownDevices;
-use crate::fleet::plan::{InvalidLine, WorkLists};
+use crate::fleet::plan::InvalidLine;
 use crate::manifest::Manifest;
 
 /// The schema of `plan --json`. Fields may be added without a new one.
 const SCHEMA: u32 = 1;
-/// US dollars a month for a channel that a device or a viewer connects to in that month (public price list; unused
-/// channels cost nothing).
-const PRICE: f64 = 0.03;
-
 /// What a run would do.
 #[derive(Debug, Serialize)]
 pub(super) struct Outline {
@@ -56,8 +52,10 @@ pub(super) struct Outline {
     /// Lines that repeat another exactly.
     pub(super) repeated_lines: u64,
     pub(super) invalid: Vec<InvalidLine>,
-    /// By name.
-    pub(super) regions: BTreeMap<String, RegionOutline>,
+    #[serde(rename = "regions", serialize_with = "parts::by_region")]
+    pub(super) parts: Parts,
+    /// The accounts that the rows name, where they do.
+    pub(super) accounts: Vec<AccountPart>,
     /// The keys of the tags that channels may get.
     pub(super) tag_keys: Vec<String>,
     /// The first request, as it would be sent.
@@ -74,24 +72,6 @@ pub(super) struct Outline {
     pub(super) account: Option<String>,
     /// The caller's ARN, likewise.
     pub(super) caller: Option<String>,
-}
-
-/// One Region's part.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct RegionOutline {
-    /// Devices without a channel.
-    pub(super) to_do: u64,
-    /// Channels that the account may have there.
-    pub(super) quota: u64,
-    /// Channels that the account has there, where that was asked.
-    pub(super) existing: Option<u64>,
-    /// Devices to do whose channel exists: they are adopted, likewise.
-    pub(super) to_adopt: Option<u64>,
-    /// Why the service gives no answer there, likewise.
-    pub(super) trouble: Option<String>,
-    /// The exit code of a run with that trouble.
-    #[serde(skip)]
-    exit_code: u8,
 }
 
 #[derive(Debug, Serialize)]
@@ -152,7 +132,8 @@ impl Outline {
             unlisted: unlisted(known_devices),
             repeated_lines: counts.repeated,
             invalid,
-            regions: regions(config, work),
+            parts: parts::of(config, work),
+            accounts: Vec::new(),
             iam_actions: iam_actions(config, !tag_keys.is_empty()),
             tag_keys,
             example,
@@ -161,7 +142,7 @@ impl Outline {
             monthly_usd: Price {
                 least: 0.0,
                 most: 0.0,
-                per_channel: PRICE,
+                per_channel: parts::PRICE,
             },
             account: None,
             caller: None,
@@ -176,38 +157,34 @@ impl Outline {
 
     /// Devices that are to do, in all Regions.
     pub(super) fn to_do(&self) -> u64 {
-        self.regions.values().map(|region| region.to_do).sum()
+        self.parts.values().map(|part| part.to_do).sum()
     }
 
-    /// Notes that a run would be stopped in a Region.
-    pub(super) fn trouble(&mut self, region: &Region, cause: &Stop) {
-        if let Some(part) = self.regions.get_mut(region.as_str()) {
-            part.trouble = Some(cause.to_string());
-            part.exit_code = cause.exit_code();
+    /// Notes that a run would be stopped there.
+    pub(super) fn trouble(&mut self, account_region: &AccountRegion, cause: &Stop) {
+        if let Some(part) = self.parts.get_mut(account_region) {
+            part.set_trouble(cause);
         }
     }
 
     /// The plan's exit code. Of several troubles, a temporary one decides.
     pub(super) fn exit_code(&self) -> u8 {
-        let troubles = self.regions.values().map(|region| region.exit_code);
+        let troubles = self.parts.values().map(|part| part.exit_code);
         let invalid = if self.invalid_rows() > 0 { 3 } else { 0 };
         let all = troubles.chain([invalid]).filter(|code| *code > 0);
         all.min().unwrap_or(0)
     }
 
     pub(super) fn duration(&self) -> Duration {
-        Duration::try_from_secs_f64(self.seconds).unwrap_or(Duration::MAX)
+        parts::duration(self.seconds)
     }
 
     /// Computes time and price from the channels to create.
-    #[expect(clippy::cast_precision_loss, reason = "counts of devices")]
     pub(super) fn estimate(&mut self) {
-        let fresh = |region: &RegionOutline| region.to_do - region.to_adopt.unwrap_or(0);
-        let most = self.regions.values().map(fresh).max().unwrap_or(0);
-        let all: u64 = self.regions.values().map(fresh).sum();
-        self.seconds = most as f64 / self.rate;
-        // To the cent.
-        self.monthly_usd.most = (all as f64 * PRICE * 100.0).round() / 100.0;
+        let parts = &self.parts;
+        self.seconds = parts::longest(parts.values());
+        self.monthly_usd.most = parts::price(parts.values().map(Part::fresh).sum());
+        self.accounts = parts::accounts(parts);
     }
 }
 
@@ -233,20 +210,6 @@ impl Example {
             body,
         }
     }
-}
-
-/// What is to do in each Region.
-fn regions(config: &RunConfig, work: WorkLists) -> BTreeMap<String, RegionOutline> {
-    let regions = work.into_regions().into_iter().map(|(region, devices)| {
-        let quota = config.reconcile.channel_quota(&region);
-        let part = RegionOutline {
-            to_do: devices.len() as u64,
-            quota,
-            ..RegionOutline::default()
-        };
-        (region.to_string(), part)
-    });
-    regions.collect()
 }
 
 /// The IAM actions that a run needs.

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::outline::{Outline, RegionOutline};
+use super::outline::Outline;
+use super::parts::{self, AccountPart, Part};
 use crate::domain::device::{shown, visible};
 use crate::domain::format;
 use crate::fleet::plan::InvalidLine;
@@ -16,8 +17,13 @@ const INDENT: usize = 15;
 pub(super) fn of(plan: &Outline, all_invalid: bool) -> String {
     let mut lines = PlanText::default();
     devices(&mut lines, plan);
-    for (name, region) in &plan.regions {
-        in_region(&mut lines, name, region);
+    if plan.accounts.is_empty() {
+        for (account_region, part) in &plan.parts {
+            in_region(&mut lines, account_region.region.as_str(), part);
+        }
+    }
+    for account in &plan.accounts {
+        of_account(&mut lines, account);
     }
     if plan.to_do() > 0 {
         let took = format::ahead(plan.duration());
@@ -104,7 +110,20 @@ fn devices(lines: &mut PlanText, plan: &Outline) {
     }
 }
 
-fn in_region(lines: &mut PlanText, name: &str, region: &RegionOutline) {
+fn of_account(lines: &mut PlanText, account: &AccountPart) {
+    let (count, regions) = (account.to_do, account.regions.join(", "));
+    let to_do = format!("{}: {count} to do in {regions}", account.account);
+    lines.add("account", &to_do);
+    if let Some(trouble) = &account.trouble {
+        lines.add("", trouble);
+    } else {
+        let took = format::ahead(parts::duration(account.seconds));
+        let most = account.monthly_usd_most;
+        lines.add("", &format!("about {took}, 0 to {most:.2} USD a month"));
+    }
+}
+
+fn in_region(lines: &mut PlanText, name: &str, region: &Part) {
     lines.add("Region", &format!("{name}: {} to do", region.to_do));
     if let Some(trouble) = &region.trouble {
         lines.add("", trouble);

@@ -13,7 +13,7 @@ use crate::engine::Stop;
 use crate::error::Error;
 use crate::fleet::batch::ClosedBatch;
 use crate::output::stats::Stats;
-use crate::output::summary::Summary;
+use crate::output::summary::{Summary, accounts};
 use crate::results::disk::RealDisk;
 use crate::results::runs_log::RunsLog;
 
@@ -178,6 +178,11 @@ fn note_end(summary: &mut Summary, stats: &Stats, ended: &Result<(), Error>) {
         Ok(()) => (0, "complete"),
     };
     summary.message = ended.as_ref().err().map(ToString::to_string);
+    let stop = match ended {
+        Err(Error::Stopped(stop)) => Some(stop),
+        _ => None,
+    };
+    summary.accounts = accounts::of(&summary.totals.accounts, stop, summary.reason);
 }
 
 fn locked(log: &SharedLog) -> MutexGuard<'_, RunsLog<RealDisk>> {

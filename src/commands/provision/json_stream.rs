@@ -118,6 +118,7 @@ fn line(row: &Row) -> Vec<u8> {
     let line = Line {
         device_id: &row.device_id,
         channel_name: &row.channel_name,
+        account: row.account_column(),
         region: &row.region,
         status: row.status.as_str(),
         channel_arn: row.channel_arn.as_ref().map(ChannelArn::as_str),
@@ -187,6 +188,7 @@ fn write_out(chunk: &[u8]) -> io::Result<()> {
 struct Line<'a> {
     device_id: &'a str,
     channel_name: &'a str,
+    account: Option<&'a str>,
     region: &'a str,
     status: &'static str,
     channel_arn: Option<&'a str>,

@@ -13,17 +13,28 @@ pub(super) struct LogListener;
 impl Listener for LogListener {
     fn tell(&self, event: &Event<'_>) {
         match event {
-            Event::Offline { region, cause } => {
-                warn!("no answer from the service in {region} ({cause}); waiting until one comes");
+            Event::Offline {
+                account_region,
+                cause,
+            } => {
+                warn!(
+                    "no answer from the service in {account_region} ({cause}); waiting until one comes"
+                );
             }
-            Event::Online { region, after } => info!(
-                "the service in {region} answers again after {:.1} s",
+            Event::Online {
+                account_region,
+                after,
+            } => info!(
+                "the service in {account_region} answers again after {:.1} s",
                 after.as_secs_f64()
             ),
             Event::Warning { text } => warn!("{text}"),
-            Event::Listed { region, channels } => {
+            Event::Listed {
+                account_region,
+                channels,
+            } => {
                 let channels = format::count(*channels as u64, "channel");
-                debug!("{channels} listed in {region}");
+                debug!("{channels} listed in {account_region}");
             }
             Event::Retried {
                 device_id,

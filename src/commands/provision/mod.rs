@@ -22,12 +22,14 @@ use tracing::info;
 use super::checks::{check_manifest, check_plan, check_usable};
 use super::messages;
 use super::open_files::Reserve;
+use super::reach::own_account;
 use super::run_config::RunConfig;
 use super::signals::{self, ExitRecord};
 use super::source::Source;
+use super::target;
 use crate::aws::AwsService;
 use crate::domain::clock::WallClock;
-use crate::domain::device::Region;
+use crate::domain::device::AccountRegion;
 use crate::domain::format;
 use crate::domain::panics;
 use crate::engine::event::{Event, Listener, Listeners};
@@ -70,6 +72,8 @@ struct Run {
     /// Where rows are printed for a script that asked for them.
     json: Option<Arc<JsonStream>>,
     exit_record: ExitRecord,
+    /// The accounts and Regions of the batch.
+    account_regions: Vec<AccountRegion>,
     /// Kept open until the results are finished.
     reserve: Reserve,
 }
@@ -97,6 +101,7 @@ impl Run {
             summary,
             json: None,
             exit_record: ExitRecord::default(),
+            account_regions: Vec::new(),
             reserve: Reserve::new(),
         };
         run.set_exit_record(None);
@@ -126,7 +131,15 @@ impl Run {
             return self.work_off(ready, None).await;
         };
         let rules = self.config.rules.plan;
-        let planned = batch::plan(manifest, &mut ready.known_devices, rules)?;
+        let own_account = own_account(
+            &ready.target,
+            &self.config.access,
+            &ready.guard,
+            &ready.row_accounts,
+            &self.stop,
+        )
+        .await?;
+        let planned = batch::plan(manifest, &mut ready.known_devices, rules, own_account)?;
         self.note(&planned.counts);
         self.note_changes(&ready);
         check_plan(&self.config, &planned)
@@ -219,12 +232,18 @@ impl Run {
         self.limit(&mut planned.work);
         let total = is_planned.then(|| planned.work.len());
         let mut regions = planned.work.into_regions();
-        for (region, devices) in &regions {
-            self.stats.plan(region, devices.len() as u64);
+        for (account_region, devices) in &regions {
+            self.stats.plan(account_region, devices.len() as u64);
         }
-        let not_offered = regions::leave_out(&ready.target, &mut regions).await?;
+        if is_planned {
+            self.config.set_workers(Some(regions.len()));
+        } else if ready.row_accounts.are_named {
+            self.config.set_workers(None);
+        }
+        let mut left_out = regions::not_offered(&ready.target, &mut regions).await?;
         self.meet(&mut ready, regions.keys().cloned().collect())
             .await?;
+        left_out.extend(regions::unusable(&ready.target, &mut regions)?);
         self.say_shard(is_planned);
         if is_planned {
             messages::say_planned(&planned.remarks, &planned.invalid, &ready.known_devices);
@@ -235,22 +254,27 @@ impl Run {
         let (results, journal) = (&self.config.files.results, ready.journal);
         let mut batch = Batch::new(&RealDisk, results, journal, ready.known_devices, parts);
         let target = Arc::clone(&ready.target);
-        batch.add_regions(regions, |region| target.service(region));
-        for (region, failure) in &not_offered {
-            batch.engine.leave_out(region, failure);
+        let (config, own) = (&self.config, ready.account.as_ref());
+        batch.add_regions(
+            regions,
+            |account_region| target.service(account_region),
+            |account_region| config.rate(account_region, own),
+        );
+        for (account_region, cause) in left_out {
+            batch.engine.leave_out(&account_region, cause);
         }
-        self.list_existing(&target, &mut batch.engine).await?;
+        self.list_existing(&target, &ready.guard, &mut batch.engine)
+            .await?;
         ready.source.check_current()?;
         // From here on the files are written.
         batch.prepare()?;
         let account = batch.engine.account();
-        let regions = &self.summary.regions;
         let start = runs_lines::start(
             &self.config,
             &ready.source,
             &target,
             account.as_ref(),
-            regions,
+            &self.account_regions,
         );
         ready.log.append([start])?;
         let log = Arc::new(Mutex::new(ready.log));
@@ -260,8 +284,8 @@ impl Run {
             Source::File(_) => None,
             Source::Stream(rows) => Some(Stream {
                 rows,
-                account: ready.expected,
                 target: ready.target,
+                guard: ready.guard,
             }),
         };
         let ended = self
@@ -299,7 +323,7 @@ impl Run {
         Parts {
             settings: engine::EngineSettings {
                 tag_keys: ready.source.layout().tag_keys().map(Into::into).collect(),
-                ..self.config.engine(ready.expected.clone())
+                ..self.config.engine(ready.account.clone())
             },
             listeners: self.listeners.clone(),
             stop: self.stop.clone(),
@@ -336,18 +360,28 @@ impl Run {
         self.flushed(ended).await
     }
 
-    /// Checks the account, and prints the first line of the run.
-    async fn meet(&mut self, ready: &mut Ready, mut regions: Vec<Region>) -> Result<(), Error> {
-        if regions.is_empty() {
-            regions.extend(ready.target.default_region());
+    /// Checks the accounts of these rows, and prints the first line of the run.
+    async fn meet(
+        &mut self,
+        ready: &mut Ready,
+        mut account_regions: Vec<AccountRegion>,
+    ) -> Result<(), Error> {
+        if account_regions.is_empty() {
+            let region = ready.target.default_region();
+            account_regions.extend(region.map(AccountRegion::from));
         }
-        // --recheck has done this before.
-        if self.summary.regions.is_empty() {
-            let expected = ready.expected.take();
-            ready.expected = ready.target.meet(expected, &regions, &self.stop).await?;
-        }
+        ready.account = ready
+            .target
+            .meet_all(
+                &self.config.access,
+                &ready.guard,
+                &account_regions,
+                &self.stop,
+            )
+            .await?;
         self.summary.account = ready.target.account().map(ToString::to_string);
-        self.summary.regions = regions.iter().map(ToString::to_string).collect();
+        self.summary.regions = target::region_names(&account_regions);
+        self.account_regions = account_regions;
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Run;
 use crate::commands::checks;
+use crate::commands::guard::Guard;
 use crate::commands::messages;
 use crate::commands::run_config::RunConfig;
 use crate::commands::source::{self, Source};
@@ -15,7 +16,7 @@ use crate::engine::StopSignal;
 use crate::error::Error;
 use crate::fleet::batch::History;
 use crate::fleet::known_devices::KnownDevices;
-use crate::manifest::Options;
+use crate::manifest::{Options, RowAccounts};
 use crate::results::disk::RealDisk;
 use crate::results::journal::Journal;
 use crate::results::runs_log::RunsLog;
@@ -31,8 +32,12 @@ pub(super) struct Ready {
     pub(super) had_results: bool,
     /// Whether all runs of these results, this one included, ask for the same; none where that is not known.
     pub(super) ask_alike: Option<bool>,
-    /// The account of the results' ARNs, or `--account`.
-    pub(super) expected: Option<AccountId>,
+    /// The accounts that this run may work in.
+    pub(super) guard: Guard,
+    /// Whether the rows name accounts.
+    pub(super) row_accounts: RowAccounts,
+    /// That of the run's own credentials, as far as it is known.
+    pub(super) account: Option<AccountId>,
     /// Why `--recheck` could not ask everywhere, where it could not: then the run cannot be complete.
     pub(super) rechecked: Result<(), Error>,
 }
@@ -53,13 +58,20 @@ impl Run {
         let History {
             journal,
             known_devices,
-            account,
+            accounts,
             ..
         } = history;
         checks::check_shard(config, &known_devices)?;
         checks::check_settings(config, log.earlier(), &known_devices)?;
-        let expected = target.expected(config.account.as_ref(), account, results)?;
         let earlier = log.earlier();
+        target.check_kind(&accounts, earlier.was_emulated(), results)?;
+        let row_accounts = source.row_accounts()?;
+        config.access.refuse_without_accounts(&row_accounts.named)?;
+        let guard = if row_accounts.are_named {
+            Guard::of_several(&config.accounts)
+        } else {
+            Guard::of_one(&config.accounts, &accounts, results)?
+        };
         let ask_alike = earlier.ask_alike(source.sha256(), &config.settings());
         Ok(Ready {
             target: Arc::new(target),
@@ -69,7 +81,9 @@ impl Run {
             known_devices,
             had_results,
             ask_alike,
-            expected,
+            account: guard.account(),
+            guard,
+            row_accounts,
             rechecked: Ok(()),
         })
     }

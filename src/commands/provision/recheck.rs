@@ -25,13 +25,17 @@ impl Run {
             return Ok(());
         }
         let claims = Claims::read(&self.config.files.results)?;
-        let regions = distinct(claims.rows.iter().map(|claim| &claim.region));
+        let mut claims = claims;
+        if !ready.row_accounts.are_named {
+            claims.forget_accounts();
+        }
+        let regions = distinct(claims.rows.iter().map(|claim| &claim.account_region));
         if regions.is_empty() {
             return Ok(());
         }
         self.meet(ready, regions).await?;
         let claimed = format::count(claims.rows.len() as u64, "channel");
-        let settings = self.config.engine(ready.expected.clone());
+        let settings = self.config.engine(ready.account.clone());
         let caller = caller(settings, Listeners::default(), self.stop.clone());
         let questions = Questions {
             workers: self.config.engine.workers,

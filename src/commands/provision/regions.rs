@@ -5,17 +5,18 @@ use std::collections::BTreeMap;
 use tracing::warn;
 
 use super::{ProvisionEngine, Run};
-use crate::commands::target::Target;
-use crate::domain::device::{Device, DeviceIndex, Region};
-use crate::domain::service::Failure;
+use crate::commands::guard::Guard;
+use crate::commands::target::{Target, regions_of};
+use crate::domain::device::{AccountRegion, Device, DeviceIndex};
 use crate::engine::{Listing, Stop};
 use crate::error::Error;
 
 impl Run {
-    /// Lists what exists in all Regions, and refuses an account that was not meant.
+    /// Lists what exists in all accounts and Regions, and refuses an account that was not meant.
     pub(super) async fn list_existing(
         &mut self,
         target: &Target,
+        guard: &Guard,
         engine: &mut ProvisionEngine,
     ) -> Result<(), Error> {
         if self.config.reconcile.list {
@@ -26,7 +27,7 @@ impl Run {
             |listing: Option<&Listing>| listing.is_some_and(|listing| listing.total > 0);
         if !engine.listings().any(|(_, listing, _)| was_listed(listing)) {
             // Neither STS nor an ARN has named the account, or that follows with the first Region.
-            target.check_guard(self.config.account.as_ref())?;
+            target.check_known(guard)?;
         }
         Ok(())
     }
@@ -41,15 +42,16 @@ impl Run {
             Some(stop) => return Err(stop.into()),
             None => {}
         }
-        self.summary.account = engine.account().map(|account| account.to_string());
-        for (region, listing, work) in engine.listings() {
+        let account = engine.account();
+        self.summary.account = account.as_ref().map(ToString::to_string);
+        for (account_region, listing, work) in engine.listings() {
             let Some(listing) = listing else { continue };
-            let quota = self.config.reconcile.channel_quota(region);
+            let quota = self.config.channel_quota(account_region, account.as_ref());
             let fresh = work.missing_from(listing);
             let there = listing.total;
             if (there + fresh) as u64 > quota {
                 warn!(
-                    "{region} has {there} channels and {fresh} are to be created, but the account's limit is {quota} \
+                    "{account_region} has {there} channels and {fresh} are to be created, but the account's limit is {quota} \
                      (--channel-quota): expect the service to refuse the rest, or ask AWS support for more first"
                 );
             }
@@ -58,15 +60,18 @@ impl Run {
     }
 }
 
-/// Takes out the Regions in which the service is not offered, and gives the failures. Refuses a run that has no other.
-pub(super) async fn leave_out(
-    target: &Target,
-    regions: &mut BTreeMap<Region, Vec<(DeviceIndex, Device)>>,
-) -> Result<Vec<(Region, Failure)>, Error> {
-    let names: Vec<Region> = regions.keys().cloned().collect();
+/// What each account and Region is to do.
+type Regions = BTreeMap<AccountRegion, Vec<(DeviceIndex, Device)>>;
+/// The parts of a run that cannot be worked in, and why.
+type LeftOut = Vec<(AccountRegion, Stop)>;
+
+/// Takes out the Regions in which the service is not offered. Refuses a run that has no other.
+pub(super) async fn not_offered(target: &Target, regions: &mut Regions) -> Result<LeftOut, Error> {
+    let all: Vec<AccountRegion> = regions.keys().cloned().collect();
+    let names = regions_of(&all);
     let not_offered = target.not_offered(&names).await;
     if let Some((_, failure)) = not_offered.first()
-        && not_offered.len() == regions.len()
+        && not_offered.len() == names.len()
     {
         let failure = failure.clone();
         let stop = Stop::NotOffered {
@@ -75,6 +80,42 @@ pub(super) async fn leave_out(
         };
         return Err(Error::refused(stop.reason(), stop.to_string()));
     }
-    regions.retain(|region, _| not_offered.iter().all(|(other, _)| other != region));
-    Ok(not_offered)
+    let cause = |account_region: &AccountRegion| {
+        let region = &account_region.region;
+        let (_, failure) = not_offered.iter().find(|(other, _)| other == region)?;
+        Some(Stop::NotOffered {
+            regions: vec![region.clone()],
+            failure: failure.clone(),
+        })
+    };
+    Ok(take_out(regions, cause))
+}
+
+/// Takes out the accounts that cannot be reached. Refuses a run that has no other.
+pub(super) fn unusable(target: &Target, regions: &mut Regions) -> Result<LeftOut, Error> {
+    let is_any = !regions.is_empty();
+    let left_out = take_out(regions, |account_region| target.unusable(account_region));
+    if is_any && regions.is_empty() {
+        let causes: Vec<_> = left_out
+            .iter()
+            .map(|(account_region, cause)| (account_region.account.clone(), cause.clone()))
+            .collect();
+        if let Some(stop) = Stop::of_parts(&causes) {
+            return Err(Error::refused(stop.reason(), stop.to_string()));
+        }
+    }
+    Ok(left_out)
+}
+
+/// Takes out what has such a cause.
+fn take_out(regions: &mut Regions, cause: impl Fn(&AccountRegion) -> Option<Stop>) -> LeftOut {
+    let mut left_out = Vec::new();
+    regions.retain(|account_region, _| match cause(account_region) {
+        Some(cause) => {
+            left_out.push((account_region.clone(), cause));
+            false
+        }
+        None => true,
+    });
+    left_out
 }

@@ -4,7 +4,7 @@ use crate::commands::run_config::RunConfig;
 use crate::commands::runs_lines::{self, millis};
 use crate::commands::source::Source;
 use crate::commands::target::Target;
-use crate::domain::device::AccountId;
+use crate::domain::device::{AccountId, AccountRegion};
 use crate::output::stats::RegionTotals;
 use crate::output::summary::Summary;
 use crate::results::record::Status;
@@ -16,7 +16,7 @@ pub(super) fn start(
     source: &Source,
     target: &Target,
     account: Option<&AccountId>,
-    regions: &[String],
+    account_regions: &[AccountRegion],
 ) -> RunsLine {
     let directory = std::env::current_dir().ok();
     RunsLine::Start(Box::new(Start {
@@ -25,7 +25,7 @@ pub(super) fn start(
         manifest_sha256: source.sha256().map(str::to_owned),
         shard: config.rules.plan.shard.map(|shard| shard.to_string()),
         settings: Some(config.settings()),
-        ..runs_lines::start("provision", target, account, regions.to_vec())
+        ..runs_lines::start("provision", target, account, account_regions)
     }))
 }
 
@@ -63,7 +63,12 @@ pub(super) fn end(summary: &Summary) -> RunsLine {
 
 fn region_line(region: &RegionTotals) -> RegionLine {
     RegionLine {
-        region: region.region.to_string(),
+        account: region
+            .account_region
+            .account
+            .as_ref()
+            .map(ToString::to_string),
+        region: region.account_region.region.to_string(),
         creates: region.creates.sent,
         throttles: region.creates.throttled,
         throttled_share: region.creates.throttled_share(),

@@ -12,16 +12,18 @@ use tracing::info;
 use super::json_stream::JsonStream;
 use super::{ProvisionEngine, Run};
 use crate::aws::AwsService;
+use crate::commands::access::Access;
+use crate::commands::guard::Guard;
 use crate::commands::messages;
-use crate::commands::run_config::RunRules;
+use crate::commands::run_config::{RunConfig, RunRules};
 use crate::commands::target::Target;
-use crate::domain::device::{AccountId, Device, DeviceIndex, Region};
+use crate::domain::device::{AccountId, AccountRegion, Device, DeviceIndex, Region};
 use crate::domain::format;
 use crate::engine::{Arrival, Stop, StopSignal};
 use crate::error::Error;
 use crate::fleet::batch::{FileRowSink, RegionWork, lock};
 use crate::fleet::plan::{Counts, InvalidLine, Planner, Verdict};
-use crate::manifest::Rows;
+use crate::manifest::{Rows, ValidRow};
 
 /// Regions of a stream that may wait to be started.
 const ARRIVALS_WAITING: usize = 16;
@@ -32,9 +34,9 @@ const STREAM_WAITING: usize = 10_000;
 /// What is needed to plan standard input.
 pub(super) struct Stream {
     pub(super) rows: Box<Rows<Stdin>>,
-    /// The account that this run must be of, where one was expected or found.
-    pub(super) account: Option<AccountId>,
     pub(super) target: Arc<Target>,
+    /// The accounts that this run may work in.
+    pub(super) guard: Guard,
 }
 
 impl Run {
@@ -50,13 +52,19 @@ impl Run {
         // Shared: owned by the reader alone, the emulator would end as soon as all rows are read.
         let target = Arc::clone(&stream.target);
         let reader = StreamReader {
-            stream,
+            rows: stream.rows,
+            accounts: StreamAccounts {
+                target: stream.target,
+                guard: stream.guard,
+                access: self.config.access.clone(),
+                stop: self.stop.clone(),
+                runtime: Handle::current(),
+            },
             rules: self.config.rules,
-            guard: self.config.account.clone(),
+            config: self.config.clone(),
             sink: Arc::clone(sink),
             stop: self.stop.clone(),
             arrivals,
-            runtime: Handle::current(),
             progress: Arc::clone(&progress),
             held: Vec::new(),
         };
@@ -88,14 +96,13 @@ impl Run {
 
 /// Reads standard input on a thread of its own: it cannot be waited for otherwise.
 struct StreamReader {
-    stream: Stream,
+    rows: Box<Rows<Stdin>>,
+    accounts: StreamAccounts,
     rules: RunRules,
-    /// `--account`.
-    guard: Option<AccountId>,
+    config: RunConfig,
     sink: Arc<FileRowSink<JsonStream>>,
     stop: StopSignal,
     arrivals: mpsc::Sender<Arrival<AwsService, RegionWork>>,
-    runtime: Handle,
     progress: Arc<Mutex<Streamed>>,
     /// Invalid rows that came before the account was known: nothing is written for a wrong one.
     held: Vec<InvalidLine>,
@@ -124,7 +131,7 @@ impl StreamReader {
             self.stop.give(stop.clone());
         }
         // Before the engine learns that no more arrives: this is dropped last.
-        let remarks = planner.remarks(self.stream.rows.lacks_line_end());
+        let remarks = planner.remarks(self.rows.lacks_line_end());
         let mut progress = self.progress();
         progress.remarks = remarks;
         progress.ended = Some(ended);
@@ -142,23 +149,27 @@ impl StreamReader {
     }
 
     fn read_rows(&mut self, planner: &mut Planner) -> Result<(), Error> {
-        let mut senders: HashMap<Region, mpsc::Sender<(DeviceIndex, Device)>> = HashMap::new();
+        let mut senders: HashMap<AccountRegion, mpsc::Sender<(DeviceIndex, Device)>> =
+            HashMap::new();
         let mut left = self.rules.limit.unwrap_or(u64::MAX);
+        let names_accounts = self.rows.layout().has_account();
         while !self.stop.is_given() {
-            let row = self.stream.rows.next().map_err(|error| match error {
+            let row = self.rows.next().map_err(|error| match error {
                 error if error.is_without_rows() => error.into(),
                 error => damaged(&error),
             })?;
             let Some(row) = row else {
                 return Ok(());
             };
+            if names_accounts && let Ok(valid) = &row.checked {
+                planner.set_own_account(self.accounts.own_account(valid)?);
+            }
             let verdict = planner.judge(&mut lock(self.sink.known_devices()), &row);
             let verdict = verdict.map_err(|error| damaged(&error))?;
             locked(&self.progress).counts = planner.counts().clone();
             match verdict {
                 Verdict::Fresh(index, device) | Verdict::Again(index, device) => {
-                    let region = device.region.clone();
-                    let sender = match senders.entry(region) {
+                    let sender = match senders.entry(device.account_region()) {
                         Entry::Occupied(sender) => sender.into_mut(),
                         Entry::Vacant(place) => {
                             let Some(sender) = self.open_region(place.key())? else {
@@ -178,7 +189,7 @@ impl StreamReader {
                 }
                 Verdict::Invalid(line) => {
                     self.held.push(line);
-                    if self.stream.target.is_identified() {
+                    if self.accounts.target.is_identified() {
                         self.record_held()?;
                     }
                 }
@@ -192,30 +203,22 @@ impl StreamReader {
         Ok(())
     }
 
-    /// Begins a Region; none where the run has ended meanwhile. Before the first one the account is checked, where that was
-    /// not possible without a Region.
+    /// Begins an account and Region; none where the run has ended meanwhile.
     fn open_region(
         &mut self,
-        region: &Region,
+        account_region: &AccountRegion,
     ) -> Result<Option<mpsc::Sender<(DeviceIndex, Device)>>, Error> {
-        let not_offered = self.stream.target.not_offered(std::slice::from_ref(region));
-        let not_offered = self.runtime.block_on(not_offered).pop();
-        if not_offered.is_none() && !self.stream.target.is_identified() {
-            let regions = std::slice::from_ref(region);
-            let met = self
-                .stream
-                .target
-                .meet(self.stream.account.take(), regions, &self.stop);
-            self.stream.account = self.runtime.block_on(met)?;
-            self.stream.target.check_guard(self.guard.as_ref())?;
-            self.record_held()?;
-        }
+        let unusable = self.accounts.reach(account_region)?;
+        self.record_held()?;
         let (sender, receiver) = mpsc::channel(STREAM_WAITING);
         let arrival = Arrival {
-            region: region.clone(),
-            service: self.stream.target.service(region),
+            account_region: account_region.clone(),
+            rate: self
+                .config
+                .rate(account_region, self.accounts.target.account()),
+            service: self.accounts.target.service(account_region),
             work: RegionWork::Streamed(receiver),
-            not_offered: not_offered.map(|(_, failure)| failure),
+            unusable,
         };
         let begun = self.arrivals.blocking_send(arrival);
         Ok(begun.ok().map(|()| sender))
@@ -224,12 +227,65 @@ impl StreamReader {
     fn record_held(&mut self) -> Result<(), Error> {
         let held = std::mem::take(&mut self.held);
         let recorded = self.sink.record_invalid(&held);
-        let recorded = self.runtime.block_on(recorded);
+        let recorded = self.accounts.runtime.block_on(recorded);
         recorded.map_err(|message| Error::Stopped(Stop::Results(message)))
     }
 
     fn progress(&self) -> MutexGuard<'_, Streamed> {
         locked(&self.progress)
+    }
+}
+
+/// The accounts of a stream, which become known as the rows come.
+struct StreamAccounts {
+    target: Arc<Target>,
+    guard: Guard,
+    access: Access,
+    stop: StopSignal,
+    runtime: Handle,
+}
+
+impl StreamAccounts {
+    /// The account of rows that name none, where the stream has a column for accounts. None where this row names one, and
+    /// nothing else tells.
+    fn own_account(&self, row: &ValidRow<'_>) -> Result<Option<AccountId>, Error> {
+        if !self.access.has_a_profile_for_each() {
+            self.meet(row.region())?;
+        }
+        if row.account().is_some() {
+            return Ok(self.target.account().cloned());
+        }
+        let own = self.target.account_of_other_rows(&self.access, &self.guard);
+        own.map(Some)
+    }
+
+    /// Makes sure of the account and Region of a row. Gives the cause where it cannot be worked in.
+    fn reach(&self, account_region: &AccountRegion) -> Result<Option<Stop>, Error> {
+        let (target, region) = (&self.target, &account_region.region);
+        let not_offered = target.not_offered(std::slice::from_ref(region));
+        if let Some((region, failure)) = self.runtime.block_on(not_offered).pop() {
+            let regions = vec![region];
+            return Ok(Some(Stop::NotOffered { regions, failure }));
+        }
+        if !self.access.has_a_profile_for_each() {
+            self.meet(region)?;
+        }
+        let account_regions = std::slice::from_ref(account_region);
+        let reached = target.reach(&self.access, account_regions, &self.stop);
+        self.runtime.block_on(reached)?;
+        Ok(target.unusable(account_region))
+    }
+
+    /// Checks the account of the run's own credentials, unless that was done before.
+    fn meet(&self, region: &Region) -> Result<(), Error> {
+        if self.target.is_identified() {
+            return Ok(());
+        }
+        let regions = std::slice::from_ref(region);
+        let met = self.target.meet(&self.guard, regions, &self.stop);
+        self.runtime.block_on(met)?;
+        self.target.say_first_line(&[region.clone().into()]);
+        self.target.check_known(&self.guard)
     }
 }
 

@@ -32,11 +32,18 @@ pub(super) async fn delete_all(
     caller: &Caller,
     candidates: Vec<Candidate>,
 ) {
-    let regions = by_region(candidates, |candidate| &candidate.region);
+    let regions = by_region(candidates, |candidate| &candidate.account_region);
     let most = regions.len();
-    let all = side_by_side(regions, most, |(region, candidates)| {
-        let service = target.service(&region);
-        let requests = caller.region(region, service);
+    let mut usable = Vec::new();
+    for (account_region, candidates) in regions {
+        match target.unusable(&account_region) {
+            Some(cause) => caller.leave_out(&account_region, cause),
+            None => usable.push((account_region, candidates)),
+        }
+    }
+    let all = side_by_side(usable, most, |(account_region, candidates)| {
+        let service = target.service(&account_region);
+        let requests = caller.region(account_region, service);
         let deleting = deleting.clone();
         async move {
             // The others go on without a Region that was stopped.

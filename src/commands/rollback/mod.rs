@@ -11,14 +11,15 @@ use std::sync::Arc;
 
 use tracing::{error, info, warn};
 
+use super::access::Access;
 use super::asking::{caller, distinct};
 use super::open_files::{self, Reserve};
 use super::runs_lines;
 use super::signals;
-use super::target::{self, Target};
+use super::target::{Target, regions_of};
 use super::wait;
 use crate::cli::RollbackArgs;
-use crate::domain::device::{AccountId, Region};
+use crate::domain::device::{AccountId, AccountRegion};
 use crate::domain::error_codes;
 use crate::domain::format;
 use crate::engine::event::{Listener, Listeners};
@@ -84,26 +85,33 @@ async fn rollback(args: &RollbackArgs, console: Console) -> Result<u64, Error> {
             results.display()
         );
     }
-    let flag = args.connection.account.as_ref();
-    let expected = target::expected(flag, history.account.clone(), results)?;
-    let selection = Selection::read(args, &history.known_devices)?;
+    let connection = &args.connection;
+    let access = Access::new(connection)?;
+    let guard = access.guard(&connection.account, &history.accounts, results)?;
+    let mut selection = Selection::read(args, &history.known_devices)?;
+    if !access.is_given() {
+        selection.forget_accounts();
+    }
     if selection.candidates.is_empty() {
         info!("nothing to delete");
         consent::say_left(&selection);
         return Ok(left_by_choice(&selection));
     }
-    let regions = distinct(selection.candidates.iter().map(|one| &one.region));
-    let settings = args.connection.settings(args.asking.timeout, &regions);
+    let account_regions = distinct(selection.candidates.iter().map(|one| &one.account_region));
+    let settings = connection.settings(args.asking.timeout, &regions_of(&account_regions));
     let target = Target::load(settings, false).await?;
-    target.check_kind(history.account.as_ref(), results)?;
-    let account = target.meet(expected, &regions, &stop).await?;
+    target.check_kind(&history.accounts, log.earlier().was_emulated(), results)?;
+    let account = target
+        .meet_all(&access, &guard, &account_regions, &stop)
+        .await?;
     consent::show(&selection);
     consent::ask(args, &selection, &stop).await?;
     let rollback = Rollback {
         args,
         target,
+        access,
         account,
-        regions,
+        account_regions,
         stop,
         console,
         stats: Arc::new(Stats::new()),
@@ -124,8 +132,10 @@ fn left_by_choice(selection: &Selection) -> u64 {
 struct Rollback<'a> {
     args: &'a RollbackArgs,
     target: Target,
+    access: Access,
+    /// That of the run's own credentials, as far as it is known.
     account: Option<AccountId>,
-    regions: Vec<Region>,
+    account_regions: Vec<AccountRegion>,
     stop: StopSignal,
     console: Console,
     stats: Arc<Stats>,
@@ -151,8 +161,8 @@ impl Rollback<'_> {
             listeners.clone(),
             self.stop.clone(),
         )?;
-        let regions = self.regions.iter().map(ToString::to_string).collect();
-        let start = runs_lines::start(ROLLBACK, &self.target, self.account.as_ref(), regions);
+        let account = self.account.as_ref();
+        let start = runs_lines::start(ROLLBACK, &self.target, account, &self.account_regions);
         log.append([RunsLine::Start(Box::new(start))])?;
         let mut reserve = Reserve::new();
         let stopped = self
@@ -187,8 +197,10 @@ impl Rollback<'_> {
             Arc::clone(&self.stats),
             self.console.clone(),
         );
-        let settings = self.args.asking.settings(self.account.clone());
-        let workers = open_files::most_requests_each(settings.workers, self.regions.len());
+        let settings = self
+            .access
+            .engine(self.args.asking.settings(self.account.clone()));
+        let workers = open_files::most_requests_each(settings.workers, self.account_regions.len());
         let caller = caller(settings, listeners, self.stop.clone());
         let deleting = Deleting {
             sink: Arc::clone(&running.sink),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use crate::cli::RollbackArgs;
-use crate::domain::device::{ChannelArn, ChannelName, DeviceIndex, Region, shown};
+use crate::domain::device::{AccountRegion, ChannelArn, ChannelName, DeviceIndex, shown};
 use crate::domain::format;
 use crate::error::Error;
 use crate::fleet::batch::last_rows;
@@ -25,7 +25,7 @@ pub(super) struct Candidate {
     pub(super) index: DeviceIndex,
     pub(super) row: Row,
     pub(super) name: ChannelName,
-    pub(super) region: Region,
+    pub(super) account_region: AccountRegion,
     pub(super) arn: ChannelArn,
 }
 
@@ -69,6 +69,13 @@ impl Selection {
         Ok(selection)
     }
 
+    /// All are deleted with the run's own credentials, whose account is checked.
+    pub(super) fn forget_accounts(&mut self) {
+        for candidate in &mut self.candidates {
+            candidate.account_region.account = None;
+        }
+    }
+
     fn take(
         &mut self,
         index: DeviceIndex,
@@ -101,12 +108,13 @@ impl Selection {
                 return Ok(());
             }
         }
-        let (name, region, arn) = channel_of(row)?;
+        let (name, account_region, arn) = channel_of(row)?;
         self.candidates.push(Candidate {
             index,
             row: Row {
                 device_id: row.device_id().into(),
                 channel_name: row.channel_name().into(),
+                account: account_region.account.clone(),
                 region: row.region().into(),
                 status: row.status(),
                 channel_arn: Some(arn.clone()),
@@ -118,7 +126,7 @@ impl Selection {
                 request_id: row.request_id().into(),
             },
             name,
-            region,
+            account_region,
             arn,
         });
         Ok(())

@@ -40,6 +40,7 @@ pub(in crate::commands) struct Answers {
 #[derive(Debug, Serialize)]
 pub(in crate::commands) struct Usable {
     pub(super) device_id: Box<str>,
+    pub(super) account: Box<str>,
     pub(super) region: Box<str>,
     pub(super) wss: Box<str>,
     pub(super) https: Box<str>,
@@ -54,17 +55,26 @@ pub(in crate::commands) async fn ask_all(
     caller: &Caller,
     claims: Vec<Claim>,
 ) -> Result<Answers, Stop> {
-    let regions = by_region(claims, |claim| &claim.region);
+    let regions = by_region(claims, |claim| &claim.account_region);
     let most = regions.len();
-    let asked = side_by_side(regions, most, |(region, claims)| {
-        let service = target.service(&region);
-        let requests = caller.region(region, service);
+    let mut all = Answers::default();
+    let mut usable = Vec::new();
+    for (account_region, claims) in regions {
+        let Some(cause) = target.unusable(&account_region) else {
+            usable.push((account_region, claims));
+            continue;
+        };
+        all.differences
+            .extend(unverified(&claims, "its account cannot be used"));
+        caller.leave_out(&account_region, cause);
+    }
+    let asked = side_by_side(usable, most, |(account_region, claims)| {
+        let service = target.service(&account_region);
+        let requests = caller.region(account_region, service);
         async move {
             let found = in_region(requests, claims.clone(), questions).await;
-            let unverified =
-                |claim: &Claim| claim.lacks(Kind::Unverified, "its Region gave no answer");
             Some(found.unwrap_or_else(|| Answers {
-                differences: claims.iter().map(unverified).collect(),
+                differences: unverified(&claims, "its Region gave no answer"),
                 usable: Vec::new(),
             }))
         }
@@ -74,7 +84,6 @@ pub(in crate::commands) async fn ask_all(
         return Err(stop);
     }
     let lost = || Stop::Internal("a Region was left without an answer".to_owned());
-    let mut all = Answers::default();
     for found in asked.ok_or_else(lost)? {
         all.differences.extend(found.differences);
         all.usable.extend(found.usable);
@@ -84,6 +93,11 @@ pub(in crate::commands) async fn ask_all(
     all.usable
         .sort_by(|one, other| one.device_id.cmp(&other.device_id));
     Ok(all)
+}
+
+fn unverified(claims: &[Claim], why: &str) -> Vec<Difference> {
+    let unverified = |claim: &Claim| claim.lacks(Kind::Unverified, why);
+    claims.iter().map(unverified).collect()
 }
 
 /// Compares the claims of one Region. None if it was stopped, in this Region or in all.
@@ -187,8 +201,9 @@ async fn endpoints(
         }
     }
     Some(Ok(Usable {
+        account: claim.arn.parts().account.into(),
         device_id: claim.device_id,
-        region: claim.region.as_str().into(),
+        region: claim.account_region.region.as_str().into(),
         wss: endpoints.wss,
         https: endpoints.https,
         ice_servers,

@@ -23,7 +23,8 @@ pub(in crate::commands) struct Claims {
     pub(in crate::commands) rows: Vec<Claim>,
     /// Devices without a channel, by status.
     pub(super) others: BTreeMap<&'static str, u64>,
-    pub(super) account: Option<AccountId>,
+    /// The accounts of the channels.
+    pub(in crate::commands) accounts: Vec<AccountId>,
     pub(super) torn: Option<TornTail>,
     /// Of the file, in hexadecimal digits.
     pub(super) sha256: String,
@@ -33,7 +34,7 @@ impl Claims {
     pub(in crate::commands) fn read(results: &Path) -> Result<Self, Error> {
         let Glance {
             known_devices,
-            account,
+            accounts,
             torn,
         } = Glance::of_a_run(&RealDisk, results)?;
         let sha256 = sha256(results).map_err(|source| {
@@ -43,7 +44,7 @@ impl Claims {
         let mut found = Self {
             rows: Vec::new(),
             others: BTreeMap::new(),
-            account,
+            accounts,
             torn,
             sha256,
         };
@@ -53,12 +54,12 @@ impl Claims {
                 *found.others.entry(row.status().as_str()).or_default() += 1;
                 return Ok(());
             }
-            let (name, region, arn) =
+            let (name, account_region, arn) =
                 channel_of(row).map_err(|problem| Error::refused("results", problem))?;
             found.rows.push(Claim {
                 device_id: row.device_id().into(),
                 name,
-                region,
+                account_region,
                 arn,
                 message_ttl: None,
                 tags: Vec::new(),
@@ -68,6 +69,13 @@ impl Claims {
         Ok(found)
     }
 
+    /// All are asked for with the run's own credentials, whose account is checked.
+    pub(in crate::commands) fn forget_accounts(&mut self) {
+        for claim in &mut self.rows {
+            claim.account_region.account = None;
+        }
+    }
+
     /// Adds what the manifest requests for each device, with the templates, tags and TTL of the last run.
     pub(super) fn ask_for(
         &mut self,
@@ -75,7 +83,10 @@ impl Claims {
         results: &Path,
         region: Option<Region>,
     ) -> Result<(), Error> {
-        let region = region.or_else(|| self.rows.first().map(|claim| claim.region.clone()));
+        let region = region.or_else(|| {
+            let first = self.rows.first();
+            first.map(|claim| claim.account_region.region.clone())
+        });
         let options = last_options(results, region)?;
         let file = manifest.display();
         let manifest = std::sync::Arc::new(Manifest::open(manifest, &options)?);

@@ -9,10 +9,11 @@ use std::time::SystemTime;
 
 use tracing::{info, warn};
 
+use super::access::Access;
 use super::asking::{caller, distinct};
 use super::open_files;
 use super::signals;
-use super::target::Target;
+use super::target::{Target, regions_of};
 use crate::cli::VerifyArgs;
 use crate::engine::Stop;
 use crate::engine::event::{Listener, Listeners};
@@ -20,6 +21,8 @@ use crate::error::Error;
 use crate::output::logging::Console;
 use crate::output::progress::{Progress, Subject};
 use crate::output::stats::Stats;
+use crate::results::disk::RealDisk;
+use crate::results::runs_log::EarlierRuns;
 pub(super) use asking::{Questions, ask_all};
 pub(super) use claims::Claims;
 use findings::Findings;
@@ -48,11 +51,18 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option
     if let Some(torn) = claims.torn {
         warn!("{}: {torn}; it is ignored", results.display());
     }
-    let regions = distinct(claims.rows.iter().map(|claim| &claim.region));
-    let settings = args.connection.settings(args.asking.timeout, &regions);
+    let connection = &args.connection;
+    let access = Access::new(connection)?;
+    let guard = access.guard(&connection.account, &claims.accounts, results)?;
+    if !access.is_given() {
+        claims.forget_accounts();
+    }
+    let account_regions = distinct(claims.rows.iter().map(|claim| &claim.account_region));
+    let regions = regions_of(&account_regions);
+    let settings = connection.settings(args.asking.timeout, &regions);
     let target = Target::load(settings, false).await?;
-    let flag = args.connection.account.as_ref();
-    let expected = target.expected(flag, claims.account.clone(), results)?;
+    let runs = EarlierRuns::read(&RealDisk, results)?;
+    target.check_kind(&claims.accounts, runs.was_emulated(), results)?;
     if let Some(manifest) = &args.compare.manifest {
         claims.ask_for(manifest, results, target.default_region())?;
     }
@@ -61,14 +71,20 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option
         info!("no row claims a channel: there is nothing to verify");
         return Ok((findings, None));
     }
-    let account = target.meet(expected, &regions, &stop).await?;
+    let account = target
+        .meet_all(&access, &guard, &account_regions, &stop)
+        .await?;
     let stats = Arc::new(Stats::new());
     let mut listeners = Listeners::default();
     listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);
-    let caller = caller(args.asking.settings(account), listeners, stop);
+    let caller = caller(
+        access.engine(args.asking.settings(account)),
+        listeners,
+        stop,
+    );
     let compare = &args.compare;
     let questions = Questions {
-        workers: open_files::most_requests_each(args.asking.workers, regions.len()),
+        workers: open_files::most_requests_each(args.asking.workers, account_regions.len()),
         tags: compare.tags,
         endpoints: compare.endpoints,
         ice: compare.ice,

@@ -33,6 +33,8 @@ pub(crate) const PROXY_FAILED: &str = "ProxyFailed";
 pub(crate) const TOO_MANY_OPEN_FILES: &str = "TooManyOpenFiles";
 /// This tool's own code for credentials that could not be fetched from their source.
 pub(crate) const CREDENTIALS_UNAVAILABLE: &str = "CredentialsUnavailable";
+/// This tool's own code for a role that STS does not let be assumed.
+pub(crate) const ROLE_REFUSED: &str = "RoleRefused";
 /// This tool's own code for a request that could not be built.
 pub(crate) const INVALID_REQUEST: &str = "InvalidRequest";
 

@@ -1,5 +1,6 @@
 mod browser;
 mod lifetime;
+mod sts;
 
 use std::collections::HashMap;
 
@@ -248,7 +249,7 @@ async fn get_caller_identity_returns_the_emulators_account() {
         "{}",
         expired.body
     );
-    let other = ask(&emulator, &signed("/", "Action=AssumeRole")).await;
+    let other = ask(&emulator, &signed("/", "Action=GetSessionToken")).await;
     assert!(
         other.body.contains("<Code>InvalidAction</Code>"),
         "{}",

@@ -3,6 +3,7 @@
     reason = "the tests read better without a borrow at each call"
 )]
 
+mod accounts;
 mod channels;
 mod quotas;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::domain::service::ChannelStatus;
+use crate::emulator::accounts::MOST_REGIONS;
 use crate::emulator::shapes::{
     ChannelInfo, CreateChannel, DeleteChannel, DescribeChannel, EndpointConfiguration, GetEndpoint,
     GetIceServers, ListChannels, ListTags, NameCondition, SingleMaster, TagResource, UntagResource,
@@ -22,7 +24,7 @@ const START: Duration = Duration::from_millis(1_700_000_000_123);
 
 /// A state with one caller; tests set its time.
 struct TestServer {
-    state: AccountState,
+    state: ServiceState,
     caller: ApiCaller,
     now: Duration,
 }
@@ -30,7 +32,7 @@ struct TestServer {
 impl TestServer {
     fn new(settings: EmulatorSettings) -> Self {
         Self {
-            state: AccountState::new(&settings, "127.0.0.1:4567"),
+            state: ServiceState::new(&settings, "127.0.0.1:4567"),
             caller: caller("eu-central-1", "AKID"),
             now: START,
         }
@@ -73,6 +75,13 @@ impl TestServer {
         }
     }
 
+    /// The account's channels in the caller's Region.
+    fn stored(&self, account: &str) -> Vec<&str> {
+        let account = AccountId::parse(account).unwrap();
+        let channels = self.state.channels(&account, &self.caller.region, self.now);
+        channels.map(|channel| &*channel.name).collect()
+    }
+
     fn page(
         &mut self,
         prefix: &str,
@@ -110,10 +119,7 @@ impl TestServer {
 }
 
 fn caller(region: &str, access_key: &str) -> ApiCaller {
-    ApiCaller {
-        region: Region::parse(region).unwrap(),
-        access_key: access_key.into(),
-    }
+    ApiCaller::new(Region::parse(region).unwrap(), access_key)
 }
 
 fn create(name: &str) -> ApiRequest {
@@ -263,14 +269,19 @@ fn the_number_of_regions_and_keys_is_limited() {
     }
     assert_eq!(server.state.uses.len(), MOST_ACCESS_KEYS);
     assert_eq!(server.refused(list()), (403, "UnrecognizedClientException"));
+    server.state.expire_after = None;
+    let mut refused = 0;
     for i in 0..2 * MOST_REGIONS {
         let letters: String = format!("{i:04}")
             .bytes()
             .map(|digit| char::from(digit + 49))
             .collect();
-        let _ = server
-            .state
-            .store(&caller(&format!("eu-{letters}-1"), "AKID").region);
+        server.caller = caller(&format!("eu-{letters}-1"), "AKID");
+        if let Err(error) = server.ask(list()) {
+            assert_eq!(error.code, "InvalidSignatureException");
+            refused += 1;
+        }
     }
-    assert_eq!(server.state.regions.len(), MOST_REGIONS);
+    // One Region is that of the request above.
+    assert_eq!(refused, MOST_REGIONS);
 }

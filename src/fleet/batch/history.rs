@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::domain::device::{AccountId, DeviceIndex, Region, shown};
+use crate::domain::device::{AccountId, AccountRegion, DeviceIndex, Invalid, Region};
 use crate::domain::error_codes::OUTCOME_UNKNOWN;
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
@@ -12,6 +12,7 @@ use crate::results::journal::Journal;
 use crate::results::read::{Entry, ReadError, TornTail, read_results};
 use crate::results::record::{Place, Status};
 use crate::results::runs_log::{RunsLog, RunsLogError};
+use crate::results::view::RecordView;
 
 /// A short row of a device with its channel.
 const SHORT_ROW_BYTES: u64 = 200;
@@ -40,8 +41,8 @@ pub struct History<D: Disk> {
     pub journal: Journal<D>,
     /// The devices that have a row in it.
     pub known_devices: KnownDevices,
-    /// The account of its ARNs, if it has any.
-    pub(crate) account: Option<AccountId>,
+    /// The accounts of its channels, in the order of their first rows.
+    pub(crate) accounts: Vec<AccountId>,
     /// Where its rows of invalid lines are: a provisioning run writes them again from the manifest, other commands keep them.
     pub invalid: Vec<Place>,
 }
@@ -51,8 +52,8 @@ pub struct History<D: Disk> {
 pub struct Glance {
     /// The devices that have a row in it.
     pub known_devices: KnownDevices,
-    /// The account of its ARNs, if it has any.
-    pub(crate) account: Option<AccountId>,
+    /// The accounts of its channels, in the order of their first rows.
+    pub(crate) accounts: Vec<AccountId>,
     /// What a power loss or a kill damaged at its end.
     pub(crate) torn: Option<TornTail>,
 }
@@ -85,7 +86,7 @@ impl Glance {
         let reading = read_results(disk, results, |entry| reader.visit(&entry))?;
         let glance = Self {
             known_devices: reader.known_devices,
-            account: reader.account,
+            accounts: reader.accounts,
             torn: reading.torn,
         };
         Ok((glance, reading.is_new()))
@@ -123,7 +124,7 @@ impl<D: Disk> History<D> {
         Ok(Self {
             journal,
             known_devices: reader.known_devices,
-            account: reader.account,
+            accounts: reader.accounts,
             invalid: reader.invalid,
         })
     }
@@ -144,10 +145,10 @@ impl From<RunsLogError> for Error {
 struct HistoryReader<'a> {
     results: &'a Path,
     known_devices: KnownDevices,
-    account: Option<AccountId>,
+    accounts: Vec<AccountId>,
     invalid: Vec<Place>,
-    /// The last row's Region: mostly the next one's as well.
-    region: Option<Region>,
+    /// Those of the last row: mostly the next one's as well.
+    account_region: Option<AccountRegion>,
 }
 
 impl<'a> HistoryReader<'a> {
@@ -160,59 +161,61 @@ impl<'a> HistoryReader<'a> {
         Self {
             results,
             known_devices,
-            account: None,
+            accounts: Vec::new(),
             invalid: Vec::new(),
-            region: None,
+            account_region: None,
         }
     }
 
     fn visit(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
         let row = &entry.record;
-        if let Some(account) = row.account() {
-            self.check_account(entry.line, account)?;
-        }
         if row.status() == Status::Invalid {
             // Each run writes them again from the manifest.
             self.invalid.push(entry.place);
             return Ok(());
         }
-        let region = match self.region.take() {
-            Some(region) if region.as_str() == row.region() => region,
-            _ => Region::parse(row.region())
-                .map_err(|invalid| self.refused(entry.line, &invalid.to_string()))?,
+        let account_region = match self.account_region.take() {
+            Some(last) if is_of(row, &last) => last,
+            _ => self.parse(row, entry.line)?,
         };
-        let region = self.region.insert(region);
+        let account_region = self.account_region.insert(account_region);
+        if row.status().has_arn()
+            && let Some(account) = &account_region.account
+            && self.accounts.last() != Some(account)
+            && !self.accounts.contains(account)
+        {
+            self.accounts.push(account.clone());
+        }
         let index = self
             .known_devices
-            .insert(row.device_id(), row.channel_name(), region);
+            .insert(row.device_id(), row.channel_name(), account_region);
         let is_open = row.status() == Status::Failed && row.error_code() == OUTCOME_UNKNOWN;
         self.known_devices
             .recall(index, row.status(), entry.place, is_open);
         Ok(())
     }
 
-    fn check_account(&mut self, line: u64, account: &str) -> Result<(), Error> {
-        match &self.account {
-            Some(known) if known.as_str() == account => Ok(()),
-            Some(known) => {
-                let problem = format!(
-                    "the ARN is of account {}, but the rows before are of {known}; results of two accounts cannot be \
-                     resumed together",
-                    shown(account)
-                );
-                Err(self.refused(line, &problem))
-            }
-            None => {
-                let account = AccountId::parse(account)
-                    .map_err(|error| self.refused(line, &error.to_string()))?;
-                self.account = Some(account);
-                Ok(())
-            }
-        }
+    /// The account and Region of a row.
+    fn parse(&self, row: &RecordView<'_>, line: u64) -> Result<AccountRegion, Error> {
+        let refused = |invalid: Invalid| self.refused(line, &invalid.to_string());
+        Ok(AccountRegion {
+            account: row
+                .account()
+                .map(AccountId::parse)
+                .transpose()
+                .map_err(refused)?,
+            region: Region::parse(row.region()).map_err(refused)?,
+        })
     }
 
     fn refused(&self, line: u64, problem: &str) -> Error {
         let file = self.results.display();
         Error::refused("results", format!("{file}, line {line}: {problem}"))
     }
+}
+
+/// Whether a row is of this account and Region.
+fn is_of(row: &RecordView<'_>, account_region: &AccountRegion) -> bool {
+    let AccountRegion { account, region } = account_region;
+    region.as_str() == row.region() && account.as_ref().map(AccountId::as_str) == row.account()
 }

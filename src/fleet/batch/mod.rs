@@ -39,8 +39,9 @@ pub(crate) use work::lock;
 pub use work::{ListedWork, RegionWork, SharedDevices};
 
 use crate::domain::clock::WallClock;
-use crate::domain::device::{Device, DeviceIndex, Region};
+use crate::domain::device::{AccountRegion, Device, DeviceIndex};
 use crate::engine::event::Listeners;
+use crate::engine::pace::controller::RateRange;
 use crate::engine::{self, Engine, EngineSettings, Service, Stop, StopSignal};
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
@@ -105,20 +106,21 @@ impl<D: Disk, S: Service, O: RowStream> Batch<D, S, O> {
         }
     }
 
-    /// Adds each Region of a planned file.
+    /// Adds each account and Region of a planned file. `rate` is that of creates there.
     pub fn add_regions(
         &mut self,
-        regions: BTreeMap<Region, Vec<(DeviceIndex, Device)>>,
-        service: impl Fn(&Region) -> S,
+        regions: BTreeMap<AccountRegion, Vec<(DeviceIndex, Device)>>,
+        service: impl Fn(&AccountRegion) -> S,
+        rate: impl Fn(&AccountRegion) -> RateRange,
     ) {
-        for (region, devices) in regions {
+        for (account_region, devices) in regions {
             let work = RegionWork::Listed(ListedWork {
-                region: region.clone(),
+                account_region: account_region.clone(),
                 known_devices: Arc::clone(self.sink.known_devices()),
                 devices: devices.into_iter(),
             });
-            let service = service(&region);
-            self.engine.add_region(region, service, work);
+            let (rate, service) = (rate(&account_region), service(&account_region));
+            self.engine.add_region(account_region, rate, service, work);
         }
     }
 

@@ -1,5 +1,6 @@
 //! A file's plan: the devices to attempt, and the invalid lines.
 
+use crate::domain::device::AccountId;
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
 use crate::fleet::plan::{Counts, InvalidLine, Planner, Rules, Verdict, WorkLists};
@@ -23,13 +24,15 @@ pub struct Planned {
     pub(crate) remarks: Vec<String>,
 }
 
-/// Plans a file whole.
+/// Plans a file whole. `own_account` is that of rows that name none, where others name accounts.
 pub fn plan(
     manifest: &Manifest,
     known_devices: &mut KnownDevices,
     rules: Rules,
+    own_account: Option<AccountId>,
 ) -> Result<Planned, Error> {
     let mut planner = Planner::new(rules);
+    planner.set_own_account(own_account);
     known_devices.reserve(manifest.lines().saturating_sub(known_devices.len()));
     let mut work = WorkLists::default();
     let (mut invalid, mut invalid_elsewhere) = (Vec::new(), Vec::new());

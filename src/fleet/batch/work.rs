@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
-use crate::domain::device::{Device, DeviceIndex, Region};
+use crate::domain::device::{AccountRegion, Device, DeviceIndex};
 use crate::engine::{Listing, Work};
 use crate::fleet::known_devices::KnownDevices;
 
@@ -16,7 +16,7 @@ pub(crate) fn lock(known_devices: &SharedDevices) -> MutexGuard<'_, KnownDevices
     known_devices.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The work of one Region.
+/// The work of one account and Region.
 #[derive(Debug)]
 pub enum RegionWork {
     /// Of a manifest that was planned whole.
@@ -28,7 +28,7 @@ pub enum RegionWork {
 /// Devices of a file.
 #[derive(Debug)]
 pub struct ListedWork {
-    pub(super) region: Region,
+    pub(super) account_region: AccountRegion,
     pub(super) known_devices: SharedDevices,
     pub(super) devices: std::vec::IntoIter<(DeviceIndex, Device)>,
 }
@@ -70,7 +70,7 @@ impl Work for RegionWork {
                 let known_devices = lock(&work.known_devices);
                 // A device that has its channel is not among the work.
                 known_devices
-                    .holders(&work.region, name)
+                    .holders(&work.account_region, name)
                     .any(|index| !known_devices[index].has_channel())
             }
         }

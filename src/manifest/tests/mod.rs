@@ -1,5 +1,6 @@
 //! The manifest section of the contract, line by line, with the messages that people get.
 
+mod accounts;
 mod files;
 mod header;
 mod row_errors;

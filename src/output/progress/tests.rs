@@ -11,6 +11,7 @@ use crate::output::stats::Requests;
 /// The middle of a run with a few throttles.
 fn shown(total: u64, done: u64, rate: f64) -> Shown {
     Shown {
+        accounts: None,
         total: Some(total),
         counts: RunCounts {
             created: done,

@@ -95,8 +95,8 @@ pub(crate) struct Facts {
     pub(crate) codes: IndexSet<Box<str>>,
     /// The error messages; the first is empty.
     pub(crate) messages: IndexSet<Box<str>>,
-    /// The account in the ARNs.
-    pub(crate) account: Option<AccountId>,
+    /// The accounts of the channels.
+    pub(crate) accounts: Vec<AccountId>,
     /// The damaged part that a power loss or a kill left at the file's end.
     pub(crate) torn: Option<TornTail>,
     /// The runs, if there is a runs log.
@@ -131,7 +131,7 @@ impl Facts {
             regions,
             codes,
             messages,
-            account: glance.account,
+            accounts: glance.accounts,
             torn: glance.torn,
             runs: runs(disk, results)?,
         })
@@ -139,7 +139,11 @@ impl Facts {
 
     /// Whether the emulator created these channels.
     pub(crate) fn is_emulated(&self) -> bool {
-        self.account.as_ref().is_some_and(AccountId::is_emulator)
+        self.accounts.iter().any(AccountId::is_emulator)
+    }
+
+    pub(crate) fn account_names(&self) -> Vec<&str> {
+        self.accounts.iter().map(AccountId::as_str).collect()
     }
 
     pub(crate) fn count(&self, status: Status) -> u64 {

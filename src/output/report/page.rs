@@ -77,7 +77,11 @@ fn head(facts: &Facts, name: &str) -> Markup {
         header {
             h1 { "Signaling channels: " (visible(name)) }
             p.faint {
-                @if let Some(account) = &facts.account { "Account " (account.as_str()) ". " }
+                @match facts.account_names().as_slice() {
+                    [] => {},
+                    [one] => { "Account " (one) ". " },
+                    several => { "Accounts " (several.join(", ")) ". " },
+                }
                 @match regions.as_slice() {
                     [] => {},
                     [one] => { "Region " (one) "." },

@@ -15,8 +15,8 @@ use crate::results::record::Status;
 /// third of the page.
 pub(super) fn json(facts: &Facts) -> String {
     let account = facts
-        .account
-        .as_ref()
+        .accounts
+        .first()
         .map_or("", |account| account.as_str());
     let data = Data {
         account,

@@ -29,8 +29,10 @@ fn write_head(text: &mut String, facts: &Facts) -> std::fmt::Result {
     let regions = facts.region_names();
     write!(text, "{}: ", facts.results.display())?;
     text.push_str(&format::count(facts.rows.len() as u64, "row"));
-    if let Some(account) = &facts.account {
-        write!(text, ", account {account}")?;
+    match facts.account_names().as_slice() {
+        [] => {}
+        [one] => write!(text, ", account {one}")?,
+        several => write!(text, ", accounts {}", several.join(", "))?,
     }
     if !regions.is_empty() {
         write!(text, ", {}", regions.join(", "))?;

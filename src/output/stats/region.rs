@@ -1,4 +1,4 @@
-//! The creates of one Region: their outcomes, their rate, and the time left. Time is an argument.
+//! The creates of one account and Region: their outcomes, their rate, and the time left. Time is an argument.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +7,9 @@ use tokio::time::Instant;
 
 use super::recent::{LATELY, NOW, Recent};
 use super::{RegionTotals, Requests};
-use crate::domain::device::Region;
+use crate::domain::device::AccountRegion;
 use crate::engine::pace::limiter::Limiter;
+use crate::results::record::{Row, Status};
 
 /// The rate is not used until a Region has created for this long: the first answers are still on their way.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -49,7 +50,7 @@ pub(super) fn achieved(created: u64, phase: Duration) -> Option<f64> {
 /// A Region's creates.
 #[derive(Debug)]
 pub(super) struct RegionStats {
-    pub(super) region: Region,
+    pub(super) account_region: AccountRegion,
     creates: Requests,
     created: u64,
     phase: Phase,
@@ -57,6 +58,9 @@ pub(super) struct RegionStats {
     planned: Option<u64>,
     /// Those of them with an outcome.
     finished: u64,
+    /// Those whose channel existed before, and those that have none.
+    exists: u64,
+    failed: u64,
     /// `None` before its creates begin.
     limiter: Option<Arc<Limiter>>,
     has_ended: bool,
@@ -65,14 +69,16 @@ pub(super) struct RegionStats {
 }
 
 impl RegionStats {
-    pub(super) fn new(region: Region, planned: Option<u64>) -> Self {
+    pub(super) fn new(account_region: AccountRegion, planned: Option<u64>) -> Self {
         Self {
-            region,
+            account_region,
             planned,
             creates: Requests::default(),
             created: 0,
             phase: Phase::default(),
             finished: 0,
+            exists: 0,
+            failed: 0,
             limiter: None,
             has_ended: false,
             recently_finished: Recent::default(),
@@ -100,9 +106,18 @@ impl RegionStats {
         self.phase.note(now);
     }
 
+    /// Whether a row is of a device here.
+    pub(super) fn has(&self, row: &Row) -> bool {
+        let named = &self.account_region.account;
+        *row.region == *self.account_region.region.as_str()
+            && (named.is_none() || *named == row.account)
+    }
+
     /// A device has its outcome: a new channel or another one.
-    pub(super) fn finish(&mut self, is_created: bool, now: Instant) {
+    pub(super) fn finish(&mut self, status: Status, is_created: bool, now: Instant) {
         self.finished += 1;
+        self.exists += u64::from(status == Status::Exists);
+        self.failed += u64::from(status == Status::Failed);
         self.created += u64::from(is_created);
         if is_created {
             self.phase.note(now);
@@ -123,7 +138,7 @@ impl RegionStats {
 
     pub(super) fn totals(&self) -> RegionTotals {
         RegionTotals {
-            region: self.region.clone(),
+            account_region: self.account_region.clone(),
             creates: self.creates,
             achieved: achieved(self.created, self.phase.duration()),
             rate: self.rate(),
@@ -136,9 +151,17 @@ impl RegionStats {
     }
 
     /// Devices without an outcome, if their number is known.
-    pub(super) fn left(&self) -> Option<(String, u64)> {
-        let left = self.planned?.saturating_sub(self.finished);
-        Some((self.region.to_string(), left))
+    pub(super) fn left(&self) -> Option<u64> {
+        Some(self.planned?.saturating_sub(self.finished))
+    }
+
+    /// Devices whose channel was created, whose channel existed, and that have none.
+    pub(super) fn outcomes(&self) -> [u64; 3] {
+        [self.created, self.exists, self.failed]
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended
     }
 
     pub(super) fn is_working(&self) -> bool {
@@ -190,13 +213,17 @@ impl RegionStats {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::device::Region;
     use crate::engine::pace::controller::{Controller, RateRange};
 
     const TENTH: Duration = Duration::from_millis(100);
 
+    fn region() -> AccountRegion {
+        Region::parse("eu-central-1").unwrap().into()
+    }
+
     fn region_stats(planned: u64, rate: f64) -> RegionStats {
-        let region = Region::parse("eu-central-1").unwrap();
-        let mut stats = RegionStats::new(region, Some(planned));
+        let mut stats = RegionStats::new(region(), Some(planned));
         let controller = Controller::new(RateRange::upto(rate), std::time::UNIX_EPOCH, 1);
         stats.begin(Arc::new(Limiter::new(controller)));
         stats
@@ -207,7 +234,7 @@ mod tests {
         stats.phase.note(start);
         let gap = Duration::from_secs(1) / per_second;
         for number in 1..=per_second * seconds {
-            stats.finish(true, start + gap * number);
+            stats.finish(Status::Created, true, start + gap * number);
         }
         start + Duration::from_secs(seconds.into())
     }
@@ -250,7 +277,7 @@ mod tests {
             for number in 0..10 {
                 stats.send(now);
                 if number < 5 {
-                    stats.finish(true, now);
+                    stats.finish(Status::Created, true, now);
                 } else {
                     stats.throttle(now);
                 }
@@ -271,9 +298,9 @@ mod tests {
         let mut over = region_stats(100, 50.0);
         over.end();
         assert_eq!(over.ahead(now), Some(Duration::ZERO));
-        let stream = RegionStats::new(Region::parse("eu-central-1").unwrap(), None);
+        let stream = RegionStats::new(region(), None);
         assert_eq!(stream.ahead(now), None);
-        let waiting = RegionStats::new(Region::parse("eu-central-1").unwrap(), Some(5));
+        let waiting = RegionStats::new(region(), Some(5));
         assert_eq!(waiting.ahead(now), None);
     }
 

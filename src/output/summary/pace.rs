@@ -11,6 +11,8 @@ const SAME_RATE: f64 = 0.05;
 const SERIOUS: f64 = 0.01;
 /// and so may fewer throttles than this.
 const SEVERAL: u64 = 5;
+/// More accounts and Regions than this have no line each: the JSON and the report have them.
+const MOST_LINES: usize = 8;
 /// Reported if a lower rate did not reduce the throttles.
 const IGNORED: &str = "a slower pace did not lower the share of throttled requests, so throttles were ignored for a while";
 
@@ -25,7 +27,12 @@ impl Summary {
                 parts.extend(self.ceiling.map(|ceiling| format!("at most {ceiling}")));
             }
             many => {
-                parts.push(format!("in {} Regions", many.len()));
+                let what = if self.accounts.is_empty() {
+                    "Regions"
+                } else {
+                    "accounts and Regions"
+                };
+                parts.push(format!("in {} {what}", many.len()));
                 parts.extend(
                     self.ceiling
                         .map(|ceiling| format!("at most {ceiling} in each")),
@@ -37,7 +44,9 @@ impl Summary {
             parts.join(", "),
             throttled(&self.counts.creates)
         );
-        let each = regions.iter().filter(|_| regions.len() > 1);
+        let each = regions
+            .iter()
+            .filter(|_| (2..=MOST_LINES).contains(&regions.len()));
         let hint = self.hint().map(|hint| format!("  {hint}"));
         std::iter::once(all)
             .chain(each.map(|region| region_line(region)))
@@ -80,7 +89,12 @@ impl Summary {
         let ours: Vec<_> = self
             .with_creates()
             .filter(|region| is_kept_low(region, low))
-            .filter_map(|region| Some((region.region.as_str(), format::about(region.achieved?))))
+            .filter_map(|region| {
+                Some((
+                    region.account_region.to_string(),
+                    format::about(region.achieved?),
+                ))
+            })
             .collect();
         let one_region = self.with_creates().nth(1).is_none();
         (!ours.is_empty()).then(|| {
@@ -103,7 +117,7 @@ fn is_kept_low(region: &RegionTotals, low: f64) -> bool {
 }
 
 /// `about 37/s`, or with several Regions `about 37/s in eu-central-1, 20/s in us-east-1`.
-fn listed(grants: &[(&str, String)], one_region: bool) -> String {
+fn listed(grants: &[(String, String)], one_region: bool) -> String {
     let each = grants.iter().map(|(region, grant)| {
         if one_region {
             format!("{grant}/s")
@@ -121,7 +135,7 @@ fn region_line(region: &RegionTotals) -> String {
     let rates: Vec<String> = achieved.into_iter().chain(granted(region)).collect();
     let mut parts = vec![rates.join(", "), throttled(&region.creates)];
     parts.retain(|part| !part.is_empty());
-    format!("    {}: {}", region.region, parts.join("; "))
+    format!("    {}: {}", region.account_region, parts.join("; "))
 }
 
 fn granted(region: &RegionTotals) -> Option<String> {
@@ -144,7 +158,7 @@ mod tests {
 
     fn region(region: &str, achieved: Option<f64>, rate: f64, grant: Option<f64>) -> RegionTotals {
         RegionTotals {
-            region: Region::parse(region).unwrap(),
+            account_region: Region::parse(region).unwrap().into(),
             creates: Requests {
                 sent: 1_000,
                 throttled: if grant.is_some() { 5 } else { 0 },
@@ -167,6 +181,7 @@ mod tests {
                 ..RunCounts::default()
             },
             totals: Totals {
+                accounts: std::collections::BTreeMap::new(),
                 creating: Duration::from_secs(20),
                 achieved: regions.iter().map(|region| region.achieved).sum(),
                 regions,

@@ -26,6 +26,7 @@ pub(super) fn device() -> Device {
     Device {
         id: "DEVICE_1".into(),
         channel_name: name(),
+        account: None,
         region: region(),
         message_ttl: Some(MessageTtl::from_secs(90).unwrap()),
         tags: vec![

@@ -19,7 +19,7 @@ pub(crate) use wire::{Act, Request, Wire, answer, bare, count_channels, forward}
 pub(crate) const REGION: &str = "eu-central-1";
 
 /// The header of results files.
-pub(crate) const HEADER: &str = "device_id,channel_name,region,status,channel_arn,attempts,started_at,finished_at,\
+pub(crate) const HEADER: &str = "device_id,channel_name,account,region,status,channel_arn,attempts,started_at,finished_at,\
                                  error_code,error_message,request_id";
 
 /// A row of a results file, by column.
@@ -177,10 +177,24 @@ pub(crate) fn results(rows: &[String]) -> String {
         .collect()
 }
 
+/// Results as an earlier version wrote them: without the column `account`.
+pub(crate) fn earlier(results: &str) -> String {
+    let mut reader = csv::ReaderBuilder::new();
+    let mut reader = reader.has_headers(false).from_reader(results.as_bytes());
+    let column = HEADER.split(',').position(|name| name == "account");
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for record in reader.records().map(Result::unwrap) {
+        let kept = record.iter().enumerate();
+        let kept = kept.filter_map(|(index, field)| (Some(index) != column).then_some(field));
+        writer.write_record(kept).unwrap();
+    }
+    String::from_utf8(writer.into_inner().unwrap()).unwrap()
+}
+
 /// A row of a results file for a device whose channel has its name.
 pub(crate) fn finished(device: &str, status: &str, account: &str) -> String {
     format!(
-        "{device},{device},{REGION},{status},{},1,2025-01-02T03:04:05.000Z,2025-01-02T03:04:05.678Z,,,req-1",
+        "{device},{device},{account},{REGION},{status},{},1,2025-01-02T03:04:05.000Z,2025-01-02T03:04:05.678Z,,,req-1",
         arn(device, account)
     )
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use kvs_fleet::domain::device::ChannelArn;
+use kvs_fleet::domain::device::{AccountId, ChannelArn};
 use kvs_fleet::results::record::{
     HEADER, LONGEST_MESSAGE, LONGEST_WORD, Row, Status, encode, timestamp,
 };
@@ -63,6 +63,9 @@ pub(crate) fn row(
     Row {
         device_id: id.into(),
         channel_name: name.into(),
+        account: AccountId::parse("111122223333")
+            .ok()
+            .filter(|_| !is_invalid),
         region: Arc::from(region),
         status,
         channel_arn: status.has_arn().then(|| ChannelArn::parse(&arn).unwrap()),
@@ -84,6 +87,7 @@ pub(crate) fn round_trip(row: &Row) {
     let [
         id,
         name,
+        account,
         region,
         status,
         arn,
@@ -96,6 +100,7 @@ pub(crate) fn round_trip(row: &Row) {
     let without_nul = |text: &str| text.replace('\0', " ");
     assert_eq!(*id, without_nul(&row.device_id));
     assert_eq!(*name, without_nul(&row.channel_name));
+    assert_eq!(*account, row.account_column().unwrap_or_default());
     assert_eq!(**region, *row.region);
     assert_eq!(status, row.status.as_str());
     assert_eq!(arn, row.channel_arn.as_ref().map_or("", ChannelArn::as_str));

@@ -20,7 +20,7 @@ type Taken = (Place, u64, Fields);
 const PATH: &str = "d.results.csv";
 
 /// A row of a device that is in no file.
-const APPENDED: &str = "NEW,NEW,eu-central-1,failed,,3,,,Timeout,no answer,\n";
+const APPENDED: &str = "NEW,NEW,111122223333,eu-central-1,failed,,3,,,Timeout,no answer,\n";
 
 /// Any file.
 pub(crate) fn holds(file: &[u8]) {
@@ -36,6 +36,9 @@ pub(crate) fn holds(file: &[u8]) {
     if let Some(torn) = reading.torn {
         assert!(torn.lost_bytes <= TORN_TAIL_BYTES.max(2 * HEADER.len() as u64));
         assert_eq!(torn.keep + torn.lost_bytes, file.len() as u64);
+    }
+    if is_of_an_earlier_version(file) {
+        is_upgraded(file, &before);
     }
     is_repaired(&disk, file, &reading, &before);
     let before = is_appended_to(&disk, before);
@@ -84,6 +87,7 @@ fn taken(entry: &Entry<'_>) -> Taken {
     let fields = [
         record.device_id(),
         record.channel_name(),
+        record.account().unwrap_or_default(),
         record.region(),
         record.status().as_str(),
         record.channel_arn(),
@@ -130,6 +134,8 @@ fn is_repaired(disk: &TestDisk, file: &[u8], reading: &Reading, before: &[Fields
     let keep = reading.torn.map_or(file.len() as u64, |torn| torn.keep);
     if keep == 0 {
         assert_eq!(content, HEADER.as_bytes(), "a new file");
+    } else if is_of_an_earlier_version(file) {
+        assert!(content.starts_with(HEADER.as_bytes()), "rewritten");
     } else {
         assert_eq!(content, file[..usize::try_from(keep).unwrap()]);
     }
@@ -148,6 +154,36 @@ fn is_appended_to(disk: &TestDisk, mut before: Vec<Fields>) -> Vec<Fields> {
     before.push(last.clone());
     assert_eq!(fields(after), before);
     before
+}
+
+/// Whether a file that is sound has no column `account`.
+fn is_of_an_earlier_version(file: &[u8]) -> bool {
+    let header = file.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let header = String::from_utf8_lossy(header);
+    header.contains("request_id") && !header.contains("account")
+}
+
+/// A row is appended to a file of an earlier version, and the rows, wherever they were read, are put in another order.
+fn is_upgraded(file: &[u8], before: &[Fields]) {
+    let disk = disk_with(file);
+    let mut rows_in_order = Vec::new();
+    let journal = Journal::open(&disk, Path::new(PATH), |entry| {
+        rows_in_order.push(FinishRow::Kept(entry.place));
+        Ok::<(), ReadError>(())
+    });
+    let mut journal = journal.unwrap();
+    let offset = journal.append(APPENDED.as_bytes()).unwrap();
+    let (_, appended) = rows(&disk).expect("what was rewritten is sound");
+    assert_eq!(fields(appended)[..before.len()], *before);
+    rows_in_order.push(FinishRow::Kept(Place {
+        offset,
+        length: u32::try_from(APPENDED.len()).unwrap(),
+    }));
+    rows_in_order.reverse();
+    finish(journal, rows_in_order).unwrap();
+    let finished = rows_of(&content(&disk));
+    assert_eq!(finished[0][0], "NEW");
+    assert!(finished[1..].iter().rev().eq(before));
 }
 
 /// Keeps every row in its order.

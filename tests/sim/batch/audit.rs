@@ -203,8 +203,8 @@ fn check_pace(asked: &[Ask], ceiling: Option<f64>) {
 impl Listener for Audit {
     fn tell(&self, event: &Event<'_>) {
         match event {
-            Event::RegionStarted { region, .. } => {
-                self.note(format_args!("RegionStarted {region}"));
+            Event::RegionStarted { account_region, .. } => {
+                self.note(format_args!("RegionStarted {account_region}"));
             }
             other => self.note(format_args!("{other:?}")),
         }

@@ -27,6 +27,7 @@ use self::process::{Ended, ProcessRun};
 use self::scenario::{Ending, Process, Scenario};
 use self::test_manifest::{Kind, REGIONS, TestManifest};
 use crate::disk::{Mishap, TestDisk};
+use crate::earlier::without_account;
 use crate::engine::rig::{region, seconds};
 use crate::power::Power;
 use crate::seeds;
@@ -74,6 +75,9 @@ impl Simulation {
     fn run_process(&mut self, process: &Process) -> Option<Result<Ended, Error>> {
         if process.edits {
             self.manifest.edit(&mut self.random);
+        }
+        if process.follows_an_earlier_version() {
+            self.take_accounts_out();
         }
         let world = Arc::clone(&self.audit.world);
         let power = Arc::new(Power::new(match process.ending {
@@ -140,6 +144,14 @@ impl Simulation {
         let has_failed = mishap.load(Ordering::Relaxed);
         self.check(process, began, ended.as_ref(), has_failed);
         ended
+    }
+
+    /// Gives the results the form in which an earlier version wrote them, unless they are torn.
+    fn take_accounts_out(&self) {
+        let there = self.disk.read_file(&results());
+        if let Some(earlier) = there.and_then(|file| without_account(&file)) {
+            self.disk.write_file(&results(), &earlier);
+        }
     }
 
     /// Injects the disk failures of a process; the result is set when one occurs.

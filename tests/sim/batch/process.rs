@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kvs_fleet::domain::clock::WallClock;
+use kvs_fleet::domain::device::AccountRegion;
 use kvs_fleet::engine::event::{Event, Listener, Listeners};
 use kvs_fleet::engine::{EngineSettings, StopSignal};
 use kvs_fleet::error::Error;
@@ -86,7 +87,7 @@ impl ProcessRun<'_> {
         };
         let text = self.manifest.clone().into_bytes();
         let manifest = Manifest::from_text("sheet.csv".into(), text, &options)?;
-        let planned = batch::plan(&manifest, &mut known_devices, Rules::default())?;
+        let planned = batch::plan(&manifest, &mut known_devices, Rules::default(), None)?;
         if planned.work.is_empty() {
             batch::tidy(journal, &known_devices, &planned.invalid)?;
             for line in &planned.invalid {
@@ -97,10 +98,12 @@ impl ProcessRun<'_> {
         }
         let parts = self.parts(process);
         let mut batch = Batch::new(self.disk, self.results, journal, known_devices, parts);
-        batch.add_regions(planned.work.into_regions(), |region| Sim {
+        let service = |account_region: &AccountRegion| Sim {
             world: Arc::clone(&self.audit.world),
-            region: region.clone(),
-        });
+            region: account_region.region.clone(),
+        };
+        let rate = self.settings.rate;
+        batch.add_regions(planned.work.into_regions(), service, |_| rate);
         if process.reconciles {
             batch.engine.list_existing().await;
             if self.stop.is_given() {

@@ -118,6 +118,7 @@ fn settings(timeout: Duration, random: &mut fastrand::Rng) -> EngineSettings {
         on_exists: OnExists::Adopt,
         tag_keys: Vec::new(),
         account: None,
+        has_common_credentials: false,
         seed: random.u64(..),
     }
 }
@@ -248,6 +249,11 @@ impl Process {
             loses_power: random.bool(),
             seed: random.u64(..),
         }
+    }
+
+    /// Whether an earlier version has written the results that it finds.
+    pub(super) fn follows_an_earlier_version(&self) -> bool {
+        self.seed % 4 == 1
     }
 
     /// A process without faults, after all pending requests have finished.

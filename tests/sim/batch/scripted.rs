@@ -28,6 +28,7 @@ fn created(id: &str) -> (Row, Found) {
     let row = Row {
         device_id: id.into(),
         channel_name: id.into(),
+        account: None,
         region: here().into(),
         status: Status::Created,
         channel_arn: ChannelArn::parse(&arn).ok(),
@@ -52,7 +53,7 @@ fn a_row_without_a_waiting_task_is_in_the_results() {
         let disk = TestDisk::default();
         let (_log, history) = batch::open(&disk, &results()).unwrap();
         let mut known_devices = history.known_devices;
-        let device = known_devices.insert("CAM-1", "CAM-1", &here());
+        let device = known_devices.insert("CAM-1", "CAM-1", &here().into());
         known_devices.list(device, 0, 0);
         let parts = Parts::<NoReader> {
             settings: Rig::new(0).settings,
@@ -101,7 +102,9 @@ fn a_run_with_nothing_to_do_syncs_what_a_killed_run_left() {
         let mut theirs = disk.open(&results(), Access::Write).unwrap().unwrap();
         theirs.write_at(0, &written).unwrap();
         let (_log, mut history) = batch::open(&disk, &results()).unwrap();
-        let device = history.known_devices.insert("CAM-1", "CAM-1", &here());
+        let device = history
+            .known_devices
+            .insert("CAM-1", "CAM-1", &here().into());
         history.known_devices.list(device, 2, 0);
         batch::tidy(history.journal, &history.known_devices, &[]).unwrap();
         let disk = disk.after_crash(&mut fastrand::Rng::with_seed(seed));

@@ -113,7 +113,9 @@ impl Listener for MemorySink {
         let mut line = format!("{:>12} ", self.world.elapsed().as_micros());
         // Writing to a string cannot fail.
         let _ = match event {
-            Event::RegionStarted { region, .. } => write!(line, "RegionStarted {region}"),
+            Event::RegionStarted { account_region, .. } => {
+                write!(line, "RegionStarted {account_region}")
+            }
             other => write!(line, "{other:?}"),
         };
         self.trace.lock().unwrap().push(line);

@@ -69,6 +69,7 @@ pub(super) fn device(number: usize, region: &Region) -> Device {
     Device {
         channel_name: ChannelName::parse(&name).unwrap(),
         id: name.into(),
+        account: None,
         region: region.clone(),
         message_ttl: None,
         tags: Vec::new(),
@@ -91,6 +92,7 @@ impl Rig {
                 on_exists: OnExists::Adopt,
                 tag_keys: Vec::new(),
                 account: None,
+                has_common_credentials: false,
                 seed: 1,
             },
             world_settings: WorldSettings {
@@ -148,8 +150,11 @@ impl Rig {
         let mut known_devices = KnownDevices::new();
         let mut regions: Vec<(Region, TestWork)> = Vec::new();
         for device in &self.devices {
-            let index =
-                known_devices.insert(&device.id, device.channel_name.as_str(), &device.region);
+            let index = known_devices.insert(
+                &device.id,
+                device.channel_name.as_str(),
+                &device.region.clone().into(),
+            );
             let item = (index, device.clone());
             match regions
                 .iter_mut()

@@ -96,7 +96,7 @@ impl Rig {
         if self.supply == Supply::Listed {
             for (region, work) in self.regions() {
                 let service = service(world, &region);
-                engine.add_region(region, service, work);
+                engine.add_region(region.into(), self.settings.rate, service, work);
             }
             if self.listing {
                 engine.list_existing().await;
@@ -106,14 +106,16 @@ impl Rig {
         }
         let (sender, receiver) = tokio::sync::mpsc::channel(1);
         let (regions, world) = (self.regions(), Arc::clone(world));
+        let rate = self.settings.rate;
         tokio::spawn(async move {
             for (region, work) in regions {
                 let service = service(&world, &region);
                 let arrival = Arrival {
-                    region,
+                    account_region: region.into(),
+                    rate,
                     service,
                     work,
-                    not_offered: None,
+                    unusable: None,
                 };
                 if sender.send(arrival).await.is_err() {
                     break;

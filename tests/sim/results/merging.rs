@@ -251,6 +251,59 @@ fn a_failure_tells_whether_the_file_was_replaced() {
     }
 }
 
+/// A row with a channel of another account.
+fn elsewhere(id: &str, status: Status, millis: u64) -> Row {
+    let mut row = channel(id, status, millis);
+    let arn = format!("arn:aws:kinesisvideo:eu-central-1:444455556666:channel/{id}/{millis}");
+    row.channel_arn = Some(ChannelArn::parse(&arn).unwrap());
+    row
+}
+
+#[test]
+fn two_accounts_may_use_one_name() {
+    use Status::{Created, Deleted, Exists};
+    let named = |mut row: Row, device: &str| {
+        row.device_id = device.into();
+        row
+    };
+    let one = named(channel("gate", Created, 1), "A");
+    let other = named(elsewhere("gate", Created, 2), "B");
+    let files = [&one, &other].map(|row| file(std::slice::from_ref(row)));
+    let rows = merge_rows(&files);
+    let merged = rows.merge();
+    assert_eq!(rows.shared_channel(&merged.rows), None);
+    assert_eq!(lines(&rows, &merged.rows), [line(&one), line(&other)]);
+    // A device that has a channel in both was moved.
+    let is_moved = |first: Status| {
+        let files = [
+            file(&[channel("gate", first, 1)]),
+            file(&[elsewhere("gate", Exists, 2)]),
+        ];
+        merge_rows(&files).merge().moved.is_some()
+    };
+    assert!(is_moved(Created));
+    assert!(!is_moved(Deleted));
+}
+
+#[test]
+fn files_of_an_earlier_version_give_the_same_rows() {
+    let rows = [
+        row("A", Status::Created),
+        without_account(&row("B", Status::Failed)),
+        row("C", Status::Deleted),
+    ];
+    let expected: Vec<String> = rows.iter().map(line).collect();
+    let others = [row("A", Status::Exists), row("C", Status::Created)];
+    for files in [
+        vec![earlier(&rows)],
+        vec![earlier(&rows), file(&others)],
+        vec![file(&rows), earlier(&others)],
+        vec![earlier(&rows), file(&rows)],
+    ] {
+        assert_eq!(merged(&files), expected);
+    }
+}
+
 #[test]
 fn two_devices_on_one_channel_are_found() {
     let shared = |rows: &[Row]| {

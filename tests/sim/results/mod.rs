@@ -7,11 +7,12 @@ mod finishing;
 mod merging;
 mod reading;
 mod runs;
+mod without_account;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use kvs_fleet::domain::device::ChannelArn;
+use kvs_fleet::domain::device::{AccountId, ChannelArn};
 use kvs_fleet::results::disk::Disk;
 use kvs_fleet::results::finish::FinishRow;
 use kvs_fleet::results::journal::Journal;
@@ -33,6 +34,7 @@ fn row(id: &str, status: Status) -> Row {
     Row {
         device_id: id.into(),
         channel_name: name.into(),
+        account: AccountId::parse("111122223333").ok(),
         region: "eu-central-1".into(),
         status,
         channel_arn: status.has_arn().then(|| ChannelArn::parse(&arn).unwrap()),
@@ -61,6 +63,21 @@ fn file(rows: &[Row]) -> String {
         kvs_fleet::results::record::HEADER.to_owned(),
         |text, row| text + &line(row),
     )
+}
+
+/// The same file as an earlier version wrote it, without the column `account`.
+fn earlier(rows: &[Row]) -> String {
+    let earlier = crate::earlier::without_account(file(rows).as_bytes());
+    String::from_utf8(earlier.unwrap()).unwrap()
+}
+
+/// A row as an earlier version knew it: without the account, unless its ARN names it.
+fn without_account(row: &Row) -> Row {
+    let account = None;
+    Row {
+        account,
+        ..row.clone()
+    }
 }
 
 /// Opens the journal and tells each row's ID, status and place.

@@ -177,11 +177,11 @@ fn damage_in_the_middle_is_refused_with_its_line() {
     for (bad, reason) in [
         (
             "a,b,c\n".to_owned(),
-            "the row has 3 fields where 11 are expected",
+            "the row has 3 fields where 12 are expected",
         ),
         (
             good[0].replace(",1,", ",1,extra,extra,"),
-            "the row has 13 fields",
+            "the row has 14 fields",
         ),
         (
             good[0].replace("created", "done"),
@@ -200,6 +200,14 @@ fn damage_in_the_middle_is_refused_with_its_line() {
             "the Region 'Frankfurt' is not a valid Region name",
         ),
         (
+            good[0].replacen("111122223333", "444455556666", 1),
+            "gives the account '444455556666', its channel_arn says '111122223333'",
+        ),
+        (
+            good[2].replace("111122223333", "1.11122E+11"),
+            "the account of the device 'DEVICE_3' is '1.11122E+11'; expected are 12 digits",
+        ),
+        (
             good[0].replacen("DEVICE_1", "", 1),
             "the row has no device_id",
         ),
@@ -212,6 +220,10 @@ fn damage_in_the_middle_is_refused_with_its_line() {
             "is created but has no channel_arn",
         ),
         (HEADER.to_owned(), "were two results files concatenated?"),
+        (
+            HEADER.replace("account,", ""),
+            "were two results files concatenated?",
+        ),
         (
             format!("\u{feff}{}", HEADER.replace('\n', "\r\n")),
             "were two results files concatenated?",
@@ -252,6 +264,30 @@ fn a_spreadsheet_that_ate_leading_zeros_is_found_out() {
         refusal(HEADER.to_owned() + &eaten),
         "batch.results.csv, line 2: the row of the device '123' gives the channel_name '123', its channel_arn says \
          '00123': has a spreadsheet program changed the row (leading zeros, long numbers)?"
+    );
+}
+
+#[test]
+fn leading_zeros_of_an_account_that_a_spreadsheet_ate_are_found_out() {
+    let arn = "arn:aws:kinesisvideo:eu-central-1:012345678901:channel/D1/1700000000123";
+    let created = Row {
+        channel_arn: ChannelArn::parse(arn).ok(),
+        ..row("D1", Status::Created)
+    };
+    let failed = Row {
+        account: AccountId::parse("012345678901").ok(),
+        ..row("D1", Status::Failed)
+    };
+    let eaten = |row: &Row| line(row).replacen(",012345678901,", ",12345678901,", 1);
+    assert_eq!(
+        refusal(HEADER.to_owned() + &eaten(&created)),
+        "batch.results.csv, line 2: the row of the device 'D1' gives the account '12345678901', its channel_arn says \
+         '012345678901': has a spreadsheet program changed the row (leading zeros, long numbers)?"
+    );
+    assert_eq!(
+        refusal(HEADER.to_owned() + &eaten(&failed)),
+        "batch.results.csv, line 2: the account of the device 'D1' is '12345678901'; expected are 12 digits, or nothing: \
+         has a spreadsheet program changed the cell (leading zeros, long numbers)?"
     );
 }
 
@@ -330,7 +366,7 @@ fn what_a_spreadsheet_saved_resumes() {
     for content in [
         format!("\u{feff}{crlf}"),
         crlf.clone() + "\r\n\r\n",
-        crlf.clone() + ",,,,,,,,,,\r\n",
+        crlf.clone() + ",,,,,,,,,,,\r\n",
         crlf.replace("\r\n", ",,\r\n"),
         crlf.trim_end().to_owned(),
         file(&rows).lines().map(all_quoted).collect(),

@@ -21,13 +21,7 @@ fn a_new_channel_has_the_requested_properties() {
         server.ask(describe_arn(&arn)),
         Ok(ApiResponse::Describe(info))
     );
-    let region = server.caller.region.clone();
-    let truth: Vec<_> = server
-        .state
-        .channels(&region, server.now)
-        .map(|channel| &*channel.arn)
-        .collect();
-    assert_eq!(truth, [&*arn]);
+    assert_eq!(server.stored(AccountId::EMULATOR), ["DEVICE_1"]);
 }
 
 #[test]
@@ -114,7 +108,6 @@ fn a_deleted_channel_is_deleting_before_it_is_gone() {
         deleting_for: Duration::from_secs(2),
         ..EmulatorSettings::default()
     });
-    let region = server.caller.region.clone();
     let arn = server.create("a");
     server.ask(delete(&arn, None)).unwrap();
     server.wait(1999);
@@ -124,9 +117,9 @@ fn a_deleted_channel_is_deleting_before_it_is_gone() {
         server.refused(delete(&arn, None)),
         (400, "ResourceInUseException")
     );
-    assert_eq!(server.state.channels(&region, server.now).count(), 1);
+    assert_eq!(server.stored(AccountId::EMULATOR), ["a"]);
     server.wait(1);
-    assert_eq!(server.state.channels(&region, server.now).count(), 0);
+    assert_eq!(server.stored(AccountId::EMULATOR), [] as [&str; 0]);
     assert_eq!(
         server.refused(describe("a")),
         (404, "ResourceNotFoundException")

@@ -1,6 +1,7 @@
 //! Tests of quotas and limits.
 
 use super::*;
+use crate::emulator::RateChange;
 
 #[test]
 fn the_quota_changes_at_the_configured_time_after_the_first_create() {
