@@ -46,7 +46,8 @@ pub(super) fn run(args: &ReportArgs) -> Result<u8, Error> {
 
 /// A Region for rows that name none: that they need one is no fault of theirs, and which one it is does not matter here.
 fn default_region(facts: &Facts) -> Result<Region, Error> {
-    let (_, name) = facts.named_regions().next().unwrap_or((0, "us-east-1"));
+    let names = facts.region_names();
+    let name = names.first().copied().unwrap_or("us-east-1");
     Region::parse(name).map_err(|invalid| Error::refused("results", invalid.to_string()))
 }
 

@@ -33,6 +33,9 @@ pub enum RunsLine {
 /// The endpoint of the emulator in the run's own process.
 pub(crate) const EMULATOR: &str = "emulator";
 
+/// How the URLs of endpoints on this computer begin: AWS has none there.
+const LOOPBACK: [&str; 3] = ["http://127.", "http://localhost", "http://[::1]"];
+
 /// A run that began.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -71,6 +74,14 @@ pub struct Start {
 }
 
 impl Start {
+    /// Whether it was against an emulator.
+    pub(crate) fn was_emulated(&self) -> bool {
+        let is_emulator = |endpoint: &str| {
+            endpoint == EMULATOR || LOOPBACK.iter().any(|start| endpoint.starts_with(start))
+        };
+        self.endpoint.as_deref().is_some_and(is_emulator)
+    }
+
     /// Whether another run with this manifest and these settings asks for the same channels, TTLs and tags; none where the
     /// log does not tell.
     #[must_use]

@@ -256,3 +256,42 @@ fn rows_refused_by_a_flag_are_in_the_failed_manifest() {
     streamed.input(bench.read("d.csv")).run().exits(2);
     report(&bench, &args).run().exits(0).says("1 row");
 }
+
+#[test]
+fn several_accounts_are_reported_each_with_its_regions() {
+    const OTHER: &str = "444455556666";
+    let bench = Bench::new();
+    let in_another_region =
+        finished("C", "exists", OTHER).replace("eu-central-1", "ap-southeast-2");
+    bench.write(
+        "d.results.csv",
+        results(&[
+            finished("A", "created", AWS),
+            finished("B", "deleted", OTHER),
+            in_another_region,
+            failed("D", "Timeout", "no answer").replace("D,D,,", &format!("D,D,{OTHER},")),
+            failed("E", "Timeout", "no answer"),
+        ]),
+    );
+    let done = report(&bench, &["--html", "r.html"]).run().exits(0);
+    let lines: Vec<Vec<&str>> = done
+        .stdout
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    for line in [
+        [
+            "account", "Region", "created", "exists", "failed", "deleted",
+        ],
+        ["unknown", "eu-central-1", "0", "0", "1", "0"],
+        [AWS, "eu-central-1", "1", "0", "0", "0"],
+        [OTHER, "ap-southeast-2", "0", "1", "0", "0"],
+        [OTHER, "eu-central-1", "0", "0", "1", "1"],
+    ] {
+        assert!(lines.contains(&line.to_vec()), "{line:?}: {done}");
+    }
+    let page = bench.read("r.html");
+    assert!(page.contains("Accounts and Regions"));
+    // The table takes the place of the chart by Region.
+    assert_eq!(page.matches("<svg").count(), 4);
+}

@@ -1,6 +1,6 @@
 //! The rows and runs of a batch as the report shows them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -31,6 +31,8 @@ pub(crate) struct Fact {
     pub(crate) device_id: Box<str>,
     /// The channel name, if it differs from the ID.
     pub(crate) channel_name: Option<Box<str>>,
+    /// The index of its account in [`Facts::accounts`].
+    pub(crate) account: usize,
     /// The index of its Region in [`Facts::regions`].
     pub(crate) region: usize,
     pub(crate) status: Status,
@@ -89,14 +91,14 @@ pub(crate) struct Facts {
     pub(crate) read_at: SystemTime,
     /// The current rows in the file's order.
     pub(crate) rows: Vec<Fact>,
+    /// The accounts; an empty text for rows whose account is unknown.
+    pub(crate) accounts: IndexSet<Box<str>>,
     /// The Regions; an empty text for rows without a Region.
     pub(crate) regions: IndexSet<Box<str>>,
     /// The error codes; the first is empty.
     pub(crate) codes: IndexSet<Box<str>>,
     /// The error messages; the first is empty.
     pub(crate) messages: IndexSet<Box<str>>,
-    /// The accounts of the channels.
-    pub(crate) accounts: Vec<AccountId>,
     /// The damaged part that a power loss or a kill left at the file's end.
     pub(crate) torn: Option<TornTail>,
     /// The runs, if there is a runs log.
@@ -107,8 +109,8 @@ impl Facts {
     /// Reads a results file and its runs log. It changes neither and does not wait for a lock.
     pub(crate) fn read<D: Disk>(disk: &D, results: &Path) -> Result<Self, Error> {
         let glance = Glance::of_a_run(disk, results)?;
-        let (mut regions, mut codes, mut messages) =
-            (Names::default(), Names::default(), Names::default());
+        let (mut accounts, mut regions) = (Names::default(), Names::default());
+        let (mut codes, mut messages) = (Names::default(), Names::default());
         place(&mut codes, "");
         place(&mut messages, "");
         let mut rows = Vec::with_capacity(glance.known_devices.len());
@@ -117,6 +119,7 @@ impl Facts {
             rows.push(fact(
                 row,
                 [
+                    place(&mut accounts, row.account().unwrap_or_default()),
                     place(&mut regions, row.region()),
                     place(&mut codes, row.error_code()),
                     place(&mut messages, row.error_message()),
@@ -128,10 +131,10 @@ impl Facts {
             results: results.into(),
             read_at: SystemTime::now(),
             rows,
+            accounts,
             regions,
             codes,
             messages,
-            accounts: glance.accounts,
             torn: glance.torn,
             runs: runs(disk, results)?,
         })
@@ -139,34 +142,34 @@ impl Facts {
 
     /// Whether the emulator created these channels.
     pub(crate) fn is_emulated(&self) -> bool {
-        self.accounts.iter().any(AccountId::is_emulator)
+        let mut runs = self.runs.iter().flatten();
+        self.accounts.contains(AccountId::EMULATOR) || runs.any(|run| run.start.was_emulated())
     }
 
+    /// The known accounts, in order.
     pub(crate) fn account_names(&self) -> Vec<&str> {
-        self.accounts.iter().map(AccountId::as_str).collect()
+        let known = self.accounts.iter().filter(|name| !name.is_empty());
+        let mut names: Vec<&str> = known.map(|name| &**name).collect();
+        names.sort_unstable();
+        names
+    }
+
+    pub(crate) fn has_several_accounts(&self) -> bool {
+        self.account_names().len() > 1
     }
 
     pub(crate) fn count(&self, status: Status) -> u64 {
         self.rows.iter().filter(|row| row.status == status).count() as u64
     }
 
-    /// The Regions of devices, with their indexes.
-    pub(crate) fn named_regions(&self) -> impl Iterator<Item = (usize, &str)> {
-        let named = self.regions.iter().enumerate();
-        named
-            .map(|(place, name)| (place, &**name))
-            .filter(|(place, name)| {
-                !name.is_empty()
-                    && self
-                        .rows
-                        .iter()
-                        .any(|row| row.region == *place && row.status != Status::Invalid)
-            })
-    }
-
-    /// Their names, in order.
+    /// The Regions of devices, in order.
     pub(crate) fn region_names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.named_regions().map(|(_, name)| name).collect();
+        let devices = self.rows.iter();
+        let devices = devices.filter(|row| row.status != Status::Invalid);
+        let used: HashSet<usize> = devices.map(|row| row.region).collect();
+        let names = used.into_iter().filter_map(|at| self.regions.get_index(at));
+        let mut names: Vec<&str> = names.map(|name| &**name).collect();
+        names.retain(|name| !name.is_empty());
         names.sort_unstable();
         names
     }
@@ -191,6 +194,12 @@ impl Facts {
             .get_index(row.message)
             .map_or("", |message| message)
     }
+    /// Its account; empty where it is unknown.
+    pub(crate) fn account(&self, row: &Fact) -> &str {
+        self.accounts
+            .get_index(row.account)
+            .map_or("", |account| account)
+    }
     pub(crate) fn region(&self, row: &Fact) -> &str {
         self.regions
             .get_index(row.region)
@@ -204,11 +213,12 @@ impl Facts {
     }
 }
 
-fn fact(row: &RecordView<'_>, [region, code, message]: [usize; 3]) -> Fact {
+fn fact(row: &RecordView<'_>, [account, region, code, message]: [usize; 4]) -> Fact {
     let (device_id, channel_name) = (row.device_id(), row.channel_name());
     Fact {
         device_id: device_id.into(),
         channel_name: (channel_name != device_id).then(|| channel_name.into()),
+        account,
         region,
         status: row.status(),
         arn: row.channel_arn().into(),

@@ -5,6 +5,7 @@
 //! | [`facts`] | the rows and runs as the report shows them |
 //! | [`timeline`] | when devices were finished, without the pauses |
 //! | [`spread`] | the time and the number of attempts of devices |
+//! | [`outcomes`] | the devices of each account and Region by outcome |
 //! | `charts` | the charts |
 //! | `table` | all rows as data of the page's table |
 //! | [`page`] | the page |
@@ -16,6 +17,7 @@
 mod charts;
 pub(crate) mod facts;
 pub(crate) mod failed;
+pub(crate) mod outcomes;
 pub(crate) mod page;
 pub(crate) mod spread;
 mod table;

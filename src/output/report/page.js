@@ -9,16 +9,17 @@
   const status = document.getElementById("status");
   const count = document.getElementById("count");
   const HEIGHT = 30, SPARE = 12, MOST_PRINTED = 5000;
-  const [ID, NAME, REGION, STATUS, ATTEMPTS, STARTED, TOOK, CODE, MESSAGE, ARN, REQUEST] = Array(11).keys();
+  const [ID, NAME, ACCOUNT, REGION, STATUS, ATTEMPTS, STARTED, TOOK, CODE, MESSAGE, ARN, REQUEST] = Array(12).keys();
 
   const name = (row) => row[NAME] === 0 ? row[ID] : row[NAME];
   const arn = (row) => typeof row[ARN] === "string" ? row[ARN]
-    : `arn:aws:kinesisvideo:${data.regions[row[REGION]]}:${data.account}:channel/${name(row)}/${row[ARN]}`;
+    : `arn:aws:kinesisvideo:${data.regions[row[REGION]]}:${data.accounts[row[ACCOUNT]]}:channel/${name(row)}/${row[ARN]}`;
   const time = (millis) => millis === null ? "" : new Date(millis).toISOString().replace("T", " ").slice(0, 19);
   const took = (millis) => millis === null ? "" : millis < 1000 ? `${millis} ms` : `${(millis / 1000).toFixed(1)} s`;
   const COLUMNS = [
     { text: (row) => row[ID], sort: (row) => row[ID] },
     { text: name, sort: name },
+    { text: (row) => data.accounts[row[ACCOUNT]], sort: (row) => data.accounts[row[ACCOUNT]] },
     { text: (row) => data.regions[row[REGION]], sort: (row) => data.regions[row[REGION]] },
     { text: (row) => data.statuses[row[STATUS]], sort: (row) => data.statuses[row[STATUS]] },
     { text: (row) => row[ATTEMPTS], sort: (row) => row[ATTEMPTS], number: true },
@@ -31,7 +32,7 @@
   const haystacks = new Array(data.rows.length);
   const haystack = (index) => haystacks[index] ??= (() => {
     const row = data.rows[index];
-    return [row[ID], name(row), data.regions[row[REGION]], data.statuses[row[STATUS]], data.codes[row[CODE]],
+    return [row[ID], name(row), data.accounts[row[ACCOUNT]], data.regions[row[REGION]], data.statuses[row[STATUS]], data.codes[row[CODE]],
       data.messages[row[MESSAGE]], arn(row), row[REQUEST] || ""].join("\n").toLowerCase();
   })();
 
@@ -73,7 +74,7 @@
     COLUMNS.forEach((column, place) => {
       const cell = document.createElement("td");
       const text = String(column.text(row));
-      if (place === 3) cell.className = text;
+      if (place === 4) cell.className = text;
       if (column.number) cell.className = "number";
       // A text that reads from right to left stays in its cell.
       const inner = document.createElement("bdi");

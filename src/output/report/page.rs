@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::charts;
 use super::facts::{Fact, Facts, RunFact, STATUSES};
+use super::outcomes::{self, OF_DEVICES};
 use super::spread::{self, Times};
 use super::table;
 use super::timeline::Timeline;
@@ -28,6 +29,9 @@ const LISTED: usize = 200;
 
 /// Error codes with at most this many devices list them without a click.
 const FEW: usize = 20;
+
+/// So many accounts are named at the page's head.
+const FEW_ACCOUNTS: usize = 5;
 
 pub(crate) fn page(facts: &Facts) -> String {
     let hash = BASE64_STANDARD.encode(Sha256::digest(SCRIPT));
@@ -55,6 +59,7 @@ pub(crate) fn page(facts: &Facts) -> String {
                 main {
                     (totals(facts))
                     (failures(facts))
+                    (accounts(facts))
                     (drawings(facts))
                     (runs(facts))
                     (devices(facts))
@@ -80,7 +85,8 @@ fn head(facts: &Facts, name: &str) -> Markup {
                 @match facts.account_names().as_slice() {
                     [] => {},
                     [one] => { "Account " (one) ". " },
-                    several => { "Accounts " (several.join(", ")) ". " },
+                    few if few.len() <= FEW_ACCOUNTS => { "Accounts " (few.join(", ")) ". " },
+                    many => { (format::count(many.len() as u64, "account")) ". " },
                 }
                 @match regions.as_slice() {
                     [] => {},
@@ -190,12 +196,6 @@ fn drawings(facts: &Facts) -> Markup {
         .iter()
         .any(|stretch| stretch.quota.is_some());
     let pauses = timeline.stretches.len().saturating_sub(1) as u64;
-    let regions = spread::regions(facts);
-    let stacked: Vec<_> = regions
-        .iter()
-        .map(|(name, counts)| (name.clone(), counts.to_vec()))
-        .collect();
-    let colours: [RGBColor; 3] = [charts::BLUE, charts::ORANGE, charts::VERMILION];
     if timeline.done.is_empty() {
         return html! {};
     }
@@ -228,13 +228,55 @@ fn drawings(facts: &Facts) -> Markup {
                         "Create requests sent for a device in the run that finished it, throttled ones included."
                     }))
                 }
-                (figure("Regions", charts::stacks(&stacked, &colours, "Region"), &html! {
-                    span.key.created { "created" } span.key.exists { "exists" } span.key.failed { "failed" }
-                    @for (name, [created, exists, failed]) in &regions {
-                        " " (name) ": " (created) " created, " (exists) " exist, " (failed) " failed."
-                    }
-                }))
+                @if !facts.has_several_accounts() { (regions(facts)) }
             }
+        }
+    }
+}
+
+/// The outcomes by Region.
+fn regions(facts: &Facts) -> Markup {
+    let regions = outcomes::by_region(facts);
+    let stacked: Vec<_> = regions
+        .iter()
+        .map(|(name, [created, exists, failed, _])| {
+            ((*name).to_owned(), vec![*created, *exists, *failed])
+        })
+        .collect();
+    let colours: [RGBColor; 3] = [charts::BLUE, charts::ORANGE, charts::VERMILION];
+    figure(
+        "Regions",
+        charts::stacks(&stacked, &colours, "Region"),
+        &html! {
+            span.key.created { "created" } span.key.exists { "exists" } span.key.failed { "failed" }
+            @for (name, [created, exists, failed, _]) in &regions {
+                " " (name) ": " (created) " created, " (exists) " exist, " (failed) " failed."
+            }
+        },
+    )
+}
+
+/// The outcomes by account and Region, where there are several accounts.
+fn accounts(facts: &Facts) -> Markup {
+    if !facts.has_several_accounts() {
+        return html! {};
+    }
+    html! {
+        section aria-labelledby="accounts" {
+            h2 id="accounts" { "Accounts and Regions" }
+            div.scroll.long tabindex="0" role="region" aria-labelledby="accounts" { table {
+                thead { tr {
+                    th scope="col" { "account" } th scope="col" { "Region" }
+                    @for status in OF_DEVICES { th.number scope="col" { (status.as_str()) } }
+                } }
+                tbody { @for ((account, region), counts) in outcomes::by_account_region(facts) { tr {
+                    td.mono { @if account.is_empty() { "unknown" } @else { (account) } }
+                    td { (region) }
+                    @for (status, count) in OF_DEVICES.into_iter().zip(counts) {
+                        td.number.bad[status == Status::Failed && count > 0] { (grouped(count)) }
+                    }
+                } } }
+            } }
         }
     }
 }
@@ -307,24 +349,25 @@ fn run(run: &RunFact) -> Markup {
 }
 
 fn devices(facts: &Facts) -> Markup {
-    const COLUMNS: [(&str, bool, &str); 10] = [
+    const COLUMNS: [(&str, bool, &str); 11] = [
         ("device", false, "12%"),
         ("channel", false, "10%"),
+        ("account", false, "9%"),
         ("Region", false, "10%"),
         ("status", false, "7%"),
         ("attempts", true, "7.5%"),
-        ("started", false, "16%"),
-        ("took", true, "7%"),
-        ("error", false, "11%"),
-        ("message", false, "11.5%"),
-        ("ARN", false, "8%"),
+        ("started", false, "13%"),
+        ("took", true, "6%"),
+        ("error", false, "10%"),
+        ("message", false, "9.5%"),
+        ("ARN", false, "6%"),
     ];
     html! {
         section aria-labelledby="devices" {
             h2 id="devices" { "Devices" }
             noscript { p.note { "The table needs JavaScript; totals and failures above are complete without it." } }
             div.tools {
-                input id="search" type="search" placeholder="Search: ID, channel, Region, error, ARN…" aria-label="Search the rows" autocomplete="off" spellcheck="false";
+                input id="search" type="search" placeholder="Search: ID, channel, account, Region, error, ARN…" aria-label="Search the rows" autocomplete="off" spellcheck="false";
                 select id="status" aria-label="Status" {
                     option value="" { "all statuses" }
                     @for (place, status) in STATUSES.iter().enumerate() {

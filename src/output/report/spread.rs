@@ -1,7 +1,6 @@
 //! The time and the number of attempts that devices took.
 
 use super::facts::Facts;
-use crate::results::record::Status;
 
 /// The upper bounds of the chart's bars, in milliseconds, and their names. Longer times have a bar of their own.
 const BOUNDS: [(i64, &str); 11] = [
@@ -85,25 +84,4 @@ pub(crate) fn attempts(facts: &Facts) -> Vec<(String, u64)> {
     let last = bars.iter().rposition(|(_, count)| *count > 0).unwrap_or(0);
     bars.truncate(last + 1);
     bars
-}
-
-/// For each Region: its name, and how many devices are created, exist and failed.
-pub(crate) fn regions(facts: &Facts) -> Vec<(String, [u64; 3])> {
-    let mut regions: Vec<(String, [u64; 3])> = facts
-        .named_regions()
-        .map(|(place, name)| {
-            let mut counts = [0; 3];
-            for row in facts.rows.iter().filter(|row| row.region == place) {
-                match row.status {
-                    Status::Created => counts[0] += 1,
-                    Status::Exists => counts[1] += 1,
-                    Status::Failed => counts[2] += 1,
-                    Status::Invalid | Status::Deleted => {}
-                }
-            }
-            (name.to_owned(), counts)
-        })
-        .collect();
-    regions.sort();
-    regions
 }

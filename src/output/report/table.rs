@@ -9,26 +9,18 @@ use crate::results::record::Status;
 
 /// The data of the table, as JSON that is safe inside a `script` element.
 ///
-/// A row is `[device_id, channel_name or 0, region, status, attempts, started or null, milliseconds taken or null,
-/// code, message, arn, request_id or 0]`: numbers are indexes into the lists, `arn` is the last part of an ARN if all
-/// others parts are common, else the whole ARN. The request ID of a successful request is left out: it would take a
+/// A row is `[device_id, channel_name or 0, account, region, status, attempts, started or null, milliseconds taken or null,
+/// code, message, arn, request_id or 0]`: numbers are indexes into the lists, `arn` is the last part of an ARN if the
+/// other parts follow from the row, else the whole ARN. The request ID of a successful request is left out: it would take a
 /// third of the page.
 pub(super) fn json(facts: &Facts) -> String {
-    let account = facts
-        .accounts
-        .first()
-        .map_or("", |account| account.as_str());
     let data = Data {
-        account,
+        accounts: facts.accounts.iter().map(|text| &**text).collect(),
         regions: facts.regions.iter().map(|text| &**text).collect(),
         statuses: STATUSES.map(Status::as_str),
         codes: facts.codes.iter().map(|text| &**text).collect(),
         messages: facts.messages.iter().map(|text| visible(text)).collect(),
-        rows: facts
-            .rows
-            .iter()
-            .map(|fact| line(facts, fact, account))
-            .collect(),
+        rows: facts.rows.iter().map(|fact| line(facts, fact)).collect(),
     };
     // Numbers, text and lists can always be serialized.
     let json = serde_json::to_string(&data).unwrap_or_else(|_| "{}".to_owned());
@@ -42,7 +34,7 @@ pub(super) fn json(facts: &Facts) -> String {
 
 #[derive(Serialize)]
 struct Data<'a> {
-    account: &'a str,
+    accounts: Vec<&'a str>,
     regions: Vec<&'a str>,
     statuses: [&'static str; STATUSES.len()],
     codes: Vec<&'a str>,
@@ -50,7 +42,7 @@ struct Data<'a> {
     rows: Vec<Value>,
 }
 
-fn line(facts: &Facts, fact: &Fact, account: &str) -> Value {
+fn line(facts: &Facts, fact: &Fact) -> Value {
     let status = STATUSES.iter().position(|status| *status == fact.status);
     let took = fact
         .finished
@@ -58,8 +50,9 @@ fn line(facts: &Facts, fact: &Fact, account: &str) -> Value {
         .map(|(until, from)| until - from);
     let name = fact.channel_name.as_deref();
     let usual = format!(
-        "arn:aws:kinesisvideo:{}:{account}:channel/{}/",
+        "arn:aws:kinesisvideo:{}:{}:channel/{}/",
         facts.region(fact),
+        facts.account(fact),
         name.unwrap_or(&fact.device_id)
     );
     let arn = match fact.arn.strip_prefix(&usual).map(str::parse::<u64>) {
@@ -71,6 +64,7 @@ fn line(facts: &Facts, fact: &Fact, account: &str) -> Value {
     json!([
         visible(&fact.device_id),
         name.map_or(Value::from(0), |name| visible(name).into()),
+        fact.account,
         fact.region,
         status.unwrap_or_default(),
         fact.attempts,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::facts::{Facts, STATUSES};
+use super::outcomes::{self, OF_DEVICES};
 use super::spread::Times;
 use super::timeline::Timeline;
 use crate::domain::device::shown;
@@ -19,6 +20,7 @@ pub(crate) fn text(facts: &Facts) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = write_head(&mut text, facts);
+    let _ = write_accounts(&mut text, facts);
     let _ = write_failures(&mut text, facts);
     let _ = write_times(&mut text, facts);
     let _ = write_runs(&mut text, facts);
@@ -32,7 +34,7 @@ fn write_head(text: &mut String, facts: &Facts) -> std::fmt::Result {
     match facts.account_names().as_slice() {
         [] => {}
         [one] => write!(text, ", account {one}")?,
-        several => write!(text, ", accounts {}", several.join(", "))?,
+        several => write!(text, ", {}", format::count(several.len() as u64, "account"))?,
     }
     if !regions.is_empty() {
         write!(text, ", {}", regions.join(", "))?;
@@ -46,6 +48,31 @@ fn write_head(text: &mut String, facts: &Facts) -> std::fmt::Result {
         if count > 0 || matches!(status, Status::Created | Status::Failed) {
             writeln!(text, "  {:<9}{count:>9}", status.as_str())?;
         }
+    }
+    Ok(())
+}
+
+/// A line for each account and Region, where there are several accounts.
+fn write_accounts(text: &mut String, facts: &Facts) -> std::fmt::Result {
+    if !facts.has_several_accounts() {
+        return Ok(());
+    }
+    write!(text, "{:<13} {:<16}", "account", "Region")?;
+    for status in OF_DEVICES {
+        write!(text, "{:>10}", status.as_str())?;
+    }
+    text.push('\n');
+    for ((account, region), counts) in outcomes::by_account_region(facts) {
+        let account = if account.is_empty() {
+            "unknown"
+        } else {
+            account
+        };
+        write!(text, "{account:<13} {region:<16}")?;
+        for count in counts {
+            write!(text, "{count:>10}")?;
+        }
+        text.push('\n');
     }
     Ok(())
 }

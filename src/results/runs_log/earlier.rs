@@ -6,10 +6,7 @@ use std::path::Path;
 use super::{RunsLogError, for_each_line, read_lines};
 use crate::results::disk::{Disk, DiskFile};
 use crate::results::merge_runs::UNLOGGED;
-use crate::results::runs_line::{EMULATOR, ROLLBACK, RunsLine, Settings, Start};
-
-/// How the URLs of endpoints on this computer begin: AWS has none there.
-const LOOPBACK: [&str; 3] = ["http://127.", "http://localhost", "http://[::1]"];
+use crate::results::runs_line::{ROLLBACK, RunsLine, Settings, Start};
 
 /// What a log tells of the provisioning runs that had begun when it was read.
 #[derive(Debug, Default)]
@@ -38,12 +35,7 @@ impl EarlierRuns {
 
     /// Whether the last one was against an emulator.
     pub fn was_emulated(&self) -> bool {
-        let endpoint = self
-            .last_start()
-            .and_then(|start| start.endpoint.as_deref());
-        endpoint.is_some_and(|endpoint| {
-            endpoint == EMULATOR || LOOPBACK.iter().any(|start| endpoint.starts_with(start))
-        })
+        self.last_start().is_some_and(Start::was_emulated)
     }
 
     /// How the last one began.
