@@ -13,6 +13,9 @@ pub enum Error {
         /// In one sentence or two: what was found, what is expected, what to do.
         message: String,
     },
+    /// Nothing was attempted, for what would have stopped the run.
+    #[error("{0}")]
+    NotBegun(Stop),
     /// The run was stopped, or could not go on; it can be resumed.
     #[error("{0}")]
     Stopped(Stop),
@@ -27,12 +30,20 @@ impl Error {
         }
     }
 
+    /// What stopped the run, or would have.
+    pub(crate) fn stop(&self) -> Option<&Stop> {
+        match self {
+            Self::Refused { .. } => None,
+            Self::NotBegun(stop) | Self::Stopped(stop) => Some(stop),
+        }
+    }
+
     /// The reason in one word, as `--summary-json` spells it.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Refused { reason, .. } => reason,
-            Self::Stopped(stop) => stop.reason(),
+            Self::NotBegun(stop) | Self::Stopped(stop) => stop.reason(),
         }
     }
 
@@ -40,7 +51,7 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Refused { .. } => 2,
+            Self::Refused { .. } | Self::NotBegun(_) => 2,
             Self::Stopped(stop) => stop.exit_code(),
         }
     }

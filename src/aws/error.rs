@@ -48,6 +48,13 @@ pub enum ConfigError {
         .failure.message.trim_end_matches('.')
     )]
     Role { arn: String, failure: Failure },
+    /// A session of the role is refused: those of other roles, from the same credentials, may not be.
+    #[error(
+        "the session of the role {arn} is refused: {}: {}. Perhaps the Region is not enabled in that account",
+        .failure.code,
+        .failure.message.trim_end_matches('.')
+    )]
+    Session { arn: String, failure: Failure },
     /// The caller identity could not be requested.
     #[error("AWS cannot be reached to check the credentials: {}", .0.message)]
     Unreachable(Failure),
@@ -58,7 +65,7 @@ impl ConfigError {
         match self {
             Self::Configuration(_) | Self::NoRegion => ConfigErrorKind::Configuration,
             Self::Credentials(_) | Self::Refused { .. } => ConfigErrorKind::Credentials,
-            Self::Role { .. } => ConfigErrorKind::Role,
+            Self::Role { .. } | Self::Session { .. } => ConfigErrorKind::Role,
             Self::Unreachable(_) => ConfigErrorKind::Unreachable,
         }
     }
@@ -74,7 +81,7 @@ impl ConfigError {
         match self {
             Self::Unreachable(failure) => failure,
             // New credentials are requested, and if the role is refused again the account ends; no device has failed.
-            Self::Role { .. } => {
+            Self::Role { .. } | Self::Session { .. } => {
                 Failure::new(FailureKind::Credentials, classify::ROLE_REFUSED, text)
             }
             Self::Refused {

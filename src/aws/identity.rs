@@ -95,7 +95,7 @@ impl CredentialSource {
             return Ok(None);
         };
         let fetching = provider.provide_credentials();
-        let fetched = if self.is_role {
+        let fetched = if self.role.is_some() {
             // The source of a role reports itself what it waits for.
             fetching.await
         } else if endpoint.is_loopback() {
@@ -119,6 +119,12 @@ impl CredentialSource {
     pub(super) fn not_accepted(&self, failure: Failure, seen: &Seen) -> ConfigError {
         match failure.kind {
             FailureKind::Credentials | FailureKind::Denied | FailureKind::Rejected => {
+                if let Some(role) = &self.role {
+                    return ConfigError::Session {
+                        arn: role.to_string(),
+                        failure,
+                    };
+                }
                 let login = SignIn::of(&self.profiles).command();
                 ConfigError::refused(&failure, seen.date, SystemTime::now(), login.as_deref())
             }

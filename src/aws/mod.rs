@@ -118,8 +118,8 @@ struct Current {
 struct CredentialSource {
     config: SdkConfig,
     profiles: Arc<Profiles>,
-    /// Whether the credentials are those of an assumed role of [`ConnectionShared::roles`].
-    is_role: bool,
+    /// The ARN of the role whose session the credentials are, where they are one's: of [`ConnectionShared::roles`].
+    role: Option<Arc<str>>,
 }
 
 impl Current {
@@ -160,7 +160,7 @@ impl Connection {
         let source = CredentialSource {
             config,
             profiles: Arc::new(profiles),
-            is_role: false,
+            role: None,
         };
         Ok(Self(Arc::new(ConnectionShared {
             settings,
@@ -310,7 +310,7 @@ impl Connection {
         Ok(CredentialSource {
             config,
             profiles: Arc::new(profiles),
-            is_role: false,
+            role: None,
         })
     }
 

@@ -55,7 +55,8 @@ impl AwsService {
             Err(error) => Err(seen
                 .failure(&error, self.connection.timeout())
                 .unwrap_or_else(|not_sent| {
-                    self.connection.source().not_sent(not_sent).into_failure()
+                    let failure = self.connection.source().not_sent(not_sent).into_failure();
+                    of_unsent(failure)
                 })),
         };
         Answer {
@@ -63,6 +64,18 @@ impl AwsService {
             request_id: seen.request_id,
             date: seen.date,
         }
+    }
+}
+
+/// The failure of a request that was not sent, since its credentials were not to be had: whatever STS answered for them, the
+/// service has neither throttled the request nor executed it.
+fn of_unsent(failure: Failure) -> Failure {
+    match failure.kind {
+        kind if kind.is_passing() => Failure {
+            kind: FailureKind::Unreachable,
+            ..failure
+        },
+        _ => failure,
     }
 }
 

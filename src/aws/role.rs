@@ -57,7 +57,7 @@ impl CredentialSource {
         Self {
             config: config.into_builder().credentials_provider(provider).build(),
             profiles,
-            is_role: true,
+            role: Some(role.arn.as_str().into()),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::guard::Guard;
+use crate::aws::Role;
 use crate::cli::ConnectionArgs;
 use crate::domain::account_template::AccountTemplate;
 use crate::domain::device::AccountId;
@@ -10,6 +11,7 @@ use crate::domain::format;
 use crate::domain::role::role_account;
 use crate::engine::EngineSettings;
 use crate::error::Error;
+use crate::manifest::RowAccounts;
 
 /// What `--role-arn`, `--external-id`, `--role-session-name` and `--profile` say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub(super) struct Access {
     pub(super) external_id: Option<AccountTemplate>,
     /// The name of the roles' sessions.
     pub(super) session_name: String,
+    /// Whether no flag gives the role: the emulator has one in each account.
+    is_implied: bool,
     /// The profile of an account, or, without `{account}`, the one whose credentials assume the roles.
     pub(super) profile: Option<AccountTemplate>,
 }
@@ -38,6 +42,7 @@ impl Access {
             role_arn: args.role_arn.clone(),
             external_id: args.external_id.clone(),
             session_name: args.role_session_name.clone(),
+            is_implied: false,
             profile: args.profile.clone(),
         })
     }
@@ -57,6 +62,7 @@ impl Access {
     pub(super) fn or_any_role(mut self) -> Self {
         if !self.is_given() {
             self.role_arn = AccountTemplate::parse("arn:aws:iam::{account}:role/kvs-fleet").ok();
+            self.is_implied = true;
         }
         self
     }
@@ -84,6 +90,60 @@ impl Access {
         Ok(guard)
     }
 
+    /// The guard of a command on rows: `allowed` are the accounts of `--account`, `results` those of the results. Refuses
+    /// rows to which these flags do not lead, and flags that lead nowhere.
+    pub(super) fn guard_of_rows(
+        &self,
+        allowed: &[AccountId],
+        rows: &RowAccounts,
+        (results, file): (&[AccountId], &Path),
+    ) -> Result<Guard, Error> {
+        self.refuse_unused(rows)?;
+        self.refuse_without_accounts(&rows.named)?;
+        if rows.are_named {
+            Ok(Guard::of_several(allowed))
+        } else {
+            Guard::of_one(allowed, results, file)
+        }
+    }
+
+    /// Refuses flags that say how accounts are reached where no row names one: its channels would be made in another.
+    fn refuse_unused(&self, rows: &RowAccounts) -> Result<(), Error> {
+        let (flag, template) = match (&self.role_arn, &self.profile) {
+            (Some(role), _) if !rows.have_column && !self.is_implied => ("--role-arn", role),
+            (None, Some(profile)) if profile.names_account() && !rows.are_named => {
+                ("--profile", profile)
+            }
+            _ => return Ok(()),
+        };
+        let found = if rows.have_column {
+            "no row has a number in the column 'account'"
+        } else {
+            "the manifest has no column 'account'"
+        };
+        Err(usage(format!(
+            "{flag} {template} says how the accounts are reached that the rows name, but {found}; name the account of each \
+             row there, or leave {flag} out, which means the account of the run's own credentials"
+        )))
+    }
+
+    /// The way into an account; none where no flag leads there.
+    pub(super) fn way_to(&self, account: &AccountId) -> Option<Way> {
+        if let Some(role) = &self.role_arn {
+            let external_id = self.external_id.as_ref();
+            return Some(Way::Role(Role {
+                arn: role.for_account(account),
+                external_id: external_id.map(|id| id.for_account(account)),
+                session_name: self.session_name.clone(),
+            }));
+        }
+        let profile = self
+            .profile
+            .as_ref()
+            .filter(|_| self.has_a_profile_for_each());
+        profile.map(|profile| Way::Profile(profile.for_account(account)))
+    }
+
     /// Settings for accounts that are reached this way.
     pub(super) fn engine(&self, settings: EngineSettings) -> EngineSettings {
         EngineSettings {
@@ -94,7 +154,7 @@ impl Access {
 
     /// Refuses rows that name accounts to which no flag leads, before anything is sent. One of them may be that of the run's
     /// own credentials, which is not known yet.
-    pub(super) fn refuse_without_accounts<'a>(
+    fn refuse_without_accounts<'a>(
         &self,
         accounts: impl IntoIterator<Item = &'a AccountId>,
     ) -> Result<(), Error> {
@@ -141,6 +201,15 @@ impl Access {
     }
 }
 
+/// The way into an account.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// A role that the run's own credentials assume.
+    Role(Role),
+    /// A profile of its own.
+    Profile(String),
+}
+
 /// Refuses a role of another account than the row's.
 fn check_role(role: &AccountTemplate, account: &AccountId) -> Result<(), Error> {
     match role_account(&role.for_account(account)) {
@@ -174,6 +243,7 @@ mod tests {
             role_arn: role_arn.map(template),
             external_id: None,
             session_name: "kvs-fleet".to_owned(),
+            is_implied: false,
             profile: profile.map(template),
         }
     }
@@ -211,6 +281,33 @@ mod tests {
         for profile in [None, Some("factory")] {
             assert_eq!(refused(&access(None, profile), &[]), None);
         }
+    }
+
+    #[test]
+    fn flags_that_lead_nowhere_are_refused() {
+        let role = access(Some("arn:aws:iam::{account}:role/kvs-fleet"), None);
+        let profile = access(None, Some("fleet-{account}"));
+        let rows = |have_column, are_named| RowAccounts {
+            have_column,
+            are_named,
+            ..RowAccounts::default()
+        };
+        let refused = |access: &Access, rows: RowAccounts| {
+            let results = (&[][..], Path::new("d.results.csv"));
+            let guard = access.guard_of_rows(&[], &rows, results);
+            guard.err().map(|error| error.to_string())
+        };
+        for access in [&role, &profile] {
+            let message = refused(access, rows(false, false)).unwrap();
+            assert!(message.contains("the manifest has no column 'account'"));
+            assert_eq!(refused(access, rows(true, true)), None);
+        }
+        // All rows are of the account of the run's own credentials, which has no profile then.
+        assert_eq!(refused(&role, rows(true, false)), None);
+        let message = refused(&profile, rows(true, false)).unwrap();
+        assert!(message.contains("no row has a number"), "{message}");
+        let emulator = access(None, None).or_any_role();
+        assert_eq!(refused(&emulator, rows(false, false)), None);
     }
 
     #[test]

@@ -37,8 +37,8 @@ impl Guard {
         let message = match results {
             [one, other, ..] => format!(
                 "the results {file} have channels in several accounts, such as {one} and {other}, but nothing says how \
-                 each is reached: give --role-arn (such as arn:aws:iam::{{account}}:role/kvs-fleet), and a manifest with \
-                 the column 'account'"
+                 each is reached: give --role-arn (such as arn:aws:iam::{{account}}:role/kvs-fleet) or --profile (such as \
+                 fleet-{{account}}); a manifest needs the column 'account', too"
             ),
             [one] if !allowed.is_empty() && !allowed.contains(one) => format!(
                 "--account is {}, but the results {file} are of the account {one}; give the right account, or another \

@@ -2,14 +2,15 @@
 
 use indexmap::IndexMap;
 
-use super::access::Access;
+use super::access::{Access, Way};
 use super::asking::{seed, side_by_side};
 use super::guard::Guard;
 use super::target::{Target, regions_of};
-use crate::aws::{ConfigError, ConfigErrorKind, Connection, Role};
+use crate::aws::{ConfigError, ConfigErrorKind, Connection};
 use crate::domain::device::{AccountId, AccountRegion, Region};
 use crate::engine::{Stop, StopSignal, first_contact};
 use crate::error::Error;
+use crate::fleet::plan::OwnAccount;
 use crate::manifest::RowAccounts;
 
 /// Accounts that are reached at once.
@@ -54,14 +55,24 @@ impl Target {
             }
         }
         access.refuse_without_account(&accounts.keys().cloned().collect::<Vec<_>>())?;
-        let reached = side_by_side(accounts, AT_ONCE, |(account, region)| {
-            let (own, access, stop) = (self.connection().clone(), access.clone(), stop.clone());
+        let ways = accounts.into_iter().filter_map(|(account, region)| {
+            let way = access.way_to(&account)?;
+            Some((account, region, way))
+        });
+        let reached = side_by_side(ways, AT_ONCE, |(account, region, way)| {
+            let (own, stop) = (self.connection().clone(), stop.clone());
             async move {
-                let reached = connected(&own, &access, &account, &region, &stop).await;
+                let reached = connected(&own, way, &account, &region, &stop).await;
                 Some((account, reached))
             }
         });
-        for (account, reached) in reached.await.unwrap_or_default() {
+        let lost = || Stop::Internal("an account was left without an answer".to_owned());
+        for (account, reached) in reached.await.ok_or_else(lost)? {
+            if let (Err(cause @ Stop::Credentials(_)), true) = (&reached, access.role_arn.is_some())
+            {
+                // Those that assume all roles.
+                return Err(Error::NotBegun(cause.clone()));
+            }
             self.add_account(account, reached);
         }
         match stop.cause() {
@@ -105,49 +116,37 @@ impl Target {
     }
 }
 
-/// The account of rows that name none, where others name accounts; none where there are no such rows. It has to be known
-/// before the plan: two rows of one account may ask for the same channel.
+/// The account of rows that name none. It has to be known before the plan: two rows of one account may ask for the same
+/// channel.
 pub(super) async fn own_account(
     target: &Target,
     access: &Access,
     guard: &Guard,
     rows: &RowAccounts,
     stop: &StopSignal,
-) -> Result<Option<AccountId>, Error> {
-    let Some(region) = rows.others.as_ref().filter(|_| rows.are_named) else {
-        return Ok(None);
-    };
-    if !access.has_a_profile_for_each() {
-        target
-            .meet(guard, std::slice::from_ref(region), stop)
-            .await?;
+) -> Result<OwnAccount, Error> {
+    if !rows.are_named || rows.others.is_empty() {
+        return Ok(OwnAccount::Only);
     }
-    target.account_of_other_rows(access, guard).map(Some)
+    if !access.has_a_profile_for_each() {
+        let regions: Vec<Region> = rows.others.iter().cloned().collect();
+        target.meet(guard, &regions, stop).await?;
+    }
+    let own = target.account_of_other_rows(access, guard)?;
+    Ok(OwnAccount::Known(own))
 }
 
 /// The connection to an account, with credentials that are of it.
 async fn connected(
     own: &Connection,
-    access: &Access,
+    way: Way,
     account: &AccountId,
     region: &Region,
     stop: &StopSignal,
 ) -> Result<Connection, Stop> {
-    let connection = match (&access.role_arn, &access.profile) {
-        (Some(role_arn), _) => {
-            let external_id = access.external_id.as_ref();
-            let role = Role {
-                arn: role_arn.for_account(account),
-                external_id: external_id.map(|id| id.for_account(account)),
-                session_name: access.session_name.clone(),
-            };
-            own.with_role(role)
-        }
-        (None, Some(profile)) => {
-            let profile = own.with_profile(&profile.for_account(account)).await;
-            profile.map_err(unusable)?
-        }
-        (None, None) => own.clone(),
+    let connection = match way {
+        Way::Role(role) => own.with_role(role),
+        Way::Profile(name) => own.with_profile(&name).await.map_err(unusable)?,
     };
     let identity = first_contact(stop, seed(), ConfigError::is_passing, || {
         connection.identity(region)

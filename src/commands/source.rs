@@ -43,6 +43,7 @@ impl Source {
         match self {
             Self::File(manifest) => Ok(manifest.row_accounts()?),
             Self::Stream(rows) => Ok(RowAccounts {
+                have_column: rows.layout().has_account(),
                 are_named: rows.layout().has_account(),
                 ..RowAccounts::default()
             }),

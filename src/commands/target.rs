@@ -134,17 +134,16 @@ impl Target {
     }
 
     /// Refuses the emulator's results for a run against AWS, and the other way round. `accounts` are those of the results;
-    /// `was_emulated` says whether their last run was against an emulator, whose roles may be of any account.
+    /// `is_emulated` says whether their rows, or the log of their last run, name an emulator.
     pub(super) fn check_kind(
         &self,
         accounts: &[AccountId],
-        was_emulated: bool,
+        is_emulated: bool,
         results: &Path,
     ) -> Result<(), Error> {
         let Some(first) = accounts.first() else {
             return Ok(());
         };
-        let is_emulated = was_emulated || accounts.iter().any(AccountId::is_emulator);
         let message = match (is_emulated, self.is_aws(), self.is_emulator()) {
             (true, true, _) => format!(
                 "the results {} were made with the emulator (account {first}), but this run is against AWS; work with \
@@ -220,21 +219,41 @@ impl Target {
         found
     }
 
-    /// The service in an account and Region.
-    pub(super) fn service(&self, account_region: &AccountRegion) -> AwsService {
-        let accounts = lock(&self.accounts);
+    /// The service in an account and Region, or why the account cannot be worked in. Nothing but rows without an account, and
+    /// those of the account of the run's own credentials, is done with these.
+    pub(super) fn service(&self, account_region: &AccountRegion) -> Result<AwsService, Stop> {
         let account = account_region.account.as_ref();
-        let reached = account.and_then(|account| accounts.get(account));
-        let connection = reached.and_then(|reached| reached.as_ref().ok());
-        connection
-            .unwrap_or(&self.connection)
-            .region(&account_region.region)
+        let Some(account) = account.filter(|account| self.account() != Some(account)) else {
+            return Ok(self.connection.region(&account_region.region));
+        };
+        let not_reached = || Stop::Internal(format!("the account {account} was not reached"));
+        let accounts = lock(&self.accounts);
+        let reached = accounts.get(account).ok_or_else(not_reached)?;
+        match reached {
+            Ok(connection) => Ok(connection.region(&account_region.region)),
+            Err(cause) => Err(cause.clone()),
+        }
     }
 
-    /// Why the account cannot be worked in, if it cannot.
-    pub(super) fn unusable(&self, account_region: &AccountRegion) -> Option<Stop> {
-        let account = account_region.account.as_ref()?;
-        lock(&self.accounts).get(account)?.as_ref().err().cloned()
+    /// Refuses these accounts and Regions if none of them can be worked in.
+    pub(super) fn check_usable<'a>(
+        &self,
+        account_regions: impl IntoIterator<Item = &'a AccountRegion>,
+    ) -> Result<(), Error> {
+        let mut causes = Vec::new();
+        for account_region in account_regions {
+            match self.service(account_region) {
+                Ok(_) => return Ok(()),
+                Err(cause) => causes.push((account_region.account.clone(), cause)),
+            }
+        }
+        let may_pass = causes.iter().any(|(_, cause)| cause.may_pass());
+        match Stop::of_parts(&causes) {
+            None => Ok(()),
+            Some(stop) if may_pass => Err(Error::Stopped(stop)),
+            // What is configured must change first.
+            Some(stop) => Err(Error::NotBegun(stop)),
+        }
     }
 
     pub(super) fn is_reached(&self, account: &AccountId) -> bool {
@@ -253,12 +272,13 @@ impl Target {
 
     /// The first line of a run: account, caller, profile, Regions, endpoint.
     fn first_line(&self, account_regions: &[AccountRegion]) -> String {
-        let account = match account_names(account_regions).len() {
-            0 => {
+        let account = match account_names(account_regions).as_slice() {
+            [] => {
                 let account = self.account().map_or("not known yet", AccountId::as_str);
                 format!("account {account}")
             }
-            many => format::count(many as u64, "account"),
+            [one] => format!("account {one}"),
+            many => format::count(many.len() as u64, "account"),
         };
         let caller = self
             .caller()

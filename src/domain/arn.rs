@@ -24,6 +24,28 @@ pub struct ArnParts<'a> {
     pub creation_millis: u64,
 }
 
+/// What the emulator leaves out of the creation time in its ARNs, in milliseconds.
+const EMULATED: u64 = 1_000_000_000_000;
+
+/// The creation time at the end of an emulator's ARN: 13 digits as AWS writes it, but with 0 for the first. No channel of AWS
+/// is as old as that says (2001 and before), so that the emulator's channels are recognized in any account.
+pub(crate) fn emulated_creation(millis: u64) -> String {
+    match millis.checked_sub(EMULATED) {
+        Some(rest) if rest < EMULATED => format!("{rest:013}"),
+        _ => millis.to_string(),
+    }
+}
+
+/// Whether a channel's ARN is the emulator's: by its account or its creation time.
+pub(crate) fn is_emulated(arn: &str) -> bool {
+    let has_account = || arn.split(':').nth(4) == Some(AccountId::EMULATOR);
+    is_emulated_creation(arn.rsplit('/').next().unwrap_or_default()) || has_account()
+}
+
+fn is_emulated_creation(creation: &str) -> bool {
+    creation.len() == 13 && creation.starts_with('0')
+}
+
 impl<'a> ArnParts<'a> {
     /// Parses an ARN without a copy of it.
     pub fn parse(text: &'a str) -> Result<Self, Invalid> {
@@ -52,7 +74,11 @@ impl<'a> ArnParts<'a> {
             region,
             account,
             channel_name,
-            creation_millis: creation.parse().ok()?,
+            creation_millis: if is_emulated_creation(creation) {
+                creation.parse::<u64>().ok()? + EMULATED
+            } else {
+                creation.parse().ok()?
+            },
         })
     }
 
@@ -115,6 +141,26 @@ mod tests {
                 creation_millis: 1_700_000_000_123,
             }
         );
+    }
+
+    #[test]
+    fn the_emulators_arns_are_recognized_in_any_account() {
+        let arn = |account: &str, creation: &str| {
+            format!("arn:aws:kinesisvideo:eu-central-1:{account}:channel/a/{creation}")
+        };
+        assert_eq!(emulated_creation(1_700_000_000_123), "0700000000123");
+        let emulated = arn("111122223333", "0700000000123");
+        assert!(is_emulated(&emulated));
+        let parts = ArnParts::parse(&emulated).unwrap();
+        assert_eq!(parts.creation_millis, 1_700_000_000_123);
+        assert!(is_emulated(&arn(AccountId::EMULATOR, "1700000000123")));
+        for creation in ["1700000000123", "1", "0"] {
+            assert!(!is_emulated(&arn("111122223333", creation)), "{creation}");
+        }
+        // A clock of another century.
+        for millis in [5, 2_000_000_000_000] {
+            assert_eq!(emulated_creation(millis), millis.to_string());
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::shapes::{ApiRequest, ApiResponse, CallerIdentity};
 use super::store::{Store, StoredChannel};
 use super::validate;
 use super::work::{Work, WorkRules};
-use crate::domain::device::{AccountId, Region};
+use crate::domain::device::{AccountId, Region, emulated_creation};
 
 /// The most access keys that are counted: far more than a test has, so that no client can exhaust the memory by
 /// inventing them.
@@ -161,7 +161,7 @@ fn authorize(
             let resource = format!(
                 "{}/{}",
                 arn::of_channel(&caller.region, other, arn.channel_name),
-                arn.creation_millis
+                emulated_creation(arn.creation_millis)
             );
             return Err(ApiError::denied(
                 &caller.arn(),

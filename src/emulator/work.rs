@@ -14,7 +14,7 @@ use super::shapes::{
     EndpointConfiguration, IceServer, ListChannels, UpdateChannel, WireTag,
 };
 use super::store::{Store, StoredChannel, name_of_token, token_of_name};
-use crate::domain::device::{ArnParts, Region};
+use crate::domain::device::{ArnParts, Region, emulated_creation};
 use crate::domain::service::ChannelStatus;
 
 /// The service's default message TTL, in seconds.
@@ -116,7 +116,7 @@ impl Work<'_> {
         }
         let creation_millis = store.fresh_creation_millis(self.now);
         let without_time = arn::of_channel(self.region, self.account, &name);
-        let arn: Arc<str> = format!("{without_time}/{creation_millis}").into();
+        let arn: Arc<str> = format!("{without_time}/{}", emulated_creation(creation_millis)).into();
         let mut channel = StoredChannel {
             name,
             arn: Arc::clone(&arn),

@@ -90,10 +90,9 @@ pub struct Arrival<S, W> {
     pub account_region: AccountRegion,
     /// The rate of its creates.
     pub rate: RateRange,
-    pub service: S,
+    /// Or why it cannot be worked in.
+    pub service: Result<S, Stop>,
     pub work: W,
-    /// Why it cannot be worked in, where that is known.
-    pub unusable: Option<Stop>,
 }
 
 impl<S: Service, L: RowSink, W: Work> Engine<S, L, W> {
@@ -136,11 +135,12 @@ impl<S: Service, L: RowSink, W: Work> Engine<S, L, W> {
         self.shared.leave_out(account_region, cause);
     }
 
-    /// Lists the channels that exist, in all Regions at once. A Region has no listing if listing is not allowed or not
+    /// Lists the channels that exist, in as many Regions at once as there are workers. A Region has no listing if listing is not allowed or not
     /// possible, or if it gives no answer while others do; that is reported as a warning. Returns early when the run stops.
     pub async fn list_existing(&mut self) {
         let listings = self.regions.iter_mut().map(|planned| async {
             let (scope, work) = (&planned.region_run.scope, &planned.work);
+            let _worker = self.shared.workers.acquire().await;
             planned.listing = tokio::select! {
                 biased;
                 listing = scope.list_all(|name| work.may_want(name)) => listing,
@@ -187,14 +187,17 @@ impl<S: Service, L: RowSink, W: Work> Engine<S, L, W> {
                 biased;
                 Some(ended) = running.join_next() => self.shared.survive(ended).unwrap_or_default(),
                 arrival = next_arrival(&mut arrivals), if arrivals.is_some() => {
-                    let Some(Arrival { account_region, rate, service, work, unusable }) = arrival else {
+                    let Some(Arrival { account_region, rate, service, work }) = arrival else {
                         arrivals = None;
                         continue;
                     };
-                    if let Some(cause) = unusable {
-                        self.shared.leave_out(&account_region, cause);
-                        continue;
-                    }
+                    let service = match service {
+                        Ok(service) => service,
+                        Err(cause) => {
+                            self.shared.leave_out(&account_region, cause);
+                            continue;
+                        }
+                    };
                     let region_run = self.region_run(account_region, rate, service);
                     running.spawn(run_arrived(region_run, work, reconcile, share));
                 }

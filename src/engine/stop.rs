@@ -9,6 +9,9 @@ use crate::domain::format;
 use crate::domain::service::Failure;
 use crate::domain::service::classify::{CREDENTIALS_UNAVAILABLE, blames_the_clock};
 
+/// The most causes that a message names.
+const MOST_NAMED: usize = 3;
+
 /// Why the run, or one of its Regions, stopped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Stop {
@@ -114,7 +117,7 @@ pub enum Stop {
         cause: Box<Stop>,
     },
     /// Several accounts or Regions ended, each for a reason of its own.
-    #[error("{}", .0.iter().map(Self::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("{}", several(.0))]
     Several(Vec<Stop>),
     /// This process may not open as many files as even one request needs.
     #[error(
@@ -220,7 +223,10 @@ impl Stop {
                 Self::AccountFull { regions, failure } => (&mut full, regions, failure),
                 Self::NotOffered { regions, failure } => (&mut not_offered, regions, failure),
                 other => {
-                    all.push(other.clone());
+                    // A role that is refused is so in each Region.
+                    if !all.contains(other) {
+                        all.push(other.clone());
+                    }
                     continue;
                 }
             };
@@ -248,6 +254,23 @@ impl Stop {
         }
     }
 
+    /// Whether the same command may do better later, without a change.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::NoIdentity(_) | Self::Interrupted | Self::Terminated | Self::Internal(_)
+        )
+    }
+
+    /// The accounts that ended early.
+    pub(crate) fn accounts(&self) -> Vec<&AccountId> {
+        match self {
+            Self::Account { account, .. } => vec![account],
+            Self::Several(causes) => causes.iter().flat_map(Self::accounts).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether other Regions may do well all the same.
     pub(crate) fn is_of_one_region(&self) -> bool {
         matches!(
@@ -268,6 +291,19 @@ impl Stop {
             _ => 1,
         }
     }
+}
+
+/// The first causes, and how many more there are: each has a warning of its own, and a reason in the summary.
+fn several(causes: &[Stop]) -> String {
+    let mut named: Vec<String> = causes
+        .iter()
+        .take(MOST_NAMED)
+        .map(Stop::to_string)
+        .collect();
+    if causes.len() > MOST_NAMED {
+        named.push(format!("and {} more", causes.len() - MOST_NAMED));
+    }
+    named.join("; ")
 }
 
 fn refused_credentials(failure: &Failure) -> String {

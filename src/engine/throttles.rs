@@ -37,7 +37,7 @@ impl ThrottleStreak {
 }
 
 impl<S: Service> QuotaScope<S> {
-    /// Stops the run if an operation has been throttled for too long. Returns whether it has.
+    /// Ends the account, alone if the rows name it, if an operation has been throttled for too long. Returns whether it has.
     pub(super) fn stop_if_throttled_too_long(
         &self,
         streak: ThrottleStreak,
@@ -47,7 +47,7 @@ impl<S: Service> QuotaScope<S> {
         if is_too_long {
             let limiter: &Limiter = self.limiter(operation);
             let (now, after) = (self.shared.clock.now(), streak.lasted);
-            self.shared.stop.give(Stop::Throttled {
+            self.end_account(Stop::Throttled {
                 region: self.account_region.region.clone(),
                 since: now.checked_sub(after).unwrap_or(now),
                 after,

@@ -148,12 +148,23 @@ impl Counts {
     }
 }
 
+/// The account of rows that name none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum OwnAccount {
+    /// No row names an account: all are of one.
+    #[default]
+    Only,
+    /// Others name accounts, and this is that of the run's own credentials.
+    Known(AccountId),
+    /// Others name accounts. Nobody was asked which is that of the run's own credentials: it is taken for one that no row names.
+    NotAsked,
+}
+
 /// Plans a manifest, row after row.
 #[derive(Debug)]
 pub struct Planner {
     rules: Rules,
-    /// The account of rows that name none, where others name accounts.
-    own_account: Option<AccountId>,
+    own_account: OwnAccount,
     counts: Counts,
     last: Option<DeviceIndex>,
     remarks: Remarks,
@@ -163,15 +174,15 @@ impl Planner {
     pub fn new(rules: Rules) -> Self {
         Self {
             rules,
-            own_account: None,
+            own_account: OwnAccount::Only,
             counts: Counts::default(),
             last: None,
             remarks: Remarks::default(),
         }
     }
 
-    /// Rows that name no account are of this one, where it is known.
-    pub(crate) fn set_own_account(&mut self, account: Option<AccountId>) {
+    /// Rows that name no account are of this one.
+    pub(crate) fn set_own_account(&mut self, account: OwnAccount) {
         self.own_account = account;
     }
 
@@ -234,7 +245,7 @@ impl Planner {
     ) -> Result<Verdict, Box<Moved>> {
         let asked = self.asked(valid);
         let Some(index) = known_devices.find_next(row.device_id, self.last) else {
-            return Ok(enter(known_devices, row, valid, &asked));
+            return Ok(self.enter(known_devices, row, valid, &asked));
         };
         self.last = Some(index);
         let same_channel = known_devices.channel_name(index) == valid.channel_name()
@@ -270,7 +281,9 @@ impl Planner {
                 is_open: !has_channel,
             }));
         }
-        if !has_channel && let Some(taken) = taken(known_devices, row, valid, &asked, Some(index)) {
+        if !has_channel
+            && let Some(taken) = self.taken(known_devices, row, valid, &asked, Some(index))
+        {
             return Ok(taken);
         }
         let is_named_now = asked.account.is_some() && *known_devices.account_region(index) != asked;
@@ -285,11 +298,59 @@ impl Planner {
         })
     }
 
+    /// A device without a row, listed for the first time.
+    fn enter(
+        &self,
+        known_devices: &mut KnownDevices,
+        row: &Row<'_>,
+        valid: &ValidRow<'_>,
+        asked: &AccountRegion,
+    ) -> Verdict {
+        if let Some(taken) = self.taken(known_devices, row, valid, asked, None) {
+            return taken;
+        }
+        let index = known_devices.insert(row.device_id, valid.channel_name(), asked);
+        known_devices.list(index, row.line, valid.fingerprint());
+        Verdict::Fresh(index, device(valid, asked.clone()))
+    }
+
+    /// The verdict on a row whose channel name belongs to another device, which is listed before or has its channel.
+    fn taken(
+        &self,
+        known_devices: &KnownDevices,
+        row: &Row<'_>,
+        valid: &ValidRow<'_>,
+        asked: &AccountRegion,
+        own: Option<DeviceIndex>,
+    ) -> Option<Verdict> {
+        let holder = known_devices
+            .holders(asked, valid.channel_name())
+            .find(|holder| {
+                let known = &known_devices[*holder];
+                let is_there = known.listed.is_some() || known.is_open || known.has_channel();
+                Some(*holder) != own
+                    && is_there
+                    && self.may_share(known_devices.account_region(*holder), asked)
+            })?;
+        let reason = format!(
+            "the channel name {} in {} is already that of the device {}; two devices cannot share a channel",
+            shown(valid.channel_name()),
+            asked,
+            shown(known_devices.device_id(holder))
+        );
+        Some(invalid(row, "DuplicateChannelName", &reason))
+    }
+
+    /// Whether a channel of another device may be in the account that is asked for.
+    fn may_share(&self, other: &AccountRegion, asked: &AccountRegion) -> bool {
+        self.own_account != OwnAccount::NotAsked || other.account == asked.account
+    }
+
     /// The account and Region that a row asks for.
     fn asked(&self, valid: &ValidRow<'_>) -> AccountRegion {
         let mut asked = valid.account_region();
-        if asked.account.is_none() {
-            asked.account.clone_from(&self.own_account);
+        if let (None, OwnAccount::Known(own)) = (&asked.account, &self.own_account) {
+            asked.account = Some(own.clone());
         }
         asked
     }
@@ -325,21 +386,6 @@ pub fn recorded_id(device_id: &str) -> &str {
         .unwrap_or_default()
 }
 
-/// A device without a row, listed for the first time.
-fn enter(
-    known_devices: &mut KnownDevices,
-    row: &Row<'_>,
-    valid: &ValidRow<'_>,
-    asked: &AccountRegion,
-) -> Verdict {
-    if let Some(taken) = taken(known_devices, row, valid, asked, None) {
-        return taken;
-    }
-    let index = known_devices.insert(row.device_id, valid.channel_name(), asked);
-    known_devices.list(index, row.line, valid.fingerprint());
-    Verdict::Fresh(index, device(valid, asked.clone()))
-}
-
 /// The device of a row, in this account.
 fn device(valid: &ValidRow<'_>, asked: AccountRegion) -> Device {
     Device {
@@ -350,27 +396,4 @@ fn device(valid: &ValidRow<'_>, asked: AccountRegion) -> Device {
 
 fn invalid(row: &Row<'_>, code: &'static str, reason: &str) -> Verdict {
     Verdict::Invalid(InvalidLine::new(row.line, row.device_id, code, reason))
-}
-
-/// The verdict on a row whose channel name belongs to another device, which is listed before or has its channel.
-fn taken(
-    known_devices: &KnownDevices,
-    row: &Row<'_>,
-    valid: &ValidRow<'_>,
-    asked: &AccountRegion,
-    own: Option<DeviceIndex>,
-) -> Option<Verdict> {
-    let holder = known_devices
-        .holders(asked, valid.channel_name())
-        .find(|holder| {
-            let known = &known_devices[*holder];
-            Some(*holder) != own && (known.listed.is_some() || known.is_open || known.has_channel())
-        })?;
-    let reason = format!(
-        "the channel name {} in {} is already that of the device {}; two devices cannot share a channel",
-        shown(valid.channel_name()),
-        asked,
-        shown(known_devices.device_id(holder))
-    );
-    Some(invalid(row, "DuplicateChannelName", &reason))
 }

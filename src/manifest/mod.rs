@@ -75,12 +75,14 @@ pub struct Manifest {
 /// Whether the rows name accounts.
 #[derive(Debug, Clone, Default)]
 pub struct RowAccounts {
+    /// Whether there is a column for them.
+    pub have_column: bool,
     /// Whether a row names its account, or, in a stream, may do so.
     pub are_named: bool,
     /// The accounts that the rows of a file name, each once.
     pub named: BTreeSet<AccountId>,
-    /// The Region of the first row that names none.
-    pub others: Option<Region>,
+    /// The Regions of the rows that name none; of a manifest without the column they are not looked for.
+    pub others: BTreeSet<Region>,
 }
 
 impl Manifest {
@@ -119,8 +121,11 @@ impl Manifest {
 
     /// Which accounts the rows name.
     pub fn row_accounts(&self) -> Result<RowAccounts, ManifestError> {
-        let mut accounts = RowAccounts::default();
-        if !self.layout.has_account() {
+        let mut accounts = RowAccounts {
+            have_column: self.layout.has_account(),
+            ..RowAccounts::default()
+        };
+        if !accounts.have_column {
             return Ok(accounts);
         }
         let mut rows = self.rows();
@@ -131,8 +136,8 @@ impl Manifest {
                 if !accounts.named.contains(account) {
                     accounts.named.insert(account.clone());
                 }
-            } else if accounts.others.is_none() {
-                accounts.others = Some(valid.region().clone());
+            } else if !accounts.others.contains(valid.region()) {
+                accounts.others.insert(valid.region().clone());
             }
         }
         Ok(accounts)

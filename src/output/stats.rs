@@ -56,7 +56,7 @@ pub(crate) struct Totals {
     /// Channels created a second in that time; `None` for a burst of less than a second or fewer than 20 channels.
     pub(crate) achieved: Option<f64>,
     pub(crate) regions: Vec<RegionTotals>,
-    /// Devices without an outcome by Region, if their number was known.
+    /// Devices without an outcome by Region; of a stream, those that have arrived.
     pub(crate) left: BTreeMap<String, u64>,
     /// The devices of each account, if the rows name accounts.
     pub(crate) accounts: BTreeMap<AccountId, AccountTotals>,
@@ -73,6 +73,8 @@ pub struct Stats {
 struct StatsState {
     counts: RunCounts,
     regions: Vec<RegionStats>,
+    /// Devices that `--limit` leaves to another run.
+    behind_limit: BTreeMap<AccountId, u64>,
     phase: Phase,
     /// Rows of devices.
     recorded: Recent,
@@ -99,6 +101,19 @@ impl Stats {
     pub(crate) fn plan(&self, account_region: &AccountRegion, devices: u64) {
         let stats = RegionStats::new(account_region.clone(), Some(devices));
         self.lock().regions.push(stats);
+    }
+
+    /// One more device of a stream is to do there.
+    pub(crate) fn arrive(&self, account_region: &AccountRegion) {
+        self.lock().region_stats_or_new(account_region).arrive();
+    }
+
+    /// Notes devices of an account that `--limit` leaves to another run.
+    pub(crate) fn leave(&self, account_region: &AccountRegion, devices: u64) {
+        if let Some(account) = &account_region.account {
+            let mut inner = self.lock();
+            *inner.behind_limit.entry(account.clone()).or_default() += devices;
+        }
     }
 
     pub(crate) fn pace(&self) -> Pace {
@@ -129,12 +144,16 @@ impl Stats {
         let inner = self.lock();
         let creating = inner.phase.duration();
         let begun = inner.regions.iter().filter(|stats| stats.has_begun());
+        let mut accounts = accounts::by_account(&inner.regions);
+        for (account, devices) in &inner.behind_limit {
+            accounts.entry(account.clone()).or_default().left += devices;
+        }
         Totals {
             creating,
             achieved: achieved(inner.counts.created, creating),
             regions: begun.map(RegionStats::totals).collect(),
             left: inner.left(),
-            accounts: accounts::by_account(&inner.regions),
+            accounts,
         }
     }
 
@@ -176,14 +195,23 @@ impl StatsState {
         regions.find(|stats| stats.account_region == *wanted)
     }
 
-    /// Devices without an outcome by Region, if their number is known.
+    /// The same, from now on if it is new.
+    fn region_stats_or_new(&mut self, wanted: &AccountRegion) -> &mut RegionStats {
+        let mut places = self.regions.iter();
+        let place = places.position(|stats| stats.account_region == *wanted);
+        let place = place.unwrap_or_else(|| {
+            self.regions.push(RegionStats::new(wanted.clone(), None));
+            self.regions.len() - 1
+        });
+        &mut self.regions[place]
+    }
+
+    /// Devices without an outcome by Region; of a stream, those that have arrived.
     fn left(&self) -> BTreeMap<String, u64> {
         let mut left = BTreeMap::new();
         for stats in &self.regions {
-            if let Some(devices) = stats.left() {
-                let region = stats.account_region.region.to_string();
-                *left.entry(region).or_default() += devices;
-            }
+            let region = stats.account_region.region.to_string();
+            *left.entry(region).or_default() += stats.left();
         }
         left
     }
@@ -245,13 +273,8 @@ impl Listener for Stats {
                 account_region,
                 limiter,
             } => {
-                if inner.region_stats(account_region).is_none() {
-                    let stats = RegionStats::new((*account_region).clone(), None);
-                    inner.regions.push(stats);
-                }
-                if let Some(stats) = inner.region_stats(account_region) {
-                    stats.begin(Arc::clone(limiter));
-                }
+                let stats = inner.region_stats_or_new(account_region);
+                stats.begin(Arc::clone(limiter));
             }
             Event::RegionEnded { account_region } => {
                 // A probe without an answer does not end the outage.

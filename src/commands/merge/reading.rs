@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::domain::device::{AccountId, shown};
+use crate::domain::device::is_emulated;
 use crate::error::Error;
 use crate::results::disk::RealDisk;
 use crate::results::merge::{FileRows, MergeRow, MergeRows};
@@ -16,8 +16,8 @@ use crate::results::read::{Entry, read_results};
 pub(super) struct Reader {
     pub(super) rows: MergeRows,
     files: Vec<ReadFile>,
-    /// The first account, and the file that it is in.
-    account: Option<(Box<str>, PathBuf)>,
+    /// Who made the first channel, and the file that it is in.
+    maker: Option<(Maker, PathBuf)>,
 }
 
 /// A file, and whether it has not even a header.
@@ -33,8 +33,8 @@ struct FileReader<'a> {
     path: &'a Path,
     rows: FileRows,
     is_empty: bool,
-    /// Its first account, and the line.
-    account: Option<(Box<str>, u64)>,
+    /// Who made its first channel, and the line.
+    maker: Option<(Maker, u64)>,
 }
 
 impl Reader {
@@ -81,12 +81,12 @@ impl Reader {
     }
 
     fn take(&mut self, file: FileReader<'_>) -> Result<(), Error> {
-        if let Some((account, line)) = file.account {
+        if let Some((maker, line)) = file.maker {
             let (known, first) = self
-                .account
-                .get_or_insert_with(|| (account.clone(), file.path.to_owned()));
-            if are_apart(known, &account) {
-                return Err(with_emulator((file.path, line, &account), (first, known)));
+                .maker
+                .get_or_insert_with(|| (maker, file.path.to_owned()));
+            if *known != maker {
+                return Err(with_emulator((file.path, line, maker), first));
             }
         }
         self.files.push(ReadFile {
@@ -112,7 +112,7 @@ impl<'a> FileReader<'a> {
             path,
             rows: FileRows::with_capacity(usize::try_from(length).unwrap_or_default()),
             is_empty: false,
-            account: None,
+            maker: None,
         };
         let reading = read_results(&RealDisk, path, |entry| reader.visit(&entry))?;
         reader.is_empty = reading.is_new();
@@ -130,34 +130,51 @@ impl<'a> FileReader<'a> {
     }
 
     fn visit(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
-        match (entry.record.account(), &self.account) {
-            (Some(account), None) => self.account = Some((account.into(), entry.line)),
-            (Some(account), Some((known, _))) if are_apart(known, account) => {
-                let here = (self.path, entry.line, account);
-                return Err(with_emulator(here, (self.path, known)));
+        let arn = entry.record.channel_arn();
+        if !arn.is_empty() {
+            let maker = Maker::of(arn);
+            match self.maker {
+                None => self.maker = Some((maker, entry.line)),
+                Some((known, _)) if known != maker => {
+                    return Err(with_emulator((self.path, entry.line, maker), self.path));
+                }
+                Some(_) => {}
             }
-            _ => {}
         }
         self.rows.push(&entry.record, entry.line);
         Ok(())
     }
 }
 
-/// Whether only one of them is the emulator's.
-fn are_apart(one: &str, other: &str) -> bool {
-    (one == AccountId::EMULATOR) != (other == AccountId::EMULATOR)
+/// Who made a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Maker {
+    Aws,
+    Emulator,
+}
+
+impl Maker {
+    fn of(arn: &str) -> Self {
+        if is_emulated(arn) {
+            Self::Emulator
+        } else {
+            Self::Aws
+        }
+    }
 }
 
 /// The refusal of the emulator's results among others.
-fn with_emulator((path, line, account): (&Path, u64, &str), before: (&Path, &str)) -> Error {
-    let (before, known) = before;
+fn with_emulator((path, line, maker): (&Path, u64, Maker), before: &Path) -> Error {
+    let (here, there) = match maker {
+        Maker::Emulator => ("the emulator's", "not"),
+        Maker::Aws => ("not the emulator's", ""),
+    };
     let message = format!(
-        "{}, line {line}: the ARN is of account {}, but those before, in {}, are of {}; one of the two is the emulator's, \
-         whose channels no camera can use: merge them apart",
+        "{}, line {line}: the channel is {here}, but those before, in {}, are{}{there}; no camera can use the emulator's \
+         channels: merge them apart",
         path.display(),
-        shown(account),
         before.display(),
-        shown(known)
+        if there.is_empty() { "" } else { " " },
     );
     Error::refused("wrong-account", message)
 }

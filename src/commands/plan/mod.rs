@@ -10,7 +10,6 @@ use std::collections::HashSet;
 use tracing::warn;
 
 use super::checks;
-use super::guard::Guard;
 use super::messages;
 use super::reach::own_account;
 use super::run_config::RunConfig;
@@ -21,6 +20,7 @@ use crate::domain::device::{AccountRegion, DeviceIndex};
 use crate::engine::StopSignal;
 use crate::error::Error;
 use crate::fleet::batch::{self, Glance};
+use crate::fleet::plan::OwnAccount;
 use crate::output::logging::Console;
 use crate::results::disk::RealDisk;
 use crate::results::runs_log::EarlierRuns;
@@ -71,6 +71,7 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
     let Glance {
         mut known_devices,
         accounts,
+        is_emulated,
         torn,
     } = Glance::take(&RealDisk, results)?;
     if let Some(torn) = torn {
@@ -80,19 +81,16 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
     let runs = EarlierRuns::read(&RealDisk, results)?;
     checks::check_shard(config, &known_devices)?;
     checks::check_settings(config, &runs, &known_devices)?;
-    target.check_kind(&accounts, runs.was_emulated(), results)?;
+    target.check_kind(&accounts, is_emulated || runs.was_emulated(), results)?;
     let rows = manifest.row_accounts()?;
-    config.access.refuse_without_accounts(&rows.named)?;
-    let guard = if rows.are_named {
-        Guard::of_several(&config.accounts)
-    } else {
-        Guard::of_one(&config.accounts, &accounts, results)?
-    };
-    // Without a request the account of rows that name none is not known.
+    let access = &config.access;
+    let guard = access.guard_of_rows(&config.accounts, &rows, (&accounts, results))?;
     let own_account = if online {
-        own_account(&target, &config.access, &guard, &rows, stop).await?
+        own_account(&target, access, &guard, &rows, stop).await?
+    } else if rows.are_named {
+        OwnAccount::NotAsked
     } else {
-        None
+        OwnAccount::Only
     };
     let mut planned = batch::plan(
         &manifest,

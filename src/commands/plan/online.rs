@@ -22,7 +22,7 @@ pub(super) async fn ask(
     stop: &StopSignal,
     outline: &mut Outline,
 ) -> Result<(), Error> {
-    let mut account_regions = offered(target, outline).await;
+    let account_regions = offered(target, outline).await;
     if account_regions.is_empty() {
         return Ok(());
     }
@@ -31,23 +31,23 @@ pub(super) async fn ask(
         .meet_all(access, guard, &account_regions, stop)
         .await?;
     let several = account_regions.len() > 1;
-    account_regions.retain(|account_region| match target.unusable(account_region) {
-        Some(cause) => {
-            outline.trouble(account_region, &cause);
-            false
-        }
-        None => true,
-    });
     for account_region in account_regions {
+        let service = match target.service(&account_region) {
+            Ok(service) => service,
+            Err(cause) => {
+                outline.trouble(&account_region, &cause);
+                continue;
+            }
+        };
         // Of its own, since one Region that gives no answer does not stop the others.
         let settings = config.engine(account.clone());
         let caller = caller(settings, Listeners::default(), StopSignal::new());
-        let service = target.service(&account_region);
         let asked = caller.region(account_region.clone(), service);
         let Some(listed) = answered(list(&asked, &is_wanted).await) else {
             let unknown = || Stop::Internal("asking ended without a word".to_owned());
             let cause = caller.end().unwrap_or_else(unknown);
-            if !several || !cause.is_of_one_region() {
+            let is_of_a_part = cause.is_of_one_region() || matches!(cause, Stop::Account { .. });
+            if !several || !is_of_a_part {
                 return Err(cause.into());
             }
             outline.trouble(&account_region, &cause);

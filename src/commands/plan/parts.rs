@@ -41,7 +41,8 @@ pub(super) struct Part {
 /// What is to do in one account.
 #[derive(Debug, Serialize)]
 pub(super) struct AccountPart {
-    pub(super) account: String,
+    /// None for rows that name none, where the account of the run's own credentials was not asked.
+    pub(super) account: Option<String>,
     /// Devices without a channel.
     pub(super) to_do: u64,
     pub(super) regions: Vec<String>,
@@ -49,8 +50,18 @@ pub(super) struct AccountPart {
     pub(super) seconds: f64,
     /// What the new channels cost a month if every one is used.
     pub(super) monthly_usd_most: f64,
-    /// Why it cannot be worked in, where that was asked.
+    /// Why one of its Regions cannot be worked in, where that was asked.
     pub(super) trouble: Option<String>,
+    /// Each of its Regions.
+    pub(super) parts: Vec<RegionPart>,
+}
+
+/// What is to do in one Region of an account.
+#[derive(Debug, Serialize)]
+pub(super) struct RegionPart {
+    pub(super) region: String,
+    #[serde(flatten)]
+    pub(super) part: Part,
 }
 
 impl Part {
@@ -73,6 +84,16 @@ impl Part {
     /// Channels to create.
     pub(super) fn fresh(&self) -> u64 {
         self.to_do - self.to_adopt.unwrap_or(0)
+    }
+
+    /// Channels that will be there.
+    pub(super) fn then(&self) -> u64 {
+        self.existing.unwrap_or(0) + self.fresh()
+    }
+
+    /// Whether these are more than the account may have.
+    pub(super) fn is_over(&self) -> bool {
+        self.then() > self.quota
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts of devices")]
@@ -102,27 +123,29 @@ pub(super) fn of(config: &RunConfig, work: WorkLists) -> Parts {
         .collect()
 }
 
-/// The accounts that the rows name.
+/// The accounts, if rows name accounts.
 pub(super) fn accounts(parts: &Parts) -> Vec<AccountPart> {
-    let mut accounts: BTreeMap<&AccountId, Vec<(&AccountRegion, &Part)>> = BTreeMap::new();
+    let mut accounts: BTreeMap<Option<&AccountId>, Vec<RegionPart>> = BTreeMap::new();
     for (account_region, part) in parts {
-        if let Some(account) = &account_region.account {
-            accounts
-                .entry(account)
-                .or_default()
-                .push((account_region, part));
-        }
+        let account = account_region.account.as_ref();
+        accounts.entry(account).or_default().push(RegionPart {
+            region: account_region.region.to_string(),
+            part: part.clone(),
+        });
     }
-    let account = |(account, parts): (&AccountId, Vec<(&AccountRegion, &Part)>)| {
-        let of_each = |number: fn(&Part) -> u64| parts.iter().map(|(_, part)| number(part)).sum();
-        let regions = parts.iter().map(|(of, _)| of.region.to_string());
+    if accounts.keys().all(Option::is_none) {
+        return Vec::new();
+    }
+    let account = |(account, parts): (Option<&AccountId>, Vec<RegionPart>)| {
+        let of_each = |number: fn(&Part) -> u64| parts.iter().map(|of| number(&of.part)).sum();
         AccountPart {
-            account: account.to_string(),
+            account: account.map(AccountId::to_string),
             to_do: of_each(|part| part.to_do),
-            regions: regions.collect(),
-            seconds: longest(parts.iter().map(|(_, part)| *part)),
+            regions: parts.iter().map(|of| of.region.clone()).collect(),
+            seconds: longest(parts.iter().map(|of| &of.part)),
             monthly_usd_most: price(of_each(Part::fresh)),
-            trouble: parts.iter().find_map(|(_, part)| part.trouble.clone()),
+            trouble: parts.iter().find_map(|of| of.part.trouble.clone()),
+            parts,
         }
     };
     accounts.into_iter().map(account).collect()

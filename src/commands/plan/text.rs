@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::outline::Outline;
-use super::parts::{self, AccountPart, Part};
+use super::parts::{self, AccountPart, Part, RegionPart};
 use crate::domain::device::{shown, visible};
 use crate::domain::format;
 use crate::fleet::plan::InvalidLine;
@@ -112,14 +112,26 @@ fn devices(lines: &mut PlanText, plan: &Outline) {
 
 fn of_account(lines: &mut PlanText, account: &AccountPart) {
     let (count, regions) = (account.to_do, account.regions.join(", "));
-    let to_do = format!("{}: {count} to do in {regions}", account.account);
+    let number = account.account.as_deref();
+    let number = number.unwrap_or("that of the run's own credentials");
+    let to_do = format!("{number}: {count} to do in {regions}");
     lines.add("account", &to_do);
-    if let Some(trouble) = &account.trouble {
-        lines.add("", trouble);
-    } else {
-        let took = format::ahead(parts::duration(account.seconds));
-        let most = account.monthly_usd_most;
-        lines.add("", &format!("about {took}, 0 to {most:.2} USD a month"));
+    let took = format::ahead(parts::duration(account.seconds));
+    let most = account.monthly_usd_most;
+    lines.add("", &format!("about {took}, 0 to {most:.2} USD a month"));
+    let mut said: Option<&str> = None;
+    for RegionPart { region, part } in &account.parts {
+        let trouble = part.trouble.as_deref();
+        // What ends the account is the same in each of its Regions.
+        if trouble.is_some() && trouble == said {
+            continue;
+        }
+        said = trouble.or(said);
+        let lead = format!("{region}: ");
+        match trouble {
+            Some(trouble) => lines.add("", &(lead + trouble)),
+            None => room(lines, &lead, part),
+        }
     }
 }
 
@@ -129,18 +141,26 @@ fn in_region(lines: &mut PlanText, name: &str, region: &Part) {
         lines.add("", trouble);
         return;
     }
+    room(lines, "", region);
+    if !region.is_over() {
+        lines.add("", &format!("an account may have {}", region.quota));
+    }
+}
+
+/// What is there already, and what would be too much.
+fn room(lines: &mut PlanText, lead: &str, region: &Part) {
     if let (Some(existing), Some(to_adopt)) = (region.existing, region.to_adopt) {
-        let there = format!("{to_adopt} of them there, {existing} channels in all");
+        let there = format!("{lead}{to_adopt} of them there, {existing} channels in all");
         lines.add("", &there);
     }
-    let then = region.existing.unwrap_or(0) + region.to_do - region.to_adopt.unwrap_or(0);
-    let quota = region.quota;
-    if then > quota {
-        let over = format!("{then} channels are more than the account's {quota}");
+    if region.is_over() {
+        let (then, quota) = (region.then(), region.quota);
+        let over = format!("{lead}{then} channels are more than the account's {quota}");
         lines.add("", &over);
-        lines.add("", "(--channel-quota): ask AWS support for more first");
-    } else {
-        lines.add("", &format!("an account may have {quota}"));
+        lines.add(
+            "",
+            "(--channel-quota, --quotas): ask AWS support for more first",
+        );
     }
 }
 

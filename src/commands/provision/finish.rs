@@ -33,7 +33,7 @@ impl Run {
             error!("{line}");
         }
         let results = closed.results().to_owned();
-        if let Err(Error::Refused { .. }) = &ended
+        if let Err(Error::Refused { .. } | Error::NotBegun(_)) = &ended
             && !closed.has_row()
         {
             // Known only after the journal was made ready, as of a stream without a row.
@@ -178,10 +178,7 @@ fn note_end(summary: &mut Summary, stats: &Stats, ended: &Result<(), Error>) {
         Ok(()) => (0, "complete"),
     };
     summary.message = ended.as_ref().err().map(ToString::to_string);
-    let stop = match ended {
-        Err(Error::Stopped(stop)) => Some(stop),
-        _ => None,
-    };
+    let stop = ended.as_ref().err().and_then(Error::stop);
     summary.accounts = accounts::of(&summary.totals.accounts, stop, summary.reason);
 }
 

@@ -240,10 +240,10 @@ impl Run {
         } else if ready.row_accounts.are_named {
             self.config.set_workers(None);
         }
-        let mut left_out = regions::not_offered(&ready.target, &mut regions).await?;
+        let left_out = regions::not_offered(&ready.target, &mut regions).await?;
         self.meet(&mut ready, regions.keys().cloned().collect())
             .await?;
-        left_out.extend(regions::unusable(&ready.target, &mut regions)?);
+        ready.target.check_usable(regions.keys())?;
         self.say_shard(is_planned);
         if is_planned {
             messages::say_planned(&planned.remarks, &planned.invalid, &ready.known_devices);
@@ -313,9 +313,11 @@ impl Run {
 
     fn limit(&mut self, work: &mut WorkLists) {
         if let Some(limit) = self.config.rules.limit {
-            let all = work.len();
-            work.limit(limit);
-            self.summary.limit_is_reached = work.len() < all;
+            let others = work.limit(limit);
+            self.summary.limit_is_reached = !others.is_empty();
+            for (account_region, devices) in others.into_regions() {
+                self.stats.leave(&account_region, devices.len() as u64);
+            }
         }
     }
 

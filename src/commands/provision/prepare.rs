@@ -59,19 +59,18 @@ impl Run {
             journal,
             known_devices,
             accounts,
+            is_emulated,
             ..
         } = history;
         checks::check_shard(config, &known_devices)?;
         checks::check_settings(config, log.earlier(), &known_devices)?;
         let earlier = log.earlier();
-        target.check_kind(&accounts, earlier.was_emulated(), results)?;
+        target.check_kind(&accounts, is_emulated || earlier.was_emulated(), results)?;
         let row_accounts = source.row_accounts()?;
-        config.access.refuse_without_accounts(&row_accounts.named)?;
-        let guard = if row_accounts.are_named {
-            Guard::of_several(&config.accounts)
-        } else {
-            Guard::of_one(&config.accounts, &accounts, results)?
-        };
+        let guard =
+            config
+                .access
+                .guard_of_rows(&config.accounts, &row_accounts, (&accounts, results))?;
         let ask_alike = earlier.ask_alike(source.sha256(), &config.settings());
         Ok(Ready {
             target: Arc::new(target),

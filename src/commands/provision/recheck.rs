@@ -6,6 +6,7 @@ use tracing::{info, warn};
 use super::Run;
 use super::prepare::Ready;
 use crate::commands::asking::{caller, distinct};
+use crate::commands::open_files;
 use crate::commands::verify::{Claims, Questions, ask_all};
 use crate::domain::device::shown;
 use crate::domain::format;
@@ -24,26 +25,27 @@ impl Run {
         if ready.known_devices.is_empty() {
             return Ok(());
         }
-        let claims = Claims::read(&self.config.files.results)?;
-        let mut claims = claims;
-        if !ready.row_accounts.are_named {
+        let mut claims = Claims::read(&self.config.files.results)?;
+        if ready.row_accounts.are_named {
+            self.leave_out_refused(ready, &mut claims);
+        } else {
             claims.forget_accounts();
         }
         let regions = distinct(claims.rows.iter().map(|claim| &claim.account_region));
         if regions.is_empty() {
             return Ok(());
         }
-        self.meet(ready, regions).await?;
+        self.meet(ready, regions.clone()).await?;
         let claimed = format::count(claims.rows.len() as u64, "channel");
         let settings = self.config.engine(ready.account.clone());
         let caller = caller(settings, Listeners::default(), self.stop.clone());
         let questions = Questions {
-            workers: self.config.engine.workers,
+            workers: open_files::most_requests_each(self.config.engine.workers, regions.len()),
             ..Questions::default()
         };
         let found = ask_all(questions, &ready.target, &caller, claims.rows).await;
         let found = found.map_err(|stop| match stop {
-            Stop::WrongAccount { .. } => Error::refused("wrong-account", stop.to_string()),
+            Stop::WrongAccount { .. } => Error::NotBegun(stop),
             stop => stop.into(),
         })?;
         ready.rechecked = caller.end().map_or(Ok(()), |stop| Err(stop.into()));
@@ -70,5 +72,21 @@ impl Run {
             info!("  {} {}", shown(&difference.device_id), difference.expected);
         }
         Ok(())
+    }
+
+    /// The channels of accounts in which this run may not work are not looked for.
+    fn leave_out_refused(&self, ready: &Ready, claims: &mut Claims) {
+        let before = claims.rows.len();
+        claims.rows.retain(|claim| {
+            let account = claim.account_region.account.as_ref();
+            account.is_none_or(|account| !ready.guard.refuses(account))
+        });
+        let left_out = before - claims.rows.len();
+        if left_out > 0 {
+            let channels = format::count(left_out as u64, "channel");
+            warn!(
+                "--recheck: {channels} of accounts that --account does not allow are not looked for"
+            );
+        }
     }
 }

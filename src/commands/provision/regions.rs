@@ -21,7 +21,7 @@ impl Run {
     ) -> Result<(), Error> {
         if self.config.reconcile.list {
             engine.list_existing().await;
-            self.check_listing(engine)?;
+            self.check_listing(guard, engine)?;
         }
         let was_listed =
             |listing: Option<&Listing>| listing.is_some_and(|listing| listing.total > 0);
@@ -33,17 +33,21 @@ impl Run {
     }
 
     /// Refuses an account that was not meant, and says what would not fit into the account.
-    fn check_listing(&mut self, engine: &ProvisionEngine) -> Result<(), Error> {
+    fn check_listing(&mut self, guard: &Guard, engine: &ProvisionEngine) -> Result<(), Error> {
         match self.stop.cause() {
             // Nothing was attempted, and what is configured must change.
             Some(stop @ (Stop::WrongAccount { .. } | Stop::NotOffered { .. })) => {
-                return Err(Error::refused(stop.reason(), stop.to_string()));
+                return Err(Error::NotBegun(stop));
             }
             Some(stop) => return Err(stop.into()),
             None => {}
         }
         let account = engine.account();
         self.summary.account = account.as_ref().map(ToString::to_string);
+        // STS may not have named it, but the ARN of a listed channel.
+        if let Some(objection) = account.as_ref().and_then(|found| guard.objection(found)) {
+            return Err(Error::refused("wrong-account", objection));
+        }
         for (account_region, listing, work) in engine.listings() {
             let Some(listing) = listing else { continue };
             let quota = self.config.channel_quota(account_region, account.as_ref());
@@ -52,7 +56,7 @@ impl Run {
             if (there + fresh) as u64 > quota {
                 warn!(
                     "{account_region} has {there} channels and {fresh} are to be created, but the account's limit is {quota} \
-                     (--channel-quota): expect the service to refuse the rest, or ask AWS support for more first"
+                     (--channel-quota, --quotas): expect the service to refuse the rest, or ask AWS support for more first"
                 );
             }
         }
@@ -78,7 +82,7 @@ pub(super) async fn not_offered(target: &Target, regions: &mut Regions) -> Resul
             regions: names,
             failure,
         };
-        return Err(Error::refused(stop.reason(), stop.to_string()));
+        return Err(Error::NotBegun(stop));
     }
     let cause = |account_region: &AccountRegion| {
         let region = &account_region.region;
@@ -89,22 +93,6 @@ pub(super) async fn not_offered(target: &Target, regions: &mut Regions) -> Resul
         })
     };
     Ok(take_out(regions, cause))
-}
-
-/// Takes out the accounts that cannot be reached. Refuses a run that has no other.
-pub(super) fn unusable(target: &Target, regions: &mut Regions) -> Result<LeftOut, Error> {
-    let is_any = !regions.is_empty();
-    let left_out = take_out(regions, |account_region| target.unusable(account_region));
-    if is_any && regions.is_empty() {
-        let causes: Vec<_> = left_out
-            .iter()
-            .map(|(account_region, cause)| (account_region.account.clone(), cause.clone()))
-            .collect();
-        if let Some(stop) = Stop::of_parts(&causes) {
-            return Err(Error::refused(stop.reason(), stop.to_string()));
-        }
-    }
-    Ok(left_out)
 }
 
 /// Takes out what has such a cause.

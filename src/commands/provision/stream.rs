@@ -22,8 +22,9 @@ use crate::domain::format;
 use crate::engine::{Arrival, Stop, StopSignal};
 use crate::error::Error;
 use crate::fleet::batch::{FileRowSink, RegionWork, lock};
-use crate::fleet::plan::{Counts, InvalidLine, Planner, Verdict};
+use crate::fleet::plan::{Counts, InvalidLine, OwnAccount, Planner, Verdict};
 use crate::manifest::{Rows, ValidRow};
+use crate::output::stats::Stats;
 
 /// Regions of a stream that may wait to be started.
 const ARRIVALS_WAITING: usize = 16;
@@ -66,6 +67,8 @@ impl Run {
             stop: self.stop.clone(),
             arrivals,
             progress: Arc::clone(&progress),
+            stats: Arc::clone(&self.stats),
+            has_begun: false,
             held: Vec::new(),
         };
         // Not waited for: after a stop it may never return from reading standard input.
@@ -104,6 +107,9 @@ struct StreamReader {
     stop: StopSignal,
     arrivals: mpsc::Sender<Arrival<AwsService, RegionWork>>,
     progress: Arc<Mutex<Streamed>>,
+    stats: Arc<Stats>,
+    /// Whether a device was handed to the engine.
+    has_begun: bool,
     /// Invalid rows that came before the account was known: nothing is written for a wrong one.
     held: Vec<InvalidLine>,
 }
@@ -125,6 +131,7 @@ impl StreamReader {
         let mut planner = Planner::new(self.rules.plan);
         let read = self.read_rows(&mut planner);
         let ended = read
+            .map_err(|error| self.midway(error))
             .and_then(|()| self.record_held())
             .and_then(|()| self.check_count(planner.counts().all_listed()));
         if let Err(Error::Stopped(stop)) = &ended {
@@ -135,6 +142,15 @@ impl StreamReader {
         let mut progress = self.progress();
         progress.remarks = remarks;
         progress.ended = Some(ended);
+    }
+
+    /// What could be refused before the first device has to stop the run after it: there are channels.
+    fn midway(&self, error: Error) -> Error {
+        match error {
+            Error::Refused { message, .. } if self.has_begun => damaged(&message),
+            Error::NotBegun(stop) if self.has_begun => Error::Stopped(stop),
+            error => error,
+        }
     }
 
     fn check_count(&self, listed: u64) -> Result<(), Error> {
@@ -162,13 +178,16 @@ impl StreamReader {
                 return Ok(());
             };
             if names_accounts && let Ok(valid) = &row.checked {
-                planner.set_own_account(self.accounts.own_account(valid)?);
+                if let Some(own) = self.accounts.own_account(valid)? {
+                    planner.set_own_account(OwnAccount::Known(own));
+                }
             }
             let verdict = planner.judge(&mut lock(self.sink.known_devices()), &row);
             let verdict = verdict.map_err(|error| damaged(&error))?;
             locked(&self.progress).counts = planner.counts().clone();
             match verdict {
                 Verdict::Fresh(index, device) | Verdict::Again(index, device) => {
+                    self.stats.arrive(&device.account_region());
                     let sender = match senders.entry(device.account_region()) {
                         Entry::Occupied(sender) => sender.into_mut(),
                         Entry::Vacant(place) => {
@@ -189,7 +208,7 @@ impl StreamReader {
                 }
                 Verdict::Invalid(line) => {
                     self.held.push(line);
-                    if self.accounts.target.is_identified() {
+                    if self.has_begun || self.accounts.target.is_identified() {
                         self.record_held()?;
                     }
                 }
@@ -208,7 +227,7 @@ impl StreamReader {
         &mut self,
         account_region: &AccountRegion,
     ) -> Result<Option<mpsc::Sender<(DeviceIndex, Device)>>, Error> {
-        let unusable = self.accounts.reach(account_region)?;
+        let service = self.accounts.reach(account_region)?;
         self.record_held()?;
         let (sender, receiver) = mpsc::channel(STREAM_WAITING);
         let arrival = Arrival {
@@ -216,10 +235,10 @@ impl StreamReader {
             rate: self
                 .config
                 .rate(account_region, self.accounts.target.account()),
-            service: self.accounts.target.service(account_region),
+            service,
             work: RegionWork::Streamed(receiver),
-            unusable,
         };
+        self.has_begun = true;
         let begun = self.arrivals.blocking_send(arrival);
         Ok(begun.ok().map(|()| sender))
     }
@@ -259,13 +278,13 @@ impl StreamAccounts {
         own.map(Some)
     }
 
-    /// Makes sure of the account and Region of a row. Gives the cause where it cannot be worked in.
-    fn reach(&self, account_region: &AccountRegion) -> Result<Option<Stop>, Error> {
+    /// Makes sure of the account and Region of a row. Gives the service there, or why it cannot be worked in.
+    fn reach(&self, account_region: &AccountRegion) -> Result<Result<AwsService, Stop>, Error> {
         let (target, region) = (&self.target, &account_region.region);
         let not_offered = target.not_offered(std::slice::from_ref(region));
         if let Some((region, failure)) = self.runtime.block_on(not_offered).pop() {
             let regions = vec![region];
-            return Ok(Some(Stop::NotOffered { regions, failure }));
+            return Ok(Err(Stop::NotOffered { regions, failure }));
         }
         if !self.access.has_a_profile_for_each() {
             self.meet(region)?;
@@ -273,7 +292,7 @@ impl StreamAccounts {
         let account_regions = std::slice::from_ref(account_region);
         let reached = target.reach(&self.access, account_regions, &self.stop);
         self.runtime.block_on(reached)?;
-        Ok(target.unusable(account_region))
+        Ok(target.service(account_region))
     }
 
     /// Checks the account of the run's own credentials, unless that was done before.

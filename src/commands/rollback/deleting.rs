@@ -36,14 +36,12 @@ pub(super) async fn delete_all(
     let most = regions.len();
     let mut usable = Vec::new();
     for (account_region, candidates) in regions {
-        match target.unusable(&account_region) {
-            Some(cause) => caller.leave_out(&account_region, cause),
-            None => usable.push((account_region, candidates)),
+        match target.service(&account_region) {
+            Ok(service) => usable.push((caller.region(account_region, service), candidates)),
+            Err(cause) => caller.leave_out(&account_region, cause),
         }
     }
-    let all = side_by_side(usable, most, |(account_region, candidates)| {
-        let service = target.service(&account_region);
-        let requests = caller.region(account_region, service);
+    let all = side_by_side(usable, most, |(requests, candidates)| {
         let deleting = deleting.clone();
         async move {
             // The others go on without a Region that was stopped.

@@ -100,10 +100,12 @@ async fn rollback(args: &RollbackArgs, console: Console) -> Result<u64, Error> {
     let account_regions = distinct(selection.candidates.iter().map(|one| &one.account_region));
     let settings = connection.settings(args.asking.timeout, &regions_of(&account_regions));
     let target = Target::load(settings, false).await?;
-    target.check_kind(&history.accounts, log.earlier().was_emulated(), results)?;
+    let is_emulated = history.is_emulated || log.earlier().was_emulated();
+    target.check_kind(&history.accounts, is_emulated, results)?;
     let account = target
         .meet_all(&access, &guard, &account_regions, &stop)
         .await?;
+    target.check_usable(&account_regions)?;
     consent::show(&selection);
     consent::ask(args, &selection, &stop).await?;
     let rollback = Rollback {

@@ -60,24 +60,21 @@ pub(in crate::commands) async fn ask_all(
     let mut all = Answers::default();
     let mut usable = Vec::new();
     for (account_region, claims) in regions {
-        let Some(cause) = target.unusable(&account_region) else {
-            usable.push((account_region, claims));
-            continue;
-        };
-        all.differences
-            .extend(unverified(&claims, "its account cannot be used"));
-        caller.leave_out(&account_region, cause);
-    }
-    let asked = side_by_side(usable, most, |(account_region, claims)| {
-        let service = target.service(&account_region);
-        let requests = caller.region(account_region, service);
-        async move {
-            let found = in_region(requests, claims.clone(), questions).await;
-            Some(found.unwrap_or_else(|| Answers {
-                differences: unverified(&claims, "its Region gave no answer"),
-                usable: Vec::new(),
-            }))
+        match target.service(&account_region) {
+            Ok(service) => usable.push((caller.region(account_region, service), claims)),
+            Err(cause) => {
+                all.differences
+                    .extend(unverified(&claims, "its account cannot be used"));
+                caller.leave_out(&account_region, cause);
+            }
         }
+    }
+    let asked = side_by_side(usable, most, |(requests, claims)| async move {
+        let found = in_region(requests, claims.clone(), questions).await;
+        Some(found.unwrap_or_else(|| Answers {
+            differences: unverified(&claims, "its Region gave no answer"),
+            usable: Vec::new(),
+        }))
     });
     let asked = asked.await;
     if let Some(stop) = caller.stopped() {

@@ -25,6 +25,8 @@ pub(in crate::commands) struct Claims {
     pub(super) others: BTreeMap<&'static str, u64>,
     /// The accounts of the channels.
     pub(in crate::commands) accounts: Vec<AccountId>,
+    /// Whether the emulator made one of them.
+    pub(super) is_emulated: bool,
     pub(super) torn: Option<TornTail>,
     /// Of the file, in hexadecimal digits.
     pub(super) sha256: String,
@@ -35,6 +37,7 @@ impl Claims {
         let Glance {
             known_devices,
             accounts,
+            is_emulated,
             torn,
         } = Glance::of_a_run(&RealDisk, results)?;
         let sha256 = sha256(results).map_err(|source| {
@@ -45,6 +48,7 @@ impl Claims {
             rows: Vec::new(),
             others: BTreeMap::new(),
             accounts,
+            is_emulated,
             torn,
             sha256,
         };

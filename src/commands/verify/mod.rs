@@ -62,7 +62,8 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option
     let settings = connection.settings(args.asking.timeout, &regions);
     let target = Target::load(settings, false).await?;
     let runs = EarlierRuns::read(&RealDisk, results)?;
-    target.check_kind(&claims.accounts, runs.was_emulated(), results)?;
+    let is_emulated = claims.is_emulated || runs.was_emulated();
+    target.check_kind(&claims.accounts, is_emulated, results)?;
     if let Some(manifest) = &args.compare.manifest {
         claims.ask_for(manifest, results, target.default_region())?;
     }
@@ -74,6 +75,7 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option
     let account = target
         .meet_all(&access, &guard, &account_regions, &stop)
         .await?;
+    target.check_usable(&account_regions)?;
     let stats = Arc::new(Stats::new());
     let mut listeners = Listeners::default();
     listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);

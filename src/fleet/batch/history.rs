@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::domain::device::{AccountId, AccountRegion, DeviceIndex, Invalid, Region};
+use crate::domain::device::{AccountId, AccountRegion, DeviceIndex, Invalid, Region, is_emulated};
 use crate::domain::error_codes::OUTCOME_UNKNOWN;
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
@@ -43,6 +43,8 @@ pub struct History<D: Disk> {
     pub known_devices: KnownDevices,
     /// The accounts of its channels, in the order of their first rows.
     pub(crate) accounts: Vec<AccountId>,
+    /// Whether the emulator made one of its channels.
+    pub(crate) is_emulated: bool,
     /// Where its rows of invalid lines are: a provisioning run writes them again from the manifest, other commands keep them.
     pub invalid: Vec<Place>,
 }
@@ -54,6 +56,8 @@ pub struct Glance {
     pub known_devices: KnownDevices,
     /// The accounts of its channels, in the order of their first rows.
     pub(crate) accounts: Vec<AccountId>,
+    /// Whether the emulator made one of its channels.
+    pub(crate) is_emulated: bool,
     /// What a power loss or a kill damaged at its end.
     pub(crate) torn: Option<TornTail>,
 }
@@ -87,6 +91,7 @@ impl Glance {
         let glance = Self {
             known_devices: reader.known_devices,
             accounts: reader.accounts,
+            is_emulated: reader.is_emulated,
             torn: reading.torn,
         };
         Ok((glance, reading.is_new()))
@@ -125,6 +130,7 @@ impl<D: Disk> History<D> {
             journal,
             known_devices: reader.known_devices,
             accounts: reader.accounts,
+            is_emulated: reader.is_emulated,
             invalid: reader.invalid,
         })
     }
@@ -146,6 +152,7 @@ struct HistoryReader<'a> {
     results: &'a Path,
     known_devices: KnownDevices,
     accounts: Vec<AccountId>,
+    is_emulated: bool,
     invalid: Vec<Place>,
     /// Those of the last row: mostly the next one's as well.
     account_region: Option<AccountRegion>,
@@ -162,6 +169,7 @@ impl<'a> HistoryReader<'a> {
             results,
             known_devices,
             accounts: Vec::new(),
+            is_emulated: false,
             invalid: Vec::new(),
             account_region: None,
         }
@@ -179,6 +187,7 @@ impl<'a> HistoryReader<'a> {
             _ => self.parse(row, entry.line)?,
         };
         let account_region = self.account_region.insert(account_region);
+        self.is_emulated = self.is_emulated || is_emulated(row.channel_arn());
         if row.status().has_arn()
             && let Some(account) = &account_region.account
             && self.accounts.last() != Some(account)

@@ -106,20 +106,27 @@ impl<D: Disk, S: Service, O: RowStream> Batch<D, S, O> {
         }
     }
 
-    /// Adds each account and Region of a planned file. `rate` is that of creates there.
+    /// Adds each account and Region of a planned file; one without a service is left out. `rate` is that of creates there.
     pub fn add_regions(
         &mut self,
         regions: BTreeMap<AccountRegion, Vec<(DeviceIndex, Device)>>,
-        service: impl Fn(&AccountRegion) -> S,
+        service: impl Fn(&AccountRegion) -> Result<S, Stop>,
         rate: impl Fn(&AccountRegion) -> RateRange,
     ) {
         for (account_region, devices) in regions {
+            let service = match service(&account_region) {
+                Ok(service) => service,
+                Err(cause) => {
+                    self.engine.leave_out(&account_region, cause);
+                    continue;
+                }
+            };
             let work = RegionWork::Listed(ListedWork {
                 account_region: account_region.clone(),
                 known_devices: Arc::clone(self.sink.known_devices()),
                 devices: devices.into_iter(),
             });
-            let (rate, service) = (rate(&account_region), service(&account_region));
+            let rate = rate(&account_region);
             self.engine.add_region(account_region, rate, service, work);
         }
     }

@@ -1,9 +1,8 @@
 //! A file's plan: the devices to attempt, and the invalid lines.
 
-use crate::domain::device::AccountId;
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
-use crate::fleet::plan::{Counts, InvalidLine, Planner, Rules, Verdict, WorkLists};
+use crate::fleet::plan::{Counts, InvalidLine, OwnAccount, Planner, Rules, Verdict, WorkLists};
 use crate::manifest::{Manifest, ManifestError};
 
 impl From<ManifestError> for Error {
@@ -24,12 +23,12 @@ pub struct Planned {
     pub(crate) remarks: Vec<String>,
 }
 
-/// Plans a file whole. `own_account` is that of rows that name none, where others name accounts.
+/// Plans a file whole. `own_account` is that of rows that name none.
 pub fn plan(
     manifest: &Manifest,
     known_devices: &mut KnownDevices,
     rules: Rules,
-    own_account: Option<AccountId>,
+    own_account: OwnAccount,
 ) -> Result<Planned, Error> {
     let mut planner = Planner::new(rules);
     planner.set_own_account(own_account);

@@ -39,11 +39,13 @@ impl WorkLists {
         (self.fresh.len() as u64, self.again.len() as u64)
     }
 
-    /// Keeps the first `limit` devices.
-    pub(crate) fn limit(&mut self, limit: u64) {
+    /// Keeps the first `limit` devices; gives the others.
+    pub(crate) fn limit(&mut self, limit: u64) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        self.fresh.truncate(limit);
-        self.again.truncate(limit - self.fresh.len());
+        let fresh = self.fresh.split_off(limit.min(self.fresh.len()));
+        let room = limit - self.fresh.len();
+        let again = self.again.split_off(room.min(self.again.len()));
+        Self { fresh, again }
     }
 
     /// The devices of each account and Region.

@@ -9,6 +9,7 @@ use indexmap::IndexSet;
 use crate::domain::device::AccountId;
 use crate::error::Error;
 use crate::fleet::batch::{Glance, last_rows};
+use crate::fleet::plan::OwnAccount;
 use crate::results::disk::Disk;
 use crate::results::read::TornTail;
 use crate::results::record::Status;
@@ -99,6 +100,8 @@ pub(crate) struct Facts {
     pub(crate) codes: IndexSet<Box<str>>,
     /// The error messages; the first is empty.
     pub(crate) messages: IndexSet<Box<str>>,
+    /// Whether the emulator made one of the channels.
+    has_emulated: bool,
     /// The damaged part that a power loss or a kill left at the file's end.
     pub(crate) torn: Option<TornTail>,
     /// The runs, if there is a runs log.
@@ -135,6 +138,7 @@ impl Facts {
             regions,
             codes,
             messages,
+            has_emulated: glance.is_emulated,
             torn: glance.torn,
             runs: runs(disk, results)?,
         })
@@ -143,7 +147,7 @@ impl Facts {
     /// Whether the emulator created these channels.
     pub(crate) fn is_emulated(&self) -> bool {
         let mut runs = self.runs.iter().flatten();
-        self.accounts.contains(AccountId::EMULATOR) || runs.any(|run| run.start.was_emulated())
+        self.has_emulated || runs.any(|run| run.start.was_emulated())
     }
 
     /// The known accounts, in order.
@@ -152,6 +156,16 @@ impl Facts {
         let mut names: Vec<&str> = known.map(|name| &**name).collect();
         names.sort_unstable();
         names
+    }
+
+    /// The account of rows that name none, where others do: that of the last run's own credentials, if it was known.
+    pub(crate) fn own_account(&self) -> OwnAccount {
+        let mut runs = self.provisioning();
+        let last = runs
+            .next_back()
+            .and_then(|run| run.start.account.as_deref());
+        let account = last.and_then(|account| AccountId::parse(account).ok());
+        account.map_or(OwnAccount::NotAsked, OwnAccount::Known)
     }
 
     pub(crate) fn has_several_accounts(&self) -> bool {
@@ -207,7 +221,7 @@ impl Facts {
     }
 
     /// The runs that created channels.
-    pub(crate) fn provisioning(&self) -> impl Iterator<Item = &RunFact> {
+    pub(crate) fn provisioning(&self) -> impl DoubleEndedIterator<Item = &RunFact> {
         let runs = self.runs.iter().flatten();
         runs.filter(|run| run.is_provisioning())
     }

@@ -40,6 +40,9 @@ pub(crate) fn pick(facts: &Facts, manifest: &Manifest) -> Result<Failed, Error> 
         .write_record(head)
         .map_err(|error| unwritten(&error))?;
     let mut planner = Planner::new(Rules::default());
+    if manifest.row_accounts()?.are_named {
+        planner.set_own_account(facts.own_account());
+    }
     // A row is judged without regard to its device's results: it may be invalid although an earlier row of the device
     // succeeded.
     let mut known_devices = KnownDevices::new();

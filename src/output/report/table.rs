@@ -55,7 +55,10 @@ fn line(facts: &Facts, fact: &Fact) -> Value {
         facts.account(fact),
         name.unwrap_or(&fact.device_id)
     );
-    let arn = match fact.arn.strip_prefix(&usual).map(str::parse::<u64>) {
+    let creation = fact.arn.strip_prefix(&usual);
+    // As a number it would lose leading zeros.
+    let creation = creation.filter(|creation| !creation.starts_with('0'));
+    let arn = match creation.map(str::parse::<u64>) {
         Some(Ok(creation)) => Value::from(creation),
         _ => Value::from(&*fact.arn),
     };

@@ -34,7 +34,7 @@ pub(super) fn by_account(regions: &[RegionStats]) -> BTreeMap<AccountId, Account
         totals.created += created;
         totals.exists += exists;
         totals.failed += failed;
-        totals.left += region.left().unwrap_or(0);
+        totals.left += region.left();
         totals.has_ended &= region.has_ended();
     }
     accounts

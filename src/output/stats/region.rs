@@ -54,8 +54,10 @@ pub(super) struct RegionStats {
     creates: Requests,
     created: u64,
     phase: Phase,
-    /// Devices to do, if known in advance.
-    planned: Option<u64>,
+    /// Devices to do, as far as they are known.
+    devices: u64,
+    /// Whether these are all: those of a stream arrive one by one.
+    are_all: bool,
     /// Those of them with an outcome.
     finished: u64,
     /// Those whose channel existed before, and those that have none.
@@ -69,10 +71,12 @@ pub(super) struct RegionStats {
 }
 
 impl RegionStats {
-    pub(super) fn new(account_region: AccountRegion, planned: Option<u64>) -> Self {
+    /// With the number of devices to do, where it is known in advance.
+    pub(super) fn new(account_region: AccountRegion, devices: Option<u64>) -> Self {
         Self {
             account_region,
-            planned,
+            devices: devices.unwrap_or(0),
+            are_all: devices.is_some(),
             creates: Requests::default(),
             created: 0,
             phase: Phase::default(),
@@ -150,9 +154,14 @@ impl RegionStats {
         }
     }
 
-    /// Devices without an outcome, if their number is known.
-    pub(super) fn left(&self) -> Option<u64> {
-        Some(self.planned?.saturating_sub(self.finished))
+    /// One more device of a stream is to do.
+    pub(super) fn arrive(&mut self) {
+        self.devices += 1;
+    }
+
+    /// Devices without an outcome, of those that are known.
+    pub(super) fn left(&self) -> u64 {
+        self.devices.saturating_sub(self.finished)
     }
 
     /// Devices whose channel was created, whose channel existed, and that have none.
@@ -191,7 +200,10 @@ impl RegionStats {
     /// The time left at the rate of the last seconds, because the rate in force may be far above the granted rate.
     /// `None` if it is unknown: for a stream, a Region that has not begun, or one in which no device finishes.
     pub(super) fn ahead(&self, now: Instant) -> Option<Duration> {
-        let left = self.planned?.saturating_sub(self.finished);
+        if !self.are_all {
+            return None;
+        }
+        let left = self.left();
         if left == 0 || self.has_ended {
             return Some(Duration::ZERO);
         }

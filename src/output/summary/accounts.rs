@@ -23,12 +23,16 @@ pub(crate) struct AccountSummary {
     pub(crate) remaining: u64,
 }
 
-/// The accounts of a run that ended for this reason.
+/// The accounts of a run that ended for this reason, also those that it could not even begin.
 pub(crate) fn of(
     totals: &BTreeMap<AccountId, AccountTotals>,
     stop: Option<&Stop>,
     reason: &'static str,
 ) -> Vec<AccountSummary> {
+    let mut totals = totals.clone();
+    for account in stop.map(Stop::accounts).unwrap_or_default() {
+        totals.entry(account.clone()).or_default();
+    }
     let account = |(account, totals): (&AccountId, &AccountTotals)| {
         let cause = stop.and_then(|stop| stop.of_account(account));
         AccountSummary {
@@ -52,8 +56,15 @@ pub(crate) fn of(
 pub(super) fn lines(accounts: &[AccountSummary]) -> impl Iterator<Item = String> {
     let left = accounts.iter().filter(|account| account.remaining > 0);
     left.map(|account| {
-        let (count, number, reason) = (account.remaining, &account.account, account.reason);
-        format!("  {count} to go in account {number} ({reason})")
+        let (number, reason) = (&account.account, account.reason);
+        let count = account.remaining - account.failed;
+        match (account.failed, count) {
+            (failed, 0) => format!("  {failed} failed in account {number}"),
+            (0, _) => format!("  {count} to go in account {number} ({reason})"),
+            (failed, _) => {
+                format!("  {failed} failed and {count} to go in account {number} ({reason})")
+            }
+        }
     })
 }
 

@@ -11,7 +11,7 @@ use kvs_fleet::engine::event::{Event, Listener, Listeners};
 use kvs_fleet::engine::{EngineSettings, StopSignal};
 use kvs_fleet::error::Error;
 use kvs_fleet::fleet::batch::{self, Batch, History, Parts, RowStream};
-use kvs_fleet::fleet::plan::Rules;
+use kvs_fleet::fleet::plan::{OwnAccount, Rules};
 use kvs_fleet::manifest::{Manifest, Options};
 use kvs_fleet::results::record::Row;
 use kvs_fleet::results::runs_line::{End, RunsLine, Start};
@@ -87,7 +87,12 @@ impl ProcessRun<'_> {
         };
         let text = self.manifest.clone().into_bytes();
         let manifest = Manifest::from_text("sheet.csv".into(), text, &options)?;
-        let planned = batch::plan(&manifest, &mut known_devices, Rules::default(), None)?;
+        let planned = batch::plan(
+            &manifest,
+            &mut known_devices,
+            Rules::default(),
+            OwnAccount::Only,
+        )?;
         if planned.work.is_empty() {
             batch::tidy(journal, &known_devices, &planned.invalid)?;
             for line in &planned.invalid {
@@ -98,9 +103,11 @@ impl ProcessRun<'_> {
         }
         let parts = self.parts(process);
         let mut batch = Batch::new(self.disk, self.results, journal, known_devices, parts);
-        let service = |account_region: &AccountRegion| Sim {
-            world: Arc::clone(&self.audit.world),
-            region: account_region.region.clone(),
+        let service = |account_region: &AccountRegion| {
+            Ok(Sim {
+                world: Arc::clone(&self.audit.world),
+                region: account_region.region.clone(),
+            })
         };
         let rate = self.settings.rate;
         batch.add_regions(planned.work.into_regions(), service, |_| rate);

@@ -109,13 +109,12 @@ impl Rig {
         let rate = self.settings.rate;
         tokio::spawn(async move {
             for (region, work) in regions {
-                let service = service(&world, &region);
+                let service = Ok(service(&world, &region));
                 let arrival = Arrival {
                     account_region: region.into(),
                     rate,
                     service,
                     work,
-                    unusable: None,
                 };
                 if sender.send(arrival).await.is_err() {
                     break;
