@@ -69,7 +69,7 @@ impl AwsService {
 
 /// The failure of a request that was not sent, since its credentials were not to be had: whatever STS answered for them, the
 /// service has neither throttled the request nor executed it.
-fn of_unsent(failure: Failure) -> Failure {
+pub(super) fn of_unsent(failure: Failure) -> Failure {
     match failure.kind {
         kind if kind.is_passing() => Failure {
             kind: FailureKind::Unreachable,

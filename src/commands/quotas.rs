@@ -49,26 +49,27 @@ impl Quotas {
         })
     }
 
-    /// The rate of creates, where a line gives it.
+    /// The rate of creates, by the most specific line that gives one.
     pub(super) fn rate(&self, of: &AccountRegion) -> Option<RateRange> {
-        self.line(of)?.rate
+        self.lines(of).find_map(|line| line.rate)
     }
 
-    /// The most channels, where a line gives it.
+    /// The most channels, likewise.
     pub(super) fn channels(&self, of: &AccountRegion) -> Option<u64> {
-        self.line(of)?.channels
+        self.lines(of).find_map(|line| line.channels)
     }
 
-    /// The most specific line. An account that is not known matches no line that names one.
-    fn line(&self, of: &AccountRegion) -> Option<&Line> {
+    /// The lines for this account and Region, the most specific one first. An account that is not known matches no line that
+    /// names one.
+    fn lines(&self, of: &AccountRegion) -> impl Iterator<Item = &Line> {
         let (account, region) = (of.account.as_ref(), &of.region);
-        let of_account = account.into_iter().flat_map(|account| {
+        let of_account = account.into_iter().flat_map(move |account| {
             [Some(region), None].map(|region| (Some(account.clone()), region.cloned()))
         });
         let of_any = [(None, Some(region.clone())), (None, None)];
         of_account
             .chain(of_any)
-            .find_map(|scope| self.0.get(&scope))
+            .filter_map(|scope| self.0.get(&scope))
     }
 
     fn parse(text: &str) -> Result<Self, Flaw> {
@@ -289,11 +290,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_cell_is_the_flag_s_value() {
-        let text = format!("account,region,rate,channels\n,,10,1\n{ONE},,,7\n{OTHER},,auto,\n");
+    fn an_empty_cell_leaves_the_value_to_a_less_specific_line() {
+        let text = format!("account,region,rate,channels\n,,10,\n{ONE},,,7\n{OTHER},,auto,\n");
         let quotas = Quotas::parse(&text).unwrap();
         let (one, other) = (of(Some(ONE), "eu-west-1"), of(Some(OTHER), "eu-west-1"));
-        assert_eq!((quotas.rate(&one), quotas.channels(&one)), (None, Some(7)));
+        assert_eq!(quotas.rate(&one), Some(RateRange::upto(10.0)));
+        assert_eq!(quotas.channels(&one), Some(7));
         assert_eq!(quotas.rate(&other), Some(RateRange::unknown()));
         assert_eq!(quotas.channels(&other), None);
         let none = Quotas::default();

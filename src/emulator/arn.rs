@@ -2,7 +2,22 @@
 
 use super::access_key::AccountNumber;
 use super::assume_role::RoleSession;
-use crate::domain::device::Region;
+use crate::domain::device::{Region, emulated_creation};
+
+/// A channel's ARN. The emulator's own account shows that it is no channel of AWS; in others the creation time does.
+pub(super) fn of_channel_made(
+    region: &Region,
+    account: AccountNumber,
+    name: &str,
+    creation_millis: u64,
+) -> String {
+    let without_time = of_channel(region, account, name);
+    let creation = match account {
+        AccountNumber::OWN => creation_millis.to_string(),
+        _ => emulated_creation(creation_millis),
+    };
+    format!("{without_time}/{creation}")
+}
 
 /// A channel's ARN without its last part, the creation time.
 pub(super) fn of_channel(region: &Region, account: AccountNumber, name: &str) -> String {

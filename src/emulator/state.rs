@@ -17,7 +17,7 @@ use super::shapes::{ApiRequest, ApiResponse, CallerIdentity};
 use super::store::{Store, StoredChannel};
 use super::validate;
 use super::work::{Work, WorkRules};
-use crate::domain::device::{AccountId, Region, emulated_creation};
+use crate::domain::device::{AccountId, Region};
 
 /// The most access keys that are counted: far more than a test has, so that no client can exhaust the memory by
 /// inventing them.
@@ -158,11 +158,8 @@ fn authorize(
     if let Some(arn) = request.channel_arn() {
         let account = AccountNumber::parse(arn.account);
         if let Some(other) = account.filter(|account| *account != caller.account()) {
-            let resource = format!(
-                "{}/{}",
-                arn::of_channel(&caller.region, other, arn.channel_name),
-                emulated_creation(arn.creation_millis)
-            );
+            let (name, made) = (arn.channel_name, arn.creation_millis);
+            let resource = arn::of_channel_made(&caller.region, other, name, made);
             return Err(ApiError::denied(
                 &caller.arn(),
                 operation,

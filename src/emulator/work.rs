@@ -14,7 +14,7 @@ use super::shapes::{
     EndpointConfiguration, IceServer, ListChannels, UpdateChannel, WireTag,
 };
 use super::store::{Store, StoredChannel, name_of_token, token_of_name};
-use crate::domain::device::{ArnParts, Region, emulated_creation};
+use crate::domain::device::{ArnParts, Region};
 use crate::domain::service::ChannelStatus;
 
 /// The service's default message TTL, in seconds.
@@ -115,8 +115,8 @@ impl Work<'_> {
             return Err(ApiError::account_full(limit));
         }
         let creation_millis = store.fresh_creation_millis(self.now);
-        let without_time = arn::of_channel(self.region, self.account, &name);
-        let arn: Arc<str> = format!("{without_time}/{}", emulated_creation(creation_millis)).into();
+        let arn = arn::of_channel_made(self.region, self.account, &name, creation_millis);
+        let arn: Arc<str> = arn.into();
         let mut channel = StoredChannel {
             name,
             arn: Arc::clone(&arn),

@@ -213,7 +213,7 @@ fn what_cannot_be_merged_is_refused_with_file_and_line() {
                 failed("CAM-3"),
                 finished("CAM-4", "created", "000000000000"),
             ]),
-            "b.csv, line 3: the ARN is of account '000000000000'",
+            "b.csv, line 3: the emulator made this channel, and AWS those before, in a.csv",
         ),
         (
             results(&[finished("CAM-2", "created", "444455556666")]),

@@ -9,10 +9,11 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::aws::attempt::NotSent;
+use crate::aws::operations::of_unsent;
 use crate::aws::{ConfigErrorKind, Connection, ConnectionSettings};
 use crate::domain::device::AccountId;
-use crate::domain::service::Identity;
 use crate::domain::service::classify::ROLE_REFUSED;
+use crate::domain::service::{Failure, Identity};
 use crate::emulator::latency::Latency;
 use crate::emulator::operation::ApiOperation;
 use crate::emulator::{Emulator, EmulatorSettings};
@@ -183,6 +184,36 @@ async fn expired_credentials_of_the_source_are_not_an_error_of_the_role() {
         "{error}"
     );
     assert_eq!(error.into_failure().kind, FailureKind::Credentials);
+}
+
+#[tokio::test]
+async fn a_session_that_is_refused_concerns_its_role_alone() {
+    let emulator = emulator(|_| {}).await;
+    let own = connect(emulator.url()).await;
+    let connection = own.with_role(role(ACCOUNT));
+    let refused = || Failure::new(FailureKind::Credentials, "InvalidClientTokenId", "Invalid.");
+    let seen = Seen::default();
+    let error = connection.source().not_accepted(refused(), &seen);
+    assert_eq!(error.kind(), ConfigErrorKind::Role);
+    assert_eq!(
+        error.to_string(),
+        "the session of the role arn:aws:iam::111122223333:role/kvs-fleet is refused: InvalidClientTokenId: Invalid. \
+         Perhaps the Region is not enabled in that account"
+    );
+    assert_eq!(&*error.into_failure().code, ROLE_REFUSED);
+    let error = own.source().not_accepted(refused(), &seen);
+    assert_eq!(error.kind(), ConfigErrorKind::Credentials);
+}
+
+#[tokio::test]
+async fn a_request_without_its_role_is_not_taken_for_one_that_was_sent() {
+    for fault in ["throttle=100%@assume-role", "503=100%@assume-role"] {
+        let emulator = faulty(fault).await;
+        let connection = connect(emulator.url()).await.with_role(role(ACCOUNT));
+        let failure = identity(&connection).await.unwrap_err().into_failure();
+        assert!(failure.kind.is_passing(), "{fault}");
+        assert_eq!(of_unsent(failure).kind, FailureKind::Unreachable, "{fault}");
+    }
 }
 
 #[tokio::test]

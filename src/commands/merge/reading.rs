@@ -166,15 +166,14 @@ impl Maker {
 /// The refusal of the emulator's results among others.
 fn with_emulator((path, line, maker): (&Path, u64, Maker), before: &Path) -> Error {
     let (here, there) = match maker {
-        Maker::Emulator => ("the emulator's", "not"),
-        Maker::Aws => ("not the emulator's", ""),
+        Maker::Emulator => ("the emulator", "AWS"),
+        Maker::Aws => ("AWS", "the emulator"),
     };
     let message = format!(
-        "{}, line {line}: the channel is {here}, but those before, in {}, are{}{there}; no camera can use the emulator's \
-         channels: merge them apart",
+        "{}, line {line}: {here} made this channel, and {there} those before, in {}; no camera can use the emulator's channels: \
+         merge them apart",
         path.display(),
         before.display(),
-        if there.is_empty() { "" } else { " " },
     );
     Error::refused("wrong-account", message)
 }

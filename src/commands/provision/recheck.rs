@@ -27,7 +27,7 @@ impl Run {
         }
         let mut claims = Claims::read(&self.config.files.results)?;
         if ready.row_accounts.are_named {
-            self.leave_out_refused(ready, &mut claims);
+            leave_out_refused(ready, &mut claims);
         } else {
             claims.forget_accounts();
         }
@@ -73,20 +73,18 @@ impl Run {
         }
         Ok(())
     }
+}
 
-    /// The channels of accounts in which this run may not work are not looked for.
-    fn leave_out_refused(&self, ready: &Ready, claims: &mut Claims) {
-        let before = claims.rows.len();
-        claims.rows.retain(|claim| {
-            let account = claim.account_region.account.as_ref();
-            account.is_none_or(|account| !ready.guard.refuses(account))
-        });
-        let left_out = before - claims.rows.len();
-        if left_out > 0 {
-            let channels = format::count(left_out as u64, "channel");
-            warn!(
-                "--recheck: {channels} of accounts that --account does not allow are not looked for"
-            );
-        }
+/// The channels of accounts in which this run may not work are not looked for.
+fn leave_out_refused(ready: &Ready, claims: &mut Claims) {
+    let before = claims.rows.len();
+    claims.rows.retain(|claim| {
+        let account = claim.account_region.account.as_ref();
+        account.is_none_or(|account| !ready.guard.refuses(account))
+    });
+    let left_out = before - claims.rows.len();
+    if left_out > 0 {
+        let channels = format::count(left_out as u64, "channel");
+        warn!("--recheck: {channels} of accounts that --account does not allow are not looked for");
     }
 }

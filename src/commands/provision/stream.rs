@@ -177,10 +177,11 @@ impl StreamReader {
             let Some(row) = row else {
                 return Ok(());
             };
-            if names_accounts && let Ok(valid) = &row.checked {
-                if let Some(own) = self.accounts.own_account(valid)? {
-                    planner.set_own_account(OwnAccount::Known(own));
-                }
+            if names_accounts
+                && let Ok(valid) = &row.checked
+                && let Some(own) = self.accounts.own_account(valid)?
+            {
+                planner.set_own_account(OwnAccount::Known(own));
             }
             let verdict = planner.judge(&mut lock(self.sink.known_devices()), &row);
             let verdict = verdict.map_err(|error| damaged(&error))?;

@@ -104,8 +104,7 @@ fn quota(facts: &Facts, stretch: &Stretch) -> Option<f64> {
     let began = |start: &str| millis(start).is_some_and(|at| at <= stretch.from);
     let run = facts
         .provisioning()
-        .filter(|run| began(&run.start.at))
-        .last()
+        .rfind(|run| began(&run.start.at))
         .or_else(|| facts.provisioning().next())?;
     let rate = run.start.settings.as_ref()?.rate?;
     #[expect(clippy::cast_precision_loss, reason = "a number of Regions")]
