@@ -16,7 +16,6 @@
 //! ID are all kept, each once.
 
 use std::cmp::Ordering;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 pub use super::merge_rows::{FileRows, MergeRow, MergeRows, RowIndex};
 use super::record::Status;
@@ -96,9 +95,8 @@ impl MergeRows {
     pub fn shared_channel(&self, rows: &[RowIndex]) -> Option<(RowIndex, RowIndex)> {
         let with_arn = rows.iter().enumerate().filter_map(|(place, index)| {
             let row = self.row(*index);
-            let mut hasher = DefaultHasher::new();
-            row.arn_of_name().hash(&mut hasher);
-            (!row.arn().is_empty()).then(|| (hasher.finish(), place))
+            let has_arn = row.status().has_arn();
+            has_arn.then(|| (row.hash_of_name(), place))
         });
         // Hashes are sorted faster than ARNs, which all begin alike.
         let mut hashes: Vec<(u64, usize)> = with_arn.collect();

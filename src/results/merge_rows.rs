@@ -1,5 +1,8 @@
-//! The rows of results files in memory, as they are written: one text a file, and where in it each row is.
+//! The rows of results files in memory, as they are written: for each file one text of the lines and one of the device IDs, and
+//! where in them each row is. The IDs are apart, since the rows are sorted by them: few of them fit into the processor's cache
+//! with the lines in between.
 
+use std::hash::{DefaultHasher, Hasher as _};
 use std::io::Write as _;
 
 use super::record::{Status, encode_fields};
@@ -21,21 +24,22 @@ pub struct RowIndex {
 /// The rows of one file.
 #[derive(Debug, Default)]
 pub struct FileRows {
-    /// For each row its device's ID, then its line.
-    text: Vec<u8>,
+    ids: Vec<u8>,
+    lines: Vec<u8>,
     rows: Vec<Span>,
 }
 
-/// Where in the text a row is.
+/// Where in the texts a row is.
 #[derive(Debug, Clone, Copy)]
 struct Span {
-    start: usize,
-    /// The length of the ID.
-    id: u32,
-    /// The length of the line.
-    line: u32,
+    id_start: usize,
+    id_length: u32,
+    line_start: usize,
+    line_length: u32,
     /// Where in the line the ARN is.
     arn: (u32, u32),
+    /// A hash of [`MergeRow::arn_of_name`].
+    hash_of_name: u64,
     /// Where in the line the time of the outcome is.
     finished_at: (u32, u32),
     /// The line in its file.
@@ -86,8 +90,11 @@ impl MergeRows {
         let Some(span) = file.rows.get(index.row as usize) else {
             return MergeRow::EMPTY;
         };
-        let text = file.text.get(span.start..).unwrap_or_default();
-        MergeRow { text, span }
+        MergeRow {
+            id: part(&file.ids, span.id_start, span.id_length),
+            line: part(&file.lines, span.line_start, span.line_length),
+            span,
+        }
     }
 }
 
@@ -96,17 +103,18 @@ impl FileRows {
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
         Self {
-            // Room for the IDs beside the lines; what is not used is never touched.
-            text: Vec::with_capacity(bytes.saturating_add(bytes / 8)),
+            // What is not used is never touched.
+            ids: Vec::with_capacity(bytes / 8),
+            lines: Vec::with_capacity(bytes),
             rows: Vec::with_capacity(bytes / SHORT_ROW_BYTES),
         }
     }
 
     /// Adds a row.
     pub fn push(&mut self, record: &RecordView<'_>, line_number: u64) {
-        let text = &mut self.text;
-        let start = text.len();
-        text.extend_from_slice(record.device_id().as_bytes());
+        let (id_start, id) = (self.ids.len(), record.device_id().as_bytes());
+        self.ids.extend_from_slice(id);
+        let text = &mut self.lines;
         let line = text.len();
         let place = |text: &Vec<u8>| u32::try_from(text.len() - line).unwrap_or(u32::MAX);
         let status = record.status();
@@ -135,16 +143,22 @@ impl FileRows {
             record.request_id(),
         ];
         encode_fields(rest.into_iter(), text);
+        // A valid ARN needs no quotes. In rows of other statuses anything may be there.
+        let (arn, hash_of_name) = if status.has_arn() {
+            let name = arn_of_name(record.channel_arn().as_bytes());
+            let mut hasher = DefaultHasher::new();
+            hasher.write(name);
+            ((before_arn, after_arn - 1), hasher.finish())
+        } else {
+            ((0, 0), 0)
+        };
         self.rows.push(Span {
-            start,
-            id: u32::try_from(line - start).unwrap_or(u32::MAX),
-            line: place(text),
-            // A valid ARN needs no quotes. In rows of other statuses anything may be there.
-            arn: if status.has_arn() {
-                (before_arn, after_arn - 1)
-            } else {
-                (0, 0)
-            },
+            id_start,
+            id_length: u32::try_from(id.len()).unwrap_or(u32::MAX),
+            line_start: line,
+            line_length: place(text),
+            arn,
+            hash_of_name,
             finished_at: (before_time, after_time),
             line_number: u32::try_from(line_number).unwrap_or(u32::MAX),
             status,
@@ -161,21 +175,36 @@ fn push_fields(text: &mut Vec<u8>, fields: &[&str]) {
     }
 }
 
+fn part(text: &[u8], start: usize, length: u32) -> &[u8] {
+    let end = start.saturating_add(length as usize);
+    text.get(start..end).unwrap_or_default()
+}
+
+/// An ARN without the channel's creation time.
+fn arn_of_name(arn: &[u8]) -> &[u8] {
+    let end = arn.iter().rposition(|byte| *byte == b'/');
+    arn.get(..end.unwrap_or_default()).unwrap_or_default()
+}
+
 /// A row, borrowed.
 #[derive(Debug, Clone, Copy)]
 pub struct MergeRow<'a> {
-    text: &'a [u8],
+    id: &'a [u8],
+    line: &'a [u8],
     span: &'a Span,
 }
 
 impl<'a> MergeRow<'a> {
     const EMPTY: Self = Self {
-        text: &[],
+        id: &[],
+        line: &[],
         span: &Span {
-            start: 0,
-            id: 0,
-            line: 0,
+            id_start: 0,
+            id_length: 0,
+            line_start: 0,
+            line_length: 0,
             arn: (0, 0),
+            hash_of_name: 0,
             finished_at: (0, 0),
             line_number: 0,
             status: Status::Invalid,
@@ -186,13 +215,13 @@ impl<'a> MergeRow<'a> {
     /// The device's ID: UTF-8, and empty only in an `invalid` row.
     #[must_use]
     pub fn device_id(&self) -> &'a [u8] {
-        self.text.get(..self.span.id as usize).unwrap_or_default()
+        self.id
     }
 
     /// The row as a line of a results file.
     #[must_use]
     pub fn line(&self) -> &'a [u8] {
-        self.in_line((0, self.span.line))
+        self.line
     }
 
     /// What became of the device.
@@ -214,9 +243,12 @@ impl<'a> MergeRow<'a> {
     /// The channel's ARN without its time: that of every channel of this name in this account and Region.
     #[must_use]
     pub fn arn_of_name(&self) -> &'a [u8] {
-        let arn = self.arn();
-        let end = arn.iter().rposition(|byte| *byte == b'/');
-        arn.get(..end.unwrap_or_default()).unwrap_or_default()
+        arn_of_name(self.arn())
+    }
+
+    /// A hash of it.
+    pub(super) fn hash_of_name(&self) -> u64 {
+        self.span.hash_of_name
     }
 
     /// The channel's ARN; empty in rows whose status has none.
@@ -243,7 +275,8 @@ impl<'a> MergeRow<'a> {
     }
 
     fn in_line(&self, (from, to): (u32, u32)) -> &'a [u8] {
-        let line = self.text.get(self.span.id as usize..).unwrap_or_default();
-        line.get(from as usize..to as usize).unwrap_or_default()
+        self.line
+            .get(from as usize..to as usize)
+            .unwrap_or_default()
     }
 }

@@ -102,7 +102,7 @@ fn the_terminal_shows_plan_verify_and_rollback() {
         assert_snapshot!(format!("verify-{columns}"), seen(verify, columns));
         let rollback = call(&["rollback", "d.results.csv", "--endpoint-url", cloud.url()]);
         let mut terminal = Terminal::start(rollback, columns);
-        terminal.until_it_shows("type their number");
+        terminal.until_it_shows("number (2):");
         terminal.say("2\n");
         let (code, view) = terminal.end();
         assert_snapshot!(
@@ -120,7 +120,7 @@ fn a_rollback_that_is_not_confirmed_deletes_nothing() {
     let before = bench.files();
     let call = bench.call(&["rollback", "d.results.csv", "--endpoint-url", cloud.url()]);
     let mut terminal = Terminal::start(call, 80);
-    terminal.until_it_shows("type their number");
+    terminal.until_it_shows("number (2):");
     terminal.say("yes\n");
     let (code, view) = terminal.end();
     assert_eq!(code, 2, "{view}");

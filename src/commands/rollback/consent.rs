@@ -68,10 +68,11 @@ pub(super) async fn ask(
         return Ok(());
     }
     let count = selection.candidates.len();
-    let _unseen = write!(
-        io::stderr(),
+    // In one piece: the terminal shows what is typed meanwhile.
+    let question = format!(
         "Deleted channels cannot be brought back. To delete, type their number ({count}): "
     );
+    let _unseen = io::stderr().write_all(question.as_bytes());
     let answer = tokio::task::spawn_blocking(|| {
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer).map(|_| answer)
