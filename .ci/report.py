@@ -158,11 +158,11 @@ def check_many(browser, report):
     page.page.eval_on_selector("#rows", "box => { box.scrollTop = box.scrollHeight; }")
     page.page.wait_for_timeout(200)
     assert "CAM-00099999" in page.page.locator("#rows tbody").inner_text()
-    page.page.locator("#rows th button").nth(3).click()
+    page.page.locator("#rows th button", has_text="status").click()
     page.page.wait_for_timeout(500)
     first = page.page.locator("#rows tbody tr:not(.gap)").first.inner_text()
     assert "created" in first, first
-    page.page.locator("#rows th button").nth(3).click()
+    page.page.locator("#rows th button", has_text="status").click()
     page.page.wait_for_timeout(500)
     first = page.page.locator("#rows tbody tr:not(.gap)").first.inner_text()
     assert "failed" in first, first

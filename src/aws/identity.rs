@@ -35,6 +35,13 @@ impl Connection {
         self.identity_of(&self.source(), region).await
     }
 
+    /// The identity where it must be known: also a custom endpoint must answer, and says why it does not.
+    pub async fn required_identity(&self, region: &Region) -> Result<Identity, ConfigError> {
+        let source = self.source();
+        source.fetch(self.endpoint()).await?;
+        self.asked_identity(&source, region).await
+    }
+
     /// The identity for these credentials.
     pub(super) async fn identity_of(
         &self,
@@ -43,18 +50,19 @@ impl Connection {
     ) -> Result<Option<Identity>, ConfigError> {
         source.fetch(self.endpoint()).await?;
         if self.endpoint().is_aws() {
-            self.identity_at_aws(source, region).await.map(Some)
+            self.asked_identity(source, region).await.map(Some)
         } else {
             Ok(self.identity_at_endpoint(source, region).await)
         }
     }
 
-    async fn identity_at_aws(
+    async fn asked_identity(
         &self,
         source: &CredentialSource,
         region: &Region,
     ) -> Result<Identity, ConfigError> {
-        let config = source.sts(region).http_client(Watched(self.0.http.clone()));
+        let mut config = source.sts(region).http_client(Watched(self.0.http.clone()));
+        config.set_endpoint_url(self.endpoint().url().map(str::to_owned));
         let client = aws_sdk_sts::Client::from_conf(config.build());
         let (sent, seen) = watched(pin!(client.get_caller_identity().send())).await;
         match sent {

@@ -91,15 +91,17 @@ impl Access {
     }
 
     /// The guard of a command on rows: `allowed` are the accounts of `--account`, `results` those of the results. Refuses
-    /// rows to which these flags do not lead, and flags that lead nowhere.
+    /// rows to which these flags do not lead, and flags that lead nowhere. With a flag, rows in whose column for accounts
+    /// nothing is are of the account of the run's own credentials, as they are beside others.
     pub(super) fn guard_of_rows(
         &self,
         allowed: &[AccountId],
-        rows: &RowAccounts,
+        rows: &mut RowAccounts,
         (results, file): (&[AccountId], &Path),
     ) -> Result<Guard, Error> {
         self.refuse_unused(rows)?;
         self.refuse_without_accounts(&rows.named)?;
+        rows.are_named |= rows.have_column && self.is_given() && !self.is_implied;
         if rows.are_named {
             Ok(Guard::of_several(allowed))
         } else {
@@ -292,9 +294,9 @@ mod tests {
             are_named,
             ..RowAccounts::default()
         };
-        let refused = |access: &Access, rows: RowAccounts| {
+        let refused = |access: &Access, mut rows: RowAccounts| {
             let results = (&[][..], Path::new("d.results.csv"));
-            let guard = access.guard_of_rows(&[], &rows, results);
+            let guard = access.guard_of_rows(&[], &mut rows, results);
             guard.err().map(|error| error.to_string())
         };
         for access in [&role, &profile] {

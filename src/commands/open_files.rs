@@ -12,6 +12,9 @@ const OTHERS: usize = 16;
 /// Files for a request in flight: its connection, and one more (a second address that is tried, or the emulator's end).
 const FOR_A_REQUEST: usize = 2;
 
+/// The most requests in flight in many accounts and Regions together, unless a flag asks for more.
+pub(super) const MOST_IN_ALL: usize = 1_024;
+
 /// As many as any run needs. Child processes inherit the limit, and some close every file that it allows: in a container
 /// that may be a billion.
 #[cfg(unix)]
@@ -77,10 +80,11 @@ pub(super) fn most_requests(asked: usize) -> usize {
     most
 }
 
-/// The same where so many are asked for in each of these Regions.
+/// The same where so many are asked for in each of these Regions, in all no more than [`MOST_IN_ALL`] for that.
 pub(super) fn most_requests_each(asked: usize, regions: usize) -> usize {
     let regions = regions.max(1);
-    (most_requests(asked.saturating_mul(regions)) / regions).max(1)
+    let in_all = asked.saturating_mul(regions).min(MOST_IN_ALL.max(asked));
+    (most_requests(in_all) / regions).max(1)
 }
 
 /// The requests in flight that so many open files leave room for.

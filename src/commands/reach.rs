@@ -83,6 +83,23 @@ impl Target {
 }
 
 impl Target {
+    /// Refuses a run for which a custom endpoint has not said whose account it works for, if it is because it cannot be reached
+    /// or refuses the credentials.
+    pub(super) async fn say_why_unknown(
+        &self,
+        region: &Region,
+        stop: &StopSignal,
+    ) -> Result<(), Error> {
+        let request = || self.connection().required_identity(region);
+        let asked = first_contact(stop, seed(), ConfigError::is_passing, request).await?;
+        match asked {
+            Err(error) if error.is_passing() || error.kind() == ConfigErrorKind::Credentials => {
+                Err(error.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The account of rows that name none, among rows that do: that of the run's own credentials, which must be known and
     /// allowed.
     pub(super) fn account_of_other_rows(
@@ -131,6 +148,9 @@ pub(super) async fn own_account(
     if !access.has_a_profile_for_each() {
         let regions: Vec<Region> = rows.others.iter().cloned().collect();
         target.meet(guard, &regions, stop).await?;
+        if let (None, Some(region)) = (target.account(), regions.first()) {
+            target.say_why_unknown(region, stop).await?;
+        }
     }
     let own = target.account_of_other_rows(access, guard)?;
     Ok(OwnAccount::Known(own))

@@ -258,8 +258,9 @@ pub(super) fn summary_file(args: &ProvisionArgs) -> Result<Option<PathBuf>, Erro
 fn default_workers(scopes: usize) -> usize {
     const EACH: usize = 8;
     const LEAST: usize = 64;
-    const MOST: usize = 1_024;
-    scopes.saturating_mul(EACH).clamp(LEAST, MOST)
+    scopes
+        .saturating_mul(EACH)
+        .clamp(LEAST, open_files::MOST_IN_ALL)
 }
 
 fn engine_settings(args: &ProvisionArgs) -> engine::EngineSettings {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
 use indexmap::IndexSet;
@@ -32,6 +32,8 @@ pub(super) struct Target {
     /// The connections to accounts with credentials of their own; for one that cannot be used, the cause.
     accounts: Mutex<HashMap<AccountId, Result<Connection, Stop>>>,
     first_line_was_said: OnceLock<()>,
+    /// The results, if AWS made their channels.
+    results_of_aws: OnceLock<PathBuf>,
     emulator: Option<Emulator>,
 }
 
@@ -57,6 +59,7 @@ impl Target {
             identity: OnceLock::new(),
             accounts: Mutex::default(),
             first_line_was_said: OnceLock::new(),
+            results_of_aws: OnceLock::new(),
             emulator: started,
         })
     }
@@ -150,14 +153,25 @@ impl Target {
                  another results file",
                 results.display()
             ),
-            (false, _, true) => format!(
-                "the results {} were made with the account {first}, but this run is against the emulator; work with \
-                 another results file",
-                results.display()
-            ),
+            (false, _, true) => against_emulator(results),
+            (false, ..) => {
+                // Whether an endpoint is an emulator shows when it names its caller.
+                let _first = self.results_of_aws.set(results.into());
+                return Ok(());
+            }
             _ => return Ok(()),
         };
         Err(Error::refused("wrong-account", message))
+    }
+
+    /// Refuses AWS's results where the emulator has named its caller.
+    fn check_emulator(&self) -> Result<(), Error> {
+        match (self.results_of_aws.get(), self.identity()) {
+            (Some(results), Some(identity)) if identity.is_of_emulator() => {
+                Err(Error::refused("wrong-account", against_emulator(results)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Sends STS `GetCallerIdentity`, unless it was answered before, for a few seconds while there is no answer, or until
@@ -191,6 +205,7 @@ impl Target {
             }
         }
         self.check_account(guard)?;
+        self.check_emulator()?;
         Ok(self.account().cloned().or_else(|| guard.account()))
     }
 
@@ -302,6 +317,14 @@ impl Target {
         };
         format!("{lead}{account}{caller}{source}, {regions}, {endpoint}")
     }
+}
+
+fn against_emulator(results: &Path) -> String {
+    format!(
+        "the results {} have channels that AWS made, but this run is against the emulator; work with another results file, or \
+         leave the endpoint out",
+        results.display()
+    )
 }
 
 /// The names of the Regions, each once, in order.

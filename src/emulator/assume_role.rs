@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::access_key::AccountNumber;
 use super::error::ApiError;
+use crate::domain::service::Identity;
 
 /// The sessions that STS gives, in seconds.
 const SHORTEST: u64 = 900;
@@ -102,8 +103,8 @@ impl AssumeRole {
 impl<'a> RoleSession<'a> {
     /// The session of a caller of which nothing else is known.
     pub(super) const UNNAMED: RoleSession<'static> = RoleSession {
-        role: "emulator",
-        name: "kvs-fleet",
+        role: Identity::EMULATOR.0,
+        name: Identity::EMULATOR.1,
     };
 
     const TOKEN_PREFIX: &'static str = "emulator-session";

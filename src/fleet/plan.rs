@@ -3,18 +3,18 @@
 //! The rules are the same for a file, which is planned whole before the first request, and for a stream, which is planned
 //! row by row. The known devices at the beginning are those of the results file.
 
+mod own_account;
 mod remarks;
 mod work_lists;
 
 use serde::Serialize;
 
-use crate::domain::device::{
-    AccountId, AccountRegion, Device, DeviceIndex, LONGEST_DEVICE_ID, shown,
-};
+use crate::domain::device::{AccountRegion, Device, DeviceIndex, LONGEST_DEVICE_ID, shown};
 use crate::domain::shard::Shard;
 use crate::fleet::known_devices::KnownDevices;
 use crate::manifest::{Row, ValidRow};
 use crate::results::record::{self, Status};
+pub use own_account::OwnAccount;
 use remarks::Remarks;
 pub use work_lists::WorkLists;
 
@@ -148,18 +148,6 @@ impl Counts {
     }
 }
 
-/// The account of rows that name none.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum OwnAccount {
-    /// No row names an account: all are of one.
-    #[default]
-    Only,
-    /// Others name accounts, and this is that of the run's own credentials.
-    Known(AccountId),
-    /// Others name accounts. Nobody was asked which is that of the run's own credentials: it is taken for one that no row names.
-    NotAsked,
-}
-
 /// Plans a manifest, row after row.
 #[derive(Debug)]
 pub struct Planner {
@@ -253,7 +241,7 @@ impl Planner {
         let known = &known_devices[index];
         if let Some(listed) = known.listed {
             return Ok(
-                if same_channel && listed.fingerprint == valid.fingerprint() {
+                if same_channel && listed.fingerprint == self.own_account.fingerprint(valid) {
                     Verdict::Repeated
                 } else {
                     let reason = format!(
@@ -290,7 +278,7 @@ impl Planner {
         if !same_channel || is_named_now {
             known_devices.rename(index, valid.channel_name(), &asked);
         }
-        known_devices.list(index, row.line, valid.fingerprint());
+        known_devices.list(index, row.line, self.own_account.fingerprint(valid));
         Ok(match status {
             _ if has_channel => Verdict::Done,
             Some(Status::Deleted) if !self.rules.recreate_deleted => Verdict::Deleted,
@@ -310,7 +298,7 @@ impl Planner {
             return taken;
         }
         let index = known_devices.insert(row.device_id, valid.channel_name(), asked);
-        known_devices.list(index, row.line, valid.fingerprint());
+        known_devices.list(index, row.line, self.own_account.fingerprint(valid));
         Verdict::Fresh(index, device(valid, asked.clone()))
     }
 
@@ -330,7 +318,9 @@ impl Planner {
                 let is_there = known.listed.is_some() || known.is_open || known.has_channel();
                 Some(*holder) != own
                     && is_there
-                    && self.may_share(known_devices.account_region(*holder), asked)
+                    && self
+                        .own_account
+                        .may_share(known_devices.account_region(*holder), asked)
             })?;
         let reason = format!(
             "the channel name {} in {} is already that of the device {}; two devices cannot share a channel",
@@ -339,11 +329,6 @@ impl Planner {
             shown(known_devices.device_id(holder))
         );
         Some(invalid(row, "DuplicateChannelName", &reason))
-    }
-
-    /// Whether a channel of another device may be in the account that is asked for.
-    fn may_share(&self, other: &AccountRegion, asked: &AccountRegion) -> bool {
-        self.own_account != OwnAccount::NotAsked || other.account == asked.account
     }
 
     /// The account and Region that a row asks for.

@@ -146,7 +146,7 @@ impl Stats {
         let begun = inner.regions.iter().filter(|stats| stats.has_begun());
         let mut accounts = accounts::by_account(&inner.regions);
         for (account, devices) in &inner.behind_limit {
-            accounts.entry(account.clone()).or_default().left += devices;
+            accounts.entry(account.clone()).or_default().behind_limit += devices;
         }
         Totals {
             creating,

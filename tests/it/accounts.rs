@@ -2,7 +2,7 @@
 
 use kvs_fleet::domain::device::AccountId;
 
-use crate::support::{Bench, Call, Cloud};
+use crate::support::{Bench, Call, Cloud, finished, results};
 
 const ROLE: [&str; 2] = ["--role-arn", "arn:aws:iam::{account}:role/kvs-fleet"];
 const ACCOUNTS: [&str; 3] = ["111122223333", "444455556666", "777788889999"];
@@ -59,15 +59,15 @@ fn each_device_gets_its_channel_in_its_account() {
     );
     let done = provision(&bench, &cloud).run().exits(0);
     done.says("nothing to do");
-    let results = |command: &str| call(&bench, &cloud, &[command, "d.results.csv"]).args(&ROLE);
-    let verified = results("verify").run().exits(0);
+    let on_results = |command: &str| call(&bench, &cloud, &[command, "d.results.csv"]).args(&ROLE);
+    let verified = on_results("verify").run().exits(0);
     assert!(verified.stdout.contains("7 of 7 channels"), "{verified}");
-    results("rollback")
+    on_results("rollback")
         .args(&["--yes"])
         .run()
         .exits(0)
         .says("7 of 7 deleted");
-    let verified = results("verify").run().exits(0);
+    let verified = on_results("verify").run().exits(0);
     assert!(verified.stdout.contains("7 rows deleted"), "{verified}");
 }
 
@@ -331,7 +331,31 @@ fn a_plan_without_a_request_keeps_rows_of_the_own_account_apart() {
             (&ACCOUNTS[1].into(), &1.into()),
         ]
     );
+    // The same device in several accounts is no repeated line.
+    bench.write(
+        "d.csv",
+        "device_id,account\np,\np,111122223333\np,444455556666\np,\n",
+    );
+    let plan = call(&bench, &cloud, &["plan", "d.csv"]).args(&ROLE);
+    let done = plan.run().exits(3);
+    assert!(done.stdout.contains("invalid        2"), "{done}");
+    assert!(done.stdout.contains("repeated       1"), "{done}");
     assert_eq!(cloud.all_requests(), 0);
+}
+
+#[test]
+fn rows_may_be_of_the_own_account_beside_results_of_others() {
+    let bench = Bench::with(&manifest());
+    let cloud = Cloud::new();
+    provision(&bench, &cloud).run().exits(0);
+    bench.write("d.csv", "device_id,account\nown,\n");
+    provision(&bench, &cloud)
+        .args(&["--allow-changed"])
+        .run()
+        .exits(0)
+        .says("1 created");
+    let arn = &bench.row("own")["channel_arn"];
+    assert!(arn.contains(":000000000000:"), "{arn}");
 }
 
 #[test]
@@ -446,4 +470,41 @@ fn a_quota_of_an_account_holds_there() {
         assert_eq!(region["in_force"], expected, "{region}");
     }
     assert_eq!(regions.len(), 6);
+}
+
+#[test]
+fn channels_of_aws_are_not_looked_for_in_an_emulator() {
+    let cloud = Cloud::new();
+    let bench = Bench::new();
+    let rows = [ACCOUNTS[0], ACCOUNTS[1]].map(|account| finished(account, "created", account));
+    bench.write("d.results.csv", results(&rows));
+    let before = bench.read("d.results.csv");
+    for command in [
+        &["verify", "d.results.csv"][..],
+        &["rollback", "d.results.csv", "--yes"],
+    ] {
+        let done = call(&bench, &cloud, command).args(&ROLE).run().exits(2);
+        done.says("have channels that AWS made, but this run is against the emulator");
+    }
+    assert_eq!(bench.read("d.results.csv"), before);
+}
+
+#[test]
+fn an_endpoint_that_cannot_be_reached_is_not_taken_for_one_without_sts() {
+    let bench = Bench::with("device_id,account\na,111122223333\nown,\n");
+    let nobody = "http://127.0.0.1:9";
+    bench
+        .provision(nobody)
+        .args(&ROLE)
+        .args(&["--summary-json", "s.json"])
+        .run()
+        .exits(1);
+    assert_eq!(bench.json("s.json")["reason"], "unreachable");
+    let stream = bench.provision_file("-", nobody).args(&ROLE);
+    stream
+        .args(&["--results", "d.results.csv", "--summary-json", "s.json"])
+        .input("device_id,account\nown,\n")
+        .run()
+        .exits(1);
+    assert_eq!(bench.json("s.json")["reason"], "unreachable");
 }

@@ -82,9 +82,9 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
     checks::check_shard(config, &known_devices)?;
     checks::check_settings(config, &runs, &known_devices)?;
     target.check_kind(&accounts, is_emulated || runs.was_emulated(), results)?;
-    let rows = manifest.row_accounts()?;
+    let mut rows = manifest.row_accounts()?;
     let access = &config.access;
-    let guard = access.guard_of_rows(&config.accounts, &rows, (&accounts, results))?;
+    let guard = access.guard_of_rows(&config.accounts, &mut rows, (&accounts, results))?;
     let own_account = if online {
         own_account(&target, access, &guard, &rows, stop).await?
     } else if rows.are_named {

@@ -109,6 +109,7 @@ impl Part {
         self.rate += other.rate;
         self.existing = sum(self.existing, other.existing);
         self.to_adopt = sum(self.to_adopt, other.to_adopt);
+        self.trouble = self.trouble.take().or_else(|| other.trouble.clone());
     }
 }
 

@@ -66,11 +66,12 @@ impl Run {
         checks::check_settings(config, log.earlier(), &known_devices)?;
         let earlier = log.earlier();
         target.check_kind(&accounts, is_emulated || earlier.was_emulated(), results)?;
-        let row_accounts = source.row_accounts()?;
-        let guard =
-            config
-                .access
-                .guard_of_rows(&config.accounts, &row_accounts, (&accounts, results))?;
+        let mut row_accounts = source.row_accounts()?;
+        let guard = config.access.guard_of_rows(
+            &config.accounts,
+            &mut row_accounts,
+            (&accounts, results),
+        )?;
         let ask_alike = earlier.ask_alike(source.sha256(), &config.settings());
         Ok(Ready {
             target: Arc::new(target),

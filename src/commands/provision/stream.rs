@@ -275,6 +275,10 @@ impl StreamAccounts {
         if row.account().is_some() {
             return Ok(self.target.account().cloned());
         }
+        if self.target.is_identified() && self.target.account().is_none() {
+            let why = self.target.say_why_unknown(row.region(), &self.stop);
+            self.runtime.block_on(why)?;
+        }
         let own = self.target.account_of_other_rows(&self.access, &self.guard);
         own.map(Some)
     }

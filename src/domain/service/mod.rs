@@ -321,6 +321,18 @@ pub struct Identity {
     pub caller: Box<str>,
 }
 
+impl Identity {
+    /// The role and the session's name of callers of the emulator that have not assumed a role.
+    pub(crate) const EMULATOR: (&'static str, &'static str) = ("emulator", "kvs-fleet");
+
+    /// Whether the emulator has answered.
+    pub(crate) fn is_of_emulator(&self) -> bool {
+        let (role, session) = Self::EMULATOR;
+        let who = self.caller.rsplit(':').next().unwrap_or_default();
+        who.split('/').eq(["assumed-role", role, session])
+    }
+}
+
 /// Where the signaling of a channel is, for its master.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignalingEndpoints {

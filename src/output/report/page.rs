@@ -266,17 +266,17 @@ fn run(run: &RunFact) -> Markup {
 
 fn devices(facts: &Facts) -> Markup {
     const COLUMNS: [(&str, bool, &str); 11] = [
-        ("device", false, "12%"),
-        ("channel", false, "10%"),
-        ("account", false, "9%"),
-        ("Region", false, "10%"),
-        ("status", false, "7%"),
-        ("attempts", true, "7.5%"),
-        ("started", false, "13%"),
+        ("device", false, "11%"),
+        ("channel", false, "9%"),
+        ("account", false, "9.5%"),
+        ("Region", false, "9%"),
+        ("status", false, "6.5%"),
+        ("attempts", true, "7%"),
+        ("started", false, "14.5%"),
         ("took", true, "6%"),
         ("error", false, "10%"),
-        ("message", false, "9.5%"),
-        ("ARN", false, "6%"),
+        ("message", false, "10%"),
+        ("ARN", false, "7.5%"),
     ];
     html! {
         section aria-labelledby="devices" {

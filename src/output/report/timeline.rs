@@ -1,6 +1,7 @@
 //! When devices were finished: the batch's working time, without the pauses between runs.
 
 use super::facts::{Facts, millis};
+use super::outcomes;
 
 /// A time without a finished device that is longer than this is a pause, in milliseconds.
 const PAUSE: i64 = 60_000;
@@ -59,8 +60,9 @@ impl Timeline {
                 }
             }
         }
+        let places = outcomes::by_account_region(facts).len();
         for stretch in &mut stretches {
-            stretch.quota = quota(facts, stretch);
+            stretch.quota = quota(facts, stretch, places);
         }
         let done = done.into_iter().map(|at| working(&stretches, at)).collect();
         Self { stretches, done }
@@ -98,8 +100,8 @@ fn working(stretches: &[Stretch], at: i64) -> i64 {
     })
 }
 
-/// The ceiling of the run at that time, for all its Regions together.
-fn quota(facts: &Facts, stretch: &Stretch) -> Option<f64> {
+/// The ceiling of the run at that time, for all its accounts and Regions together: `places` are those of the results.
+fn quota(facts: &Facts, stretch: &Stretch, places: usize) -> Option<f64> {
     // The first request is sent shortly after the run begins.
     let began = |start: &str| millis(start).is_some_and(|at| at <= stretch.from);
     let run = facts
@@ -107,7 +109,13 @@ fn quota(facts: &Facts, stretch: &Stretch) -> Option<f64> {
         .rfind(|run| began(&run.start.at))
         .or_else(|| facts.provisioning().next())?;
     let rate = run.start.settings.as_ref()?.rate?;
+    let has_accounts = !run.start.accounts.is_empty();
+    let places = if has_accounts {
+        places
+    } else {
+        run.start.regions.len()
+    };
     #[expect(clippy::cast_precision_loss, reason = "a number of Regions")]
-    let regions = run.start.regions.len().max(1) as f64;
-    Some(rate * regions)
+    let places = places.max(1) as f64;
+    Some(rate * places)
 }

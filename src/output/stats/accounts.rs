@@ -11,8 +11,10 @@ pub(crate) struct AccountTotals {
     pub(crate) created: u64,
     pub(crate) exists: u64,
     pub(crate) failed: u64,
-    /// Devices without an outcome.
+    /// Devices without an outcome, of those that were to be attempted.
     pub(crate) left: u64,
+    /// Devices that `--limit` leaves to another run.
+    pub(crate) behind_limit: u64,
     /// Whether every Region of it has ended.
     pub(crate) has_ended: bool,
 }

@@ -39,6 +39,7 @@ pub(crate) fn of(
             account: account.to_string(),
             reason: match cause {
                 Some(cause) => cause.reason(),
+                None if totals.left == 0 && totals.behind_limit > 0 => "limit",
                 None if totals.left == 0 => "complete",
                 None => reason,
             },
@@ -46,7 +47,7 @@ pub(crate) fn of(
             created: totals.created,
             exists: totals.exists,
             failed: totals.failed,
-            remaining: totals.left + totals.failed,
+            remaining: totals.left + totals.behind_limit + totals.failed,
         }
     };
     totals.iter().map(account).collect()
