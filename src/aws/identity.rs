@@ -62,7 +62,9 @@ impl Connection {
         region: &Region,
     ) -> Result<Identity, ConfigError> {
         let mut config = source.sts(region).http_client(Watched(self.0.http.clone()));
-        config.set_endpoint_url(self.endpoint().url().map(str::to_owned));
+        if !self.endpoint().is_aws() {
+            config.set_endpoint_url(self.endpoint().url().map(str::to_owned));
+        }
         let client = aws_sdk_sts::Client::from_conf(config.build());
         let (sent, seen) = watched(pin!(client.get_caller_identity().send())).await;
         match sent {

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::device::shown;
+use crate::domain::device::{AccountId, shown};
 
 /// The command of a run that deletes.
 pub const ROLLBACK: &str = "rollback";
@@ -74,6 +74,11 @@ pub struct Start {
 }
 
 impl Start {
+    /// The account of the run's own credentials, where it was known before the first request.
+    pub(crate) fn account_id(&self) -> Option<AccountId> {
+        AccountId::parse(self.account.as_deref()?).ok()
+    }
+
     /// Whether it was against an emulator.
     pub(crate) fn was_emulated(&self) -> bool {
         let is_emulator = |endpoint: &str| {

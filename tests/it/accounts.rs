@@ -356,6 +356,40 @@ fn rows_may_be_of_the_own_account_beside_results_of_others() {
         .says("1 created");
     let arn = &bench.row("own")["channel_arn"];
     assert!(arn.contains(":000000000000:"), "{arn}");
+    // The runs log tells a plan whose the rows without an account are.
+    bench.write(
+        "d.csv",
+        "device_id,account,channel_name\nother,,own\nb,111122223333,own\n",
+    );
+    let plan = call(&bench, &cloud, &["plan", "d.csv", "--allow-changed"]).args(&ROLE);
+    let done = plan.run().exits(3);
+    assert!(
+        done.stdout.contains("line 2: the channel name 'own'"),
+        "{done}"
+    );
+    assert!(!done.stdout.contains("line 3"), "{done}");
+}
+
+#[test]
+fn a_recheck_goes_on_without_an_account_that_cannot_be_used() {
+    let bench = Bench::with(&manifest());
+    let cloud = Cloud::new();
+    provision(&bench, &cloud).run().exits(0);
+    bench.write(
+        "d.csv",
+        manifest() + &format!("more,{},eu-central-1\n", ACCOUNTS[1]),
+    );
+    let recheck = |cloud: &Cloud| provision(&bench, cloud).args(&["--recheck"]).run();
+    let deny_all = Cloud::with(|settings| {
+        settings.deny_accounts = ACCOUNTS
+            .map(|account| AccountId::parse(account).unwrap())
+            .into();
+    });
+    recheck(&deny_all).exits(2);
+    // The channels of the others are not there: they are made again.
+    let done = recheck(&deny(ACCOUNTS[1])).exits(1);
+    done.says("4 of 4 channels no longer there")
+        .says("4 created");
 }
 
 #[test]

@@ -23,6 +23,7 @@ use crate::fleet::batch::{self, Glance};
 use crate::fleet::plan::OwnAccount;
 use crate::output::logging::Console;
 use crate::results::disk::RealDisk;
+use crate::results::runs_line::Start;
 use crate::results::runs_log::EarlierRuns;
 use outline::Outline;
 
@@ -88,7 +89,8 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
     let own_account = if online {
         own_account(&target, access, &guard, &rows, stop).await?
     } else if rows.are_named {
-        OwnAccount::NotAsked
+        let known = runs.last_start().and_then(Start::account_id);
+        known.map_or(OwnAccount::NotAsked, OwnAccount::Known)
     } else {
         OwnAccount::Only
     };

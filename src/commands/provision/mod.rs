@@ -243,7 +243,8 @@ impl Run {
         let left_out = regions::not_offered(&ready.target, &mut regions).await?;
         self.meet(&mut ready, regions.keys().cloned().collect())
             .await?;
-        ready.target.check_usable(regions.keys())?;
+        let anywhere = regions.keys().chain(&ready.asked_again);
+        ready.target.check_usable(anywhere)?;
         self.say_shard(is_planned);
         if is_planned {
             messages::say_planned(&planned.remarks, &planned.invalid, &ready.known_devices);

@@ -36,7 +36,8 @@ impl Run {
             return Ok(());
         }
         self.meet(ready, regions.clone()).await?;
-        let claimed = format::count(claims.rows.len() as u64, "channel");
+        ready.target.check_usable(&regions)?;
+        let claimed = claims.rows.len() as u64;
         let settings = self.config.engine(ready.account.clone());
         let caller = caller(settings, Listeners::default(), self.stop.clone());
         let questions = Questions {
@@ -48,26 +49,34 @@ impl Run {
             Stop::WrongAccount { .. } => Error::NotBegun(stop),
             stop => stop.into(),
         })?;
+        ready.asked_again = regions;
         ready.rechecked = caller.end().map_or(Ok(()), |stop| Err(stop.into()));
         let is_gone = |kind| matches!(kind, Kind::Missing | Kind::MadeAgain);
         let (gone, others): (Vec<_>, Vec<_>) = found
             .differences
             .into_iter()
             .partition(|difference| is_gone(difference.kind));
-        let unverified = others.iter().filter(|other| other.kind == Kind::Unverified);
-        for difference in unverified.take(NAMED) {
+        let unverified: Vec<_> = others
+            .iter()
+            .filter(|other| other.kind == Kind::Unverified)
+            .collect();
+        for difference in unverified.iter().take(NAMED) {
             let device = shown(&difference.device_id);
             warn!(
                 "the channel of {device} could not be checked: {}",
                 difference.found
             );
         }
+        if let more @ 1.. = unverified.len().saturating_sub(NAMED) {
+            warn!("and {more} more could not be checked");
+        }
         for difference in &gone {
             if let Some(index) = ready.known_devices.find(&difference.device_id) {
                 ready.known_devices.lose(index);
             }
         }
-        info!("--recheck: {} of {claimed} no longer there", gone.len());
+        let asked = format::count(claimed - unverified.len() as u64, "channel");
+        info!("--recheck: {} of {asked} no longer there", gone.len());
         for difference in gone.iter().take(NAMED) {
             info!("  {} {}", shown(&difference.device_id), difference.expected);
         }

@@ -170,10 +170,7 @@ impl StreamReader {
         let mut left = self.rules.limit.unwrap_or(u64::MAX);
         let names_accounts = self.rows.layout().has_account();
         while !self.stop.is_given() {
-            let row = self.rows.next().map_err(|error| match error {
-                error if error.is_without_rows() => error.into(),
-                error => damaged(&error),
-            })?;
+            let row = self.rows.next()?;
             let Some(row) = row else {
                 return Ok(());
             };

@@ -6,7 +6,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use indexmap::IndexSet;
 
-use crate::domain::device::AccountId;
 use crate::error::Error;
 use crate::fleet::batch::{Glance, last_rows};
 use crate::fleet::plan::OwnAccount;
@@ -161,10 +160,7 @@ impl Facts {
     /// The account of rows that name none, where others do: that of the last run's own credentials, if it was known.
     pub(crate) fn own_account(&self) -> OwnAccount {
         let mut runs = self.provisioning();
-        let last = runs
-            .next_back()
-            .and_then(|run| run.start.account.as_deref());
-        let account = last.and_then(|account| AccountId::parse(account).ok());
+        let account = runs.next_back().and_then(|run| run.start.account_id());
         account.map_or(OwnAccount::NotAsked, OwnAccount::Known)
     }
 
