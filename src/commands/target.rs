@@ -32,8 +32,8 @@ pub(super) struct Target {
     /// The connections to accounts with credentials of their own; for one that cannot be used, the cause.
     accounts: Mutex<HashMap<AccountId, Result<Connection, Stop>>>,
     first_line_was_said: OnceLock<()>,
-    /// The results, if AWS made their channels.
-    results_of_aws: OnceLock<PathBuf>,
+    /// The results and their first account, if AWS made their channels.
+    results_of_aws: OnceLock<(PathBuf, AccountId)>,
     emulator: Option<Emulator>,
 }
 
@@ -153,10 +153,10 @@ impl Target {
                  another results file",
                 results.display()
             ),
-            (false, _, true) => against_emulator(results),
+            (false, _, true) => against_emulator(results, first),
             (false, ..) => {
                 // Whether an endpoint is an emulator shows when it names its caller.
-                let _first = self.results_of_aws.set(results.into());
+                let _first = self.results_of_aws.set((results.into(), first.clone()));
                 return Ok(());
             }
             _ => return Ok(()),
@@ -167,9 +167,9 @@ impl Target {
     /// Refuses AWS's results where the emulator has named its caller.
     fn check_emulator(&self) -> Result<(), Error> {
         match (self.results_of_aws.get(), self.identity()) {
-            (Some(results), Some(identity)) if identity.is_of_emulator() => {
-                Err(Error::refused("wrong-account", against_emulator(results)))
-            }
+            (Some((results, first)), Some(identity)) if identity.is_of_emulator() => Err(
+                Error::refused("wrong-account", against_emulator(results, first)),
+            ),
             _ => Ok(()),
         }
     }
@@ -319,10 +319,10 @@ impl Target {
     }
 }
 
-fn against_emulator(results: &Path) -> String {
+fn against_emulator(results: &Path, account: &AccountId) -> String {
     format!(
-        "the results {} have channels that AWS made, but this run is against the emulator; work with another results file, or \
-         leave the endpoint out",
+        "the results {} were made with the account {account}, but this run is against the emulator; work with another \
+         results file",
         results.display()
     )
 }

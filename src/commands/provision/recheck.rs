@@ -37,7 +37,7 @@ impl Run {
         }
         self.meet(ready, regions.clone()).await?;
         ready.target.check_usable(&regions)?;
-        let claimed = claims.rows.len() as u64;
+        let claimed = format::count(claims.rows.len() as u64, "channel");
         let settings = self.config.engine(ready.account.clone());
         let caller = caller(settings, Listeners::default(), self.stop.clone());
         let questions = Questions {
@@ -75,8 +75,7 @@ impl Run {
                 ready.known_devices.lose(index);
             }
         }
-        let asked = format::count(claimed - unverified.len() as u64, "channel");
-        info!("--recheck: {} of {asked} no longer there", gone.len());
+        info!("--recheck: {} of {claimed} no longer there", gone.len());
         for difference in gone.iter().take(NAMED) {
             info!("  {} {}", shown(&difference.device_id), difference.expected);
         }
