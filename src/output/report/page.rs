@@ -268,7 +268,7 @@ fn devices(facts: &Facts) -> Markup {
     const COLUMNS: [(&str, bool, &str); 11] = [
         ("device", false, "11%"),
         ("channel", false, "9%"),
-        ("account", false, "9.5%"),
+        ("account", false, "10%"),
         ("Region", false, "9%"),
         ("status", false, "6.5%"),
         ("attempts", true, "7%"),
@@ -276,7 +276,7 @@ fn devices(facts: &Facts) -> Markup {
         ("took", true, "6%"),
         ("error", false, "10%"),
         ("message", false, "10%"),
-        ("ARN", false, "7.5%"),
+        ("ARN", false, "7%"),
     ];
     html! {
         section aria-labelledby="devices" {
