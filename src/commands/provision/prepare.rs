@@ -11,7 +11,7 @@ use crate::commands::run_config::RunConfig;
 use crate::commands::source::{self, Source};
 use crate::commands::target::Target;
 use crate::commands::wait;
-use crate::domain::device::{AccountId, AccountRegion};
+use crate::domain::device::AccountId;
 use crate::engine::StopSignal;
 use crate::error::Error;
 use crate::fleet::batch::History;
@@ -38,8 +38,6 @@ pub(super) struct Ready {
     pub(super) row_accounts: RowAccounts,
     /// That of the run's own credentials, as far as it is known.
     pub(super) account: Option<AccountId>,
-    /// Where `--recheck` has asked.
-    pub(super) asked_again: Vec<AccountRegion>,
     /// Why `--recheck` could not ask everywhere, where it could not: then the run cannot be complete.
     pub(super) rechecked: Result<(), Error>,
 }
@@ -86,7 +84,6 @@ impl Run {
             account: guard.account(),
             guard,
             row_accounts,
-            asked_again: Vec::new(),
             rechecked: Ok(()),
         })
     }

@@ -35,13 +35,13 @@ impl Run {
         if regions.is_empty() {
             return Ok(());
         }
-        self.meet(ready, regions.clone()).await?;
-        ready.target.check_usable(&regions)?;
+        let places = regions.len();
+        self.meet(ready, regions).await?;
         let claimed = format::count(claims.rows.len() as u64, "channel");
         let settings = self.config.engine(ready.account.clone());
         let caller = caller(settings, Listeners::default(), self.stop.clone());
         let questions = Questions {
-            workers: open_files::most_requests_each(self.config.engine.workers, regions.len()),
+            workers: open_files::most_requests_each(self.config.engine.workers, places),
             ..Questions::default()
         };
         let found = ask_all(questions, &ready.target, &caller, claims.rows).await;
@@ -49,7 +49,6 @@ impl Run {
             Stop::WrongAccount { .. } => Error::NotBegun(stop),
             stop => stop.into(),
         })?;
-        ready.asked_again = regions;
         ready.rechecked = caller.end().map_or(Ok(()), |stop| Err(stop.into()));
         let is_gone = |kind| matches!(kind, Kind::Missing | Kind::MadeAgain);
         let (gone, others): (Vec<_>, Vec<_>) = found
