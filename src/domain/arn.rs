@@ -36,10 +36,10 @@ pub(crate) fn emulated_creation(millis: u64) -> String {
     }
 }
 
-/// Whether a channel's ARN is the emulator's: by its account or its creation time.
-pub(crate) fn is_emulated(arn: &str) -> bool {
-    let has_account = || arn.split(':').nth(4) == Some(AccountId::EMULATOR);
-    is_emulated_creation(arn.rsplit('/').next().unwrap_or_default()) || has_account()
+/// Whether the creation time at the end of an ARN is the emulator's.
+pub(crate) fn has_emulated_creation(arn: &str) -> bool {
+    let end = arn.rsplit_once('/');
+    end.is_some_and(|(_, creation)| is_emulated_creation(creation))
 }
 
 fn is_emulated_creation(creation: &str) -> bool {
@@ -150,12 +150,15 @@ mod tests {
         };
         assert_eq!(emulated_creation(1_700_000_000_123), "0700000000123");
         let emulated = arn("111122223333", "0700000000123");
-        assert!(is_emulated(&emulated));
+        assert!(has_emulated_creation(&emulated));
         let parts = ArnParts::parse(&emulated).unwrap();
         assert_eq!(parts.creation_millis, 1_700_000_000_123);
-        assert!(is_emulated(&arn(AccountId::EMULATOR, "1700000000123")));
-        for creation in ["1700000000123", "1", "0"] {
-            assert!(!is_emulated(&arn("111122223333", creation)), "{creation}");
+        for creation in ["1700000000123", "1", "0", "00700000000123"] {
+            let arn = arn("111122223333", creation);
+            assert!(!has_emulated_creation(&arn), "{creation}");
+        }
+        for text in ["", "0700000000123"] {
+            assert!(!has_emulated_creation(text), "{text}");
         }
         // A clock of another century.
         for millis in [5, 2_000_000_000_000] {

@@ -6,7 +6,7 @@
 pub use super::account::AccountId;
 pub use super::account_region::AccountRegion;
 pub use super::arn::{ArnParts, ChannelArn};
-pub(crate) use super::arn::{emulated_creation, is_emulated};
+pub(crate) use super::arn::{emulated_creation, has_emulated_creation};
 pub use super::channel_name::ChannelName;
 pub use super::region::Region;
 pub use super::tag::Tag;

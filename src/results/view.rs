@@ -5,7 +5,9 @@
 use super::record::{COLUMNS, Column, Status};
 use super::shape::RowShape;
 use super::split::Fields;
-use crate::domain::device::{AccountId, ArnParts, ChannelName, Region, shown};
+use crate::domain::device::{
+    AccountId, ArnParts, ChannelName, Region, has_emulated_creation, shown,
+};
 
 /// What is wrong with a record. The text follows "FILE, line N: ".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -267,6 +269,13 @@ impl<'a> RecordView<'a> {
     /// The channel's ARN as text, or an empty text.
     pub fn channel_arn(&self) -> &'a str {
         self.column(Column::ChannelArn)
+    }
+
+    /// Whether the emulator made its channel: in its own account, or by the time in the ARN.
+    pub(crate) fn is_emulated(&self) -> bool {
+        let arn = self.channel_arn();
+        let is_own = self.account == Some(AccountId::EMULATOR) && !arn.is_empty();
+        is_own || has_emulated_creation(arn)
     }
 
     /// The account, by its column or the ARN; always there for `created`, `exists` and `deleted`.

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::domain::device::is_emulated;
 use crate::error::Error;
 use crate::results::disk::RealDisk;
 use crate::results::merge::{FileRows, MergeRow, MergeRows};
 use crate::results::read::{Entry, read_results};
+use crate::results::view::RecordView;
 
 /// The rows of all files that were read.
 #[derive(Debug, Default)]
@@ -130,9 +130,8 @@ impl<'a> FileReader<'a> {
     }
 
     fn visit(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
-        let arn = entry.record.channel_arn();
-        if !arn.is_empty() {
-            let maker = Maker::of(arn);
+        if !entry.record.channel_arn().is_empty() {
+            let maker = Maker::of(&entry.record);
             match self.maker {
                 None => self.maker = Some((maker, entry.line)),
                 Some((known, _)) if known != maker => {
@@ -154,8 +153,8 @@ enum Maker {
 }
 
 impl Maker {
-    fn of(arn: &str) -> Self {
-        if is_emulated(arn) {
+    fn of(row: &RecordView<'_>) -> Self {
+        if row.is_emulated() {
             Self::Emulator
         } else {
             Self::Aws

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::domain::device::{AccountId, AccountRegion, DeviceIndex, Invalid, Region, is_emulated};
+use crate::domain::device::{AccountId, AccountRegion, DeviceIndex, Invalid, Region};
 use crate::domain::error_codes::OUTCOME_UNKNOWN;
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
@@ -187,7 +187,7 @@ impl<'a> HistoryReader<'a> {
             _ => self.parse(row, entry.line)?,
         };
         let account_region = self.account_region.insert(account_region);
-        self.is_emulated = self.is_emulated || is_emulated(row.channel_arn());
+        self.is_emulated |= row.is_emulated();
         if row.status().has_arn()
             && let Some(account) = &account_region.account
             && self.accounts.last() != Some(account)
