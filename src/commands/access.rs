@@ -86,7 +86,7 @@ impl Access {
             );
             return Err(Error::refused("wrong-account", message));
         }
-        self.refuse_without_accounts(accounts)?;
+        self.check_ways_but_own(accounts)?;
         Ok(guard)
     }
 
@@ -100,7 +100,7 @@ impl Access {
         (results, file): (&[AccountId], &Path),
     ) -> Result<Guard, Error> {
         self.refuse_unused(rows)?;
-        self.refuse_without_accounts(&rows.named)?;
+        self.check_ways_but_own(&rows.named)?;
         rows.are_named |= rows.have_column && self.is_given() && !self.is_implied;
         if rows.are_named {
             Ok(Guard::of_several(allowed))
@@ -139,10 +139,8 @@ impl Access {
                 session_name: self.session_name.clone(),
             }));
         }
-        let profile = self
-            .profile
-            .as_ref()
-            .filter(|_| self.has_a_profile_for_each());
+        let profile = self.profile.as_ref();
+        let profile = profile.filter(|profile| profile.names_account());
         profile.map(|profile| Way::Profile(profile.for_account(account)))
     }
 
@@ -156,7 +154,7 @@ impl Access {
 
     /// Refuses rows that name accounts to which no flag leads, before anything is sent. One of them may be that of the run's
     /// own credentials, which is not known yet.
-    fn refuse_without_accounts<'a>(
+    fn check_ways_but_own<'a>(
         &self,
         accounts: impl IntoIterator<Item = &'a AccountId>,
     ) -> Result<(), Error> {
@@ -172,11 +170,11 @@ impl Access {
         if unreached.len() < 2 {
             return Ok(());
         }
-        self.refuse_without_account(&unreached)
+        self.check_ways(&unreached)
     }
 
     /// Refuses rows that name an account to which no flag leads. `accounts` are those that they name.
-    pub(super) fn refuse_without_account(&self, accounts: &[AccountId]) -> Result<(), Error> {
+    pub(super) fn check_ways(&self, accounts: &[AccountId]) -> Result<(), Error> {
         let Some(first) = accounts.first() else {
             return Ok(());
         };
@@ -253,7 +251,7 @@ mod tests {
     fn refused(access: &Access, accounts: &[&str]) -> Option<String> {
         let parse = |account: &&str| AccountId::parse(account).unwrap();
         let accounts: Vec<AccountId> = accounts.iter().map(parse).collect();
-        let error = access.refuse_without_account(&accounts).err()?;
+        let error = access.check_ways(&accounts).err()?;
         assert_eq!((error.reason(), error.exit_code()), ("usage", 2));
         Some(error.to_string())
     }

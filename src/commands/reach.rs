@@ -37,7 +37,7 @@ impl Target {
     }
 
     /// Reaches the accounts that these rows name, except that of the run's own credentials, and those that were reached
-    /// before. One that cannot be reached is [unusable](Target::unusable); the others are not affected.
+    /// before. For one that cannot be reached [`Target::service`] gives the cause; the others are not affected.
     pub(super) async fn reach(
         &self,
         access: &Access,
@@ -54,7 +54,7 @@ impl Target {
                 first.or_insert_with(|| region.clone());
             }
         }
-        access.refuse_without_account(&accounts.keys().cloned().collect::<Vec<_>>())?;
+        access.check_ways(&accounts.keys().cloned().collect::<Vec<_>>())?;
         let ways = accounts.into_iter().filter_map(|(account, region)| {
             let way = access.way_to(&account)?;
             Some((account, region, way))
@@ -83,13 +83,16 @@ impl Target {
 }
 
 impl Target {
-    /// Refuses a run for which a custom endpoint has not said whose account it works for, if it is because it cannot be reached
-    /// or refuses the credentials.
-    pub(super) async fn say_why_unknown(
+    /// Refuses a custom endpoint that was asked and has not said whose account it works for, if it cannot be reached or refuses
+    /// the credentials: then that is the cause, and no row.
+    pub(super) async fn check_answering(
         &self,
         region: &Region,
         stop: &StopSignal,
     ) -> Result<(), Error> {
+        if !self.is_identified() || self.account().is_some() {
+            return Ok(());
+        }
         let request = || self.connection().required_identity(region);
         let asked = first_contact(stop, seed(), ConfigError::is_passing, request).await?;
         match asked {
@@ -148,8 +151,8 @@ pub(super) async fn own_account(
     if !access.has_a_profile_for_each() {
         let regions: Vec<Region> = rows.others.iter().cloned().collect();
         target.meet(guard, &regions, stop).await?;
-        if let (None, Some(region)) = (target.account(), regions.first()) {
-            target.say_why_unknown(region, stop).await?;
+        if let Some(region) = regions.first() {
+            target.check_answering(region, stop).await?;
         }
     }
     let own = target.account_of_other_rows(access, guard)?;

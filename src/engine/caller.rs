@@ -69,7 +69,7 @@ impl Caller {
 }
 
 /// Sends requests in one Region. Cheap to clone; clones share everything. Each request is sent until the service has
-/// answered or refused it; twenty refusals in a row by an authorization code stop everything.
+/// answered or refused it; twenty refusals in a row by an authorization code end the account.
 #[derive(Debug)]
 pub(crate) struct RegionCaller<S> {
     scope: Arc<QuotaScope<S>>,

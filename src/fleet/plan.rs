@@ -77,8 +77,8 @@ impl InvalidLine {
     }
 }
 
-/// A listed device that has, or may have, its channel under another name or in another Region: the manifest or the
-/// results file is the wrong one.
+/// A listed device that has, or may have, its channel under another name, or in another account or Region: the manifest or
+/// the results file is the wrong one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "line {line}: the device {} {} its channel {} in {} by the results{}, but the manifest now asks for {} in {}; {}",
@@ -94,9 +94,9 @@ impl InvalidLine {
 pub struct Moved {
     pub(crate) line: u64,
     pub(crate) device_id: String,
-    /// The channel's name and Region in the results.
+    /// The channel's name, and its account and Region, in the results.
     pub(crate) recorded: (String, String),
-    /// The channel's name and Region in the manifest.
+    /// The same in the manifest.
     pub(crate) asked: (String, String),
     /// Whether it is not known if that channel exists.
     pub(crate) is_open: bool,

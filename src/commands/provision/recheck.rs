@@ -13,7 +13,7 @@ use crate::domain::format;
 use crate::engine::Stop;
 use crate::engine::event::Listeners;
 use crate::error::Error;
-use crate::fleet::claim::Kind;
+use crate::fleet::claim::{Difference, Kind};
 
 /// Channels that a message names.
 const NAMED: usize = 10;
@@ -55,20 +55,7 @@ impl Run {
             .differences
             .into_iter()
             .partition(|difference| is_gone(difference.kind));
-        let unverified: Vec<_> = others
-            .iter()
-            .filter(|other| other.kind == Kind::Unverified)
-            .collect();
-        for difference in unverified.iter().take(NAMED) {
-            let device = shown(&difference.device_id);
-            warn!(
-                "the channel of {device} could not be checked: {}",
-                difference.found
-            );
-        }
-        if let more @ 1.. = unverified.len().saturating_sub(NAMED) {
-            warn!("and {more} more could not be checked");
-        }
+        say_unverified(&others);
         for difference in &gone {
             if let Some(index) = ready.known_devices.find(&difference.device_id) {
                 ready.known_devices.lose(index);
@@ -79,6 +66,24 @@ impl Run {
             info!("  {} {}", shown(&difference.device_id), difference.expected);
         }
         Ok(())
+    }
+}
+
+/// Names the first of the channels that could not be checked.
+fn say_unverified(differences: &[Difference]) {
+    let unverified: Vec<_> = differences
+        .iter()
+        .filter(|difference| difference.kind == Kind::Unverified)
+        .collect();
+    for difference in unverified.iter().take(NAMED) {
+        let device = shown(&difference.device_id);
+        warn!(
+            "the channel of {device} could not be checked: {}",
+            difference.found
+        );
+    }
+    if let more @ 1.. = unverified.len().saturating_sub(NAMED) {
+        warn!("and {more} more could not be checked");
     }
 }
 

@@ -272,10 +272,8 @@ impl StreamAccounts {
         if row.account().is_some() {
             return Ok(self.target.account().cloned());
         }
-        if self.target.is_identified() && self.target.account().is_none() {
-            let why = self.target.say_why_unknown(row.region(), &self.stop);
-            self.runtime.block_on(why)?;
-        }
+        let answering = self.target.check_answering(row.region(), &self.stop);
+        self.runtime.block_on(answering)?;
         let own = self.target.account_of_other_rows(&self.access, &self.guard);
         own.map(Some)
     }
