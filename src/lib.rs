@@ -11,6 +11,7 @@
 //! | [`results`] | one row, the journal, the atomic finish, the runs log |
 //! | [`engine`] | the only module that decides what is sent and when: the client as a trait, workers, retries, pace |
 //! | [`aws`] | that trait over the AWS SDK; no other folder uses the SDK |
+//! | [`quota_server`] | the pace's quota for many hosts, kept by Valkey or Redis; no other folder uses their client |
 //! | [`error`] | the top-level error type and its exit codes |
 //! | [`fleet`] | known devices, the plan, the run between plan and results file |
 //! | [`emulator`] | an emulation of the service in this process |
@@ -34,4 +35,5 @@ pub mod error;
 pub mod fleet;
 pub mod manifest;
 pub mod output;
+pub mod quota_server;
 pub mod results;

@@ -117,6 +117,7 @@ pub(crate) async fn run(
         listeners,
         stop: StopSignal::new(),
         clock: WallClock::new(move || UNIX_EPOCH + clock.wall()),
+        quota_client: None,
     });
     let index = KnownDevices::new().insert("any", "any", &region().into());
     let host = Host {

@@ -50,6 +50,7 @@ pub(crate) async fn run(url: &str, devices: usize, ceiling: f64) -> Outcome<()> 
         listeners,
         stop: StopSignal::new(),
         clock: WallClock::system(),
+        quota_client: None,
     });
     let batch = Batch {
         left: 0..devices,

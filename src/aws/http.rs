@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use super::error::ConfigError;
-use super::trust;
+use crate::domain::certificates::certificates;
 use crate::domain::device::shown;
 use crate::domain::panics::{self, lock};
 
@@ -105,7 +105,7 @@ impl Network {
             ))
         };
         let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-        for certificate in trust::certificates(&pem).map_err(unusable)? {
+        for certificate in certificates(&pem).map_err(unusable)? {
             store.add_pem_certificate(certificate);
         }
         Ok(store)

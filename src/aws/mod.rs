@@ -10,7 +10,7 @@
 //! | `sign_in`, `cached_credentials` | how a profile gets its credentials, and their cache |
 //! | `role` | credentials of an assumed role |
 //! | `reason` | why the SDK has no credentials, in plain words |
-//! | `http`, `trust` | connection pools, proxy, certificate authorities |
+//! | `http` | connection pools, proxy, certificate authorities |
 //! | `attempt` | one attempt: what is observed, and what a failure means |
 //! | `operations`, `convert` | the trait's operations, and the conversion of shapes |
 //! | `error` | why there is no usable connection |
@@ -34,7 +34,6 @@ mod profiles;
 mod reason;
 mod role;
 mod sign_in;
-mod trust;
 mod value;
 
 use std::collections::HashMap;

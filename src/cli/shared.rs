@@ -4,6 +4,7 @@
     reason = "these comments are the help's text, where backticks would show"
 )]
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValue;
@@ -70,6 +71,12 @@ pub(crate) struct ConnectionArgs {
     /// A custom endpoint; http:// only for loopback
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint_url: Option<String>,
+    /// A Valkey or Redis server by which hosts share each account's quota exactly: redis://HOST:PORT, or rediss:// for TLS
+    #[arg(long, value_name = "URL")]
+    pub(crate) quota_server: Option<String>,
+    /// The PEM file of the only certificate authorities that the quota server is trusted by
+    #[arg(long, value_name = "FILE")]
+    pub(crate) quota_server_ca: Option<PathBuf>,
     /// Refuse any other account than these; repeatable, or with commas
     #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = account)]
     pub(crate) account: Vec<AccountId>,

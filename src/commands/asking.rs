@@ -15,6 +15,7 @@ use crate::domain::device::{AccountId, AccountRegion, ChannelName};
 use crate::domain::service::{Channel, Failure, Operation};
 use crate::engine::event::Listeners;
 use crate::engine::pace::controller::RateRange;
+use crate::engine::pace::quota_client::QuotaClient;
 use crate::engine::{
     Caller, EngineParts, EngineSettings, OnExists, RegionCaller, Service, StopSignal, Unanswered,
 };
@@ -43,13 +44,19 @@ impl AskArgs {
 }
 
 /// Sends requests with these settings until the run stops.
-pub(super) fn caller(settings: EngineSettings, listeners: Listeners, stop: StopSignal) -> Caller {
+pub(super) fn caller(
+    settings: EngineSettings,
+    listeners: Listeners,
+    stop: StopSignal,
+    quota_client: Option<Arc<QuotaClient>>,
+) -> Caller {
     Caller::new(EngineParts {
         settings,
         sink: Arc::new(()),
         listeners,
         stop,
         clock: WallClock::system(),
+        quota_client,
     })
 }
 

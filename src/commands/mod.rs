@@ -15,6 +15,7 @@ mod messages;
 mod open_files;
 mod plan;
 mod provision;
+mod quota_server;
 mod quotas;
 mod reach;
 mod report;

@@ -10,6 +10,7 @@ use super::access::Access;
 use super::asking::seed;
 use super::batch_files::{self, BatchFiles};
 use super::open_files;
+use super::quota_server::QuotaServerConfig;
 use super::quotas::Quotas;
 use super::shard;
 use crate::aws::{ConnectionSettings, Network};
@@ -39,6 +40,8 @@ pub(super) struct RunConfig {
     pub(super) access: Access,
     /// `--account`: no others may be worked in.
     pub(super) accounts: Vec<AccountId>,
+    /// The server by which hosts share each quota, where one is used.
+    pub(super) quota_server: Option<QuotaServerConfig>,
     /// The quotas of accounts and Regions, where they are others than the flags'.
     pub(super) quotas: Quotas,
     /// Whether a flag gives the most requests in flight.
@@ -123,6 +126,7 @@ impl RunConfig {
                 Access::new(&service.connection)?
             },
             accounts: service.connection.account.clone(),
+            quota_server: QuotaServerConfig::of(&service.connection)?,
             quotas: args
                 .pace
                 .quotas

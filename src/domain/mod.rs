@@ -8,6 +8,7 @@
 //! | [`wide`] | detection of UTF-16 and UTF-32 |
 //! | [`template`] | `{column}` templates |
 //! | [`account_template`] | templates whose only column is the account |
+//! | `certificates` | certificate authorities from a PEM file |
 //! | [`clock`] | the time of this computer and of the service |
 //! | [`mod@format`] | formatting of rates, shares, counts and durations |
 //! | [`service`] | the operations of the KVS control plane, their types, and the meaning of their failures |
@@ -20,6 +21,7 @@ mod account;
 mod account_region;
 pub mod account_template;
 mod arn;
+pub(crate) mod certificates;
 mod channel_name;
 pub mod clock;
 pub mod device;

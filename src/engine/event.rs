@@ -71,6 +71,8 @@ pub enum Event<'a> {
     },
     /// A device's row is on disk.
     Recorded { row: &'a Row },
+    /// The quota server is lost: this host goes on alone.
+    QuotaServerLost,
     /// Something that the operator should know and that does not stop the run.
     Warning {
         /// In one sentence.

@@ -11,6 +11,11 @@ use tokio::time::Instant;
 use super::account_run::{AccountRun, AccountRuns};
 use super::event::{Event, Listener, Listeners};
 use super::link::Link;
+use super::pace::controller::{Controller, RateRange};
+use super::pace::limiter::Limiter;
+use super::pace::quota::QuotaKey;
+use super::pace::quota_client::QuotaClient;
+use super::pace::quota_share::QuotaShare;
 use super::settings::{EngineParts, EngineSettings, FailureLimit};
 use super::stop::Stop;
 use super::stop_signal::StopSignal;
@@ -18,7 +23,11 @@ use crate::domain::clock::WallClock;
 use crate::domain::device::{AccountId, AccountRegion};
 use crate::domain::format;
 use crate::domain::panics::{self, lock};
+use crate::domain::service::Operation;
 use crate::results::record::{Row, Status};
+
+/// The account of a quota whose account is not known.
+const UNKNOWN_ACCOUNT: &str = "unknown";
 
 /// A percentage of failures is judged once this number of devices have an outcome.
 const SHARE_NEEDS: u64 = 100;
@@ -34,6 +43,7 @@ pub(super) struct RunState {
     pub(super) workers: Arc<Semaphore>,
     kept: Mutex<KeptWorkers>,
     listeners: Listeners,
+    quota_client: Option<Arc<QuotaClient>>,
     accounts: AccountRuns,
     failed: AtomicU64,
     finished: AtomicU64,
@@ -63,6 +73,7 @@ impl RunState {
             stop: parts.stop,
             clock: parts.clock,
             listeners: parts.listeners,
+            quota_client: parts.quota_client,
             failed: AtomicU64::new(0),
             finished: AtomicU64::new(0),
             part_stops: Mutex::default(),
@@ -142,6 +153,28 @@ impl RunState {
     /// The account that the rows name so.
     pub(super) fn account_run(&self, named: Option<&AccountId>) -> Arc<AccountRun> {
         self.accounts.of(named, self.settings.account.as_ref())
+    }
+
+    /// The limiter of an operation in this account and Region. Of the quota server it uses the quota of this very account;
+    /// where that is not known, one for all hosts that do not know theirs.
+    pub(super) fn limiter(
+        &self,
+        account_region: &AccountRegion,
+        operation: Operation,
+        range: RateRange,
+        seed: u64,
+    ) -> Arc<Limiter> {
+        let limiter = Limiter::new(Controller::new(range, self.clock.now(), seed));
+        let Some(client) = &self.quota_client else {
+            return Arc::new(limiter);
+        };
+        let account = self.account_run(account_region.account.as_ref()).id();
+        let key = QuotaKey::new(
+            account.as_ref().map_or(UNKNOWN_ACCOUNT, AccountId::as_str),
+            account_region.region.as_str(),
+            operation.name(),
+        );
+        Arc::new(limiter.sharing(QuotaShare::new(Arc::clone(client), key, range)))
     }
 
     /// An account ends: alone if the rows name it, else with the run.

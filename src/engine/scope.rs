@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use super::account_run::AccountRun;
 use super::event::Event;
 use super::link::Link;
-use super::pace::controller::{Controller, RateRange};
+use super::pace::controller::RateRange;
 use super::pace::limiter::{Limiter, Permit};
 use super::retry::Schedule;
 use super::run_state::RunState;
@@ -117,13 +117,12 @@ impl<S: Service> QuotaScope<S> {
         account.add_region(region_stop.clone());
         // Each Region has its own random numbers.
         let mut random = fastrand::Rng::with_seed(shared.settings.seed.wrapping_add(number));
-        let wall = shared.clock.now();
         let limiters = Operation::ALL.map(|operation| {
             let range = match operation {
                 Operation::Create => rate,
                 _ => RateRange::upto(operation.quota()),
             };
-            Arc::new(Limiter::new(Controller::new(range, wall, random.u64(..))))
+            shared.limiter(&account_region, operation, range, random.u64(..))
         });
         Self {
             link,

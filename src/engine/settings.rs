@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::event::Listeners;
 use super::pace::controller::RateRange;
+use super::pace::quota_client::QuotaClient;
 use super::stop_signal::StopSignal;
 use crate::domain::clock::WallClock;
 use crate::domain::device::AccountId;
@@ -85,4 +86,6 @@ pub struct EngineParts<L> {
     pub stop: StopSignal,
     /// Where timestamps come from.
     pub clock: WallClock,
+    /// The quota server, where one is used: all hosts that use it share each quota.
+    pub quota_client: Option<Arc<QuotaClient>>,
 }

@@ -306,6 +306,7 @@ impl Listener for Stats {
             Event::Differs { .. } => inner.counts.differs += 1,
             Event::Updated { .. } => inner.counts.updated += 1,
             Event::Recorded { row } => inner.recorded(row),
+            Event::QuotaServerLost => inner.counts.quota_server_outages += 1,
             Event::Listed { .. } | Event::Retried { .. } | Event::Warning { .. } => {}
         }
     }

@@ -4,6 +4,7 @@ use super::outline::Outline;
 use crate::aws::AwsService;
 use crate::commands::asking::{answered, caller, say_not_listed};
 use crate::commands::guard::Guard;
+use crate::commands::quota_server;
 use crate::commands::run_config::RunConfig;
 use crate::commands::target::{Target, regions_of};
 use crate::domain::device::AccountRegion;
@@ -30,6 +31,8 @@ pub(super) async fn ask(
     let mut account = target
         .meet_all(access, guard, &account_regions, stop)
         .await?;
+    let quota_client =
+        quota_server::join(config.quota_server.as_ref(), &Listeners::default()).await?;
     let several = account_regions.len() > 1;
     for account_region in account_regions {
         let service = match target.service(&account_region) {
@@ -41,7 +44,13 @@ pub(super) async fn ask(
         };
         // Of its own, since one Region that gives no answer does not stop the others.
         let settings = config.engine(account.clone());
-        let caller = caller(settings, Listeners::default(), StopSignal::new());
+        let quota_client = quota_client.clone();
+        let caller = caller(
+            settings,
+            Listeners::default(),
+            StopSignal::new(),
+            quota_client,
+        );
         let asked = caller.region(account_region.clone(), service);
         let Some(listed) = answered(list(&asked, &is_wanted).await) else {
             let unknown = || Stop::Internal("asking ended without a word".to_owned());

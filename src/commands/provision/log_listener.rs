@@ -66,7 +66,8 @@ impl Listener for LogListener {
                 row.status.as_str(),
                 outcome(row)
             ),
-            Event::RegionStarted { .. }
+            Event::QuotaServerLost
+            | Event::RegionStarted { .. }
             | Event::RegionEnded { .. }
             | Event::Sent { .. }
             | Event::Throttled { .. } => {}

@@ -22,6 +22,7 @@ use tracing::info;
 use super::checks::{check_manifest, check_plan, check_usable};
 use super::messages;
 use super::open_files::Reserve;
+use super::quota_server;
 use super::reach::own_account;
 use super::run_config::RunConfig;
 use super::signals::{self, ExitRecord};
@@ -33,6 +34,7 @@ use crate::domain::device::AccountRegion;
 use crate::domain::format;
 use crate::domain::panics;
 use crate::engine::event::{Event, Listener, Listeners};
+use crate::engine::pace::quota_client::QuotaClient;
 use crate::engine::{self, Engine, Stop, StopSignal};
 use crate::error::Error;
 use crate::fleet::batch::{
@@ -74,6 +76,7 @@ struct Run {
     exit_record: ExitRecord,
     /// The accounts and Regions of the batch.
     account_regions: Vec<AccountRegion>,
+    quota_client: Option<Arc<QuotaClient>>,
     /// Kept open until the results are finished.
     reserve: Reserve,
 }
@@ -102,6 +105,7 @@ impl Run {
             json: None,
             exit_record: ExitRecord::default(),
             account_regions: Vec::new(),
+            quota_client: None,
             reserve: Reserve::new(),
         };
         run.set_exit_record(None);
@@ -253,7 +257,8 @@ impl Run {
         }
         messages::say_torn(&ready.journal);
 
-        let parts = self.parts(&ready);
+        let quota_client = self.quota_client().await?;
+        let parts = self.parts(&ready, quota_client);
         let (results, journal) = (&self.config.files.results, ready.journal);
         let mut batch = Batch::new(&RealDisk, results, journal, ready.known_devices, parts);
         let target = Arc::clone(&ready.target);
@@ -324,7 +329,16 @@ impl Run {
         }
     }
 
-    fn parts(&self, ready: &Ready) -> Parts<JsonStream> {
+    /// The quota server, if one is used: asked once.
+    async fn quota_client(&mut self) -> Result<Option<Arc<QuotaClient>>, Error> {
+        if self.quota_client.is_none() {
+            let config = self.config.quota_server.as_ref();
+            self.quota_client = quota_server::join(config, &self.listeners).await?;
+        }
+        Ok(self.quota_client.clone())
+    }
+
+    fn parts(&self, ready: &Ready, quota_client: Option<Arc<QuotaClient>>) -> Parts<JsonStream> {
         Parts {
             settings: engine::EngineSettings {
                 tag_keys: ready.source.layout().tag_keys().map(Into::into).collect(),
@@ -334,6 +348,7 @@ impl Run {
             stop: self.stop.clone(),
             clock: WallClock::system(),
             row_stream: self.json.clone(),
+            quota_client,
         }
     }
 

@@ -39,7 +39,13 @@ impl Run {
         self.meet(ready, regions).await?;
         let claimed = format::count(claims.rows.len() as u64, "channel");
         let settings = self.config.engine(ready.account.clone());
-        let caller = caller(settings, Listeners::default(), self.stop.clone());
+        let quota_client = self.quota_client().await?;
+        let caller = caller(
+            settings,
+            Listeners::default(),
+            self.stop.clone(),
+            quota_client,
+        );
         let questions = Questions {
             workers: open_files::most_requests_each(self.config.engine.workers, places),
             ..Questions::default()

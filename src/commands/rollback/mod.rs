@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 use super::access::Access;
 use super::asking::{caller, distinct};
 use super::open_files::{self, Reserve};
+use super::quota_server::{self, QuotaServerConfig};
 use super::runs_lines;
 use super::signals;
 use super::target::{Target, regions_of};
@@ -23,6 +24,7 @@ use crate::domain::device::{AccountId, AccountRegion};
 use crate::domain::error_codes;
 use crate::domain::format;
 use crate::engine::event::{Listener, Listeners};
+use crate::engine::pace::quota_client::QuotaClient;
 use crate::engine::{Stop, StopSignal};
 use crate::error::Error;
 use crate::fleet::batch::{self, Glance, History, Running};
@@ -87,6 +89,7 @@ async fn rollback(args: &RollbackArgs, console: Console) -> Result<u64, Error> {
     }
     let connection = &args.connection;
     let access = Access::new(connection)?;
+    let quota_server = QuotaServerConfig::of(connection)?;
     let guard = access.guard(&connection.account, &history.accounts, results)?;
     let mut selection = Selection::read(args, &history.known_devices)?;
     if !access.is_given() {
@@ -106,6 +109,10 @@ async fn rollback(args: &RollbackArgs, console: Console) -> Result<u64, Error> {
         .meet_all(&access, &guard, &account_regions, &stop)
         .await?;
     target.check_usable(&account_regions)?;
+    let stats = Arc::new(Stats::new());
+    let mut listeners = Listeners::default();
+    listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);
+    let quota_client = quota_server::join(quota_server.as_ref(), &listeners).await?;
     consent::show(&selection);
     consent::ask(args, &selection, &stop).await?;
     let rollback = Rollback {
@@ -116,7 +123,9 @@ async fn rollback(args: &RollbackArgs, console: Console) -> Result<u64, Error> {
         account_regions,
         stop,
         console,
-        stats: Arc::new(Stats::new()),
+        stats,
+        listeners,
+        quota_client,
     };
     rollback.work_off(log, history, selection).await
 }
@@ -141,6 +150,8 @@ struct Rollback<'a> {
     stop: StopSignal,
     console: Console,
     stats: Arc<Stats>,
+    listeners: Listeners,
+    quota_client: Option<Arc<QuotaClient>>,
 }
 
 impl Rollback<'_> {
@@ -154,13 +165,11 @@ impl Rollback<'_> {
             selection.candidates.len() as u64,
             left_by_choice(&selection),
         );
-        let mut listeners = Listeners::default();
-        listeners.add(Arc::clone(&self.stats) as Arc<dyn Listener>);
         let running = batch::go_on(
             &RealDisk,
             &self.args.results,
             history,
-            listeners.clone(),
+            self.listeners.clone(),
             self.stop.clone(),
         )?;
         let account = self.account.as_ref();
@@ -168,7 +177,7 @@ impl Rollback<'_> {
         log.append([RunsLine::Start(Box::new(start))])?;
         let mut reserve = Reserve::new();
         let stopped = self
-            .delete(&running, listeners, selection.candidates)
+            .delete(&running, selection.candidates)
             .await
             .map_or(Ok(()), |stop| Err(stop.into()));
         let closed = running.close().await?;
@@ -189,7 +198,6 @@ impl Rollback<'_> {
     async fn delete(
         &self,
         running: &Running<RealDisk, ()>,
-        listeners: Listeners,
         candidates: Vec<Candidate>,
     ) -> Option<Stop> {
         let _progress = Progress::start(
@@ -203,7 +211,12 @@ impl Rollback<'_> {
             .access
             .engine(self.args.asking.settings(self.account.clone()));
         let workers = open_files::most_requests_each(settings.workers, self.account_regions.len());
-        let caller = caller(settings, listeners, self.stop.clone());
+        let caller = caller(
+            settings,
+            self.listeners.clone(),
+            self.stop.clone(),
+            self.quota_client.clone(),
+        );
         let deleting = Deleting {
             sink: Arc::clone(&running.sink),
             stop: self.stop.clone(),

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use super::access::Access;
 use super::asking::{caller, distinct};
 use super::open_files;
+use super::quota_server::{self, QuotaServerConfig};
 use super::signals;
 use super::target::{Target, regions_of};
 use crate::cli::VerifyArgs;
@@ -53,6 +54,7 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option
     }
     let connection = &args.connection;
     let access = Access::new(connection)?;
+    let quota_server = QuotaServerConfig::of(connection)?;
     let guard = access.guard(&connection.account, &claims.accounts, results)?;
     if !access.is_given() {
         claims.forget_accounts();
@@ -79,10 +81,12 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option
     let stats = Arc::new(Stats::new());
     let mut listeners = Listeners::default();
     listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);
+    let quota_client = quota_server::join(quota_server.as_ref(), &listeners).await?;
     let caller = caller(
         access.engine(args.asking.settings(account)),
         listeners,
         stop,
+        quota_client,
     );
     let compare = &args.compare;
     let questions = Questions {

@@ -47,6 +47,22 @@ impl Operation {
         Self::Ice,
     ];
 
+    /// The name in the API reference.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "CreateSignalingChannel",
+            Self::Describe => "DescribeSignalingChannel",
+            Self::List => "ListSignalingChannels",
+            Self::Delete => "DeleteSignalingChannel",
+            Self::Update => "UpdateSignalingChannel",
+            Self::ListTags => "ListTagsForResource",
+            Self::Tag => "TagResource",
+            Self::Untag => "UntagResource",
+            Self::Endpoint => "GetSignalingChannelEndpoint",
+            Self::Ice => "GetIceServerConfig",
+        }
+    }
+
     /// The quota for an account and Region, in requests a second (WebRTC developer guide, "quotas"). For
     /// `GetIceServerConfig`, only a quota for each channel is documented, so the lowest quota is used.
     pub fn quota(self) -> f64 {

@@ -66,7 +66,7 @@ pub(super) struct Answered {
 }
 
 /// Granted and throttled requests.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, serde::Serialize, serde::Deserialize)]
 struct AnswerCounts {
     granted: f64,
     throttled: f64,
@@ -91,7 +91,7 @@ impl AnswerCounts {
 }
 
 /// What is remembered of a congestion that is over.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
 pub(super) struct Past {
     /// When it ended. One that went on from an earlier one keeps that one's time, so that nothing is remembered for long.
     at: f64,
@@ -100,7 +100,7 @@ pub(super) struct Past {
 }
 
 /// A time of throttles: from a first cut until throttles have become rare.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
 pub(super) struct Congestion {
     began: f64,
     /// The rate that was cut first.

@@ -40,6 +40,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
+
 use super::congestion::{Answered, Congestion, CutVerdict, DOCUMENTED, MEMORY, Past};
 use super::grants::{Grants, LONGEST};
 use super::spacing::Spacing;
@@ -71,6 +73,8 @@ const LOW: f64 = 1.5;
 const PAUSE: f64 = 4.0;
 /// A pause is not shorter than this, in seconds: at fast rates requests leave in groups, one for each tick of the timer.
 const SHORTEST_PAUSE: f64 = 0.02;
+/// The slowest rate there is, in requests a second.
+pub(crate) const SLOWEST: f64 = 0.01;
 /// The fastest rate there is, in requests a second.
 pub(crate) const FASTEST: f64 = 1_000_000.0;
 
@@ -113,7 +117,7 @@ pub struct SentRequest {
 }
 
 /// How the rate grows.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 enum Growth {
     /// It doubles every second; no throttle yet.
     Ramp,
@@ -137,8 +141,9 @@ impl Growth {
     }
 }
 
-/// Finds the rate that the service grants, and follows it.
-#[derive(Debug)]
+/// Finds the rate that the service grants, and follows it. Its state can be stored, all but the random numbers of the
+/// spacing.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Controller {
     ceiling: Option<f64>,
     least: f64,
@@ -157,6 +162,7 @@ pub struct Controller {
     /// Throttles are ignored until then.
     ignores_until: Option<f64>,
     has_ignored: bool,
+    #[serde(skip)]
     spacing: Spacing,
     /// Seconds from a multiple of [`IGNORE`] on the wall clock to time zero.
     wall: f64,
@@ -197,6 +203,49 @@ impl Controller {
         }
     }
 
+    /// Goes on at a rate that is granted as far as others know. What was learned before does not count any more.
+    pub(super) fn go_on_at(&mut self, rate: f64, now: Duration) {
+        let most = self.ceiling.unwrap_or(FASTEST);
+        self.congestion = None;
+        self.past = None;
+        self.ignores_until = None;
+        self.go_on_from(rate.max(self.least).min(most), now.as_secs_f64());
+    }
+
+    /// Whether it can be the state of a controller: one that was stored may have been changed.
+    pub(super) fn is_sound(&self) -> bool {
+        let in_bounds = |rate: f64| (SLOWEST..=FASTEST).contains(&rate);
+        in_bounds(self.rate) && in_bounds(self.least) && self.ceiling.is_none_or(in_bounds)
+    }
+
+    /// From now on the rate may rise up to this. A rate that was held back by a lower ceiling begins anew at this one.
+    pub(super) fn set_ceiling(&mut self, ceiling: Option<f64>) {
+        let most = ceiling.unwrap_or(FASTEST);
+        let was_held_back = self.ceiling.is_some_and(|before| self.rate >= before);
+        if was_held_back && self.ceiling.is_some_and(|before| before < most) {
+            let range = ceiling.map_or_else(RateRange::unknown, RateRange::upto);
+            self.rate = self.rate.max(range.start);
+            self.growth = Growth::from(self.rate);
+        } else if self.rate > most {
+            self.rate = most;
+            self.growth = Growth::from(most);
+        }
+        self.ceiling = ceiling;
+    }
+
+    /// Whether the rate is at its ceiling, and nothing was throttled lately.
+    pub(super) fn is_steady(&self, now: Duration) -> bool {
+        let since = self
+            .last_throttle
+            .map_or(f64::INFINITY, |last| now.as_secs_f64() - last);
+        self.ceiling.is_some_and(|ceiling| self.rate >= ceiling) && since > CALM
+    }
+
+    /// When the rate was last cut, in seconds.
+    pub(super) fn last_cut(&self) -> Option<f64> {
+        self.last_cut
+    }
+
     /// The rate in force, in requests a second.
     pub fn rate(&self) -> f64 {
         self.rate
@@ -234,6 +283,12 @@ impl Controller {
             let pause = (PAUSE / self.rate).max(SHORTEST_PAUSE);
             self.grow((now - last).min(pause));
         }
+    }
+
+    /// Requests that left up to now have waited for the rate for so many seconds.
+    pub(super) fn on_waited(&mut self, seconds: f64, now: Duration) {
+        self.grants.begin(now.as_secs_f64());
+        self.grow(seconds);
     }
 
     /// A request was granted: accepted, or refused for a reason other than the rate.

@@ -10,7 +10,7 @@ pub(super) const LONGEST: f64 = 5.0;
 const SHORTEST: f64 = 0.02;
 
 /// Grants of the last [`LONGEST`] seconds.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Grants {
     began: Option<f64>,
     /// The number of a slice, counted from time zero, and its grants.

@@ -1,32 +1,56 @@
 //! Requests wait here, in order of arrival, for the gate to let them pass at the controller's rate; the controller learns of
-//! their answers.
+//! their answers. With a quota server they wait for a slot of the quota that all hosts share, as long as the server answers.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::controller::{Controller, SentRequest};
 use super::gate::Gate;
+use super::held::SlotOrigin;
+use super::quota_share::{Alone, QuotaShare, SharedRate};
 use crate::domain::panics::lock;
 
 /// A permit to send one request. The call that sends it uses it up, so it cannot be copied.
 #[derive(Debug)]
-pub struct Permit(SentRequest);
+pub struct Permit(PacedRequest);
 
 impl Permit {
     /// What the limiter must know about the request when its answer comes.
-    pub fn sent(&self) -> SentRequest {
+    pub fn sent(&self) -> PacedRequest {
         self.0
     }
+}
+
+/// What let a request leave.
+#[derive(Debug, Clone, Copy)]
+pub struct PacedRequest(Source);
+
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    /// This host's own pace.
+    Gate(SentRequest),
+    /// A slot of the quota that all hosts share.
+    Slot(SlotOrigin),
 }
 
 /// The limiter of one operation in one account and Region.
 #[derive(Debug)]
 pub struct Limiter {
-    gate: tokio::sync::Mutex<Gate>,
+    queue: tokio::sync::Mutex<Queue>,
     controller: Mutex<Controller>,
+    /// Where a quota server is used; while it is lost, the controller's rate is in force.
+    share: Option<Arc<QuotaShare>>,
     origin: Instant,
+}
+
+/// Held by the request whose turn it is.
+#[derive(Debug)]
+struct Queue {
+    gate: Gate,
+    /// The last outage of the quota server that this limiter has seen.
+    outage: Option<u64>,
 }
 
 impl Limiter {
@@ -34,27 +58,55 @@ impl Limiter {
     pub fn new(controller: Controller) -> Self {
         let gate = Gate::new(controller.rate());
         Self {
-            gate: tokio::sync::Mutex::new(gate),
+            queue: tokio::sync::Mutex::new(Queue { gate, outage: None }),
             controller: Mutex::new(controller),
+            share: None,
             origin: Instant::now(),
+        }
+    }
+
+    /// The same limiter, but as long as the quota server answers requests leave in the slots of this share.
+    #[must_use]
+    pub fn sharing(self, share: QuotaShare) -> Self {
+        Self {
+            share: Some(Arc::new(share)),
+            ..self
         }
     }
 
     /// Waits for a permit to send one request. First come, first served. Dropped before it returns, it takes nothing.
     pub async fn acquire(&self) -> Permit {
-        let mut gate = self.gate.lock().await;
+        let mut queue = self.queue.lock().await;
+        let source = match &self.share {
+            None => Source::Gate(self.pass(&mut queue.gate).await),
+            Some(share) => match share.next().await {
+                Ok(slot) => {
+                    self.keep_own_rate(&mut queue.gate, slot.rate).await;
+                    Source::Slot(slot)
+                }
+                Err(alone) => {
+                    self.go_alone(&mut queue, alone);
+                    Source::Gate(self.pass(&mut queue.gate).await)
+                }
+            },
+        };
+        Permit(PacedRequest(source))
+    }
+
+    /// Waits at the gate.
+    async fn pass(&self, gate: &mut Gate) -> SentRequest {
         let mut waited = false;
         loop {
             let now = self.now();
-            gate.follow(self.rate());
+            gate.follow(self.own_rate());
             match gate.try_pass(now, waited, || self.controller().spacing()) {
                 Ok(share) => {
                     self.controller().on_sent(now, waited || share.is_some());
-                    return Permit(SentRequest {
+                    return SentRequest {
                         at: now,
                         rate: gate.rate(),
                         share,
-                    });
+                    };
                 }
                 Err(earliest) => {
                     waited = true;
@@ -64,22 +116,55 @@ impl Limiter {
         }
     }
 
+    /// Waits at the gate if the hosts together may be faster than this one.
+    async fn keep_own_rate(&self, gate: &mut Gate, shared_rate: f64) {
+        let Some(ceiling) = self.ceiling().filter(|ceiling| shared_rate > *ceiling) else {
+            return;
+        };
+        gate.follow(ceiling);
+        // Slots of several hosts are spaced well enough.
+        while let Err(earliest) = gate.try_pass(self.now(), true, || 0.0) {
+            tokio::time::sleep_until(self.origin + earliest).await;
+        }
+    }
+
+    /// The quota server is lost: goes on from this host's part of the quota, as far as that is known.
+    fn go_alone(&self, queue: &mut Queue, alone: Alone) {
+        if queue.outage.replace(alone.outage) == Some(alone.outage) {
+            return;
+        }
+        let mut controller = self.controller();
+        if let Some(before) = alone.before {
+            controller.go_on_at(before.part(), self.now());
+        }
+    }
+
     /// Reports that the service did not throttle the request. Server errors and missing answers are not reported, because
     /// they say nothing about the rate.
-    pub fn accepted(&self, sent: SentRequest) {
-        let now = self.now();
-        self.controller().on_granted(sent, now);
+    pub fn accepted(&self, sent: PacedRequest) {
+        self.answered(sent, true);
     }
 
     /// Reports that the service throttled the request.
-    pub fn throttled(&self, sent: SentRequest) {
-        let now = self.now();
-        self.controller().on_throttled(sent, now);
+    pub fn throttled(&self, sent: PacedRequest) {
+        self.answered(sent, false);
     }
 
-    /// The rate in force, in requests a second. While throttles are ignored it is far above what is granted.
+    fn answered(&self, PacedRequest(source): PacedRequest, is_granted: bool) {
+        let now = self.now();
+        match (source, &self.share) {
+            (Source::Gate(sent), _) if is_granted => self.controller().on_granted(sent, now),
+            (Source::Gate(sent), _) => self.controller().on_throttled(sent, now),
+            (Source::Slot(slot), Some(share)) => share.answered(slot, is_granted),
+            (Source::Slot(_), None) => {}
+        }
+    }
+
+    /// The rate in force, in requests a second: this host's part of a shared quota. While throttles are ignored it is far
+    /// above what is granted.
     pub fn rate(&self) -> f64 {
-        self.controller().rate()
+        let shared = self.shared_rate();
+        shared.map_or_else(|| self.own_rate(), |shared| self.part(shared))
     }
 
     /// The fastest rate allowed, in requests a second; none if it must be found.
@@ -87,10 +172,27 @@ impl Limiter {
         self.controller().ceiling()
     }
 
+    /// What is known of the quota that all hosts share; none where no quota server is used, or while it is lost.
+    pub fn shared_rate(&self) -> Option<SharedRate> {
+        self.share.as_ref()?.shared_rate()
+    }
+
+    fn part(&self, shared: SharedRate) -> f64 {
+        self.ceiling()
+            .map_or(shared.part(), |ceiling| shared.part().min(ceiling))
+    }
+
+    fn own_rate(&self) -> f64 {
+        self.controller().rate()
+    }
+
     /// What was granted in the last five seconds in which requests waited, in requests a second; none before the first
     /// throttle.
     pub fn grant(&self) -> Option<f64> {
-        self.controller().grant()
+        match self.shared_rate() {
+            Some(shared) => shared.was_cut.then(|| self.part(shared)),
+            None => self.controller().grant(),
+        }
     }
 
     /// Whether throttles were ever ignored, since cutting the rate did not make them fewer.
@@ -109,8 +211,6 @@ impl Limiter {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::engine::pace::controller::RateRange;
 

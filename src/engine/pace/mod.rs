@@ -1,9 +1,15 @@
 //! How fast requests may leave: one [`Limiter`](limiter::Limiter) for each operation in each Region, and the
-//! [`Controller`](controller::Controller) that finds the rate which the service grants.
+//! [`Controller`](controller::Controller) that finds the rate which the service grants: for this host, or, with a quota
+//! server, for all hosts together.
 
 mod congestion;
 pub mod controller;
 mod gate;
 mod grants;
+mod held;
+pub mod learner;
 pub mod limiter;
+pub mod quota;
+pub mod quota_client;
+pub mod quota_share;
 mod spacing;

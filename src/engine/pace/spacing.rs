@@ -20,6 +20,12 @@ struct Kept {
     misses: u32,
 }
 
+impl Default for Spacing {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
 impl Spacing {
     pub(super) fn new(seed: u64) -> Self {
         Self {

@@ -42,6 +42,7 @@ use crate::domain::clock::WallClock;
 use crate::domain::device::{AccountRegion, Device, DeviceIndex};
 use crate::engine::event::Listeners;
 use crate::engine::pace::controller::RateRange;
+use crate::engine::pace::quota_client::QuotaClient;
 use crate::engine::{self, Engine, EngineSettings, Service, Stop, StopSignal};
 use crate::error::Error;
 use crate::fleet::known_devices::KnownDevices;
@@ -60,6 +61,7 @@ pub struct Parts<O> {
     pub listeners: Listeners,
     pub stop: StopSignal,
     pub clock: WallClock,
+    pub quota_client: Option<Arc<QuotaClient>>,
     /// Where rows go besides the file.
     pub row_stream: Option<Arc<O>>,
 }
@@ -97,6 +99,7 @@ impl<D: Disk, S: Service, O: RowStream> Batch<D, S, O> {
             listeners: parts.listeners,
             stop: parts.stop.clone(),
             clock: parts.clock,
+            quota_client: parts.quota_client,
         });
         Self {
             engine,

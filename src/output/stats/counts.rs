@@ -45,6 +45,8 @@ pub struct RunCounts {
     /// `ListSignalingChannels`.
     pub(crate) lists: Requests,
     pub(crate) others: Requests,
+    /// How often the quota server was lost.
+    pub(crate) quota_server_outages: u64,
 }
 
 impl RunCounts {

@@ -150,6 +150,7 @@ impl ProcessRun<'_> {
             listeners,
             stop: self.stop.clone(),
             clock: WallClock::new(move || world.wall()),
+            quota_client: None,
             row_stream: Some(Arc::new(Reader {
                 takes: process.reader_takes,
                 power: Arc::clone(&self.power),

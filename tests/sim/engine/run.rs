@@ -58,6 +58,7 @@ impl Rig {
             listeners,
             stop: stop.clone(),
             clock: WallClock::new(move || clock.wall()),
+            quota_client: None,
         };
         let interruption = self.interrupt_at.map(|at| {
             tokio::spawn(async move {

@@ -3,7 +3,8 @@
 //! The SDK's HTTP client panics on a certificate that it cannot read. Each certificate is therefore read here first, by
 //! the functions that the client uses. Nothing else is verified: the operator decides whom to trust.
 
-use aws_smithy_types::base64;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{Error, PemObject};
 use webpki::anchor_from_trusted_cert;
@@ -15,7 +16,7 @@ const END: &str = "-----END CERTIFICATE-----";
 ///
 /// Other blocks (keys, parameters, OpenSSL's `TRUSTED CERTIFICATE`) and text between the blocks are skipped, as by
 /// other AWS tools.
-pub(super) fn certificates(pem: &[u8]) -> Result<Vec<String>, String> {
+pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<String>, String> {
     let text = String::from_utf8_lossy(pem);
     let around = |c: char| c.is_whitespace() || c == '\u{feff}';
     let lines: Vec<&str> = text.lines().map(|line| line.trim_matches(around)).collect();
@@ -58,7 +59,10 @@ fn reason(error: &Error) -> String {
 fn clean(certificate: &CertificateDer<'_>) -> Result<String, String> {
     anchor_from_trusted_cert(certificate)
         .map_err(|error| format!("it is not an X.509 certificate ({error})"))?;
-    Ok(format!("{BEGIN}\n{}\n{END}\n", base64::encode(certificate)))
+    Ok(format!(
+        "{BEGIN}\n{}\n{END}\n",
+        BASE64_STANDARD.encode(certificate)
+    ))
 }
 
 #[cfg(test)]

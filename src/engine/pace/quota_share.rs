@@ -1,0 +1,310 @@
+//! A host's share of a quota that a server keeps: the slots it holds, when it takes more, and what it reports.
+//!
+//! Slots are taken shortly before those that are left have been used, in a task of its own, so that nobody waits for a call.
+//! The number grows while all are used: it doubles until the calls need not hurry, then slowly, so that hosts that begin
+//! a little later find their part. It begins anew with one after slots were too late to be used. The server bounds it: no
+//! host holds slots for more than its part of the horizon.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::controller::RateRange;
+use super::held::{HeldSlots, SlotBatch, SlotOrigin};
+use super::learner::learn;
+use super::quota::{
+    AnswerGroup, LONGEST_HORIZON, MOST_SLOTS, QuotaHistory, QuotaKey, TakeRequest, Taken,
+};
+use super::quota_client::QuotaClient;
+use crate::domain::panics::lock;
+
+/// More slots are taken this long before the last one is due, besides two round trips.
+const LEAD: Duration = Duration::from_millis(20);
+/// The least time between two reports of throttles that cannot wait for the next call.
+const URGENT_PERIOD: Duration = Duration::from_millis(100);
+/// As long as slots last for less than this many leads, twice as many are taken the next time.
+const HURRY: f64 = 4.0;
+/// The most groups of answers in one report; the oldest are left out.
+const MOST_GROUPS: usize = 64;
+
+/// What a host knows of a shared quota.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SharedRate {
+    /// The rate of all hosts together, in requests a second.
+    pub rate: f64,
+    /// The hosts that share it, this one included.
+    pub hosts: u32,
+    /// Whether it was ever cut since a throttle.
+    pub was_cut: bool,
+}
+
+impl SharedRate {
+    /// This host's part, in requests a second.
+    pub fn part(self) -> f64 {
+        self.rate / f64::from(self.hosts)
+    }
+}
+
+/// The quota server is lost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Alone {
+    /// The number of the outage.
+    pub(super) outage: u64,
+    /// What was known before it.
+    pub(super) before: Option<SharedRate>,
+}
+
+/// A host's share of one quota.
+#[derive(Debug)]
+pub struct QuotaShare {
+    client: Arc<QuotaClient>,
+    key: QuotaKey,
+    range: RateRange,
+    state: Mutex<ShareState>,
+    /// A call has ended.
+    called: Notify,
+}
+
+#[derive(Debug)]
+struct ShareState {
+    held: HeldSlots,
+    /// How many slots are asked for next.
+    wanted: u32,
+    is_calling: bool,
+    known: Option<Known>,
+    answers: Vec<AnswerGroup>,
+    last_urgent: Option<Instant>,
+}
+
+/// What the last answer said.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    history: QuotaHistory,
+    shared: SharedRate,
+    cut: Option<f64>,
+}
+
+/// What a waiter does next.
+#[derive(Debug)]
+enum Step {
+    Go(SlotOrigin),
+    SleepUntil(Instant),
+    WaitForCall,
+    GoAlone(Alone),
+}
+
+impl QuotaShare {
+    /// A share of this quota. `range` is what this host knows of it.
+    pub fn new(client: Arc<QuotaClient>, key: QuotaKey, range: RateRange) -> Self {
+        Self {
+            client,
+            key,
+            range,
+            state: Mutex::new(ShareState {
+                held: HeldSlots::default(),
+                wanted: 1,
+                is_calling: false,
+                known: None,
+                answers: Vec::new(),
+                last_urgent: None,
+            }),
+            called: Notify::new(),
+        }
+    }
+
+    /// Waits for a slot and uses it. Dropped before it returns, it uses none.
+    pub(super) async fn next(self: &Arc<Self>) -> Result<SlotOrigin, Alone> {
+        loop {
+            let mut called = std::pin::pin!(self.called.notified());
+            // A call that ends from here on is not missed.
+            called.as_mut().enable();
+            match self.step() {
+                Step::Go(slot) => return Ok(slot),
+                Step::GoAlone(alone) => return Err(alone),
+                Step::SleepUntil(due) => tokio::time::sleep_until(due).await,
+                Step::WaitForCall => called.await,
+            }
+        }
+    }
+
+    /// What is known of the quota; none while the server is lost, or before its first answer.
+    pub fn shared_rate(&self) -> Option<SharedRate> {
+        let known = lock(&self.state).known?;
+        self.client.is_joined().then_some(known.shared)
+    }
+
+    /// Whether the server answers.
+    pub fn is_joined(&self) -> bool {
+        self.client.is_joined()
+    }
+
+    /// The answer to a request that used this slot.
+    pub(super) fn answered(self: &Arc<Self>, slot: SlotOrigin, granted: bool) {
+        let is_urgent = {
+            let mut state = lock(&self.state);
+            state.note(slot, granted) && state.may_be_urgent(Instant::now())
+        };
+        if is_urgent && self.client.is_joined() {
+            self.spawn_call(0);
+        }
+    }
+
+    fn step(self: &Arc<Self>) -> Step {
+        let now = Instant::now();
+        let lead = self.lead();
+        let outage = self.client.outage();
+        let mut state = lock(&self.state);
+        if state.held.drop_late(now) || outage.is_some() {
+            state.wanted = 1;
+        }
+        let slot = state.held.take(now);
+        let last = state.held.last_due();
+        let needs_more = last.is_none_or(|last| last <= now + lead);
+        if needs_more && !state.is_calling && (outage.is_none() || self.client.is_probe_due()) {
+            state.is_calling = true;
+            self.spawn_call(state.wanted);
+        }
+        let before = state.known.map(|known| known.shared);
+        match (slot, state.held.next_due(), outage) {
+            (Some(slot), ..) => Step::Go(slot),
+            (None, Some(due), _) => Step::SleepUntil(due),
+            (None, None, Some(outage)) => Step::GoAlone(Alone { outage, before }),
+            (None, None, None) => Step::WaitForCall,
+        }
+    }
+
+    /// How long before the last slot more are taken.
+    fn lead(&self) -> Duration {
+        LEAD + 2 * self.client.round_trip()
+    }
+
+    /// Calls the server in a task of its own: a waiter that is dropped must not end the call.
+    fn spawn_call(self: &Arc<Self>, wanted: u32) {
+        let share = Arc::clone(self);
+        tokio::spawn(async move { share.call(wanted).await });
+    }
+
+    async fn call(&self, wanted: u32) {
+        let request = self.request(wanted);
+        let taken = self.client.take(&request).await;
+        {
+            let mut state = lock(&self.state);
+            if let Some(taken) = &taken {
+                state.accept(taken, Instant::now(), self.lead());
+            }
+            if wanted > 0 {
+                state.is_calling = false;
+            }
+        }
+        self.called.notify_waiters();
+        if let Some(taken) = taken
+            && let Some(evidence) = &taken.evidence
+        {
+            let settlement = learn(&taken, evidence, self.range);
+            self.client.settle(&self.key, &settlement).await;
+        }
+    }
+
+    fn request(&self, wanted: u32) -> TakeRequest {
+        let round_trip = self.client.round_trip().as_secs_f64();
+        let mut state = lock(&self.state);
+        let known = state.known;
+        TakeRequest {
+            key: self.key.clone(),
+            host: Arc::clone(self.client.host()),
+            ceiling: self.range.ceiling,
+            wanted,
+            horizon: (2.0 * round_trip).min(LONGEST_HORIZON),
+            start: known.map_or(self.range.start, |known| known.shared.rate),
+            answers: std::mem::take(&mut state.answers),
+            history: known.map(|known| known.history),
+            is_urgent: wanted == 0,
+        }
+    }
+}
+
+impl ShareState {
+    /// Notes an answer. Returns whether it is the news that the rate is too high.
+    fn note(&mut self, slot: SlotOrigin, granted: bool) -> bool {
+        let known = self.known.filter(|known| known.history == slot.history);
+        let Some(known) = known else {
+            return false;
+        };
+        #[expect(clippy::float_cmp, reason = "slots of the same call, or others")]
+        let same = |group: &&mut AnswerGroup| group.taken == slot.taken;
+        if self.answers.iter_mut().rev().find(same).is_none() {
+            if self.answers.len() >= MOST_GROUPS {
+                self.answers.remove(0);
+            }
+            self.answers.push(AnswerGroup {
+                taken: slot.taken,
+                rate: slot.rate,
+                waited: 0,
+                granted: 0,
+                throttled: 0,
+            });
+        }
+        if let Some(group) = self.answers.iter_mut().rev().find(same) {
+            group.waited += u32::from(slot.waited);
+            group.granted += u32::from(granted);
+            group.throttled += u32::from(!granted);
+        }
+        !granted && known.cut.is_none_or(|cut| slot.taken > cut)
+    }
+
+    fn may_be_urgent(&mut self, now: Instant) -> bool {
+        let may = self
+            .last_urgent
+            .is_none_or(|last| now.duration_since(last) >= URGENT_PERIOD);
+        if may {
+            self.last_urgent = Some(now);
+        }
+        may
+    }
+
+    fn accept(&mut self, taken: &Taken, now: Instant, lead: Duration) {
+        if self
+            .known
+            .is_some_and(|known| known.history != taken.history)
+        {
+            self.answers.clear();
+        }
+        self.known = Some(Known {
+            history: taken.history,
+            shared: SharedRate {
+                rate: taken.rate,
+                hosts: taken.hosts,
+                was_cut: taken.cut.is_some(),
+            },
+            cut: taken.cut,
+        });
+        if taken.count == 0 {
+            return;
+        }
+        self.wanted = next_wanted(taken, lead);
+        self.held.add(SlotBatch {
+            due: now + Duration::from_secs_f64(taken.wait),
+            interval: Duration::from_secs_f64(1.0 / taken.rate),
+            count: taken.count,
+            origin: SlotOrigin {
+                history: taken.history,
+                taken: taken.now,
+                rate: taken.rate,
+                waited: taken.wait > 0.0,
+            },
+        });
+    }
+}
+
+/// How many slots to take after these.
+fn next_wanted(taken: &Taken, lead: Duration) -> u32 {
+    let lasts = f64::from(taken.count) / taken.rate;
+    let next = if lasts < HURRY * lead.as_secs_f64() {
+        2 * taken.count
+    } else {
+        taken.count + 1
+    };
+    next.min(MOST_SLOTS)
+}

@@ -1,0 +1,92 @@
+-- Takes slots of a quota, and records answers. See take in src/engine/pace/quota.rs.
+--
+-- KEYS: the quota (a hash), the hosts that take slots (a sorted set: when each is forgotten).
+-- ARGV: host, ceiling ('' for none), slots wanted, least horizon, start rate, answers (text), history ('' for none),
+--       whether the rate may have to change at once ('1' or '0').
+-- Returns history, now, wait, slots, rate, hosts, cut ('' for none), and, for the host that is to decide on the rate,
+--       version, learner, answers, and the hosts' ceilings.
+--
+-- Times are in seconds since the quota's history began. Lua's own conversion of numbers would lose digits.
+
+local FORGOTTEN_AFTER = 1 -- seconds after its last slot a host does not count any more
+local KEPT_FOR = 600 -- seconds after the last call a quota is forgotten
+local LONGEST_RECORD = 65536 -- bytes of answers that wait for a decision
+
+local function text(number)
+  return string.format('%.17g', number)
+end
+
+local function within(number, least, most)
+  return number and number >= least and number <= most
+end
+
+local quota = redis.call('HMGET', KEYS[1], 'history', 'shift', 'seen', 'next', 'rate', 'horizon', 'after', 'settled',
+  'version', 'cut', 'learner', 'answers')
+local history, cut, learner, answers = quota[1] or '', quota[10] or '', quota[11] or '', quota[12] or ''
+local shift, seen, next_slot, rate = tonumber(quota[2]), tonumber(quota[3]), tonumber(quota[4]), tonumber(quota[5])
+local horizon, after, settled, version = tonumber(quota[6]), tonumber(quota[7]), tonumber(quota[8]), tonumber(quota[9])
+
+local time = redis.call('TIME')
+local began, began_micros = string.match(history, '^(%d+)%.(%d+)$')
+local now = nil
+if began and within(shift, -1e12, 1e12) and within(seen, 0, 1e12) then
+  now = (tonumber(time[1]) - tonumber(began)) + (tonumber(time[2]) - tonumber(began_micros)) / 1e6 + shift
+  if now < seen then
+    -- The clock was set back: time goes on from where it was.
+    shift = shift + (seen - now)
+    now = seen
+  end
+end
+
+local known = now and within(next_slot, 0, now + 600) and within(rate, 0.01, 1e6) and within(horizon, 0, 1)
+  and within(after, 0, 60) and within(settled, 0, now) and within(version, 0, 1e15)
+if not known then
+  -- A new quota, or one that somebody has damaged.
+  redis.call('DEL', KEYS[1], KEYS[2])
+  history, cut, learner, answers = time[1] .. '.' .. time[2], '', '', ''
+  shift, now, next_slot, rate = 0, 0, 0, tonumber(ARGV[5])
+  horizon, after, settled, version = 0.1, 0.25, 0, 0
+end
+
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. text(now))
+local member = ARGV[1] .. ' ' .. ARGV[2]
+local is_new = not redis.call('ZSCORE', KEYS[2], member)
+local hosts = redis.call('ZCARD', KEYS[2])
+if is_new then
+  hosts = hosts + 1
+end
+
+local wanted = tonumber(ARGV[3])
+local slots, wait = 0, 0
+if wanted > 0 then
+  local longest = math.min(math.max(horizon, tonumber(ARGV[4])), 1)
+  slots = math.max(1, math.min(wanted, math.floor(longest * rate / hosts)))
+  local first = math.max(next_slot, now)
+  wait = first - now
+  next_slot = first + slots / rate
+  redis.call('ZADD', KEYS[2], text(next_slot + FORGOTTEN_AFTER), member)
+end
+
+if ARGV[6] ~= '' and ARGV[7] == history and #answers < LONGEST_RECORD then
+  -- Each group of answers gets the time at which it was reported.
+  answers = answers .. string.gsub(ARGV[6], ';', ',' .. text(now) .. ';')
+end
+
+local decides = ARGV[8] == '1' or is_new or (answers ~= '' and now - settled >= after)
+if decides then
+  settled = now
+end
+
+redis.call('HSET', KEYS[1], 'history', history, 'shift', text(shift), 'seen', text(now), 'next', text(next_slot), 'rate',
+  text(rate), 'horizon', text(horizon), 'after', text(after), 'settled', text(settled), 'version', text(version), 'cut',
+  cut, 'learner', learner, 'answers', answers)
+local kept_for = math.ceil(KEPT_FOR + math.max(next_slot - now, 0))
+redis.call('EXPIRE', KEYS[1], kept_for)
+redis.call('EXPIRE', KEYS[2], kept_for)
+
+local reply = { history, text(now), text(wait), text(slots), text(rate), text(hosts), cut }
+if decides then
+  reply[8], reply[9], reply[10] = text(version), learner, answers
+  reply[11] = redis.call('ZRANGE', KEYS[2], 0, -1)
+end
+return reply
