@@ -21,6 +21,9 @@ mod disk;
 mod earlier;
 mod engine;
 mod power;
+mod quota;
+#[path = "../common/quota_model.rs"]
+mod quota_model;
 mod results;
 mod seeds;
 mod service;

@@ -27,6 +27,10 @@ const KEPT: f64 = 0.5;
 const EXPECTED_THROTTLES: f64 = 1.5;
 /// The largest share of throttles among such hosts.
 const EXPECTED_SHARE: f64 = 0.2;
+/// The same for all hosts together, whose only company is hosts that do not use the quota server.
+const EXPECTED_SHARE_OF_ALL: f64 = 0.04;
+/// Of all hosts together a rate below this share of the one that was cut first is low.
+const CLEARLY_LOWER: f64 = 0.95;
 /// The test distinguishes the expected share from one that is larger by this factor.
 const ALTERNATIVE: f64 = 2.0;
 /// Logarithm of the likelihood ratio from which throttles are not about the rate: wrong in one case of 50.
@@ -97,6 +101,33 @@ pub(super) struct Past {
     at: f64,
     granted: f64,
     rate_before: f64,
+}
+
+/// What is expected where throttles are about the rate.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected {
+    /// A rate that counts as low whatever was granted, in requests a second.
+    low_anyway: f64,
+    /// The largest share of throttles at a low rate.
+    few: f64,
+}
+
+impl Expected {
+    /// Of a host among others that cut their rate as well, at this rate.
+    pub(super) fn of_one_host(low_anyway: f64, rate: f64) -> Self {
+        Self {
+            low_anyway,
+            few: EXPECTED_SHARE.min(EXPECTED_THROTTLES / rate),
+        }
+    }
+
+    /// Of all hosts together: once the rate is cut nothing is throttled, unless there are others still.
+    pub(super) fn of_all_hosts(congestion: &Congestion) -> Self {
+        Self {
+            low_anyway: CLEARLY_LOWER * congestion.rate_before,
+            few: EXPECTED_SHARE_OF_ALL,
+        }
+    }
 }
 
 /// A time of throttles: from a first cut until throttles have become rare.
@@ -177,17 +208,22 @@ impl Congestion {
         seconds > SECOND && granted >= likely
     }
 
-    /// An answer has come. `low_anyway` is a rate that counts as low whatever was granted.
-    pub(super) fn on_answer(&mut self, answer: Answered, now: f64, low_anyway: f64) -> CutVerdict {
+    /// An answer has come.
+    pub(super) fn on_answer(
+        &mut self,
+        answer: Answered,
+        now: f64,
+        expected: Expected,
+    ) -> CutVerdict {
         let Some(sampled) = self.sampled else {
             return self.sample(answer.granted, now);
         };
         let granted = self.granted_recently_or_before(now);
-        if answer.sent <= sampled || answer.rate >= (SIMILAR * granted).max(low_anyway) {
+        if answer.sent <= sampled || answer.rate >= (SIMILAR * granted).max(expected.low_anyway) {
             return CutVerdict::Open;
         }
         self.low.add(answer.granted);
-        let few = EXPECTED_SHARE.min(EXPECTED_THROTTLES / answer.rate);
+        let few = expected.few;
         let many = ALTERNATIVE * few;
         self.evidence += if answer.granted {
             ((1.0 - many) / (1.0 - few)).ln()

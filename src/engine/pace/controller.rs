@@ -42,8 +42,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::congestion::{Answered, Congestion, CutVerdict, DOCUMENTED, MEMORY, Past};
+use super::congestion::{Answered, Congestion, CutVerdict, DOCUMENTED, Expected, MEMORY, Past};
 use super::grants::{Grants, LONGEST};
+use super::measured::MeasuredRate;
 use super::spacing::Spacing;
 
 /// Growth a second, as a share of the rate.
@@ -164,6 +165,10 @@ pub struct Controller {
     has_ignored: bool,
     #[serde(skip)]
     spacing: Spacing,
+    /// Where the answers of all hosts come together here: what they measure.
+    measured: Option<MeasuredRate>,
+    /// How many hosts there are, where it is known.
+    hosts: u32,
     /// Seconds from a multiple of [`IGNORE`] on the wall clock to time zero.
     wall: f64,
 }
@@ -199,7 +204,18 @@ impl Controller {
             ignores_until: None,
             has_ignored: false,
             spacing: Spacing::new(seed),
+            measured: None,
+            hosts: 0,
             wall: since_epoch.as_secs_f64() % IGNORE,
+        }
+    }
+
+    /// A controller of all hosts together, at its start.
+    pub(super) fn of_all_hosts(range: RateRange, wall: SystemTime) -> Self {
+        let alone = Self::new(range, wall, 0);
+        Self {
+            measured: Some(MeasuredRate::unknown(alone.rate)),
+            ..alone
         }
     }
 
@@ -224,11 +240,9 @@ impl Controller {
         let was_held_back = self.ceiling.is_some_and(|before| self.rate >= before);
         if was_held_back && self.ceiling.is_some_and(|before| before < most) {
             let range = ceiling.map_or_else(RateRange::unknown, RateRange::upto);
-            self.rate = self.rate.max(range.start);
-            self.growth = Growth::from(self.rate);
+            self.set_rate(self.rate.max(range.start));
         } else if self.rate > most {
-            self.rate = most;
-            self.growth = Growth::from(most);
+            self.set_rate(most);
         }
         self.ceiling = ceiling;
     }
@@ -241,9 +255,9 @@ impl Controller {
         self.ceiling.is_some_and(|ceiling| self.rate >= ceiling) && since > CALM
     }
 
-    /// When the rate was last cut, in seconds.
-    pub(super) fn last_cut(&self) -> Option<f64> {
-        self.last_cut
+    /// Throttles of requests that were sent before this are no news, in seconds.
+    pub(super) fn no_news_before(&self) -> Option<f64> {
+        self.ignores_until.or(self.last_cut)
     }
 
     /// The rate in force, in requests a second.
@@ -285,6 +299,16 @@ impl Controller {
         }
     }
 
+    /// There are so many hosts now. One that has joined used a part of the rate before, as one that is alone.
+    pub(super) fn on_hosts(&mut self, hosts: u32) {
+        if hosts > self.hosts
+            && let Some(measured) = &mut self.measured
+        {
+            measured.try_faster();
+        }
+        self.hosts = hosts;
+    }
+
     /// Requests that left up to now have waited for the rate for so many seconds.
     pub(super) fn on_waited(&mut self, seconds: f64, now: Duration) {
         self.grants.begin(now.as_secs_f64());
@@ -297,6 +321,9 @@ impl Controller {
         self.note_answer(now);
         self.grants.add(now);
         self.in_a_row += 1.0;
+        if let Some(measured) = &mut self.measured {
+            measured.on_granted(sent.rate);
+        }
         self.note_grant(sent, now);
         if !self.is_ignoring(now) {
             self.judge(sent, now, true);
@@ -346,6 +373,10 @@ impl Controller {
             return;
         }
         let most = self.ceiling.unwrap_or(FASTEST);
+        if let Some(measured) = &mut self.measured {
+            self.rate = measured.after(seconds, self.rate).min(most);
+            return;
+        }
         match &mut self.growth {
             Growth::Ramp => self.rate *= 2f64.powf(seconds),
             Growth::Climb {
@@ -370,8 +401,16 @@ impl Controller {
 
     fn cut(&mut self, now: f64) {
         let before = self.rate;
+        let lately = self.grants.rate(now, SECOND);
+        if let Some(measured) = &mut self.measured {
+            let Some(wanted) = measured.cut(before, lately) else {
+                return;
+            };
+            self.cut_to(wanted, before, now);
+            return;
+        }
         let most = before * CUT;
-        let granted = self.grants.rate(now, SECOND) * CUT;
+        let granted = lately * CUT;
         let (wanted, rate_before) = match self.growth {
             Growth::Ramp => {
                 let after = before * RAMP_CUT;
@@ -379,12 +418,19 @@ impl Controller {
             }
             Growth::Climb { base, .. } => ((base * CUT).max(granted).min(most), before),
         };
+        self.cut_to(wanted, rate_before, now);
+    }
+
+    /// `rate_before` is the rate to go back to where cuts do not help.
+    fn cut_to(&mut self, wanted: f64, rate_before: f64, now: f64) {
         let past = self.past;
         let congestion = self
             .congestion
             .get_or_insert_with(|| Congestion::new(now, rate_before, past));
         let least = congestion.least_rate(now).max(self.least);
-        self.go_on_from(wanted.max(least).min(before), now);
+        self.rate = wanted.max(least).min(self.rate);
+        self.last_cut = Some(now);
+        self.growth = Growth::from(self.rate);
     }
 
     /// Takes an answer as evidence of whether cutting helps.
@@ -397,7 +443,14 @@ impl Controller {
             rate: sent.rate,
             granted,
         };
-        let verdict = congestion.on_answer(answer, now, LOW * self.least);
+        let verdict = match self.measured {
+            Some(_) => congestion.on_answer(answer, now, Expected::of_all_hosts(congestion)),
+            None => congestion.on_answer(
+                answer,
+                now,
+                Expected::of_one_host(LOW * self.least, answer.rate),
+            ),
+        };
         if verdict == CutVerdict::Over {
             self.end_congestion(now);
         }
@@ -438,9 +491,16 @@ impl Controller {
     }
 
     fn go_on_from(&mut self, rate: f64, now: f64) {
-        self.rate = rate;
+        self.set_rate(rate);
         self.last_cut = Some(now);
+    }
+
+    fn set_rate(&mut self, rate: f64) {
+        self.rate = rate;
         self.growth = Growth::from(rate);
+        if let Some(measured) = &mut self.measured {
+            measured.go_on_at(rate);
+        }
     }
 }
 

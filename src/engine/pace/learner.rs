@@ -24,6 +24,7 @@ pub fn learn(taken: &Taken, evidence: &Evidence, range: RateRange) -> Settlement
     let (now, history) = (taken.now, taken.history);
     let mut controller = restored(evidence).unwrap_or_else(|| begun(taken, range));
     controller.set_ceiling(evidence.ceiling);
+    controller.on_hosts(taken.hosts);
     for (reported, group) in &evidence.answers {
         feed(&mut controller, *group, reported.clamp(0.0, now));
     }
@@ -40,7 +41,7 @@ pub fn learn(taken: &Taken, evidence: &Evidence, range: RateRange) -> Settlement
         rate: controller.rate(),
         horizon,
         after,
-        cut: controller.last_cut(),
+        cut: controller.no_news_before(),
         length: evidence.length,
     }
 }
@@ -53,8 +54,9 @@ fn restored(evidence: &Evidence) -> Option<Controller> {
 
 /// The state of a quota that the server did not know.
 fn begun(taken: &Taken, range: RateRange) -> Controller {
-    let wall = UNIX_EPOCH + Duration::from_secs(taken.history.seconds);
-    let mut controller = Controller::new(range, wall, 0);
+    let since_epoch = Duration::from_secs(taken.history.seconds);
+    let wall = UNIX_EPOCH.checked_add(since_epoch).unwrap_or(UNIX_EPOCH);
+    let mut controller = Controller::of_all_hosts(range, wall);
     #[expect(clippy::float_cmp, reason = "the start as it was sent, or another")]
     if taken.rate != range.start {
         controller.go_on_at(taken.rate, seconds(taken.now));

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::controller::{Controller, SentRequest};
+use super::controller::{Controller, FASTEST, SentRequest};
 use super::gate::Gate;
 use super::held::SlotOrigin;
 use super::quota_share::{Alone, QuotaShare, SharedRate};
 use crate::domain::panics::lock;
+
+/// A host that has been alone keeps its own rate for this time: others find the quota server a second later.
+const RETURN: Duration = Duration::from_secs(2);
 
 /// A permit to send one request. The call that sends it uses it up, so it cannot be copied.
 #[derive(Debug)]
@@ -51,6 +54,10 @@ struct Queue {
     gate: Gate,
     /// The last outage of the quota server that this limiter has seen.
     outage: Option<u64>,
+    /// Whether the last request left by this host's own pace, although there is a quota server.
+    is_alone: bool,
+    /// When it has answered again, if that was a moment ago.
+    joined: Option<Instant>,
 }
 
 impl Limiter {
@@ -58,7 +65,12 @@ impl Limiter {
     pub fn new(controller: Controller) -> Self {
         let gate = Gate::new(controller.rate());
         Self {
-            queue: tokio::sync::Mutex::new(Queue { gate, outage: None }),
+            queue: tokio::sync::Mutex::new(Queue {
+                gate,
+                outage: None,
+                is_alone: false,
+                joined: None,
+            }),
             controller: Mutex::new(controller),
             share: None,
             origin: Instant::now(),
@@ -81,7 +93,7 @@ impl Limiter {
             None => Source::Gate(self.pass(&mut queue.gate).await),
             Some(share) => match share.next().await {
                 Ok(slot) => {
-                    self.keep_own_rate(&mut queue.gate, slot.rate).await;
+                    self.keep_own_rate(&mut queue, slot.rate).await;
                     Source::Slot(slot)
                 }
                 Err(alone) => {
@@ -117,11 +129,22 @@ impl Limiter {
     }
 
     /// Waits at the gate if the hosts together may be faster than this one.
-    async fn keep_own_rate(&self, gate: &mut Gate, shared_rate: f64) {
-        let Some(ceiling) = self.ceiling().filter(|ceiling| shared_rate > *ceiling) else {
-            return;
+    async fn keep_own_rate(&self, queue: &mut Queue, shared_rate: f64) {
+        if queue.is_alone {
+            queue.is_alone = false;
+            queue.joined = Some(Instant::now());
+        }
+        let is_back = |joined: Instant| joined.elapsed() >= RETURN;
+        queue.joined = queue.joined.filter(|joined| !is_back(*joined));
+        let most = match queue.joined {
+            Some(_) => self.own_rate(),
+            None => self.ceiling().unwrap_or(FASTEST),
         };
-        gate.follow(ceiling);
+        if most >= shared_rate {
+            return;
+        }
+        let gate = &mut queue.gate;
+        gate.follow(most);
         // Slots of several hosts are spaced well enough.
         while let Err(earliest) = gate.try_pass(self.now(), true, || 0.0) {
             tokio::time::sleep_until(self.origin + earliest).await;
@@ -130,6 +153,7 @@ impl Limiter {
 
     /// The quota server is lost: goes on from this host's part of the quota, as far as that is known.
     fn go_alone(&self, queue: &mut Queue, alone: Alone) {
+        queue.is_alone = true;
         if queue.outage.replace(alone.outage) == Some(alone.outage) {
             return;
         }

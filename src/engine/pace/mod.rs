@@ -9,6 +9,7 @@ mod grants;
 mod held;
 pub mod learner;
 pub mod limiter;
+mod measured;
 pub mod quota;
 pub mod quota_client;
 pub mod quota_share;

@@ -118,7 +118,7 @@ pub struct Taken {
     pub rate: f64,
     /// Hosts that take slots at present, this one included.
     pub hosts: u32,
-    /// When the rate was last cut.
+    /// Throttles of requests whose slots were taken before this are no news; none before the first cut.
     pub cut: Option<f64>,
     /// What all hosts have reported, if this host is to decide on the rate.
     pub evidence: Option<Evidence>,
@@ -153,7 +153,7 @@ pub struct Settlement {
     pub horizon: f64,
     /// After this time the next evidence is given out, in seconds.
     pub after: f64,
-    /// When the rate was last cut.
+    /// Throttles of requests whose slots were taken before this are no news; none before the first cut.
     pub cut: Option<f64>,
     /// The length of the evidence.
     pub length: usize,

@@ -22,8 +22,11 @@ use crate::domain::panics::lock;
 
 /// More slots are taken this long before the last one is due, besides two round trips.
 const LEAD: Duration = Duration::from_millis(20);
-/// The least time between two reports of throttles that cannot wait for the next call.
-const URGENT_PERIOD: Duration = Duration::from_millis(100);
+/// A throttle is reported at once unless there was a call less than this ago. It may be that the rate must be cut.
+const URGENT_PERIOD: Duration = Duration::from_millis(20);
+/// Other answers are reported with the next call, or at once if there was none for this long: at a slow rate the next slot
+/// may be far away.
+const REPORT_PERIOD: Duration = Duration::from_secs(1);
 /// As long as slots last for less than this many leads, twice as many are taken the next time.
 const HURRY: f64 = 4.0;
 /// The most groups of answers in one report; the oldest are left out.
@@ -75,7 +78,7 @@ struct ShareState {
     is_calling: bool,
     known: Option<Known>,
     answers: Vec<AnswerGroup>,
-    last_urgent: Option<Instant>,
+    last_call: Option<Instant>,
 }
 
 /// What the last answer said.
@@ -108,7 +111,7 @@ impl QuotaShare {
                 is_calling: false,
                 known: None,
                 answers: Vec::new(),
-                last_urgent: None,
+                last_call: None,
             }),
             called: Notify::new(),
         }
@@ -142,12 +145,20 @@ impl QuotaShare {
 
     /// The answer to a request that used this slot.
     pub(super) fn answered(self: &Arc<Self>, slot: SlotOrigin, granted: bool) {
-        let is_urgent = {
-            let mut state = lock(&self.state);
-            state.note(slot, granted) && state.may_be_urgent(Instant::now())
+        let mut state = lock(&self.state);
+        let is_urgent = state.note(slot, granted);
+        let now = Instant::now();
+        let waits_for = if is_urgent {
+            URGENT_PERIOD
+        } else {
+            REPORT_PERIOD
         };
-        if is_urgent && self.client.is_joined() {
-            self.spawn_call(0);
+        let is_due = state
+            .last_call
+            .is_none_or(|last| now.duration_since(last) >= waits_for);
+        if is_due && self.client.is_joined() {
+            state.last_call = Some(now);
+            self.spawn_call(0, is_urgent);
         }
     }
 
@@ -164,7 +175,8 @@ impl QuotaShare {
         let needs_more = last.is_none_or(|last| last <= now + lead);
         if needs_more && !state.is_calling && (outage.is_none() || self.client.is_probe_due()) {
             state.is_calling = true;
-            self.spawn_call(state.wanted);
+            state.last_call = Some(now);
+            self.spawn_call(state.wanted, false);
         }
         let before = state.known.map(|known| known.shared);
         match (slot, state.held.next_due(), outage) {
@@ -181,13 +193,13 @@ impl QuotaShare {
     }
 
     /// Calls the server in a task of its own: a waiter that is dropped must not end the call.
-    fn spawn_call(self: &Arc<Self>, wanted: u32) {
+    fn spawn_call(self: &Arc<Self>, wanted: u32, is_urgent: bool) {
         let share = Arc::clone(self);
-        tokio::spawn(async move { share.call(wanted).await });
+        tokio::spawn(async move { share.call(wanted, is_urgent).await });
     }
 
-    async fn call(&self, wanted: u32) {
-        let request = self.request(wanted);
+    async fn call(&self, wanted: u32, is_urgent: bool) {
+        let request = self.request(wanted, is_urgent);
         let taken = self.client.take(&request).await;
         {
             let mut state = lock(&self.state);
@@ -207,7 +219,7 @@ impl QuotaShare {
         }
     }
 
-    fn request(&self, wanted: u32) -> TakeRequest {
+    fn request(&self, wanted: u32, is_urgent: bool) -> TakeRequest {
         let round_trip = self.client.round_trip().as_secs_f64();
         let mut state = lock(&self.state);
         let known = state.known;
@@ -220,7 +232,7 @@ impl QuotaShare {
             start: known.map_or(self.range.start, |known| known.shared.rate),
             answers: std::mem::take(&mut state.answers),
             history: known.map(|known| known.history),
-            is_urgent: wanted == 0,
+            is_urgent,
         }
     }
 }
@@ -252,16 +264,6 @@ impl ShareState {
             group.throttled += u32::from(!granted);
         }
         !granted && known.cut.is_none_or(|cut| slot.taken > cut)
-    }
-
-    fn may_be_urgent(&mut self, now: Instant) -> bool {
-        let may = self
-            .last_urgent
-            .is_none_or(|last| now.duration_since(last) >= URGENT_PERIOD);
-        if may {
-            self.last_urgent = Some(now);
-        }
-        may
     }
 
     fn accept(&mut self, taken: &Taken, now: Instant, lead: Duration) {

@@ -60,6 +60,7 @@ fn a_row_without_a_waiting_task_is_in_the_results() {
             listeners: Listeners::default(),
             stop: StopSignal::new(),
             clock: WallClock::system(),
+            quota_client: None,
             row_stream: None,
         };
         let mut batch: Batch<_, Sim, _> =

@@ -51,7 +51,7 @@ impl Premade {
 pub(crate) struct Rig {
     pub(super) devices: Vec<Device>,
     pub(crate) settings: EngineSettings,
-    pub(super) world_settings: WorldSettings,
+    pub(crate) world_settings: WorldSettings,
     pub(super) premade: Vec<Premade>,
     pub(super) listing: bool,
     pub(super) supply: Supply,

@@ -19,7 +19,7 @@ fn verdict(
             rate,
             granted: random.f64() >= share,
         };
-        let verdict = congestion.on_answer(answer, now, 0.0);
+        let verdict = congestion.on_answer(answer, now, Expected::of_one_host(0.0, answer.rate));
         if verdict != CutVerdict::Open {
             return (now, verdict);
         }
@@ -36,7 +36,11 @@ fn sampled(random: &mut fastrand::Rng, share: f64) -> Congestion {
             rate: 50.0,
             granted: random.f64() >= share,
         };
-        congestion.on_answer(answer, f64::from(number) / 50.0, 0.0);
+        congestion.on_answer(
+            answer,
+            f64::from(number) / 50.0,
+            Expected::of_one_host(0.0, answer.rate),
+        );
     }
     assert!(congestion.sampled.is_some());
     congestion
@@ -80,10 +84,17 @@ fn few_throttles_are_a_single_event() {
         granted: true,
     };
     for number in 1..=7 {
-        let verdict = congestion.on_answer(answer, f64::from(number) * 0.1, 0.0);
+        let verdict = congestion.on_answer(
+            answer,
+            f64::from(number) * 0.1,
+            Expected::of_one_host(0.0, answer.rate),
+        );
         assert_eq!(verdict, CutVerdict::Open);
     }
-    assert_eq!(congestion.on_answer(answer, 1.1, 0.0), CutVerdict::Over);
+    assert_eq!(
+        congestion.on_answer(answer, 1.1, Expected::of_one_host(0.0, answer.rate)),
+        CutVerdict::Over
+    );
 }
 
 #[test]
@@ -114,7 +125,8 @@ fn a_rate_near_the_slowest_is_low_where_next_to_nothing_was_granted() {
                 rate: 1.0,
                 granted: number % 10 == 0,
             };
-            verdict = congestion.on_answer(answer, 3.0, low_anyway);
+            verdict =
+                congestion.on_answer(answer, 3.0, Expected::of_one_host(low_anyway, answer.rate));
             if verdict != CutVerdict::Open {
                 break;
             }
@@ -133,7 +145,7 @@ fn answers_to_requests_of_the_first_sample_say_nothing_of_the_lower_rate() {
             rate: 5.0,
             granted: number % 2 == 0,
         };
-        let verdict = congestion.on_answer(answer, 1.2, 0.0);
+        let verdict = congestion.on_answer(answer, 1.2, Expected::of_one_host(0.0, answer.rate));
         assert_eq!(verdict, CutVerdict::Open, "{number}");
     }
 }
@@ -186,7 +198,7 @@ fn far_fewer_throttles_than_at_first_are_no_reason_to_ignore_them() {
             rate: 2.0,
             granted: number % 5 < 3,
         };
-        let verdict = congestion.on_answer(answer, 2.0, 0.0);
+        let verdict = congestion.on_answer(answer, 2.0, Expected::of_one_host(0.0, answer.rate));
         assert_ne!(verdict, CutVerdict::CutsDoNotHelp, "{number}");
     }
     assert!(congestion.low.all() < 80.0, "the evidence began again");

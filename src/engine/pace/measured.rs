@@ -1,0 +1,154 @@
+//! The rate of all hosts together, measured. Pure.
+//!
+//! One host sees a part of what happens to the service's bucket; all together see the whole of it. Between two moments at
+//! which the bucket is empty, what is granted is what flows in. So where the answers of all hosts come together the rate
+//! is not sought by trial, but measured at each throttle and held. What is granted beyond the measured rate empties the
+//! bucket: if more was granted than it can have held, the rate has risen, and is sought anew.
+
+use serde::{Deserialize, Serialize};
+
+/// The share of the measured rate that is held. The rest fills the bucket, against measurements that are too high.
+const HELD: f64 = 0.99;
+/// The rate goes on from this share of the one to be held, so that the empty bucket gets something in it.
+const AFTER_CUT: f64 = 0.9;
+/// How fast the rate is raised to the one to be held, and beyond it to the one that is tried: a share of the rate a second.
+const RAISE: f64 = 0.1;
+/// Seconds for which the rate is held before a faster one is tried.
+const HOLD: f64 = 3.0;
+/// The same after tries that were in vain: twice as long after each, up to this.
+const LONGEST_HOLD: f64 = 16.0;
+/// The rate that is tried, as a multiple of the measured one.
+const TRIED: f64 = 1.1;
+/// The same while nothing was measured yet.
+const TRIED_FIRST: f64 = 1.25;
+/// Growth a second while the rate is sought, as a share of the rate.
+const SOUGHT: f64 = 0.5;
+/// The rate that is sought is at most this multiple of one at which requests were granted: their answers may take long.
+const AHEAD: f64 = 1.5;
+/// The bucket is taken to hold what flows in within this time, in seconds.
+const BUCKET: f64 = 1.0;
+/// The rate has risen if the bucket would lack what flows in within this time, in seconds.
+const LACK: f64 = 0.25;
+/// Less time measures nothing, in seconds: requests that were under way at the last cut are still throttled.
+const SHORTEST: f64 = 0.5;
+/// What a cut leaves where nothing is measured.
+const BLIND_CUT: f64 = 0.85;
+/// A measured rate above this share of the last one is no news.
+const SAME: f64 = 0.9;
+
+/// What is known of the rate.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct MeasuredRate {
+    /// What flows into the bucket, in requests a second.
+    measured: f64,
+    /// What the bucket holds, in requests; less than none if the rate has risen.
+    spare: f64,
+    /// For how long requests have waited for the rate since the last cut, in seconds.
+    held: f64,
+    /// For how long it is held, in seconds; none before the first throttle.
+    hold: Option<f64>,
+    /// The rate of the last request that was granted.
+    answered: f64,
+    /// Granted in that time. The bucket was empty at its beginning.
+    granted: f64,
+}
+
+impl MeasuredRate {
+    /// Before the first throttle, at the rate that is taken for the measured one.
+    pub(super) fn unknown(rate: f64) -> Self {
+        Self {
+            measured: rate,
+            spare: BUCKET * rate,
+            held: 0.0,
+            hold: None,
+            answered: rate,
+            granted: 0.0,
+        }
+    }
+
+    /// From now on at this rate.
+    pub(super) fn go_on_at(&mut self, rate: f64) {
+        *self = Self {
+            hold: Some(HOLD),
+            spare: 0.0,
+            ..Self::unknown(rate)
+        };
+    }
+
+    /// A request was granted that left at this rate.
+    pub(super) fn on_granted(&mut self, rate: f64) {
+        self.answered = rate;
+        self.granted += 1.0;
+    }
+
+    /// The rate after requests have waited for it for so many seconds.
+    pub(super) fn after(&mut self, seconds: f64, rate: f64) -> f64 {
+        self.held += seconds;
+        let spare = self.spare + (self.measured - rate) * seconds;
+        self.spare = spare.min(BUCKET * self.measured);
+        if self.is_seeking() {
+            let most = AHEAD * self.answered;
+            return (rate * (1.0 + SOUGHT * seconds)).min(most).max(rate);
+        }
+        let most = match self.hold {
+            None => TRIED_FIRST * self.measured,
+            Some(_) if self.is_trying() => TRIED * self.measured,
+            Some(_) => HELD * self.measured,
+        };
+        if rate < most {
+            (rate * (1.0 + RAISE * seconds)).min(most)
+        } else {
+            rate
+        }
+    }
+
+    /// The bucket is empty: the rate to go on from, in requests a second, which is raised to the one to be held. `lately`
+    /// was granted a second in the last second. None if the last cut was a moment ago.
+    pub(super) fn cut(&mut self, rate: f64, lately: f64) -> Option<f64> {
+        let is_first = self.hold.is_none();
+        if !is_first && self.held < SHORTEST {
+            return None;
+        }
+        let measured = if self.held < SHORTEST {
+            // Others have emptied the bucket: nothing is measured yet.
+            BLIND_CUT * rate
+        } else {
+            let full = if is_first { BUCKET } else { 0.0 };
+            let measured = self.granted / (self.held + full);
+            if self.is_seeking() {
+                // The bucket may have been full for most of the time.
+                measured.max(lately)
+            } else {
+                measured
+            }
+        };
+        let measured = measured.min(rate);
+        let was_in_vain = self.is_trying() && measured > SAME * self.measured;
+        self.hold = match self.hold {
+            Some(hold) if was_in_vain => Some((2.0 * hold).min(LONGEST_HOLD)),
+            _ => Some(HOLD),
+        };
+        self.measured = measured;
+        self.spare = 0.0;
+        self.held = 0.0;
+        self.granted = 0.0;
+        Some(AFTER_CUT * HELD * measured)
+    }
+
+    /// Others may have left a part of the rate: a faster one is tried now.
+    pub(super) fn try_faster(&mut self) {
+        if let Some(hold) = &mut self.hold {
+            *hold = HOLD.min(self.held);
+        }
+    }
+
+    /// Whether a faster rate is tried.
+    fn is_trying(&self) -> bool {
+        !self.is_seeking() && self.hold.is_some_and(|hold| self.held > hold)
+    }
+
+    /// Whether more was granted than the bucket can have held.
+    fn is_seeking(&self) -> bool {
+        self.spare < -LACK * self.measured
+    }
+}
