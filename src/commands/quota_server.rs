@@ -58,6 +58,11 @@ impl QuotaServerConfig {
         let address = ServerAddress::parse(url)
             .map_err(|reason| refused(&format!("--quota-server: {reason}")))?;
         let password = password()?;
+        if address.has_user() && password.is_none() {
+            return Err(refused(&format!(
+                "--quota-server: the URL names a user, but {PASSWORD} is not set"
+            )));
+        }
         if password.is_some() && !address.uses_tls() && !address.is_loopback() {
             return Err(refused(&format!(
                 "--quota-server {address}: the password would cross the network in the clear; write rediss:// for TLS, \

@@ -16,6 +16,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing::info;
 
 use crate::domain::format;
+use crate::engine::pace::quota_share::Sharing;
 use crate::output::logging::Console;
 use crate::output::stats::{Pace, RunCounts, Stats};
 
@@ -237,7 +238,8 @@ impl Shown {
         ahead.filter(|_| self.silence.is_none() && self.total.is_some())
     }
 
-    /// The rate: `36.8 of 50.0/s, 1.2% throttled`; without a ceiling `36.8/s, 1.2% throttled`.
+    /// The rate: `36.8 of 50.0/s, 1.2% throttled`; without a ceiling `36.8/s, 1.2% throttled`. With a quota server, the hosts
+    /// that share the quota follow.
     fn pace(&self) -> String {
         let mut text = match self.silence {
             Some(silence) => format!("no answer for {} s, waiting", silence.as_secs()),
@@ -251,6 +253,18 @@ impl Shown {
         }
         let share = self.counts.creates.throttled_share();
         let _ = write!(text, ", {} throttled", short_percent(share));
+        match self.pace.sharing {
+            Some(Sharing {
+                is_joined: true,
+                last: Some(last),
+            }) => {
+                let _ = write!(text, ", {}", format::count(last.hosts.into(), "host"));
+            }
+            Some(Sharing {
+                is_joined: false, ..
+            }) => text.push_str(", without quota server"),
+            _ => {}
+        }
         text
     }
 }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::domain::device::{AccountId, AccountRegion};
 use crate::domain::service::Operation;
 use crate::engine::event::{Event, Listener};
+use crate::engine::pace::quota_share::Sharing;
 use crate::results::record::{Row, Status};
 pub(crate) use accounts::AccountTotals;
 pub(crate) use counts::Requests;
@@ -30,6 +31,9 @@ pub(crate) struct Pace {
     pub(crate) ceiling: Option<f64>,
     /// The time left; `None` if it is unknown.
     pub(crate) ahead: Option<Duration>,
+    /// How these Regions' quotas are shared with other hosts; `None` without a quota server. Of several Regions, the one with
+    /// most hosts.
+    pub(crate) sharing: Option<Sharing>,
 }
 
 /// The creates of one account and Region.
@@ -44,6 +48,8 @@ pub(crate) struct RegionTotals {
     pub(crate) rate: f64,
     /// The rate granted in the last five seconds, in requests a second; `None` if nothing was throttled.
     pub(crate) grant: Option<f64>,
+    /// How the quota was shared with other hosts; `None` without a quota server.
+    pub(crate) sharing: Option<Sharing>,
     /// Whether throttles were ignored for a while, because a lower rate did not reduce them.
     pub(crate) has_ignored_throttles: bool,
 }
@@ -126,6 +132,7 @@ impl Stats {
                 .filter(|ceilings| !ceilings.is_empty())
                 .map(|ceilings| sum(ceilings.into_iter())),
             ahead: inner.ahead(now),
+            sharing: inner.sharing(),
         }
     }
 
@@ -228,6 +235,11 @@ impl StatsState {
     /// The Regions that create.
     fn working(&self) -> impl Iterator<Item = &RegionStats> {
         self.regions.iter().filter(|stats| stats.is_working())
+    }
+
+    fn sharing(&self) -> Option<Sharing> {
+        let each = self.working().filter_map(RegionStats::sharing);
+        each.max_by_key(|sharing| sharing.last.map_or(0, |last| last.hosts))
     }
 
     /// Regions work in parallel: the run is finished when the last one is.

@@ -39,6 +39,8 @@ pub(crate) struct Summary {
     pub(crate) regions: Vec<String>,
     /// The endpoint, if it is a custom one.
     pub(crate) endpoint: Option<String>,
+    /// The quota server's address, if one was used.
+    pub(crate) quota_server: Option<String>,
     /// Whether an emulator answered.
     pub(crate) emulator: bool,
     /// The plan (of a stream: so far). Recorded invalid rows are counted in `counts`.
@@ -191,6 +193,7 @@ impl Summary {
             "accounts": self.accounts,
             "regions": self.regions,
             "endpoint": self.endpoint,
+            "quota_server": self.quota_server_json(),
             "emulator": self.emulator,
             "devices": {
                 "listed": self.plan.listed,
@@ -230,6 +233,8 @@ impl Summary {
                     "in_force": region.rate,
                     "granted": region.grant,
                     "throttled_share": region.creates.throttled_share(),
+                    "hosts": region.sharing.and_then(|sharing| sharing.last).map(|last| last.most_hosts),
+                    "shared": region.sharing.and_then(|sharing| sharing.last).map(|last| last.rate),
                 })
             })
             .collect();
@@ -242,6 +247,22 @@ impl Summary {
             "throttled_share": self.counts.creates.throttled_share(),
             "regions": each,
         })
+    }
+
+    /// The quota server: its address, whether it answered at the end, and how often it was lost.
+    fn quota_server_json(&self) -> Option<serde_json::Value> {
+        let address = self.quota_server.as_ref()?;
+        let joined = self
+            .totals
+            .regions
+            .iter()
+            .filter_map(|region| region.sharing);
+        let joined: Vec<bool> = joined.map(|sharing| sharing.is_joined).collect();
+        Some(serde_json::json!({
+            "address": address,
+            "joined": (!joined.is_empty()).then(|| joined.iter().all(|joined| *joined)),
+            "outages": self.counts.quota_server_outages,
+        }))
     }
 
     /// Writes the JSON to a file, which is replaced as a whole.
@@ -301,6 +322,7 @@ mod tests {
                     achieved: Some(49.9),
                     rate: 48.47,
                     grant: Some(49.97),
+                    sharing: None,
                     has_ignored_throttles: false,
                 }],
                 left: [("eu-central-1".to_owned(), 2)].into(),
@@ -361,6 +383,8 @@ mod tests {
                     "in_force": 48.47,
                     "granted": 49.97,
                     "throttled_share": 0.005,
+                    "hosts": null,
+                    "shared": null,
                 }],
             })
         );

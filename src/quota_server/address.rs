@@ -71,6 +71,11 @@ impl ServerAddress {
         self.host.eq_ignore_ascii_case("localhost") || self.host.parse().is_ok_and(is_loopback)
     }
 
+    /// Whether the URL names a user.
+    pub(crate) fn has_user(&self) -> bool {
+        self.login.username().is_some()
+    }
+
     /// What the server is told first.
     pub(super) fn login(&self, password: Option<&str>) -> RedisConnectionInfo {
         let login = self.login.clone();

@@ -69,6 +69,9 @@ pub struct Start {
     pub endpoint: Option<String>,
     /// The shard, such as `3/16`, where only a part of the devices is attempted.
     pub shard: Option<String>,
+    /// The quota server's address, where one is used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota_server: Option<String>,
     /// How the manifest is turned into requests; none for a rollback.
     pub settings: Option<Settings>,
 }
@@ -215,4 +218,7 @@ pub struct RegionLine {
     pub in_force_per_second: f64,
     /// What the service granted in the last five seconds; none where it never throttled.
     pub granted_per_second: Option<f64>,
+    /// The most hosts that shared the quota by a quota server; none without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<u32>,
 }

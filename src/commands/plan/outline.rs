@@ -66,6 +66,8 @@ pub(super) struct Outline {
     pub(super) seconds: f64,
     /// What the new channels cost a month.
     pub(super) monthly_usd: Price,
+    /// The quota server's address, where one is used: then hosts share the rate.
+    pub(super) quota_server: Option<String>,
     /// The IAM actions that the run needs.
     pub(super) iam_actions: Vec<&'static str>,
     /// The account, where that was asked.
@@ -144,6 +146,10 @@ impl Outline {
                 most: 0.0,
                 per_channel: parts::PRICE,
             },
+            quota_server: config
+                .quota_server
+                .as_ref()
+                .map(|server| server.address().to_string()),
             account: None,
             caller: None,
         };

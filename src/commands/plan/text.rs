@@ -32,6 +32,12 @@ pub(super) fn of(plan: &Outline, all_invalid: bool) -> String {
             "takes",
             &format!("about {took}, at {rate} creates a second and Region"),
         );
+        if let Some(address) = &plan.quota_server {
+            lines.add(
+                "quota server",
+                &format!("{address}, by which hosts share the rate"),
+            );
+        }
         let price = &plan.monthly_usd;
         let most = format!(
             "0 to {:.2} USD a month: {} for each",

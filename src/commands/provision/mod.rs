@@ -92,6 +92,10 @@ impl Run {
             results: Some(config.files.results.clone()),
             shard: config.rules.plan.shard,
             ceiling: config.engine.rate.ceiling,
+            quota_server: config
+                .quota_server
+                .as_ref()
+                .map(|server| server.address().to_string()),
             started_at: Some(SystemTime::now()),
             ..Summary::default()
         };

@@ -24,6 +24,10 @@ pub(super) fn start(
         manifest: Some(config.files.manifest().display().to_string()),
         manifest_sha256: source.sha256().map(str::to_owned),
         shard: config.rules.plan.shard.map(|shard| shard.to_string()),
+        quota_server: config
+            .quota_server
+            .as_ref()
+            .map(|server| server.address().to_string()),
         settings: Some(config.settings()),
         ..runs_lines::start("provision", target, account, account_regions)
     }))
@@ -75,5 +79,9 @@ fn region_line(region: &RegionTotals) -> RegionLine {
         achieved_per_second: region.achieved,
         in_force_per_second: region.rate,
         granted_per_second: region.grant,
+        hosts: region
+            .sharing
+            .and_then(|sharing| sharing.last)
+            .map(|last| last.most_hosts),
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::controller::{Controller, FASTEST, SentRequest};
 use super::gate::Gate;
 use super::held::SlotOrigin;
-use super::quota_share::{Alone, QuotaShare, SharedRate};
+use super::quota_share::{Alone, QuotaShare, SharedRate, Sharing};
 use crate::domain::panics::lock;
 
 /// A host that has been alone keeps its own rate for this time: others find the quota server a second later.
@@ -91,11 +91,8 @@ impl Limiter {
         let mut queue = self.queue.lock().await;
         let source = match &self.share {
             None => Source::Gate(self.pass(&mut queue.gate).await),
-            Some(share) => match share.next().await {
-                Ok(slot) => {
-                    self.keep_own_rate(&mut queue, slot.rate).await;
-                    Source::Slot(slot)
-                }
+            Some(share) => match self.next_slot(&mut queue, share).await {
+                Ok(slot) => Source::Slot(slot),
                 Err(alone) => {
                     self.go_alone(&mut queue, alone);
                     Source::Gate(self.pass(&mut queue.gate).await)
@@ -128,7 +125,18 @@ impl Limiter {
         }
     }
 
-    /// Waits at the gate if the hosts together may be faster than this one.
+    /// Waits for a slot of the shared quota, and first at the gate if the hosts together may be faster than this one.
+    async fn next_slot(
+        &self,
+        queue: &mut Queue,
+        share: &Arc<QuotaShare>,
+    ) -> Result<SlotOrigin, Alone> {
+        if let Some(shared) = self.shared_rate() {
+            self.keep_own_rate(queue, shared.rate).await;
+        }
+        share.next().await
+    }
+
     async fn keep_own_rate(&self, queue: &mut Queue, shared_rate: f64) {
         if queue.is_alone {
             queue.is_alone = false;
@@ -196,9 +204,15 @@ impl Limiter {
         self.controller().ceiling()
     }
 
-    /// What is known of the quota that all hosts share; none where no quota server is used, or while it is lost.
-    pub fn shared_rate(&self) -> Option<SharedRate> {
-        self.share.as_ref()?.shared_rate()
+    /// How the quota is shared with other hosts; none where no quota server is used.
+    pub fn sharing_of_quota(&self) -> Option<Sharing> {
+        Some(self.share.as_ref()?.sharing())
+    }
+
+    /// What is known of the quota while the quota server answers.
+    fn shared_rate(&self) -> Option<SharedRate> {
+        let sharing = self.sharing_of_quota()?;
+        sharing.last.filter(|_| sharing.is_joined)
     }
 
     fn part(&self, shared: SharedRate) -> f64 {

@@ -2,7 +2,8 @@
 //!
 //! Slots are taken shortly before those that are left have been used, in a task of its own, so that nobody waits for a call.
 //! The number grows while all are used: it doubles until the calls need not hurry, then slowly, so that hosts that begin
-//! a little later find their part. It begins anew with one after slots were too late to be used. The server bounds it: no
+//! a little later find their part. It begins anew with one after slots were too late to be used; where
+//! requests come one by one, slots are taken one by one when a request waits. The server bounds it: no
 //! host holds slots for more than its part of the horizon.
 
 use std::sync::{Arc, Mutex};
@@ -37,8 +38,10 @@ const MOST_GROUPS: usize = 64;
 pub struct SharedRate {
     /// The rate of all hosts together, in requests a second.
     pub rate: f64,
-    /// The hosts that share it, this one included.
+    /// The hosts that share it at present, this one included.
     pub hosts: u32,
+    /// The most hosts that have shared it in this run.
+    pub most_hosts: u32,
     /// Whether it was ever cut since a throttle.
     pub was_cut: bool,
 }
@@ -48,6 +51,15 @@ impl SharedRate {
     pub fn part(self) -> f64 {
         self.rate / f64::from(self.hosts)
     }
+}
+
+/// How a limiter shares its quota with other hosts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sharing {
+    /// Whether the quota server answers.
+    pub is_joined: bool,
+    /// What it said last; none before its first answer.
+    pub last: Option<SharedRate>,
 }
 
 /// The quota server is lost.
@@ -73,6 +85,9 @@ pub struct QuotaShare {
 #[derive(Debug)]
 struct ShareState {
     held: HeldSlots,
+    /// Whether requests follow each other, so that slots can be taken in advance.
+    is_busy: bool,
+    last_use: Option<Instant>,
     /// How many slots are asked for next.
     wanted: u32,
     is_calling: bool,
@@ -107,6 +122,8 @@ impl QuotaShare {
             range,
             state: Mutex::new(ShareState {
                 held: HeldSlots::default(),
+                is_busy: false,
+                last_use: None,
                 wanted: 1,
                 is_calling: false,
                 known: None,
@@ -132,15 +149,13 @@ impl QuotaShare {
         }
     }
 
-    /// What is known of the quota; none while the server is lost, or before its first answer.
-    pub fn shared_rate(&self) -> Option<SharedRate> {
-        let known = lock(&self.state).known?;
-        self.client.is_joined().then_some(known.shared)
-    }
-
-    /// Whether the server answers.
-    pub fn is_joined(&self) -> bool {
-        self.client.is_joined()
+    /// What is known of the quota.
+    pub(super) fn sharing(&self) -> Sharing {
+        let known = lock(&self.state).known;
+        Sharing {
+            is_joined: self.client.is_joined(),
+            last: known.map(|known| known.shared),
+        }
     }
 
     /// The answer to a request that used this slot.
@@ -167,16 +182,17 @@ impl QuotaShare {
         let lead = self.lead();
         let outage = self.client.outage();
         let mut state = lock(&self.state);
-        if state.held.drop_late(now) || outage.is_some() {
-            state.wanted = 1;
-        }
-        let slot = state.held.take(now);
-        let last = state.held.last_due();
-        let needs_more = last.is_none_or(|last| last <= now + lead);
+        let slot = state.next_slot(now, lead);
+        let needs_more = state.needs_more(slot.is_some(), now + lead);
         if needs_more && !state.is_calling && (outage.is_none() || self.client.is_probe_due()) {
             state.is_calling = true;
             state.last_call = Some(now);
-            self.spawn_call(state.wanted, false);
+            let wanted = if outage.is_some() || !state.is_busy {
+                1
+            } else {
+                state.wanted
+            };
+            self.spawn_call(wanted, false);
         }
         let before = state.known.map(|known| known.shared);
         match (slot, state.held.next_due(), outage) {
@@ -238,6 +254,29 @@ impl QuotaShare {
 }
 
 impl ShareState {
+    /// Uses the next slot if it is due.
+    fn next_slot(&mut self, now: Instant, lead: Duration) -> Option<SlotOrigin> {
+        if self.held.drop_late(now) {
+            self.wanted = 1;
+            self.is_busy = false;
+        }
+        let slot = self.held.take(now);
+        if slot.is_some() {
+            self.last_use = Some(now);
+        } else if self.last_use.is_some_and(|last| now <= last + lead) {
+            self.is_busy = true;
+        }
+        slot
+    }
+
+    /// Whether more slots must be taken: shortly before the last one, or, where requests come one by one, when one waits.
+    fn needs_more(&self, has_used_one: bool, soon: Instant) -> bool {
+        match self.held.last_due() {
+            None => self.is_busy || !has_used_one,
+            Some(last) => self.is_busy && last <= soon,
+        }
+    }
+
     /// Notes an answer. Returns whether it is the news that the rate is too high.
     fn note(&mut self, slot: SlotOrigin, granted: bool) -> bool {
         let known = self.known.filter(|known| known.history == slot.history);
@@ -273,11 +312,13 @@ impl ShareState {
         {
             self.answers.clear();
         }
+        let most_hosts = self.known.map_or(0, |known| known.shared.most_hosts);
         self.known = Some(Known {
             history: taken.history,
             shared: SharedRate {
                 rate: taken.rate,
                 hosts: taken.hosts,
+                most_hosts: most_hosts.max(taken.hosts),
                 was_cut: taken.cut.is_some(),
             },
             cut: taken.cut,

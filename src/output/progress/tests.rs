@@ -25,6 +25,7 @@ fn shown(total: u64, done: u64, rate: f64) -> Shown {
             now: rate,
             ceiling: Some(50.0),
             ahead: Some(Duration::from_secs(372)),
+            sharing: None,
         },
         silence: None,
     }

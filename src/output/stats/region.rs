@@ -9,6 +9,7 @@ use super::recent::{LATELY, NOW, Recent};
 use super::{RegionTotals, Requests};
 use crate::domain::device::AccountRegion;
 use crate::engine::pace::limiter::Limiter;
+use crate::engine::pace::quota_share::Sharing;
 use crate::results::record::{Row, Status};
 
 /// The rate is not used until a Region has created for this long: the first answers are still on their way.
@@ -147,6 +148,7 @@ impl RegionStats {
             achieved: achieved(self.created, self.phase.duration()),
             rate: self.rate(),
             grant: self.grant(),
+            sharing: self.sharing(),
             has_ignored_throttles: self
                 .limiter
                 .as_ref()
@@ -190,6 +192,11 @@ impl RegionStats {
     /// The rate granted in the last five seconds, in requests a second; `None` if nothing was throttled.
     fn grant(&self) -> Option<f64> {
         self.limiter.as_ref()?.grant()
+    }
+
+    /// How the quota is shared with other hosts; `None` without a quota server.
+    pub(super) fn sharing(&self) -> Option<Sharing> {
+        self.limiter.as_ref()?.sharing_of_quota()
     }
 
     /// Channels created a second over the last seconds.

@@ -47,11 +47,35 @@ impl Summary {
         let each = regions
             .iter()
             .filter(|_| (2..=MOST_LINES).contains(&regions.len()));
+        let quota_server = self.quota_server_line();
         let hint = self.hint().map(|hint| format!("  {hint}"));
         std::iter::once(all)
             .chain(each.map(|region| region_line(region)))
+            .chain(quota_server)
             .chain(hint)
             .collect()
+    }
+
+    /// What the quota server said: the hosts, and the rate that they share.
+    fn quota_server_line(&self) -> Option<String> {
+        let address = self.quota_server.as_ref()?;
+        let sharing = self.with_creates().filter_map(|region| region.sharing);
+        let last = sharing
+            .filter_map(|sharing| sharing.last)
+            .max_by_key(|last| last.most_hosts);
+        let mut parts = vec![match last {
+            None => "not joined: this host was alone".to_owned(),
+            Some(last) if last.most_hosts == 1 => "no other host took part".to_owned(),
+            Some(last) => {
+                let rate = format::rate(last.rate);
+                format!("up to {} hosts shared {rate}/s", last.most_hosts)
+            }
+        }];
+        let outages = self.counts.quota_server_outages;
+        if outages > 0 {
+            parts.push(format!("lost {}", format::count(outages, "time")));
+        }
+        Some(format!("  quota server {address}: {}", parts.join(", ")))
     }
 
     fn with_creates(&self) -> impl Iterator<Item = &RegionTotals> {
@@ -154,6 +178,7 @@ mod tests {
 
     use super::*;
     use crate::domain::device::Region;
+    use crate::engine::pace::quota_share::{SharedRate, Sharing};
     use crate::output::stats::{RunCounts, Totals};
 
     fn region(region: &str, achieved: Option<f64>, rate: f64, grant: Option<f64>) -> RegionTotals {
@@ -166,6 +191,7 @@ mod tests {
             achieved,
             rate,
             grant,
+            sharing: None,
             has_ignored_throttles: false,
         }
     }
@@ -204,6 +230,43 @@ mod tests {
             lines(None, region(198.0, Some(201.2))),
             "  49.9 channels a second, 201/s granted at the end; 0.50 % of creates throttled"
         );
+    }
+
+    #[test]
+    fn the_quota_server_has_a_line() {
+        let line = |last: Option<(f64, u32)>, outages| {
+            let mut one = region("eu-central-1", Some(3.1), 3.1, None);
+            one.sharing = Some(Sharing {
+                is_joined: true,
+                last: last.map(|(rate, hosts)| SharedRate {
+                    rate,
+                    hosts: 1,
+                    most_hosts: hosts,
+                    was_cut: false,
+                }),
+            });
+            let summary = Summary {
+                quota_server: Some("redis://quota:6379".to_owned()),
+                counts: RunCounts {
+                    quota_server_outages: outages,
+                    ..RunCounts::default()
+                },
+                totals: Totals {
+                    regions: vec![one],
+                    ..Totals::default()
+                },
+                ..Summary::default()
+            };
+            summary.quota_server_line().unwrap()
+        };
+        let lead = "  quota server redis://quota:6379: ";
+        for (last, outages, expected) in [
+            (Some((50.0, 16)), 0, "up to 16 hosts shared 50.0/s"),
+            (Some((50.0, 1)), 2, "no other host took part, lost 2 times"),
+            (None, 0, "not joined: this host was alone"),
+        ] {
+            assert_eq!(line(last, outages), format!("{lead}{expected}"));
+        }
     }
 
     #[test]

@@ -250,6 +250,11 @@ impl Outcome {
         self.hosts.iter().map(count).sum::<usize>() as f64 / (to - from)
     }
 
+    /// The same of one host.
+    pub(super) fn rate_of(&self, host: usize, from: f64, to: f64) -> f64 {
+        count(&self.hosts[host].created, from, to) as f64 / (to - from)
+    }
+
     /// The lowest of Jain's index over any ten seconds in which all hosts work, from then on.
     pub(super) fn fairness(&self, from: f64) -> f64 {
         let ends = self.hosts.iter().filter_map(|host| host.created.last());

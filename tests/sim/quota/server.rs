@@ -68,6 +68,11 @@ struct ServerState {
 }
 
 impl SimServer {
+    /// One that works.
+    pub(super) fn calm() -> Self {
+        Self::new(Vec::new(), Vec::new())
+    }
+
     pub(super) fn new(faults: Vec<Fault>, mut incidents: Vec<(f64, Incident)>) -> Self {
         incidents.sort_by(|(one, _), (other, _)| other.total_cmp(one));
         let state = ServerState {
@@ -205,24 +210,6 @@ impl Quota for HostLine {
     }
 
     fn settle<'a>(&'a self, key: &'a QuotaKey, settlement: &'a Settlement) -> QuotaReply<'a, bool> {
-        Box::pin(async move {
-            let now = self.server.seconds();
-            let stored = self.call(|model| model.settle(key, settlement)).await;
-            if std::env::var_os("DBG").is_some() {
-                println!(
-                    "{now:.2} host {} settle v{} rate {:.1} cut {:?} stored {stored:?} learner {}",
-                    self.host,
-                    settlement.version,
-                    settlement.rate,
-                    settlement.cut,
-                    settlement
-                        .learner
-                        .split("\"past\"")
-                        .last()
-                        .unwrap_or_default()
-                );
-            }
-            stored
-        })
+        Box::pin(async move { self.call(|model| model.settle(key, settlement)).await })
     }
 }
