@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks what the files in samples/deploy mean: schemas, exit codes that are retried, numbers of shards, the image.
+"""Checks what the files in samples/deploy mean: schemas, retried exit codes, numbers of shards, the image, the quota server.
 
     python .ci/deploy.py target/release/kvs-fleet
 
@@ -8,8 +8,10 @@ AWS Batch array run on this computer, against the program's emulator on loopback
 all passed.
 """
 
+import concurrent.futures
 import configparser
 import csv
+import hashlib
 import json
 import os
 import pathlib
@@ -17,6 +19,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -350,9 +353,78 @@ def check_image(checks):
         done = subprocess.run(["cargo", "metadata", "--no-deps", "--offline", "--format-version=1"], cwd=folder,
                               capture_output=True, text=True, check=False)
         checks.check("Dockerfile: Cargo finds all targets", done.stderr if done.returncode else "", "")
-    files = [path.read_text() for path in DEPLOY.rglob("*") if path.is_file() and path.name != "Dockerfile"]
+    others = ("Dockerfile", "compose.yaml")
+    files = [path.read_text() for path in DEPLOY.rglob("*") if path.is_file() and path.name not in others]
     images = {image for text in files for image in re.findall(r'"?image"?: "?([^\s"]+:[^\s"]+)', text)}
     checks.check("one image everywhere", images, {"registry.example/kvs-fleet:0.1.0"})
+
+
+# The quota server
+
+QUOTA_SERVER = DEPLOY / "quota-server"
+
+
+def check_quota_server(checks):
+    (service,) = yaml.safe_load((QUOTA_SERVER / "compose.yaml").read_text())["services"].values()
+    (volume,) = service["volumes"]
+    (ports,) = service["ports"]
+    checks.check("compose.yaml: rights", (service["user"].split(":")[0] != "0", service["read_only"], service["cap_drop"]),
+                 (True, True, ["ALL"]))
+    checks.check("compose.yaml: only this computer by default", ports.startswith("${QUOTA_SERVER_ADDRESS:-127.0.0.1}:"), True)
+    lines = (QUOTA_SERVER / "valkey.conf").read_text().splitlines()
+    settings = dict(line.split(maxsplit=1) for line in lines if line and not line.startswith("#"))
+    folders = {str(pathlib.PurePosixPath(path).parent) for path in settings.values() if path.startswith("/")}
+    checks.check("valkey.conf: its files are in the mounted folder", folders, {volume["target"]})
+    scripts = [path.read_text() for path in (ROOT / "src/quota_server").glob("*.lua")]
+    called = {name.lower() for script in scripts for name in re.findall(r"redis\.call\('(\w+)'", script)}
+    first, second = (QUOTA_SERVER / "users.acl").read_text().splitlines()
+    checks.check("users.acl: no other user", first, "user default off")
+    checks.check("users.acl: commands", set(re.findall(r"\+(\S+)", second)), called | {"evalsha", "script|load"})
+    checks.check("users.acl: nothing else", " -@all " in second and re.findall(r"[~&%]\S+", second), ["~kvs-fleet:1:*"])
+
+
+def run_quota_server(folder, password):
+    """Starts a server with these settings, without TLS. Returns it and its URL, or None if none is installed."""
+    program = shutil.which("valkey-server") or shutil.which("redis-server")
+    if program is None:
+        return None
+    users = (QUOTA_SERVER / "users.acl").read_text()
+    digest = hashlib.sha256(password.encode()).hexdigest()
+    (folder / "users.acl").write_text(users.replace("PASSWORD_SHA256", digest))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    overrides = ["--port", str(port), "--tls-port", "0", "--aclfile", str(folder / "users.acl"), "--dir", str(folder)]
+    server = subprocess.Popen([program, QUOTA_SERVER / "valkey.conf", *overrides], stdout=subprocess.DEVNULL)
+    end = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < end:
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.02)
+    return server, f"redis://kvs-fleet@127.0.0.1:{port}"
+
+
+def check_shared_quota(checks, program):
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as files:
+        volume = Folder(folder, *program)
+        found = run_quota_server(pathlib.Path(files), "secret")
+        if found is None:
+            print("skipped: neither Valkey nor Redis is installed")
+            return
+        server, url = found
+        try:
+            variables = {"KVS_FLEET_REGION": "eu-central-1", "KVS_FLEET_QUOTA_SERVER": url,
+                         "KVS_FLEET_QUOTA_SERVER_PASSWORD": "secret"}
+            commands = [["kvs-fleet", "provision", "devices.csv", "--shard", f"{number}/2"] for number in (1, 2)]
+            with concurrent.futures.ThreadPoolExecutor() as threads:
+                runs = list(threads.map(lambda command: volume.run(command, variables, folder), commands))
+        finally:
+            server.terminate()
+            server.wait(timeout=WAIT_SECONDS)
+        checks.check("quota-server: two shards run", runs, [(0, []), (0, [])])
+        devices = [device for number in (1, 2) for device in volume.with_channel(f"devices.{number}-of-2.results.csv")]
+        checks.check("quota-server: results", sorted(devices), volume.devices)
 
 
 # The commands, with the real program
@@ -370,13 +442,14 @@ class Folder:
         self.variables = {"PATH": f"{self.folder / 'bin'}:{DEPLOY}:{os.environ['PATH']}", "AWS_EC2_METADATA_DISABLED": "true",
                           "KVS_FLEET_ENDPOINT_URL": url}
 
-    def run(self, command, variables):
+    def run(self, command, variables, directory=None):
         """The exit code, and the warnings and errors."""
         words = [re.sub(r"/(data|manifest)\b", str(self.folder), word) for word in command]
         # The emulator's account.
         environment = {**variables, **self.variables, "KVS_FLEET_ACCOUNT": "0" * 12}
         words[0] = shutil.which(words[0], path=environment["PATH"])
-        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=WAIT_SECONDS, check=False)
+        done = subprocess.run(words, env=environment, cwd=directory, capture_output=True, text=True, timeout=WAIT_SECONDS,
+                              check=False)
         unexpected = [line for line in done.stderr.splitlines() if re.match("(warning|error): (?!NOT AWS)", line)]
         return done.returncode, unexpected
 
@@ -425,6 +498,7 @@ def check_commands(checks, binary):
         variables = {pair["name"]: pair["value"] for pair in definition["environment"]}
         check_shards(checks, (binary, url), "submit-array.json", ["kvs-fleet", *batch], variables,
                      "AWS_BATCH_JOB_ARRAY_INDEX", command["merge-job.yaml"])
+        check_shared_quota(checks, (binary, url))
     finally:
         emulator.send_signal(signal.SIGINT)
         emulator.wait(timeout=WAIT_SECONDS)
@@ -443,7 +517,7 @@ def main():
     if len(sys.argv) != 2:
         raise SystemExit(f"usage: {sys.argv[0]} PATH_OF_KVS_FLEET")
     checks = DeployChecks()
-    for part in (check_kubernetes, check_batch, check_slurm, check_drop_folder, check_systemd, check_image):
+    for part in (check_kubernetes, check_batch, check_slurm, check_drop_folder, check_systemd, check_image, check_quota_server):
         part(checks)
     check_commands(checks, pathlib.Path(sys.argv[1]).resolve())
     print(f"{checks.passed} passed, {checks.failed} failed")

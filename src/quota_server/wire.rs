@@ -7,9 +7,9 @@ use crate::engine::pace::quota::{AnswerGroup, Evidence, QuotaHistory, Taken};
 /// The most requests in a group that are believed.
 const MOST_ANSWERS: u32 = 10_000;
 
-/// A history as the server keeps it.
+/// A history as the server keeps it: it does not pad the microseconds.
 pub(super) fn history_text(history: QuotaHistory) -> String {
-    format!("{}.{:06}", history.seconds, history.micros)
+    format!("{}.{}", history.seconds, history.micros)
 }
 
 fn history(text: &str) -> Option<QuotaHistory> {

@@ -77,9 +77,15 @@ impl KeptQuota {
 }
 
 impl QuotaModel {
-    /// Everything is lost.
-    pub(crate) fn flush(&mut self) {
-        self.quotas.clear();
+    /// This quota is lost.
+    pub(crate) fn forget(&mut self, key: &QuotaKey) {
+        self.quotas.remove(key.as_str());
+    }
+
+    /// The server's clock is set back by so many seconds. Returns whether this quota is kept at all.
+    pub(crate) fn set_the_clock_back(&mut self, key: &QuotaKey, by: f64) -> bool {
+        let quota = self.quotas.get_mut(key.as_str());
+        quota.map(|quota| quota.seen += by).is_some()
     }
 
     /// As `take.lua`.

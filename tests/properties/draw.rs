@@ -21,10 +21,7 @@ where
     if std::env::var_os("PROPTEST_CASES").is_none() {
         config.cases = cases;
     }
-    let seed = match config.rng_seed {
-        RngSeed::Fixed(seed) => seed,
-        RngSeed::Random => 0,
-    };
+    let seed = seed();
     config.rng_seed = RngSeed::Fixed(seed);
     let cases = config.cases;
     let outcome = TestRunner::new(config).run(&inputs, |input| {
@@ -38,6 +35,14 @@ where
             "{error}\nrepeat it with: PROPTEST_RNG_SEED={seed} PROPTEST_CASES={cases} cargo test --test properties \
              -- --exact {test}"
         );
+    }
+}
+
+/// The seed of a test that draws by itself.
+pub(crate) fn seed() -> u64 {
+    match Config::default().rng_seed {
+        RngSeed::Fixed(seed) => seed,
+        RngSeed::Random => 0,
     }
 }
 

@@ -10,6 +10,9 @@ mod emulator;
 mod laws;
 mod manifest;
 mod merge;
+mod quota;
+#[path = "../common/quota_model.rs"]
+mod quota_model;
 mod record;
 mod results;
 mod template;

@@ -139,7 +139,7 @@ impl ServerState {
     fn catch_up(&mut self, now: f64) {
         while let Some((_, incident)) = self.incidents.pop_if(|(at, _)| *at <= now) {
             match incident {
-                Incident::Flush => self.model.flush(),
+                Incident::Flush => self.model = QuotaModel::default(),
                 Incident::ClockJump(by) => self.clock_offset += by,
                 Incident::Failover(lag) => {
                     let then = now - lag;
