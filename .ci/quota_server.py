@@ -11,7 +11,8 @@ failure as well.
 - A, refusals: each must end with exit code 2 before the first create, with a message that says what to do, and without
   the password in anything that is written. Also finds the commands that a user needs on the server, and prints the
   rule. A server that is built without TLS is asked through a proxy with TLS.
-- B, failures while hosts work: each device must get exactly one channel. Every grant is 50 creates a second.
+- B, failures while hosts work: each device must get exactly one channel. Every grant is 50 creates a second. The goal:
+  at least 95 % of it in any 5 s that begin 5 s or more after the end of a failure, and in which all hosts create.
 - C, pace, each with and without a quota server. Without, it runs only once, before the first server.
 
 `--short` has fewer hosts and shorter batches, and runs four failures at the same time: less than 4 minutes for two
@@ -73,13 +74,26 @@ TLS_PORT_MISSING = "Missing implement of connection type tls"
 # Processes
 
 STARTED = []
+STARTING = threading.Lock()
+is_over = threading.Event()
 
 
 def start(command, **options):
     """Starts a process that ends with this one at the latest."""
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **options)
-    STARTED.append(process)
-    return process
+    with STARTING:
+        if is_over.is_set():
+            raise RuntimeError("the checks are over")
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **options)
+        STARTED.append(process)
+        return process
+
+
+def end_all():
+    """Ends all that was started. Nothing starts after that, whatever other threads are doing."""
+    with STARTING:
+        is_over.set()
+    for process in STARTED:
+        end(process)
 
 
 def end(process):
@@ -377,12 +391,15 @@ class Host:
         with open(self.folder / f"{self.name}.err", "a") as errors:
             self.process = start(self.command, env=environment(), stdout=subprocess.DEVNULL, stderr=errors)
 
-    def summary(self):
-        return json.loads((self.folder / f"{self.name}.json").read_text())
+    def creates(self):
+        """How many creates were sent, and how many of them throttled; none if it was ended too early to say."""
+        summary = self.folder / f"{self.name}.json"
+        create = json.loads(summary.read_text())["requests"]["create"] if summary.exists() else {}
+        return create.get("sent", 0), create.get("throttled", 0)
 
     def rows(self):
-        with open(self.folder / f"{self.name}.results.csv", newline="") as results:
-            return list(csv.DictReader(results))
+        results = self.folder / f"{self.name}.results.csv"
+        return list(csv.DictReader(results.read_text().splitlines())) if results.exists() else []
 
 
 class Run:
@@ -426,9 +443,9 @@ class Run:
         self.created = []
         self.statuses = []
         for host in self.hosts:
-            create = host.summary()["requests"]["create"]
-            self.sent += create["sent"]
-            self.throttled += create["throttled"]
+            sent, throttled = host.creates()
+            self.sent += sent
+            self.throttled += throttled
             rows = host.rows()
             self.statuses.append({row["device_id"]: row["status"] for row in rows})
             finished = [row["finished_at"] for row in rows if row["status"] == "created"]
@@ -457,7 +474,7 @@ class Run:
 
     @property
     def makespan(self):
-        return self.all_created[-1] - self.all_created[0]
+        return self.all_created[-1] - self.all_created[0] if self.all_created else 0
 
     @property
     def throttled_share(self):
@@ -469,14 +486,14 @@ class Run:
 
     def busy(self):
         """From when to when all hosts create, but those that were stopped or killed."""
-        steady = [created for host, created in zip(self.hosts, self.created) if host not in self.lone]
+        steady = [created or [0] for host, created in zip(self.hosts, self.created) if host not in self.lone]
         return max(created[0] for created in steady), min(created[-1] for created in steady)
 
     def steady_share(self):
         """Creates a second of all hosts while all create, without the first 2 s, as a share of the grant."""
         begin, until = self.busy()
         begin += 2
-        return count(self.all_created, begin, until) / (until - begin) / GRANT
+        return count(self.all_created, begin, until) / (until - begin) / GRANT if begin < until else 0
 
     def window_shares(self, after):
         """Creates a second in each window after this moment in which all hosts create, as shares of the grant."""
@@ -493,7 +510,7 @@ class Run:
         for step in range(max(0, int((until - FAIRNESS_WINDOW - begin) / 0.5) + 1)):
             at = begin + step * 0.5
             counts = [count(created, at, at + FAIRNESS_WINDOW) for created in self.created]
-            index = sum(counts) ** 2 / (len(counts) * sum(each ** 2 for each in counts))
+            index = sum(counts) ** 2 / (len(counts) * max(1, sum(each ** 2 for each in counts)))
             least = index if least is None else min(least, index)
         return least
 
@@ -556,11 +573,12 @@ class Refusals:
             return
         code, errors, folder = self.provision(self.untouched, flags, password)
         self.look_for_password(name, folder)
-        message = errors.strip().replace("\n", " ")
-        error = next((line for line in errors.splitlines() if line.startswith("error: ")), message)
+        lines = [line for line in errors.splitlines() if line.startswith(("error: ", "warning: the quota server"))]
+        error = lines[0] if lines else errors.strip()[-300:]
         created = len(self.untouched.channels()) - self.created
         self.created += created
-        found = (code, created, list(folder.glob("*.results.*")), [word for word in says if word not in error])
+        files = sorted(path.name for path in folder.glob("*.results.*"))
+        found = (code, created, files, [word for word in says if word not in error])
         self.checks.check(f"{self.name}: {name}: refused", found, (2, 0, [], []))
         print(f"      {error}", flush=True)
 
@@ -651,7 +669,7 @@ def check_passwords(refusals, program, folder):
     refusals.refused("a password for a server without one", flags, [open_server.url, PASSWORD_VARIABLE], PASSWORD)
     # Going on as the default user would have other permissions than those that were asked for.
     with_user = f"redis://nobody@127.0.0.1:{open_server.port}"
-    refusals.refused("a user without a password", ["--quota-server", with_user], [open_server.url, PASSWORD_VARIABLE])
+    refusals.refused("a user without a password", ["--quota-server", with_user], ["--quota-server", PASSWORD_VARIABLE])
     open_server.end()
 
 
@@ -700,6 +718,11 @@ def check_permissions(refusals, program, folder):
     refusals.accepted("a user with the least permissions", ["--quota-server", user], PASSWORD, devices=60)
     denied = sorted({entry[entry.index("object") + 1] for entry in server.ask("ACL", "LOG") if "fleet" in entry})
     print(f"      {refusals.name}: denied without effect: {', '.join(denied) or 'nothing'}", flush=True)
+    database = ["--quota-server", f"{user}/1"]
+    refusals.refused("another database without SELECT", database, [server.url, "select"], PASSWORD)
+    allow("~kvs-fleet:*", *needed, "+select")
+    refusals.accepted("another database with SELECT", database, PASSWORD)
+    refusals.refused("a database that the server has not", ["--quota-server", f"{user}/99"], [server.url], PASSWORD)
 
     tls, port = tls_server(program, folder, "here", server)
     if isinstance(tls, Server):
@@ -731,7 +754,8 @@ def check_tls(refusals, program, folder):
     server.end()
     server, port = tls_server(program, folder, "elsewhere", plain)
     url = f"rediss://127.0.0.1:{port}"
-    refusals.refused("a certificate of another host", ["--quota-server", url, *authority], [url, "certificate", "host"])
+    says = [url, "certificate", "quota.example"]
+    refusals.refused("a certificate of another host", ["--quota-server", url, *authority], says)
     server.end()
     plain.end()
 
@@ -881,7 +905,8 @@ def check_failures(checks, options, program, folder):
     name = pathlib.Path(program).name
     wanted = {title: event for title, event in FAILURES.items() if not options.only or options.only in title}
     rows = []
-    with concurrent.futures.ThreadPoolExecutor(4 if options.short else 1) as pool:
+    pool = concurrent.futures.ThreadPoolExecutor(4 if options.short else 1)
+    try:
         runs = {
             title: pool.submit(fail, options, program, folder / f"failure-{index}", event)
             for index, (title, event) in enumerate(wanted.items())
@@ -894,9 +919,11 @@ def check_failures(checks, options, program, folder):
                 continue
             checks.check(f"{name}: {title}: every device once", run.correctness(), "")
             rows.append(failure_row(checks, options, f"{name}: {title}", title, run))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
     head = [
-        "failure", "makespan, s", "ideal, s", "throttled", "least after it began", "least after it ended", "most",
-        "calls a request", "goal: 95 %",
+        "failure", "makespan, s", "ideal, s", "throttled", "least from 5 s after it began", "from 5 s after it ended",
+        "most", "calls a request", "goal: 95 %",
     ]
     if rows:
         hosts, devices, _, seconds = SHORT_FAILURES if options.short else FULL_FAILURES
@@ -913,7 +940,9 @@ def failure_row(checks, options, name, title, run):
     if options.short:
         bounds = (least[1] is None or least[1] >= 0.4, run.throttled_share <= 0.25)
         checks.check(f"{name}: loose bounds of --short", bounds, (True, True))
-    is_met = all(share >= 0.95 for share in least if share is not None)
+    # Windows that begin before that are those in which hosts recover.
+    decisive = least[1] if run.ended else least[0]
+    is_met = decisive is None or decisive >= 0.95
     return [
         title, f"{run.makespan:.1f}", f"{run.ideal:.1f}", percent(run.throttled_share, 2), percent(least[0]),
         percent(least[1]), percent(most), decimal(run.calls_a_request), verdict(is_met),
@@ -1088,8 +1117,7 @@ def main():
             try:
                 check_all(checks, options, pathlib.Path(folder))
             finally:
-                for process in STARTED:
-                    end(process)
+                end_all()
     except KeyboardInterrupt:
         return 130
     print(f"{checks.passed} passed, {checks.failed} failed, in {time.monotonic() - began:.0f} s")

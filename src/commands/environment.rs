@@ -10,6 +10,7 @@ use regex::Regex;
 use crate::cli::Cli;
 use crate::domain::device::shown;
 use crate::domain::suggest;
+use crate::quota_server::PASSWORD;
 
 const PREFIX: &str = "KVS_FLEET_";
 
@@ -82,7 +83,8 @@ fn warnings<'a>(set: impl Iterator<Item = &'a OsStr>) -> Vec<String> {
         return Vec::new();
     }
     let command = Cli::command();
-    let known = variables(&command);
+    let mut known = variables(&command);
+    known.insert(PASSWORD);
     let unread = ours
         .into_iter()
         .filter(|name| !known.iter().any(|known| is_read_as(name, known)));
@@ -130,6 +132,7 @@ mod tests {
             "KVS_FLEET",
             "KVS_FLEET_RATE",
             "KVS_FLEET_LISTEN",
+            PASSWORD,
             "KVS_FLEET_REGOIN",
             "KVS_FLEET_MOOD",
             "KVS_FL\u{00c9}ET_X",

@@ -19,7 +19,7 @@ impl ServerAddress {
     /// contain a password.
     pub fn parse(text: &str) -> Result<Self, String> {
         let expected = "expected redis://HOST:PORT, or rediss://HOST:PORT for TLS";
-        let url = redis::parse_redis_url(text.trim()).ok_or(expected)?;
+        let mut url = redis::parse_redis_url(text.trim()).ok_or(expected)?;
         let uses_tls = match url.scheme() {
             "redis" | "valkey" => false,
             "rediss" | "valkeys" => true,
@@ -46,6 +46,8 @@ impl ServerAddress {
             );
         }
         let port = url.port().unwrap_or(DEFAULT_PORT);
+        // The client is built without TLS, which is done here, and takes no URL that wants it.
+        url.set_scheme("redis").map_err(|()| expected)?;
         let info = url.into_connection_info().map_err(|_| expected)?;
         Ok(Self {
             host,
@@ -76,7 +78,7 @@ impl ServerAddress {
         self.login.username().is_some()
     }
 
-    /// What the server is told first.
+    /// The user, password and database that a connection begins with.
     pub(super) fn login(&self, password: Option<&str>) -> RedisConnectionInfo {
         let login = self.login.clone();
         let login = login.set_lib_name("kvs-fleet", env!("CARGO_PKG_VERSION"));

@@ -265,7 +265,11 @@ fn names_in_the_pages_exist() {
         .filter_map(|argument| Some(argument.get_env()?.to_string_lossy().into_owned()))
         .collect();
     // Variables of Kubernetes, which the page names as such.
-    let foreign = ["KVS_FLEET_SERVICE_HOST", "KVS_FLEET_PORT"];
+    let foreign = [
+        "KVS_FLEET_SERVICE_HOST",
+        "KVS_FLEET_PORT",
+        "KVS_FLEET_QUOTA_SERVER_PASSWORD",
+    ];
     let folders = [
         "src/", "tests/", "benches/", "samples/", "docs/", "fuzz/", ".ci/",
     ];

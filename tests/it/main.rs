@@ -23,6 +23,7 @@ mod open_files;
 mod output;
 mod place;
 mod plan;
+mod quota_server;
 mod refusals;
 mod regions;
 mod report;

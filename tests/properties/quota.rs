@@ -237,7 +237,7 @@ impl Pair {
         self.model.forget(&name(key));
     }
 
-    /// Somebody writes nonsense into the key: the quota begins anew.
+    /// Somebody writes nonsense into the key: the quota starts again.
     fn damage(&mut self, key: usize) {
         let fields = [
             "history", "shift", "seen", "next", "rate", "horizon", "after", "settled", "version",

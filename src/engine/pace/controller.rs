@@ -234,7 +234,7 @@ impl Controller {
         in_bounds(self.rate) && in_bounds(self.least) && self.ceiling.is_none_or(in_bounds)
     }
 
-    /// From now on the rate may rise up to this. A rate that was held back by a lower ceiling begins anew at this one.
+    /// From now on the rate may rise up to this. A rate that was held back by a lower ceiling starts again at this one.
     pub(super) fn set_ceiling(&mut self, ceiling: Option<f64>) {
         let most = ceiling.unwrap_or(FASTEST);
         let was_held_back = self.ceiling.is_some_and(|before| self.rate >= before);
@@ -304,7 +304,7 @@ impl Controller {
         if hosts > self.hosts
             && let Some(measured) = &mut self.measured
         {
-            measured.try_faster();
+            measured.on_joined();
         }
         self.hosts = hosts;
     }

@@ -45,6 +45,11 @@ impl HeldSlots {
         }
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> u32 {
+        self.0.iter().map(|batch| batch.count).sum()
+    }
+
     /// When the next one is.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.0.front().map(|batch| batch.due)

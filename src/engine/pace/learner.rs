@@ -2,7 +2,7 @@
 //!
 //! The law is the [`Controller`]'s, fed with the answers of all hosts; its state is stored with the quota, so that it does
 //! not matter which host decides. Slots are given out in advance, and those that are out when the rate is cut are still
-//! used. So while the rate is sought they are given out for a short time only.
+//! used. So while the rate is searched for they are given out for a short time only.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -12,12 +12,12 @@ use super::quota::{AnswerGroup, Evidence, Settlement, Taken};
 /// For how long slots are given out in advance at a rate that has proved itself, in seconds. Four hosts at 50 requests a
 /// second take six slots with each call.
 const STEADY_HORIZON: f64 = 0.5;
-/// The same while the rate is sought, in seconds.
-pub const SEEKING_HORIZON: f64 = 0.1;
+/// The same while the rate is searched for, in seconds.
+pub const SEARCHING_HORIZON: f64 = 0.1;
 /// The time between two decisions at a rate that has proved itself, in seconds.
 const STEADY_PERIOD: f64 = 1.0;
-/// The same while the rate is sought, in seconds.
-pub const SEEKING_PERIOD: f64 = 0.25;
+/// The same while the rate is searched for, in seconds.
+pub const SEARCHING_PERIOD: f64 = 0.25;
 
 /// Decides on the rate. `range` is what this host knows of the quota.
 pub fn learn(taken: &Taken, evidence: &Evidence, range: RateRange) -> Settlement {
@@ -32,7 +32,7 @@ pub fn learn(taken: &Taken, evidence: &Evidence, range: RateRange) -> Settlement
     let (horizon, after) = if is_steady {
         (STEADY_HORIZON, STEADY_PERIOD)
     } else {
-        (SEEKING_HORIZON, SEEKING_PERIOD)
+        (SEARCHING_HORIZON, SEARCHING_PERIOD)
     };
     Settlement {
         history,

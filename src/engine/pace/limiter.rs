@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::controller::{Controller, FASTEST, SentRequest};
+use super::controller::{Controller, SentRequest};
 use super::gate::Gate;
 use super::held::SlotOrigin;
 use super::quota_share::{Alone, QuotaShare, SharedRate, Sharing};
@@ -125,38 +125,23 @@ impl Limiter {
         }
     }
 
-    /// Waits for a slot of the shared quota, and first at the gate if the hosts together may be faster than this one.
+    /// Waits for a slot of the shared quota.
     async fn next_slot(
         &self,
         queue: &mut Queue,
         share: &Arc<QuotaShare>,
     ) -> Result<SlotOrigin, Alone> {
-        if let Some(shared) = self.shared_rate() {
-            self.keep_own_rate(queue, shared.rate).await;
-        }
-        share.next().await
-    }
-
-    async fn keep_own_rate(&self, queue: &mut Queue, shared_rate: f64) {
-        if queue.is_alone {
+        if queue.is_alone && share.is_joined() {
             queue.is_alone = false;
             queue.joined = Some(Instant::now());
         }
-        let is_back = |joined: Instant| joined.elapsed() >= RETURN;
-        queue.joined = queue.joined.filter(|joined| !is_back(*joined));
-        let most = match queue.joined {
-            Some(_) => self.own_rate(),
-            None => self.ceiling().unwrap_or(FASTEST),
+        let is_back = |joined: &Instant| joined.elapsed() < RETURN;
+        queue.joined = queue.joined.filter(is_back);
+        let own = match queue.joined {
+            Some(_) => Some(self.own_rate()),
+            None => self.ceiling(),
         };
-        if most >= shared_rate {
-            return;
-        }
-        let gate = &mut queue.gate;
-        gate.follow(most);
-        // Slots of several hosts are spaced well enough.
-        while let Err(earliest) = gate.try_pass(self.now(), true, || 0.0) {
-            tokio::time::sleep_until(self.origin + earliest).await;
-        }
+        share.next(own).await
     }
 
     /// The quota server is lost: goes on from this host's part of the quota, as far as that is known.

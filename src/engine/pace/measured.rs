@@ -2,8 +2,8 @@
 //!
 //! One host sees a part of what happens to the service's bucket; all together see the whole of it. Between two moments at
 //! which the bucket is empty, what is granted is what flows in. So where the answers of all hosts come together the rate
-//! is not sought by trial, but measured at each throttle and held. What is granted beyond the measured rate empties the
-//! bucket: if more was granted than it can have held, the rate has risen, and is sought anew.
+//! is not found by trial, but measured at each throttle and held. What is granted beyond the measured rate empties the
+//! bucket: if more was granted than it can have held, the rate has risen, and is searched for again.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,15 +15,15 @@ const AFTER_CUT: f64 = 0.9;
 const RAISE: f64 = 0.1;
 /// Seconds for which the rate is held before a faster one is tried.
 const HOLD: f64 = 3.0;
-/// The same after tries that were in vain: twice as long after each, up to this.
+/// The same after tries that found nothing: twice as long after each, up to this.
 const LONGEST_HOLD: f64 = 16.0;
 /// The rate that is tried, as a multiple of the measured one.
 const TRIED: f64 = 1.1;
 /// The same while nothing was measured yet.
 const TRIED_FIRST: f64 = 1.25;
-/// Growth a second while the rate is sought, as a share of the rate.
-const SOUGHT: f64 = 0.5;
-/// The rate that is sought is at most this multiple of one at which requests were granted: their answers may take long.
+/// Growth a second while the rate is searched for, as a share of the rate.
+const SEARCH: f64 = 0.5;
+/// The rate during a search is at most this multiple of one at which requests were granted: their answers may take long.
 const AHEAD: f64 = 1.5;
 /// The bucket is taken to hold what flows in within this time, in seconds.
 const BUCKET: f64 = 1.0;
@@ -31,8 +31,8 @@ const BUCKET: f64 = 1.0;
 const LACK: f64 = 0.25;
 /// Less time measures nothing, in seconds: requests that were under way at the last cut are still throttled.
 const SHORTEST: f64 = 0.5;
-/// What a cut leaves where nothing is measured.
-const BLIND_CUT: f64 = 0.85;
+/// After a host has joined, throttles may be due to others that follow it, for so many seconds.
+const JOINING: f64 = 1.0;
 /// A measured rate above this share of the last one is no news.
 const SAME: f64 = 0.9;
 
@@ -47,6 +47,8 @@ pub(super) struct MeasuredRate {
     held: f64,
     /// For how long it is held, in seconds; none before the first throttle.
     hold: Option<f64>,
+    /// The same since a host has joined: others that were alone with it may not have joined yet.
+    since_joined: f64,
     /// The rate of the last request that was granted.
     answered: f64,
     /// Granted in that time. The bucket was empty at its beginning.
@@ -61,6 +63,7 @@ impl MeasuredRate {
             spare: BUCKET * rate,
             held: 0.0,
             hold: None,
+            since_joined: 0.0,
             answered: rate,
             granted: 0.0,
         }
@@ -71,6 +74,7 @@ impl MeasuredRate {
         *self = Self {
             hold: Some(HOLD),
             spare: 0.0,
+            since_joined: self.since_joined,
             ..Self::unknown(rate)
         };
     }
@@ -84,11 +88,12 @@ impl MeasuredRate {
     /// The rate after requests have waited for it for so many seconds.
     pub(super) fn after(&mut self, seconds: f64, rate: f64) -> f64 {
         self.held += seconds;
+        self.since_joined += seconds;
         let spare = self.spare + (self.measured - rate) * seconds;
         self.spare = spare.min(BUCKET * self.measured);
-        if self.is_seeking() {
+        if self.is_searching() {
             let most = AHEAD * self.answered;
-            return (rate * (1.0 + SOUGHT * seconds)).min(most).max(rate);
+            return (rate * (1.0 + SEARCH * seconds)).min(most).max(rate);
         }
         let most = match self.hold {
             None => TRIED_FIRST * self.measured,
@@ -105,27 +110,30 @@ impl MeasuredRate {
     /// The bucket is empty: the rate to go on from, in requests a second, which is raised to the one to be held. `lately`
     /// was granted a second in the last second. None if the last cut was a moment ago.
     pub(super) fn cut(&mut self, rate: f64, lately: f64) -> Option<f64> {
-        let is_first = self.hold.is_none();
-        if !is_first && self.held < SHORTEST {
+        if self.since_joined < JOINING {
+            // Others cause it, or may do. The bucket is empty: from here on something can be measured.
+            self.go_on_at(rate);
             return None;
         }
-        let measured = if self.held < SHORTEST {
-            // Others have emptied the bucket: nothing is measured yet.
-            BLIND_CUT * rate
+        if self.held < SHORTEST {
+            return None;
+        }
+        // A bucket that was empty at the start has been so for a while.
+        let full = match self.hold {
+            None if self.held > 2.0 * BUCKET => BUCKET,
+            _ => 0.0,
+        };
+        let granted = self.granted / (self.held + full);
+        let measured = if self.is_searching() {
+            // The bucket may have been full for most of the time.
+            granted.max(lately)
         } else {
-            let full = if is_first { BUCKET } else { 0.0 };
-            let measured = self.granted / (self.held + full);
-            if self.is_seeking() {
-                // The bucket may have been full for most of the time.
-                measured.max(lately)
-            } else {
-                measured
-            }
+            granted
         };
         let measured = measured.min(rate);
-        let was_in_vain = self.is_trying() && measured > SAME * self.measured;
+        let has_found_nothing = self.is_trying() && measured > SAME * self.measured;
         self.hold = match self.hold {
-            Some(hold) if was_in_vain => Some((2.0 * hold).min(LONGEST_HOLD)),
+            Some(hold) if has_found_nothing => Some((2.0 * hold).min(LONGEST_HOLD)),
             _ => Some(HOLD),
         };
         self.measured = measured;
@@ -135,8 +143,9 @@ impl MeasuredRate {
         Some(AFTER_CUT * HELD * measured)
     }
 
-    /// Others may have left a part of the rate: a faster one is tried now.
-    pub(super) fn try_faster(&mut self) {
+    /// A host has joined. It took a part of the rate before, as one that was alone: now a faster rate is tried.
+    pub(super) fn on_joined(&mut self) {
+        self.since_joined = 0.0;
         if let Some(hold) = &mut self.hold {
             *hold = HOLD.min(self.held);
         }
@@ -144,11 +153,11 @@ impl MeasuredRate {
 
     /// Whether a faster rate is tried.
     fn is_trying(&self) -> bool {
-        !self.is_seeking() && self.hold.is_some_and(|hold| self.held > hold)
+        !self.is_searching() && self.hold.is_some_and(|hold| self.held > hold)
     }
 
     /// Whether more was granted than the bucket can have held.
-    fn is_seeking(&self) -> bool {
+    fn is_searching(&self) -> bool {
         self.spare < -LACK * self.measured
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Slots are taken shortly before those that are left have been used, in a task of its own, so that nobody waits for a call.
 //! The number grows while all are used: it doubles until the calls need not hurry, then slowly, so that hosts that begin
-//! a little later find their part. It begins anew with one after slots were too late to be used; where
+//! a little later find their part. It starts with one again after slots were too late to be used; where
 //! requests come one by one, slots are taken one by one when a request waits. The server bounds it: no
 //! host holds slots for more than its part of the horizon.
 
@@ -30,6 +30,8 @@ const URGENT_PERIOD: Duration = Duration::from_millis(20);
 const REPORT_PERIOD: Duration = Duration::from_secs(1);
 /// As long as slots last for less than this many leads, twice as many are taken the next time.
 const HURRY: f64 = 4.0;
+/// A turn by a host's own rate that is this late is not made up for.
+const LATEST_TURN: Duration = Duration::from_millis(250);
 /// The most groups of answers in one report; the oldest are left out.
 const MOST_GROUPS: usize = 64;
 
@@ -94,6 +96,8 @@ struct ShareState {
     known: Option<Known>,
     answers: Vec<AnswerGroup>,
     last_call: Option<Instant>,
+    /// The turn by this host's own rate at which a slot was taken last.
+    own_last: Option<Instant>,
 }
 
 /// What the last answer said.
@@ -129,18 +133,20 @@ impl QuotaShare {
                 known: None,
                 answers: Vec::new(),
                 last_call: None,
+                own_last: None,
             }),
             called: Notify::new(),
         }
     }
 
-    /// Waits for a slot and uses it. Dropped before it returns, it uses none.
-    pub(super) async fn next(self: &Arc<Self>) -> Result<SlotOrigin, Alone> {
+    /// Waits for a slot and uses it. `own` is the fastest rate of this host, in requests a second, if it has one of its own.
+    /// Dropped before it returns, it uses none.
+    pub(super) async fn next(self: &Arc<Self>, own: Option<f64>) -> Result<SlotOrigin, Alone> {
         loop {
             let mut called = std::pin::pin!(self.called.notified());
             // A call that ends from here on is not missed.
             called.as_mut().enable();
-            match self.step() {
+            match self.step(own) {
                 Step::Go(slot) => return Ok(slot),
                 Step::GoAlone(alone) => return Err(alone),
                 Step::SleepUntil(due) => tokio::time::sleep_until(due).await,
@@ -149,7 +155,12 @@ impl QuotaShare {
         }
     }
 
-    /// What is known of the quota.
+    /// Whether the server answers.
+    pub(super) fn is_joined(&self) -> bool {
+        self.client.is_joined()
+    }
+
+    /// What is known of the quota, and whether the server answers.
     pub(super) fn sharing(&self) -> Sharing {
         let known = lock(&self.state).known;
         Sharing {
@@ -177,29 +188,30 @@ impl QuotaShare {
         }
     }
 
-    fn step(self: &Arc<Self>) -> Step {
+    fn step(self: &Arc<Self>, own: Option<f64>) -> Step {
         let now = Instant::now();
         let lead = self.lead();
         let outage = self.client.outage();
         let mut state = lock(&self.state);
         let slot = state.next_slot(now, lead);
-        let needs_more = state.needs_more(slot.is_some(), now + lead);
+        let before = state.known.map(|known| known.shared);
+        let own = own.filter(|own| before.is_some_and(|shared| *own < shared.rate));
+        let turn = own.and_then(|own| state.own_turn(now, own));
+        let needs_more = turn.is_none() && state.needs_more(slot.is_some(), now + lead, own);
         if needs_more && !state.is_calling && (outage.is_none() || self.client.is_probe_due()) {
-            state.is_calling = true;
-            state.last_call = Some(now);
-            let wanted = if outage.is_some() || !state.is_busy {
+            let wanted = if outage.is_some() {
                 1
             } else {
-                state.wanted
+                state.begin_call(now, own)
             };
+            state.is_calling = true;
             self.spawn_call(wanted, false);
         }
-        let before = state.known.map(|known| known.shared);
         match (slot, state.held.next_due(), outage) {
             (Some(slot), ..) => Step::Go(slot),
-            (None, Some(due), _) => Step::SleepUntil(due),
             (None, None, Some(outage)) => Step::GoAlone(Alone { outage, before }),
-            (None, None, None) => Step::WaitForCall,
+            (None, None, None) if state.is_calling => Step::WaitForCall,
+            (None, due, _) => Step::SleepUntil(due.into_iter().chain(turn).min().unwrap_or(now)),
         }
     }
 
@@ -269,12 +281,33 @@ impl ShareState {
         slot
     }
 
-    /// Whether more slots must be taken: shortly before the last one, or, where requests come one by one, when one waits.
-    fn needs_more(&self, has_used_one: bool, soon: Instant) -> bool {
-        match self.held.last_due() {
-            None => self.is_busy || !has_used_one,
-            Some(last) => self.is_busy && last <= soon,
+    /// Whether more slots must be taken: shortly before the last one, or, where requests come one by one, when one waits. A
+    /// host with a slower rate of its own takes them at that rate.
+    fn needs_more(&self, has_used_one: bool, soon: Instant, own: Option<f64>) -> bool {
+        match (self.held.last_due(), own) {
+            (None, _) => self.is_busy || !has_used_one,
+            (Some(last), None) => self.is_busy && last <= soon,
+            (Some(_), Some(own)) => self.is_busy && f64::from(self.held.count()) <= own,
         }
+    }
+
+    /// When the next slot may be taken at this host's own rate, if that is later than now.
+    fn own_turn(&self, now: Instant, own: f64) -> Option<Instant> {
+        let turn = self.own_last? + Duration::from_secs_f64(1.0 / own);
+        (turn > now).then_some(turn)
+    }
+
+    /// A call begins: how many slots it takes.
+    fn begin_call(&mut self, now: Instant, own: Option<f64>) -> u32 {
+        self.last_call = Some(now);
+        let Some(own) = own else {
+            return if self.is_busy { self.wanted } else { 1 };
+        };
+        // The turn, not the moment at which it was noticed, unless that is a while ago.
+        let period = Duration::from_secs_f64(1.0 / own);
+        let turn = self.own_last.map_or(now, |last| last + period);
+        self.own_last = Some(turn.max(now - period.min(LATEST_TURN)));
+        1
     }
 
     /// Notes an answer. Returns whether it is the news that the rate is too high.

@@ -52,7 +52,7 @@ fn a_server_that_is_lost_leaves_each_host_its_part() {
         FaultKind::Slow(Duration::from_millis(1_500)),
         FaultKind::Absurd,
     ] {
-        for seed in 1..=5 {
+        for seed in 1..=20 {
             let name = format!("{kind:?}, seed {seed}");
             let all = run(seed, &sixteen(), || fault(kind, BEGIN..END), |_| {});
             check(&name, &all, &[BEGIN, END]);
@@ -77,7 +77,7 @@ fn a_server_that_is_slow_is_used_all_the_same() {
 
 #[test]
 fn a_server_that_comes_late_is_joined() {
-    for seed in 1..=5 {
+    for seed in 1..=20 {
         let all = run(
             seed,
             &sixteen(),
@@ -157,7 +157,7 @@ fn a_replica_that_lags_takes_over() {
 
 #[test]
 fn two_servers_that_do_not_know_of_each_other_share_by_what_is_granted() {
-    for seed in 1..=5 {
+    for seed in 1..=20 {
         let split = || SimServer::calm().split(BEGIN..END, 0..8);
         let all = run(seed, &sixteen(), split, |_| {});
         assert_eq!(all.created(), 16 * DEVICES, "seed {seed}");
