@@ -78,7 +78,7 @@ pub(super) fn taken(reply: &Value) -> Option<Taken> {
             learner: part(8)?.to_owned(),
             answers: answers(part(9)?),
             length: part(9)?.len(),
-            ceiling: ceiling(parts.get(10)?)?,
+            ceiling: Some(highest_ceiling(parts.get(10)?)?).filter(|rate| rate.is_finite()),
         }),
         None => None,
     };
@@ -97,8 +97,8 @@ pub(super) fn taken(reply: &Value) -> Option<Taken> {
     })
 }
 
-/// The highest ceiling of the hosts, or none if one has none.
-fn ceiling(hosts: &Value) -> Option<Option<f64>> {
+/// The highest ceiling of the hosts; infinite if one has none.
+fn highest_ceiling(hosts: &Value) -> Option<f64> {
     let Value::Array(hosts) = hosts else {
         return None;
     };
@@ -107,7 +107,11 @@ fn ceiling(hosts: &Value) -> Option<Option<f64>> {
         Some(number(ceiling).unwrap_or(f64::INFINITY))
     });
     let highest = ceilings.fold(0.0, f64::max);
-    Some((highest > 0.0 && highest.is_finite()).then_some(highest))
+    Some(if highest > 0.0 {
+        highest
+    } else {
+        f64::INFINITY
+    })
 }
 
 fn text(value: &Value) -> Option<&str> {

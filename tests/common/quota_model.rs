@@ -1,5 +1,12 @@
 //! A quota server in memory: what `take.lua` and `settle.lua` do, with a clock that the test sets. A test compares the two.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "small counts, and seconds of this century"
+)]
+
 use std::collections::{BTreeMap, HashMap};
 
 use kvs_fleet::engine::pace::quota::{
@@ -16,14 +23,15 @@ const MOST_GROUPS: usize = 10_000;
 pub(crate) struct QuotaModel {
     /// The server's clock, in microseconds since the Unix epoch.
     pub(crate) clock: u64,
-    quotas: HashMap<String, KeptQuota>,
+    pub(crate) quotas: HashMap<String, KeptQuota>,
 }
 
 #[derive(Debug, Clone)]
-struct KeptQuota {
+pub(crate) struct KeptQuota {
     history: QuotaHistory,
     shift: f64,
-    seen: f64,
+    /// The time of the last call.
+    pub(crate) seen: f64,
     next: f64,
     rate: f64,
     horizon: f64,
@@ -77,17 +85,6 @@ impl KeptQuota {
 }
 
 impl QuotaModel {
-    /// This quota is lost.
-    pub(crate) fn forget(&mut self, key: &QuotaKey) {
-        self.quotas.remove(key.as_str());
-    }
-
-    /// The server's clock is set back by so many seconds. Returns whether this quota is kept at all.
-    pub(crate) fn set_the_clock_back(&mut self, key: &QuotaKey, by: f64) -> bool {
-        let quota = self.quotas.get_mut(key.as_str());
-        quota.map(|quota| quota.seen += by).is_some()
-    }
-
     /// As `take.lua`.
     pub(crate) fn take(&mut self, request: &TakeRequest) -> Taken {
         let clock = self.clock;

@@ -47,11 +47,14 @@ impl Running {
             .stderr(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("{program} does not start: {error}"));
-        let address = format!("redis://127.0.0.1:{port}");
+        let running = Self {
+            process,
+            address: format!("redis://127.0.0.1:{port}"),
+        };
         for _ in 0..200 {
-            let client = redis::Client::open(address.as_str()).unwrap();
+            let client = redis::Client::open(running.address.as_str()).unwrap();
             if client.get_connection().is_ok() {
-                return Self { process, address };
+                return running;
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -162,9 +165,10 @@ impl Pair {
             .query(&mut self.raw)
             .unwrap();
         let QuotaHistory { seconds, micros } = real.history;
-        let since = ((real.now - shift) * 1e6).round() as i64;
-        let began = i64::try_from(seconds).unwrap() * 1_000_000 + i64::from(micros);
-        self.model.clock = u64::try_from(began + since).unwrap();
+        let since = Duration::from_secs_f64((real.now - shift).max(0.0));
+        let began = seconds * 1_000_000 + u64::from(micros);
+        let since = since.as_nanos() + 500;
+        self.model.clock = began + u64::try_from(since / 1_000).unwrap();
         let modelled = self.model.take(&request);
         same(step, &real, &modelled);
         self.last[key] = Some((real, modelled));
@@ -185,7 +189,7 @@ impl Pair {
         TakeRequest {
             key: name(key),
             host: Arc::from(format!("host{host}")),
-            ceiling: (host % 3 > 0).then(|| f64::from(host) * 12.5),
+            ceiling: (!host.is_multiple_of(3)).then(|| f64::from(host) * 12.5),
             wanted: random.u32(..40),
             horizon: random.f64(),
             start: 1.0 + 200.0 * random.f64(),
@@ -234,7 +238,7 @@ impl Pair {
             .arg(stored(key, "quota"))
             .query(&mut self.raw)
             .unwrap();
-        self.model.forget(&name(key));
+        self.model.quotas.remove(name(key).as_str());
     }
 
     /// Somebody writes nonsense into the key: the quota starts again.
@@ -260,14 +264,15 @@ impl Pair {
                 .arg(value)
                 .query(&mut self.raw)
                 .unwrap();
-            self.model.forget(&name(key));
+            self.model.quotas.remove(name(key).as_str());
         }
     }
 
     /// The same as if the last call had been in the future.
     fn set_the_clock_back(&mut self, key: usize) {
         let by = self.random.f64() * 100.0;
-        if self.model.set_the_clock_back(&name(key), by) {
+        if let Some(quota) = self.model.quotas.get_mut(name(key).as_str()) {
+            quota.seen += by;
             let seen: f64 = redis::cmd("HGET")
                 .arg(stored(key, "quota"))
                 .arg("seen")

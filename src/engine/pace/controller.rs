@@ -38,6 +38,10 @@
 //! were chosen, and are tested, in simulation (`cargo bench --bench pacing`). Changing those of growth and cuts by 25 %
 //! hardly changes the results.
 
+mod all_hosts;
+mod growth;
+mod range;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -46,6 +50,8 @@ use super::congestion::{Answered, Congestion, CutVerdict, DOCUMENTED, Expected, 
 use super::grants::{Grants, LONGEST};
 use super::measured::MeasuredRate;
 use super::spacing::Spacing;
+use growth::Growth;
+pub use range::RateRange;
 
 /// Growth a second, as a share of the rate.
 const GROWTH: f64 = 0.03;
@@ -79,33 +85,6 @@ pub(crate) const SLOWEST: f64 = 0.01;
 /// The fastest rate there is, in requests a second.
 pub(crate) const FASTEST: f64 = 1_000_000.0;
 
-/// Where a controller begins and how far it may go.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RateRange {
-    /// The first rate, in requests a second.
-    pub start: f64,
-    /// The fastest rate, in requests a second; only `FASTEST` if it must be found.
-    pub ceiling: Option<f64>,
-}
-
-impl RateRange {
-    /// Up to a known quota: starts there.
-    pub fn upto(ceiling: f64) -> Self {
-        Self {
-            start: ceiling,
-            ceiling: Some(ceiling),
-        }
-    }
-
-    /// Nothing is known: starts at 50 requests a second, the documented quota.
-    pub fn unknown() -> Self {
-        Self {
-            start: DOCUMENTED,
-            ceiling: None,
-        }
-    }
-}
-
 /// A request that has left.
 #[derive(Debug, Clone, Copy)]
 pub struct SentRequest {
@@ -115,31 +94,6 @@ pub struct SentRequest {
     pub rate: f64,
     /// Of the longest delay after its turn, the share with which it left; none where it did not have to wait.
     pub share: Option<f64>,
-}
-
-/// How the rate grows.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-enum Growth {
-    /// It doubles every second; no throttle yet.
-    Ramp,
-    /// It has climbed for `calm` seconds in which requests waited for it, the last `at_ceiling` of them at the ceiling.
-    /// `base` is the rate that has proved itself: the rate at which it began to climb faster, or the rate now if it has
-    /// not, or if it has been at the ceiling for a second.
-    Climb {
-        calm: f64,
-        base: f64,
-        at_ceiling: f64,
-    },
-}
-
-impl Growth {
-    fn from(rate: f64) -> Self {
-        Self::Climb {
-            calm: 0.0,
-            base: rate,
-            at_ceiling: 0.0,
-        }
-    }
 }
 
 /// Finds the rate that the service grants, and follows it. Its state can be stored, all but the random numbers of the
@@ -210,56 +164,6 @@ impl Controller {
         }
     }
 
-    /// A controller of all hosts together, at its start.
-    pub(super) fn of_all_hosts(range: RateRange, wall: SystemTime) -> Self {
-        let alone = Self::new(range, wall, 0);
-        Self {
-            measured: Some(MeasuredRate::unknown(alone.rate)),
-            ..alone
-        }
-    }
-
-    /// Goes on at a rate that is granted as far as others know. What was learned before does not count any more.
-    pub(super) fn go_on_at(&mut self, rate: f64, now: Duration) {
-        let most = self.ceiling.unwrap_or(FASTEST);
-        self.congestion = None;
-        self.past = None;
-        self.ignores_until = None;
-        self.go_on_from(rate.max(self.least).min(most), now.as_secs_f64());
-    }
-
-    /// Whether it can be the state of a controller: one that was stored may have been changed.
-    pub(super) fn is_sound(&self) -> bool {
-        let in_bounds = |rate: f64| (SLOWEST..=FASTEST).contains(&rate);
-        in_bounds(self.rate) && in_bounds(self.least) && self.ceiling.is_none_or(in_bounds)
-    }
-
-    /// From now on the rate may rise up to this. A rate that was held back by a lower ceiling starts again at this one.
-    pub(super) fn set_ceiling(&mut self, ceiling: Option<f64>) {
-        let most = ceiling.unwrap_or(FASTEST);
-        let was_held_back = self.ceiling.is_some_and(|before| self.rate >= before);
-        if was_held_back && self.ceiling.is_some_and(|before| before < most) {
-            let range = ceiling.map_or_else(RateRange::unknown, RateRange::upto);
-            self.set_rate(self.rate.max(range.start));
-        } else if self.rate > most {
-            self.set_rate(most);
-        }
-        self.ceiling = ceiling;
-    }
-
-    /// Whether the rate is at its ceiling, and nothing was throttled lately.
-    pub(super) fn is_steady(&self, now: Duration) -> bool {
-        let since = self
-            .last_throttle
-            .map_or(f64::INFINITY, |last| now.as_secs_f64() - last);
-        self.ceiling.is_some_and(|ceiling| self.rate >= ceiling) && since > CALM
-    }
-
-    /// Throttles of requests that were sent before this are no news, in seconds.
-    pub(super) fn no_news_before(&self) -> Option<f64> {
-        self.ignores_until.or(self.last_cut)
-    }
-
     /// The rate in force, in requests a second.
     pub fn rate(&self) -> f64 {
         self.rate
@@ -297,22 +201,6 @@ impl Controller {
             let pause = (PAUSE / self.rate).max(SHORTEST_PAUSE);
             self.grow((now - last).min(pause));
         }
-    }
-
-    /// There are so many hosts now. One that has joined used a part of the rate before, as one that is alone.
-    pub(super) fn on_hosts(&mut self, hosts: u32) {
-        if hosts > self.hosts
-            && let Some(measured) = &mut self.measured
-        {
-            measured.on_joined();
-        }
-        self.hosts = hosts;
-    }
-
-    /// Requests that left up to now have waited for the rate for so many seconds.
-    pub(super) fn on_waited(&mut self, seconds: f64, now: Duration) {
-        self.grants.begin(now.as_secs_f64());
-        self.grow(seconds);
     }
 
     /// A request was granted: accepted, or refused for a reason other than the rate.

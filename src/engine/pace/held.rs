@@ -95,3 +95,57 @@ impl HeldSlots {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERIOD: Duration = Duration::from_millis(20);
+
+    fn batch(due: Instant, count: u32, waited: bool) -> SlotBatch {
+        SlotBatch {
+            due,
+            interval: PERIOD,
+            count,
+            origin: SlotOrigin {
+                history: QuotaHistory {
+                    seconds: 1,
+                    micros: 2,
+                },
+                taken: 3.0,
+                rate: 50.0,
+                waited,
+            },
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slots_are_used_one_by_one_when_they_are_due() {
+        let start = Instant::now();
+        let mut held = HeldSlots::default();
+        held.add(batch(start, 2, false));
+        held.add(batch(start + 2 * PERIOD, 1, true));
+        held.add(batch(start, 0, true));
+        assert_eq!((held.count(), held.next_due()), (3, Some(start)));
+        assert_eq!(held.last_due(), Some(start + 2 * PERIOD));
+        // The first was free at once.
+        assert!(!held.take(start).unwrap().waited);
+        assert_eq!(held.take(start), None);
+        assert!(held.take(start + PERIOD).unwrap().waited);
+        let late = start + 2 * PERIOD + 2 * WAITED;
+        assert!(!held.take(late).unwrap().waited);
+        assert_eq!((held.count(), held.next_due()), (0, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slots_that_are_too_late_are_dropped() {
+        let start = Instant::now();
+        let mut held = HeldSlots::default();
+        held.add(batch(start, 20, true));
+        assert!(!held.drop_late(start + LATEST));
+        assert!(held.drop_late(start + LATEST + 2 * PERIOD));
+        assert_eq!(held.count(), 18);
+        assert!(held.drop_late(start + Duration::from_hours(1)));
+        assert_eq!(held.count(), 0);
+    }
+}

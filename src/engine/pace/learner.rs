@@ -82,3 +82,109 @@ fn feed(controller: &mut Controller, group: AnswerGroup, reported: f64) {
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::pace::quota::QuotaHistory;
+
+    fn taken(now: f64, rate: f64) -> Taken {
+        Taken {
+            history: QuotaHistory {
+                seconds: 1_800_000_000,
+                micros: 0,
+            },
+            now,
+            wait: 0.0,
+            count: 0,
+            rate,
+            hosts: 1,
+            cut: None,
+            evidence: None,
+        }
+    }
+
+    fn evidence(learner: &str, answers: Vec<(f64, AnswerGroup)>) -> Evidence {
+        Evidence {
+            version: 7,
+            learner: learner.to_owned(),
+            answers,
+            length: 11,
+            ceiling: Some(50.0),
+        }
+    }
+
+    fn group(taken: f64, granted: u32, throttled: u32) -> AnswerGroup {
+        AnswerGroup {
+            taken,
+            rate: 50.0,
+            waited: granted + throttled,
+            granted,
+            throttled,
+        }
+    }
+
+    #[test]
+    fn a_known_rate_is_held_and_slots_are_given_out_far_ahead() {
+        let range = RateRange::upto(50.0);
+        let settled = learn(&taken(0.0, 50.0), &evidence("", Vec::new()), range);
+        assert_eq!((settled.version, settled.length), (7, 11));
+        assert!((settled.rate - 50.0).abs() < 1e-9);
+        assert!((settled.horizon - STEADY_HORIZON).abs() < 1e-9);
+        assert_eq!(settled.cut, None);
+    }
+
+    #[test]
+    fn what_one_decision_leaves_the_next_goes_on_from() {
+        let range = RateRange::upto(50.0);
+        let answers = vec![(3.0, group(2.9, 110, 0)), (4.0, group(3.9, 30, 10))];
+        let first = learn(&taken(4.0, 50.0), &evidence("", answers), range);
+        assert!(first.rate < 45.0, "{}", first.rate);
+        assert!((first.horizon - SEARCHING_HORIZON).abs() < 1e-9);
+        assert!(first.cut.is_some());
+        let next = evidence(&first.learner, Vec::new());
+        let second = learn(&taken(4.5, first.rate), &next, range);
+        assert!((second.rate - first.rate).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_state_that_nobody_can_have_left_is_none() {
+        let range = RateRange::upto(50.0);
+        let good = learn(&taken(0.0, 50.0), &evidence("", Vec::new()), range).learner;
+        for bad in [
+            "nonsense".to_owned(),
+            "[".repeat(10_000),
+            good.replace("\"rate\":50.0", "\"rate\":1e300"),
+            good.replace("\"rate\":50.0", "\"rate\":-1.0"),
+            good.replace("\"least\":1.0", "\"least\":1e-300"),
+            good.replace("\"measured\":50.0", "\"measured\":-1e308"),
+            good.replace("\"wall\":0.0", "\"wall\":1e308"),
+        ] {
+            assert_ne!(bad, good);
+            let settled = learn(&taken(9.0, 40.0), &evidence(&bad, Vec::new()), range);
+            assert!(
+                (settled.rate - 40.0).abs() < 1e-9,
+                "{bad}: {}",
+                settled.rate
+            );
+        }
+    }
+
+    #[test]
+    fn a_lower_ceiling_holds_at_once_and_a_higher_one_too() {
+        let range = RateRange::upto(50.0);
+        let first = learn(&taken(0.0, 50.0), &evidence("", Vec::new()), range);
+        let with = |ceiling| Evidence {
+            ceiling,
+            ..evidence(&first.learner, Vec::new())
+        };
+        let lower = learn(&taken(1.0, 50.0), &with(Some(20.0)), range);
+        assert!((lower.rate - 20.0).abs() < 1e-9);
+        let back = Evidence {
+            learner: lower.learner,
+            ..with(Some(80.0))
+        };
+        let higher = learn(&taken(2.0, 20.0), &back, range);
+        assert!((higher.rate - 80.0).abs() < 1e-9, "{}", higher.rate);
+    }
+}

@@ -33,6 +33,8 @@ const LACK: f64 = 0.25;
 const SHORTEST: f64 = 0.5;
 /// After a host has joined, throttles may be due to others that follow it, for so many seconds.
 const JOINING: f64 = 1.0;
+/// More seconds or requests than any quota has seen.
+const MOST: f64 = 1e12;
 /// A measured rate above this share of the last one is no news.
 const SAME: f64 = 0.9;
 
@@ -67,6 +69,18 @@ impl MeasuredRate {
             answered: rate,
             granted: 0.0,
         }
+    }
+
+    /// Whether it can be the state of one: a state that was stored may have been changed.
+    pub(super) fn is_sound(self) -> bool {
+        let numbers = [self.held, self.since_joined, self.answered, self.granted];
+        let are_bounded = numbers.iter().all(|number| (0.0..=MOST).contains(number));
+        are_bounded
+            && (0.0..=MOST).contains(&self.measured)
+            && (-MOST..=MOST).contains(&self.spare)
+            && self
+                .hold
+                .is_none_or(|hold| (0.0..=LONGEST_HOLD).contains(&hold))
     }
 
     /// From now on at this rate.
@@ -159,5 +173,101 @@ impl MeasuredRate {
     /// Whether more was granted than the bucket can have held.
     fn is_searching(&self) -> bool {
         self.spare < -LACK * self.measured
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All hosts at this rate for so many seconds, before a bucket that gets `quota` a second.
+    fn send(measured: &mut MeasuredRate, rate: &mut f64, quota: f64, seconds: f64) {
+        let mut sent = 0.0;
+        while sent < seconds {
+            let step = 1.0 / *rate;
+            sent += step;
+            let before = *rate;
+            *rate = measured.after(step, before);
+            measured.granted += (quota / before).min(1.0);
+            measured.answered = before;
+        }
+    }
+
+    #[test]
+    fn between_two_throttles_the_rate_is_measured_exactly() {
+        let mut measured = MeasuredRate::unknown(50.0);
+        let mut rate = 50.0;
+        send(&mut measured, &mut rate, 40.0, 3.0);
+        rate = measured.cut(rate, 0.0).unwrap();
+        send(&mut measured, &mut rate, 20.0, 2.0);
+        rate = measured.cut(rate, 0.0).unwrap();
+        assert!((measured.measured - 20.0).abs() < 1.0, "{measured:?}");
+        // The bucket gets something before the rate is held.
+        assert!((rate / measured.measured - AFTER_CUT * HELD).abs() < 1e-9);
+        send(&mut measured, &mut rate, 20.0, 2.0);
+        assert!((rate / measured.measured - HELD).abs() < 1e-9);
+    }
+
+    #[test]
+    fn after_a_cut_nothing_is_measured_for_a_moment() {
+        let mut measured = MeasuredRate::unknown(50.0);
+        let mut rate = 50.0;
+        send(&mut measured, &mut rate, 40.0, 3.0);
+        rate = measured.cut(rate, 0.0).unwrap();
+        send(&mut measured, &mut rate, 10.0, 0.3);
+        assert_eq!(measured.cut(rate, 0.0), None);
+    }
+
+    #[test]
+    fn throttles_while_hosts_join_are_not_held_against_the_rate() {
+        let mut measured = MeasuredRate::unknown(50.0);
+        let mut rate = 50.0;
+        send(&mut measured, &mut rate, 50.0, 3.0);
+        measured.on_joined();
+        send(&mut measured, &mut rate, 20.0, 0.9);
+        assert_eq!(measured.cut(rate, 0.0), None);
+        send(&mut measured, &mut rate, 40.0, 1.0);
+        measured.cut(rate, 0.0).unwrap();
+        assert!((measured.measured - 40.0).abs() < 1.0, "{measured:?}");
+    }
+
+    #[test]
+    fn what_is_held_is_tried_to_be_exceeded_less_and_less_often() {
+        let mut measured = MeasuredRate::unknown(50.0);
+        let mut rate = 50.0;
+        send(&mut measured, &mut rate, 50.0, 3.0);
+        rate = measured.cut(rate, 0.0).unwrap();
+        let mut holds = Vec::new();
+        for _ in 0..5 {
+            while rate <= measured.measured {
+                send(&mut measured, &mut rate, 50.0, 0.1);
+            }
+            holds.push(measured.hold.unwrap());
+            send(&mut measured, &mut rate, 50.0, 0.2);
+            rate = measured.cut(rate, 0.0).unwrap();
+        }
+        assert_eq!(holds, [3.0, 6.0, 12.0, 16.0, 16.0]);
+    }
+
+    #[test]
+    fn a_rate_that_has_risen_is_found_within_seconds() {
+        let mut measured = MeasuredRate::unknown(50.0);
+        let mut rate = 50.0;
+        send(&mut measured, &mut rate, 20.0, 3.0);
+        rate = measured.cut(rate, 0.0).unwrap();
+        let mut seconds = 0.0;
+        while rate < 80.0 {
+            send(&mut measured, &mut rate, 1_000.0, 0.1);
+            seconds += 0.1;
+        }
+        assert!(seconds < 10.0, "{seconds}");
+    }
+
+    #[test]
+    fn a_search_waits_for_its_answers() {
+        let mut measured = MeasuredRate::unknown(50.0);
+        measured.spare = -1_000.0;
+        let rate = (0..100).fold(50.0, |rate, _| measured.after(0.1, rate));
+        assert!((rate - AHEAD * 50.0).abs() < 1e-9, "{rate}");
     }
 }

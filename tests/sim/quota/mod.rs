@@ -8,6 +8,13 @@
 //! | `failures` | one that does not |
 //! | `random` | anything, by seed |
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "small counts, and seconds of a simulation"
+)]
+
 mod calm;
 mod failures;
 mod hosts;
