@@ -11,11 +11,12 @@ failure as well.
 - A, refusals: each must end with exit code 2 before the first create, with a message that says what to do, and without
   the password in anything that is written. Also finds the commands that a user needs on the server, and prints the
   rule. A server that is built without TLS is asked through a proxy with TLS.
-- B, failures while hosts work: each device must get exactly one channel. Every grant is 50 creates a second. The goal:
-  at least 95 % of it in any 5 s that begin 5 s or more after the end of a failure, and in which all hosts create.
+- B, failures while hosts work: each device must get exactly one channel, and hosts must join again. Every grant is 50
+  creates a second. The goal: at least 95 % of it in any 5 s that begin 5 s or more after the end of a failure, and in
+  which all hosts create.
 - C, pace, each with and without a quota server. Without, it runs only once, before the first server.
 
-`--short` has fewer hosts and shorter batches, and runs four failures at the same time: less than 4 minutes for two
+`--short` has fewer hosts and shorter batches, and runs five failures at the same time: less than 4 minutes for two
 servers. In full, B and C take 8 minutes each for each server, and C 6 minutes more for what runs without. `--table`
 prints tables as Markdown. `--parts` runs some parts only, such as AC; `--only` what has TEXT in its name. `--repeat`
 repeats each scenario of C, and prints the worst and the median of each figure.
@@ -246,6 +247,8 @@ class Proxy:
     def __init__(self, port, certificate=None):
         self.server_port = port
         self.mode = "pass"
+        self.connections = 0
+        self.silent = 0  # So many connections, the oldest, pass nothing on any more, and stay open.
         self.context = None
         if certificate:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -276,14 +279,18 @@ class Proxy:
         except OSError:
             host.close()
             return
+        self.connections += 1
+        number = self.connections
         answers = queue.Queue()
-        self._thread(self._requests, host, server)
+        self._thread(self._requests, number, host, server)
         self._thread(self._answers, server, answers)
         self._thread(self._deliver, answers, host, server)
 
-    def _requests(self, host, server):
+    def _requests(self, number, host, server):
         try:
             while data := host.recv(65_536):
+                if number <= self.silent:
+                    continue
                 if self.mode == "absurd":
                     host.sendall(absurd())
                 else:
@@ -391,11 +398,19 @@ class Host:
         with open(self.folder / f"{self.name}.err", "a") as errors:
             self.process = start(self.command, env=environment(), stdout=subprocess.DEVNULL, stderr=errors)
 
-    def creates(self):
-        """How many creates were sent, and how many of them throttled; none if it was ended too early to say."""
+    def summary(self):
+        """Nothing if it was ended too early to write one."""
         summary = self.folder / f"{self.name}.json"
-        create = json.loads(summary.read_text())["requests"]["create"] if summary.exists() else {}
+        return json.loads(summary.read_text()) if summary.exists() else {}
+
+    def creates(self):
+        """How many creates were sent, and how many of them throttled."""
+        create = self.summary().get("requests", {}).get("create", {})
         return create.get("sent", 0), create.get("throttled", 0)
+
+    def has_joined(self):
+        """Whether the quota server answered it at its end."""
+        return self.summary().get("quota_server", {}).get("joined")
 
     def rows(self):
         results = self.folder / f"{self.name}.results.csv"
@@ -467,6 +482,12 @@ class Run:
         if not self.lone and self.sent - self.throttled != len(devices):
             wrong.append(f"{self.sent} creates sent, {self.throttled} throttled, {len(devices)} devices")
         return "; ".join(wrong)
+
+    def left_alone(self):
+        """The hosts that had time to join again after the event, and did not."""
+        since = (self.ended or self.all_created[0]) + WINDOW
+        late = [host for host, created in zip(self.hosts, self.created) if created and created[-1] >= since]
+        return [host.name for host in late if not host.has_joined()]
 
     @property
     def ideal(self):
@@ -859,6 +880,11 @@ def late_answers(run, server, proxy, seconds):
     proxy.mode = "pass"
 
 
+def silent_connections(run, server, proxy, seconds):
+    """As after the server's computer was lost and another took its address: nothing closes the old connections."""
+    proxy.silent = proxy.connections
+
+
 def wrong_type(run, server, proxy, seconds):
     keys = [key for key in server.ask("KEYS", "kvs-fleet:*:quota") if "{check}" not in key]
     assert keys, "no quota on the server"
@@ -879,9 +905,10 @@ FAILURES = {
     "DEBUG SLEEP 3": slow_server,
     "absurd answers": absurd_answers,
     "answers 1.5 s late": late_answers,
+    "old connections stay silent": silent_connections,
     "quota's key of another type": wrong_type,
 }
-THROUGH_PROXY = (absurd_answers, late_answers)
+THROUGH_PROXY = (absurd_answers, late_answers, silent_connections)
 
 
 def fail(options, program, folder, event):
@@ -905,7 +932,7 @@ def check_failures(checks, options, program, folder):
     name = pathlib.Path(program).name
     wanted = {title: event for title, event in FAILURES.items() if not options.only or options.only in title}
     rows = []
-    pool = concurrent.futures.ThreadPoolExecutor(4 if options.short else 1)
+    pool = concurrent.futures.ThreadPoolExecutor(5 if options.short else 1)
     try:
         runs = {
             title: pool.submit(fail, options, program, folder / f"failure-{index}", event)
@@ -918,6 +945,8 @@ def check_failures(checks, options, program, folder):
                 checks.check(f"{name}: {title}", repr(error), "no exception")
                 continue
             checks.check(f"{name}: {title}: every device once", run.correctness(), "")
+            if wanted[title] is not new_password:
+                checks.check(f"{name}: {title}: hosts that did not join again", run.left_alone(), [])
             rows.append(failure_row(checks, options, f"{name}: {title}", title, run))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

@@ -2,19 +2,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tracing::{info, warn};
 
+use super::target::Target;
 use crate::cli::ConnectionArgs;
 use crate::engine::event::{Event, Listener, Listeners};
 use crate::engine::pace::quota::QuotaError;
 use crate::engine::pace::quota_client::{QuotaClient, QuotaNews};
+use crate::engine::{Stop, StopSignal};
 use crate::error::Error;
 use crate::quota_server::{PASSWORD, QuotaServer, ServerAddress, Trust};
-
-/// How long the first answer is waited for.
-const FIRST_ANSWER: Duration = Duration::from_secs(2);
 
 /// The quota server that the flags name.
 #[derive(Debug, Clone)]
@@ -37,12 +35,32 @@ impl std::fmt::Debug for Password {
 /// Asks the quota server for the first time, where one is used.
 pub(super) async fn join(
     config: Option<&QuotaServerConfig>,
+    target: &Target,
     listeners: &Listeners,
+    stop: &StopSignal,
 ) -> Result<Option<Arc<QuotaClient>>, Error> {
-    match config {
-        Some(config) => config.join(listeners.clone()).await.map(Some),
-        None => Ok(None),
-    }
+    let Some(config) = config else {
+        return Ok(None);
+    };
+    let place = target.url().and_then(loopback_port).unwrap_or_default();
+    let client = tokio::select! {
+        biased;
+        () = stop.given() => {
+            let cause = stop.cause().unwrap_or(Stop::Interrupted);
+            return Err(cause.into());
+        }
+        client = config.join(listeners.clone()) => client?,
+    };
+    Ok(Some(Arc::new(client.at(&place))))
+}
+
+/// What tells apart services on this computer: emulators have the same account numbers.
+fn loopback_port(url: &str) -> Option<String> {
+    let (_, authority) = url.split_once("://")?;
+    let authority = authority.split('/').next()?;
+    let (host, port) = authority.rsplit_once(':')?;
+    let is_loopback = host == "localhost" || host == "[::1]" || host.starts_with("127.");
+    is_loopback.then(|| format!("localhost:{port}/"))
 }
 
 impl QuotaServerConfig {
@@ -89,24 +107,21 @@ impl QuotaServerConfig {
 
     /// Asks the server for the first time, and gives it to the limiters. A server that refuses this host, or cannot be
     /// trusted, is a reason not to begin; one that does not answer is not.
-    async fn join(&self, listeners: Listeners) -> Result<Arc<QuotaClient>, Error> {
+    async fn join(&self, listeners: Listeners) -> Result<QuotaClient, Error> {
         let address = &self.address;
         let password = self.password.as_ref().map(|password| password.0.clone());
-        let server = QuotaServer::new(address.clone(), password, self.trust.clone());
+        let server = QuotaServer::new(address.clone(), password, self.trust.clone())
+            .map_err(|error| unusable(address, &error))?;
         let host = format!("{:016x}", fastrand::u64(..));
-        let checked = tokio::time::timeout(FIRST_ANSWER, server.check(&host)).await;
-        let silent = || QuotaError::Unavailable("it does not answer".to_owned());
-        let is_lost = match checked.unwrap_or_else(|_| Err(silent())) {
+        let is_lost = match server.check(&host).await {
             Ok(()) => {
                 info!("the quota server {address} shares the quota with other hosts");
                 false
             }
-            Err(QuotaError::Refused(reason)) => {
-                let message = format!("the quota server {address} cannot be used: {reason}");
-                return Err(Error::refused("quota-server", message));
-            }
+            Err(error @ QuotaError::Refused(_)) => return Err(unusable(address, &error)),
             Err(QuotaError::Unavailable(reason)) => {
                 warn!("{}", alone(address, &reason));
+                listeners.tell(&Event::QuotaServerLost);
                 true
             }
         };
@@ -122,13 +137,18 @@ impl QuotaServerConfig {
                 }
             }
         };
-        Ok(Arc::new(QuotaClient::new(
+        Ok(QuotaClient::new(
             Arc::new(server),
             &host,
             is_lost,
             Box::new(tell),
-        )))
+        ))
     }
+}
+
+fn unusable(address: &ServerAddress, error: &QuotaError) -> Error {
+    let message = format!("the quota server {address} cannot be used: {error}");
+    Error::refused("quota-server", message)
 }
 
 fn alone(address: &ServerAddress, reason: &str) -> String {

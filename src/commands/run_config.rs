@@ -180,6 +180,12 @@ impl RunConfig {
         Ok(config)
     }
 
+    /// The quota server's address, where one is used.
+    pub(super) fn quota_server_address(&self) -> Option<String> {
+        let server = self.quota_server.as_ref()?;
+        Some(server.address().to_string())
+    }
+
     /// How the manifest is read where rows that name no Region are in this one.
     pub(super) fn options(&self, region: Option<Region>) -> Options {
         Options {

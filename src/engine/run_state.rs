@@ -13,7 +13,6 @@ use super::event::{Event, Listener, Listeners};
 use super::link::Link;
 use super::pace::controller::{Controller, RateRange};
 use super::pace::limiter::Limiter;
-use super::pace::quota::QuotaKey;
 use super::pace::quota_client::QuotaClient;
 use super::pace::quota_share::QuotaShare;
 use super::settings::{EngineParts, EngineSettings, FailureLimit};
@@ -169,7 +168,7 @@ impl RunState {
             return Arc::new(limiter);
         };
         let account = self.account_run(account_region.account.as_ref()).id();
-        let key = QuotaKey::new(
+        let key = client.key(
             account.as_ref().map_or(UNKNOWN_ACCOUNT, AccountId::as_str),
             account_region.region.as_str(),
             operation.name(),

@@ -16,7 +16,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing::info;
 
 use crate::domain::format;
-use crate::engine::pace::quota_share::Sharing;
+use crate::engine::pace::sharing::Sharing;
 use crate::output::logging::Console;
 use crate::output::stats::{Pace, RunCounts, Stats};
 
@@ -262,7 +262,7 @@ impl Shown {
             }
             Some(Sharing {
                 is_joined: false, ..
-            }) => text.push_str(", without quota server"),
+            }) => text.push_str(", alone"),
             _ => {}
         }
         text

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::domain::device::{AccountId, AccountRegion};
 use crate::domain::service::Operation;
 use crate::engine::event::{Event, Listener};
-use crate::engine::pace::quota_share::Sharing;
+use crate::engine::pace::sharing::Sharing;
 use crate::results::record::{Row, Status};
 pub(crate) use accounts::AccountTotals;
 pub(crate) use counts::Requests;

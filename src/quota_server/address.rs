@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use redis::{IntoConnectionInfo, RedisConnectionInfo};
 
 /// Where a quota server is.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ServerAddress {
     host: String,
     port: u16,
@@ -46,6 +46,9 @@ impl ServerAddress {
             );
         }
         let port = url.port().unwrap_or(DEFAULT_PORT);
+        if port == 0 {
+            return Err(format!("{expected}, with a port from 1 to 65535"));
+        }
         // The client is built without TLS, which is done here, and takes no URL that wants it.
         url.set_scheme("redis").map_err(|()| expected)?;
         let info = url.into_connection_info().map_err(|_| expected)?;
@@ -101,6 +104,13 @@ impl std::fmt::Display for ServerAddress {
     }
 }
 
+/// Likewise.
+impl std::fmt::Debug for ServerAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
 /// The variable with the password.
 pub const PASSWORD: &str = "KVS_FLEET_QUOTA_SERVER_PASSWORD";
 const DEFAULT_PORT: u16 = 6_379;
@@ -145,6 +155,7 @@ mod tests {
             "rediss://quota.example/?password=hunter2",
             "redis://quota.example/hunter2",
             "redis://quota.example:99999",
+            "redis://quota.example:0",
             "redis:hunter2",
             "unix:///run/hunter2",
             "redis+unix:///run/hunter2",

@@ -13,11 +13,12 @@ const LONGEST_DETAIL: usize = 200;
 const REFUSALS: [&str; 5] = ["WRONGPASS", "NOAUTH", "NOPERM", "DENIED", "CROSSSLOT"];
 /// What it says where it refuses something else than the call itself, such as what a script does or a login needs. The code
 /// of these is that of any error.
-const REFUSALS_BY_TEXT: [&str; 6] = [
+const REFUSALS_BY_TEXT: [&str; 7] = [
     "can't run this command",
     "can't access at least one of the keys",
     "has no permissions",
     "unknown command",
+    "Unknown Redis command",
     "DB index is out of range",
     "SELECT is not allowed",
 ];
@@ -33,16 +34,18 @@ pub(super) fn is_answer(error: &RedisError) -> bool {
 /// What a failed call means.
 pub(super) fn of(error: &RedisError) -> QuotaError {
     let code = error.code().unwrap_or_default();
-    let detail: String = visible(error.detail().unwrap_or_default())
-        .chars()
-        .take(LONGEST_DETAIL)
-        .collect();
+    // The rest names the script by a number.
+    let detail = error.detail().unwrap_or_default();
+    let detail = detail.split(" script: ").next().unwrap_or_default();
+    let detail: String = visible(detail).chars().take(LONGEST_DETAIL).collect();
     let is_refused = REFUSALS_BY_TEXT.iter().any(|part| detail.contains(part));
     match error.kind() {
         ErrorKind::AuthenticationFailed => QuotaError::Refused(format!(
-            "it refuses the user or the password of {PASSWORD}, or has none"
+            "it refuses the user or the password of {PASSWORD}; leave the variable out if it needs none"
         )),
-        ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask) => QuotaError::Refused(
+        ErrorKind::Server(
+            ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::ClusterDown,
+        ) => QuotaError::Refused(
             "it is a node of a cluster; use a server with cluster mode disabled".to_owned(),
         ),
         _ if code == "NOAUTH" || detail.contains(WITHOUT_LOGIN) => {

@@ -6,6 +6,7 @@
 mod address;
 mod connect;
 mod failure;
+mod link;
 mod server;
 mod wire;
 

@@ -1,13 +1,13 @@
 //! A Valkey or Redis server that keeps quotas: the two scripts, and the connection on which they are called.
 
 use std::fmt;
+use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{RedisError, Script, Value};
-use tokio::sync::Mutex;
+use redis::{RedisError, Script, ScriptInvocation, Value};
 
 use super::address::ServerAddress;
-use super::connect::{self, Trust};
+use super::connect::{Connector, Trust, not_tls};
+use super::link::Link;
 use super::{failure, wire};
 use crate::engine::pace::quota::{
     Quota, QuotaError, QuotaKey, QuotaReply, Settlement, TakeRequest, Taken,
@@ -16,32 +16,31 @@ use crate::engine::pace::quota::{
 /// The rate of the quota of checks, in requests a second: hosts that begin together do not wait for each other.
 const CHECK_RATE: f64 = 1_000.0;
 
+/// How long the first answer is waited for.
+const FIRST_ANSWER: Duration = Duration::from_secs(2);
+
 /// A Valkey or Redis server that keeps quotas. Connects when it is first asked, and again after a connection is lost.
 pub struct QuotaServer {
     address: ServerAddress,
-    password: Option<String>,
-    trust: Trust,
-    connection: Mutex<Option<MultiplexedConnection>>,
+    link: Link,
     take: Script,
     settle: Script,
 }
 
 impl QuotaServer {
-    /// The server at this address. Sends nothing.
-    pub fn new(address: ServerAddress, password: Option<String>, trust: Trust) -> Self {
-        Self {
+    /// The server at this address. Reads the certificates that are trusted, and sends nothing.
+    pub fn new(
+        address: ServerAddress,
+        password: Option<String>,
+        trust: Trust,
+    ) -> Result<Self, QuotaError> {
+        let connector = Connector::new(address.clone(), password, trust)?;
+        Ok(Self {
             address,
-            password,
-            trust,
-            connection: Mutex::new(None),
+            link: Link::new(connector),
             take: Script::new(include_str!("take.lua")),
             settle: Script::new(include_str!("settle.lua")),
-        }
-    }
-
-    /// Where it is.
-    pub fn address(&self) -> &ServerAddress {
-        &self.address
+        })
     }
 
     /// Takes a slot of a quota that nobody uses and settles it: whether all that a run needs is allowed.
@@ -57,15 +56,10 @@ impl QuotaServer {
             history: None,
             is_urgent: true,
         };
-        let taken = self.take(&request).await;
-        let taken = match taken {
-            Err(QuotaError::Unavailable(_))
-                if connect::expects_tls(&self.address, &self.trust).await =>
-            {
-                return Err(QuotaError::Refused(
-                    "it expects TLS; write rediss:// instead of redis://".to_owned(),
-                ));
-            }
+        let taken = tokio::time::timeout(FIRST_ANSWER, self.take(&request)).await;
+        let silent = || QuotaError::Unavailable("it does not answer".to_owned());
+        let taken = match taken.unwrap_or_else(|_| Err(silent())) {
+            Err(QuotaError::Unavailable(reason)) => return Err(self.why_not(reason).await),
             taken => taken?,
         };
         let settlement = Settlement {
@@ -81,22 +75,33 @@ impl QuotaServer {
         self.settle(&request.key, &settlement).await.map(|_| ())
     }
 
-    async fn connection(&self) -> Result<MultiplexedConnection, QuotaError> {
-        let mut connection = self.connection.lock().await;
-        if let Some(connection) = &*connection {
-            return Ok(connection.clone());
+    /// Why there was no answer: perhaps since TLS is expected, or is not.
+    async fn why_not(&self, reason: String) -> QuotaError {
+        let connector = self.link.connector();
+        if connector.expects_tls().await {
+            let message = "it expects TLS; write rediss:// instead of redis://";
+            return QuotaError::Refused(message.to_owned());
         }
-        let new = connect::connect(&self.address, self.password.as_deref(), &self.trust).await?;
-        Ok(connection.insert(new).clone())
+        if connector.speaks_plainly().await {
+            return not_tls();
+        }
+        QuotaError::Unavailable(reason)
     }
 
-    /// Ends a call that failed. Only what the server itself said leaves the connection usable.
-    async fn failed(&self, error: &RedisError) -> QuotaError {
-        if !failure::is_answer(error) {
-            *self.connection.lock().await = None;
+    /// Runs a script.
+    async fn call(&self, script: &ScriptInvocation<'_>) -> Result<Value, QuotaError> {
+        let mut call = self.link.call().await?;
+        let reply: Result<Value, RedisError> = script.invoke_async(&mut call.connection).await;
+        if reply.as_ref().err().is_none_or(failure::is_answer) {
+            call.answered();
         }
-        failure::of(error)
+        reply.map_err(|error| failure::of(&error))
     }
+}
+
+/// What is said of an answer that cannot be understood.
+fn makes_no_sense() -> QuotaError {
+    QuotaError::Unavailable("its answer makes no sense".to_owned())
 }
 
 impl Quota for QuotaServer {
@@ -117,13 +122,8 @@ impl Quota for QuotaServer {
                 .arg(wire::answers_text(&request.answers))
                 .arg(history)
                 .arg(u8::from(request.is_urgent));
-            let mut connection = self.connection().await?;
-            let reply: Result<Value, _> = call.invoke_async(&mut connection).await;
-            match reply {
-                Ok(reply) => wire::taken(&reply)
-                    .ok_or_else(|| QuotaError::Unavailable("its answer makes no sense".to_owned())),
-                Err(error) => Err(self.failed(&error).await),
-            }
+            let reply = self.call(&call).await?;
+            wire::taken(&reply).ok_or_else(makes_no_sense)
         })
     }
 
@@ -146,11 +146,9 @@ impl Quota for QuotaServer {
                 .arg(settlement.after)
                 .arg(cut)
                 .arg(settlement.length);
-            let mut connection = self.connection().await?;
-            let reply: Result<bool, _> = call.invoke_async(&mut connection).await;
-            match reply {
-                Ok(is_stored) => Ok(is_stored),
-                Err(error) => Err(self.failed(&error).await),
+            match self.call(&call).await? {
+                Value::Int(stored) => Ok(stored == 1),
+                _ => Err(makes_no_sense()),
             }
         })
     }

@@ -9,8 +9,10 @@
 -- Times are in seconds since the quota's history began. Lua's own conversion of numbers would lose digits.
 
 local FORGOTTEN_AFTER = 1 -- seconds after its last slot a host does not count any more
-local KEPT_FOR = 600 -- seconds after the last call a quota is forgotten
+local KEPT_FOR = 120 -- seconds after the last call a quota is forgotten
 local LONGEST_RECORD = 65536 -- bytes of answers that wait for a decision
+local URGENT_AFTER = 0.05 -- seconds between two decisions, however urgent: many hosts are throttled at once
+local LONGEST_QUEUE = 60 -- seconds for which slots may be out, unless many hosts wait at a slow rate
 
 local function text(number)
   return string.format('%.17g', number)
@@ -20,8 +22,12 @@ local function within(number, least, most)
   return number and number >= least and number <= most
 end
 
-local quota = redis.call('HMGET', KEYS[1], 'history', 'shift', 'seen', 'next', 'rate', 'horizon', 'after', 'settled',
+-- An error says that a key is of another type, or raised again below that something is not allowed.
+local quota = redis.pcall('HMGET', KEYS[1], 'history', 'shift', 'seen', 'next', 'rate', 'horizon', 'after', 'settled',
   'version', 'cut', 'learner', 'answers')
+if quota.err then
+  quota = {}
+end
 local history, cut, learner, answers = quota[1] or '', quota[10] or '', quota[11] or '', quota[12] or ''
 local shift, seen, next_slot, rate = tonumber(quota[2]), tonumber(quota[3]), tonumber(quota[4]), tonumber(quota[5])
 local horizon, after, settled, version = tonumber(quota[6]), tonumber(quota[7]), tonumber(quota[8]), tonumber(quota[9])
@@ -38,20 +44,30 @@ if began and within(shift, -1e12, 1e12) and within(seen, 0, 1e12) then
   end
 end
 
-local known = now and within(next_slot, 0, now + 600) and within(rate, 0.01, 1e6) and within(horizon, 0, 1)
+local hosts = 0
+local known = now and within(next_slot, 0, 1e12) and within(rate, 0.01, 1e6) and within(horizon, 0, 1)
   and within(after, 0, 60) and within(settled, 0, now) and within(version, 0, 1e15)
+  and (cut == '' or within(tonumber(cut), 0, 1e12))
+if known then
+  local removed = redis.pcall('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. text(now))
+  if type(removed) == 'number' then
+    hosts = redis.call('ZCARD', KEYS[2])
+    known = next_slot - now <= math.max(LONGEST_QUEUE, 4 * hosts / rate)
+  else
+    known = false
+  end
+end
 if not known then
   -- A new quota, or one that somebody has damaged.
   redis.call('DEL', KEYS[1], KEYS[2])
   history, cut, learner, answers = time[1] .. '.' .. time[2], '', '', ''
   shift, now, next_slot, rate = 0, 0, 0, tonumber(ARGV[5])
   horizon, after, settled, version = 0.1, 0.25, 0, 0
+  hosts = 0
 end
 
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. text(now))
 local member = ARGV[1] .. ' ' .. ARGV[2]
 local is_new = not redis.call('ZSCORE', KEYS[2], member)
-local hosts = redis.call('ZCARD', KEYS[2])
 if is_new then
   hosts = hosts + 1
 end
@@ -72,7 +88,9 @@ if ARGV[6] ~= '' and ARGV[7] == history and #answers < LONGEST_RECORD then
   answers = answers .. string.gsub(ARGV[6], ';', ',' .. text(now) .. ';')
 end
 
-local decides = ARGV[8] == '1' or is_new or (answers ~= '' and now - settled >= after)
+-- A new host may bring another ceiling with it.
+local pause = ARGV[8] == '1' and URGENT_AFTER or after
+local decides = (is_new and wanted > 0) or (answers ~= '' and now - settled >= pause)
 if decides then
   settled = now
 end
@@ -88,5 +106,8 @@ local reply = { history, text(now), text(wait), text(slots), text(rate), text(ho
 if decides then
   reply[8], reply[9], reply[10] = text(version), learner, answers
   reply[11] = redis.call('ZRANGE', KEYS[2], 0, -1)
+  if is_new then
+    table.insert(reply[11], member)
+  end
 end
 return reply

@@ -75,9 +75,10 @@ pub(super) fn taken(reply: &Value) -> Option<Taken> {
     let evidence = match parts.get(7) {
         Some(version) => Some(Evidence {
             version: text(version)?.parse().ok()?,
-            learner: part(8)?.to_owned(),
-            answers: answers(part(9)?),
-            length: part(9)?.len(),
+            // What is no text is as good as nothing.
+            learner: part(8).unwrap_or_default().to_owned(),
+            answers: answers(part(9).unwrap_or_default()),
+            length: parts.get(9).and_then(bytes)?.len(),
             ceiling: Some(highest_ceiling(parts.get(10)?)?).filter(|rate| rate.is_finite()),
         }),
         None => None,
@@ -115,9 +116,13 @@ fn highest_ceiling(hosts: &Value) -> Option<f64> {
 }
 
 fn text(value: &Value) -> Option<&str> {
+    std::str::from_utf8(bytes(value)?).ok()
+}
+
+fn bytes(value: &Value) -> Option<&[u8]> {
     match value {
-        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
-        Value::SimpleString(text) => Some(text),
+        Value::BulkString(bytes) => Some(bytes),
+        Value::SimpleString(text) => Some(text.as_bytes()),
         _ => None,
     }
 }

@@ -190,10 +190,18 @@ pub struct End {
     /// Each Region's creates.
     #[serde(rename = "lanes")]
     pub regions: Vec<RegionLine>,
+    /// How often the quota server was lost.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub quota_server_outages: u64,
     /// Why it ended: `complete`, `interrupted`, or what stopped it.
     pub reason: String,
     /// Its exit code.
     pub exit_code: u8,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The creates of one account and Region.

@@ -14,7 +14,10 @@ use kvs_fleet::engine::pace::quota::{
 };
 
 const FORGOTTEN_AFTER: f64 = 1.0;
-const KEPT_FOR: f64 = 600.0;
+const KEPT_FOR: f64 = 120.0;
+const URGENT_AFTER: f64 = 0.05;
+const FASTER: f64 = 2.0;
+const LONGEST_QUEUE: f64 = 60.0;
 /// The scripts bound the text; this bounds the groups, far above what a test reports.
 const MOST_GROUPS: usize = 10_000;
 
@@ -97,7 +100,10 @@ impl QuotaModel {
             .quotas
             .entry(key)
             .or_insert_with(|| KeptQuota::new(clock, request.start));
-        if quota.next > quota.tick(clock) + KEPT_FOR {
+        let now = quota.tick(clock);
+        quota.hosts.retain(|_, (_, forgotten)| *forgotten >= now);
+        let longest = LONGEST_QUEUE.max(4.0 * quota.hosts.len() as f64 / quota.rate);
+        if quota.next > now + longest {
             *quota = KeptQuota::new(clock, request.start);
         }
         let now = quota.tick(clock);
@@ -106,6 +112,7 @@ impl QuotaModel {
             .ceiling
             .map_or_else(String::new, |rate| rate.to_string());
         let member = format!("{} {ceiling}", request.host);
+        let newcomer = [request.ceiling];
         let is_new = !quota.hosts.contains_key(&member);
         let hosts = quota.hosts.len() + usize::from(is_new);
         let (mut count, mut wait) = (0, 0.0);
@@ -124,8 +131,13 @@ impl QuotaModel {
                 .answers
                 .extend(request.answers.iter().map(|group| (now, *group)));
         }
-        let is_due = !quota.answers.is_empty() && now - quota.settled >= quota.after;
-        let decides = request.is_urgent || is_new || is_due;
+        let pause = if request.is_urgent {
+            URGENT_AFTER
+        } else {
+            quota.after
+        };
+        let is_due = !quota.answers.is_empty() && now - quota.settled >= pause;
+        let decides = (is_new && request.wanted > 0) || is_due;
         if decides {
             quota.settled = now;
         }
@@ -144,7 +156,7 @@ impl QuotaModel {
                 learner: quota.learner.clone(),
                 answers: quota.answers.clone(),
                 length: quota.answers.len(),
-                ceiling: quota.ceiling(),
+                ceiling: quota.ceiling(if is_new { &newcomer } else { &[] }),
             }),
         }
     }
@@ -159,6 +171,9 @@ impl QuotaModel {
         }
         quota.version += 1;
         quota.learner.clone_from(&settlement.learner);
+        if settlement.rate > FASTER * quota.rate && quota.next > quota.seen {
+            quota.next = quota.seen + (quota.next - quota.seen) * quota.rate / settlement.rate;
+        }
         quota.rate = settlement.rate;
         quota.horizon = settlement.horizon;
         quota.after = settlement.after;
@@ -171,12 +186,13 @@ impl QuotaModel {
 }
 
 impl KeptQuota {
-    fn ceiling(&self) -> Option<f64> {
-        let ceilings = self
-            .hosts
-            .values()
-            .map(|(ceiling, _)| ceiling.unwrap_or(f64::INFINITY));
-        let highest = ceilings.fold(0.0, f64::max);
-        (highest > 0.0 && highest.is_finite()).then_some(highest)
+    /// The highest of the hosts, a newcomer among them if there is one.
+    fn ceiling(&self, newcomer: &[Option<f64>]) -> Option<f64> {
+        let hosts = self.hosts.values().map(|(ceiling, _)| *ceiling);
+        let ceilings = hosts.chain(newcomer.iter().copied());
+        let highest = ceilings
+            .map(|ceiling| ceiling.unwrap_or(f64::INFINITY))
+            .fold(0.0, f64::max);
+        highest.is_finite().then_some(highest)
     }
 }

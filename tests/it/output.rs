@@ -425,7 +425,14 @@ fn every_flag_of_the_help_can_be_set_in_the_environment() {
                     &["nowhere.csv"]
                 })
                 .run();
-            let is_path = ["results", "summary-json", "report", "quotas"].contains(&flag);
+            let is_path = [
+                "results",
+                "summary-json",
+                "report",
+                "quotas",
+                "quota-server-ca",
+            ]
+            .contains(&flag);
             if !is_path {
                 let is_read =
                     done.stderr.contains("UTF-8") || done.stderr.contains("invalid value");

@@ -115,7 +115,8 @@ struct Pair {
 
 async fn compare(address: &str, seed: u64) {
     let mut pair = Pair {
-        server: QuotaServer::new(ServerAddress::parse(address).unwrap(), None, Trust::System),
+        server: QuotaServer::new(ServerAddress::parse(address).unwrap(), None, Trust::System)
+            .unwrap(),
         raw: redis::Client::open(address)
             .unwrap()
             .get_connection()
@@ -249,8 +250,8 @@ impl Pair {
         let field = fields[self.random.usize(..fields.len())];
         let values = ["", "nonsense", "-1", "nan", "1e300", "inf"];
         let value = values[self.random.usize(..values.len())];
-        // A shift of -1 is one that may be, and 1e300 seconds may be a shift of nobody.
-        if field == "shift" && value == "-1" {
+        // A shift of -1 may be, and no cut at all.
+        if matches!((field, value), ("shift", "-1") | ("cut", "")) {
             return;
         }
         let is_there: bool = redis::cmd("EXISTS")
@@ -316,4 +317,125 @@ fn same(step: usize, real: &Taken, model: &Taken) {
         assert!(near(*at, *other_at), "{what}");
         assert_eq!(group, other, "{what}");
     }
+}
+
+#[test]
+fn a_long_queue_is_no_damage_and_a_full_record_is_bounded() {
+    for program in programs() {
+        let running = Running::start(&program);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let address = ServerAddress::parse(&running.address).unwrap();
+            let server = QuotaServer::new(address, None, Trust::System).unwrap();
+            queue(&server).await;
+            fill(&server).await;
+            learner_that_is_no_text(&server, &running.address).await;
+        });
+    }
+}
+
+fn one(key: &str, host: u32) -> TakeRequest {
+    TakeRequest {
+        key: QuotaKey::new("000000000000", "eu-central-1", key),
+        host: Arc::from(format!("host{host}")),
+        ceiling: Some(1.0),
+        wanted: 1,
+        horizon: 0.0,
+        start: 1.0,
+        answers: Vec::new(),
+        history: None,
+        is_urgent: false,
+    }
+}
+
+/// Seven hundred hosts wait at one request a second: each gets a slot of its own.
+async fn queue(server: &QuotaServer) {
+    let mut last = None::<Taken>;
+    for host in 0..700 {
+        let taken = server.take(&one("Queue", host)).await.unwrap();
+        if let Some(last) = last {
+            assert_eq!(taken.history, last.history, "host {host}");
+            assert!(
+                taken.now + taken.wait > last.now + last.wait + 0.9,
+                "host {host}"
+            );
+        }
+        last = Some(taken);
+    }
+}
+
+/// Answers that nobody decides on are not kept without bound, and once somebody does there is room again.
+async fn fill(server: &QuotaServer) {
+    let first = server.take(&one("Record", 0)).await.unwrap();
+    let group = AnswerGroup {
+        taken: 0.123_456_789,
+        rate: 1.0,
+        waited: 1,
+        granted: 1,
+        throttled: 0,
+    };
+    let report = TakeRequest {
+        wanted: 0,
+        answers: vec![group; 64],
+        history: Some(first.history),
+        ..one("Record", 0)
+    };
+    for _ in 0..100 {
+        server.take(&report).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let evidence = server.take(&report).await.unwrap().evidence.unwrap();
+    assert!(
+        (60_000..80_000).contains(&evidence.length),
+        "{}",
+        evidence.length
+    );
+    let settlement = Settlement {
+        history: first.history,
+        version: evidence.version,
+        learner: String::new(),
+        rate: 1.0,
+        horizon: 0.0,
+        after: 0.0,
+        cut: None,
+        length: evidence.length,
+    };
+    assert!(server.settle(&report.key, &settlement).await.unwrap());
+    let after = server.take(&report).await.unwrap().evidence.unwrap();
+    assert_eq!(after.answers.len(), 64);
+}
+
+async fn learner_that_is_no_text(server: &QuotaServer, address: &str) {
+    let request = one("Damage", 0);
+    server.take(&request).await.unwrap();
+    let mut raw = redis::Client::open(address)
+        .unwrap()
+        .get_connection()
+        .unwrap();
+    for field in ["learner", "answers"] {
+        let key = format!("kvs-fleet:1:{{{}}}:quota", request.key.as_str());
+        let _: u32 = redis::cmd("HSET")
+            .arg(key)
+            .arg(field)
+            .arg(&[0xff_u8, 0xfe][..])
+            .query(&mut raw)
+            .unwrap();
+    }
+    let evidence = server
+        .take(&one("Damage", 1))
+        .await
+        .unwrap()
+        .evidence
+        .unwrap();
+    assert_eq!(
+        (
+            evidence.learner.as_str(),
+            evidence.answers.len(),
+            evidence.length
+        ),
+        ("", 0, 2)
+    );
 }

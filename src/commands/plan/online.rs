@@ -31,8 +31,13 @@ pub(super) async fn ask(
     let mut account = target
         .meet_all(access, guard, &account_regions, stop)
         .await?;
-    let quota_client =
-        quota_server::join(config.quota_server.as_ref(), &Listeners::default()).await?;
+    let quota_client = quota_server::join(
+        config.quota_server.as_ref(),
+        target,
+        &Listeners::default(),
+        stop,
+    )
+    .await?;
     let several = account_regions.len() > 1;
     for account_region in account_regions {
         let service = match target.service(&account_region) {

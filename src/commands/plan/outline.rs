@@ -146,10 +146,7 @@ impl Outline {
                 most: 0.0,
                 per_channel: parts::PRICE,
             },
-            quota_server: config
-                .quota_server
-                .as_ref()
-                .map(|server| server.address().to_string()),
+            quota_server: config.quota_server_address(),
             account: None,
             caller: None,
         };

@@ -8,6 +8,7 @@ mod finish;
 mod json_stream;
 mod log_listener;
 mod prepare;
+mod quota;
 mod recheck;
 mod regions;
 mod resume;
@@ -22,7 +23,6 @@ use tracing::info;
 use super::checks::{check_manifest, check_plan, check_usable};
 use super::messages;
 use super::open_files::Reserve;
-use super::quota_server;
 use super::reach::own_account;
 use super::run_config::RunConfig;
 use super::signals::{self, ExitRecord};
@@ -92,10 +92,7 @@ impl Run {
             results: Some(config.files.results.clone()),
             shard: config.rules.plan.shard,
             ceiling: config.engine.rate.ceiling,
-            quota_server: config
-                .quota_server
-                .as_ref()
-                .map(|server| server.address().to_string()),
+            quota_server: config.quota_server_address(),
             started_at: Some(SystemTime::now()),
             ..Summary::default()
         };
@@ -261,7 +258,7 @@ impl Run {
         }
         messages::say_torn(&ready.journal);
 
-        let quota_client = self.quota_client().await?;
+        let quota_client = self.quota_client(&ready.target).await?;
         let parts = self.parts(&ready, quota_client);
         let (results, journal) = (&self.config.files.results, ready.journal);
         let mut batch = Batch::new(&RealDisk, results, journal, ready.known_devices, parts);
@@ -331,15 +328,6 @@ impl Run {
                 self.stats.leave(&account_region, devices.len() as u64);
             }
         }
-    }
-
-    /// The quota server, if one is used: asked once.
-    async fn quota_client(&mut self) -> Result<Option<Arc<QuotaClient>>, Error> {
-        if self.quota_client.is_none() {
-            let config = self.config.quota_server.as_ref();
-            self.quota_client = quota_server::join(config, &self.listeners).await?;
-        }
-        Ok(self.quota_client.clone())
     }
 
     fn parts(&self, ready: &Ready, quota_client: Option<Arc<QuotaClient>>) -> Parts<JsonStream> {

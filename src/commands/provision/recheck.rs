@@ -39,7 +39,7 @@ impl Run {
         self.meet(ready, regions).await?;
         let claimed = format::count(claims.rows.len() as u64, "channel");
         let settings = self.config.engine(ready.account.clone());
-        let quota_client = self.quota_client().await?;
+        let quota_client = self.quota_client(&ready.target).await?;
         let caller = caller(
             settings,
             Listeners::default(),

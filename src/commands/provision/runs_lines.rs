@@ -24,10 +24,7 @@ pub(super) fn start(
         manifest: Some(config.files.manifest().display().to_string()),
         manifest_sha256: source.sha256().map(str::to_owned),
         shard: config.rules.plan.shard.map(|shard| shard.to_string()),
-        quota_server: config
-            .quota_server
-            .as_ref()
-            .map(|server| server.address().to_string()),
+        quota_server: config.quota_server_address(),
         settings: Some(config.settings()),
         ..runs_lines::start("provision", target, account, account_regions)
     }))
@@ -59,6 +56,7 @@ pub(super) fn end(summary: &Summary) -> RunsLine {
         achieved_per_second: totals.achieved,
         throttled_share: counts.creates.throttled_share(),
         regions: totals.regions.iter().map(region_line).collect(),
+        quota_server_outages: counts.quota_server_outages,
         reason: summary.reason.to_owned(),
         exit_code: summary.exit_code,
         ..runs_lines::end(summary.duration, requests)

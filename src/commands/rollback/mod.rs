@@ -33,7 +33,7 @@ use crate::output::progress::{Progress, Subject};
 use crate::output::stats::Stats;
 use crate::results::disk::RealDisk;
 use crate::results::read::ReadError;
-use crate::results::runs_line::{End, ROLLBACK, RunsLine};
+use crate::results::runs_line::{End, ROLLBACK, RunsLine, Start};
 use crate::results::runs_log::RunsLog;
 use deleting::{Deleting, delete_all};
 use selection::{Candidate, Selection};
@@ -112,7 +112,8 @@ async fn rollback(args: &RollbackArgs, console: Console) -> Result<u64, Error> {
     let stats = Arc::new(Stats::new());
     let mut listeners = Listeners::default();
     listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);
-    let quota_client = quota_server::join(quota_server.as_ref(), &listeners).await?;
+    let quota_client =
+        quota_server::join(quota_server.as_ref(), &target, &listeners, &stop).await?;
     consent::show(&selection);
     consent::ask(args, &selection, &stop).await?;
     let rollback = Rollback {
@@ -126,6 +127,7 @@ async fn rollback(args: &RollbackArgs, console: Console) -> Result<u64, Error> {
         stats,
         listeners,
         quota_client,
+        quota_server: quota_server.map(|server| server.address().to_string()),
     };
     rollback.work_off(log, history, selection).await
 }
@@ -152,6 +154,8 @@ struct Rollback<'a> {
     stats: Arc<Stats>,
     listeners: Listeners,
     quota_client: Option<Arc<QuotaClient>>,
+    /// The quota server's address, where one is used.
+    quota_server: Option<String>,
 }
 
 impl Rollback<'_> {
@@ -173,7 +177,10 @@ impl Rollback<'_> {
             self.stop.clone(),
         )?;
         let account = self.account.as_ref();
-        let start = runs_lines::start(ROLLBACK, &self.target, account, &self.account_regions);
+        let start = Start {
+            quota_server: self.quota_server.clone(),
+            ..runs_lines::start(ROLLBACK, &self.target, account, &self.account_regions)
+        };
         log.append([RunsLine::Start(Box::new(start))])?;
         let mut reserve = Reserve::new();
         let stopped = self

@@ -81,7 +81,8 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option
     let stats = Arc::new(Stats::new());
     let mut listeners = Listeners::default();
     listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);
-    let quota_client = quota_server::join(quota_server.as_ref(), &listeners).await?;
+    let quota_client =
+        quota_server::join(quota_server.as_ref(), &target, &listeners, &stop).await?;
     let caller = caller(
         access.engine(args.asking.settings(account)),
         listeners,

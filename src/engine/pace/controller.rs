@@ -121,6 +121,8 @@ pub struct Controller {
     spacing: Spacing,
     /// Where the answers of all hosts come together here: what they measure.
     measured: Option<MeasuredRate>,
+    /// When it was decided on last, where the answers of all hosts come together.
+    decided: f64,
     /// How many hosts there are, where it is known.
     hosts: u32,
     /// Seconds from a multiple of [`IGNORE`] on the wall clock to time zero.
@@ -159,6 +161,7 @@ impl Controller {
             has_ignored: false,
             spacing: Spacing::new(seed),
             measured: None,
+            decided: 0.0,
             hosts: 0,
             wall: since_epoch.as_secs_f64() % IGNORE,
         }
@@ -209,9 +212,8 @@ impl Controller {
         self.note_answer(now);
         self.grants.add(now);
         self.in_a_row += 1.0;
-        if let Some(measured) = &mut self.measured {
-            measured.on_granted(sent.rate);
-        }
+        let measured = self.measured.iter_mut();
+        measured.for_each(|measured| measured.on_granted(sent.rate));
         self.note_grant(sent, now);
         if !self.is_ignoring(now) {
             self.judge(sent, now, true);
@@ -226,6 +228,8 @@ impl Controller {
         self.note_answer(now);
         self.end_congestion_after_calm(now);
         self.last_throttle = Some(now);
+        let measured = self.measured.iter_mut();
+        measured.for_each(MeasuredRate::on_throttled);
         self.in_a_row = 0.0;
         self.note_grant(sent, now);
         if self.is_ignoring(now) {

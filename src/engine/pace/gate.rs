@@ -75,6 +75,16 @@ impl Gate {
         self.rate
     }
 
+    /// Starts again at this rate, `share` of a period after the last turn: hosts that start at the same time do not send at
+    /// the same time.
+    pub(super) fn restart(&mut self, now: Duration, rate: f64, share: f64) {
+        self.last = Departure {
+            at: now,
+            late: share,
+        };
+        self.fill_from_last(rate);
+    }
+
     /// Builds a new bucket if the rate has changed, with the burst spent at the last request's turn. That turn lies as many
     /// periods before the departure as it did, but periods of the new rate: after a slow rate, the time of one old period
     /// would let several requests pass at once.
@@ -82,6 +92,10 @@ impl Gate {
         if (rate / self.rate - 1.0).abs() <= SAME_RATE {
             return;
         }
+        self.fill_from_last(rate);
+    }
+
+    fn fill_from_last(&mut self, rate: f64) {
         self.rate = rate;
         self.next = None;
         let late = period(rate).mul_f64(self.last.late);

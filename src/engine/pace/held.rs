@@ -8,9 +8,9 @@ use tokio::time::Instant;
 use super::quota::QuotaHistory;
 
 /// A slot that is this late is dropped: used later, the slots of a host that was stopped would leave in a burst.
-const LATEST: Duration = Duration::from_millis(250);
+pub(super) const MOST_LATE: Duration = Duration::from_millis(250);
 /// A request that leaves within this time after its slot has waited for it.
-const WAITED: Duration = Duration::from_millis(10);
+const ON_TIME: Duration = Duration::from_millis(10);
 
 /// Where a request's slot is from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -64,7 +64,7 @@ impl HeldSlots {
     /// Drops those that are too late. Returns whether there were any.
     pub(super) fn drop_late(&mut self, now: Instant) -> bool {
         let mut any = false;
-        while self.next_due().is_some_and(|due| now > due + LATEST) {
+        while self.next_due().is_some_and(|due| now > due + MOST_LATE) {
             self.pop();
             any = true;
         }
@@ -75,7 +75,7 @@ impl HeldSlots {
     pub(super) fn take(&mut self, now: Instant) -> Option<SlotOrigin> {
         let batch = *self.0.front().filter(|batch| batch.due <= now)?;
         self.pop();
-        let waited = batch.origin.waited && now <= batch.due + WAITED;
+        let waited = batch.origin.waited && now <= batch.due + ON_TIME;
         Some(SlotOrigin {
             waited,
             ..batch.origin
@@ -132,7 +132,7 @@ mod tests {
         assert!(!held.take(start).unwrap().waited);
         assert_eq!(held.take(start), None);
         assert!(held.take(start + PERIOD).unwrap().waited);
-        let late = start + 2 * PERIOD + 2 * WAITED;
+        let late = start + 2 * PERIOD + 2 * ON_TIME;
         assert!(!held.take(late).unwrap().waited);
         assert_eq!((held.count(), held.next_due()), (0, None));
     }
@@ -142,8 +142,8 @@ mod tests {
         let start = Instant::now();
         let mut held = HeldSlots::default();
         held.add(batch(start, 20, true));
-        assert!(!held.drop_late(start + LATEST));
-        assert!(held.drop_late(start + LATEST + 2 * PERIOD));
+        assert!(!held.drop_late(start + MOST_LATE));
+        assert!(held.drop_late(start + MOST_LATE + 2 * PERIOD));
         assert_eq!(held.count(), 18);
         assert!(held.drop_late(start + Duration::from_hours(1)));
         assert_eq!(held.count(), 0);

@@ -25,7 +25,11 @@ pub fn learn(taken: &Taken, evidence: &Evidence, range: RateRange) -> Settlement
     let mut controller = restored(evidence).unwrap_or_else(|| begun(taken, range));
     controller.set_ceiling(evidence.ceiling);
     controller.on_hosts(taken.hosts);
+    let since = controller.pass(seconds(now));
+    let pause = pause(&evidence.answers, since);
     for (reported, group) in &evidence.answers {
+        let observed = pause.map_or_else(|| waited(group), |pause| pause * requests(group));
+        controller.observe(observed);
         feed(&mut controller, *group, reported.clamp(0.0, now));
     }
     let is_steady = controller.is_steady(seconds(now));
@@ -64,13 +68,31 @@ fn begun(taken: &Taken, range: RateRange) -> Controller {
     controller
 }
 
+/// The mean time from one of these requests to the next in `since` seconds, where most did not wait for the rate; else the rate
+/// itself tells.
+fn pause(answers: &[(f64, AnswerGroup)], since: f64) -> Option<f64> {
+    let sum = |of: fn(&AnswerGroup) -> f64| answers.iter().map(|(_, group)| of(group)).sum::<f64>();
+    let all = sum(requests);
+    let waiting = sum(|group| f64::from(group.waited));
+    (all > 0.0 && 2.0 * waiting < all).then(|| since / all)
+}
+
+fn requests(group: &AnswerGroup) -> f64 {
+    f64::from(group.granted) + f64::from(group.throttled)
+}
+
+/// For how long these requests have waited for the rate, in seconds.
+fn waited(group: &AnswerGroup) -> f64 {
+    f64::from(group.waited) / group.rate
+}
+
 fn feed(controller: &mut Controller, group: AnswerGroup, reported: f64) {
     let sent = SentRequest {
         at: seconds(group.taken),
         rate: group.rate,
         share: (group.waited > 0).then_some(0.0),
     };
-    controller.on_waited(f64::from(group.waited) / group.rate, sent.at);
+    controller.on_waited(waited(&group), sent.at);
     for _ in 0..group.granted {
         controller.on_granted(sent, seconds(reported));
     }

@@ -9,11 +9,12 @@ use tokio::time::Instant;
 use super::controller::{Controller, SentRequest};
 use super::gate::Gate;
 use super::held::SlotOrigin;
-use super::quota_share::{Alone, QuotaShare, SharedRate, Sharing};
+use super::quota_share::QuotaShare;
+use super::sharing::{Alone, SharedRate, Sharing};
 use crate::domain::panics::lock;
 
 /// A host that has been alone keeps its own rate for this time: others find the quota server a second later.
-const RETURN: Duration = Duration::from_secs(2);
+const REJOINING: Duration = Duration::from_secs(2);
 
 /// A permit to send one request. The call that sends it uses it up, so it cannot be copied.
 #[derive(Debug)]
@@ -135,7 +136,7 @@ impl Limiter {
             queue.is_alone = false;
             queue.joined = Some(Instant::now());
         }
-        let is_back = |joined: &Instant| joined.elapsed() < RETURN;
+        let is_back = |joined: &Instant| joined.elapsed() < REJOINING;
         queue.joined = queue.joined.filter(is_back);
         let own = match queue.joined {
             Some(_) => Some(self.own_rate()),
@@ -152,7 +153,10 @@ impl Limiter {
         }
         let mut controller = self.controller();
         if let Some(before) = alone.before {
-            controller.go_on_at(before.part(), self.now());
+            let now = self.now();
+            controller.go_on_at(before.part(), now);
+            let (rate, share) = (controller.rate(), controller.spacing());
+            queue.gate.restart(now, rate, share);
         }
     }
 

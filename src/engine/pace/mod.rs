@@ -13,4 +13,6 @@ mod measured;
 pub mod quota;
 pub mod quota_client;
 pub mod quota_share;
+mod share_state;
+pub mod sharing;
 mod spacing;

@@ -161,8 +161,12 @@ pub struct Settlement {
 
 /// The most slots that are taken with one call.
 pub const MOST_SLOTS: u32 = 4_096;
-/// The longest wait for a slot that is believed, in seconds: the turn of one of a hundred hosts at ten requests a minute.
-pub const LONGEST_WAIT: f64 = 600.0;
+/// The longest wait for a slot that is believed, in seconds, unless so many hosts wait at so slow a rate.
+const LONGEST_WAIT: f64 = 60.0;
+/// No history is longer, in seconds: thirty thousand years.
+const LONGEST_HISTORY: f64 = 1e12;
+/// No turn is longer, in seconds: a week.
+const LONGEST_TURN: f64 = 604_800.0;
 /// The longest time for which slots are given out in advance, in seconds.
 pub const LONGEST_HORIZON: f64 = 1.0;
 /// The most hosts that are believed.
@@ -171,10 +175,11 @@ const MOST_HOSTS: u32 = 1_000_000;
 impl Taken {
     /// Refuses an answer that cannot be true.
     pub(super) fn check(&self, request: &TakeRequest) -> Result<(), QuotaError> {
+        let turns = f64::from(self.hosts) / self.rate;
+        let longest = LONGEST_WAIT.max(4.0 * turns).min(LONGEST_TURN);
         let is_bounded = (SLOWEST..=FASTEST).contains(&self.rate)
-            && (0.0..=LONGEST_WAIT).contains(&self.wait)
-            && self.now.is_finite()
-            && self.now >= 0.0
+            && (0.0..=longest).contains(&self.wait)
+            && (0.0..=LONGEST_HISTORY).contains(&self.now)
             && (1..=MOST_HOSTS).contains(&self.hosts)
             && self.count <= request.wanted
             && f64::from(self.count) <= (LONGEST_HORIZON * self.rate).max(1.0)

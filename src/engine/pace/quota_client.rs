@@ -13,7 +13,7 @@ use crate::domain::panics::lock;
 /// A call that takes longer has failed, and the server counts as lost.
 const LONGEST_CALL: Duration = Duration::from_secs(1);
 /// This number of failed calls in a row, however fast they fail, and the server counts as lost.
-const FAILURES: u32 = 2;
+const FAILURES_UNTIL_LOST: u32 = 2;
 /// The time between two calls while the server is lost.
 const PROBE_PERIOD: Duration = Duration::from_secs(1);
 
@@ -33,6 +33,8 @@ pub type QuotaListener = Box<dyn Fn(&QuotaNews) + Send + Sync>;
 pub struct QuotaClient {
     quota: Arc<dyn Quota>,
     host: Arc<str>,
+    /// What the accounts' names begin with here: nothing at AWS.
+    place: Box<str>,
     health: Mutex<Health>,
     listener: QuotaListener,
 }
@@ -62,9 +64,24 @@ impl QuotaClient {
         Self {
             quota,
             host: host.into(),
+            place: Box::default(),
             health: Mutex::new(health),
             listener,
         }
+    }
+
+    /// The same for a service that is not AWS: its accounts may have the same numbers.
+    #[must_use]
+    pub fn at(self, place: &str) -> Self {
+        Self {
+            place: place.into(),
+            ..self
+        }
+    }
+
+    /// The quota of this operation.
+    pub(crate) fn key(&self, account: &str, region: &str, operation: &str) -> QuotaKey {
+        QuotaKey::new(&format!("{}{account}", self.place), region, operation)
     }
 
     /// The name of this process.
@@ -152,7 +169,7 @@ impl QuotaClient {
         let is_news = {
             let mut health = lock(&self.health);
             health.failures += 1;
-            let is_lost = was_silent || health.failures >= FAILURES;
+            let is_lost = was_silent || health.failures >= FAILURES_UNTIL_LOST;
             let is_news = is_lost && health.lost.is_none();
             if is_news {
                 health.lost = Some(Instant::now());

@@ -9,7 +9,7 @@ use super::recent::{LATELY, NOW, Recent};
 use super::{RegionTotals, Requests};
 use crate::domain::device::AccountRegion;
 use crate::engine::pace::limiter::Limiter;
-use crate::engine::pace::quota_share::Sharing;
+use crate::engine::pace::sharing::Sharing;
 use crate::results::record::{Row, Status};
 
 /// The rate is not used until a Region has created for this long: the first answers are still on their way.

@@ -178,7 +178,7 @@ mod tests {
 
     use super::*;
     use crate::domain::device::Region;
-    use crate::engine::pace::quota_share::{SharedRate, Sharing};
+    use crate::engine::pace::sharing::{SharedRate, Sharing};
     use crate::output::stats::{RunCounts, Totals};
 
     fn region(region: &str, achieved: Option<f64>, rate: f64, grant: Option<f64>) -> RegionTotals {

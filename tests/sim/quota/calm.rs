@@ -89,16 +89,73 @@ fn throttles_that_no_rate_avoids_do_not_slow_the_hosts_down() {
 }
 
 #[test]
-fn a_host_keeps_its_own_lower_rate() {
+fn a_host_keeps_its_own_lower_rate_and_leaves_the_rest() {
+    for (own, round_trip) in [(5.0, 1), (10.0, 1), (20.0, 1), (5.0, 100), (20.0, 100)] {
+        let slow = HostPlan {
+            rate: RateRange::upto(own),
+            round_trip: Some(round_trip),
+            ..HostPlan::new((own * 20.0) as usize)
+        };
+        let all = share(&[slow, HostPlan::new(((50.0 - own) * 20.0) as usize)]);
+        let of_slow = all.rate_of(0, 2.0, 17.0);
+        let name = format!("{own}/s, {round_trip} ms");
+        assert!(
+            (0.8 * own..=1.05 * own).contains(&of_slow),
+            "{name}: {of_slow}"
+        );
+        let rate = all.rate(2.0, 17.0);
+        assert!(rate >= 48.0, "{name}: {rate}");
+    }
+}
+
+#[test]
+fn a_host_far_away_gets_its_part() {
+    let far = HostPlan {
+        rate: RateRange::upto(40.0),
+        round_trip: Some(100),
+        ..HostPlan::new(500)
+    };
+    let all = share(&[far, HostPlan::new(500)]);
+    let part = all.rate_of(0, 2.0, 17.0);
+    assert!(part >= 21.0, "{part}");
+}
+
+#[test]
+fn slow_answers_do_not_lift_the_ceiling() {
     let slow = HostPlan {
         rate: RateRange::upto(5.0),
-        ..HostPlan::new(100)
+        ..HostPlan::new(60)
     };
-    let all = share(&[slow, HostPlan::new(900)]);
-    let of_slow = all.rate_of(0, 2.0, 18.0);
-    assert!((3.5..=5.3).contains(&of_slow), "{of_slow}");
-    let rate = all.rate(2.0, 18.0);
-    assert!(rate >= 48.0, "{rate}");
+    let all = run(1, &vec![slow; 3], SimServer::calm, |rig| {
+        rig.world_settings.emulator.latency.median = std::time::Duration::from_secs(3);
+        rig.settings.workers = 2;
+    });
+    for second in 2..30 {
+        let rate = all.rate(f64::from(second), f64::from(second) + 3.0);
+        assert!(rate <= 5.4, "{rate} a second at {second}");
+    }
+}
+
+#[test]
+fn hosts_that_work_one_by_one_still_follow_the_quota() {
+    let all = run(1, &vec![HostPlan::new(40); 30], SimServer::calm, |rig| {
+        rig.world_settings.emulator.rate = 10.0;
+        rig.world_settings.emulator.burst = 10;
+        rig.world_settings.emulator.latency.median = std::time::Duration::from_millis(1_500);
+        rig.settings.workers = 1;
+    });
+    assert_eq!(all.created(), 1_200);
+    assert!(all.throttled_share() < 0.15, "{}", all.throttled_share());
+}
+
+#[test]
+fn a_hundred_hosts_that_begin_at_once_call_little() {
+    let all = run(1, &vec![HostPlan::new(20); 100], SimServer::calm, |rig| {
+        rig.world_settings.emulator.rate = 30.0;
+    });
+    assert_eq!(all.created(), 2_000);
+    let calls = all.calls as f64 / all.sent() as f64;
+    assert!(calls < 3.0, "{calls}");
 }
 
 #[test]
@@ -148,4 +205,57 @@ fn a_fast_quota_is_not_held_back_by_the_server() {
         rig.settings.workers = 256;
     });
     assert!(all.end() <= 10.0 * 1.02 + 1.0, "{}", all.end());
+}
+
+#[test]
+fn hosts_that_cannot_send_as_fast_as_the_rate_find_the_quota() {
+    // Hosts, devices of each, --rate, workers, the quota.
+    for (hosts, devices, rate, workers, quota) in [
+        (1, 500, Some(1_000.0), 64, 50.0),
+        (2, 250, Some(5_000.0), 64, 50.0),
+        (1, 150, Some(50.0), 4, 10.0),
+        (2, 75, Some(50.0), 4, 10.0),
+        (2, 40, None, 2, 5.0),
+    ] {
+        let with = |round_trip| {
+            let plan = HostPlan {
+                rate: rate.map_or_else(RateRange::unknown, RateRange::upto),
+                round_trip,
+                ..HostPlan::new(devices)
+            };
+            run(1, &vec![plan; hosts], SimServer::calm, |rig| {
+                rig.world_settings.emulator.rate = quota;
+                rig.world_settings.emulator.burst = quota as u32;
+                rig.settings.workers = workers;
+            })
+        };
+        let (all, alone) = (with(Some(1)), with(None));
+        let name = format!("{hosts} hosts, {rate:?}, {workers} workers, {quota}/s");
+        let (sent, sent_alone) = (all.sent(), alone.sent());
+        assert!(
+            2 * sent <= 3 * sent_alone,
+            "{name}: {sent}, alone {sent_alone}"
+        );
+        let (end, end_alone) = (all.end(), alone.end());
+        assert!(
+            end <= 1.1 * end_alone,
+            "{name}: {end} s, alone {end_alone} s"
+        );
+    }
+}
+
+#[test]
+fn a_fast_host_does_not_wait_for_slow_ones() {
+    let slow = HostPlan {
+        rate: RateRange::upto(0.1),
+        ..HostPlan::new(2)
+    };
+    let mut plans = vec![slow; 4];
+    plans.push(HostPlan {
+        begins: 3.0,
+        ..HostPlan::new(200)
+    });
+    let all = share(&plans);
+    let fast = all.hosts[4].created.last().unwrap();
+    assert!(*fast < 3.0 + 4.0 + 4.0, "{fast}");
 }

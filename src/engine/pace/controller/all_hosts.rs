@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{CALM, Controller, FASTEST, IGNORE, RateRange, SLOWEST};
+use super::{CALM, Controller, FASTEST, IGNORE, RateRange, SECOND, SLOWEST};
 use crate::engine::pace::measured::MeasuredRate;
 
 impl Controller {
@@ -32,6 +32,7 @@ impl Controller {
             && in_bounds(self.least)
             && self.ceiling.is_none_or(in_bounds)
             && (0.0..IGNORE).contains(&self.wall)
+            && self.decided >= 0.0
             && self.measured.is_none_or(MeasuredRate::is_sound)
     }
 
@@ -61,9 +62,27 @@ impl Controller {
         self.ignores_until.or(self.last_cut)
     }
 
+    /// The time since the last decision, in seconds. A long one counts little: it was an outage, or nobody has sent anything.
+    pub(in crate::engine::pace) fn pass(&mut self, now: Duration) -> f64 {
+        let now = now.as_secs_f64();
+        let longest = SECOND.max(2.0 / self.rate);
+        let since = (now - self.decided).clamp(0.0, longest);
+        self.decided = now;
+        since
+    }
+
+    /// The answers of so many seconds come next.
+    pub(in crate::engine::pace) fn observe(&mut self, seconds: f64) {
+        if let Some(measured) = &mut self.measured {
+            measured.observe(seconds);
+        }
+    }
+
     /// There are so many hosts now. One that has joined used a part of the rate before, as one that is alone.
     pub(in crate::engine::pace) fn on_hosts(&mut self, hosts: u32) {
-        if hosts > self.hosts
+        // The first host of all finds nobody who could have been alone before.
+        if self.hosts > 0
+            && hosts > self.hosts
             && let Some(measured) = &mut self.measured
         {
             measured.on_joined();
