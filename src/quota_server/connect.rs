@@ -154,7 +154,7 @@ impl Connector {
     }
 }
 
-/// What is said of a server that does not speak TLS.
+/// The refusal of a server that does not speak TLS.
 pub(super) fn not_tls() -> QuotaError {
     QuotaError::Refused("it does not speak TLS; write redis:// instead of rediss://".to_owned())
 }

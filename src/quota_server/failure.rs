@@ -7,6 +7,8 @@ use super::address::PASSWORD;
 use crate::domain::device::visible;
 use crate::engine::pace::quota::QuotaError;
 
+/// Part of the place of an error in a script.
+const SCRIPT_PLACE: &str = "@user_script";
 /// The most characters of its words that are shown.
 const LONGEST_DETAIL: usize = 200;
 /// Codes with which the server refuses who or what asks.
@@ -34,9 +36,12 @@ pub(super) fn is_answer(error: &RedisError) -> bool {
 /// What a failed call means.
 pub(super) fn of(error: &RedisError) -> QuotaError {
     let code = error.code().unwrap_or_default();
-    // The rest names the script by a number.
     let detail = error.detail().unwrap_or_default();
-    let detail = detail.split(" script: ").next().unwrap_or_default();
+    // After an error in a script the server names the script by a number, and the line.
+    let detail = match detail.rsplit_once(" script: ") {
+        Some((detail, place)) if place.contains(SCRIPT_PLACE) => detail,
+        _ => detail,
+    };
     let detail: String = visible(detail).chars().take(LONGEST_DETAIL).collect();
     let is_refused = REFUSALS_BY_TEXT.iter().any(|part| detail.contains(part));
     match error.kind() {

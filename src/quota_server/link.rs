@@ -25,7 +25,7 @@ pub(super) struct Link {
 }
 
 enum LinkState {
-    /// There is none; so many were made before.
+    /// No connection; the number of those before.
     None(u64),
     Connecting(u64, JoinHandle<Connected>),
     Connected(u64, MultiplexedConnection),
@@ -44,7 +44,7 @@ impl Link {
         &self.connector
     }
 
-    /// A call on the connection, which is made if there is none. Dropped before it returns, it leaves the attempt to the
+    /// A call on the connection, after connecting where that is needed. Dropped before it returns, it leaves the attempt to the
     /// next call.
     pub(super) async fn call(&self) -> Result<Call<'_>, QuotaError> {
         let mut state = self.state.lock().await;

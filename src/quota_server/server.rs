@@ -99,7 +99,7 @@ impl QuotaServer {
     }
 }
 
-/// What is said of an answer that cannot be understood.
+/// The failure of an answer that cannot be understood.
 fn makes_no_sense() -> QuotaError {
     QuotaError::Unavailable("its answer makes no sense".to_owned())
 }

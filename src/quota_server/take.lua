@@ -22,10 +22,17 @@ local function within(number, least, most)
   return number and number >= least and number <= most
 end
 
--- An error says that a key is of another type, or raised again below that something is not allowed.
+-- A key of another type is replaced; any other error is the answer.
+local function is_wrong_type(reply)
+  return string.find(reply.err, 'WRONGTYPE', 1, true)
+end
+
 local quota = redis.pcall('HMGET', KEYS[1], 'history', 'shift', 'seen', 'next', 'rate', 'horizon', 'after', 'settled',
   'version', 'cut', 'learner', 'answers')
 if quota.err then
+  if not is_wrong_type(quota) then
+    return quota
+  end
   quota = {}
 end
 local history, cut, learner, answers = quota[1] or '', quota[10] or '', quota[11] or '', quota[12] or ''
@@ -53,8 +60,10 @@ if known then
   if type(removed) == 'number' then
     hosts = redis.call('ZCARD', KEYS[2])
     known = next_slot - now <= math.max(LONGEST_QUEUE, 4 * hosts / rate)
-  else
+  elseif is_wrong_type(removed) then
     known = false
+  else
+    return removed
   end
 end
 if not known then

@@ -300,3 +300,61 @@ fn verify_and_rollback_refuse_and_go_on_alone_as_provision_does() {
     }
     assert!(cloud.channels().is_empty());
 }
+
+#[test]
+fn a_connection_that_is_silent_is_replaced() {
+    let (bench, cloud) = (Bench::of(40), Cloud::new());
+    let connections = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let counted = std::sync::Arc::clone(&connections);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let is_first = counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+            thread::spawn(move || {
+                serve(stream, |words| {
+                    let is_script = words[0].eq_ignore_ascii_case("EVALSHA");
+                    let loading = "-LOADING Redis is loading the dataset in memory\r\n";
+                    match (is_script, is_first) {
+                        (true, true) => None,
+                        (true, false) => Some(loading.into()),
+                        (false, _) => Some("+OK\r\n".into()),
+                    }
+                });
+            });
+        }
+    });
+    let arguments = [
+        "provision",
+        "d.csv",
+        "--region",
+        "eu-central-1",
+        "--rate",
+        "10",
+    ];
+    bench
+        .call(&arguments)
+        .args(&["--endpoint-url", cloud.url(), "--quota-server", &url])
+        .run()
+        .exits(0);
+    // The silent one, one to find out whether TLS is expected, and the one in place of the first.
+    let connections = connections.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(connections > 2, "{connections}");
+}
+
+#[test]
+fn an_interruption_does_not_wait_for_a_silent_server() {
+    let (bench, cloud) = (Bench::of(3), Cloud::new());
+    let url = server(|_| None);
+    let running = with_server(&bench, &cloud, &url).start();
+    while cloud.all_requests() == 0 && cloud.creates() == 0 && !bench.has("d.results.runs.jsonl") {
+        thread::sleep(Duration::from_millis(10));
+    }
+    thread::sleep(Duration::from_millis(200));
+    running.signal("INT");
+    running
+        .wait()
+        .exits(130)
+        .does_not_say("This host goes on alone");
+    assert_eq!(cloud.creates(), 0);
+}

@@ -333,6 +333,7 @@ fn a_long_queue_is_no_damage_and_a_full_record_is_bounded() {
             queue(&server).await;
             fill(&server).await;
             learner_that_is_no_text(&server, &running.address).await;
+            keys_of_another_type(&server, &running.address).await;
         });
     }
 }
@@ -438,4 +439,24 @@ async fn learner_that_is_no_text(server: &QuotaServer, address: &str) {
         ),
         ("", 0, 2)
     );
+}
+
+/// A quota starts again where somebody has set one of its keys to something else.
+async fn keys_of_another_type(server: &QuotaServer, address: &str) {
+    let request = one("Type", 0);
+    let mut raw = redis::Client::open(address)
+        .unwrap()
+        .get_connection()
+        .unwrap();
+    for what in ["quota", "hosts"] {
+        server.take(&request).await.unwrap();
+        let key = format!("kvs-fleet:1:{{{}}}:{what}", request.key.as_str());
+        let _: () = redis::cmd("SET")
+            .arg(&key)
+            .arg("x")
+            .query(&mut raw)
+            .unwrap();
+        let taken = server.take(&request).await.unwrap();
+        assert!(taken.wait.abs() < f64::EPSILON, "{what}: {taken:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! What all hosts learn together: the rate of a quota that a server keeps. Pure.
 //!
-//! The law is the [`Controller`]'s, fed with the answers of all hosts; its state is stored with the quota, so that it does
-//! not matter which host decides. Slots are given out in advance, and those that are out when the rate is cut are still
+//! A [`Controller`] is fed with the answers of all hosts: it measures the rate (see `measured`), and finds out whether
+//! throttles are about the rate at all. Its state is stored with the quota, so that it does not matter which host decides. Slots are given out in advance, and those that are out when the rate is cut are still
 //! used. So while the rate is searched for they are given out for a short time only.
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -167,6 +167,23 @@ mod tests {
         let next = evidence(&first.learner, Vec::new());
         let second = learn(&taken(4.5, first.rate), &next, range);
         assert!((second.rate - first.rate).abs() < 1e-9);
+    }
+
+    /// Hosts of different versions share a quota. A change of this form needs another number in the names of the keys
+    /// (`kvs-fleet:1:`): else they would discard each other's state.
+    #[test]
+    fn the_state_is_read_as_it_was_first_written() {
+        const FIRST: &str = r#"{"ceiling":50.0,"least":1.0,"rate":33.5,"growth":{"Climb":{"calm":0.0,"base":33.5,"at_ceiling":0.0}},
+            "last_sent":null,"last_cut":4.0,"last_throttle":4.0,"last_answer":4.0,"in_a_row":0.0,
+            "grants":{"began":2.9,"slices":[[60,110],[80,30]]},"grant":28.0,
+            "congestion":{"began":4.0,"rate_before":50.0,"past":null,"first":{"granted":0.0,"throttled":10.0},
+            "sampled":null,"low":{"granted":0.0,"throttled":0.0},"evidence":0.0},"past":null,"ignores_until":null,
+            "has_ignored":false,"measured":{"measured":37.6,"spare":0.0,"held":0.0,"hold":3.0,"observed":0.0,
+            "since_joined":12.8,"answered":50.0,"granted":0.0,"throttled":0.0},"hosts":1,"decided":4.0,"wall":0.0}"#;
+        let range = RateRange::upto(50.0);
+        let settled = learn(&taken(5.0, 40.0), &evidence(FIRST, Vec::new()), range);
+        assert!((settled.rate - 33.5).abs() < 1e-9, "{}", settled.rate);
+        assert_eq!(settled.cut, Some(4.0));
     }
 
     #[test]

@@ -195,3 +195,152 @@ impl QuotaShare {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::engine::pace::quota::{
+        Quota, QuotaError, QuotaHistory, QuotaReply, Settlement, Taken,
+    };
+    use crate::engine::pace::quota_client::QuotaNews;
+
+    /// Gives out slots at ten a second, each call after `takes`; or fails.
+    #[derive(Debug)]
+    struct Scripted {
+        takes: Duration,
+        fails: bool,
+        calls: AtomicU32,
+        slots: AtomicU32,
+        origin: Instant,
+    }
+
+    impl Scripted {
+        fn new(takes: Duration, fails: bool) -> Arc<Self> {
+            Arc::new(Self {
+                takes,
+                fails,
+                calls: AtomicU32::new(0),
+                slots: AtomicU32::new(0),
+                origin: Instant::now(),
+            })
+        }
+    }
+
+    impl Quota for Scripted {
+        fn take<'a>(&'a self, request: &'a TakeRequest) -> QuotaReply<'a, Taken> {
+            Box::pin(async move {
+                self.calls.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(self.takes).await;
+                if self.fails {
+                    return Err(QuotaError::Unavailable("broken".to_owned()));
+                }
+                let now = self.origin.elapsed().as_secs_f64();
+                let count = request.wanted.min(5);
+                let before = self.slots.fetch_add(count, Ordering::Relaxed);
+                Ok(Taken {
+                    history: QuotaHistory {
+                        seconds: 1,
+                        micros: 2,
+                    },
+                    now,
+                    wait: (f64::from(before) / 10.0 - now).max(0.0),
+                    count,
+                    rate: 10.0,
+                    hosts: 1,
+                    cut: None,
+                    evidence: None,
+                })
+            })
+        }
+
+        fn settle<'a>(&'a self, _: &'a QuotaKey, _: &'a Settlement) -> QuotaReply<'a, bool> {
+            Box::pin(async { Ok(true) })
+        }
+    }
+
+    fn client(quota: &Arc<Scripted>, lost: bool) -> (Arc<QuotaClient>, Arc<AtomicU32>) {
+        let news = Arc::new(AtomicU32::new(0));
+        let heard = Arc::clone(&news);
+        let listener = move |_: &QuotaNews| {
+            heard.fetch_add(1, Ordering::Relaxed);
+        };
+        let quota: Arc<dyn Quota> = Arc::clone(quota) as _;
+        let client = QuotaClient::new(quota, "host", lost, Box::new(listener));
+        (Arc::new(client), news)
+    }
+
+    fn share(client: &Arc<QuotaClient>) -> Arc<QuotaShare> {
+        let key = QuotaKey::new("000000000000", "eu-central-1", "Create");
+        Arc::new(QuotaShare::new(
+            Arc::clone(client),
+            key,
+            RateRange::upto(10.0),
+        ))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dropped_wait_uses_no_slot() {
+        let quota = Scripted::new(Duration::from_millis(3), false);
+        let share = share(&client(&quota, false).0);
+        for _ in 0..200 {
+            let gave_up = tokio::time::timeout(Duration::from_micros(1), share.next(None)).await;
+            if gave_up.is_ok() {
+                // Its slot was due at that very moment.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        let start = Instant::now();
+        for _ in 0..50 {
+            share.next(None).await.unwrap();
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        assert!((4.5..5.6).contains(&seconds), "{seconds}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiter_begins_one_call_and_is_woken_by_it() {
+        let quota = Scripted::new(Duration::from_millis(300), false);
+        let share = share(&client(&quota, false).0);
+        let start = Instant::now();
+        share.next(None).await.unwrap();
+        assert_eq!(start.elapsed(), Duration::from_millis(300));
+        assert_eq!(quota.calls.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_fast_failures_or_one_silent_call_lose_the_server() {
+        for (takes, fails, seconds) in [(Duration::ZERO, true, 0.0), (Duration::MAX, false, 1.0)] {
+            let quota = Scripted::new(takes.min(Duration::from_hours(1)), fails);
+            let (client, news) = client(&quota, false);
+            let share = share(&client);
+            let start = Instant::now();
+            let alone = share.next(None).await.unwrap_err();
+            assert_eq!((alone.outage, alone.before), (1, None));
+            assert!((start.elapsed().as_secs_f64() - seconds).abs() < 0.01);
+            assert_eq!(news.load(Ordering::Relaxed), 1);
+            // While it is lost, it is asked once a second.
+            let calls = quota.calls.load(Ordering::Relaxed);
+            for _ in 0..100 {
+                assert!(share.next(None).await.is_err());
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            let probes = quota.calls.load(Ordering::Relaxed) - calls;
+            assert!((3..=6).contains(&probes), "{probes}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_back_is_found() {
+        let quota = Scripted::new(Duration::ZERO, false);
+        let (client, news) = client(&quota, true);
+        let share = share(&client);
+        assert!(share.next(None).await.is_err());
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        assert!(share.next(None).await.is_err());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(share.next(None).await.is_ok());
+        assert_eq!(news.load(Ordering::Relaxed), 1);
+    }
+}

@@ -1,4 +1,4 @@
-//! The controller of all hosts together: what it needs besides that of one host. Its state is stored with the quota, its rate
+//! The controller where the answers of all hosts come together: what it needs besides. Its state is stored with the quota, its rate
 //! is measured, and it learns of hosts and ceilings.
 
 use std::time::{Duration, SystemTime};
