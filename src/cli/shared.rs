@@ -71,7 +71,8 @@ pub(crate) struct ConnectionArgs {
     /// A custom endpoint; http:// only for loopback
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint_url: Option<String>,
-    /// A Valkey or Redis server by which hosts share each account's quota exactly: redis://HOST:PORT, or rediss:// for TLS
+    /// A Valkey or Redis server by which hosts share each account's quota exactly: redis://HOST:PORT, or rediss:// for TLS;
+    /// its password comes from KVS_FLEET_QUOTA_SERVER_PASSWORD
     #[arg(long, value_name = "URL")]
     pub(crate) quota_server: Option<String>,
     /// The PEM file of the only certificate authorities that the quota server is trusted by
