@@ -376,7 +376,7 @@ def check_quota_server(checks):
     folders = {str(pathlib.PurePosixPath(path).parent) for path in settings.values() if path.startswith("/")}
     checks.check("valkey.conf: its files are in the mounted folder", folders, {volume["target"]})
     scripts = [path.read_text() for path in (ROOT / "src/quota_server").glob("*.lua")]
-    called = {name.lower() for script in scripts for name in re.findall(r"redis\.call\('(\w+)'", script)}
+    called = {name.lower() for script in scripts for name in re.findall(r"redis\.p?call\('(\w+)'", script)}
     first, second = (QUOTA_SERVER / "users.acl").read_text().splitlines()
     checks.check("users.acl: no other user", first, "user default off")
     checks.check("users.acl: commands", set(re.findall(r"\+(\S+)", second)), called | {"evalsha", "script|load"})
