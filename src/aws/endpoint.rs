@@ -64,6 +64,15 @@ impl Endpoint {
         self.is_loopback
     }
 
+    /// The port, if requests stay on this computer.
+    pub(crate) fn loopback_port(&self) -> Option<u16> {
+        let url = self.url().filter(|_| self.is_loopback)?;
+        let authority = url.split("://").nth(1)?.split('/').next()?;
+        let port = authority.rsplit_once(':').map(|(_, port)| port.parse());
+        let by_scheme = if self.is_https { 443 } else { 80 };
+        Some(port.and_then(Result::ok).unwrap_or(by_scheme))
+    }
+
     /// Whether the endpoint belongs to AWS, judged by its host name.
     pub fn is_aws(&self) -> bool {
         self.is_aws
@@ -197,6 +206,22 @@ mod tests {
 
     fn parse(url: &str) -> Result<Endpoint, String> {
         Endpoint::parse(url, "--endpoint-url").map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_port_on_this_computer_is_known() {
+        for (url, port) in [
+            ("http://127.0.0.1:4566", Some(4566)),
+            ("http://LOCALHOST:4566/path", Some(4566)),
+            ("http://kvs.localhost", Some(80)),
+            ("https://[::1]", Some(443)),
+            ("http://[::1]:9000/", Some(9000)),
+            ("https://kvs.example:4566", None),
+        ] {
+            let endpoint = Endpoint::parse(url, "--endpoint-url").unwrap();
+            assert_eq!(endpoint.loopback_port(), port, "{url}");
+        }
+        assert_eq!(Endpoint::aws().loopback_port(), None);
     }
 
     #[test]

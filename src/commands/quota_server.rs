@@ -42,7 +42,9 @@ pub(super) async fn join(
     let Some(config) = config else {
         return Ok(None);
     };
-    let place = target.url().and_then(loopback_port).unwrap_or_default();
+    // Emulators on this computer have the same account numbers.
+    let port = target.connection().endpoint().loopback_port();
+    let place = port.map_or_else(String::new, |port| format!("localhost:{port}/"));
     let client = tokio::select! {
         biased;
         () = stop.given() => {
@@ -52,15 +54,6 @@ pub(super) async fn join(
         client = config.join(listeners.clone()) => client?,
     };
     Ok(Some(Arc::new(client.at(&place))))
-}
-
-/// What tells apart services on this computer: emulators have the same account numbers.
-fn loopback_port(url: &str) -> Option<String> {
-    let (_, authority) = url.split_once("://")?;
-    let authority = authority.split('/').next()?;
-    let (host, port) = authority.rsplit_once(':')?;
-    let is_loopback = host == "localhost" || host == "[::1]" || host.starts_with("127.");
-    is_loopback.then(|| format!("localhost:{port}/"))
 }
 
 impl QuotaServerConfig {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::domain::service::Operation;
+
 /// An operation of the control plane, of the signaling data plane (`GetIceServerConfig`) or of STS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ApiOperation {
@@ -80,16 +82,16 @@ impl ApiOperation {
     #[rustfmt::skip]
     const fn facts(self) -> Properties {
         match self {
-            Self::Create => facts("CreateSignalingChannel", "create", "/createSignalingChannel", Some(50.0), false),
-            Self::Describe => facts("DescribeSignalingChannel", "describe", "/describeSignalingChannel", Some(300.0), true),
-            Self::List => facts("ListSignalingChannels", "list", "/listSignalingChannels", Some(50.0), false),
-            Self::Delete => facts("DeleteSignalingChannel", "delete", "/deleteSignalingChannel", Some(50.0), true),
-            Self::Update => facts("UpdateSignalingChannel", "update", "/updateSignalingChannel", Some(50.0), true),
-            Self::Tag => facts("TagResource", "tag", "/TagResource", Some(50.0), true),
-            Self::Untag => facts("UntagResource", "untag", "/UntagResource", Some(50.0), true),
-            Self::ListTags => facts("ListTagsForResource", "list-tags", "/ListTagsForResource", Some(50.0), true),
-            Self::Endpoint => facts("GetSignalingChannelEndpoint", "endpoint", "/getSignalingChannelEndpoint", Some(300.0), false),
-            Self::Ice => facts("GetIceServerConfig", "ice", "/v1/get-ice-server-config", None, true),
+            Self::Create => facts(Operation::Create.name(), "create", "/createSignalingChannel", Some(50.0), false),
+            Self::Describe => facts(Operation::Describe.name(), "describe", "/describeSignalingChannel", Some(300.0), true),
+            Self::List => facts(Operation::List.name(), "list", "/listSignalingChannels", Some(50.0), false),
+            Self::Delete => facts(Operation::Delete.name(), "delete", "/deleteSignalingChannel", Some(50.0), true),
+            Self::Update => facts(Operation::Update.name(), "update", "/updateSignalingChannel", Some(50.0), true),
+            Self::Tag => facts(Operation::Tag.name(), "tag", "/TagResource", Some(50.0), true),
+            Self::Untag => facts(Operation::Untag.name(), "untag", "/UntagResource", Some(50.0), true),
+            Self::ListTags => facts(Operation::ListTags.name(), "list-tags", "/ListTagsForResource", Some(50.0), true),
+            Self::Endpoint => facts(Operation::Endpoint.name(), "endpoint", "/getSignalingChannelEndpoint", Some(300.0), false),
+            Self::Ice => facts(Operation::Ice.name(), "ice", "/v1/get-ice-server-config", None, true),
             Self::CallerIdentity => facts("GetCallerIdentity", "caller-identity", "/", None, false),
             Self::AssumeRole => facts("AssumeRole", "assume-role", "/", None, false),
         }

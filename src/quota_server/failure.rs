@@ -66,6 +66,6 @@ pub(super) fn of(error: &RedisError) -> QuotaError {
             QuotaError::Unavailable("it does not answer".to_owned())
         }
         ErrorKind::Io => QuotaError::Unavailable("the connection was lost".to_owned()),
-        _ => QuotaError::Unavailable("its answer makes no sense".to_owned()),
+        _ => QuotaError::absurd(),
     }
 }

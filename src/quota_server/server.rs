@@ -99,11 +99,6 @@ impl QuotaServer {
     }
 }
 
-/// The failure of an answer that cannot be understood.
-fn makes_no_sense() -> QuotaError {
-    QuotaError::Unavailable("its answer makes no sense".to_owned())
-}
-
 impl Quota for QuotaServer {
     fn take<'a>(&'a self, request: &'a TakeRequest) -> QuotaReply<'a, Taken> {
         Box::pin(async move {
@@ -123,7 +118,7 @@ impl Quota for QuotaServer {
                 .arg(history)
                 .arg(u8::from(request.is_urgent));
             let reply = self.call(&call).await?;
-            wire::taken(&reply).ok_or_else(makes_no_sense)
+            wire::taken(&reply).ok_or_else(QuotaError::absurd)
         })
     }
 
@@ -148,7 +143,7 @@ impl Quota for QuotaServer {
                 .arg(settlement.length);
             match self.call(&call).await? {
                 Value::Int(stored) => Ok(stored == 1),
-                _ => Err(makes_no_sense()),
+                _ => Err(QuotaError::absurd()),
             }
         })
     }
@@ -165,5 +160,25 @@ impl fmt::Debug for QuotaServer {
         f.debug_struct("QuotaServer")
             .field("address", &self.address)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::pace::learner::{SEARCHING_HORIZON, SEARCHING_PERIOD};
+    use crate::engine::pace::quota::{LONGEST_HORIZON, LONGEST_WAIT};
+
+    #[test]
+    fn the_script_has_the_same_figures() {
+        let script = include_str!("take.lua");
+        for line in [
+            format!(
+                "horizon, after, settled, version = {SEARCHING_HORIZON}, {SEARCHING_PERIOD}, 0, 0"
+            ),
+            format!("local LONGEST_QUEUE = {LONGEST_WAIT} "),
+            format!("tonumber(ARGV[4])), {LONGEST_HORIZON})"),
+        ] {
+            assert!(script.contains(&line), "{line}");
+        }
     }
 }

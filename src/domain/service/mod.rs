@@ -48,7 +48,7 @@ impl Operation {
     ];
 
     /// The name in the API reference.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Create => "CreateSignalingChannel",
             Self::Describe => "DescribeSignalingChannel",

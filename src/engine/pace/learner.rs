@@ -13,11 +13,11 @@ use super::quota::{AnswerGroup, Evidence, Settlement, Taken};
 /// second take six slots with each call.
 const STEADY_HORIZON: f64 = 0.5;
 /// The same while the rate is searched for, in seconds.
-pub const SEARCHING_HORIZON: f64 = 0.1;
+pub(crate) const SEARCHING_HORIZON: f64 = 0.1;
 /// The time between two decisions at a rate that has proved itself, in seconds.
 const STEADY_PERIOD: f64 = 1.0;
 /// The same while the rate is searched for, in seconds.
-pub const SEARCHING_PERIOD: f64 = 0.25;
+pub(crate) const SEARCHING_PERIOD: f64 = 0.25;
 
 /// Decides on the rate. `range` is what this host knows of the quota.
 pub fn learn(taken: &Taken, evidence: &Evidence, range: RateRange) -> Settlement {

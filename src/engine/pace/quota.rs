@@ -37,6 +37,13 @@ pub enum QuotaError {
     Refused(String),
 }
 
+impl QuotaError {
+    /// An answer that cannot be understood, or cannot be true.
+    pub(crate) fn absurd() -> Self {
+        Self::Unavailable("its answer makes no sense".to_owned())
+    }
+}
+
 /// The quota of one operation in one account and Region: `ACCOUNT/REGION/OPERATION`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct QuotaKey(Arc<str>);
@@ -162,13 +169,13 @@ pub struct Settlement {
 /// The most slots that are taken with one call.
 pub const MOST_SLOTS: u32 = 4_096;
 /// The longest wait for a slot that is believed, in seconds, unless so many hosts wait at so slow a rate.
-const LONGEST_WAIT: f64 = 60.0;
+pub(crate) const LONGEST_WAIT: f64 = 60.0;
 /// No history is longer, in seconds: thirty thousand years.
 const LONGEST_HISTORY: f64 = 1e12;
 /// No turn is longer, in seconds: a week.
 const LONGEST_TURN: f64 = 604_800.0;
 /// The longest time for which slots are given out in advance, in seconds.
-pub const LONGEST_HORIZON: f64 = 1.0;
+pub(crate) const LONGEST_HORIZON: f64 = 1.0;
 /// The most hosts that are believed.
 const MOST_HOSTS: u32 = 1_000_000;
 
@@ -187,8 +194,7 @@ impl Taken {
         if is_bounded {
             Ok(())
         } else {
-            let message = "its answer makes no sense".to_owned();
-            Err(QuotaError::Unavailable(message))
+            Err(QuotaError::absurd())
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The controller where the answers of all hosts come together: what it needs besides. Its state is stored with the quota, its rate
-//! is measured, and it learns of hosts and ceilings.
+//! The controller and the quota server: what it needs where the answers of all hosts come together (its state is stored, its
+//! rate is measured, it learns of hosts and ceilings), and how it goes on at a rate that others know.
 
 use std::time::{Duration, SystemTime};
 
