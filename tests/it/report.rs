@@ -65,7 +65,7 @@ fn the_page_is_self_contained_and_escapes_text() {
         let allowed = outside.ends_with("svg");
         assert_eq!(page.contains(outside), allowed, "{outside}");
     }
-    assert_eq!(page.matches("<svg").count(), 5);
+    assert_eq!(page.matches("<svg").count(), 2 * 5);
     assert!(page.contains("There is no runs log"));
     assert!(!page.contains("could not be drawn"));
     assert!(!page.contains("NaN") && !page.contains("inf\""));
@@ -293,5 +293,5 @@ fn several_accounts_are_reported_each_with_its_regions() {
     let page = bench.read("r.html");
     assert!(page.contains("Accounts and Regions"));
     // The table takes the place of the chart by Region.
-    assert_eq!(page.matches("<svg").count(), 4);
+    assert_eq!(page.matches("<svg").count(), 2 * 4);
 }

@@ -1,46 +1,26 @@
-//! The charts as SVG. The colours are those of Okabe and Ito, which colour-blind people can distinguish; lines and text
-//! have two colours that the page's style sheet replaces in dark mode.
+//! The charts of a batch as SVG.
 
-use std::error::Error;
-use std::time::Duration;
-
-use plotters::coord::Shift;
 use plotters::coord::ranged1d::{SegmentValue, SegmentedCoord};
 use plotters::coord::types::{RangedCoordf64, RangedCoordusize};
-use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
 use super::timeline::Timeline;
 use crate::domain::format;
-
-/// Width and height, in pixels at full size.
-const SIZE: (u32, u32) = (640, 290);
-
-/// Text and axes. The style sheet refers to this colour.
-const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
-/// Grid lines. The style sheet refers to this colour.
-const MESH: RGBColor = RGBColor(0xDD, 0xDD, 0xDD);
-
-pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xB2);
-pub(super) const ORANGE: RGBColor = RGBColor(0xE6, 0x9F, 0x00);
-pub(super) const VERMILION: RGBColor = RGBColor(0xD5, 0x5E, 0x00);
+use crate::output::html::chart::{
+    BLUE, Drawn, DrawnIn, INK, MESH, ORANGE, OverTime, Size, TimeChart, count, dashed, draw, font,
+    seconds, top, whole,
+};
 
 /// The most points of a line; more are not visible.
 const MOST_POINTS: usize = 600;
 
-type Drawn = Result<String, Box<dyn Error>>;
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-
-type TimeChart<'a, 'b> =
-    ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 type StackChart<'a, 'b> =
     ChartContext<'a, SVGBackend<'b>, Cartesian2d<SegmentedCoord<RangedCoordusize>, RangedCoordf64>>;
-type DrawnIn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
 
 /// Finished devices over working time, and what the quota would have allowed.
-pub(super) fn done(timeline: &Timeline) -> Drawn {
+pub(super) fn done(timeline: &Timeline, size: Size) -> Drawn {
     let highest = count(timeline.done.len());
-    over_time(timeline, highest, "devices done", &whole, |chart| {
+    over_time(timeline, size, highest, "devices done", &whole, |chart| {
         for stretch in &timeline.stretches {
             let Some(quota) = stretch.quota else { continue };
             let from = seconds(stretch.before);
@@ -57,7 +37,7 @@ pub(super) fn done(timeline: &Timeline) -> Drawn {
 }
 
 /// Finished devices per second, and the quota.
-pub(super) fn rate(timeline: &Timeline) -> Drawn {
+pub(super) fn rate(timeline: &Timeline, size: Size) -> Drawn {
     let (width, rates) = timeline.rates();
     let length = axis(timeline);
     let quotas = timeline
@@ -69,58 +49,50 @@ pub(super) fn rate(timeline: &Timeline) -> Drawn {
         text if text.is_empty() => format::about(*rate),
         text => text,
     };
-    over_time(timeline, highest, "devices a second", &name, |chart| {
-        let bars = rates.iter().enumerate().map(|(bar, rate)| {
-            let from = count(bar) * seconds(width);
-            let until = (from + seconds(width)).min(length);
-            Rectangle::new([(from, 0.0), (until, *rate)], BLUE.filled())
-        });
-        chart.draw_series(bars)?;
-        for stretch in &timeline.stretches {
-            let Some(quota) = stretch.quota else { continue };
-            let from = seconds(stretch.before);
-            let until = (from + seconds(stretch.to - stretch.from)).max(from + length / 100.0);
-            let line = vec![(from, quota), (until, quota)];
-            chart.draw_series(std::iter::once(dashed(line, ORANGE)))?;
-        }
-        Ok(())
-    })
+    over_time(
+        timeline,
+        size,
+        highest,
+        "devices a second",
+        &name,
+        |chart| {
+            let bars = rates.iter().enumerate().map(|(bar, rate)| {
+                let from = count(bar) * seconds(width);
+                let until = (from + seconds(width)).min(length);
+                Rectangle::new([(from, 0.0), (until, *rate)], BLUE.filled())
+            });
+            chart.draw_series(bars)?;
+            for stretch in &timeline.stretches {
+                let Some(quota) = stretch.quota else { continue };
+                let from = seconds(stretch.before);
+                let until = (from + seconds(stretch.to - stretch.from)).max(from + length / 100.0);
+                let line = vec![(from, quota), (until, quota)];
+                chart.draw_series(std::iter::once(dashed(line, ORANGE)))?;
+            }
+            Ok(())
+        },
+    )
 }
 
 /// A chart over working time, with a line for each pause that was cut out.
 fn over_time(
     timeline: &Timeline,
+    size: Size,
     highest: f64,
     what: &str,
-    name: &dyn Fn(&f64) -> String,
+    label: &dyn Fn(&f64) -> String,
     lines: impl for<'a, 'b> FnOnce(&mut TimeChart<'a, 'b>) -> DrawnIn<'b>,
 ) -> Drawn {
-    draw(|area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(12)
-            .margin_right(32)
-            .x_label_area_size(46)
-            .y_label_area_size(70)
-            .build_cartesian_2d(0.0..axis(timeline), 0.0..top(highest))?;
-        chart
-            .configure_mesh()
-            .axis_style(INK)
-            .bold_line_style(MESH)
-            .light_line_style(TRANSPARENT)
-            .label_style(font())
-            .x_label_formatter(&|at| clock(*at))
-            .y_label_formatter(name)
-            .x_desc("working time")
-            .y_desc(what)
-            .draw()?;
-        lines(&mut chart)?;
-        for stretch in timeline.stretches.iter().skip(1) {
-            let at = seconds(stretch.before);
-            let line = vec![(at, 0.0), (at, top(highest))];
-            chart.draw_series(std::iter::once(dashed(line, INK)))?;
-        }
-        Ok(())
-    })
+    let pauses = timeline.stretches.iter().skip(1);
+    let pauses: Vec<f64> = pauses.map(|stretch| seconds(stretch.before)).collect();
+    let axes = OverTime {
+        length: axis(timeline),
+        highest,
+        what,
+        label,
+        pauses: &pauses,
+    };
+    axes.draw(size, lines)
 }
 
 /// The length of the axis of working time.
@@ -129,16 +101,21 @@ fn axis(timeline: &Timeline) -> f64 {
 }
 
 /// Counts by name as a bar chart.
-pub(super) fn bars(bars: &[(String, u64)], what: &str) -> Drawn {
+pub(super) fn bars(bars: &[(String, u64)], what: &str, size: Size) -> Drawn {
     let stacked: Vec<(String, Vec<u64>)> = bars
         .iter()
         .map(|(name, count)| (name.clone(), vec![*count]))
         .collect();
-    stacks(&stacked, &[BLUE], what)
+    stacks(&stacked, &[BLUE], what, size)
 }
 
 /// Counts by name and kind as stacked bars, with a colour for each kind.
-pub(super) fn stacks(bars: &[(String, Vec<u64>)], colours: &[RGBColor], what: &str) -> Drawn {
+pub(super) fn stacks(
+    bars: &[(String, Vec<u64>)],
+    colours: &[RGBColor],
+    what: &str,
+    size: Size,
+) -> Drawn {
     let alone;
     let bars = match bars {
         // An axis with a single value has no width.
@@ -152,7 +129,7 @@ pub(super) fn stacks(bars: &[(String, Vec<u64>)], colours: &[RGBColor], what: &s
     let sums: Vec<u64> = bars.iter().map(|(_, counts)| counts.iter().sum()).collect();
     #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
     let highest = sums.iter().copied().max().unwrap_or(0) as f64;
-    draw(|area| {
+    draw(size, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(12)
             .x_label_area_size(46)
@@ -226,27 +203,6 @@ fn label_sums<'b>(
     Ok(())
 }
 
-fn draw(on: impl FnOnce(&Area<'_>) -> Result<(), Box<dyn Error>>) -> Drawn {
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        on(&area)?;
-        area.present()?;
-    }
-    Ok(svg)
-}
-
-fn font() -> TextStyle<'static> {
-    ("sans-serif", 15).into_font().color(&INK)
-}
-
-fn dashed(
-    line: Vec<(f64, f64)>,
-    colour: RGBColor,
-) -> DashedPathElement<std::vec::IntoIter<(f64, f64)>, u32> {
-    DashedPathElement::new(line, 6, 4, colour.stroke_width(2))
-}
-
 /// The line of finished devices.
 fn steps(timeline: &Timeline) -> Vec<(f64, f64)> {
     let total = timeline.done.len();
@@ -258,39 +214,4 @@ fn steps(timeline: &Timeline) -> Vec<(f64, f64)> {
         }
     }
     points
-}
-
-/// The upper end of an axis: slightly above the highest value, and above zero.
-fn top(highest: f64) -> f64 {
-    (highest * 1.08).max(1.0)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a count of devices")]
-fn count(many: usize) -> f64 {
-    many as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "milliseconds of a batch")]
-fn seconds(millis: i64) -> f64 {
-    millis as f64 / 1_000.0
-}
-
-/// The label of a count. An axis may have labels between two counts.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "what plotters calls")]
-fn whole(value: &f64) -> String {
-    if value.fract() == 0.0 {
-        format!("{value:.0}")
-    } else {
-        String::new()
-    }
-}
-
-/// The label of a working time.
-fn clock(seconds: f64) -> String {
-    let whole = Duration::try_from_secs_f64(seconds.round()).unwrap_or_default();
-    match whole.as_secs() {
-        0..60 if seconds.fract() != 0.0 => format!("{seconds:.1} s"),
-        0..60 => format!("{seconds:.0} s"),
-        _ => format::ahead(whole),
-    }
 }

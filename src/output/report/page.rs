@@ -1,15 +1,8 @@
 //! The page: one HTML file that loads nothing and works offline, in print, and in light and dark mode.
-//!
-//! Text comes from the manifest. The template engine escapes it, and the content security policy allows only this
-//! page's script, by its hash.
 
 mod drawings;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
-use sha2::{Digest as _, Sha256};
-use std::time::Duration;
+use maud::{Markup, PreEscaped, html};
 
 use super::facts::{Fact, Facts, RunFact, STATUSES};
 use super::outcomes::{self, OF_DEVICES};
@@ -19,6 +12,8 @@ use super::timeline::Timeline;
 use crate::domain::device::visible;
 use crate::domain::error_codes;
 use crate::domain::format;
+use crate::output::html::document::Document;
+use crate::output::html::parts::{grouped, note, scrolling, tile, took};
 use crate::results::record::{Status, timestamp};
 
 const STYLE: &str = include_str!("page.css");
@@ -34,46 +29,35 @@ const FEW: usize = 20;
 const FEW_ACCOUNTS: usize = 5;
 
 pub(crate) fn page(facts: &Facts) -> String {
-    let hash = BASE64_STANDARD.encode(Sha256::digest(SCRIPT));
-    let policy = format!(
-        "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'"
-    );
     let name = facts
         .results
         .file_name()
         .unwrap_or_default()
         .to_string_lossy();
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(policy);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (visible(&name)) " – kvs-fleet report" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                (head(facts, &name))
-                main {
-                    (totals(facts))
-                    (failures(facts))
-                    (accounts(facts))
-                    (drawings::drawings(facts))
-                    (runs(facts))
-                    (devices(facts))
-                }
-                footer {
-                    "Written by kvs-fleet " (env!("CARGO_PKG_VERSION")) " on " (timestamp(facts.read_at))
-                    " from " (visible(&facts.results.display().to_string())) ". Times are UTC."
-                }
-                script type="application/json" id="data" { (PreEscaped(table::json(facts))) }
-                script { (PreEscaped(SCRIPT)) }
-            }
+    let body = html! {
+        (head(facts, &name))
+        main {
+            (totals(facts))
+            (failures(facts))
+            (accounts(facts))
+            (drawings::drawings(facts))
+            (runs(facts))
+            (devices(facts))
         }
+        footer {
+            "Written by kvs-fleet " (env!("CARGO_PKG_VERSION")) " on " (timestamp(facts.read_at))
+            " from " (visible(&facts.results.display().to_string())) ". Times are UTC."
+        }
+        script type="application/json" id="data" { (PreEscaped(table::json(facts))) }
     };
-    page.into_string()
+    Document {
+        title: &format!("{} – kvs-fleet report", visible(&name)),
+        style: STYLE,
+        script: SCRIPT,
+        connect: "'none'",
+        body,
+    }
+    .into_text()
 }
 
 fn head(facts: &Facts, name: &str) -> Markup {
@@ -95,14 +79,14 @@ fn head(facts: &Facts, name: &str) -> Markup {
                 }
             }
             @if facts.is_emulated() {
-                p.note { strong { "Rehearsal: " } "the emulator created these channels, not AWS." }
+                (note(&html! { strong { "Rehearsal: " } "the emulator created these channels, not AWS." }))
             }
             @if let Some(torn) = facts.torn {
-                p.note { "The results file ends in an incomplete record at line " (torn.line)
-                    ", as a power loss or a kill leaves it; the next run repairs it." }
+                (note(&html! { "The results file ends in an incomplete record at line " (torn.line)
+                    ", as a power loss or a kill leaves it; the next run repairs it." }))
             }
             @if facts.runs.is_none() {
-                p.note { "There is no runs log beside the results: quotas, throttles and runs are unknown." }
+                (note(&html! { "There is no runs log beside the results: quotas, throttles and runs are unknown." }))
             }
         }
     }
@@ -116,21 +100,21 @@ fn totals(facts: &Facts) -> Markup {
         section aria-labelledby="totals" {
             h2 id="totals" { "Totals" }
             dl.tiles {
-                div { dt { "rows" } dd { (grouped(listed)) } }
+                (tile("rows", &grouped(listed), false))
                 @for status in STATUSES {
                     @let count = facts.count(status);
                     @let is_bad = count > 0 && matches!(status, Status::Failed | Status::Invalid);
-                    div.bad[is_bad] { dt { (status.as_str()) } dd { (grouped(count)) } }
+                    (tile(status.as_str(), &grouped(count), is_bad))
                 }
                 @if !timeline.done.is_empty() {
-                    div { dt { "working time" } dd { (took(timeline.length())) } }
+                    (tile("working time", &took(timeline.length()), false))
                 }
                 @if let Some(median) = times.percentile(50) {
-                    div { dt { "a device, median" } dd { (took(median)) } }
+                    (tile("a device, median", &took(median), false))
                 }
                 @if let Some((sent, throttled)) = requests(facts) {
-                    div { dt { "requests" } dd { (grouped(sent)) } }
-                    div { dt { "throttled" } dd { (format::percent(share(throttled, sent))) } }
+                    (tile("requests", &grouped(sent), false))
+                    (tile("throttled", &format::percent(share(throttled, sent)), false))
                 }
             }
         }
@@ -197,7 +181,7 @@ fn accounts(facts: &Facts) -> Markup {
     html! {
         section aria-labelledby="accounts" {
             h2 id="accounts" { "Accounts and Regions" }
-            div.scroll.long tabindex="0" role="region" aria-labelledby="accounts" { table {
+            (scrolling("accounts", true, &html! { table {
                 thead { tr {
                     th scope="col" { "account" } th scope="col" { "Region" }
                     @for status in OF_DEVICES { th.number scope="col" { (status.as_str()) } }
@@ -209,7 +193,7 @@ fn accounts(facts: &Facts) -> Markup {
                         td.number.bad[status == Status::Failed && count > 0] { (grouped(count)) }
                     }
                 } } }
-            } }
+            } }))
         }
     }
 }
@@ -221,13 +205,13 @@ fn runs(facts: &Facts) -> Markup {
     html! {
         section aria-labelledby="runs" {
             h2 id="runs" { "Runs" }
-            div.scroll { table.runs {
+            (scrolling("runs", false, &html! { table.runs {
                 thead { tr {
                     th { "began" } th { "command" } th { "caller" } th { "endpoint" }
                     th.number { "took" } th { "result" } th.number { "rate" } th.number { "throttled" } th { "ended" }
                 } }
                 tbody { @for entry in runs { (run(entry)) } }
-            } }
+            } }))
         }
     }
 }
@@ -281,7 +265,7 @@ fn devices(facts: &Facts) -> Markup {
     html! {
         section aria-labelledby="devices" {
             h2 id="devices" { "Devices" }
-            noscript { p.note { "The table needs JavaScript; totals and failures above are complete without it." } }
+            noscript { (note(&html! { "The table needs JavaScript; totals and failures above are complete without it." })) }
             div.tools {
                 input id="search" type="search" placeholder="Search: ID, channel, account, Region, error, ARN…" aria-label="Search the rows" autocomplete="off" spellcheck="false";
                 select id="status" aria-label="Status" {
@@ -304,27 +288,4 @@ fn devices(facts: &Facts) -> Markup {
             p.faint.screen { "Printed, the table holds its first 5,000 rows: search to choose them." }
         }
     }
-}
-
-/// A duration in milliseconds as text.
-fn took(millis: i64) -> String {
-    let millis = u64::try_from(millis).unwrap_or_default();
-    if millis < 1_000 {
-        format!("{millis} ms")
-    } else {
-        format::took(Duration::from_millis(millis))
-    }
-}
-
-/// A count with thousands separators.
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut grouped = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }

@@ -1,10 +1,11 @@
 //! The section of the page that holds the charts.
 
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 use plotters::style::RGBColor;
 
-use super::{grouped, took};
 use crate::domain::format;
+use crate::output::html::chart::{BLUE, ORANGE, Size, VERMILION, chart};
+use crate::output::html::parts::{figure, grouped, took};
 use crate::output::report::charts;
 use crate::output::report::facts::Facts;
 use crate::output::report::outcomes;
@@ -25,28 +26,28 @@ pub(super) fn drawings(facts: &Facts) -> Markup {
         section aria-labelledby="charts" {
             h2 id="charts" { "Charts" }
             div.charts {
-                (figure("Devices done over time", charts::done(&timeline), &html! {
-                    span.key.done { "devices done" }
-                    @if has_quota { span.key.quota { "what the quota allows (dashed)" } }
+                (figure("Devices done over time", &chart(Size::Half, |size| charts::done(&timeline, size)), false, &html! {
+                    span.key.blue { "devices done" }
+                    @if has_quota { span.key.orange { "what the quota allows (dashed)" } }
                     (grouped(timeline.done.len() as u64)) " devices in " (took(timeline.length())) " of working time"
                     @if pauses > 0 { "; " (format::count(pauses, "pause")) " of more than a minute cut out (dashed vertical lines)" }
                     "."
                 }))
-                (figure("Rate by second", charts::rate(&timeline), &html! {
+                (figure("Rate by second", &chart(Size::Full, |size| charts::rate(&timeline, size)), true, &html! {
                     @let (width, _) = timeline.rates();
-                    span.key.done { "devices a second" }
-                    @if has_quota { span.key.quota { "quota (dashed)" } }
+                    span.key.blue { "devices a second" }
+                    @if has_quota { span.key.orange { "quota (dashed)" } }
                     "A bar is " (took(width)) "."
                     @if !has_quota { " The quota is unknown." }
                 }))
                 @if !times.is_empty() {
-                    (figure("Time a device took", charts::bars(&times.bars(), "from its first attempt to its outcome"), &html! {
+                    (figure("Time a device took", &chart(Size::Half, |size| charts::bars(&times.bars(), "from its first attempt to its outcome", size)), false, &html! {
                         @for (percent, name) in [(50, "median"), (90, "90 %"), (99, "99 %"), (100, "longest")] {
                             @if let Some(at) = times.percentile(percent) { (name) " " (took(at)) @if percent < 100 { ", " } }
                         }
                         ", of " (format::count(times.len() as u64, "device")) "."
                     }))
-                    (figure("Attempts a device", charts::bars(&spread::attempts(facts), "create requests"), &html! {
+                    (figure("Attempts a device", &chart(Size::Half, |size| charts::bars(&spread::attempts(facts), "create requests", size)), false, &html! {
                         "Create requests sent for a device in the run that finished it, throttled ones included."
                     }))
                 }
@@ -65,32 +66,18 @@ fn regions(facts: &Facts) -> Markup {
             ((*name).to_owned(), vec![*created, *exists, *failed])
         })
         .collect();
-    let colours: [RGBColor; 3] = [charts::BLUE, charts::ORANGE, charts::VERMILION];
+    let colours: [RGBColor; 3] = [BLUE, ORANGE, VERMILION];
     figure(
         "Regions",
-        charts::stacks(&stacked, &colours, "Region"),
+        &chart(Size::Half, |size| {
+            charts::stacks(&stacked, &colours, "Region", size)
+        }),
+        false,
         &html! {
-            span.key.created { "created" } span.key.exists { "exists" } span.key.failed { "failed" }
+            span.key.blue { "created" } span.key.orange { "exists" } span.key.vermilion { "failed" }
             @for (name, [created, exists, failed, _]) in &regions {
                 " " (name) ": " (created) " created, " (exists) " exist, " (failed) " failed."
             }
         },
     )
-}
-
-fn figure(
-    title: &str,
-    drawing: Result<String, Box<dyn std::error::Error>>,
-    caption: &Markup,
-) -> Markup {
-    html! {
-        figure {
-            h3 { (title) }
-            @match drawing {
-                Ok(svg) => div.drawing role="img" aria-label=(title) { (PreEscaped(svg)) },
-                Err(error) => p.note { "This chart could not be drawn: " (error.to_string()) },
-            }
-            figcaption { (caption) }
-        }
-    }
 }
