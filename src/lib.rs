@@ -16,6 +16,7 @@
 //! | [`fleet`] | known devices, the plan, the run between plan and results file |
 //! | [`emulator`] | an emulation of the service in this process |
 //! | [`output`] | messages, progress, summary, reports |
+//! | [`live`] | the page of a run while it goes on, served over HTTP |
 //! | [`cli`] | the command line |
 //! | [`commands`] | arguments → validated configuration → the run |
 //!
@@ -33,6 +34,7 @@ pub mod emulator;
 pub mod engine;
 pub mod error;
 pub mod fleet;
+pub mod live;
 pub mod manifest;
 pub mod output;
 pub mod quota_server;

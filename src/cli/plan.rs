@@ -5,13 +5,16 @@ use clap::{Arg, Args};
 use super::ProvisionArgs;
 
 /// What only a run has: accepted, since a command for `provision` is to be one for `plan`, and not used.
-const OF_A_RUN: [&str; 8] = [
+const OF_A_RUN: [&str; 11] = [
     "wait_for_results",
     "recheck",
     "summary_json",
     "report",
     "max_failures",
     "progress",
+    "serve",
+    "allow_remote",
+    "serve_linger",
     "no_reconcile",
     "dry_run",
 ];

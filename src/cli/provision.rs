@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
+use super::ServeArgs;
 use super::shared::{ConnectionArgs, OutputArgs};
 use super::values::{
     ShardChoice, delimiter, duration, failure_limit, message_ttl, rate, shard, tag, wait, workers,
@@ -43,6 +44,9 @@ pub struct ProvisionArgs {
     /// What is shown.
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    /// The live page.
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
 }
 
 /// How the manifest is read.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 
 use super::values::{since, wait};
-use super::{AskArgs, ConnectionArgs, OutputArgs};
+use super::{AskArgs, ConnectionArgs, OutputArgs, ServeArgs};
 
 /// `kvs-fleet rollback`.
 #[derive(Debug, Args)]
@@ -42,4 +42,7 @@ pub struct RollbackArgs {
     /// What is shown.
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    /// The live page.
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{AskArgs, ConnectionArgs, OutputArgs};
+use super::{AskArgs, ConnectionArgs, OutputArgs, ServeArgs};
 
 /// `kvs-fleet verify`.
 #[derive(Debug, Args)]
@@ -28,6 +28,9 @@ pub struct VerifyArgs {
     /// What is shown.
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    /// The live page.
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
 }
 
 /// What is asked besides whether the channels are there.

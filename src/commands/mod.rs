@@ -22,6 +22,8 @@ mod report;
 mod rollback;
 mod run_config;
 mod runs_lines;
+mod serve;
+mod serve_results;
 mod shard;
 mod signals;
 mod source;
@@ -143,6 +145,7 @@ async fn provision(args: &ProvisionArgs, console: Console) -> u8 {
         Err(refused) => refused,
     };
     let summary = Summary {
+        command: "provision",
         exit_code: refused.exit_code(),
         reason: refused.reason(),
         message: Some(refused.to_string()),
@@ -190,6 +193,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 /// Writes the summary of a run that has no configuration, where the arguments ask for one.
 fn leave_usage_summary(exit_code: u8, reason: &'static str, message: String) {
     let summary = Summary {
+        command: "provision",
         exit_code,
         reason,
         message: Some(message),

@@ -12,6 +12,7 @@ use super::batch_files::{self, BatchFiles};
 use super::open_files;
 use super::quota_server::QuotaServerConfig;
 use super::quotas::Quotas;
+use super::serve::ServeConfig;
 use super::shard;
 use crate::aws::{ConnectionSettings, Network};
 use crate::cli::{ConnectionArgs, InputArgs, ProvisionArgs};
@@ -51,6 +52,8 @@ pub(super) struct RunConfig {
     pub(super) rules: RunRules,
     pub(super) reconcile: Reconcile,
     pub(super) output: RunOutput,
+    /// Where the live page is served, if it is.
+    pub(super) serve: Option<ServeConfig>,
     /// How the manifest is read: the Region of rows that name none is not known yet.
     options: Options,
 }
@@ -156,6 +159,7 @@ impl RunConfig {
                 summary: results.summary_json.clone(),
                 page: results.report.clone(),
             },
+            serve: ServeConfig::of(&args.serve),
         })
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use tracing::warn;
 
 use crate::domain::panics;
@@ -46,11 +47,37 @@ pub(super) const FINISHING: &str =
 /// The same where nothing needs to be finished.
 pub(super) const NOTHING: &str = "";
 
+/// Whether a signal has come. Clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Signalled {
+    has_come: watch::Receiver<bool>,
+    then: Arc<Mutex<&'static str>>,
+}
+
+impl Signalled {
+    /// From now on a signal only ends the wait for it: no request is in flight any more.
+    pub(super) fn expect_nothing_in_flight(&self) {
+        *panics::lock(&self.then) = NOTHING;
+    }
+
+    pub(super) fn has_come(&self) -> bool {
+        *self.has_come.borrow()
+    }
+
+    /// Waits until a signal has come.
+    pub(super) async fn wait(&mut self) {
+        if self.has_come.wait_for(|has_come| *has_come).await.is_err() {
+            // No signal is listened for: the system's default ends the process.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 /// The signal that stops a command which leaves no record where it must exit at once. `then` follows the message.
-pub(super) fn stop_signal(console: &Console, then: &'static str) -> StopSignal {
+pub(super) fn stop_signal(console: &Console, then: &'static str) -> (StopSignal, Signalled) {
     let stop = StopSignal::new();
-    listen(stop.clone(), console.clone(), ExitRecord::default(), then);
-    stop
+    let signalled = listen(stop.clone(), console.clone(), ExitRecord::default(), then);
+    (stop, signalled)
 }
 
 /// Listens for signals until the process ends, on a thread of its own: a signal is received whatever the others wait for,
@@ -62,7 +89,13 @@ pub(super) fn listen(
     console: Console,
     exit_record: ExitRecord,
     then: &'static str,
-) {
+) -> Signalled {
+    let then = Arc::new(Mutex::new(then));
+    let (tell, has_come) = watch::channel(false);
+    let signalled = Signalled {
+        has_come,
+        then: Arc::clone(&then),
+    };
     let broken = stop.clone();
     panics::listen(move |what| {
         broken.give(Stop::Internal(what.to_owned()));
@@ -70,6 +103,7 @@ pub(super) fn listen(
     let (heard, to_say) = tokio::sync::oneshot::channel::<Stop>();
     tokio::spawn(async move {
         if let Ok(cause) = to_say.await {
+            let then = *panics::lock(&then);
             warn!("{cause}{then}");
         }
     });
@@ -89,6 +123,7 @@ pub(super) fn listen(
             let cause = signals.next().await;
             let code = cause.exit_code();
             stop.give(cause.clone());
+            tell.send_replace(true);
             let _ = heard.send(cause.clone());
             let first = Instant::now();
             let left = match cause {
@@ -110,6 +145,7 @@ pub(super) fn listen(
         // From here on signals are received.
         let _ = is_listening.recv();
     }
+    signalled
 }
 
 /// Writes the exit record and clears the progress bar, unless disk or terminal take too long.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use super::event::Event;
 use super::scope::QuotaScope;
 use super::service::Service;
 use super::silence::Silence;
@@ -33,12 +34,18 @@ impl<S: Service> QuotaScope<S> {
             self.credentials_refused(failure.clone());
             return false;
         }
-        match (self.new_credentials(seen).await, name) {
+        let account = self.account_region.account.as_ref();
+        self.shared.tell(&Event::CredentialsRefused { account });
+        let is_renewed = match (self.new_credentials(seen).await, name) {
             (Some(Some(identity)), _) => self.check_account(identity.account.as_str()),
             (Some(None), Some(name)) => self.are_accepted(name).await,
             (Some(None), None) => true,
             (None, _) => false,
+        };
+        if is_renewed {
+            self.shared.tell(&Event::CredentialsRenewed { account });
         }
+        is_renewed
     }
 
     /// The identity of the new credentials could not be learned, so no server has seen them yet. One Describe shows whether

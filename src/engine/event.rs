@@ -4,9 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pace::limiter::Limiter;
-use crate::domain::device::AccountRegion;
+use super::stop::Stop;
+use crate::domain::device::{AccountId, AccountRegion};
 use crate::domain::service::Operation;
 use crate::results::record::Row;
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The service did it.
+    Success,
+    /// The quota was exceeded.
+    Throttled,
+    /// Another error, of the service or of a server in its place.
+    Error,
+    /// No answer came, or the request could not be sent.
+    NoAnswer,
+}
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
@@ -30,10 +44,13 @@ pub enum Event<'a> {
         account_region: &'a AccountRegion,
         operation: Operation,
     },
-    /// A request was throttled.
-    Throttled {
+    /// A request that was sent has its answer, or is given up.
+    Answered {
         account_region: &'a AccountRegion,
         operation: Operation,
+        outcome: Outcome,
+        /// The time since it was sent.
+        latency: Duration,
     },
     /// A device's attempt failed and is repeated after a wait.
     Retried {
@@ -56,6 +73,22 @@ pub enum Event<'a> {
         account_region: &'a AccountRegion,
         /// How long there were none.
         after: Duration,
+    },
+    /// The credentials of an account were refused: its devices wait for new ones.
+    CredentialsRefused {
+        /// As the rows name it.
+        account: Option<&'a AccountId>,
+    },
+    /// New credentials are in use.
+    CredentialsRenewed {
+        /// As the rows name it.
+        account: Option<&'a AccountId>,
+    },
+    /// An account, or Regions of it, ended for a reason that does not concern the others.
+    PartStopped {
+        /// As the rows name it.
+        account: Option<&'a AccountId>,
+        cause: &'a Stop,
     },
     /// An adopted channel differs from the one that would have been created. Always counted, not always shown.
     Differs {

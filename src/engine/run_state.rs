@@ -210,12 +210,19 @@ impl RunState {
     /// An account, or a Region of it, ends for a reason that does not concern the others. Returns whether that is news.
     pub(super) fn part_stopped(&self, account: Option<AccountId>, cause: Stop) -> bool {
         let stopped = (account, cause);
-        let mut part_stops = lock(&self.part_stops);
-        let is_news = !part_stops.contains(&stopped);
-        if is_news {
-            part_stops.push(stopped);
+        {
+            let mut part_stops = lock(&self.part_stops);
+            if part_stops.contains(&stopped) {
+                return false;
+            }
+            part_stops.push(stopped.clone());
         }
-        is_news
+        let (account, cause) = &stopped;
+        self.tell(&Event::PartStopped {
+            account: account.as_ref(),
+            cause,
+        });
+        true
     }
 
     /// Leaves out an account and Region for this reason. Its devices get no row.

@@ -9,8 +9,10 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use tokio::time::Instant;
+
 use super::account_run::AccountRun;
-use super::event::Event;
+use super::event::{Event, Outcome};
 use super::link::Link;
 use super::pace::controller::RateRange;
 use super::pace::limiter::{Limiter, Permit};
@@ -198,11 +200,19 @@ impl<S: Service> QuotaScope<S> {
             account_region: &self.account_region,
             operation: R::OPERATION,
         });
+        let begun = Instant::now();
         let call = pin!(request.call(&self.service, permit));
-        let Some(mut answer) = self.unless_grace_over(call).await else {
+        let answer = self.unless_grace_over(call).await;
+        self.shared.tell(&Event::Answered {
+            account_region: &self.account_region,
+            operation: R::OPERATION,
+            outcome: answer.as_ref().map_or(Outcome::NoAnswer, outcome),
+            latency: begun.elapsed(),
+        });
+        let Some(mut answer) = answer else {
             return cut_off();
         };
-        self.note(&answer, R::OPERATION);
+        self.note(&answer);
         match answer.is_granted() {
             Some(true) => self.limiter(R::OPERATION).accepted(sent),
             Some(false) => self.limiter(R::OPERATION).throttled(sent),
@@ -218,7 +228,7 @@ impl<S: Service> QuotaScope<S> {
         answer
     }
 
-    fn note<T>(&self, answer: &Answer<T>, operation: Operation) {
+    fn note<T>(&self, answer: &Answer<T>) {
         // A proxy that answers in the service's place has a clock of its own.
         if let Some(date) = answer.date
             && answer.request_id.is_some()
@@ -229,12 +239,6 @@ impl<S: Service> QuotaScope<S> {
         let failure = answer.result.as_ref().err();
         if failure.is_none_or(Failure::is_answered) {
             self.link.answered();
-        }
-        if failure.is_some_and(|failure| failure.kind == FailureKind::Throttled) {
-            self.shared.tell(&Event::Throttled {
-                account_region: &self.account_region,
-                operation,
-            });
         }
     }
 
@@ -330,6 +334,15 @@ impl<S: Service> QuotaScope<S> {
             wanted = wanted => Some(wanted),
             () = self.stopped_for(self.shared.settings.timeout) => None,
         }
+    }
+}
+
+fn outcome<T>(answer: &Answer<T>) -> Outcome {
+    match &answer.result {
+        Ok(_) => Outcome::Success,
+        Err(failure) if failure.kind == FailureKind::Throttled => Outcome::Throttled,
+        Err(failure) if failure.is_answered() => Outcome::Error,
+        Err(_) => Outcome::NoAnswer,
     }
 }
 

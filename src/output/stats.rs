@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::domain::device::{AccountId, AccountRegion};
 use crate::domain::service::Operation;
-use crate::engine::event::{Event, Listener};
+use crate::engine::event::{Event, Listener, Outcome};
 use crate::engine::pace::sharing::Sharing;
 use crate::results::record::{Row, Status};
 pub(crate) use accounts::AccountTotals;
@@ -52,6 +52,32 @@ pub(crate) struct RegionTotals {
     pub(crate) sharing: Option<Sharing>,
     /// Whether throttles were ignored for a while, because a lower rate did not reduce them.
     pub(crate) has_ignored_throttles: bool,
+}
+
+/// One account and Region while the run goes on.
+#[derive(Debug, Clone)]
+pub(crate) struct RegionNow {
+    pub(crate) account_region: AccountRegion,
+    /// Devices to do, as far as they are known.
+    pub(crate) devices: u64,
+    /// Those of them with an outcome.
+    pub(crate) finished: u64,
+    /// Those of them whose outcome is a failure.
+    pub(crate) failed: u64,
+    pub(crate) creates: Requests,
+    /// Whether its creates have begun.
+    pub(crate) has_begun: bool,
+    pub(crate) has_ended: bool,
+    /// Over the last seconds.
+    pub(crate) created_per_second: f64,
+    /// The rate in force, in requests a second; 0 before its creates begin.
+    pub(crate) rate: f64,
+    /// In requests a second; `None` without a ceiling, or before its creates begin.
+    pub(crate) ceiling: Option<f64>,
+    /// The rate granted in the last five seconds, in requests a second; `None` if nothing was throttled.
+    pub(crate) grant: Option<f64>,
+    /// How the quota is shared with other hosts; `None` without a quota server.
+    pub(crate) sharing: Option<Sharing>,
 }
 
 /// The creates of all Regions.
@@ -162,6 +188,13 @@ impl Stats {
             left: inner.left(),
             accounts,
         }
+    }
+
+    /// Every account and Region at this instant.
+    pub(crate) fn regions(&self) -> Vec<RegionNow> {
+        let now = Instant::now();
+        let inner = self.lock();
+        inner.regions.iter().map(|stats| stats.now(now)).collect()
     }
 
     /// How many accounts have ended, and how many there are; none where the rows name no account.
@@ -304,9 +337,11 @@ impl Listener for Stats {
                     inner.create(account_region, RegionStats::send);
                 }
             }
-            Event::Throttled {
+            Event::Answered {
                 account_region,
                 operation,
+                outcome: Outcome::Throttled,
+                ..
             } => {
                 inner.requests(*operation).throttled += 1;
                 if *operation == Operation::Create {
@@ -319,7 +354,13 @@ impl Listener for Stats {
             Event::Updated { .. } => inner.counts.updated += 1,
             Event::Recorded { row } => inner.recorded(row),
             Event::QuotaServerLost => inner.counts.quota_server_outages += 1,
-            Event::Listed { .. } | Event::Retried { .. } | Event::Warning { .. } => {}
+            Event::Answered { .. }
+            | Event::Listed { .. }
+            | Event::Retried { .. }
+            | Event::CredentialsRefused { .. }
+            | Event::CredentialsRenewed { .. }
+            | Event::PartStopped { .. }
+            | Event::Warning { .. } => {}
         }
     }
 }

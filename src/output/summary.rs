@@ -12,7 +12,7 @@ use crate::domain::format;
 use crate::domain::shard::Shard;
 use crate::fleet::plan::Counts;
 use crate::output::file;
-use crate::output::stats::{RunCounts, Totals};
+use crate::output::stats::{RunCounts, Stats, Totals};
 use crate::results::record::timestamp;
 use accounts::AccountSummary;
 
@@ -22,6 +22,8 @@ pub(crate) const SCHEMA: u32 = 1;
 /// The summary of a run that has ended or was refused.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Summary {
+    /// The subcommand.
+    pub(crate) command: &'static str,
     pub(crate) exit_code: u8,
     /// Why it ended, in one word.
     pub(crate) reason: &'static str,
@@ -35,6 +37,8 @@ pub(crate) struct Summary {
     pub(crate) has_results: bool,
     /// The account, if known.
     pub(crate) account: Option<String>,
+    /// The caller's ARN, if known.
+    pub(crate) caller: Option<String>,
     /// The Regions of the batch.
     pub(crate) regions: Vec<String>,
     /// The endpoint, if it is a custom one.
@@ -64,6 +68,20 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
+    /// Notes what was done so far.
+    pub(crate) fn count(&mut self, stats: &Stats) {
+        self.counts = stats.counts();
+        self.totals = stats.totals();
+        self.duration = stats.elapsed();
+        self.remaining = self.plan.listed.saturating_sub(self.settled());
+    }
+
+    /// Devices that another run would not attempt: their channel is there, or was deleted.
+    fn settled(&self) -> u64 {
+        let (plan, counts) = (&self.plan, &self.counts);
+        plan.done + counts.created + counts.exists + plan.deleted + counts.deleted
+    }
+
     /// Whether another run of the same command may finish more devices.
     pub(crate) fn is_retryable(&self) -> bool {
         match self.exit_code {
@@ -180,6 +198,7 @@ impl Summary {
         serde_json::json!({
             "schema": SCHEMA,
             "version": env!("CARGO_PKG_VERSION"),
+            "command": self.command,
             "exit_code": self.exit_code,
             "reason": self.reason,
             "message": self.message,
@@ -190,6 +209,7 @@ impl Summary {
             "results": path(self.results.as_deref()),
             "shard": self.shard.map(|shard| shard.to_string()),
             "account": self.account,
+            "caller": self.caller,
             "accounts": self.accounts,
             "regions": self.regions,
             "endpoint": self.endpoint,
@@ -204,7 +224,7 @@ impl Summary {
                 "invalid": self.counts.invalid.max(self.plan.invalid),
                 "repeated": self.plan.repeated,
                 "other_shards": self.plan.listed_elsewhere,
-                "deleted": self.plan.deleted,
+                "deleted": self.plan.deleted + self.counts.deleted,
                 "differs": self.counts.differs,
                 "updated": self.counts.updated,
             },

@@ -29,7 +29,7 @@ use outline::Outline;
 
 /// Runs the subcommand and gives its exit code.
 pub(super) async fn run(config: &RunConfig, online: bool, console: Console) -> Result<u8, Error> {
-    let stop = signals::stop_signal(&console, signals::NOTHING);
+    let (stop, _) = signals::stop_signal(&console, signals::NOTHING);
     if config.reconcile.recheck {
         warn!(
             "--recheck asks the service when a run begins; the plan takes the results at their word"

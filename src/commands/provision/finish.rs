@@ -79,7 +79,7 @@ impl Run {
     }
 
     /// Shows how the run ended, writes the summary, and gives the exit code.
-    pub(super) fn conclude(mut self, ended: &Result<(), Error>) -> u8 {
+    pub(super) fn conclude(&mut self, ended: &Result<(), Error>) -> u8 {
         note_end(&mut self.summary, &self.stats, ended);
         let refused = self.summary.exit_code == 2;
         let results = self.summary.results.as_deref();
@@ -162,12 +162,8 @@ fn made_elsewhere(results: &Path, expected: &AccountId, found: &AccountId) -> St
 
 /// Notes in the summary what was done, and how that ended.
 fn note_end(summary: &mut Summary, stats: &Stats, ended: &Result<(), Error>) {
-    summary.counts = stats.counts();
-    summary.totals = stats.totals();
-    summary.duration = stats.elapsed();
+    summary.count(stats);
     let plan = &summary.plan;
-    let with_channel = plan.done + summary.counts.created + summary.counts.exists;
-    summary.remaining = plan.listed.saturating_sub(with_channel + plan.deleted);
     let unusable = check_usable(plan.all_listed(), plan.all_invalid());
     (summary.exit_code, summary.reason) = match ended.clone().and(unusable) {
         Err(error) => (error.exit_code(), error.reason()),

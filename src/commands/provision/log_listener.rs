@@ -2,7 +2,7 @@
 
 use tracing::{debug, info, trace, warn};
 
-use crate::domain::device::shown;
+use crate::domain::device::{AccountId, shown};
 use crate::domain::format;
 use crate::engine::event::{Event, Listener};
 use crate::results::record::Row;
@@ -66,13 +66,25 @@ impl Listener for LogListener {
                 row.status.as_str(),
                 outcome(row)
             ),
+            Event::CredentialsRefused { account } => debug!(
+                "the credentials{} were refused; fetching new ones",
+                of_account(*account)
+            ),
+            Event::CredentialsRenewed { account } => {
+                debug!("new credentials{} are in use", of_account(*account));
+            }
             Event::QuotaServerLost
             | Event::RegionStarted { .. }
             | Event::RegionEnded { .. }
+            | Event::PartStopped { .. }
             | Event::Sent { .. }
-            | Event::Throttled { .. } => {}
+            | Event::Answered { .. } => {}
         }
     }
+}
+
+fn of_account(account: Option<&AccountId>) -> String {
+    account.map_or_else(String::new, |account| format!(" of account {account}"))
 }
 
 /// The ARN, or the error.

@@ -6,7 +6,9 @@
 
 mod finish;
 mod json_stream;
+mod live;
 mod log_listener;
+mod nothing_to_do;
 mod prepare;
 mod quota;
 mod recheck;
@@ -18,28 +20,24 @@ mod stream;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use tracing::info;
-
 use super::checks::{check_manifest, check_plan, check_usable};
 use super::messages;
 use super::open_files::Reserve;
 use super::reach::own_account;
 use super::run_config::RunConfig;
-use super::signals::{self, ExitRecord};
+use super::serve::LivePage;
+use super::signals::{self, ExitRecord, Signalled};
 use super::source::Source;
 use super::target;
 use crate::aws::AwsService;
 use crate::domain::clock::WallClock;
 use crate::domain::device::AccountRegion;
-use crate::domain::format;
 use crate::domain::panics;
-use crate::engine::event::{Event, Listener, Listeners};
+use crate::engine::event::{Listener, Listeners};
 use crate::engine::pace::quota_client::QuotaClient;
 use crate::engine::{self, Engine, Stop, StopSignal};
 use crate::error::Error;
-use crate::fleet::batch::{
-    self, Batch, FileRowSink, Parts, Planned, RegionWork, RowStream, Running,
-};
+use crate::fleet::batch::{self, Batch, FileRowSink, Parts, Planned, RegionWork, Running};
 use crate::fleet::plan::{Counts, InvalidLine, WorkLists};
 use crate::output::logging::Console;
 use crate::output::progress::{Progress, Subject};
@@ -60,7 +58,11 @@ pub(super) async fn run(config: RunConfig, console: Console) -> u8 {
     let ended = panics::caught(Box::pin(run.provision())).await;
     let ended = ended.unwrap_or_else(|what| Err(run.broken(what)));
     let ended = run.flushed(ended).await;
-    run.conclude(&ended)
+    let code = run.conclude(&ended);
+    if let Some(page) = run.page.take() {
+        page.finish(&run.summary).await;
+    }
+    code
 }
 
 /// A run, from its configuration to its summary.
@@ -77,6 +79,9 @@ struct Run {
     /// The accounts and Regions of the batch.
     account_regions: Vec<AccountRegion>,
     quota_client: Option<Arc<QuotaClient>>,
+    signalled: Signalled,
+    /// The live page, if one is served.
+    page: Option<LivePage>,
     /// Kept open until the results are finished.
     reserve: Reserve,
 }
@@ -88,6 +93,7 @@ impl Run {
         listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);
         listeners.add(Arc::new(LogListener));
         let summary = Summary {
+            command: "provision",
             manifest: Some(config.files.manifest().to_owned()),
             results: Some(config.files.results.clone()),
             shard: config.rules.plan.shard,
@@ -96,30 +102,34 @@ impl Run {
             started_at: Some(SystemTime::now()),
             ..Summary::default()
         };
+        let (stop, exit_record) = (StopSignal::new(), ExitRecord::default());
+        let signalled = signals::listen(
+            stop.clone(),
+            console.clone(),
+            exit_record.clone(),
+            signals::FINISHING,
+        );
         let run = Self {
             config,
             console,
-            stop: StopSignal::new(),
+            stop,
             stats,
             listeners,
             summary,
             json: None,
-            exit_record: ExitRecord::default(),
+            exit_record,
             account_regions: Vec::new(),
             quota_client: None,
+            signalled,
+            page: None,
             reserve: Reserve::new(),
         };
         run.set_exit_record(None);
-        signals::listen(
-            run.stop.clone(),
-            run.console.clone(),
-            run.exit_record.clone(),
-            signals::FINISHING,
-        );
         run
     }
 
     async fn provision(&mut self) -> Result<(), Error> {
+        self.serve().await?;
         if self.config.output.json {
             let timeout = self.config.engine.timeout;
             let json = JsonStream::start(self.stop.clone(), timeout, self.console.clone());
@@ -129,6 +139,7 @@ impl Run {
             self.json = Some(Arc::new(json));
         }
         let mut ready = self.prepare().await?;
+        self.show();
         if self.config.reconcile.recheck {
             self.recheck(&mut ready).await?;
         }
@@ -192,42 +203,6 @@ impl Run {
             }
             _ => {}
         }
-    }
-
-    /// Everything is done: no request is sent; the file is put in the manifest's order if it is not.
-    async fn nothing_to_do(&mut self, ready: Ready, planned: &Planned) -> Result<(), Error> {
-        self.say_shard(true);
-        messages::say_planned(&planned.remarks, &planned.invalid, &ready.known_devices);
-        messages::say_torn(&ready.journal);
-        if ready.known_devices.is_empty() && planned.invalid.is_empty() {
-            return Ok(());
-        }
-        ready.rechecked?;
-        batch::tidy(ready.journal, &ready.known_devices, &planned.invalid)?;
-        for row in planned.invalid.iter().map(InvalidLine::row) {
-            if let Some(json) = &self.json {
-                json.put(std::slice::from_ref(&row)).await;
-            }
-            self.listeners.tell(&Event::Recorded { row: &row });
-        }
-        let counts = &planned.counts;
-        info!(
-            "nothing to do: {}",
-            match (counts.listed, counts.deleted, counts.invalid) {
-                (0, ..) if counts.listed_elsewhere > 0 => "the shard has no device",
-                (0, ..) => "the manifest has no valid row",
-                (_, 1.., _) => "every valid row has its channel, or had one that was deleted",
-                (_, _, 1..) => "every valid row has its channel",
-                _ => "every device has its channel",
-            }
-        );
-        if self.summary.emulator && counts.done > 0 {
-            info!(
-                "the emulator that made these channels ended with its run; delete {} to rehearse again",
-                self.config.files.results.display()
-            );
-        }
-        Ok(())
     }
 
     /// Connects, lists, creates, and puts the results in order.
@@ -306,20 +281,6 @@ impl Run {
         check_usable(plan.all_listed(), plan.all_invalid())
     }
 
-    /// Says which part of the devices is attempted.
-    fn say_shard(&self, is_planned: bool) {
-        let plan = &self.summary.plan;
-        match self.summary.shard {
-            Some(shard) if is_planned => info!(
-                "shard {shard}: {} of {}",
-                plan.listed,
-                format::count(plan.all_listed(), "device")
-            ),
-            Some(shard) => info!("shard {shard} of the devices"),
-            None => {}
-        }
-    }
-
     fn limit(&mut self, work: &mut WorkLists) {
         if let Some(limit) = self.config.rules.limit {
             let others = work.limit(limit);
@@ -361,6 +322,9 @@ impl Run {
             Arc::clone(&self.stats),
             self.console.clone(),
         );
+        if let Some(page) = &self.page {
+            page.run().begin(&self.summary, total);
+        }
         running.record_invalid(invalid).await;
         let ended = if let Some(stream) = stream {
             self.work_off_stream(stream, engine, &running.sink).await
@@ -392,8 +356,13 @@ impl Run {
             )
             .await?;
         self.summary.account = ready.target.account().map(ToString::to_string);
+        self.summary.caller = ready.target.caller().map(str::to_owned);
         self.summary.regions = target::region_names(&account_regions);
         self.account_regions = account_regions;
+        self.show();
+        if let Some(page) = &self.page {
+            page.say_url();
+        }
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ use super::asking::{caller, distinct};
 use super::open_files::{self, Reserve};
 use super::quota_server::{self, QuotaServerConfig};
 use super::runs_lines;
+use super::serve_results::{ServedResults, Work};
 use super::signals;
 use super::target::{Target, regions_of};
 use super::wait;
@@ -23,7 +24,7 @@ use crate::cli::RollbackArgs;
 use crate::domain::device::{AccountId, AccountRegion};
 use crate::domain::error_codes;
 use crate::domain::format;
-use crate::engine::event::{Listener, Listeners};
+use crate::engine::event::Listeners;
 use crate::engine::pace::quota_client::QuotaClient;
 use crate::engine::{Stop, StopSignal};
 use crate::error::Error;
@@ -40,12 +41,19 @@ use selection::{Candidate, Selection};
 
 /// Runs the subcommand and gives its exit code.
 pub(super) async fn run(args: &RollbackArgs, console: Console) -> Result<u8, Error> {
-    let left = if args.dry_run {
-        preview(args)?
-    } else {
-        rollback(args, console).await?
+    if args.dry_run {
+        return preview(args).map(exit_code);
+    }
+    let (stop, signalled) = signals::stop_signal(&console, signals::FINISHING);
+    let work = Work {
+        command: ROLLBACK,
+        subject: Subject::Deletions,
+        results: &args.results,
+        connection: &args.connection,
     };
-    Ok(exit_code(left))
+    let mut served = ServedResults::start(&args.serve, work, (&stop, &signalled)).await?;
+    let left = rollback(args, console, stop, &mut served).await;
+    served.finish(left.map(exit_code)).await
 }
 
 /// The exit code where so many channels are left.
@@ -75,8 +83,12 @@ fn check_there(args: &RollbackArgs) -> Result<(), Error> {
 }
 
 /// Deletes the selected channels; returns how many are left.
-async fn rollback(args: &RollbackArgs, console: Console) -> Result<u64, Error> {
-    let stop = signals::stop_signal(&console, signals::FINISHING);
+async fn rollback(
+    args: &RollbackArgs,
+    console: Console,
+    stop: StopSignal,
+    served: &mut ServedResults,
+) -> Result<u64, Error> {
     let results = &args.results;
     check_there(args)?;
     consent::check_possible(args)?;
@@ -109,13 +121,17 @@ async fn rollback(args: &RollbackArgs, console: Console) -> Result<u64, Error> {
         .meet_all(&access, &guard, &account_regions, &stop)
         .await?;
     target.check_usable(&account_regions)?;
-    let stats = Arc::new(Stats::new());
-    let mut listeners = Listeners::default();
-    listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);
+    served.met(&target, &account_regions);
+    let (stats, listeners) = (Arc::clone(&served.stats), served.listeners.clone());
     let quota_client =
         quota_server::join(quota_server.as_ref(), &target, &listeners, &stop).await?;
     consent::show(&selection);
     consent::ask(args, &selection, &stop).await?;
+    for account_region in &account_regions {
+        stats.plan(account_region, selection.in_region(account_region));
+    }
+    let total = selection.candidates.len() as u64;
+    served.begin(total, total);
     let rollback = Rollback {
         args,
         target,

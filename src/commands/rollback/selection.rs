@@ -43,6 +43,13 @@ pub(super) struct Selection {
 }
 
 impl Selection {
+    /// How many channels are to be deleted in this account and Region.
+    pub(super) fn in_region(&self, account_region: &AccountRegion) -> u64 {
+        let candidates = self.candidates.iter();
+        let here = candidates.filter(|candidate| candidate.account_region == *account_region);
+        here.count() as u64
+    }
+
     /// Reads the rows. `known_devices` knows the last row of each device.
     pub(super) fn read(args: &RollbackArgs, known_devices: &KnownDevices) -> Result<Self, Error> {
         let wanted = wanted(args)?;

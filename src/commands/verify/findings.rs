@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::asking::{Answers, Usable};
 use super::claims::Claims;
 use crate::cli::VerifyArgs;
+use crate::commands::serve_results::ServedResults;
 use crate::commands::target::Target;
 use crate::domain::device::{AccountId, shown, visible};
 use crate::domain::format;
@@ -84,6 +85,22 @@ impl Findings {
     }
 }
 
+impl Findings {
+    /// Shows what was found on the live page.
+    pub(super) fn show(&self, served: &mut ServedResults) {
+        for found in &self.differences {
+            let message = format!("expected {}; found {}", found.expected, found.found);
+            served.found(found.kind.label(), &found.device_id, &message);
+        }
+        served.conclude(self.conclusion());
+    }
+
+    fn conclusion(&self) -> String {
+        let claimed = format::count(self.claimed, "channel");
+        format!("{} of {claimed} as the results say", self.verified)
+    }
+}
+
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for found in &self.differences {
@@ -97,8 +114,7 @@ impl fmt::Display for Findings {
             writeln!(f, "  {expected}{}", visible(&found.expected))?;
             writeln!(f, "  {is}{}", visible(&found.found))?;
         }
-        let claimed = format::count(self.claimed, "channel");
-        writeln!(f, "{} of {claimed} as the results say", self.verified)?;
+        writeln!(f, "{}", self.conclusion())?;
         if !self.usable.is_empty() {
             let usable = format::count(self.usable.len() as u64, "channel");
             writeln!(

@@ -13,15 +13,14 @@ use super::access::Access;
 use super::asking::{caller, distinct};
 use super::open_files;
 use super::quota_server::{self, QuotaServerConfig};
+use super::serve_results::{ServedResults, Work};
 use super::signals;
 use super::target::{Target, regions_of};
 use crate::cli::VerifyArgs;
-use crate::engine::Stop;
-use crate::engine::event::{Listener, Listeners};
+use crate::engine::{Stop, StopSignal};
 use crate::error::Error;
 use crate::output::logging::Console;
 use crate::output::progress::{Progress, Subject};
-use crate::output::stats::Stats;
 use crate::results::disk::RealDisk;
 use crate::results::runs_log::EarlierRuns;
 pub(super) use asking::{Questions, ask_all};
@@ -30,9 +29,28 @@ use findings::Findings;
 
 /// Runs the subcommand and gives its exit code.
 pub(super) async fn run(args: &VerifyArgs, console: Console) -> Result<u8, Error> {
-    let (findings, unasked) = verify(args, console).await?;
+    let (stop, signalled) = signals::stop_signal(&console, signals::NOTHING);
+    let work = Work {
+        command: "verify",
+        subject: Subject::Answers,
+        results: &args.results,
+        connection: &args.connection,
+    };
+    let mut served = ServedResults::start(&args.serve, work, (&stop, &signalled)).await?;
+    let ended = match verify(args, console, stop, &mut served).await {
+        Ok((findings, unasked)) => {
+            findings.show(&mut served);
+            print(args, &findings, unasked)
+        }
+        Err(error) => Err(error),
+    };
+    served.finish(ended).await
+}
+
+/// Prints what was found, and gives the exit code.
+fn print(args: &VerifyArgs, findings: &Findings, unasked: Option<Stop>) -> Result<u8, Error> {
     if args.json {
-        super::print_json(&findings)?;
+        super::print_json(findings)?;
     } else {
         super::print(&findings.to_string())?;
     }
@@ -44,9 +62,13 @@ pub(super) async fn run(args: &VerifyArgs, console: Console) -> Result<u8, Error
 }
 
 /// What was found, and why some Regions gave no answer, if so.
-async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option<Stop>), Error> {
+async fn verify(
+    args: &VerifyArgs,
+    console: Console,
+    stop: StopSignal,
+    served: &mut ServedResults,
+) -> Result<(Findings, Option<Stop>), Error> {
     let started_at = SystemTime::now();
-    let stop = signals::stop_signal(&console, signals::NOTHING);
     let results = &args.results;
     let mut claims = Claims::read(results)?;
     if let Some(torn) = claims.torn {
@@ -78,9 +100,8 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option
         .meet_all(&access, &guard, &account_regions, &stop)
         .await?;
     target.check_usable(&account_regions)?;
-    let stats = Arc::new(Stats::new());
-    let mut listeners = Listeners::default();
-    listeners.add(Arc::clone(&stats) as Arc<dyn Listener>);
+    served.met(&target, &account_regions);
+    let listeners = served.listeners.clone();
     let quota_client =
         quota_server::join(quota_server.as_ref(), &target, &listeners, &stop).await?;
     let caller = caller(
@@ -97,7 +118,9 @@ async fn verify(args: &VerifyArgs, console: Console) -> Result<(Findings, Option
         ice: compare.ice,
     };
     let total = claims.rows.len() as u64 * questions.of_a_channel();
+    served.begin(claims.rows.len() as u64, total);
     let mode = args.output.progress();
+    let stats = Arc::clone(&served.stats);
     let progress =
         (total > 0).then(|| Progress::start(mode, Subject::Answers, Some(total), stats, console));
     let found = ask_all(questions, &target, &caller, claims.rows).await;

@@ -3,12 +3,23 @@
 use std::collections::BTreeMap;
 
 use super::Stop;
-use crate::domain::device::AccountId;
+use crate::domain::device::{AccountId, Region};
 
 /// The most causes that a message names.
 const MOST_NAMED: usize = 3;
 
 impl Stop {
+    /// The Regions that this is about; none if it is about a whole account or run.
+    pub(crate) fn regions(&self) -> &[Region] {
+        match self {
+            Self::AccountFull { regions, .. } | Self::NotOffered { regions, .. } => regions,
+            Self::Unreachable { region, .. }
+            | Self::Offline { region, .. }
+            | Self::Throttled { region, .. } => std::slice::from_ref(region),
+            _ => &[],
+        }
+    }
+
     /// Why accounts, or Regions of them, ended, as one cause; none if none did.
     pub(crate) fn of_parts(causes: &[(Option<AccountId>, Self)]) -> Option<Self> {
         let mut by_account = BTreeMap::new();

@@ -54,6 +54,12 @@ impl RunCounts {
         self.failed.values().sum()
     }
 
+    /// Throttled requests of all operations.
+    pub(crate) fn throttled(&self) -> u64 {
+        let all = [self.creates, self.describes, self.lists, self.others];
+        all.iter().map(|requests| requests.throttled).sum()
+    }
+
     /// Devices with an outcome.
     pub(crate) fn finished(&self) -> u64 {
         self.created + self.exists + self.deleted + self.failures()

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::recent::{LATELY, NOW, Recent};
-use super::{RegionTotals, Requests};
+use super::{RegionNow, RegionTotals, Requests};
 use crate::domain::device::AccountRegion;
 use crate::engine::pace::limiter::Limiter;
 use crate::engine::pace::sharing::Sharing;
@@ -153,6 +153,24 @@ impl RegionStats {
                 .limiter
                 .as_ref()
                 .is_some_and(|limiter| limiter.has_ignored_throttles()),
+        }
+    }
+
+    /// The Region at this instant.
+    pub(super) fn now(&self, now: Instant) -> RegionNow {
+        RegionNow {
+            account_region: self.account_region.clone(),
+            devices: self.devices,
+            finished: self.finished,
+            failed: self.failed,
+            creates: self.creates,
+            has_begun: self.has_begun(),
+            has_ended: self.has_ended,
+            created_per_second: self.achieved_lately(now),
+            rate: self.rate(),
+            ceiling: self.ceiling(),
+            grant: self.grant(),
+            sharing: self.sharing(),
         }
     }
 

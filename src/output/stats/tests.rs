@@ -103,9 +103,11 @@ async fn time_with_throttled_creates_only_counts_as_creating() {
         recorded(&stats, "eu-central-1", Status::Created);
     }
     tokio::time::sleep(Duration::from_secs(10)).await;
-    stats.tell(&Event::Throttled {
+    stats.tell(&Event::Answered {
         account_region: &region("eu-central-1"),
         operation: Operation::Create,
+        outcome: Outcome::Throttled,
+        latency: Duration::from_millis(80),
     });
     assert_eq!(stats.totals().achieved, Some(2.0));
 }

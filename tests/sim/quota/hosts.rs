@@ -7,7 +7,7 @@ use std::time::Duration;
 use kvs_fleet::domain::clock::WallClock;
 use kvs_fleet::domain::device::{ChannelName, Device, DeviceIndex};
 use kvs_fleet::domain::service::Operation;
-use kvs_fleet::engine::event::{Event, Listener, Listeners};
+use kvs_fleet::engine::event::{Event, Listener, Listeners, Outcome as Answered};
 use kvs_fleet::engine::pace::controller::RateRange;
 use kvs_fleet::engine::pace::quota_client::QuotaClient;
 use kvs_fleet::engine::{Engine, EngineParts, RowSink, StopSignal, Work};
@@ -111,8 +111,9 @@ impl Listener for Recorder {
                 operation: Operation::Create,
                 ..
             } => outcome.sent.push(now),
-            Event::Throttled {
+            Event::Answered {
                 operation: Operation::Create,
+                outcome: Answered::Throttled,
                 ..
             } => outcome.throttled.push(now),
             _ => {}

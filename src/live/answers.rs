@@ -1,0 +1,147 @@
+//! The answers to the requests of viewers and scrapers.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use tokio::sync::watch;
+
+use super::address::ServeAddress;
+use super::frames::{Frame, Frames};
+use super::metrics::{self, Format};
+use super::run::LiveRun;
+use super::{page, status};
+
+/// What all answers share.
+#[derive(Clone)]
+pub(super) struct Served {
+    pub(super) run: Arc<LiveRun>,
+    pub(super) frames: Arc<Frames>,
+    pub(super) address: ServeAddress,
+    pub(super) is_closing: watch::Receiver<bool>,
+}
+
+/// Refuses what is not a request to read, or not for this computer, and adds the headers of every answer.
+pub(super) async fn checked(
+    State(served): State<Served>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut answer = match refusal(&served, &request) {
+        Some(refusal) => refusal,
+        None => next.run(request).await,
+    };
+    let headers = answer.headers_mut();
+    let resource_policy = HeaderName::from_static("cross-origin-resource-policy");
+    for (name, value) in [
+        (CACHE_CONTROL, "no-store"),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (resource_policy, "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+fn refusal(served: &Served, request: &Request) -> Option<Response> {
+    let named = request
+        .headers()
+        .get(HOST)
+        .and_then(|host| host.to_str().ok());
+    // An absolute URL in the request line counts more than the header.
+    let host = request.uri().host().or(named).unwrap_or_default();
+    if !served.address.is_asked_as(host) {
+        let text = "This page is served under an IP address, 'localhost', or the name of this computer. To serve it under \
+                    another name, give that name to --serve.\n";
+        return Some((StatusCode::MISDIRECTED_REQUEST, text).into_response());
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let allowed = [(ALLOW, "GET, HEAD")];
+        let text = "This page can only be read.\n";
+        return Some((StatusCode::METHOD_NOT_ALLOWED, allowed, text).into_response());
+    }
+    None
+}
+
+pub(super) async fn page(State(served): State<Served>) -> Response {
+    let document = page::document(&served.run.snapshot());
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+        (CONTENT_SECURITY_POLICY, page::security_policy()),
+    ];
+    (headers, document).into_response()
+}
+
+/// The stream of frames, as server-sent events.
+pub(super) async fn events(State(served): State<Served>) -> Response {
+    let viewer = Viewer {
+        frames: served.frames.subscribe(),
+        is_closing: served.is_closing,
+        shown: None,
+    };
+    let frames = stream::unfold(viewer, |mut viewer| async {
+        let frame = viewer.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(frame), viewer))
+    });
+    let headers = [(CONTENT_TYPE, "text/event-stream")];
+    (headers, Body::from_stream(frames)).into_response()
+}
+
+pub(super) async fn status(State(served): State<Served>) -> Response {
+    let status = status::json(&served.run.snapshot());
+    let headers = [(CONTENT_TYPE, "application/json")];
+    (headers, format!("{status:#}\n")).into_response()
+}
+
+pub(super) async fn metrics(State(served): State<Served>, headers: HeaderMap) -> Response {
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    let format = Format::of(accept.unwrap_or_default());
+    match metrics::encode(served.run.snapshot(), format) {
+        Ok(text) => ([(CONTENT_TYPE, format.content_type())], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// Browsers ask for an icon.
+pub(super) async fn no_icon() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
+pub(super) async fn not_found() -> Response {
+    let text = "There are only /, /events, /status.json and /metrics.\n";
+    (StatusCode::NOT_FOUND, text).into_response()
+}
+
+/// A browser that watches.
+struct Viewer {
+    frames: watch::Receiver<Arc<Frame>>,
+    is_closing: watch::Receiver<bool>,
+    /// The number of the frame that it has.
+    shown: Option<u64>,
+}
+
+impl Viewer {
+    /// What it gets next; none when the server closes and it has the last frame.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.shown.is_some() {
+            tokio::select! {
+                biased;
+                changed = self.frames.changed() => changed.ok()?,
+                _ = self.is_closing.wait_for(|closing| *closing) => return None,
+            }
+        }
+        let frame = Arc::clone(&self.frames.borrow_and_update());
+        let event = frame.since(self.shown);
+        self.shown = Some(frame.number());
+        Some(event)
+    }
+}

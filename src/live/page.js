@@ -1,0 +1,59 @@
+// Puts the parts that the server renders in their places, and connects again whenever nothing has arrived for a while: after
+// sleep, a lost network, or a restart of the run.
+'use strict';
+
+// The server sends every second.
+const PATIENCE = 2500;
+let source;
+let heard = Date.now();
+let ended = false;
+
+function replace(box, content) {
+  const closed = new Map([...box.querySelectorAll('details')].map((each) => [each.dataset.key, each.open]));
+  const focused = box.contains(document.activeElement) ? document.activeElement.closest('details') : null;
+  box.innerHTML = content;
+  for (const each of box.querySelectorAll('details')) {
+    if (closed.has(each.dataset.key)) each.open = closed.get(each.dataset.key);
+    if (focused && focused.dataset.key === each.dataset.key) each.querySelector('summary').focus();
+  }
+}
+
+function show(message) {
+  heard = Date.now();
+  ended = message.ended;
+  document.title = message.title;
+  lost(false);
+  for (const [id, content] of Object.entries(message.parts)) {
+    const box = document.getElementById(id);
+    if (box) replace(box, content);
+  }
+}
+
+function lost(isLost) {
+  const box = document.getElementById('lost');
+  if (box.hidden !== isLost) return;
+  box.hidden = !isLost;
+  box.textContent = !isLost ? '' : ended
+    ? 'The run has ended. This is its result; the page is no longer updated.'
+    : `No connection to the run since ${new Date(heard).toLocaleTimeString()}. Trying again; what is shown is from then.`;
+}
+
+function connect() {
+  if (source) source.close();
+  source = new EventSource('events');
+  source.onmessage = (event) => show(JSON.parse(event.data));
+}
+
+let tried = Date.now();
+function watch() {
+  const now = Date.now();
+  if (now - heard < PATIENCE || now - tried < PATIENCE) return;
+  tried = now;
+  lost(true);
+  connect();
+}
+
+connect();
+setInterval(watch, 500);
+document.addEventListener('visibilitychange', watch);
+window.addEventListener('online', watch);

@@ -1,0 +1,399 @@
+//! The live page: a document that a server renders whole, and parts of it that are replaced when they change.
+//!
+//! Everything is rendered here, so that the page's script only puts text in its place, and text of the manifest is escaped
+//! in one place.
+
+mod chart;
+mod regions;
+
+use maud::{Markup, PreEscaped, html};
+
+use super::events::Entry;
+use super::failures::FailuresOf;
+use super::run::{Snapshot, Stage};
+use super::status;
+use crate::domain::device::visible;
+use crate::domain::error_codes;
+use crate::domain::format;
+use crate::output::html::document::{Document, policy};
+use crate::output::html::parts::{figure, grouped, note, scrolling, tile};
+use crate::output::progress::Subject;
+use crate::results::record::timestamp;
+
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+
+/// Error codes with at most this many devices list them without a click.
+const FEW: u64 = 20;
+
+/// A part of the page that is replaced as a whole: the ID of its element, and its content.
+pub(super) type Part = (&'static str, String);
+
+/// The whole page at one instant.
+pub(super) fn document(now: &Snapshot) -> String {
+    let part = |id: &str| {
+        let parts = parts(now);
+        let content = parts.into_iter().find(|(known, _)| *known == id);
+        PreEscaped(content.map_or_else(String::new, |(_, content)| content))
+    };
+    let body = html! {
+        header {
+            h1 { (heading(now)) }
+            div id="who" { (part("who")) }
+            p.note id="lost" role="alert" hidden {}
+            p.spoken id="spoken" role="status" { (part("spoken")) }
+        }
+        main {
+            section aria-label="Progress" { div id="progress" { (part("progress")) } }
+            section aria-label="Rate" { div id="rate" { (part("rate")) } }
+            section aria-labelledby="failures-head" {
+                h2 id="failures-head" { "Failures" }
+                div id="failures" { (part("failures")) }
+            }
+            section aria-labelledby="regions-head" {
+                h2 id="regions-head" { "Accounts and Regions" }
+                (scrolling("regions-head", true, &html! { div id="regions" { (part("regions")) } }))
+            }
+            section aria-labelledby="events-head" {
+                h2 id="events-head" { "Last events" }
+                (scrolling("events-head", true, &html! { div id="events" { (part("events")) } }))
+            }
+            section aria-labelledby="run-head" {
+                h2 id="run-head" { "This run" }
+                div id="run" { (part("run")) }
+            }
+        }
+        footer {
+            "kvs-fleet " (env!("CARGO_PKG_VERSION")) ". Times are UTC. The same numbers: "
+            a href="status.json" { "status.json" } ", " a href="metrics" { "metrics" } "."
+        }
+    };
+    let document = Document {
+        title: &title(now),
+        style: STYLE,
+        script: SCRIPT,
+        connect: "'self'",
+        body,
+    };
+    document.into_text()
+}
+
+/// The content security policy of the page's answer.
+pub(super) fn security_policy() -> String {
+    format!("{}; frame-ancestors 'none'", policy(SCRIPT, "'self'"))
+}
+
+/// Everything that changes while the run goes on.
+pub(super) fn parts(now: &Snapshot) -> Vec<Part> {
+    let parts = [
+        ("who", who(now)),
+        ("spoken", spoken(now)),
+        ("progress", progress(now)),
+        ("rate", rate(now)),
+        ("failures", failures(now)),
+        ("regions", regions::table(now)),
+        ("events", events(now)),
+        ("run", run(now)),
+    ];
+    parts.map(|(id, part)| (id, part.into_string())).into()
+}
+
+/// The title of the browser's tab.
+pub(super) fn title(now: &Snapshot) -> String {
+    let percent = now
+        .share()
+        .map(|share| format!("{} – ", whole_percent(share)));
+    let lead = match now.stage {
+        Stage::Ended if now.summary.exit_code == 0 => "done – ".to_owned(),
+        Stage::Ended => format!("ended ({}) – ", now.summary.reason),
+        _ => percent.unwrap_or_default(),
+    };
+    format!("{lead}{}", heading(now))
+}
+
+fn heading(now: &Snapshot) -> String {
+    let summary = &now.summary;
+    let what = match now.subject {
+        Subject::Devices => "Creating signaling channels",
+        Subject::Deletions => "Deleting signaling channels",
+        Subject::Answers => "Verifying signaling channels",
+    };
+    let file = summary.manifest.as_ref().or(summary.results.as_ref());
+    let name = file.and_then(|file| file.file_name());
+    match name {
+        Some(name) => format!("{what}: {}", visible(&name.to_string_lossy())),
+        None => what.to_owned(),
+    }
+}
+
+fn who(now: &Snapshot) -> Markup {
+    let summary = &now.summary;
+    let regions = summary.regions.join(", ");
+    html! {
+        p.faint {
+            @match &summary.account {
+                Some(account) => { "Account " (account) ". " },
+                None => "Account not known yet. ",
+            }
+            @if let Some(caller) = &summary.caller { "Caller " span.mono { (visible(caller)) } ". " }
+            @match summary.regions.len() {
+                0 => {},
+                1 => { "Region " (regions) ". " },
+                _ => { "Regions " (regions) ". " },
+            }
+            @if let Some(endpoint) = &summary.endpoint { "Endpoint " span.mono { (visible(endpoint)) } "." }
+        }
+        @if summary.emulator {
+            (note(&html! { strong { "Rehearsal: " } "an emulator answers, not AWS." }))
+        }
+    }
+}
+
+/// What a screen reader announces: it changes at each quarter, and when the stage or the connection changes.
+fn spoken(now: &Snapshot) -> Markup {
+    let quarters = now.share().map(|share| (share * 4.0).floor() * 25.0);
+    let is_failing = !now.recorded.failures.is_empty();
+    html! {
+        (stage(now))
+        @if let (Stage::Working, Some(percent)) = (now.stage, quarters) { ", at least " (format!("{percent:.0}")) " % done" }
+        @if is_failing { ", some rows have failed or are invalid" }
+    }
+}
+
+/// The stage in words.
+fn stage(now: &Snapshot) -> String {
+    let summary = &now.summary;
+    match now.stage {
+        Stage::Preparing => "Preparing: files, account, existing channels".to_owned(),
+        Stage::Working if now.offline_for.is_some() => {
+            "No answer from the service: waiting until one comes".to_owned()
+        }
+        Stage::Working => match now.subject {
+            Subject::Devices => "Creating".to_owned(),
+            Subject::Deletions => "Deleting".to_owned(),
+            Subject::Answers => "Verifying".to_owned(),
+        },
+        Stage::Stopping => "Stopping: requests in flight are being finished".to_owned(),
+        Stage::Ended => match (summary.exit_code, summary.reason) {
+            (0, _) => "Done".to_owned(),
+            (3, "complete") => "Complete, with exceptions".to_owned(),
+            (code, reason) => format!("Ended early: {reason} (exit code {code})"),
+        },
+    }
+}
+
+fn progress(now: &Snapshot) -> Markup {
+    let is_bad = now.stage == Stage::Ended && now.summary.exit_code != 0;
+    html! {
+        p.stage.bad[is_bad] data-stage=(status::name(now.stage)) { (stage(now)) }
+        p.big {
+            strong { (grouped(now.done)) }
+            @if let Some(total) = now.total { " of " (grouped(total)) }
+            span.unit { " " (unit(now)) }
+        }
+        @if let (Some(total), Some(share)) = (now.total, now.share()) {
+            div.bar {
+                progress max=(total.max(1)) value=(now.done) aria-label="Done" {}
+                span { (whole_percent(share)) }
+            }
+        }
+        dl.tiles { @for (name, value, is_bad) in tiles(now) { (tile(name, &value, is_bad)) } }
+        @if now.stage == Stage::Ended { (result(now)) }
+    }
+}
+
+fn unit(now: &Snapshot) -> &'static str {
+    match now.subject {
+        Subject::Devices => "devices have their channel",
+        Subject::Deletions => "channels deleted",
+        Subject::Answers if now.total == Some(0) => "requests for single channels are needed",
+        Subject::Answers => "answers",
+    }
+}
+
+fn tiles(now: &Snapshot) -> Vec<(&'static str, String, bool)> {
+    let counts = &now.summary.counts;
+    let failed = counts.failures();
+    let mut tiles = Vec::new();
+    if let Some(ahead) = now.ahead.filter(|ahead| !ahead.is_zero()) {
+        tiles.push(("time left", format::ahead(ahead), false));
+    }
+    if let Some(silence) = now.offline_for {
+        tiles.push(("no answer for", format::took(silence), true));
+    }
+    match now.subject {
+        Subject::Devices => {
+            tiles.push(("created", grouped(counts.created), false));
+            tiles.push(("existed", grouped(counts.exists), false));
+            if now.summary.plan.done > 0 {
+                tiles.push(("done before", grouped(now.summary.plan.done), false));
+            }
+            tiles.push(("failed", grouped(failed), failed > 0));
+            if counts.invalid > 0 {
+                tiles.push(("invalid", grouped(counts.invalid), true));
+            }
+        }
+        Subject::Deletions => tiles.push(("left", grouped(failed), failed > 0)),
+        Subject::Answers => {}
+    }
+    if now.stage != Stage::Ended {
+        tiles.push(("a second now", format::rate(now.per_second), false));
+    } else if let Some(achieved) = now.summary.totals.achieved {
+        tiles.push(("a second", format::rate(achieved), false));
+    }
+    if let Some(grant) = now.grant() {
+        tiles.push((
+            "the service grants",
+            format!("{}/s", format::rate(grant)),
+            false,
+        ));
+    }
+    if let Some(ceiling) = now.pace.ceiling {
+        tiles.push((
+            "ceiling (--rate)",
+            format!("{}/s", format::rate(ceiling)),
+            false,
+        ));
+    }
+    if counts.creates.sent > 0 {
+        let share = format::percent(counts.creates.throttled_share());
+        tiles.push(("throttled, sent again", share, false));
+    }
+    tiles.push(("running for", format::took(now.summary.duration), false));
+    tiles
+}
+
+/// How the run ended: the lines of its summary, and what stopped it.
+fn result(now: &Snapshot) -> Markup {
+    let summary = &now.summary;
+    html! {
+        @if let Some(message) = &summary.message { (note(&html! { (visible(message)) })) }
+        @if matches!(now.subject, Subject::Devices) && summary.exit_code != 2 {
+            ul.result { @for line in summary.lines() { li { (visible(line.trim_start())) } } }
+        }
+    }
+}
+
+fn rate(now: &Snapshot) -> Markup {
+    let samples = now.history.samples();
+    if samples.len() < 2 {
+        return html! { p.faint { "The chart of the rate begins after a few seconds." } };
+    }
+    let title = match now.subject {
+        Subject::Devices => "Channels a second, over the last minutes",
+        Subject::Deletions => "Deletions a second, over the last minutes",
+        Subject::Answers => "Answers a second, over the last minutes",
+    };
+    let chart = chart::rate(&now.history, now.subject);
+    figure(title, &chart, true, &chart::caption(now))
+}
+
+fn failures(now: &Snapshot) -> Markup {
+    if now.recorded.failures.is_empty() {
+        return html! { p.faint { "None." } };
+    }
+    html! {
+        @for (code, failures) in now.recorded.failures.by_count() {
+            (failures_of(code, failures, !matches!(now.subject, Subject::Answers)))
+        }
+    }
+}
+
+/// The rows with an error code, with what to do about it where that is known.
+fn failures_of(code: &str, failures: &FailuresOf, has_hint: bool) -> Markup {
+    let more = failures.count.saturating_sub(failures.devices.len() as u64);
+    html! {
+        h3 { code { (visible(code)) } " – " (format::count(failures.count, "row")) }
+        @if has_hint { p { "What to do: " (error_codes::hint(code)) "." } }
+        details open[failures.count <= FEW] data-key=(code) {
+            summary { "The devices" }
+            ul.messages {
+                @for device in &failures.devices {
+                    li {
+                        bdi.mono { @if device.device_id.is_empty() { "(no device ID)" } @else { (visible(&device.device_id)) } }
+                        ": " bdi { (visible(&device.message)) }
+                    }
+                }
+            }
+            @if more > 0 { p.faint { "and " (grouped(more)) " more: the results file names them" } }
+        }
+    }
+}
+
+fn events(now: &Snapshot) -> Markup {
+    let mut entries = now.recorded.events.iter().peekable();
+    if entries.peek().is_none() {
+        return html! { p.faint { "Nothing out of the ordinary." } };
+    }
+    html! {
+        table.events {
+            thead { tr { th scope="col" { "time" } th scope="col" { "severity" } th scope="col" { "event" } } }
+            tbody { @for entry in entries { (event(entry)) } }
+        }
+    }
+}
+
+fn event(entry: &Entry) -> Markup {
+    let at = timestamp(entry.at);
+    html! {
+        tr {
+            td.when { (at.get(11..19).unwrap_or(&at)) }
+            td { (entry.severity.name()) }
+            td.text {
+                (visible(&entry.text))
+                @if entry.times > 1 { span.faint { " (the last of " (grouped(entry.times)) ")" } }
+            }
+        }
+    }
+}
+
+fn run(now: &Snapshot) -> Markup {
+    let summary = &now.summary;
+    let path =
+        |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let mut facts: Vec<(&str, Option<String>)> = vec![
+        ("command", Some(summary.command.to_owned())),
+        ("manifest", path(&summary.manifest)),
+        ("results", path(&summary.results)),
+        ("shard", summary.shard.map(|shard| shard.to_string())),
+        ("quota server", summary.quota_server.clone()),
+        ("hosts", hosts(now)),
+        ("began", summary.started_at.map(timestamp)),
+    ];
+    facts.extend(
+        now.settings
+            .iter()
+            .map(|(name, value)| (*name, Some(value.clone()))),
+    );
+    html! {
+        dl.facts {
+            @for (name, value) in facts {
+                @if let Some(value) = value { dt { (name) } dd { (visible(&value)) } }
+            }
+        }
+    }
+}
+
+/// What the quota server says of the hosts.
+fn hosts(now: &Snapshot) -> Option<String> {
+    now.summary.quota_server.as_ref()?;
+    Some(match now.pace.sharing {
+        None => "not joined yet".to_owned(),
+        Some(sharing) if !sharing.is_joined => {
+            "the quota server gives no answer: this host goes on alone".to_owned()
+        }
+        Some(sharing) => match sharing.last {
+            None => "joined".to_owned(),
+            Some(last) => format!(
+                "{} share {}/s",
+                format::count(last.hosts.into(), "host"),
+                format::rate(last.rate)
+            ),
+        },
+    })
+}
+
+/// Rounded down, so that 100 % means all.
+fn whole_percent(share: f64) -> String {
+    format!("{:.0} %", (share * 100.0).floor())
+}

@@ -1,0 +1,236 @@
+//! The run that the page shows: everything that is known of it at one instant.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::events::Severity;
+use super::history::{History, Reading};
+use super::recorder::{Recorded, Recorder};
+use crate::domain::panics::lock;
+use crate::engine::event::Listener;
+use crate::output::progress::Subject;
+use crate::output::stats::{Pace, RegionNow, Stats};
+use crate::output::summary::Summary;
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Stage {
+    /// Files are read, the account is checked, channels are listed.
+    #[default]
+    Preparing,
+    /// Requests for devices are sent.
+    Working,
+    /// It ends early: requests in flight are finished.
+    Stopping,
+    /// It has ended: the summary is final.
+    Ended,
+}
+
+/// A setting of the run, as the page shows it.
+pub(crate) type Setting = (&'static str, String);
+
+/// A run that is served. Clones of its [`Arc`] share it.
+#[derive(Debug)]
+pub(crate) struct LiveRun {
+    subject: Subject,
+    stats: Arc<Stats>,
+    recorder: Arc<Recorder>,
+    head: Mutex<Head>,
+    history: Mutex<History>,
+}
+
+/// What the command says of its run.
+#[derive(Debug, Clone, Default)]
+struct Head {
+    stage: Stage,
+    /// Without what [`Summary::count`] adds, until the run has ended.
+    summary: Summary,
+    /// Of a stream it is not known.
+    total: Option<u64>,
+    settings: Vec<Setting>,
+}
+
+/// The run at one instant.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    pub(crate) subject: Subject,
+    pub(crate) stage: Stage,
+    pub(crate) summary: Summary,
+    /// What is done and what there is to do: devices, channels to delete, answers.
+    pub(crate) done: u64,
+    pub(crate) total: Option<u64>,
+    pub(crate) pace: Pace,
+    /// Of `Subject`, a second over the last seconds.
+    pub(crate) per_second: f64,
+    /// The time left, if it is known.
+    pub(crate) ahead: Option<Duration>,
+    /// How long there has been no answer.
+    pub(crate) offline_for: Option<Duration>,
+    pub(crate) regions: Vec<RegionNow>,
+    pub(super) recorded: Recorded,
+    pub(crate) history: History,
+    pub(crate) settings: Vec<Setting>,
+}
+
+impl LiveRun {
+    /// A run that begins now. The summary has what is known of it.
+    pub(crate) fn new(
+        subject: Subject,
+        stats: Arc<Stats>,
+        summary: Summary,
+        settings: Vec<Setting>,
+    ) -> Self {
+        Self {
+            subject,
+            stats,
+            recorder: Arc::default(),
+            head: Mutex::new(Head {
+                summary,
+                settings,
+                ..Head::default()
+            }),
+            history: Mutex::default(),
+        }
+    }
+
+    /// The listener that must get the run's events.
+    pub(crate) fn listener(&self) -> Arc<dyn Listener> {
+        Arc::clone(&self.recorder) as Arc<dyn Listener>
+    }
+
+    /// Notes what is known of the run by now.
+    pub(crate) fn note(&self, summary: &Summary) {
+        lock(&self.head).summary = summary.clone();
+    }
+
+    /// The work begins, towards this total, which is not known of a stream.
+    pub(crate) fn begin(&self, summary: &Summary, total: Option<u64>) {
+        let mut head = lock(&self.head);
+        head.summary = summary.clone();
+        head.total = total;
+        head.stage = Stage::Working;
+    }
+
+    /// A signal, or something else that stops the run early.
+    pub(crate) fn stopping(&self, cause: &str) {
+        let mut head = lock(&self.head);
+        if head.stage != Stage::Ended {
+            head.stage = Stage::Stopping;
+            drop(head);
+            let text = format!("{cause}: requests in flight are being finished");
+            self.recorder.add(Severity::Warning, text);
+        }
+    }
+
+    /// Something is not as it should be with this device.
+    pub(crate) fn found(&self, kind: &str, device_id: &str, message: &str) {
+        self.recorder.found(kind, device_id, message);
+    }
+
+    /// The run has ended, with this summary.
+    pub(crate) fn end(&self, summary: &Summary) {
+        let mut head = lock(&self.head);
+        head.summary = summary.clone();
+        head.stage = Stage::Ended;
+    }
+
+    /// Adds a sample to the history.
+    pub(super) fn sample(&self) {
+        let counts = self.stats.counts();
+        let reading = Reading {
+            done: self.done_in_this_run(),
+            throttled: counts.throttled(),
+            ceiling: self.stats.pace().ceiling,
+            grant: grant(&self.stats.regions()),
+        };
+        lock(&self.history).add(self.stats.elapsed(), reading);
+    }
+
+    /// What this run has done. A device that failed is not done.
+    fn done_in_this_run(&self) -> u64 {
+        let counts = self.stats.counts();
+        match self.subject {
+            Subject::Devices => counts.created + counts.exists,
+            Subject::Deletions => counts.deleted,
+            Subject::Answers => counts.others.sent - counts.others.throttled,
+        }
+    }
+
+    /// Everything that is known now.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let Head {
+            stage,
+            mut summary,
+            total,
+            settings,
+        } = lock(&self.head).clone();
+        let has_ended = stage == Stage::Ended;
+        if !has_ended {
+            summary.count(&self.stats);
+        }
+        let pace = self.stats.pace();
+        let regions = self.stats.regions();
+        let (before, total) = match self.subject {
+            Subject::Devices => (summary.plan.done, total.map(|_| summary.plan.listed)),
+            _ => (0, total),
+        };
+        let done = before + self.done_in_this_run();
+        let per_second = match self.subject {
+            Subject::Devices => pace.now,
+            Subject::Deletions => self.stats.recorded_lately(),
+            Subject::Answers => lock(&self.history).lately(),
+        };
+        Snapshot {
+            subject: self.subject,
+            ahead: match self.subject {
+                _ if stage != Stage::Working => None,
+                Subject::Devices => pace.ahead.filter(|_| total.is_some()),
+                _ => ahead(total, done, per_second),
+            },
+            offline_for: self.stats.offline_for().filter(|_| !has_ended),
+            stage,
+            summary,
+            done,
+            total,
+            pace,
+            per_second,
+            regions,
+            recorded: self.recorder.recorded(),
+            history: lock(&self.history).clone(),
+            settings,
+        }
+    }
+}
+
+impl Snapshot {
+    /// What the service granted lately, in requests a second; `None` if nothing was throttled.
+    pub(crate) fn grant(&self) -> Option<f64> {
+        grant(&self.regions)
+    }
+
+    /// The share of all that is done, from 0 to 1; `None` if the total is not known.
+    pub(crate) fn share(&self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "counts of devices")]
+        let share = |total: u64| self.done as f64 / total.max(1) as f64;
+        self.total.map(|total| share(total).min(1.0))
+    }
+}
+
+/// What the service granted in the Regions that create: where nothing was throttled, the rate in force counts.
+fn grant(regions: &[RegionNow]) -> Option<f64> {
+    let working = regions
+        .iter()
+        .filter(|region| region.has_begun && !region.has_ended);
+    let each: Vec<_> = working.map(|region| (region.grant, region.rate)).collect();
+    let was_throttled = each.iter().any(|(grant, _)| grant.is_some());
+    was_throttled.then(|| {
+        let rates = each.iter().map(|(grant, rate)| grant.unwrap_or(*rate));
+        rates.fold(0.0, |sum, rate| sum + rate)
+    })
+}
+
+fn ahead(total: Option<u64>, done: u64, per_second: f64) -> Option<Duration> {
+    #[expect(clippy::cast_precision_loss, reason = "an estimate in seconds")]
+    let left = total?.saturating_sub(done) as f64;
+    Duration::try_from_secs_f64(left / per_second).ok()
+}
