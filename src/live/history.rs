@@ -1,7 +1,6 @@
 //! The rate of the last minutes: a sample each second. Time is an argument.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 /// The most samples: the last five minutes.
 const MOST: usize = 300;
@@ -22,9 +21,9 @@ pub(crate) struct Reading {
 /// The time between two readings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Sample {
-    /// Since the run began.
-    pub(crate) from: Duration,
-    pub(crate) to: Duration,
+    /// In seconds since the run began.
+    pub(crate) from: f64,
+    pub(crate) to: f64,
     pub(crate) done_per_second: f64,
     pub(crate) throttled_per_second: f64,
     pub(crate) ceiling: Option<f64>,
@@ -35,16 +34,16 @@ pub(crate) struct Sample {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct History {
     samples: VecDeque<Sample>,
-    last: Option<(Duration, Reading)>,
+    last: Option<(f64, Reading)>,
 }
 
 impl History {
-    /// Adds a reading, at a time since the run began.
-    pub(super) fn add(&mut self, at: Duration, reading: Reading) {
+    /// Adds a reading, at a time in seconds since the run began.
+    pub(super) fn add(&mut self, at: f64, reading: Reading) {
         if let Some((before, last)) = self.last
             && at > before
         {
-            let seconds = (at - before).as_secs_f64();
+            let seconds = at - before;
             #[expect(clippy::cast_precision_loss, reason = "counts of a second")]
             let per_second = |now: u64, last: u64| now.saturating_sub(last) as f64 / seconds;
             if self.samples.len() == MOST {
@@ -90,10 +89,10 @@ mod tests {
             ceiling: Some(50.0),
             grant: None,
         };
-        history.add(Duration::from_secs(1), reading(10, 0));
-        history.add(Duration::from_secs(3), reading(110, 4));
+        history.add(1.0, reading(10, 0));
+        history.add(3.0, reading(110, 4));
         // A clock that stands still adds nothing.
-        history.add(Duration::from_secs(3), reading(111, 4));
+        history.add(3.0, reading(111, 4));
         let samples: Vec<_> = history.samples().collect();
         assert_eq!(samples.len(), 1);
         assert!((samples[0].done_per_second - 50.0).abs() < 1e-9);
@@ -103,11 +102,11 @@ mod tests {
     #[test]
     fn the_samples_are_bounded() {
         let mut history = History::default();
-        for second in 0..2_000 {
-            history.add(Duration::from_secs(second), Reading::default());
+        for second in 0..2_000_u32 {
+            history.add(f64::from(second), Reading::default());
         }
         assert_eq!(history.samples().len(), MOST);
         let oldest = history.samples().next().unwrap();
-        assert_eq!(oldest.to, Duration::from_secs(1_700));
+        assert!((oldest.to - 1_700.0).abs() < 1e-9);
     }
 }

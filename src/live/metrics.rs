@@ -1,4 +1,4 @@
-//! `/metrics`: the run's numbers for Prometheus, as OpenMetrics text or in Prometheus' older text format.
+//! `/metrics`: the run's numbers for Prometheus, as `OpenMetrics` text or in Prometheus' older text format.
 
 use std::fmt::{self, Debug};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -26,7 +26,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// OpenMetrics is for those who name it, as Prometheus does.
+    /// `OpenMetrics` is for those who name it, as Prometheus does.
     pub(super) fn of(accept: &str) -> Self {
         if accept.contains("application/openmetrics-text") {
             Self::OpenMetrics
@@ -50,7 +50,11 @@ pub(super) fn encode(snapshot: Snapshot, format: Format) -> Result<String, fmt::
     let mut encoded = String::new();
     match format {
         Format::OpenMetrics => text::encode(&mut encoded, &registry)?,
-        Format::PrometheusText => prometheus_text::encode(&mut encoded, &registry)?,
+        Format::PrometheusText => {
+            prometheus_text::encode(&mut encoded, &registry)?;
+            // A comment in this format, and the proof of a whole answer for those who look for it.
+            encoded.push_str("# EOF\n");
+        }
     }
     Ok(encoded)
 }

@@ -143,7 +143,7 @@ impl LiveRun {
             ceiling: self.stats.pace().ceiling,
             grant: grant(&self.stats.regions()),
         };
-        lock(&self.history).add(self.stats.elapsed(), reading);
+        lock(&self.history).add(self.stats.elapsed().as_secs_f64(), reading);
     }
 
     /// What this run has done. A device that failed is not done.

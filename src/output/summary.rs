@@ -1,23 +1,18 @@
 //! The summary of a run: as text for the operator and as JSON for scripts, from the same values.
 
 pub(crate) mod accounts;
+mod json;
 mod pace;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use crate::domain::device::AccountId;
 use crate::domain::error_codes;
 use crate::domain::format;
 use crate::domain::shard::Shard;
 use crate::fleet::plan::Counts;
-use crate::output::file;
 use crate::output::stats::{RunCounts, Stats, Totals};
-use crate::results::record::timestamp;
 use accounts::AccountSummary;
-
-/// The version of the JSON schema. New fields do not change it.
-pub(crate) const SCHEMA: u32 = 1;
 
 /// The summary of a run that has ended or was refused.
 #[derive(Debug, Clone, Default)]
@@ -185,116 +180,6 @@ impl Summary {
             .map_or_else(String::new, |shard| format!("shard {shard}: "));
         format!("{shard}{lead} {took}: {}", parts.join(", "))
     }
-
-    pub(crate) fn to_json(&self) -> serde_json::Value {
-        let failures: Vec<_> = self
-            .counts
-            .failed
-            .iter()
-            .map(|(code, count)| {
-                serde_json::json!({"code": code, "count": count, "hint": error_codes::hint(code)})
-            })
-            .collect();
-        serde_json::json!({
-            "schema": SCHEMA,
-            "version": env!("CARGO_PKG_VERSION"),
-            "command": self.command,
-            "exit_code": self.exit_code,
-            "reason": self.reason,
-            "message": self.message,
-            "retryable": self.is_retryable(),
-            "remaining": self.remaining,
-            "remaining_by_region": self.totals.left,
-            "manifest": path(self.manifest.as_deref()),
-            "results": path(self.results.as_deref()),
-            "shard": self.shard.map(|shard| shard.to_string()),
-            "account": self.account,
-            "caller": self.caller,
-            "accounts": self.accounts,
-            "regions": self.regions,
-            "endpoint": self.endpoint,
-            "quota_server": self.quota_server_json(),
-            "emulator": self.emulator,
-            "devices": {
-                "listed": self.plan.listed,
-                "done_before": self.plan.done,
-                "created": self.counts.created,
-                "exists": self.counts.exists,
-                "failed": self.counts.failures(),
-                "invalid": self.counts.invalid.max(self.plan.invalid),
-                "repeated": self.plan.repeated,
-                "other_shards": self.plan.listed_elsewhere,
-                "deleted": self.plan.deleted + self.counts.deleted,
-                "differs": self.counts.differs,
-                "updated": self.counts.updated,
-            },
-            "failures": failures,
-            "requests": {
-                "create": self.counts.creates,
-                "describe": self.counts.describes,
-                "list": self.counts.lists,
-            },
-            "rate": self.rate_json(),
-            "started_at": self.started_at.map(timestamp),
-            "duration_seconds": self.duration.as_secs_f64(),
-            "resume": self.resume,
-        })
-    }
-
-    fn rate_json(&self) -> serde_json::Value {
-        let regions = &self.totals.regions;
-        let each: Vec<_> = regions
-            .iter()
-            .map(|region| {
-                serde_json::json!({
-                    "account": region.account_region.account.as_ref().map(AccountId::as_str),
-                    "region": region.account_region.region.as_str(),
-                    "achieved": region.achieved,
-                    "in_force": region.rate,
-                    "granted": region.grant,
-                    "throttled_share": region.creates.throttled_share(),
-                    "hosts": region.sharing.and_then(|sharing| sharing.last).map(|last| last.most_hosts),
-                    "shared": region.sharing.and_then(|sharing| sharing.last).map(|last| last.rate),
-                })
-            })
-            .collect();
-        serde_json::json!({
-            "achieved": self.totals.achieved,
-            "creating_seconds": self.totals.creating.as_secs_f64(),
-            "ceiling": self.ceiling,
-            "in_force": regions.iter().map(|region| region.rate).reduce(|sum, rate| sum + rate),
-            "granted": regions.iter().filter_map(|region| region.grant).reduce(f64::max),
-            "throttled_share": self.counts.creates.throttled_share(),
-            "regions": each,
-        })
-    }
-
-    /// The quota server: its address, whether it answered at the end, and how often it was lost.
-    fn quota_server_json(&self) -> Option<serde_json::Value> {
-        let address = self.quota_server.as_ref()?;
-        let joined = self
-            .totals
-            .regions
-            .iter()
-            .filter_map(|region| region.sharing);
-        let joined: Vec<bool> = joined.map(|sharing| sharing.is_joined).collect();
-        Some(serde_json::json!({
-            "address": address,
-            "joined": (!joined.is_empty()).then(|| joined.iter().all(|joined| *joined)),
-            "outages": self.counts.quota_server_outages,
-        }))
-    }
-
-    /// Writes the JSON to a file, which is replaced as a whole.
-    pub(crate) fn write_json(&self, file: &Path) -> std::io::Result<()> {
-        let mut text = serde_json::to_vec_pretty(&self.to_json())?;
-        text.push(b'\n');
-        file::replace(file, &text)
-    }
-}
-
-fn path(path: Option<&Path>) -> Option<String> {
-    path.map(|path| path.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]
@@ -312,7 +197,7 @@ mod tests {
         Summary::default().write_json(&file).unwrap();
         let text = std::fs::read(&file).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
-        assert_eq!(json["schema"], SCHEMA);
+        assert_eq!(json["schema"], 1);
         // An open file keeps its old content.
         assert_eq!(before.metadata().unwrap().len(), 100_000);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);

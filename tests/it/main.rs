@@ -14,6 +14,7 @@ mod faults;
 mod field;
 mod imports;
 mod kills;
+mod live;
 mod manifest;
 mod matrix;
 mod merge;

@@ -39,11 +39,11 @@ fn bars(history: &History) -> Vec<Sample> {
 /// The mean of neighbouring samples, each weighted by its length.
 fn mean(samples: &[Sample]) -> Option<Sample> {
     let (first, last) = (samples.first()?, samples.last()?);
-    let length = (last.to - first.from).as_secs_f64();
+    let length = last.to - first.from;
     let mean = |rate: fn(&Sample) -> f64| {
         let sum: f64 = samples
             .iter()
-            .map(|sample| rate(sample) * (sample.to - sample.from).as_secs_f64())
+            .map(|sample| rate(sample) * (sample.to - sample.from))
             .sum();
         sum / length
     };
@@ -56,8 +56,8 @@ fn mean(samples: &[Sample]) -> Option<Sample> {
 }
 
 fn drawn(size: Size, bars: &[Sample], what: &str) -> crate::output::html::chart::Drawn {
-    let from = bars.first().map_or(0.0, |bar| bar.from.as_secs_f64());
-    let to = bars.last().map_or(1.0, |bar| bar.to.as_secs_f64());
+    let from = bars.first().map_or(0.0, |bar| bar.from);
+    let to = bars.last().map_or(1.0, |bar| bar.to);
     let each = bars.iter().flat_map(|bar| {
         let limits = [bar.ceiling, bar.grant].into_iter().flatten();
         limits.chain([bar.done_per_second, bar.throttled_per_second])
@@ -94,13 +94,13 @@ fn drawn(size: Size, bars: &[Sample], what: &str) -> crate::output::html::chart:
 /// What was done as wide bars, and what was throttled as narrow ones in front of them.
 fn rectangles<'b>(chart: &mut TimeChart<'_, 'b>, bars: &[Sample]) -> DrawnIn<'b> {
     let done = bars.iter().map(|bar| {
-        let (from, to) = (bar.from.as_secs_f64(), bar.to.as_secs_f64());
+        let (from, to) = (bar.from, bar.to);
         Rectangle::new([(from, 0.0), (to, bar.done_per_second)], BLUE.filled())
     });
     chart.draw_series(done)?;
     let throttled = bars.iter().filter(|bar| bar.throttled_per_second > 0.0);
     let throttled = throttled.map(|bar| {
-        let (from, to) = (bar.from.as_secs_f64(), bar.to.as_secs_f64());
+        let (from, to) = (bar.from, bar.to);
         let inset = (to - from) * 0.3;
         let corners = [(from + inset, 0.0), (to - inset, bar.throttled_per_second)];
         Rectangle::new(corners, VERMILION.filled())
@@ -115,7 +115,7 @@ fn lines(bars: &[Sample], limit: fn(&Sample) -> Option<f64>) -> Vec<Vec<(f64, f6
     let points = known.map(|bars| {
         let steps = bars.iter().filter_map(|bar| {
             let limit = limit(bar)?;
-            let (from, to) = (bar.from.as_secs_f64(), bar.to.as_secs_f64());
+            let (from, to) = (bar.from, bar.to);
             Some([(from, limit), (to, limit)])
         });
         steps.flatten().collect()

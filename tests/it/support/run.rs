@@ -250,6 +250,21 @@ impl Running {
         }
     }
 
+    /// The rest of the line that standard error has after this text, once it is there.
+    pub(crate) fn until_it_names(&mut self, lead: &str) -> String {
+        self.until_it_says(lead);
+        loop {
+            let text = self.stderr.so_far();
+            let rest = text
+                .split_once(lead)
+                .and_then(|(_, rest)| rest.split_once('\n'));
+            if let Some((named, _)) = rest {
+                return named.trim_end().to_owned();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Writes to the process's standard input.
     pub(crate) fn say(&mut self, text: &str) {
         let stdin = self.stdin.as_mut().unwrap();
