@@ -1,6 +1,8 @@
-//! The arguments of `emulator`, and what its flags accept.
+//! The arguments of `emulator`, and how an emulator behaves: the flags that each command with an emulator has, and what they
+//! accept.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -24,6 +26,24 @@ pub struct EmulatorArgs {
     #[arg(long)]
     pub(crate) allow_remote: bool,
 
+    /// Keep the channels in this file, and begin with those that it has
+    ///
+    /// The file is JSON, created with the first channel and replaced as a whole. A channel is in it before its creation is
+    /// answered. Only one process at a time can keep its channels in a file. Without it, channels are in memory only.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+
+    /// How it behaves.
+    #[command(flatten)]
+    pub(crate) behaviour: BehaviourArgs,
+}
+
+/// Flags of the behaviour that exclude each other. Not said where they are defined, since they also have other names.
+pub(super) const EXCLUSIVE: (&str, &str) = ("window", "burst");
+
+/// How an emulator behaves.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct BehaviourArgs {
     /// Creates granted a second in each account and Region
     ///
     /// The quota of each account for creating channels in each Region: 0.1 to 1,000,000. AWS grants 50. The other operations keep
@@ -40,7 +60,7 @@ pub struct EmulatorArgs {
     pub(crate) rate_change: Vec<RateChange>,
 
     /// Count creates in fixed windows of a second, not in a token bucket
-    #[arg(long, conflicts_with = "burst")]
+    #[arg(long)]
     pub(crate) window: bool,
 
     /// The most channels of an account in a Region
@@ -72,7 +92,7 @@ pub struct EmulatorArgs {
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_status_time)]
     pub(crate) deleting_for: Duration,
 
-    /// Inject a fault, such as reset-after=2%@create; repeatable, see --help
+    /// Inject a fault, such as reset-after=2%@create; repeatable
     ///
     /// FAULT is KIND=SHARE, KIND=first:N or KIND=each:N, followed by @OPERATION to limit it to one operation. SHARE is a
     /// number from 0 to 1 or a percentage; first:N affects the first N requests, each:N the first N about each channel name
@@ -112,15 +132,20 @@ pub struct EmulatorArgs {
     /// Repeat the draw of an earlier run
     ///
     /// Faults and request IDs are drawn from this number; the same requests in the same order meet the same faults. Without
-    /// it a number is drawn and shown.
+    /// it a number is drawn, and shown with the faults.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
 }
 
-impl EmulatorArgs {
+impl BehaviourArgs {
     /// How many creates may come at once.
     pub(crate) fn burst(&self) -> u32 {
         self.burst.unwrap_or(EmulatorSettings::default().burst)
+    }
+
+    /// Whether anything but request IDs is drawn.
+    pub(crate) fn is_drawn(&self) -> bool {
+        !self.fault.is_empty() || self.latency_sigma > 0.0
     }
 
     /// As the emulator takes them.
@@ -143,7 +168,17 @@ impl EmulatorArgs {
             accounts: self.accounts,
             expire_after: self.expire_after,
             seed,
+            allow_remote: false,
+        }
+    }
+}
+
+impl EmulatorArgs {
+    /// As the emulator takes them.
+    pub(crate) fn settings(&self, seed: u64) -> EmulatorSettings {
+        EmulatorSettings {
             allow_remote: self.allow_remote,
+            ..self.behaviour.settings(seed)
         }
     }
 }
@@ -273,7 +308,7 @@ mod tests {
             "--seed=3",
         ])
         .unwrap();
-        assert_eq!(args.seed, Some(3));
+        assert_eq!(args.behaviour.seed, Some(3));
         let settings = args.settings(3);
         assert_eq!(
             settings,

@@ -7,6 +7,7 @@ mod examples;
 mod merge;
 mod plan;
 mod provision;
+mod rehearsal;
 mod report;
 mod rollback;
 mod serve;
@@ -22,11 +23,13 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use docs::{CompletionsArgs, ManArgs};
+pub(crate) use emulator::BehaviourArgs;
 pub use emulator::EmulatorArgs;
 pub use merge::MergeArgs;
 pub use plan::PlanArgs;
 pub(crate) use provision::InputArgs;
 pub use provision::ProvisionArgs;
+pub(crate) use rehearsal::RehearsalArgs;
 pub use report::ReportArgs;
 pub use rollback::RollbackArgs;
 pub(crate) use serve::ServeArgs;
@@ -51,13 +54,15 @@ pub struct Cli {
 
 /// A flag on the command line wins over the variable of a flag that contradicts it. Not the other way round: a run that a
 /// variable keeps from AWS is not sent there by a flag.
-const WINS_OVER: [(&str, &str); 6] = [
+const WINS_OVER: [(&str, &str); 8] = [
     ("emulator", "endpoint_url"),
     ("emulator", "profile"),
     ("quiet", "verbose"),
     ("verbose", "quiet"),
     ("window", "burst"),
     ("burst", "window"),
+    ("emulator_window", "emulator_burst"),
+    ("emulator_burst", "emulator_window"),
 ];
 
 impl Cli {
@@ -115,6 +120,7 @@ fn with_variable(argument: Arg, given: &ArgMatches, warnings: &mut Vec<String>) 
     }
     let is_overruled = |(winner, loser): &&(&str, &str)| *loser == id && is_given(given, winner);
     if let Some((winner, _)) = WINS_OVER.iter().find(is_overruled) {
+        let winner = winner.replace('_', "-");
         warnings.push(format!(
             "{variable} in the environment is not used, since --{winner} was given"
         ));
@@ -224,12 +230,13 @@ pub enum Command {
     /// Serve an emulation of the KVS control plane on loopback, for rehearsals and tests
     ///
     /// Implements the operations on signaling channels, and the STS call that names the caller, with the validation, error
-    /// codes and quotas of AWS, and with faults on request. Channels are in memory only. The URL goes to standard output, everything
+    /// codes and quotas of AWS, and with faults on request. Channels are in memory, and with --state in a file. The URL goes to standard output, everything
     /// else to standard error. Ctrl-C ends it with exit code 0.
     #[command(
         after_help = examples::EMULATOR_EXAMPLES,
         allow_negative_numbers = true,
-        mut_args(shared::flag)
+        mut_args(shared::flag),
+        mut_arg(emulator::EXCLUSIVE.0, |arg| arg.conflicts_with(emulator::EXCLUSIVE.1))
     )]
     Emulator(EmulatorArgs),
     /// Write the completions of a shell to standard output

@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
+use super::rehearsal::RehearsalArgs;
 use super::ServeArgs;
 use super::shared::{ConnectionArgs, OutputArgs};
 use super::values::{
@@ -38,6 +39,9 @@ pub struct ProvisionArgs {
     /// Which service.
     #[command(flatten)]
     pub(crate) service: ServiceArgs,
+    /// Whether it is an emulator.
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
     /// How fast, and when to give up.
     #[command(flatten)]
     pub(crate) pace: PaceArgs,
@@ -119,9 +123,6 @@ pub(crate) struct ResultsArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Service")]
 pub(crate) struct ServiceArgs {
-    /// Use an emulator in this process instead of AWS: no account, no credentials, no channels kept
-    #[arg(long, conflicts_with_all = ["endpoint_url", "profile"])]
-    pub(crate) emulator: bool,
     /// Where it is, and as whom.
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,

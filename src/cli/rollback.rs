@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 
 use super::values::{since, wait};
-use super::{AskArgs, ConnectionArgs, OutputArgs, ServeArgs};
+use super::{AskArgs, ConnectionArgs, OutputArgs, RehearsalArgs, ServeArgs};
 
 /// `kvs-fleet rollback`.
 #[derive(Debug, Args)]
@@ -36,6 +36,9 @@ pub struct RollbackArgs {
     /// Which service, and as whom.
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+    /// Whether it is an emulator.
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
     /// How the service is asked.
     #[command(flatten)]
     pub(crate) asking: AskArgs,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{AskArgs, ConnectionArgs, OutputArgs, ServeArgs};
+use super::{AskArgs, ConnectionArgs, OutputArgs, RehearsalArgs, ServeArgs};
 
 /// `kvs-fleet verify`.
 #[derive(Debug, Args)]
@@ -22,6 +22,9 @@ pub struct VerifyArgs {
     /// Which service, and as whom.
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+    /// Whether it is an emulator.
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
     /// How the service is asked.
     #[command(flatten)]
     pub(crate) asking: AskArgs,

@@ -29,7 +29,7 @@ pub(super) struct Access {
 }
 
 impl Access {
-    pub(super) fn new(args: &ConnectionArgs) -> Result<Self, Error> {
+    fn new(args: &ConnectionArgs) -> Result<Self, Error> {
         if let (Some(role), Some(profile)) = (&args.role_arn, &args.profile)
             && profile.names_account()
         {
@@ -47,6 +47,16 @@ impl Access {
         })
     }
 
+    /// The same of a command that may work against the emulator.
+    pub(super) fn of(args: &ConnectionArgs, is_emulated: bool) -> Result<Self, Error> {
+        let given = Self::new(args)?;
+        Ok(if is_emulated {
+            given.or_any_role()
+        } else {
+            given
+        })
+    }
+
     /// Whether any flag says how the accounts are reached that rows name.
     pub(super) fn is_given(&self) -> bool {
         self.role_arn.is_some() || self.has_a_profile_for_each()
@@ -59,7 +69,7 @@ impl Access {
     }
 
     /// The same, where any role leads to each account: the emulator has them all.
-    pub(super) fn or_any_role(mut self) -> Self {
+    fn or_any_role(mut self) -> Self {
         if !self.is_given() {
             self.role_arn = AccountTemplate::parse("arn:aws:iam::{account}:role/kvs-fleet").ok();
             self.is_implied = true;

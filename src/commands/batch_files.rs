@@ -117,25 +117,27 @@ pub(super) fn check_outputs(
     outputs: &[(&str, Option<&Path>)],
     manifest: Option<&Path>,
     results: &Path,
+    state: Option<&Path>,
 ) -> Result<(), Error> {
     let results = results.canonicalize().unwrap_or(results.to_owned());
     let log = runs_log_path(&results);
-    let own = [
+    let mut own = vec![
         (manifest, "the manifest"),
         (Some(&*results), "the results file"),
         (Some(&*log), "the runs log of the results"),
     ];
+    if let Some(state) = state {
+        // Not tried as others are: another process may be replacing it.
+        refuse_own("--emulator-state", state, &own)?;
+        own.push((Some(state), "the emulator's state"));
+    }
     let mut named: Vec<(&str, &Path)> = Vec::new();
     for &(flag, file) in outputs {
         let Some(file) = file else { continue };
-        let is_this = |other: Option<&Path>| other.is_some_and(|other| is_same_file(other, file));
         let shown = file.display();
-        if let Some((_, what)) = own.iter().find(|(own, _)| is_this(*own)) {
-            return refused(format!(
-                "{flag} names {what} ({shown}), which it would replace; give another file"
-            ));
-        }
-        if let Some((other, _)) = named.iter().find(|(_, named)| is_this(Some(named))) {
+        refuse_own(flag, file, &own)?;
+        let mut others = named.iter();
+        if let Some((other, _)) = others.find(|(_, named)| is_same_file(named, file)) {
             return refused(format!(
                 "{other} and {flag} name the same file; give each its own"
             ));
@@ -148,6 +150,18 @@ pub(super) fn check_outputs(
         named.push((flag, file));
     }
     Ok(())
+}
+
+/// Refuses a file to be written that is one of the run's own.
+fn refuse_own(flag: &str, file: &Path, own: &[(Option<&Path>, &str)]) -> Result<(), Error> {
+    let is_this = |own: Option<&Path>| own.is_some_and(|own| is_same_file(own, file));
+    match own.iter().find(|(own, _)| is_this(*own)) {
+        Some((_, what)) => refused(format!(
+            "{flag} names {what} ({}), which it would replace; give another file",
+            file.display()
+        )),
+        None => Ok(()),
+    }
 }
 
 /// `devices.csv` → `devices.results.csv`, or `devices.03-of-16.emulator.results.csv`. Only the extensions of CSV files are taken
@@ -262,6 +276,7 @@ mod tests {
                 &[("--summary-json", Some(&*summary))],
                 Some(&manifest),
                 &results,
+                Some(&at("s/t.json")),
             )
         };
         for (summary, what) in [

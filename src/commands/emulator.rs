@@ -3,19 +3,28 @@
 use std::io::{self, Write as _};
 
 use super::signals::Signals;
-use crate::cli::EmulatorArgs;
+use crate::cli::{BehaviourArgs, EmulatorArgs};
 use crate::emulator::Emulator;
+use crate::emulator::snapshot::Snapshot;
+use crate::emulator::state_file::StatePath;
 use crate::error::Error;
 
 /// Serves until a signal comes. The URL goes to standard output, all else to standard error.
 pub(super) async fn run(args: &EmulatorArgs) -> Result<u8, Error> {
     let refused = |error: &dyn std::fmt::Display| Error::refused("emulator", error.to_string());
-    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
+    let seed = args.behaviour.seed.unwrap_or_else(|| fastrand::u64(..));
     // Before the URL is out: a script may send the signal as soon as it has read it.
     let mut signals =
         Signals::new().map_err(|error| refused(&format!("signals cannot be received: {error}")))?;
-    let emulator = Emulator::start(args.listen, args.settings(seed)).await;
+    let place = args.state.as_deref();
+    let locked = place.map(|path| StatePath::new(path, "--state").lock());
+    let (file, saved) = match locked.transpose()? {
+        Some((file, saved)) => (Some(file), saved.unwrap_or_default()),
+        None => (None, Snapshot::default()),
+    };
+    let emulator = Emulator::resume(args.listen, args.settings(seed), saved, file).await;
     let emulator = emulator.map_err(|error| refused(&error))?;
+    emulator.on_failure(|cause| tell(&format!("error: {cause}\n")));
     tell(&guide(&emulator.url(), args, seed));
     super::print(&format!("{}\n", emulator.url())).map_err(|error| refused(&error))?;
     signals.next().await;
@@ -31,7 +40,12 @@ fn tell(text: &str) {
 }
 
 fn guide(url: &str, args: &EmulatorArgs, seed: u64) -> String {
-    let faults: Vec<String> = args.fault.iter().map(ToString::to_string).collect();
+    let behaviour = &args.behaviour;
+    let kept = match &args.state {
+        Some(file) => format!("in {}", file.display()),
+        None => "in memory only".to_owned(),
+    };
+    let faults: Vec<String> = behaviour.fault.iter().map(ToString::to_string).collect();
     let faults = if faults.is_empty() {
         "none".to_owned()
     } else {
@@ -39,7 +53,7 @@ fn guide(url: &str, args: &EmulatorArgs, seed: u64) -> String {
     };
     format!(
         "This is an EMULATOR of the Kinesis Video Streams control plane, not AWS. {}\n\
-         channels in memory only, and checks no signatures: any access key will do.\n\
+         channels {kept}, and checks no signatures: any access key will do.\n\
          Creates: {}; latency {}; faults: {faults}; seed {seed}.\n\
          \n\
          kvs-fleet  kvs-fleet provision MANIFEST --endpoint-url {url}\n\
@@ -48,13 +62,13 @@ fn guide(url: &str, args: &EmulatorArgs, seed: u64) -> String {
          \n\
          Ctrl-C ends it.\n",
         reach(args),
-        quota(args),
-        humantime::format_duration(args.latency),
+        quota(behaviour),
+        humantime::format_duration(behaviour.latency),
     )
 }
 
 /// The create quota as text.
-fn quota(args: &EmulatorArgs) -> String {
+fn quota(args: &BehaviourArgs) -> String {
     let counted = if args.window {
         "in windows of a second".to_owned()
     } else {

@@ -18,6 +18,7 @@ mod provision;
 mod quota_server;
 mod quotas;
 mod reach;
+mod rehearsal;
 mod report;
 mod rollback;
 mod run_config;

@@ -9,6 +9,7 @@ use super::last_options::last_options;
 use crate::cli::ReportArgs;
 use crate::domain::device::Region;
 use crate::domain::format;
+use crate::emulator::state_file;
 use crate::engine::Stop;
 use crate::error::Error;
 use crate::manifest::Manifest;
@@ -23,7 +24,13 @@ pub(super) fn run(args: &ReportArgs) -> Result<u8, Error> {
         ("--html", args.html.as_deref()),
         ("--failed", args.failed.as_deref()),
     ];
-    check_outputs(&outputs, args.manifest.as_deref(), &args.results)?;
+    let state = state_file::beside(&args.results);
+    check_outputs(
+        &outputs,
+        args.manifest.as_deref(),
+        &args.results,
+        Some(&state),
+    )?;
     let facts = Facts::read(&RealDisk, &args.results)?;
     if let Some(torn) = facts.torn {
         warn!("{}: {torn}; it is not looked at", args.results.display());

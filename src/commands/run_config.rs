@@ -12,6 +12,7 @@ use super::batch_files::{self, BatchFiles};
 use super::open_files;
 use super::quota_server::QuotaServerConfig;
 use super::quotas::Quotas;
+use super::rehearsal::{self, Rehearsal};
 use super::serve::ServeConfig;
 use super::shard;
 use crate::aws::{ConnectionSettings, Network};
@@ -35,8 +36,8 @@ pub(super) struct RunConfig {
     /// How long another process that is writing the results is waited for.
     pub(super) wait_for_results: Duration,
     pub(super) connection: ConnectionSettings,
-    /// Whether the emulator in this process is used.
-    pub(super) emulator: bool,
+    /// The emulator in this process, where it is used.
+    pub(super) rehearsal: Option<Rehearsal>,
     /// How the accounts are reached that rows name.
     pub(super) access: Access,
     /// `--account`: no others may be worked in.
@@ -115,19 +116,16 @@ impl RunConfig {
         let (service, results) = (&args.service, &args.results);
         let shard = shard::of(args)?;
         let file = results.file.as_deref();
-        let files = BatchFiles::new(&args.manifest, file, service.emulator, shard)?;
+        let is_emulated = args.rehearsal.emulator;
+        let files = BatchFiles::new(&args.manifest, file, is_emulated, shard)?;
         files.check()?;
         Ok(Self {
+            rehearsal: Rehearsal::reading(&args.rehearsal, &files.results),
             files,
             wait_for_results: results.wait_for_results,
             options: options(&args.input, &service.connection.account)?,
             connection: service.connection.settings(args.pace.timeout, &[]),
-            emulator: service.emulator,
-            access: if service.emulator {
-                Access::new(&service.connection)?.or_any_role()
-            } else {
-                Access::new(&service.connection)?
-            },
+            access: Access::of(&service.connection, is_emulated)?,
             accounts: service.connection.account.clone(),
             quota_server: QuotaServerConfig::of(&service.connection)?,
             quotas: args
@@ -172,6 +170,7 @@ impl RunConfig {
                            comes; give a file, or leave --strict out";
             return Err(Error::refused("usage", message));
         }
+        let state = rehearsal::state_of(&args.rehearsal, &files.results);
         batch_files::check_outputs(
             &[
                 ("--summary-json", output.summary.as_deref()),
@@ -179,7 +178,10 @@ impl RunConfig {
             ],
             files.manifest.as_deref(),
             &files.results,
+            state.as_deref(),
         )?;
+        let wait = config.wait_for_results;
+        config.rehearsal = config.rehearsal.map(|reading| reading.writing(wait));
         config.engine.workers = open_files::most_requests(config.engine.workers);
         Ok(config)
     }
@@ -255,7 +257,7 @@ pub(super) fn summary_file(args: &ProvisionArgs) -> Result<Option<PathBuf>, Erro
     let results = batch_files::results_of(
         &args.manifest,
         args.results.file.as_deref(),
-        args.service.emulator,
+        args.rehearsal.emulator,
         shard::of(args).unwrap_or_default(),
     );
     let summary = &args.results.summary_json;
@@ -263,6 +265,7 @@ pub(super) fn summary_file(args: &ProvisionArgs) -> Result<Option<PathBuf>, Erro
         &[("--summary-json", summary.as_deref())],
         Some(&args.manifest),
         &results,
+        rehearsal::state_of(&args.rehearsal, &results).as_deref(),
     )?;
     Ok(summary.clone())
 }

@@ -1,7 +1,6 @@
 //! Which service a run works against, and with which identity: AWS, a custom endpoint, or the emulator in this process.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
@@ -11,12 +10,12 @@ use tracing::{info, warn};
 use super::asking::seed;
 use super::guard::Guard;
 use super::messages::say_all;
+use super::rehearsal::{Rehearsal, Rehearsed};
 use crate::aws::{AwsService, ConfigError, ConfigErrorKind, Connection, ConnectionSettings};
 use crate::domain::device::{AccountId, AccountRegion, Region};
 use crate::domain::format;
 use crate::domain::panics::lock;
 use crate::domain::service::{Failure, Identity};
-use crate::emulator::{Emulator, EmulatorSettings};
 use crate::engine::{Stop, StopSignal, first_contact};
 use crate::error::Error;
 
@@ -34,23 +33,21 @@ pub(super) struct Target {
     first_line_was_said: OnceLock<()>,
     /// The results and their first account, if AWS made their channels.
     results_of_aws: OnceLock<(PathBuf, AccountId)>,
-    emulator: Option<Emulator>,
+    emulator: Option<Rehearsed>,
 }
 
 impl Target {
     /// Finds the way to the service, and starts the emulator if it is the service. Sends nothing to AWS.
     pub(super) async fn load(
         mut settings: ConnectionSettings,
-        emulator: bool,
+        rehearsal: Option<&Rehearsal>,
+        stop: &StopSignal,
     ) -> Result<Self, Error> {
         let mut started = None;
-        if emulator {
-            let ephemeral = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            let emulator = Emulator::start(ephemeral, EmulatorSettings::default()).await;
-            let emulator =
-                emulator.map_err(|error| Error::refused("emulator", error.to_string()))?;
-            settings.endpoint_url = Some(emulator.url());
-            started = Some(emulator);
+        if let Some(rehearsal) = rehearsal {
+            let rehearsed = rehearsal.start(stop).await?;
+            settings.endpoint_url = Some(rehearsed.url());
+            started = Some(rehearsed);
         }
         let connection = Connection::load(settings).await?;
         say_all(&connection.warnings());
@@ -162,6 +159,14 @@ impl Target {
             _ => return Ok(()),
         };
         Err(Error::refused("wrong-account", message))
+    }
+
+    /// Refuses results that have channels of the emulator in this process, if its state is lost.
+    pub(super) fn check_state(&self, has_channels: bool, results: &Path) -> Result<(), Error> {
+        let rehearsed = self.emulator.as_ref();
+        rehearsed.map_or(Ok(()), |rehearsed| {
+            rehearsed.check_state(has_channels, results)
+        })
     }
 
     /// Refuses AWS's results where the emulator has named its caller.

@@ -1,4 +1,4 @@
-//! The results file locked, at once or after a wait: a lock on a share outlives a host that died by the time of its lease.
+//! A file locked, at once or after a wait, such as the results: a lock on a share outlives a host that died by the time of its lease.
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,28 +22,34 @@ pub(super) async fn open(
     longest: Duration,
     stop: &StopSignal,
 ) -> Result<(RunsLog<RealDisk>, History<RealDisk>), Error> {
-    let log = lock(results, longest, stop).await?;
+    let what = format!("the results file {}", results.display());
+    let is_held = |error: &RunsLogError| matches!(error, RunsLogError::Held { .. });
+    let lock = || RunsLog::lock(&RealDisk, results);
+    let log = until_free(&what, longest, stop, is_held, lock).await?;
     batch::open_locked(&RealDisk, results, log)
 }
 
-async fn lock(
-    results: &Path,
+/// Tries to lock a file, which `what` names, until another process no longer has the lock; at most this long, or until the command
+/// is stopped.
+pub(super) async fn until_free<T, E: Into<Error>>(
+    what: &str,
     longest: Duration,
     stop: &StopSignal,
-) -> Result<RunsLog<RealDisk>, Error> {
+    is_held: impl Fn(&E) -> bool,
+    lock: impl Fn() -> Result<T, E>,
+) -> Result<T, Error> {
     let end = Instant::now() + longest;
     let mut is_reported = longest.is_zero();
     loop {
-        match RunsLog::lock(&RealDisk, results) {
-            Ok(log) => return Ok(log),
-            Err(RunsLogError::Held { .. }) if Instant::now() < end => {}
+        match lock() {
+            Ok(locked) => return Ok(locked),
+            Err(error) if is_held(&error) && Instant::now() < end => {}
             Err(error) => return Err(error.into()),
         }
         if !is_reported {
             is_reported = true;
             warn!(
-                "the results file {} is being written by another process; waiting up to {} for its end",
-                results.display(),
+                "{what} is being written by another process; waiting up to {} for its end",
                 format::ahead(longest)
             );
         }

@@ -20,7 +20,7 @@ const SERIAL_CHARS: usize = 4;
 const CHECK_CHARS: usize = 4;
 
 /// An account's number. Without an allocation, because every request has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountNumber(u64);
 
 impl AccountNumber {

@@ -1,10 +1,11 @@
 //! The accounts that exist, and their channels in each Region. An account exists from the first request that uses it on,
 //! until there are as many as the settings allow.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::EmulatorSettings;
 use super::access_key::AccountNumber;
+use super::snapshot::{AccountSnapshot, RegionSnapshot};
 use super::store::Store;
 use crate::domain::device::Region;
 
@@ -37,6 +38,38 @@ impl Accounts {
             return None;
         }
         Some(self.by_number.entry(account).or_default())
+    }
+
+    /// The accounts of an earlier emulator, also if there are more of them than the settings allow.
+    pub(super) fn restore(&mut self, accounts: Vec<AccountSnapshot>) {
+        for AccountSnapshot { account, regions } in accounts {
+            let regions = regions.into_iter().map(|saved| {
+                let store = Store::restore(saved.newest_gone, saved.channels);
+                (saved.region, store)
+            });
+            self.by_number.insert(account, regions.collect());
+        }
+    }
+
+    /// All accounts with their channels, in the order of their numbers and Regions.
+    pub(super) fn contents(&self) -> Vec<AccountSnapshot> {
+        let accounts: BTreeMap<_, _> = self.by_number.iter().collect();
+        let accounts = accounts.into_iter().map(|(account, regions)| {
+            let regions: BTreeMap<_, _> = regions.iter().collect();
+            let regions = regions.into_iter().map(|(region, store)| {
+                let (newest_gone, channels) = store.contents();
+                RegionSnapshot {
+                    region: region.clone(),
+                    newest_gone,
+                    channels,
+                }
+            });
+            AccountSnapshot {
+                account: *account,
+                regions: regions.collect(),
+            }
+        });
+        accounts.collect()
     }
 
     /// The channels of an account in a Region, if anything was requested there.

@@ -1,5 +1,6 @@
 //! The emulator's HTTP server: axum parses the request, `Server` handles it on arrival, and the answer is sent after
-//! the latency, whole or changed by a fault. Only this file of the emulator reads the clock and uses connections.
+//! the latency, whole or changed by a fault, once the state that it shows is saved. Only this file of the emulator reads the
+//! clock.
 
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -8,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use axum::http::{HeaderName, Method, Response, header};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -19,8 +20,11 @@ use super::error::ApiError;
 use super::faults::{FaultKind, FaultPlan};
 use super::latency::Latency;
 use super::operation::ApiOperation;
+use super::reply::{Delivery, ServerReply, Stamp};
 use super::request_counts::{RequestCounts, RequestOutcome};
+use super::saver::{Revised, Saver};
 use super::shapes::{ApiRequest, ApiResponse};
+use super::snapshot::Snapshot;
 use super::state::ServiceState;
 use super::{sts, wire};
 use crate::domain::panics::lock;
@@ -31,15 +35,13 @@ const LONGEST_BODY: usize = 512 * 1024;
 /// The header with the session token of temporary credentials.
 const SESSION_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
-const JSON: &str = "application/json";
-const XML: &str = "text/xml";
-const HTML: &str = "text/html";
-
 /// Handles requests.
 pub(super) struct Server {
     core: Mutex<Core>,
     clock: Clock,
     latency: Latency,
+    /// Where the state is kept, if it is.
+    saver: Option<Arc<Saver>>,
     /// True when the emulator stops; the sender is gone if the emulator was dropped.
     closing: watch::Receiver<bool>,
 }
@@ -60,39 +62,18 @@ struct Clock {
 }
 
 impl Clock {
+    /// A clock that is never before the time of an earlier emulator: that one's computer may have been ahead.
+    fn not_before(earlier: Duration) -> Self {
+        let system = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self {
+            started: Instant::now(),
+            started_at: system.unwrap_or_default().max(earlier),
+        }
+    }
+
     fn now(&self) -> Duration {
         self.started_at + self.started.elapsed()
     }
-}
-
-/// An answer, and how it is delivered.
-struct ServerReply {
-    status: StatusCode,
-    content_type: &'static str,
-    error_code: Option<&'static str>,
-    /// `x-amzn-RequestId` and `Date`; `None` for an answer that does not come from the service.
-    stamp: Option<Stamp>,
-    body: Vec<u8>,
-    delivery: Delivery,
-    /// Whether the request comes from a page in a browser.
-    for_a_page: bool,
-}
-
-struct Stamp {
-    request_id: String,
-    date: String,
-}
-
-/// How an answer reaches the client.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Delivery {
-    Whole,
-    /// Half of the body, then the connection ends.
-    Truncated,
-    /// No answer: the connection is reset.
-    Reset,
-    /// No answer: the client waits until it gives up or the emulator stops.
-    Hang,
 }
 
 /// Answers one HTTP request.
@@ -108,16 +89,11 @@ pub(super) async fn handle(
     let body = to_bytes(body, LONGEST_BODY).await.ok();
     let mut reply = server.decide(&parts, body.as_deref());
     reply.for_a_page = cors::is_from_a_page(&parts);
-    let mut closing = server.closing.clone();
-    if reply.delivery == Delivery::Hang {
-        // An error means that the emulator was dropped, which also ends the wait.
-        let _ = closing.wait_for(|closing| *closing).await;
-    } else if !server.latency.median.is_zero() {
-        let latency = server.draw_latency();
-        tokio::select! {
-            () = tokio::time::sleep(latency) => {}
-            _ = closing.wait_for(|closing| *closing) => {}
-        }
+    let (latency, revision) = server.when(&reply);
+    let (is_saved, ()) = tokio::join!(server.is_saved(revision, latency), server.wait(latency));
+    if !is_saved {
+        // What is lost with the process must not be known to a client.
+        reply.delivery = Delivery::Reset;
     }
     match reply.delivery {
         Delivery::Whole => return reply.into_response(),
@@ -128,26 +104,29 @@ pub(super) async fn handle(
 }
 
 impl Server {
+    /// A server that begins with this state.
     pub(super) fn new(
         settings: EmulatorSettings,
         authority: &str,
+        saved: Snapshot,
+        saver: Option<Arc<Saver>>,
         closing: watch::Receiver<bool>,
     ) -> Self {
-        let started_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let clock = Clock::not_before(saved.now);
+        let mut state = ServiceState::new(&settings, authority);
+        state.restore(saved);
         Self {
             core: Mutex::new(Core {
-                state: ServiceState::new(&settings, authority),
+                state,
                 faults: FaultPlan::new(settings.faults, settings.seed),
                 // A generator of its own, so that request IDs do not change the faults.
                 request_ids: fastrand::Rng::with_seed(!settings.seed),
                 latencies: fastrand::Rng::with_seed(settings.seed.rotate_left(32)),
                 request_counts: RequestCounts::default(),
             }),
-            clock: Clock {
-                started: Instant::now(),
-                started_at: started_at.unwrap_or_default(),
-            },
+            clock,
             latency: settings.latency,
+            saver,
             closing,
         }
     }
@@ -156,8 +135,47 @@ impl Server {
         self.lock().request_counts.clone()
     }
 
-    fn draw_latency(&self) -> Duration {
-        self.latency.draw(&mut self.lock().latencies)
+    /// The channels as they are now.
+    pub(super) fn revised(&self) -> Revised {
+        let core = self.lock();
+        let state = &core.state;
+        (state.snapshot(self.clock.now()), state.revision())
+    }
+
+    /// Waits until what an answer shows, which is sent after this latency, is saved. False if it cannot be.
+    async fn is_saved(&self, revision: u64, latency: Option<Duration>) -> bool {
+        let due = Instant::now() + latency.unwrap_or_default();
+        match &self.saver {
+            Some(saver) => saver.is_saved(revision, due).await,
+            None => true,
+        }
+    }
+
+    /// How long an answer that was just decided takes (none: for ever), and the latest revision that it can show.
+    fn when(&self, reply: &ServerReply) -> (Option<Duration>, u64) {
+        let mut core = self.lock();
+        let latency = match reply.delivery {
+            Delivery::Hang => None,
+            _ => Some(self.latency.draw(&mut core.latencies)),
+        };
+        (latency, core.state.revision())
+    }
+
+    /// Waits until an answer is to be sent, or the emulator stops.
+    async fn wait(&self, latency: Option<Duration>) {
+        let mut closing = self.closing.clone();
+        let sent = async {
+            match latency {
+                Some(latency) if latency.is_zero() => {}
+                Some(latency) => tokio::time::sleep(latency).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = sent => {}
+            // An error means that the emulator was dropped, which also ends the wait.
+            _ = closing.wait_for(|closing| *closing) => {}
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {
@@ -263,112 +281,6 @@ fn request_id(random: &mut fastrand::Rng) -> String {
         bits & 0xffff_ffff_ffff
     );
     id
-}
-
-impl ServerReply {
-    fn new(stamp: Stamp, answer: Result<&ApiResponse, &ApiError>, is_sts: bool) -> Self {
-        let id = &stamp.request_id;
-        let (status, error_code, body) = match answer {
-            Ok(response) => (200, None, wire::encode(response, id)),
-            Err(error) => (
-                error.http_status,
-                // STS has the code in the body alone.
-                Some(error.code).filter(|_| !is_sts),
-                wire::encode_error(error, is_sts, id),
-            ),
-        };
-        Self {
-            status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            content_type: if is_sts { XML } else { JSON },
-            error_code,
-            stamp: Some(stamp),
-            body,
-            delivery: Delivery::Whole,
-            for_a_page: false,
-        }
-    }
-
-    /// The answer of a fault that is not applied.
-    fn not_applied(kind: FaultKind, stamp: Stamp, is_sts: bool) -> Self {
-        let error = match kind {
-            FaultKind::Throttle => ApiError::throttled(),
-            FaultKind::Error503 | FaultKind::Html503 => ApiError::unavailable(),
-            _ => ApiError::internal(),
-        };
-        let mut reply = Self::new(stamp, Err(&error), is_sts);
-        match kind {
-            FaultKind::Html503 => {
-                reply.content_type = HTML;
-                reply.error_code = None;
-                reply.stamp = None;
-                reply.body = b"<html><head><title>503 Service Unavailable</title></head><body><h1>503 Service \
-                    Unavailable</h1></body></html>\n"
-                    .to_vec();
-            }
-            FaultKind::MalformedError => reply.body = b"upstream connect error".to_vec(),
-            FaultKind::ResetBefore => reply.delivery = Delivery::Reset,
-            FaultKind::HangBefore => reply.delivery = Delivery::Hang,
-            _ => {}
-        }
-        reply
-    }
-
-    /// The answer changed by a fault that is applied.
-    fn applied(mut self, kind: FaultKind) -> Self {
-        match kind {
-            FaultKind::ResetAfter => self.delivery = Delivery::Reset,
-            FaultKind::HangAfter => self.delivery = Delivery::Hang,
-            FaultKind::Truncated => self.delivery = Delivery::Truncated,
-            FaultKind::Malformed => self.replace_by_success(b"{\"ChannelARN\":\"arn:aws:kin"),
-            FaultKind::Empty => self.replace_by_success(b"{}"),
-            _ => {}
-        }
-        self
-    }
-
-    fn replace_by_success(&mut self, body: &[u8]) {
-        self.status = StatusCode::OK;
-        self.error_code = None;
-        self.body = body.to_vec();
-    }
-
-    /// All headers except the length.
-    fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let stamp = self.stamp.as_ref();
-        [
-            Some(("content-type", self.content_type)),
-            self.error_code.map(|code| ("x-amzn-errortype", code)),
-            stamp.map(|stamp| ("x-amzn-requestid", stamp.request_id.as_str())),
-            stamp.map(|stamp| ("date", stamp.date.as_str())),
-        ]
-        .into_iter()
-        .flatten()
-        .chain(cors::OF_ANSWERS.into_iter().filter(|_| self.for_a_page))
-    }
-
-    fn into_response(mut self) -> Response<Body> {
-        let mut response = Response::new(Body::from(std::mem::take(&mut self.body)));
-        *response.status_mut() = self.status;
-        for (name, value) in self.headers() {
-            if let Ok(value) = HeaderValue::from_str(value) {
-                response.headers_mut().insert(name, value);
-            }
-        }
-        response
-    }
-
-    /// The raw answer, cut in the middle of its body.
-    fn truncated(&self) -> Vec<u8> {
-        let mut raw = format!("HTTP/1.1 {}\r\n", self.status);
-        for (name, value) in self.headers() {
-            // Writing to a string cannot fail.
-            let _ = write!(raw, "{name}: {value}\r\n");
-        }
-        let _ = write!(raw, "content-length: {}\r\n\r\n", self.body.len());
-        let mut raw = raw.into_bytes();
-        raw.extend(self.body.iter().take(self.body.len() / 2));
-        raw
-    }
 }
 
 #[cfg(test)]

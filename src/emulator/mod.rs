@@ -7,7 +7,7 @@
 //!
 //! Not emulated: signatures (only the Region and the access key of their scope are read), roles and policies beyond one
 //! prefix and denied accounts, streams and media storage, signaling itself (the returned endpoints and ICE servers do not exist), the UPDATING
-//! state, and anything that AWS does not document. The state is in memory and is lost when the process ends.
+//! state, and anything that AWS does not document. The state is in memory, and on request in a file as well.
 //!
 //! | module | owns |
 //! | --- | --- |
@@ -18,9 +18,11 @@
 //! | [`latency`], [`faults`] | the latency of answers, injected faults |
 //! | [`store`], `accounts`, `validate` | the channels and the accounts that exist; the service model's validation |
 //! | [`state`], `work` | one request at a given time → answer: the checks, and the operations |
-//! | `wire`, `sts`, `connection`, `cors`, `http`, [`request_counts`] | bodies, connections, browsers, the HTTP server, counts |
+//! | [`snapshot`] | all channels at one instant, as a value and as text |
+//! | [`state_file`], `saver` | the file that keeps them, and when it is written |
+//! | `wire`, `sts`, `reply`, `connection`, `cors`, `http`, [`request_counts`] | bodies, connections, browsers, the HTTP server, counts |
 //!
-//! All modules except those of the last line take time and randomness as arguments, so that the simulation tests use
+//! All modules except those of the last two lines take time and randomness as arguments, so that the simulation tests use
 //! them without HTTP.
 
 pub mod access_key;
@@ -36,10 +38,14 @@ mod http;
 pub mod latency;
 pub mod operation;
 pub mod quota;
+mod reply;
 pub mod request_counts;
+mod saver;
 mod service_quotas;
 pub mod shapes;
+pub mod snapshot;
 pub mod state;
+pub mod state_file;
 pub mod store;
 mod sts;
 mod validate;
@@ -61,6 +67,9 @@ use self::faults::Fault;
 use self::http::Server;
 use self::latency::Latency;
 use self::request_counts::RequestCounts;
+use self::saver::Saver;
+use self::snapshot::Snapshot;
+use self::state_file::StateFile;
 use crate::domain::device::AccountId;
 
 /// How the emulated service behaves.
@@ -157,12 +166,20 @@ pub enum StartError {
     },
 }
 
-/// A running emulator. It stops with [`Emulator::stop`], or when this value is dropped.
+/// A running emulator. It stops with [`Emulator::stop`], or when this value is dropped. Then its state file, if it has one, has
+/// all its channels.
 pub struct Emulator {
     address: SocketAddr,
     server: Arc<Server>,
     closing: watch::Sender<bool>,
     serving: JoinHandle<()>,
+    saving: Option<Saving>,
+}
+
+/// The state file of an emulator, and the task that writes it.
+struct Saving {
+    saver: Arc<Saver>,
+    task: JoinHandle<()>,
 }
 
 impl std::fmt::Debug for Emulator {
@@ -172,9 +189,20 @@ impl std::fmt::Debug for Emulator {
 }
 
 impl Emulator {
-    /// Listens on an address (port 0 takes a free one) and serves in a task of its own. The address must be a loopback
-    /// address unless the settings allow another one.
+    /// Listens on an address (port 0 takes a free one) and serves in a task of its own, without channels at first. The address
+    /// must be a loopback address unless the settings allow another one.
     pub async fn start(listen: SocketAddr, settings: EmulatorSettings) -> Result<Self, StartError> {
+        Self::resume(listen, settings, Snapshot::default(), None).await
+    }
+
+    /// The same with the channels of an earlier emulator. With a file, which has them, each change is in it before an answer
+    /// shows it.
+    pub async fn resume(
+        listen: SocketAddr,
+        settings: EmulatorSettings,
+        saved: Snapshot,
+        file: Option<StateFile>,
+    ) -> Result<Self, StartError> {
         if !listen.ip().is_loopback() && !settings.allow_remote {
             return Err(StartError::NotLoopback(listen));
         }
@@ -188,11 +216,20 @@ impl Emulator {
         let listener = TcpListener::bind(listen).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let (closing, is_closing) = watch::channel(false);
+        let saver = file.map(|file| Arc::new(Saver::new(file)));
         let server = Arc::new(Server::new(
             settings,
             &address.to_string(),
+            saved,
+            saver.clone(),
             is_closing.clone(),
         ));
+        let saving = saver.map(|saver| {
+            let state = Arc::clone(&server);
+            let state = move || state.revised();
+            let task = tokio::spawn(Arc::clone(&saver).run(state, is_closing.clone()));
+            Saving { saver, task }
+        });
         let router = Router::new()
             .fallback(http::handle)
             .with_state(Arc::clone(&server));
@@ -202,6 +239,7 @@ impl Emulator {
             server,
             closing,
             serving,
+            saving,
         })
     }
 
@@ -227,14 +265,36 @@ impl Emulator {
         self.server.request_counts()
     }
 
+    /// Calls this with the cause when the state cannot be saved: from then on changes get no answer.
+    pub fn on_failure(&self, tell: impl Fn(String) + Send + 'static) {
+        let Some(saving) = &self.saving else { return };
+        let mut failure = saving.saver.failure();
+        tokio::spawn(async move {
+            while failure.changed().await.is_ok() {
+                let cause = failure.borrow_and_update().clone();
+                cause.into_iter().for_each(&tell);
+            }
+        });
+    }
+
     /// Stops the emulator: it accepts no more connections, sends pending answers at once, and resets hanging ones. A
     /// client in the middle of its request has one more second.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         const PATIENCE: Duration = Duration::from_secs(1);
         self.closing.send_replace(true);
-        let mut serving = self.serving;
-        if tokio::time::timeout(PATIENCE, &mut serving).await.is_err() {
+        let serving = &mut self.serving;
+        if tokio::time::timeout(PATIENCE, &mut *serving).await.is_err() {
             serving.abort();
+        }
+    }
+}
+
+impl Drop for Emulator {
+    /// The last changes may have no answer yet.
+    fn drop(&mut self) {
+        if let Some(Saving { saver, task }) = self.saving.take() {
+            task.abort();
+            saver.close(|| self.server.revised());
         }
     }
 }

@@ -107,6 +107,14 @@ impl ApiOperation {
         self.facts().path
     }
 
+    /// Whether its success changes the channels of an account.
+    pub(crate) fn changes_channels(self) -> bool {
+        matches!(
+            self,
+            Self::Create | Self::Delete | Self::Update | Self::Tag | Self::Untag
+        )
+    }
+
     /// The operation at a path: of those of STS, which have one path, `GetCallerIdentity`.
     pub(crate) fn at_path(path: &str) -> Option<Self> {
         Self::ALL

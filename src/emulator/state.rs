@@ -14,6 +14,7 @@ use super::caller::ApiCaller;
 use super::error::ApiError;
 use super::service_quotas::ServiceQuotas;
 use super::shapes::{ApiRequest, ApiResponse, CallerIdentity};
+use super::snapshot::Snapshot;
 use super::store::{Store, StoredChannel};
 use super::validate;
 use super::work::{Work, WorkRules};
@@ -35,6 +36,8 @@ pub struct ServiceState {
     /// The number of sessions given.
     sessions: u64,
     changes: u64,
+    /// The number of answers that changed accounts or channels.
+    revision: u64,
 }
 
 impl ServiceState {
@@ -49,7 +52,28 @@ impl ServiceState {
             uses: HashMap::new(),
             sessions: 0,
             changes: 0,
+            revision: 0,
         }
+    }
+
+    /// Takes over the accounts and channels of an earlier emulator.
+    pub fn restore(&mut self, saved: Snapshot) {
+        self.changes = saved.changes;
+        self.accounts.restore(saved.accounts);
+    }
+
+    /// All accounts and channels at `now`.
+    pub fn snapshot(&self, now: Duration) -> Snapshot {
+        Snapshot {
+            now,
+            changes: self.changes,
+            accounts: self.accounts.contents(),
+        }
+    }
+
+    /// A number that is higher after each answer that changed what [`Self::snapshot`] has.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// The channels of an account and Region at `now` (since the Unix epoch), in the order of their names. For tests.
@@ -100,7 +124,11 @@ impl ServiceState {
             changes: &mut self.changes,
             store,
         };
-        work.execute(request)
+        let answer = work.execute(request)?;
+        if request.operation().changes_channels() {
+            self.revision += 1;
+        }
+        Ok(answer)
     }
 
     fn use_credentials(&mut self, caller: &ApiCaller) -> Result<(), ApiError> {

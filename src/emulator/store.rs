@@ -51,8 +51,12 @@ impl StoredChannel {
             status: self.status(now),
             creation_millis: self.creation_millis,
             message_ttl: self.message_ttl,
-            version: format!("{:016x}", self.version),
+            version: self.version_text(),
         }
+    }
+
+    pub(super) fn version_text(&self) -> String {
+        format!("{:016x}", self.version)
     }
 }
 
@@ -68,6 +72,26 @@ pub(super) struct Store {
 }
 
 impl Store {
+    /// The channels of an earlier emulator.
+    pub(super) fn restore(newest_gone: u64, channels: Vec<StoredChannel>) -> Self {
+        let mut store = Self {
+            newest_gone,
+            ..Self::default()
+        };
+        for channel in channels {
+            if let Some(gone_at) = channel.gone_at {
+                store.enqueue(gone_at, &channel.name);
+            }
+            store.insert(channel);
+        }
+        store
+    }
+
+    /// All channels as they are, and the latest creation time among deleted ones.
+    pub(super) fn contents(&self) -> (u64, Vec<StoredChannel>) {
+        (self.newest_gone, self.channels.values().cloned().collect())
+    }
+
     /// Removes the channels whose deletion is complete.
     pub(super) fn remove_deleted(&mut self, now: Duration) {
         while let Some((_, name)) = self.going.pop_front_if(|(gone_at, _)| *gone_at <= now) {
@@ -100,12 +124,19 @@ impl Store {
         self.channels.insert(Arc::clone(&channel.name), channel);
     }
 
-    /// Begins a deletion that completes at `gone_at`, which must not be before that of an earlier call.
+    /// Begins a deletion that completes at `gone_at`.
     pub(super) fn begin_deletion(&mut self, name: &str, gone_at: Duration) {
         if let Some(channel) = self.channels.get_mut(name) {
             channel.gone_at = Some(gone_at);
-            self.going.push_back((gone_at, Arc::clone(&channel.name)));
+            let name = Arc::clone(&channel.name);
+            self.enqueue(gone_at, &name);
         }
+    }
+
+    /// Usually at the end. An emulator that had another time for deletions may have begun some that complete later.
+    fn enqueue(&mut self, gone_at: Duration, name: &Arc<str>) {
+        let place = self.going.partition_point(|(other, _)| *other <= gone_at);
+        self.going.insert(place, (gone_at, Arc::clone(name)));
     }
 
     /// At most `most` channels whose names begin with `prefix` and come after `after`, and whether there are more.

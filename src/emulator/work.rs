@@ -13,6 +13,7 @@ use super::shapes::{
     ApiRequest, ApiResponse, ChannelInfoPage, CreateChannel, DescribeChannel,
     EndpointConfiguration, IceServer, ListChannels, UpdateChannel, WireTag,
 };
+use super::snapshot::MOST_TAGS;
 use super::store::{Store, StoredChannel, name_of_token, token_of_name};
 use crate::domain::device::{ArnParts, Region};
 use crate::domain::service::ChannelStatus;
@@ -21,8 +22,6 @@ use crate::domain::service::ChannelStatus;
 const DEFAULT_MESSAGE_TTL: i32 = 60;
 /// The service's default page size of a listing.
 const DEFAULT_PAGE: i32 = 500;
-/// The most tags that a channel may have.
-const MOST_TAGS: usize = 50;
 
 /// What is the same for all accounts and Regions.
 #[derive(Debug)]

@@ -145,7 +145,7 @@ pub enum Stop {
     /// A row could not be written; the message names what was lost.
     #[error("{0}")]
     Results(String),
-    /// Standard output could not be written to.
+    /// Standard output, or the emulator's state, could not be written to.
     #[error("{0}")]
     Output(String),
     /// The manifest's stream broke.

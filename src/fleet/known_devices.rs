@@ -68,6 +68,11 @@ impl KnownDevices {
         self.by_id.is_empty()
     }
 
+    /// Whether any of them has its channel.
+    pub(crate) fn have_channel(&self) -> bool {
+        self.iter().any(|index| self[index].has_channel())
+    }
+
     /// All devices, in the order in which they became known.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = DeviceIndex> + use<> {
         (0..self.by_id.len()).map(DeviceIndex)

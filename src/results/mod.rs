@@ -11,7 +11,7 @@
 //! | `copy`, [`finish`], `temporary` | one row a device, in order, atomically |
 //! | [`merge`], `merge_rows`, [`merge_runs`] | one results file from several, one runs log likewise |
 //! | [`replace`] | the atomic replacement of a file by lines in memory |
-//! | [`runs_log`], [`runs_line`] | the runs log: the lock, the audit trail |
+//! | [`runs_log`], [`runs_line`], `lock_file` | the runs log: the lock, the audit trail |
 //!
 //! In the order of a run: lock the runs log, remove a leftover, open the journal (which reads it), prepare it, run the
 //! writer, finish, write the runs log's last line.
@@ -24,6 +24,7 @@ pub mod finish;
 mod finish_error;
 mod header;
 pub mod journal;
+pub(crate) mod lock_file;
 pub mod merge;
 mod merge_rows;
 pub mod merge_runs;
@@ -35,7 +36,7 @@ pub mod runs_log;
 mod scan;
 mod shape;
 mod split;
-mod temporary;
+pub(crate) mod temporary;
 mod upgrade;
 pub mod view;
 pub mod writer;

@@ -11,11 +11,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::disk::{Access, Disk, DiskFile};
+use super::lock_file::open_and_lock;
 use super::runs_line::RunsLine;
 pub use earlier::EarlierRuns;
-
-/// How often the log is opened: another process may create or remove it at the same time.
-const MOST_OPENED: usize = 10;
 
 /// The longest line that is read; this tool writes none of a tenth of it.
 const LONGEST_LINE: usize = 1 << 20;
@@ -284,44 +282,6 @@ fn read_lines<D: Disk>(
         doing: "read",
         source,
     })
-}
-
-/// The log, locked, and whether it was created; none where another process has the lock.
-fn open_and_lock<D: Disk>(disk: &D, path: &Path) -> io::Result<Option<(D::File, bool)>> {
-    for _ in 0..MOST_OPENED {
-        let Some((mut file, is_new)) = open_or_create(disk, path)? else {
-            continue;
-        };
-        // Whoever had it locked may have removed it meanwhile: then it guards nothing any more.
-        let is_named = file
-            .try_lock()
-            .and_then(|has_lock| has_lock.then(|| disk.names(path, &file)).transpose());
-        let is_named = is_named.inspect_err(|_| {
-            if is_new {
-                // A share without locks, for one. Who opened it meanwhile finds its name gone.
-                let _kept = disk.remove(path);
-            }
-        });
-        match is_named? {
-            None => return Ok(None),
-            Some(true) => return Ok(Some((file, is_new))),
-            Some(false) => {}
-        }
-    }
-    Err(io::Error::other(
-        "other processes make and remove it again and again",
-    ))
-}
-
-/// The log, and whether it was created; none where another process created it at the same moment.
-fn open_or_create<D: Disk>(disk: &D, path: &Path) -> io::Result<Option<(D::File, bool)>> {
-    if let Some(file) = disk.open(path, Access::Write)? {
-        return Ok(Some((file, false)));
-    }
-    match disk.create_new(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
-        made => Ok(Some((made?, true))),
-    }
 }
 
 /// Shows each complete line, without its line end; one longer than [`LONGEST_LINE`] is skipped. Whether the file ends in

@@ -65,7 +65,8 @@ pub(super) async fn run(config: &RunConfig, online: bool, console: Console) -> R
 /// Plans as a run does, in the same order, with the same refusals.
 async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Outline, Error> {
     let results = &config.files.results;
-    let target = Target::load(config.connection.clone(), config.emulator).await?;
+    let rehearsal = config.rehearsal.as_ref();
+    let target = Target::load(config.connection.clone(), rehearsal, stop).await?;
     let options = config.options(target.default_region());
     let manifest = source::opened(source::read(&config.files, options), stop).await?;
     messages::say_all(manifest.layout().warnings());
@@ -83,6 +84,8 @@ async fn plan(config: &RunConfig, online: bool, stop: &StopSignal) -> Result<Out
     checks::check_shard(config, &known_devices)?;
     checks::check_settings(config, &runs, &known_devices)?;
     target.check_kind(&accounts, is_emulated || runs.was_emulated(), results)?;
+    let claims = known_devices.have_channel() && !config.reconcile.recheck;
+    target.check_state(claims, results)?;
     let mut rows = manifest.row_accounts()?;
     let access = &config.access;
     let guard = access.guard_of_rows(&config.accounts, &mut rows, (&accounts, results))?;

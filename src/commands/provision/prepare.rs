@@ -47,7 +47,8 @@ impl Run {
     pub(super) async fn prepare(&mut self) -> Result<Ready, Error> {
         let config = &self.config;
         let results = &config.files.results;
-        let target = Target::load(config.connection.clone(), config.emulator).await?;
+        let rehearsal = config.rehearsal.as_ref();
+        let target = Target::load(config.connection.clone(), rehearsal, &self.stop).await?;
         self.summary.emulator = target.is_emulator();
         self.summary.endpoint = target.url().map(str::to_owned);
         let options = config.options(target.default_region());
@@ -66,6 +67,8 @@ impl Run {
         checks::check_settings(config, log.earlier(), &known_devices)?;
         let earlier = log.earlier();
         target.check_kind(&accounts, is_emulated || earlier.was_emulated(), results)?;
+        let claims = known_devices.have_channel() && !config.reconcile.recheck;
+        target.check_state(claims, results)?;
         let mut row_accounts = source.row_accounts()?;
         let guard = config.access.guard_of_rows(
             &config.accounts,

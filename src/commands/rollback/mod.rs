@@ -15,6 +15,7 @@ use super::access::Access;
 use super::asking::{caller, distinct};
 use super::open_files::{self, Reserve};
 use super::quota_server::{self, QuotaServerConfig};
+use super::rehearsal::{self, Rehearsal};
 use super::runs_lines;
 use super::serve_results::{ServedResults, Work};
 use super::signals;
@@ -92,6 +93,7 @@ async fn rollback(
     let results = &args.results;
     check_there(args)?;
     consent::check_possible(args)?;
+    rehearsal::check_place(&args.rehearsal, results)?;
     let (log, history) = wait::open(results, args.wait_for_results, &stop).await?;
     if let Some(torn) = history.journal.torn() {
         warn!(
@@ -100,7 +102,7 @@ async fn rollback(
         );
     }
     let connection = &args.connection;
-    let access = Access::new(connection)?;
+    let access = Access::of(connection, args.rehearsal.emulator)?;
     let quota_server = QuotaServerConfig::of(connection)?;
     let guard = access.guard(&connection.account, &history.accounts, results)?;
     let mut selection = Selection::read(args, &history.known_devices)?;
@@ -114,9 +116,12 @@ async fn rollback(
     }
     let account_regions = distinct(selection.candidates.iter().map(|one| &one.account_region));
     let settings = connection.settings(args.asking.timeout, &regions_of(&account_regions));
-    let target = Target::load(settings, false).await?;
+    let rehearsal = Rehearsal::reading(&args.rehearsal, results);
+    let rehearsal = rehearsal.map(|reading| reading.writing(args.wait_for_results));
+    let target = Target::load(settings, rehearsal.as_ref(), &stop).await?;
     let is_emulated = history.is_emulated || log.earlier().was_emulated();
     target.check_kind(&history.accounts, is_emulated, results)?;
+    target.check_state(true, results)?;
     let account = target
         .meet_all(&access, &guard, &account_regions, &stop)
         .await?;

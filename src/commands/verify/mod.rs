@@ -13,6 +13,7 @@ use super::access::Access;
 use super::asking::{caller, distinct};
 use super::open_files;
 use super::quota_server::{self, QuotaServerConfig};
+use super::rehearsal::Rehearsal;
 use super::serve_results::{ServedResults, Work};
 use super::signals;
 use super::target::{Target, regions_of};
@@ -75,7 +76,7 @@ async fn verify(
         warn!("{}: {torn}; it is ignored", results.display());
     }
     let connection = &args.connection;
-    let access = Access::new(connection)?;
+    let access = Access::of(connection, args.rehearsal.emulator)?;
     let quota_server = QuotaServerConfig::of(connection)?;
     let guard = access.guard(&connection.account, &claims.accounts, results)?;
     if !access.is_given() {
@@ -84,10 +85,12 @@ async fn verify(
     let account_regions = distinct(claims.rows.iter().map(|claim| &claim.account_region));
     let regions = regions_of(&account_regions);
     let settings = connection.settings(args.asking.timeout, &regions);
-    let target = Target::load(settings, false).await?;
+    let rehearsal = Rehearsal::reading(&args.rehearsal, results);
+    let target = Target::load(settings, rehearsal.as_ref(), &stop).await?;
     let runs = EarlierRuns::read(&RealDisk, results)?;
     let is_emulated = claims.is_emulated || runs.was_emulated();
     target.check_kind(&claims.accounts, is_emulated, results)?;
+    target.check_state(!claims.rows.is_empty(), results)?;
     if let Some(manifest) = &args.compare.manifest {
         claims.ask_for(manifest, results, target.default_region())?;
     }
