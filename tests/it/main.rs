@@ -27,6 +27,7 @@ mod plan;
 mod quota_server;
 mod refusals;
 mod regions;
+mod rehearsal;
 mod report;
 mod rerun;
 mod results;

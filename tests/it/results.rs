@@ -41,7 +41,8 @@ fn results_of_the_embedded_emulator_have_their_own_name() {
         [
             "d.csv",
             "d.emulator.results.csv",
-            "d.emulator.results.runs.jsonl"
+            "d.emulator.results.runs.jsonl",
+            "d.emulator.state.json"
         ]
     );
     let rows = bench.rows("d.emulator.results.csv");

@@ -1,4 +1,5 @@
 mod browser;
+mod kept;
 mod lifetime;
 mod sts;
 
