@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::domain::device::{AccountId, ChannelName};
-use crate::emulator::faults::Fault;
+use crate::emulator::faults::{Fault, Frequency};
 use crate::emulator::latency::Latency;
 use crate::emulator::quota::Quota;
 use crate::emulator::{EmulatorSettings, RateChange};
@@ -145,7 +145,8 @@ impl BehaviourArgs {
 
     /// Whether anything but request IDs is drawn.
     pub(crate) fn is_drawn(&self) -> bool {
-        !self.fault.is_empty() || self.latency_sigma > 0.0
+        let is_drawn = |fault: &Fault| matches!(fault.frequency, Frequency::Share(_));
+        self.fault.iter().any(is_drawn) || self.latency_sigma > 0.0
     }
 
     /// As the emulator takes them.

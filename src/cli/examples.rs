@@ -14,8 +14,10 @@ command line says wins.";
 
 pub(super) const PROVISION_EXAMPLES: &str = "\
 Examples:
-  Rehearse a batch without AWS:
+  Rehearse a batch without AWS; the rehearsal's channels stay in devices.emulator.state.json:
       kvs-fleet provision devices.csv --emulator
+  Rehearse it with a lower quota, and with one answer in fifty lost:
+      kvs-fleet provision devices.csv --emulator --emulator-rate 20 --emulator-fault reset-after=2%@create
   Give every device of the batch its channel, in the Region and account of a profile:
       kvs-fleet provision devices.csv --profile factory --region eu-central-1
   Name and tag the channels from the manifest's columns:
@@ -48,6 +50,8 @@ pub(super) const VERIFY_EXAMPLES: &str = "\
 Examples:
   Is everything that the results claim still so?
       kvs-fleet verify devices.results.csv --profile factory
+  Are the channels of a rehearsal still there?
+      kvs-fleet verify devices.emulator.results.csv --emulator
   TTLs and tags as well, and the proof as a file:
       kvs-fleet verify devices.results.csv --manifest devices.csv --tags --json > proof.json
 
@@ -81,6 +85,8 @@ Examples:
   Serve on a free port and rehearse against it:
       kvs-fleet emulator --listen 127.0.0.1:0
       kvs-fleet provision devices.csv --endpoint-url http://127.0.0.1:PORT
+  Keep the channels for the next time:
+      kvs-fleet emulator --state factory.emulator.state.json
   Lose one answer in fifty after the channel was made, and answer 503 three times:
       kvs-fleet emulator --fault reset-after=2%@create --fault 503=first:3
 
@@ -116,6 +122,8 @@ Examples:
       kvs-fleet rollback devices.results.csv --device CAM-0001 --device CAM-0002 --yes
   What was created in the last two hours:
       kvs-fleet rollback devices.results.csv --since 2h
+  The end of a rehearsal:
+      kvs-fleet rollback devices.emulator.results.csv --emulator --yes
 
 Exit codes:
   0    every channel that was asked for is deleted

@@ -16,9 +16,12 @@ use super::emulator::{BehaviourArgs, EXCLUSIVE};
 const LONG_PREFIX: &str = "emulator-";
 const ID_PREFIX: &str = "emulator_";
 
+/// The heading of all these flags in a help.
+const HEADING: &str = "Emulator";
+
 /// The emulator in this process, which keeps its channels beside the results.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Emulator")]
+#[command(next_help_heading = HEADING)]
 pub(crate) struct RehearsalArgs {
     /// Use an emulator in this process instead of AWS: no account, no credentials
     #[arg(long, conflicts_with_all = ["endpoint_url", "profile"])]
@@ -56,6 +59,7 @@ fn renamed(original: &Arg, longs: &[&str]) -> Arg {
     let mut argument = original
         .clone()
         .id(format!("{ID_PREFIX}{id}"))
+        .help_heading(HEADING)
         .requires("emulator");
     if let Some(long) = original.get_long() {
         argument = argument.long(format!("{LONG_PREFIX}{long}"));

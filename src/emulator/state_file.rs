@@ -176,7 +176,7 @@ struct StateLock {
 }
 
 impl Drop for StateLock {
-    /// While it is still locked: whoever opened it before and gets the lock now finds its name gone.
+    /// While it is still locked: a process that opened it before and gets the lock now finds its name gone.
     fn drop(&mut self) {
         let _kept = RealDisk.remove(&self.path);
     }

@@ -1,5 +1,5 @@
-//! A file that is created for its lock, and removed while it is locked: whoever gets the lock of a file that has lost its name
-//! has no lock.
+//! A file that is created for its lock, and removed while it is locked: the lock of a file that has lost its name counts for
+//! nothing.
 
 use std::io;
 use std::path::Path;
