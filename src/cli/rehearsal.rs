@@ -1,9 +1,5 @@
 //! The arguments of a rehearsal: the emulator in the process of a command. Its behaviour has the flags of `kvs-fleet emulator`,
 //! each with `emulator-` before its name.
-#![expect(
-    clippy::doc_markdown,
-    reason = "these comments are the help's text, where backticks would show"
-)]
 
 use std::ffi::OsString;
 use std::path::PathBuf;

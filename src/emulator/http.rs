@@ -108,13 +108,13 @@ impl Server {
     pub(super) fn new(
         settings: EmulatorSettings,
         authority: &str,
-        saved: Snapshot,
+        earlier: Snapshot,
         saver: Option<Arc<Saver>>,
         closing: watch::Receiver<bool>,
     ) -> Self {
-        let clock = Clock::not_before(saved.now);
+        let clock = Clock::not_before(earlier.now);
         let mut state = ServiceState::new(&settings, authority);
-        state.restore(saved);
+        state.restore(earlier);
         Self {
             core: Mutex::new(Core {
                 state,

@@ -200,7 +200,7 @@ impl Emulator {
     pub async fn resume(
         listen: SocketAddr,
         settings: EmulatorSettings,
-        saved: Snapshot,
+        earlier: Snapshot,
         file: Option<StateFile>,
     ) -> Result<Self, StartError> {
         if !listen.ip().is_loopback() && !settings.allow_remote {
@@ -220,7 +220,7 @@ impl Emulator {
         let server = Arc::new(Server::new(
             settings,
             &address.to_string(),
-            saved,
+            earlier,
             saver.clone(),
             is_closing.clone(),
         ));

@@ -183,7 +183,7 @@ impl Snapshot {
             )));
         }
         let mut accounts = Vec::with_capacity(raw.accounts.len());
-        for raw in raw.accounts {
+        for raw in &raw.accounts {
             accounts.push(AccountSnapshot::check(raw)?);
         }
         let numbers = accounts.iter().map(|account| account.account.to_string());
@@ -199,13 +199,13 @@ impl Snapshot {
 }
 
 impl AccountSnapshot {
-    fn check(raw: RawAccount<'_>) -> Result<Self, SnapshotError> {
+    fn check(raw: &RawAccount<'_>) -> Result<Self, SnapshotError> {
         let account = AccountNumber::parse(&raw.account).ok_or_else(|| {
             let found = shown(&raw.account);
             damaged(format!("the account {found} is not a number of 12 digits"))
         })?;
         let mut regions = Vec::with_capacity(raw.regions.len());
-        for raw in raw.regions {
+        for raw in &raw.regions {
             regions.push(RegionSnapshot::check(account, raw)?);
         }
         let names = regions.iter().map(|region| region.region.as_str());
@@ -217,8 +217,8 @@ impl AccountSnapshot {
 }
 
 impl RegionSnapshot {
-    fn check(account: AccountNumber, raw: RawRegion<'_>) -> Result<Self, SnapshotError> {
-        let region = Region::parse(&raw.region).map_err(damaged)?;
+    fn check(account: AccountNumber, raw: &RawRegion<'_>) -> Result<Self, SnapshotError> {
+        let region = Region::parse(&raw.region).map_err(|invalid| damaged(invalid.to_string()))?;
         let mut channels = Vec::with_capacity(raw.channels.len());
         for raw in &raw.channels {
             let channel = channel(account, &region, raw);
@@ -360,8 +360,8 @@ fn once<T: Ord>(
     Ok(())
 }
 
-fn damaged(problem: impl ToString) -> SnapshotError {
-    SnapshotError::Damaged(problem.to_string())
+fn damaged(problem: impl Into<String>) -> SnapshotError {
+    SnapshotError::Damaged(problem.into())
 }
 
 /// Text that is not JSON: a damaged state if it begins as one.
