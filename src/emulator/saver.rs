@@ -12,6 +12,9 @@ use super::snapshot::Snapshot;
 use super::state_file::StateFile;
 use crate::domain::panics::lock;
 
+/// How long before the first answer a save begins at most.
+const LONGEST_LEAD: Duration = Duration::from_millis(25);
+
 /// A state with its revision.
 pub(super) type Revised = (Snapshot, u64);
 
@@ -111,8 +114,8 @@ impl Saver {
             {
                 return;
             }
-            // Twice as long, since no save takes as long as another.
-            needed = began.elapsed() * 2;
+            // Twice as long, since no save takes as long as another. A busy computer must not make saves more frequent.
+            needed = LONGEST_LEAD.min(began.elapsed() * 2);
         }
     }
 

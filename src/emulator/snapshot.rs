@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -48,7 +49,7 @@ pub(super) struct RegionSnapshot {
     /// The latest creation time among deleted channels, in milliseconds.
     pub(super) newest_gone: u64,
     /// In the order of names.
-    pub(super) channels: Vec<StoredChannel>,
+    pub(super) channels: Vec<Arc<StoredChannel>>,
 }
 
 /// Why text is not a state.
@@ -219,17 +220,17 @@ impl AccountSnapshot {
 impl RegionSnapshot {
     fn check(account: AccountNumber, raw: &RawRegion<'_>) -> Result<Self, SnapshotError> {
         let region = Region::parse(&raw.region).map_err(|invalid| damaged(invalid.to_string()))?;
-        let mut channels = Vec::with_capacity(raw.channels.len());
+        let mut channels: Vec<Arc<StoredChannel>> = Vec::with_capacity(raw.channels.len());
         for raw in &raw.channels {
             let channel = channel(account, &region, raw);
-            channels.push(channel.map_err(|problem| {
+            channels.push(Arc::new(channel.map_err(|problem| {
                 let name = shown(&raw.name);
                 damaged(format!(
                     "the channel {name} of the account {account} in {region}: {problem}"
                 ))
-            })?);
+            })?));
         }
-        channels.sort_by(|one: &StoredChannel, other| one.name.cmp(&other.name));
+        channels.sort_by(|one, other| one.name.cmp(&other.name));
         let mut pairs = channels.iter().zip(channels.iter().skip(1));
         if let Some((twice, _)) = pairs.find(|(one, other)| one.name == other.name) {
             let name = shown(&twice.name);
@@ -296,6 +297,7 @@ fn channel(
         version,
         tags: raw.tags.as_ref().clone(),
         buckets: Default::default(),
+        text: OnceLock::new(),
     })
 }
 
@@ -315,20 +317,25 @@ fn push_region(text: &mut Vec<u8>, region: &RegionSnapshot) {
     );
     text.extend_from_slice(head.as_bytes());
     push_all(text, &region.channels, |text, channel| {
-        let line = RawChannel {
-            name: Cow::Borrowed(&channel.name),
-            arn: Cow::Borrowed(&channel.arn),
-            created_ms: channel.creation_millis,
-            active_at_ms: millis(channel.active_at),
-            gone_at_ms: channel.gone_at.map(millis),
-            message_ttl_seconds: channel.message_ttl,
-            version: channel.version_text(),
-            tags: Cow::Borrowed(&channel.tags),
-        };
-        // Neither a map with keys that are not text nor a failing writer, the only causes of an error.
-        let _written = serde_json::to_writer(&mut *text, &line);
+        text.extend_from_slice(channel.text.get_or_init(|| line(channel)));
     });
     text.push(b'}');
+}
+
+/// A channel as a line, without its end.
+fn line(channel: &StoredChannel) -> Box<[u8]> {
+    let line = serde_json::to_vec(&RawChannel {
+        name: Cow::Borrowed(&channel.name),
+        arn: Cow::Borrowed(&channel.arn),
+        created_ms: channel.creation_millis,
+        active_at_ms: millis(channel.active_at),
+        gone_at_ms: channel.gone_at.map(millis),
+        message_ttl_seconds: channel.message_ttl,
+        version: channel.version_text(),
+        tags: Cow::Borrowed(&channel.tags),
+    });
+    // Only maps with keys that are not text, and writers that fail, give an error.
+    line.unwrap_or_default().into()
 }
 
 /// In whole milliseconds, as creation times are.

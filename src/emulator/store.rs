@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::operation::ApiOperation;
@@ -25,6 +25,8 @@ pub struct StoredChannel {
     pub(super) version: u64,
     pub(super) tags: BTreeMap<String, String>,
     pub(super) buckets: [Bucket; ApiOperation::ALL.len()],
+    /// As a state has it, once it was written: most channels are the same in many states.
+    pub(super) text: OnceLock<Box<[u8]>>,
 }
 
 impl StoredChannel {
@@ -63,7 +65,8 @@ impl StoredChannel {
 /// The channels of one account and Region.
 #[derive(Debug, Default)]
 pub(super) struct Store {
-    channels: BTreeMap<Arc<str>, StoredChannel>,
+    /// Shared with snapshots.
+    channels: BTreeMap<Arc<str>, Arc<StoredChannel>>,
     /// Names of channels being deleted, in the order in which their deletions complete.
     going: VecDeque<(Duration, Arc<str>)>,
     /// The latest creation time among deleted channels.
@@ -73,7 +76,7 @@ pub(super) struct Store {
 
 impl Store {
     /// The channels of an earlier emulator.
-    pub(super) fn restore(newest_gone: u64, channels: Vec<StoredChannel>) -> Self {
+    pub(super) fn restore(newest_gone: u64, channels: Vec<Arc<StoredChannel>>) -> Self {
         let mut store = Self {
             newest_gone,
             ..Self::default()
@@ -82,13 +85,13 @@ impl Store {
             if let Some(gone_at) = channel.gone_at {
                 store.enqueue(gone_at, &channel.name);
             }
-            store.insert(channel);
+            store.channels.insert(Arc::clone(&channel.name), channel);
         }
         store
     }
 
     /// All channels as they are, and the latest creation time among deleted ones.
-    pub(super) fn contents(&self) -> (u64, Vec<StoredChannel>) {
+    pub(super) fn contents(&self) -> (u64, Vec<Arc<StoredChannel>>) {
         (self.newest_gone, self.channels.values().cloned().collect())
     }
 
@@ -107,11 +110,14 @@ impl Store {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&StoredChannel> {
-        self.channels.get(name)
+        self.channels.get(name).map(Arc::as_ref)
     }
 
+    /// A channel that may be changed: its text no longer holds.
     pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut StoredChannel> {
-        self.channels.get_mut(name)
+        let channel = Arc::make_mut(self.channels.get_mut(name)?);
+        channel.text = OnceLock::new();
+        Some(channel)
     }
 
     /// A creation time after that of every deleted channel, so that a recreated channel has another ARN.
@@ -121,12 +127,13 @@ impl Store {
     }
 
     pub(super) fn insert(&mut self, channel: StoredChannel) {
-        self.channels.insert(Arc::clone(&channel.name), channel);
+        let name = Arc::clone(&channel.name);
+        self.channels.insert(name, Arc::new(channel));
     }
 
     /// Begins a deletion that completes at `gone_at`.
     pub(super) fn begin_deletion(&mut self, name: &str, gone_at: Duration) {
-        if let Some(channel) = self.channels.get_mut(name) {
+        if let Some(channel) = self.get_mut(name) {
             channel.gone_at = Some(gone_at);
             let name = Arc::clone(&channel.name);
             self.enqueue(gone_at, &name);
@@ -168,6 +175,7 @@ impl Store {
     pub(super) fn iter(&self, now: Duration) -> impl Iterator<Item = &StoredChannel> {
         self.channels
             .values()
+            .map(Arc::as_ref)
             .filter(move |channel| !channel.is_gone(now))
     }
 }

@@ -2,7 +2,7 @@
 //! and no randomness.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::EmulatorSettings;
@@ -130,6 +130,7 @@ impl Work<'_> {
             version,
             tags: BTreeMap::new(),
             buckets: Default::default(),
+            text: OnceLock::new(),
         };
         add_tags(&mut channel, create.tags.as_deref().unwrap_or_default())?;
         store.insert(channel);

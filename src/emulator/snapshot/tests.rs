@@ -126,22 +126,33 @@ fn a_restored_state_answers_like_the_one_that_was_saved() {
             now += Duration::from_millis(client.random.u64(..30));
             client.ask(&mut original, now);
         }
-        let text = original.snapshot(now).encode();
-        let mut restored = restored(&text);
-        assert_eq!(restored.snapshot(now).encode(), text, "seed {seed}");
-        // The token buckets of a restored state are full: those of the other must be as well.
-        now += Duration::from_secs(2);
-        let mut twin = Client {
-            random: client.random.clone(),
-            arns: client.arns.clone(),
-        };
-        for _ in 0..80 {
-            now += Duration::from_millis(250);
-            let expected = client.ask(&mut original, now);
-            assert_eq!(twin.ask(&mut restored, now), expected, "seed {seed}");
+        // More than once: a state that was written before must show what has changed since.
+        for round in 0..3 {
+            let text = original.snapshot(now).encode();
+            let mut restored = restored(&text);
+            assert_eq!(
+                restored.snapshot(now).encode(),
+                text,
+                "seed {seed}, {round}"
+            );
+            // The token buckets of a restored state are full: those of the other must be as well.
+            now += Duration::from_secs(2);
+            let mut twin = Client {
+                random: client.random.clone(),
+                arns: client.arns.clone(),
+            };
+            for _ in 0..40 {
+                now += Duration::from_millis(250);
+                let expected = client.ask(&mut original, now);
+                assert_eq!(
+                    twin.ask(&mut restored, now),
+                    expected,
+                    "seed {seed}, {round}"
+                );
+            }
+            let (one, other) = (original.snapshot(now), restored.snapshot(now));
+            assert_eq!(one.encode(), other.encode(), "seed {seed}, {round}");
         }
-        let (one, other) = (original.snapshot(now), restored.snapshot(now));
-        assert_eq!(one.encode(), other.encode(), "seed {seed}");
     }
 }
 
