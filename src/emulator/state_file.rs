@@ -2,7 +2,7 @@
 //! it. One process at a time may write a state; others may read it meanwhile. Nothing is synced: a state need not survive a
 //! power loss, only the end of its process.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -115,7 +115,7 @@ impl StatePath {
         };
         let file = StateFile {
             place: self.clone(),
-            _lock: StateLock { path, _file: lock },
+            _lock: StateLock { path, file: lock },
         };
         // Again: the process that had the lock may have saved meanwhile.
         let saved = self.read()?;
@@ -172,25 +172,22 @@ impl StateFile {
 #[derive(Debug)]
 struct StateLock {
     path: PathBuf,
-    _file: RealFile,
+    file: RealFile,
 }
 
 impl Drop for StateLock {
-    /// While it is still locked: a process that opened it before and gets the lock now finds its name gone.
+    /// While it is still locked: a process that opened it before and gets the lock now finds its name gone. A file with content
+    /// is not ours.
     fn drop(&mut self) {
-        let _kept = RealDisk.remove(&self.path);
+        if self.file.length().is_ok_and(|length| length == 0) {
+            let _kept = RealDisk.remove(&self.path);
+        }
     }
 }
 
-/// `NAME.emulator.state.lock` for `NAME.emulator.state.json`.
+/// `NAME.emulator.state.json.lock` for `NAME.emulator.state.json`.
 fn lock_path(state: &Path) -> PathBuf {
-    let is_json = state.extension() == Some(OsStr::new("json"));
-    let stem = if is_json {
-        state.file_stem()
-    } else {
-        state.file_name()
-    };
-    let mut name = stem.unwrap_or_default().to_owned();
+    let mut name = state.file_name().unwrap_or_default().to_owned();
     name.push(".lock");
     state.with_file_name(name)
 }

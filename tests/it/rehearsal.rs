@@ -366,7 +366,7 @@ fn a_server_keeps_its_channels_as_well() {
         &["verify", "d.results.csv", "--emulator-state", "s.json"],
     );
     verify.run().exits(0);
-    assert!(!bench.has("s.lock"), "{:?}", bench.files().keys());
+    assert!(!bench.has("s.json.lock"), "{:?}", bench.files().keys());
 }
 
 #[test]

@@ -377,3 +377,34 @@ fn what_is_there_twice_is_refused() {
         assert!(error.contains(what) && error.contains("twice"), "{error}");
     }
 }
+
+#[test]
+fn a_state_with_changed_bytes_is_refused_or_works() {
+    let sample = sample();
+    let caller = ApiCaller::new(Region::parse("eu-central-1").unwrap(), "AKID");
+    for seed in 0..5_000 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut bytes = sample.clone().into_bytes();
+        for _ in 0..random.u8(1..4) {
+            let place = random.usize(..bytes.len());
+            match random.u8(..4) {
+                0 => drop(bytes.remove(place)),
+                1 => bytes.insert(place, random.u8(..)),
+                2 => bytes[place] = random.u8(b'0'..=b'9'),
+                _ => bytes[place] = random.u8(..),
+            }
+        }
+        let Ok(read) = Snapshot::decode(&bytes) else {
+            continue;
+        };
+        let mut state = state();
+        let now = START.max(read.now);
+        state.restore(read);
+        for request in [create("CAM-1"), ApiRequest::List(ListChannels::default())] {
+            // Any answer will do.
+            let _answer = state.answer(now, &caller, &request);
+        }
+        let again = Snapshot::decode(&state.snapshot(now).encode());
+        assert!(again.is_ok(), "seed {seed}: {again:?}");
+    }
+}

@@ -63,7 +63,7 @@ fn a_state_is_saved_and_read() {
     assert!(place.read().unwrap().is_none());
     let (file, saved) = place.lock().unwrap();
     assert!(saved.is_none());
-    assert_eq!(names(folder.path()), ["d.emulator.state.lock"]);
+    assert_eq!(names(folder.path()), ["d.emulator.state.json.lock"]);
     for changes in 1..3 {
         let state = Snapshot {
             changes,
@@ -163,4 +163,13 @@ fn a_save_that_fails_leaves_the_state_before() {
     fs::remove_dir(temporary_path(&path)).unwrap();
     file.save(&state).unwrap();
     assert_eq!(place(&path).read().unwrap().unwrap().changes, 1);
+}
+
+#[test]
+fn a_file_that_is_no_lock_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.json");
+    fs::write(lock_path(&path), "of another program").unwrap();
+    drop(place(&path).lock().unwrap());
+    assert_eq!(names(folder.path()), ["s.json.lock"]);
 }
