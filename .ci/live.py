@@ -470,7 +470,7 @@ def check_end(page, bench):
 
 def many(binary, options):
     """100,000 devices."""
-    with Bench(binary, "--rate", "5000", "--burst", "5000", "--latency", "5ms") as bench, chromium() as browser:
+    with Bench(binary, "--rate", "5000", "--burst", "5000", "--latency", "5ms", "--channel-limit", "100000") as bench, chromium() as browser:
         bench.manifest(95_000, [f"bad id {number}" for number in range(5_000)])
         run = bench.provision("--rate", "4000", "--workers", "256", "--limit", "30000", "-q", "--serve-linger", "60s", address=f"127.0.0.1:{free_port()}")
         wait_for(lambda: any(run.messages) or run.process.poll() is not None, 1)
@@ -697,7 +697,7 @@ class Viewers(threading.Thread):
 
 
 def viewers(binary, options):
-    fast = ["--rate", "3000", "--burst", "100", "--latency", "5ms"]
+    fast = ["--rate", "3000", "--burst", "100", "--latency", "5ms", "--channel-limit", "100000"]
     rows = []
     for number in range(options.pairs):
         for count in (0, 100) if number % 2 == 0 else (100, 0):
