@@ -159,9 +159,9 @@ class Bench:
             rows.writerows([text] for text in odd)
         return name
 
-    def provision(self, *arguments, address="127.0.0.1:0", manifest="devices.csv", command="provision", **variables):
+    def provision(self, *arguments, address="127.0.0.1:0", manifest="devices.csv", command="provision", region=REGION, **variables):
         serve = ["--serve", address] if address else []
-        connection = ["--endpoint-url", self.endpoint, "--region", REGION]
+        connection = ["--endpoint-url", self.endpoint, "--region", region]
         return Process([self.binary, command, manifest, *connection, *serve, *arguments], self.path, **variables)
 
     def json(self, name):
