@@ -9,6 +9,7 @@ on loopback, on free ports, and are ended by their process IDs. Screenshots go t
 - `many`: 100,000 devices, thousands of them invalid: the page stays small.
 - `server`: which requests are refused, the headers, and that no secret is in an answer.
 - `abuse`: idle, slow, huge, pipelined and half-closed connections: a run goes on, and viewers get an answer.
+  These two run beside the first two.
 - `viewers`: 100 viewers and one that never reads, beside a run without any: N interleaved pairs (1 by default).
 
 Wall-clock figures are printed, and only very loose bounds of them fail.
@@ -753,6 +754,23 @@ def cpu_of(pid, before):
 
 
 PARTS = {"watch": watch, "many": many, "server": server, "abuse": abuse, "viewers": viewers}
+# These wait most of the time, and run while others do.
+BESIDE = ("server", "abuse")
+
+
+def start_beside(options, name):
+    command = [sys.executable, __file__, options.binary, "--only", name]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    STARTED.append(process)
+    return process
+
+
+def finish(beside):
+    """Prints what the parts that ran beside the others found, and counts it."""
+    for process in beside:
+        said = process.communicate()[0]
+        print(said, end="", flush=True)
+        CHECKS.check("a part that ran beside the others", process.returncode, 0)
 
 
 def main():
@@ -766,8 +784,12 @@ def main():
     options = parser.parse_args()
     if options.shots is not None:
         options.shots.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        for name in options.only or PARTS:
+        beside = [] if options.only else [start_beside(options, name) for name in BESIDE]
+        for name in options.only or [name for name in PARTS if name not in BESIDE]:
+            if name == "viewers":
+                finish(beside)
             begun = time.monotonic()
             print(f"-- {name}", flush=True)
             PARTS[name](options.binary, options)
@@ -775,8 +797,13 @@ def main():
     finally:
         for process in STARTED:
             if process.poll() is None:
-                process.kill()
-                process.wait()
+                # A part ends its own processes.
+                process.terminate()
+                try:
+                    process.wait(timeout=15)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
     print(f"{CHECKS.passed} passed, {CHECKS.failed} failed")
     return 1 if CHECKS.failed else 0
 
