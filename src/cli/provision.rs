@@ -36,12 +36,12 @@ pub struct ProvisionArgs {
     /// Where results go.
     #[command(flatten)]
     pub(crate) results: ResultsArgs,
-    /// Which service.
-    #[command(flatten)]
-    pub(crate) service: ServiceArgs,
     /// Whether it is an emulator.
     #[command(flatten)]
     pub(crate) rehearsal: RehearsalArgs,
+    /// Which service.
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
     /// How fast, and when to give up.
     #[command(flatten)]
     pub(crate) pace: PaceArgs,

@@ -15,12 +15,13 @@ const ID_PREFIX: &str = "emulator_";
 /// The heading of all these flags in a help.
 const HEADING: &str = "Emulator";
 
-/// The emulator in this process, which keeps its channels beside the results.
+/// The emulator in this process, which keeps its channels beside the results. Defined before what it conflicts with, so that a
+/// message names all conflicts.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = HEADING)]
 pub(crate) struct RehearsalArgs {
     /// Use an emulator in this process instead of AWS: no account, no credentials
-    #[arg(long, conflicts_with_all = ["endpoint_url", "profile"])]
+    #[arg(long, help_heading = "Service", conflicts_with_all = ["endpoint_url", "profile"])]
     pub(crate) emulator: bool,
     /// The file in which the emulator keeps its channels [default: beside the results, NAME.emulator.state.json]
     #[arg(long, value_name = "FILE", requires = "emulator")]

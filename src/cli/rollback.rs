@@ -33,12 +33,12 @@ pub struct RollbackArgs {
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = wait)]
     pub(crate) wait_for_results: Duration,
 
-    /// Which service, and as whom.
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArgs,
     /// Whether it is an emulator.
     #[command(flatten)]
     pub(crate) rehearsal: RehearsalArgs,
+    /// Which service, and as whom.
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
     /// How the service is asked.
     #[command(flatten)]
     pub(crate) asking: AskArgs,

@@ -19,12 +19,12 @@ pub struct VerifyArgs {
     /// What is asked besides whether the channels are there.
     #[command(flatten)]
     pub(crate) compare: CompareArgs,
-    /// Which service, and as whom.
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArgs,
     /// Whether it is an emulator.
     #[command(flatten)]
     pub(crate) rehearsal: RehearsalArgs,
+    /// Which service, and as whom.
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
     /// How the service is asked.
     #[command(flatten)]
     pub(crate) asking: AskArgs,

@@ -415,6 +415,19 @@ fn every_flag_of_the_help_can_be_set_in_the_environment() {
             .collect();
         assert!(flags.len() > 8, "{flags:?}");
         for flag in flags {
+            let is_path = [
+                "results",
+                "summary-json",
+                "report",
+                "quotas",
+                "quota-server-ca",
+                "emulator-state",
+                "state",
+            ]
+            .contains(&flag);
+            if is_path {
+                continue;
+            }
             // Not UTF-8: refused for every flag except paths.
             let variable = format!("KVS_FLEET_{}", flag.to_uppercase().replace('-', "_"));
             let call = bench.call(&[command]).env_bytes(&variable, b"\xff\xfe");
@@ -425,20 +438,9 @@ fn every_flag_of_the_help_can_be_set_in_the_environment() {
                     &["nowhere.csv"]
                 })
                 .run();
-            let is_path = [
-                "results",
-                "summary-json",
-                "report",
-                "quotas",
-                "quota-server-ca",
-            ]
-            .contains(&flag);
-            if !is_path {
-                let is_read =
-                    done.stderr.contains("UTF-8") || done.stderr.contains("invalid value");
-                assert!(is_read, "{variable} is not read: {done}");
-                done.exits(2);
-            }
+            let is_read = done.stderr.contains("UTF-8") || done.stderr.contains("invalid value");
+            assert!(is_read, "{variable} is not read: {done}");
+            done.exits(2);
         }
     }
 }
