@@ -117,9 +117,9 @@ pub(crate) struct OutputArgs {
 }
 
 impl OutputArgs {
-    /// How progress is shown, if it is.
+    /// How progress is shown, if it is. JSON is for a program, which may not want the messages.
     pub(crate) fn progress(&self) -> ProgressMode {
-        if self.quiet {
+        if self.quiet && self.progress != ProgressMode::Json {
             ProgressMode::None
         } else {
             self.progress
@@ -142,7 +142,7 @@ impl ValueEnum for LogFormat {
 
 impl ValueEnum for ProgressMode {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Auto, Self::Bar, Self::Plain, Self::None]
+        &[Self::Auto, Self::Bar, Self::Plain, Self::Json, Self::None]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
@@ -150,6 +150,7 @@ impl ValueEnum for ProgressMode {
             Self::Auto => PossibleValue::new("auto").help("A bar on a terminal, else plain lines"),
             Self::Bar => PossibleValue::new("bar").help("A progress bar"),
             Self::Plain => PossibleValue::new("plain").help("A line every few seconds"),
+            Self::Json => PossibleValue::new("json").help("A JSON object every second"),
             Self::None => PossibleValue::new("none").help("Nothing"),
         })
     }

@@ -87,6 +87,13 @@ impl Console {
         }
     }
 
+    /// Writes a line that is no message, at once, so that it does not mix with one.
+    pub(crate) fn write_line(&self, line: &str) {
+        let mut message = self.make_writer();
+        // It is collected in memory and written when it is dropped.
+        let _ = writeln!(message, "{line}");
+    }
+
     /// Moves the cursor to the start of the bar's last row. A bar leaves it at the end of a row that fills the
     /// terminal: a `^C` that the terminal echoes would begin a new row, and the bar would be cleared one row too low.
     pub(crate) fn home(&self) {

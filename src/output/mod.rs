@@ -8,7 +8,7 @@
 //! | `html` | what this tool's pages have in common: looks, parts, charts |
 //! | `report` | a report of results file and runs log, as text and as a page |
 //! | `logging` | messages on standard error |
-//! | `progress` | the progress bar and its plain lines |
+//! | `progress` | the progress: a bar, plain lines, or JSON |
 
 pub(crate) mod file;
 pub(crate) mod html;

@@ -1,24 +1,26 @@
-//! The progress of a run: a bar on a terminal, else a plain line every few seconds.
+//! The progress of a run: a bar on a terminal, else a plain line every few seconds, or JSON objects for a program.
 //!
 //! The bar has two rows, so that it fits a terminal with 40 columns:
 //!
 //! ```text
 //! 434/1000 [=====>       ] ETA 12s, 0 failed
-//! 36.8 of 50.0/s, 1.2% throttled
+//! 49.6 created/s of 50 allowed
 //! ```
 
-use std::fmt::Write as _;
+mod json;
+mod view;
+
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use terminal_size::{Width, terminal_size_of};
 use tracing::info;
 
-use crate::domain::format;
-use crate::engine::pace::sharing::Sharing;
 use crate::output::logging::Console;
-use crate::output::stats::{Pace, RunCounts, Stats};
+use crate::output::stats::Stats;
+use view::View;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,6 +32,8 @@ pub(crate) enum ProgressMode {
     Bar,
     /// A line every few seconds
     Plain,
+    /// A JSON object every second
+    Json,
     /// Nothing
     None,
 }
@@ -49,12 +53,35 @@ pub(crate) enum Subject {
 const BAR_EVERY: Duration = Duration::from_millis(100);
 /// The interval between plain lines.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
+/// The interval between JSON objects.
+const JSON_EVERY: Duration = Duration::from_secs(1);
 
 /// A progress display that runs until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Progress {
     task: Option<tokio::task::JoinHandle<()>>,
     console: Console,
+    /// What the last JSON object is made of.
+    json: Option<Source>,
+}
+
+/// Where the progress is read.
+#[derive(Debug, Clone)]
+struct Source {
+    subject: Subject,
+    /// Unknown for a stream.
+    total: Option<u64>,
+    stats: Arc<Stats>,
+}
+
+impl Source {
+    fn view(&self) -> View {
+        View::new(self.subject, self.total, &self.stats)
+    }
+
+    fn write_json(&self, console: &Console, is_last: bool) {
+        console.write_line(&json::line(self, is_last));
+    }
 }
 
 impl Progress {
@@ -66,17 +93,28 @@ impl Progress {
         stats: Arc<Stats>,
         console: Console,
     ) -> Self {
-        let view = move || View::new(subject, total, &stats);
-        let task = match resolve(mode) {
+        let source = Source {
+            subject,
+            total,
+            stats,
+        };
+        let mode = resolve(mode);
+        let json = (mode == ProgressMode::Json).then(|| source.clone());
+        let task = match mode {
             ProgressMode::None => None,
             ProgressMode::Bar => {
                 let bar = bar(total);
                 console.attach(bar.clone());
-                Some(tokio::spawn(draw(bar, view, console.clone())))
+                Some(tokio::spawn(draw(bar, source, console.clone())))
             }
-            _ => Some(tokio::spawn(plain_lines(total, view))),
+            ProgressMode::Json => Some(tokio::spawn(json_lines(source, console.clone()))),
+            ProgressMode::Auto | ProgressMode::Plain => Some(tokio::spawn(plain_lines(source))),
         };
-        Self { task, console }
+        Self {
+            task,
+            console,
+            json,
+        }
     }
 }
 
@@ -86,6 +124,9 @@ impl Drop for Progress {
             task.abort();
         }
         self.console.clear();
+        if let Some(source) = self.json.take() {
+            source.write_json(&self.console, true);
+        }
     }
 }
 
@@ -95,18 +136,20 @@ fn bar(total: Option<u64>) -> ProgressBar {
         Some(_) => "{pos}/{len} [{wide_bar}] {prefix}\n{wide_msg}",
         None => "{spinner} {pos} devices, {prefix}\n{wide_msg}",
     };
-    // A test checks the template. indicatif's default bar is a usable fallback.
+    // A test checks the template. indicatif's default bar is a usable fallback. The characters are ASCII: not every font of
+    // a Windows terminal has others.
     match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style.progress_chars("=> ")),
+        Ok(style) => bar.with_style(style.progress_chars("=> ").tick_chars("|/-\\ ")),
         Err(_) => bar,
     }
 }
 
-async fn draw(bar: ProgressBar, view: impl Fn() -> View, console: Console) {
+async fn draw(bar: ProgressBar, source: Source, console: Console) {
     loop {
-        let now = view();
+        let now = source.view();
+        let columns = terminal_size_of(std::io::stderr()).map(|(Width(columns), _)| columns.into());
+        bar.set_message(now.pace(columns.unwrap_or(usize::MAX)));
         bar.set_prefix(now.outcomes);
-        bar.set_message(now.pace);
         bar.set_position(now.done);
         bar.tick();
         console.home();
@@ -114,10 +157,20 @@ async fn draw(bar: ProgressBar, view: impl Fn() -> View, console: Console) {
     }
 }
 
-async fn plain_lines(total: Option<u64>, view: impl Fn() -> View) {
+async fn plain_lines(source: Source) {
     loop {
         tokio::time::sleep(PLAIN_EVERY).await;
-        info!("{}", view().line(total));
+        info!("{}", source.view().line(source.total));
+    }
+}
+
+async fn json_lines(source: Source, console: Console) {
+    let mut seconds = tokio::time::interval(JSON_EVERY);
+    // The first one is at once.
+    seconds.tick().await;
+    loop {
+        seconds.tick().await;
+        source.write_json(&console, false);
     }
 }
 
@@ -131,153 +184,6 @@ fn resolve(mode: ProgressMode) -> ProgressMode {
         ProgressMode::Bar
     } else {
         ProgressMode::Plain
-    }
-}
-
-/// The progress as text.
-#[derive(Debug)]
-struct View {
-    /// What is finished.
-    done: u64,
-    /// Time left and failures.
-    outcomes: String,
-    pace: String,
-}
-
-impl View {
-    fn new(subject: Subject, total: Option<u64>, stats: &Stats) -> Self {
-        match subject {
-            Subject::Devices => Shown::new(total, stats).view(),
-            Subject::Deletions => {
-                let counts = stats.counts();
-                let (done, rate) = (counts.finished(), stats.recorded_lately());
-                let left = format!("{} left", counts.failures());
-                let pace = format!("{} deleted/s", format::rate(rate));
-                Self::of(done, ahead(total, done, rate), left, pace)
-            }
-            Subject::Answers => {
-                let asked = stats.counts().others;
-                let done = asked.sent - asked.throttled;
-                #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
-                let rate = done as f64 / stats.elapsed().as_secs_f64().max(0.1);
-                let shown = format::rate(rate);
-                let pace = format!("{shown} requests/s, {} throttled", asked.throttled);
-                Self::of(done, ahead(total, done, rate), String::new(), pace)
-            }
-        }
-    }
-
-    /// `ahead` is how long the rest takes, where that is known; `rest` follows it.
-    fn of(done: u64, ahead: Option<Duration>, rest: String, pace: String) -> Self {
-        let ahead = ahead.map(|ahead| format!("ETA {}", format::ahead(ahead)));
-        let mut parts: Vec<String> = ahead.into_iter().chain([rest]).collect();
-        parts.retain(|part| !part.is_empty());
-        Self {
-            done,
-            outcomes: parts.join(", "),
-            pace,
-        }
-    }
-
-    /// The whole progress for a plain line.
-    fn line(&self, total: Option<u64>) -> String {
-        let Self {
-            done,
-            outcomes,
-            pace,
-        } = self;
-        let done = match total {
-            Some(total) => format!("{done}/{total}"),
-            None => format!("{done} devices"),
-        };
-        format!("{done}, {outcomes}; {pace}")
-    }
-}
-
-/// How long the rest takes at this rate; none where nothing is left, or nothing gets done.
-fn ahead(total: Option<u64>, done: u64, per_second: f64) -> Option<Duration> {
-    #[expect(clippy::cast_precision_loss, reason = "an estimate in seconds")]
-    let left = total?.saturating_sub(done) as f64;
-    let ahead = Duration::try_from_secs_f64(left / per_second).ok();
-    ahead.filter(|ahead| !ahead.is_zero())
-}
-
-/// The state of a provisioning run that is shown.
-#[derive(Debug, Default)]
-struct Shown {
-    total: Option<u64>,
-    counts: RunCounts,
-    pace: Pace,
-    /// The time without an answer.
-    silence: Option<Duration>,
-    /// The accounts that have ended, and all.
-    accounts: Option<(usize, usize)>,
-}
-
-impl Shown {
-    fn new(total: Option<u64>, stats: &Stats) -> Self {
-        Self {
-            total,
-            counts: stats.counts(),
-            pace: stats.pace(),
-            silence: stats.offline_for(),
-            accounts: stats.accounts(),
-        }
-    }
-
-    fn view(&self) -> View {
-        let mut failed = format!("{} failed", self.counts.failures());
-        if let Some((ended, all)) = self.accounts {
-            let _ = write!(failed, ", {ended}/{all} accounts");
-        }
-        View::of(self.counts.finished(), self.ahead(), failed, self.pace())
-    }
-
-    fn ahead(&self) -> Option<Duration> {
-        let ahead = self.pace.ahead.filter(|ahead| !ahead.is_zero());
-        ahead.filter(|_| self.silence.is_none() && self.total.is_some())
-    }
-
-    /// The rate: `36.8 of 50.0/s, 1.2% throttled`; without a ceiling `36.8/s, 1.2% throttled`. With a quota server, the hosts
-    /// that share the quota follow.
-    fn pace(&self) -> String {
-        let mut text = match self.silence {
-            Some(silence) => format!("no answer for {} s, waiting", silence.as_secs()),
-            None => format::rate(self.pace.now),
-        };
-        if self.silence.is_none() {
-            if let Some(ceiling) = self.pace.ceiling {
-                let _ = write!(text, " of {}", format::rate(ceiling));
-            }
-            text.push_str("/s");
-        }
-        let share = self.counts.creates.throttled_share();
-        let _ = write!(text, ", {} throttled", short_percent(share));
-        match self.pace.sharing {
-            Some(Sharing {
-                is_joined: true,
-                last: Some(last),
-            }) => {
-                let _ = write!(text, ", {}", format::count(last.hosts.into(), "host"));
-            }
-            Some(Sharing {
-                is_joined: false, ..
-            }) => text.push_str(", alone"),
-            _ => {}
-        }
-        text
-    }
-}
-
-/// A short percentage, rounded up below ten so that a single throttle is visible.
-fn short_percent(share: f64) -> String {
-    let tenths = (share * 1_000.0).ceil();
-    if tenths <= 0.0 {
-        "0%".to_owned()
-    } else if tenths < 100.0 {
-        format!("{:.1}%", tenths / 10.0)
-    } else {
-        format!("{:.0}%", share * 100.0)
     }
 }
 

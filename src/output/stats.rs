@@ -4,6 +4,7 @@ mod accounts;
 mod counts;
 mod recent;
 mod region;
+mod throttles;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,7 @@ pub(crate) use counts::Requests;
 pub use counts::RunCounts;
 use recent::{NOW, Recent};
 use region::{Phase, RegionStats, achieved};
+pub(crate) use throttles::Throttles;
 
 /// The rate at one instant, in all Regions together.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -29,6 +31,8 @@ pub(crate) struct Pace {
     pub(crate) now: f64,
     /// The sum of these Regions' ceilings, in requests a second; `None` if one of them has no ceiling.
     pub(crate) ceiling: Option<f64>,
+    /// What the service grants these Regions together, in requests a second; `None` if nothing was throttled.
+    pub(crate) grant: Option<f64>,
     /// The time left; `None` if it is unknown.
     pub(crate) ahead: Option<Duration>,
     /// How these Regions' quotas are shared with other hosts; `None` without a quota server. Of several Regions, the one with
@@ -88,6 +92,8 @@ pub(crate) struct Totals {
     /// Channels created a second in that time; `None` for a burst of less than a second or fewer than 20 channels.
     pub(crate) achieved: Option<f64>,
     pub(crate) regions: Vec<RegionTotals>,
+    /// When creates were throttled; `None` if none was.
+    pub(crate) throttles: Option<Throttles>,
     /// Devices without an outcome by Region; of a stream, those that have arrived.
     pub(crate) left: BTreeMap<String, u64>,
     /// The devices of each account, if the rows name accounts.
@@ -110,6 +116,7 @@ struct StatsState {
     phase: Phase,
     /// Rows of devices.
     recorded: Recent,
+    throttles: Option<Throttles>,
     offline_since: Option<Instant>,
 }
 
@@ -157,6 +164,7 @@ impl Stats {
             ceiling: ceilings
                 .filter(|ceilings| !ceilings.is_empty())
                 .map(|ceilings| sum(ceilings.into_iter())),
+            grant: inner.grant(),
             ahead: inner.ahead(now),
             sharing: inner.sharing(),
         }
@@ -185,6 +193,7 @@ impl Stats {
             creating,
             achieved: achieved(inner.counts.created, creating),
             regions: begun.map(RegionStats::totals).collect(),
+            throttles: inner.throttles.clone(),
             left: inner.left(),
             accounts,
         }
@@ -265,9 +274,25 @@ impl StatsState {
         }
     }
 
+    fn note_throttle(&mut self) {
+        let (now, grant) = (Instant::now(), self.grant());
+        let throttles = self.throttles.get_or_insert_with(|| Throttles::new(now));
+        throttles.note(now, grant);
+    }
+
     /// The Regions that create.
     fn working(&self) -> impl Iterator<Item = &RegionStats> {
         self.regions.iter().filter(|stats| stats.is_working())
+    }
+
+    /// A Region in which nothing was throttled is granted its ceiling.
+    fn grant(&self) -> Option<f64> {
+        self.working().find_map(RegionStats::grant)?;
+        let each = self.working();
+        let each: Option<Vec<f64>> = each
+            .map(|stats| stats.grant().or_else(|| stats.ceiling()))
+            .collect();
+        each.map(|grants| sum(grants.into_iter()))
     }
 
     fn sharing(&self) -> Option<Sharing> {
@@ -346,6 +371,7 @@ impl Listener for Stats {
                 inner.requests(*operation).throttled += 1;
                 if *operation == Operation::Create {
                     inner.create(account_region, RegionStats::throttle);
+                    inner.note_throttle();
                 }
             }
             Event::Offline { .. } => inner.offline_since = Some(Instant::now()),

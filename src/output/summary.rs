@@ -230,6 +230,7 @@ mod tests {
                     sharing: None,
                     has_ignored_throttles: false,
                 }],
+                throttles: None,
                 left: [("eu-central-1".to_owned(), 2)].into(),
                 accounts: std::collections::BTreeMap::new(),
             },

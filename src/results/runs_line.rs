@@ -190,6 +190,9 @@ pub struct End {
     /// Each Region's creates.
     #[serde(rename = "lanes")]
     pub regions: Vec<RegionLine>,
+    /// When creates were throttled; none where none was, and in logs of older versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throttled_over_time: Option<ThrottledOverTime>,
     /// How often the quota server was lost.
     #[serde(skip_serializing_if = "is_zero")]
     pub quota_server_outages: u64,
@@ -202,6 +205,21 @@ pub struct End {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 fn is_zero(count: &u64) -> bool {
     *count == 0
+}
+
+/// The throttled creates by time, in at most 120 slices of the same length.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ThrottledOverTime {
+    /// The first throttle, where the first slice begins: RFC 3339, UTC, milliseconds.
+    pub from: String,
+    /// The length of a slice, in milliseconds.
+    pub slice_ms: u64,
+    /// The throttled creates of each slice.
+    pub throttled: Vec<u64>,
+    /// What the service granted at the last throttle of each slice, in all Regions together, in creates a second; none
+    /// where it is unknown.
+    pub granted_per_second: Vec<Option<f64>>,
 }
 
 /// The creates of one account and Region.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Bench, Cloud, REGION, Wire, answer, forward};
+use crate::support::{Bench, Call, Cloud, REGION, Wire, answer, forward};
 
 /// Runs and returns the summary of this exit code.
 #[track_caller]
@@ -362,6 +362,69 @@ fn output_without_a_terminal_has_no_colour_and_no_bar() {
             "{done}"
         );
     }
+}
+
+#[test]
+fn progress_as_json_can_be_told_apart_from_messages() {
+    let (bench, cloud) = (Bench::with("device_id\nA\nHalle 3\nB\n"), Cloud::new());
+    let run = |call: Call, code| {
+        let flags = ["--progress", "json", "--log-format", "json"];
+        let done = call.args(&flags).run().exits(code);
+        let lines = done.stderr.lines().map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+            assert_ne!(line["event"].is_string(), line["message"].is_string());
+            line
+        });
+        let mut progress: Vec<Value> = lines.filter(|line| line["event"] == "progress").collect();
+        let last = progress.pop().unwrap();
+        assert!(progress.iter().all(|line| line["is_last"] == false));
+        assert_eq!(
+            (&last["schema"], &last["is_last"]),
+            (&1.into(), &true.into())
+        );
+        last
+    };
+    let last = run(bench.provision(cloud.url()), 3);
+    for (field, value) in [
+        ("subject", Value::from("devices")),
+        ("done", 2.into()),
+        ("total", 2.into()),
+        ("created", 2.into()),
+        ("invalid", 1.into()),
+        ("failed", 0.into()),
+        ("requests", 2.into()),
+        ("throttled", 0.into()),
+        ("eta_seconds", Value::Null),
+        ("offline_seconds", Value::Null),
+        ("accounts", Value::Null),
+        ("hosts", Value::Null),
+    ] {
+        assert_eq!(last[field], value, "{field}: {last}");
+    }
+    assert!(last["rate"]["now"].is_number() && last["rate"]["granted"].is_null());
+    let on = ["d.results.csv", "--endpoint-url", cloud.url()];
+    let verify = bench.call(&["verify", "--endpoints"]).args(&on);
+    let last = run(verify, 0);
+    assert_eq!(
+        (&last["subject"], &last["done"]),
+        (&"answers".into(), &2.into())
+    );
+    let rollback = bench.call(&["rollback", "--yes"]).args(&on);
+    let last = run(rollback, 0);
+    assert_eq!(
+        (&last["subject"], &last["deleted"]),
+        (&"deletions".into(), &2.into())
+    );
+}
+
+#[test]
+fn quiet_leaves_the_progress_as_json() {
+    let (bench, cloud) = (Bench::of(1), Cloud::new());
+    let flags = ["-q", "--progress", "json"];
+    let done = bench.provision(cloud.url()).args(&flags).run().exits(0);
+    let lines: Vec<&str> = done.stderr.lines().collect();
+    assert_eq!(lines.len(), 1, "{done}");
+    assert!(lines[0].contains("\"is_last\":true"), "{done}");
 }
 
 #[test]

@@ -1,14 +1,16 @@
 //! The lines of a run in the runs log.
 
+use std::time::SystemTime;
+
 use crate::commands::run_config::RunConfig;
 use crate::commands::runs_lines::{self, millis};
 use crate::commands::source::Source;
 use crate::commands::target::Target;
 use crate::domain::device::{AccountId, AccountRegion};
-use crate::output::stats::RegionTotals;
+use crate::output::stats::{RegionTotals, Throttles};
 use crate::output::summary::Summary;
-use crate::results::record::Status;
-use crate::results::runs_line::{End, RegionLine, RunsLine, Start};
+use crate::results::record::{Status, timestamp};
+use crate::results::runs_line::{End, RegionLine, RunsLine, Start, ThrottledOverTime};
 
 /// The line that a run starts with.
 pub(super) fn start(
@@ -56,11 +58,27 @@ pub(super) fn end(summary: &Summary) -> RunsLine {
         achieved_per_second: totals.achieved,
         throttled_share: counts.creates.throttled_share(),
         regions: totals.regions.iter().map(region_line).collect(),
+        throttled_over_time: totals.throttles.as_ref().map(throttled_over_time),
         quota_server_outages: counts.quota_server_outages,
         reason: summary.reason.to_owned(),
         exit_code: summary.exit_code,
         ..runs_lines::end(summary.duration, requests)
     }))
+}
+
+fn throttled_over_time(throttles: &Throttles) -> ThrottledOverTime {
+    let from = SystemTime::now().checked_sub(throttles.began.elapsed());
+    let tenths = |rate: f64| (rate * 10.0).round() / 10.0;
+    let slices = &throttles.slices;
+    ThrottledOverTime {
+        from: from.map(timestamp).unwrap_or_default(),
+        slice_ms: millis(throttles.width),
+        throttled: slices.iter().map(|slice| slice.throttled).collect(),
+        granted_per_second: slices
+            .iter()
+            .map(|slice| slice.granted.map(tenths))
+            .collect(),
+    }
 }
 
 fn region_line(region: &RegionTotals) -> RegionLine {

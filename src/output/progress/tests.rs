@@ -5,8 +5,10 @@ use std::sync::Mutex;
 
 use indicatif::TermLike;
 
+use super::view::{Shown, short_percent};
 use super::*;
-use crate::output::stats::Requests;
+use crate::engine::pace::sharing::Sharing;
+use crate::output::stats::{Pace, Requests, RunCounts};
 
 /// The middle of a run with a few throttles.
 fn shown(total: u64, done: u64, rate: f64) -> Shown {
@@ -24,6 +26,7 @@ fn shown(total: u64, done: u64, rate: f64) -> Shown {
         pace: Pace {
             now: rate,
             ceiling: Some(50.0),
+            grant: None,
             ahead: Some(Duration::from_secs(372)),
             sharing: None,
         },
@@ -34,31 +37,68 @@ fn shown(total: u64, done: u64, rate: f64) -> Shown {
 #[test]
 fn the_plain_line_has_all_parts() {
     let mut now = shown(1_000, 412, 36.84);
+    let line = |now: &Shown| now.view().line(now.total);
     assert_eq!(
-        now.view().line(now.total),
-        "412/1000, ETA 6m 12s, 0 failed; 36.8 of 50.0/s, 0.1% throttled"
+        line(&now),
+        "412/1000, ETA 6m 12s, 0 failed; 36.8 created/s of 50 allowed; throttled 0.1% (retried)"
     );
     now.counts.failed.insert("OutcomeUnknown".into(), 3);
-    now.pace.ceiling = None;
+    now.pace.grant = Some(37.21);
     assert_eq!(
-        now.view().line(now.total),
-        "415/1000, ETA 6m 12s, 3 failed; 36.8/s, 0.1% throttled"
+        line(&now),
+        "415/1000, ETA 6m 12s, 3 failed; 36.8 created/s (service grants 37.2, ceiling 50); throttled 0.1% (retried)"
+    );
+    now.pace.ceiling = None;
+    now.accounts = Some((1, 3));
+    assert_eq!(
+        line(&now),
+        "415/1000, ETA 6m 12s, 3 failed; 36.8 created/s (service grants 37.2); throttled 0.1% (retried); 1 of 3 accounts ended"
     );
     now.silence = Some(Duration::from_secs(7));
+    now.counts.creates.throttled = 0;
+    now.accounts = None;
     assert_eq!(
-        now.view().line(now.total),
-        "415/1000, 3 failed; no answer for 7 s, waiting, 0.1% throttled"
+        line(&now),
+        "415/1000, 3 failed; no answer for 7 s, paused until there is one"
     );
     let stream = Shown {
         counts: RunCounts {
-            created: 412,
+            exists: 412,
             ..RunCounts::default()
         },
         ..Shown::default()
     };
+    assert_eq!(line(&stream), "412 devices, 0 failed; no create sent yet");
+}
+
+#[test]
+fn a_grant_of_nearly_all_is_not_shown() {
+    let mut now = shown(1_000, 412, 49.6);
+    now.pace.grant = Some(49.7);
+    now.counts.creates.throttled = 0;
+    let row = now.view().pace(80);
+    assert_eq!(row, "49.6 created/s of 50 allowed");
+}
+
+#[test]
+fn narrow_terminals_have_shorter_parts_and_then_fewer() {
+    let mut now = shown(1_000, 412, 36.84);
+    now.pace.grant = Some(37.2);
+    now.pace.sharing = Some(Sharing {
+        is_joined: false,
+        last: None,
+    });
+    let rows = [200, 80, 60, 40, 30, 10].map(|columns| now.view().pace(columns));
     assert_eq!(
-        stream.view().line(stream.total),
-        "412 devices, 0 failed; 0/s, 0% throttled"
+        rows,
+        [
+            "36.8 created/s (service grants 37.2, ceiling 50); throttled 0.1% (retried); quota server lost, alone",
+            "36.8 created/s of 37.2 granted; 0.1% throttled; alone",
+            "36.8 created/s of 37.2 granted; 0.1% throttled; alone",
+            "36.8 created/s of 37.2 granted",
+            "36.8 created/s of 37.2 granted",
+            "36.8 created/s of 37.2 granted",
+        ]
     );
 }
 
@@ -117,7 +157,7 @@ fn drawn(now: &Shown, columns: u16) -> Vec<String> {
     let bar = bar(now.total);
     bar.set_position(now.counts.finished());
     bar.set_prefix(now.view().outcomes);
-    bar.set_message(now.pace());
+    bar.set_message(now.view().pace(columns.into()));
     bar.set_draw_target(ProgressDrawTarget::term_like(Box::new(paper)));
     bar.force_draw();
     // Each row is filled to the right edge, and the next one follows without a line end.
@@ -130,19 +170,20 @@ fn drawn(now: &Shown, columns: u16) -> Vec<String> {
 #[test]
 fn the_bar_fits_40_and_80_columns() {
     let now = shown(1_000, 434, 36.84);
-    let pace = "36.8 of 50.0/s, 0.1% throttled";
+    let narrow = "36.8 created/s of 50 allowed";
+    let wide = "36.8 created/s of 50 allowed; throttled 0.1% (retried)";
     let bar = format!(
         "434/1000 [{}>{}] ETA 6m 12s, 0 failed",
         "=".repeat(3),
         " ".repeat(4)
     );
-    assert_eq!(drawn(&now, 40), [bar.as_str(), pace]);
+    assert_eq!(drawn(&now, 40), [bar.as_str(), narrow]);
     let bar = format!(
         "434/1000 [{}>{}] ETA 6m 12s, 0 failed",
         "=".repeat(20),
         " ".repeat(27)
     );
-    assert_eq!(drawn(&now, 80), [bar.as_str(), pace]);
+    assert_eq!(drawn(&now, 80), [bar.as_str(), wide]);
     // A large batch with failures.
     let mut now = shown(20_000, 12_345, 0.5);
     now.counts.failed.insert("Timeout".into(), 12);
@@ -151,9 +192,6 @@ fn the_bar_fits_40_and_80_columns() {
     now.total = None;
     assert_eq!(
         drawn(&now, 40),
-        [
-            "\u{2801} 12357 devices, 12 failed",
-            "0.50 of 50.0/s, 0.1% throttled"
-        ]
+        ["/ 12357 devices, 12 failed", "0.50 created/s of 50 allowed"]
     );
 }

@@ -208,7 +208,7 @@ impl RegionStats {
     }
 
     /// The rate granted in the last five seconds, in requests a second; `None` if nothing was throttled.
-    fn grant(&self) -> Option<f64> {
+    pub(super) fn grant(&self) -> Option<f64> {
         self.limiter.as_ref()?.grant()
     }
 

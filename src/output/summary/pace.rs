@@ -211,6 +211,7 @@ mod tests {
                 creating: Duration::from_secs(20),
                 achieved: regions.iter().map(|region| region.achieved).sum(),
                 regions,
+                throttles: None,
                 left: std::collections::BTreeMap::new(),
             },
             ceiling,
