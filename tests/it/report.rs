@@ -65,7 +65,9 @@ fn the_page_is_self_contained_and_escapes_text() {
         let allowed = outside.ends_with("svg");
         assert_eq!(page.contains(outside), allowed, "{outside}");
     }
-    assert_eq!(page.matches("<svg").count(), 2 * 5);
+    // A wide and a narrow drawing of the times and of the attempts.
+    assert_eq!(page.matches("<svg").count(), 2 * 2);
+    assert!(page.contains("1 of 3 devices has its channel"), "{page}");
     assert!(page.contains("There is no runs log"));
     assert!(!page.contains("could not be drawn"));
     assert!(!page.contains("NaN") && !page.contains("inf\""));
@@ -226,7 +228,7 @@ fn provision_writes_its_report_at_the_end() {
         .exits(0)
         .says("report: r.html");
     let page = bench.read("r.html");
-    assert!(page.contains("quota (dashed)"));
+    assert!(page.contains("3 of 3 devices have their channel"));
     assert!(page.contains("complete, exit code 0"));
     // A refused run leaves the old report.
     bench
@@ -292,6 +294,53 @@ fn several_accounts_are_reported_each_with_its_regions() {
     }
     let page = bench.read("r.html");
     assert!(page.contains("Accounts and Regions"));
-    // The table takes the place of the chart by Region.
-    assert_eq!(page.matches("<svg").count(), 2 * 4);
+    assert_eq!(page.matches("<td class=\"bar\"").count(), 4);
+}
+
+#[test]
+fn throttles_are_in_the_runs_log_and_in_the_chart_of_the_rate() {
+    let (bench, cloud) = (
+        Bench::of(40),
+        Cloud::with(|settings| (settings.rate, settings.burst) = (8.0, 1)),
+    );
+    let run = bench.call(&["provision", "d.csv", "--endpoint-url", cloud.url()]);
+    let flags = [
+        "--region",
+        "eu-central-1",
+        "--rate",
+        "20",
+        "--report",
+        "r.html",
+    ];
+    run.args(&flags).run().exits(0);
+    let log = bench.read("d.results.runs.jsonl");
+    let end: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    let times = &end["throttled_over_time"];
+    let throttled = times["throttled"].as_array().unwrap();
+    let all: u64 = throttled.iter().filter_map(serde_json::Value::as_u64).sum();
+    assert_eq!(all, cloud.throttled());
+    let granted = times["granted_per_second"].as_array().unwrap();
+    assert_eq!(granted.len(), throttled.len());
+    let page = bench.read("r.html");
+    for part in [
+        "throttled requests, on top of them",
+        "quota 20",
+        "The service throttled",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    // A quota that would hide everything is not drawn.
+    let far = log.replace("\"rate\":20.0", "\"rate\":900.0");
+    bench.write("d.results.runs.jsonl", far);
+    report(&bench, &["--html", "far.html"]).run().exits(0);
+    let page = bench.read("far.html");
+    assert!(page.contains("The quota of 900 a second is far above"));
+    assert!(!page.contains("quota 900"));
+    // A log of an older version has the numbers of throttles, and no times.
+    let old = log.replace("throttled_over_time", "unknown");
+    bench.write("d.results.runs.jsonl", old);
+    report(&bench, &["--html", "old.html"]).run().exits(0);
+    let page = bench.read("old.html");
+    assert!(!page.contains("on top of them"));
+    assert!(page.contains(&format!("{all} throttled")), "{all}");
 }

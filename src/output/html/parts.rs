@@ -34,10 +34,10 @@ pub(crate) fn figure(title: &str, chart: &Chart, is_full: bool, caption: &Markup
     }
 }
 
-/// A table that scrolls sideways in its section, also by keyboard: `label` is the ID of the section's heading.
-pub(crate) fn scrolling(label: &str, is_long: bool, table: &Markup) -> Markup {
+/// A table of this name that scrolls sideways in its section, also by keyboard.
+pub(crate) fn scrolling(name: &str, is_long: bool, table: &Markup) -> Markup {
     html! {
-        div.scroll.long[is_long] tabindex="0" role="region" aria-labelledby=(label) { (table) }
+        div.scroll.long[is_long] tabindex="0" role="region" aria-label={ "table: " (name) } { (table) }
     }
 }
 
@@ -62,6 +62,13 @@ pub(crate) fn grouped(count: u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// The text as the begin of a sentence.
+pub(crate) fn upper(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + chars.as_str()
 }
 
 #[cfg(test)]

@@ -3,32 +3,31 @@
 use plotters::coord::ranged1d::{SegmentValue, SegmentedCoord};
 use plotters::coord::types::{RangedCoordf64, RangedCoordusize};
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::timeline::Timeline;
+use super::limits::{Level, Limits};
+use super::timeline::{Bar, Timeline};
 use crate::domain::format;
 use crate::output::html::chart::{
-    BLUE, Drawn, DrawnIn, INK, MESH, ORANGE, OverTime, Size, TimeChart, count, dashed, draw, font,
-    seconds, top, whole,
+    BLUE, Drawn, DrawnIn, INK, MESH, ORANGE, OverTime, Size, TimeChart, VERMILION, count, dashed,
+    draw, font, seconds, top, whole,
 };
+use crate::output::html::parts::took;
 
 /// The most points of a line; more are not visible.
 const MOST_POINTS: usize = 600;
+
+/// The most pauses that are labelled in a wide chart.
+const LABELLED: usize = 4;
 
 type StackChart<'a, 'b> =
     ChartContext<'a, SVGBackend<'b>, Cartesian2d<SegmentedCoord<RangedCoordusize>, RangedCoordf64>>;
 
 /// Finished devices over working time, and what the quota would have allowed.
-pub(super) fn done(timeline: &Timeline, size: Size) -> Drawn {
+pub(super) fn done(timeline: &Timeline, limits: &Limits, size: Size) -> Drawn {
     let highest = count(timeline.done.len());
     over_time(timeline, size, highest, "devices done", &whole, |chart| {
-        for stretch in &timeline.stretches {
-            let Some(quota) = stretch.quota else { continue };
-            let from = seconds(stretch.before);
-            let before = count(timeline.done.partition_point(|at| *at < stretch.before));
-            let length = seconds(stretch.to - stretch.from);
-            let reached = (before + quota * length).min(top(highest));
-            let full = from + (reached - before) / quota;
-            let line = vec![(from, before), (full, reached)];
+        for line in allowed(timeline, limits, top(highest)) {
             chart.draw_series(std::iter::once(dashed(line, ORANGE)))?;
         }
         chart.draw_series(LineSeries::new(steps(timeline), BLUE.stroke_width(2)))?;
@@ -36,42 +35,174 @@ pub(super) fn done(timeline: &Timeline, size: Size) -> Drawn {
     })
 }
 
-/// Finished devices per second, and the quota.
-pub(super) fn rate(timeline: &Timeline, size: Size) -> Drawn {
-    let (width, rates) = timeline.rates();
-    let length = axis(timeline);
-    let quotas = timeline
-        .stretches
+/// For each stretch of working time, the devices that the quotas allowed, up to a limit.
+fn allowed(timeline: &Timeline, limits: &Limits, most: f64) -> Vec<Vec<(f64, f64)>> {
+    let mut lines = Vec::new();
+    for stretch in &timeline.stretches {
+        let end = stretch.before + (stretch.to - stretch.from);
+        let levels = limits.quotas.iter();
+        let mut levels = levels
+            .filter(|level| level.from >= stretch.before && level.to <= end)
+            .peekable();
+        let Some(first) = levels.peek() else { continue };
+        let mut at = count(timeline.done.partition_point(|done| *done < first.from));
+        let mut line = vec![(seconds(first.from), at)];
+        for level in levels {
+            let reached = at + level.per_second * seconds(level.to - level.from);
+            if reached > most {
+                let full = seconds(level.from) + (most - at) / level.per_second;
+                line.push((full, most));
+                break;
+            }
+            at = reached;
+            line.push((seconds(level.to), at));
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// Created channels and throttled creates per second, with the quota, what the service granted, and the pauses.
+pub(super) fn pace(timeline: &Timeline, limits: &Limits, size: Size) -> Drawn {
+    let bars = timeline.bars();
+    let bars: Vec<(Bar, f64)> = bars
+        .into_iter()
+        .map(|bar| (bar, limits.throttled_in(&bar)))
+        .collect();
+    let levels = limits.quotas.iter().chain(&limits.grants);
+    let highest = bars
         .iter()
-        .filter_map(|stretch| stretch.quota);
-    let highest = rates.iter().copied().chain(quotas).fold(0.0, f64::max);
+        .map(|(bar, throttled)| bar.per_second + throttled)
+        .chain(levels.map(|level| level.per_second))
+        .fold(0.0, f64::max);
     let name = |rate: &f64| match whole(rate) {
         text if text.is_empty() => format::about(*rate),
         text => text,
     };
+    // With room for labels.
     over_time(
         timeline,
         size,
-        highest,
-        "devices a second",
+        1.12 * highest,
+        "per second",
         &name,
         |chart| {
-            let bars = rates.iter().enumerate().map(|(bar, rate)| {
-                let from = count(bar) * seconds(width);
-                let until = (from + seconds(width)).min(length);
-                Rectangle::new([(from, 0.0), (until, *rate)], BLUE.filled())
-            });
-            chart.draw_series(bars)?;
-            for stretch in &timeline.stretches {
-                let Some(quota) = stretch.quota else { continue };
-                let from = seconds(stretch.before);
-                let until = (from + seconds(stretch.to - stretch.from)).max(from + length / 100.0);
-                let line = vec![(from, quota), (until, quota)];
-                chart.draw_series(std::iter::once(dashed(line, ORANGE)))?;
+            for (bar, throttled) in &bars {
+                let (from, to) = (seconds(bar.from), seconds(bar.to));
+                let below = bar.per_second;
+                let done = [(from, 0.0), (to, below)];
+                let more = [(from, below), (to, below + throttled)];
+                // A gap of a pixel between bars.
+                let parts = [(done, BLUE), (more, VERMILION)].into_iter();
+                let parts = parts.filter(|(corners, _)| corners[1].1 > corners[0].1);
+                let parts = parts.map(|(corners, colour)| {
+                    let mut part = Rectangle::new(corners, colour.filled());
+                    part.set_margin(0, 0, 0, 1);
+                    part
+                });
+                chart.draw_series(parts)?;
             }
+            for level in &limits.quotas {
+                chart.draw_series(std::iter::once(dashed(line(level), ORANGE)))?;
+            }
+            for level in &limits.grants {
+                let solid = PathElement::new(line(level), INK.stroke_width(2));
+                chart.draw_series(std::iter::once(solid))?;
+            }
+            label_levels(chart, timeline, limits)?;
+            label_stretches(chart, timeline, limits, highest, size)?;
             Ok(())
         },
     )
+}
+
+fn line(level: &Level) -> Vec<(f64, f64)> {
+    let (from, to) = (seconds(level.from), seconds(level.to));
+    vec![(from, level.per_second), (to, level.per_second)]
+}
+
+/// Writes the quota at the start of its line where there is room, and the last grant at its end.
+fn label_levels<'b>(
+    chart: &mut TimeChart<'_, 'b>,
+    timeline: &Timeline,
+    limits: &Limits,
+) -> DrawnIn<'b> {
+    let room = timeline.length() / 6;
+    let mut last = None;
+    for level in &limits.quotas {
+        if level.to - level.from < room || last == Some(level.per_second.to_bits()) {
+            continue;
+        }
+        last = Some(level.per_second.to_bits());
+        let text = format!("quota {}", short(level.per_second));
+        let at = (seconds(level.from), level.per_second);
+        let style = font()
+            .color(&ORANGE)
+            .pos(Pos::new(HPos::Left, VPos::Bottom));
+        label(chart, at, (5, -3), text, style)?;
+    }
+    if let Some(level) = limits.grants.last() {
+        let text = format!("granted {}", short(level.per_second));
+        let at = (seconds(level.to), level.per_second);
+        // Beside the line, where the rate is below it; at the chart's end above it.
+        let has_room = timeline.length() - level.to > room;
+        let (offset, anchor) = if has_room {
+            ((5, 0), Pos::new(HPos::Left, VPos::Center))
+        } else {
+            ((-5, -3), Pos::new(HPos::Right, VPos::Bottom))
+        };
+        label(chart, at, offset, text, font().pos(anchor))?;
+    }
+    Ok(())
+}
+
+/// Writes the throttles whose time is unknown above their stretch, and the length of each pause beside its line.
+fn label_stretches<'b>(
+    chart: &mut TimeChart<'_, 'b>,
+    timeline: &Timeline,
+    limits: &Limits,
+    highest: f64,
+    size: Size,
+) -> DrawnIn<'b> {
+    let above = top(1.12 * highest);
+    let pauses: Vec<(i64, i64)> = timeline.pauses().collect();
+    let most = if size == Size::Narrow { 1 } else { LABELLED };
+    for (at, length) in pauses.iter().filter(|_| pauses.len() <= most) {
+        let style = font().pos(Pos::new(HPos::Left, VPos::Top));
+        let text = format!("pause {}", took(*length));
+        label(chart, (seconds(*at), above), (5, 2), text, style)?;
+    }
+    for (stretch, throttled) in timeline.stretches.iter().zip(&limits.untimed) {
+        if *throttled == 0 {
+            continue;
+        }
+        let end = stretch.before + (stretch.to - stretch.from);
+        let text = format!("{throttled} throttled");
+        let style = font()
+            .color(&VERMILION)
+            .pos(Pos::new(HPos::Right, VPos::Top));
+        label(chart, (seconds(end), above), (-5, 2), text, style)?;
+    }
+    Ok(())
+}
+
+fn label<'b>(
+    chart: &mut TimeChart<'_, 'b>,
+    at: (f64, f64),
+    offset: (i32, i32),
+    text: String,
+    style: TextStyle<'static>,
+) -> DrawnIn<'b> {
+    let text = EmptyElement::at(at) + Text::new(text, offset, style);
+    chart.draw_series(std::iter::once(text))?;
+    Ok(())
+}
+
+fn short(rate: f64) -> String {
+    match whole(&rate) {
+        text if text.is_empty() => format::about(rate),
+        text => text,
+    }
 }
 
 /// A chart over working time, with a line for each pause that was cut out.
@@ -83,10 +214,9 @@ fn over_time(
     label: &dyn Fn(&f64) -> String,
     lines: impl for<'a, 'b> FnOnce(&mut TimeChart<'a, 'b>) -> DrawnIn<'b>,
 ) -> Drawn {
-    let pauses = timeline.stretches.iter().skip(1);
-    let pauses: Vec<f64> = pauses.map(|stretch| seconds(stretch.before)).collect();
+    let pauses: Vec<f64> = timeline.pauses().map(|(at, _)| seconds(at)).collect();
     let axes = OverTime {
-        length: axis(timeline),
+        length: seconds(timeline.length()).max(1.0),
         highest,
         what,
         label,
@@ -95,48 +225,19 @@ fn over_time(
     axes.draw(size, lines)
 }
 
-/// The length of the axis of working time.
-fn axis(timeline: &Timeline) -> f64 {
-    seconds(timeline.length()).max(1.0)
-}
-
-/// Counts by name as a bar chart.
+/// Counts of devices by name as a bar chart.
 pub(super) fn bars(bars: &[(String, u64)], what: &str, size: Size) -> Drawn {
-    let stacked: Vec<(String, Vec<u64>)> = bars
-        .iter()
-        .map(|(name, count)| (name.clone(), vec![*count]))
-        .collect();
-    stacks(&stacked, &[BLUE], what, size)
-}
-
-/// Counts by name and kind as stacked bars, with a colour for each kind.
-pub(super) fn stacks(
-    bars: &[(String, Vec<u64>)],
-    colours: &[RGBColor],
-    what: &str,
-    size: Size,
-) -> Drawn {
-    let alone;
-    let bars = match bars {
-        // An axis with a single value has no width.
-        [one] => {
-            let blank = || (String::new(), Vec::new());
-            alone = [blank(), one.clone(), blank()];
-            &alone
-        }
-        several => several,
-    };
-    let sums: Vec<u64> = bars.iter().map(|(_, counts)| counts.iter().sum()).collect();
+    let counts = bars.iter().map(|(_, devices)| devices);
     #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
-    let highest = sums.iter().copied().max().unwrap_or(0) as f64;
+    let highest = counts.copied().max().unwrap_or(0) as f64;
     draw(size, |area| {
         let mut chart = ChartBuilder::on(area)
-            .margin(12)
-            .x_label_area_size(46)
-            .y_label_area_size(70)
+            .margin(8)
+            .x_label_area_size(42)
+            .y_label_area_size(62)
             .build_cartesian_2d(
                 (0..bars.len().saturating_sub(1)).into_segmented(),
-                0.0..top(highest),
+                0.0..top(1.04 * highest),
             )?;
         chart
             .configure_mesh()
@@ -145,7 +246,8 @@ pub(super) fn stacks(
             .bold_line_style(MESH)
             .light_line_style(TRANSPARENT)
             .label_style(font())
-            .x_labels(bars.len())
+            .x_labels(named(bars, size))
+            .y_labels(6)
             .x_label_formatter(&|segment| match segment {
                 SegmentValue::CenterOf(bar) => bars
                     .get(*bar)
@@ -156,50 +258,58 @@ pub(super) fn stacks(
             .x_desc(what)
             .y_desc("devices")
             .draw()?;
-        fill_stacks(&mut chart, bars, colours)?;
-        label_sums(&mut chart, bars, &sums)?;
+        let shapes = bars.iter().enumerate().map(|(bar, (_, devices))| {
+            #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
+            let height = *devices as f64;
+            let corners = [
+                (SegmentValue::Exact(bar), 0.0),
+                (SegmentValue::Exact(bar + 1), height),
+            ];
+            let mut shape = Rectangle::new(corners, BLUE.filled());
+            shape.set_margin(0, 0, 2, 2);
+            shape
+        });
+        chart.draw_series(shapes)?;
+        label_bars(&mut chart, bars, size)?;
         Ok(())
     })
 }
 
-fn fill_stacks<'b>(
-    chart: &mut StackChart<'_, 'b>,
-    bars: &[(String, Vec<u64>)],
-    colours: &[RGBColor],
-) -> DrawnIn<'b> {
-    for (bar, (_, counts)) in bars.iter().enumerate() {
-        let mut below = 0.0;
-        for (many, colour) in counts.iter().zip(colours) {
-            #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
-            let above = below + *many as f64;
-            let corners = [
-                (SegmentValue::Exact(bar), below),
-                (SegmentValue::Exact(bar + 1), above),
-            ];
-            let mut part = Rectangle::new(corners, colour.filled());
-            part.set_margin(0, 0, 6, 6);
-            chart.draw_series(std::iter::once(part))?;
-            below = above;
-        }
-    }
-    Ok(())
+/// How many of the bars have their name below them: as many as there is room for.
+fn named(bars: &[(String, u64)], size: Size) -> usize {
+    let longest = bars.iter().map(|(name, _)| name.chars().count()).max();
+    let width = 12 + 8 * longest.unwrap_or(0);
+    let room = usize::try_from(size.pixels().0).unwrap_or(usize::MAX);
+    (room.saturating_sub(80) / width).clamp(2, bars.len().max(2))
 }
 
-/// Writes the sum of each bar with a name above the bar.
-fn label_sums<'b>(
+/// Writes the number of devices above each bar that has some, where there is room.
+fn label_bars<'b>(
     chart: &mut StackChart<'_, 'b>,
-    bars: &[(String, Vec<u64>)],
-    sums: &[u64],
+    bars: &[(String, u64)],
+    size: Size,
 ) -> DrawnIn<'b> {
-    let named = bars.iter().map(|(name, _)| !name.is_empty());
-    let sums = sums.iter().enumerate().zip(named);
-    let sums = sums.filter_map(|((bar, sum), is_named)| is_named.then_some((bar, sum)));
-    let sums = sums.map(|(bar, sum)| {
+    let digits = bars
+        .iter()
+        .map(|(_, devices)| devices.to_string().len())
+        .max();
+    let width = usize::try_from(size.pixels().0)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(80);
+    if bars.len() * (9 * digits.unwrap_or(0) + 2) > width {
+        return Ok(());
+    }
+    let labels = bars
+        .iter()
+        .enumerate()
+        .filter(|(_, (_, devices))| *devices > 0);
+    let labels = labels.map(|(bar, (_, devices))| {
         #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
-        let at = (SegmentValue::CenterOf(bar), *sum as f64);
-        EmptyElement::at(at) + Text::new(sum.to_string(), (-8, -16), font())
+        let at = (SegmentValue::CenterOf(bar), *devices as f64);
+        let style = font().pos(Pos::new(HPos::Center, VPos::Bottom));
+        EmptyElement::at(at) + Text::new(devices.to_string(), (0, -2), style)
     });
-    chart.draw_series(sums)?;
+    chart.draw_series(labels)?;
     Ok(())
 }
 

@@ -4,6 +4,9 @@
 //! | --- | --- |
 //! | [`facts`] | the rows and runs as the report shows them |
 //! | [`timeline`] | when devices were finished, without the pauses |
+//! | [`limits`] | quotas, grants and throttles over that time |
+//! | [`rates`] | the rate of each account and Region over all runs |
+//! | [`story`] | what happened, in a few sentences |
 //! | [`spread`] | the time and the number of attempts of devices |
 //! | [`outcomes`] | the devices of each account and Region by outcome |
 //! | `charts` | the charts |
@@ -17,9 +20,12 @@
 mod charts;
 pub(crate) mod facts;
 pub(crate) mod failed;
+pub(crate) mod limits;
 pub(crate) mod outcomes;
 pub(crate) mod page;
+pub(crate) mod rates;
 pub(crate) mod spread;
+pub(crate) mod story;
 mod table;
 pub(crate) mod text;
 pub(crate) mod timeline;

@@ -18,24 +18,12 @@ pub(crate) type Outcomes = [u64; OF_DEVICES.len()];
 
 /// The outcomes by account, empty where it is unknown, and Region, in order.
 pub(crate) fn by_account_region(facts: &Facts) -> BTreeMap<(&str, &str), Outcomes> {
-    count(facts, |account, region| (account, region))
-}
-
-/// The outcomes by Region, in order.
-pub(crate) fn by_region(facts: &Facts) -> BTreeMap<&str, Outcomes> {
-    count(facts, |_, region| region)
-}
-
-fn count<'a, K: Ord>(
-    facts: &'a Facts,
-    key: impl Fn(&'a str, &'a str) -> K,
-) -> BTreeMap<K, Outcomes> {
-    let mut outcomes: BTreeMap<K, Outcomes> = BTreeMap::new();
+    let mut outcomes: BTreeMap<(&str, &str), Outcomes> = BTreeMap::new();
     for row in &facts.rows {
         let (account, region) = (facts.account(row), facts.region(row));
         let status = OF_DEVICES.iter().position(|status| *status == row.status);
         if let Some(status) = status.filter(|_| !region.is_empty()) {
-            outcomes.entry(key(account, region)).or_default()[status] += 1;
+            outcomes.entry((account, region)).or_default()[status] += 1;
         }
     }
     outcomes

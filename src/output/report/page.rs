@@ -1,29 +1,27 @@
 //! The page: one HTML file that loads nothing and works offline, in print, and in light and dark mode.
 
+mod devices;
 mod drawings;
+mod failures;
+mod places;
 
 use maud::{Markup, PreEscaped, html};
 
-use super::facts::{Fact, Facts, RunFact, STATUSES};
-use super::outcomes::{self, OF_DEVICES};
+use super::facts::{Facts, RunFact, STATUSES};
+use super::limits::throttled_creates;
 use super::spread::Times;
+use super::story::story;
 use super::table;
 use super::timeline::Timeline;
 use crate::domain::device::visible;
-use crate::domain::error_codes;
 use crate::domain::format;
 use crate::output::html::document::Document;
 use crate::output::html::parts::{grouped, note, scrolling, tile, took};
 use crate::results::record::{Status, timestamp};
+use crate::results::runs_line::End;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-
-/// The most devices of an error code that are listed outside of the table.
-const LISTED: usize = 200;
-
-/// Error codes with at most this many devices list them without a click.
-const FEW: usize = 20;
 
 /// So many accounts are named at the page's head.
 const FEW_ACCOUNTS: usize = 5;
@@ -38,11 +36,11 @@ pub(crate) fn page(facts: &Facts) -> String {
         (head(facts, &name))
         main {
             (totals(facts))
-            (failures(facts))
-            (accounts(facts))
+            (failures::failures(facts))
+            (places::places(facts))
             (drawings::drawings(facts))
             (runs(facts))
-            (devices(facts))
+            (devices::devices(facts))
         }
         footer {
             "Written by kvs-fleet " (env!("CARGO_PKG_VERSION")) " on " (timestamp(facts.read_at))
@@ -65,6 +63,8 @@ fn head(facts: &Facts, name: &str) -> Markup {
     html! {
         header {
             h1 { "Signaling channels: " (visible(name)) }
+            @let story = story(facts);
+            @for (place, sentence) in story.iter().enumerate() { p.story.first[place == 0] { (sentence) } }
             p.faint {
                 @match facts.account_names().as_slice() {
                     [] => {},
@@ -95,16 +95,18 @@ fn head(facts: &Facts, name: &str) -> Markup {
 fn totals(facts: &Facts) -> Markup {
     let timeline = Timeline::new(facts);
     let times = Times::new(facts);
-    let listed = facts.rows.len() as u64;
+    let is_shown = |status: Status, count: u64| {
+        count > 0 || matches!(status, Status::Created | Status::Failed)
+    };
     html! {
         section aria-labelledby="totals" {
             h2 id="totals" { "Totals" }
             dl.tiles {
-                (tile("rows", &grouped(listed), false))
+                (tile("rows", &grouped(facts.rows.len() as u64), false))
                 @for status in STATUSES {
                     @let count = facts.count(status);
                     @let is_bad = count > 0 && matches!(status, Status::Failed | Status::Invalid);
-                    (tile(status.as_str(), &grouped(count), is_bad))
+                    @if is_shown(status, count) { (tile(status.as_str(), &grouped(count), is_bad)) }
                 }
                 @if !timeline.done.is_empty() {
                     (tile("working time", &took(timeline.length()), false))
@@ -114,88 +116,41 @@ fn totals(facts: &Facts) -> Markup {
                 }
                 @if let Some((sent, throttled)) = requests(facts) {
                     (tile("requests", &grouped(sent), false))
-                    (tile("throttled", &format::percent(share(throttled, sent)), false))
+                    (tile("throttled", &format::percent(throttled), false))
                 }
             }
         }
     }
 }
 
-/// Requests of the logged runs, and the throttled ones among them.
-fn requests(facts: &Facts) -> Option<(u64, u64)> {
-    let ends: Vec<_> = facts
+/// Requests of the logged runs, and the share of throttled ones among their creates.
+fn requests(facts: &Facts) -> Option<(u64, f64)> {
+    let ends: Vec<&End> = facts
         .provisioning()
         .filter_map(|run| run.end.as_ref())
         .collect();
     let sent = ends.iter().map(|end| end.requests).sum();
-    let throttled = ends.iter().map(|end| end.throttles).sum();
-    (!ends.is_empty()).then_some((sent, throttled))
+    let throttled = ends.iter().map(|end| throttled_creates(end)).sum();
+    let creates = ends
+        .iter()
+        .flat_map(|end| &end.regions)
+        .map(|region| region.creates)
+        .sum();
+    (!ends.is_empty()).then_some((sent, share(throttled, creates)))
+}
+
+/// The share of throttled requests of a run: of its creates, of a rollback all.
+fn throttled_share(end: &End) -> f64 {
+    if end.regions.is_empty() {
+        share(end.throttles, end.requests)
+    } else {
+        end.throttled_share
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
 fn share(part: u64, whole: u64) -> f64 {
     part as f64 / whole.max(1) as f64
-}
-
-fn failures(facts: &Facts) -> Markup {
-    let failures = facts.failures();
-    html! {
-        section aria-labelledby="failures" {
-            h2 id="failures" { "Failures" }
-            @if failures.is_empty() {
-                p { "None: every valid row has its channel, or a rollback deleted it." }
-            }
-            @for (code, rows) in &failures {
-                h3 { code { (visible(code)) } " – " (format::count(rows.len() as u64, "row")) }
-                p { "What to do: " (error_codes::hint(code)) "." }
-                details open[rows.len() <= FEW] {
-                    summary { "The devices" }
-                    ul.messages {
-                        @for row in rows.iter().take(LISTED) {
-                            li { (device(row)) ": " bdi { (visible(facts.message(row))) } }
-                        }
-                    }
-                    @if rows.len() > LISTED {
-                        p.faint { "and " (grouped((rows.len() - LISTED) as u64)) " more: search the table below for " code { (visible(code)) } }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn device(row: &Fact) -> Markup {
-    let id = if row.device_id.is_empty() {
-        "(no device ID)".to_owned()
-    } else {
-        visible(&row.device_id)
-    };
-    html! { bdi.mono { (id) } }
-}
-
-/// The outcomes by account and Region, where there are several accounts.
-fn accounts(facts: &Facts) -> Markup {
-    if !facts.has_several_accounts() {
-        return html! {};
-    }
-    html! {
-        section aria-labelledby="accounts" {
-            h2 id="accounts" { "Accounts and Regions" }
-            (scrolling("accounts", true, &html! { table {
-                thead { tr {
-                    th scope="col" { "account" } th scope="col" { "Region" }
-                    @for status in OF_DEVICES { th.number scope="col" { (status.as_str()) } }
-                } }
-                tbody { @for ((account, region), counts) in outcomes::by_account_region(facts) { tr {
-                    td.mono { @if account.is_empty() { "unknown" } @else { (account) } }
-                    td { (region) }
-                    @for (status, count) in OF_DEVICES.into_iter().zip(counts) {
-                        td.number.bad[status == Status::Failed && count > 0] { (grouped(count)) }
-                    }
-                } } }
-            } }))
-        }
-    }
 }
 
 fn runs(facts: &Facts) -> Markup {
@@ -207,8 +162,8 @@ fn runs(facts: &Facts) -> Markup {
             h2 id="runs" { "Runs" }
             (scrolling("runs", false, &html! { table.runs {
                 thead { tr {
-                    th { "began" } th { "command" } th { "caller" } th { "endpoint" }
-                    th.number { "took" } th { "result" } th.number { "rate" } th.number { "throttled" } th { "ended" }
+                    th scope="col" { "began" } th scope="col" { "command" } th scope="col" { "caller" } th scope="col" { "endpoint" }
+                    th.number scope="col" { "took" } th scope="col" { "result" } th.number scope="col" { "rate" } th.number scope="col" { "throttled" } th scope="col" { "ended" }
                 } }
                 tbody { @for entry in runs { (run(entry)) } }
             } }))
@@ -239,53 +194,11 @@ fn run(run: &RunFact) -> Markup {
             td.number { @if let Some(end) = end { (took(i64::try_from(end.duration_ms).unwrap_or(i64::MAX))) } }
             td { (counts.unwrap_or_default()) }
             td.number { @if let Some(rate) = rate { (format::rate(rate)) "/s" } }
-            td.number { @if let Some(end) = end { (format::percent(share(end.throttles, end.requests))) } }
+            td.number { @if let Some(end) = end { (format::percent(throttled_share(end))) } }
             td { @match end {
                 Some(end) => { (visible(&end.reason)) ", exit code " (end.exit_code) },
                 None => "killed, or still running",
             } }
-        }
-    }
-}
-
-fn devices(facts: &Facts) -> Markup {
-    const COLUMNS: [(&str, bool, &str); 11] = [
-        ("device", false, "11%"),
-        ("channel", false, "9%"),
-        ("account", false, "10%"),
-        ("Region", false, "9%"),
-        ("status", false, "6.5%"),
-        ("attempts", true, "7%"),
-        ("started", false, "14.5%"),
-        ("took", true, "6%"),
-        ("error", false, "10%"),
-        ("message", false, "10%"),
-        ("ARN", false, "7%"),
-    ];
-    html! {
-        section aria-labelledby="devices" {
-            h2 id="devices" { "Devices" }
-            noscript { (note(&html! { "The table needs JavaScript; totals and failures above are complete without it." })) }
-            div.tools {
-                input id="search" type="search" placeholder="Search: ID, channel, account, Region, error, ARN…" aria-label="Search the rows" autocomplete="off" spellcheck="false";
-                select id="status" aria-label="Status" {
-                    option value="" { "all statuses" }
-                    @for (place, status) in STATUSES.iter().enumerate() {
-                        option value=(place) { (status.as_str()) }
-                    }
-                }
-                span.faint id="count" role="status" { (grouped(facts.rows.len() as u64)) }
-            }
-            div id="rows" tabindex="0" role="region" aria-label="Rows" {
-                table {
-                    colgroup { @for (.., width) in COLUMNS { col style={ "width:" (width) }; } }
-                    thead { tr { @for (name, is_number, _) in COLUMNS {
-                        th.number[is_number] scope="col" { button type="button" title="Sort" { (name) } }
-                    } } }
-                    tbody {}
-                }
-            }
-            p.faint.screen { "Printed, the table holds its first 5,000 rows: search to choose them." }
         }
     }
 }

@@ -14,7 +14,9 @@ use crate::results::record::Status;
 /// other parts follow from the row, else the whole ARN. The request ID of a successful request is left out: it would take a
 /// third of the page.
 pub(super) fn json(facts: &Facts) -> String {
+    let name = facts.results.file_stem().unwrap_or_default();
     let data = Data {
+        name: visible(&name.to_string_lossy()),
         accounts: facts.accounts.iter().map(|text| &**text).collect(),
         regions: facts.regions.iter().map(|text| &**text).collect(),
         statuses: STATUSES.map(Status::as_str),
@@ -34,6 +36,8 @@ pub(super) fn json(facts: &Facts) -> String {
 
 #[derive(Serialize)]
 struct Data<'a> {
+    /// The results file, without its extension.
+    name: String,
     accounts: Vec<&'a str>,
     regions: Vec<&'a str>,
     statuses: [&'static str; STATUSES.len()],

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::facts::{Facts, STATUSES};
 use super::outcomes::{self, OF_DEVICES};
 use super::spread::Times;
+use super::story::story;
 use super::timeline::Timeline;
 use crate::domain::device::shown;
 use crate::domain::error_codes;
@@ -20,6 +21,9 @@ pub(crate) fn text(facts: &Facts) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = write_head(&mut text, facts);
+    for sentence in story(facts) {
+        let _ = writeln!(text, "{sentence}");
+    }
     let _ = write_accounts(&mut text, facts);
     let _ = write_failures(&mut text, facts);
     let _ = write_times(&mut text, facts);
