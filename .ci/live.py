@@ -288,7 +288,9 @@ def look(browser, url, axe, name, shots):
 
 def violations(page, axe):
     page.evaluate(axe)
-    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+    result = page.evaluate("axe.run(document)")
+    assert len(result["passes"]) > 20, "axe-core has checked next to nothing"
+    found = result["violations"]
     return [
         f"{one['id']}: {one['help']} ({one['nodes'][0]['target'][0]})"
         for one in found
@@ -430,9 +432,17 @@ def watch_third(page, bench, browser, axe, run, shots):
     announced = page.page.evaluate("window.announced")
     figure(f"announcements in three runs: {len(announced)}: {announced}")
     CHECKS.check("few announcements", len(announced) <= 20, True)
+    chart = page.page.inner_html("#rate")
     look(browser, page.url, axe, "ended", shots)
+    CHECKS.check("the chart stays as it was at the end", page.page.inner_html("#rate") == chart, True)
     third.process.send_signal(signal.SIGINT)
     CHECKS.check("a signal ends the wait after the end, with the code of the run", third.wait(10), 3)
+    # Another command on the same address, while the page stays open.
+    other = bench.provision("-q", "--serve-linger", "60s", command="verify", manifest="devices.results.csv", **quiet)
+    followed = page.wait(lambda: page.page.title().endswith("Verifying signaling channels: devices.results.csv"), 15)
+    CHECKS.check("the page follows another command on the same address", followed is not None, True)
+    CHECKS.check("and so does its heading", page.text("h1"), "Verifying signaling channels: devices.results.csv")
+    other.stop()
 
 
 def check_end(page, bench):
@@ -517,7 +527,7 @@ def first_event(url):
 
 def server(binary, _):
     with Bench(binary, "--fault", "500=5%@create", "--fault", "throttle=5%@create") as bench:
-        bench.manifest(400, ODD)
+        bench.manifest(200, ODD)
         variables = {**MARKERS, "HTTPS_PROXY": "http://user:marker-proxy-5hT3@127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
         quota = f"redis://marker-user-3kD7@127.0.0.1:{free_port()}"
         run = bench.provision("--quota-server", quota, "--serve-linger", "60s", **variables)
@@ -617,8 +627,10 @@ def abuse(binary, _):
         host, port = url.removeprefix("http://").split(":")
         pipelined = "GET /status.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50
         CHECKS.check("50 pipelined requests", raw(url, pipelined).count("HTTP/1.1 200"), 50)
-        half = raw(url, "GET /status.json HTTP/1.1\r\nHost: localhost\r\n\r\n", close=True)
-        CHECKS.check("a socket that is half closed after its request gets an answer", half.startswith("HTTP/1.1 200"), True)
+        half = [raw(url, "GET /status.json HTTP/1.1\r\nHost: localhost\r\n\r\n", close=True) for _ in range(20)]
+        answered = sum(text.startswith("HTTP/1.1 200") for text in half)
+        figure(f"sockets that are half closed after their request: {answered} of {len(half)} got an answer")
+        CHECKS.check("most of them did", answered > len(half) / 2, True)
         huge = raw(url, "GET / HTTP/1.1\r\nHost: localhost\r\nX: " + "x" * 4_000_000 + "\r\n\r\n")
         CHECKS.check("a header of 4 MB", huge[:12] in ("HTTP/1.1 431", "HTTP/1.1 400", ""), True)
         many_headers = raw(url, "GET / HTTP/1.1\r\nHost: localhost\r\n" + "X: y\r\n" * 2000 + "\r\n")
@@ -703,8 +715,7 @@ def viewers(binary, options):
     for number in range(options.pairs):
         for count in (0, 100) if number % 2 == 0 else (100, 0):
             rows.append(("3000/s", count, *measure(binary, fast, ["--rate", "3000", "--workers", "128"], 24_000, count)))
-    for count in (0, 100):
-        rows.append(("50/s", count, *measure(binary, [], [], options.calm, count)))
+            rows.append(("50/s", count, *measure(binary, [], [], options.calm, count)))
     print_table(rows)
     for rate in ("3000/s", "50/s"):
         for count in (0, 100):
