@@ -4,8 +4,8 @@ Needs playwright, Chromium on the PATH, and axe-core's `axe.min.js` (by default 
 on loopback, on free ports, and are ended by their process IDs. Screenshots go to FOLDER. The parts:
 
 - `watch`: one page stays open over three runs of one batch of 2,000 devices on one port: one interrupted by SIGINT, one killed by
-  SIGKILL, one to the end, with throttles, faults, failing and invalid devices. Counts, chart, `<details>`, focus, selection of
-  widths, announcements, requests, console messages, accessibility.
+  SIGKILL, one to the end, with throttles, faults, failing and invalid devices. Counts, chart, `<details>`, focus, widths,
+  announcements, requests, console messages, accessibility.
 - `many`: 100,000 devices, thousands of them invalid: the page stays small.
 - `server`: which requests are refused, the headers, and that no secret is in an answer.
 - `abuse`: idle, slow, huge, pipelined and half-closed connections: a run goes on, and viewers get an answer.
@@ -20,8 +20,6 @@ import asyncio
 import collections
 import contextlib
 import csv
-import http.client
-import json
 import os
 import pathlib
 import re
@@ -35,14 +33,13 @@ import tempfile
 import threading
 import time
 
+from bench import WAIT_SECONDS, Bench, free_port, get, is_served, no_process_left, start, status_of, wait_for
 from checks import Checks
 
 AXE = "axe-core@4.14.1"
 WIDTHS = (320, 1280, 1920)
 AXE_WIDTHS = (320, 1280)
 SCHEMES = ("light", "dark")
-REGION = "eu-central-1"
-WAIT_SECONDS = 30
 # Of the page after its process was killed and started again.
 CAUGHT_UP_SECONDS = 3
 MARKERS = {
@@ -52,146 +49,10 @@ MARKERS = {
     "KVS_FLEET_QUOTA_SERVER_PASSWORD": "marker-password-1xW6",
 }
 CHECKS = Checks()
-STARTED = []
 
 
 def figure(text):
     print(f"      {text}", flush=True)
-
-
-def wait_for(condition, seconds=WAIT_SECONDS, every=0.05):
-    """The seconds until the condition holds, or None."""
-    begun = time.monotonic()
-    while time.monotonic() - begun < seconds:
-        if condition():
-            return time.monotonic() - begun
-        time.sleep(every)
-    return None
-
-
-# Processes
-
-
-class Process:
-    """A process of kvs-fleet. Its messages are kept."""
-
-    def __init__(self, arguments, folder, **variables):
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "KVS_FLEET_"))}
-        environment.update(AWS_ACCESS_KEY_ID="000000000000", AWS_SECRET_ACCESS_KEY="none", AWS_EC2_METADATA_DISABLED="true")
-        environment.update(variables)
-        self.messages = []
-        self.printed = []
-        self.highest_memory = 0
-        self.process = subprocess.Popen(
-            [str(argument) for argument in arguments], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
-        )
-        STARTED.append(self.process)
-        for stream, lines in ((self.process.stderr, self.messages), (self.process.stdout, self.printed)):
-            threading.Thread(target=self._read, args=(stream, lines), daemon=True).start()
-
-    def _read(self, stream, lines):
-        for line in stream:
-            lines.append(line.rstrip("\n"))
-
-    def find(self, pattern, lines=None):
-        """What the pattern finds in the messages, once it does."""
-        found = []
-
-        def search():
-            text = "\n".join(self.messages if lines is None else lines)
-            found[:] = [match[1] for match in re.finditer(pattern, text)]
-            return found or self.process.poll() is not None
-
-        wait_for(search, every=0.01)
-        if not found:
-            search()
-        assert found, f"{pattern!r} is not in {self.messages}"
-        return found[0]
-
-    def url(self):
-        """The URL of the live page."""
-        return self.find(r"live page: (http://\S+)/")
-
-    def memory(self):
-        """The most memory that it had so far, in MiB."""
-        with contextlib.suppress(OSError):
-            found = re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path(f"/proc/{self.process.pid}/status").read_text())
-            self.highest_memory = int(found[1]) / 1024 if found else self.highest_memory
-        return self.highest_memory
-
-    def wait(self, seconds=180):
-        """Its exit code."""
-        wait_for(lambda: self.memory() is None or self.process.poll() is not None, seconds)
-        return self.process.wait(timeout=1)
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(timeout=10)
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-
-
-class Bench:
-    """A folder with an emulator."""
-
-    def __init__(self, binary, *emulator):
-        self.binary = binary
-        self.path = pathlib.Path(tempfile.mkdtemp(prefix="kvs-fleet-live-"))
-        command = [binary, "emulator", "--listen", "127.0.0.1:0", "--seed", "7", *emulator]
-        self.emulator = Process(command, self.path)
-        self.endpoint = self.emulator.find(r"(http://\S+)", self.emulator.printed)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.emulator.stop()
-        shutil.rmtree(self.path)
-
-    def manifest(self, devices, odd=(), name="devices.csv"):
-        with (self.path / name).open("w", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file)
-            rows.writerow(["device_id"])
-            rows.writerows([f"CAM-{number:06}"] for number in range(devices))
-            rows.writerows([text] for text in odd)
-        return name
-
-    def provision(self, *arguments, address="127.0.0.1:0", manifest="devices.csv", command="provision", region=REGION, **variables):
-        serve = ["--serve", address] if address else []
-        connection = ["--endpoint-url", self.endpoint, "--region", region]
-        return Process([self.binary, command, manifest, *connection, *serve, *arguments], self.path, **variables)
-
-    def json(self, name):
-        return json.loads((self.path / name).read_text())
-
-    def statuses(self, name="devices.results.csv"):
-        with (self.path / name).open(newline="", encoding="utf-8") as file:
-            return collections.Counter(row["status"] for row in csv.DictReader(file))
-
-
-def get(url, path, method="GET", headers=None, timeout=WAIT_SECONDS):
-    """Status, headers and text of an answer."""
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=timeout)
-    try:
-        connection.request(method, path, headers=headers or {})
-        answer = connection.getresponse()
-        return answer.status, dict(answer.getheaders()), answer.read().decode()
-    finally:
-        connection.close()
-
-
-def status_of(url):
-    return json.loads(get(url, "/status.json")[2])
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 # The page in a browser
@@ -349,19 +210,16 @@ def watch(binary, options):
             page.close()
 
 
-def is_served(url):
-    try:
-        return get(url, "/status.json", timeout=2)[0] == 200
-    except OSError:
-        return False
-
-
 def watch_first(page, run):
     """The chart moves, details and focus stay; then SIGINT."""
     assert page.wait(lambda: page.page.locator("#rate svg").count() > 0) is not None, "there is no chart"
     chart = page.page.inner_html("#rate")
     done = page.done()
-    CHECKS.check("the chart changes while the run goes on", page.wait(lambda: page.page.inner_html("#rate") != chart, 5) is not None, True)
+    CHECKS.check(
+        "the chart changes while the run goes on",
+        page.wait(lambda: page.page.inner_html("#rate") != chart, 5) is not None,
+        True,
+    )
     CHECKS.check("the count rises while the run goes on", page.wait(lambda: page.done() > done, 5) is not None, True)
     assert page.wait(lambda: page.page.locator("#failures details").count() >= 2) is not None, "no failures"
     # The other way round than the server renders it.
@@ -382,7 +240,9 @@ def watch_first(page, run):
     run.process.send_signal(signal.SIGINT)
     CHECKS.check("SIGINT ends the run", run.wait(), 130)
     said = page.wait(lambda: not page.is_connected(), 10)
-    CHECKS.check("the page reports that the run has ended", said is not None and page.text("#lost").startswith("The run has ended"), True)
+    CHECKS.check(
+        "the page reports that the run has ended", said is not None and page.text("#lost").startswith("The run has ended"), True
+    )
     CHECKS.check("the page has the end of the run", page.stage(), "ended")
 
 
@@ -397,7 +257,9 @@ def watch_second(page, bench, browser, axe, run, shots):
     page.wait(lambda: status_of(page.url)["rate"]["granted"] is not None, 15)
     page.page.wait_for_timeout(6000)
     look(browser, page.url, axe, "running", shots)
-    CHECKS.check("the page counts what the first run did", page.done() > int(page.tiles()["done before"].replace(",", "")), True)
+    CHECKS.check(
+        "the page counts what the first run did", page.done() > int(page.tiles()["done before"].replace(",", "")), True
+    )
     second.process.send_signal(signal.SIGKILL)
     second.wait()
     assert page.wait(lambda: not page.is_connected(), 10) is not None, "the page does not notice that the process is gone"
@@ -418,8 +280,10 @@ def watch_third(page, bench, browser, axe, run, shots):
     behind = status_of(page.url)["live"]["done"]
     page.wait(lambda: page.done() >= behind, 10)
     took = time.monotonic() - served
-    figure(f"after SIGKILL: connected {connected - served:.1f} s, caught up {took:.1f} s after the process served again, "
-           f"{time.monotonic() - began:.1f} s after its start")
+    figure(
+        f"after SIGKILL: connected {connected - served:.1f} s, caught up {took:.1f} s after the process served again, "
+        f"{time.monotonic() - began:.1f} s after its start"
+    )
     CHECKS.check(f"caught up within {CAUGHT_UP_SECONDS} s", took <= CAUGHT_UP_SECONDS, True)
     allowed = len(page.gone)
     assert page.wait(lambda: page.stage() == "ended", 120) is not None, page.text("#progress")
@@ -428,7 +292,9 @@ def watch_third(page, bench, browser, axe, run, shots):
     CHECKS.check("no console message but Chromium's own about a server that is gone", page.complaints, [])
     CHECKS.check("none of those after the process was there again", len(page.gone), allowed)
     CHECKS.check("no request to another origin", page.foreign(), [])
-    CHECKS.check("markup in device IDs stays text", (page.page.locator("img").count(), "owned" in page.page.title()), (0, False))
+    CHECKS.check(
+        "markup in device IDs stays text", (page.page.locator("img").count(), "owned" in page.page.title()), (0, False)
+    )
     announced = page.page.evaluate("window.announced")
     figure(f"announcements in three runs: {len(announced)}: {announced}")
     CHECKS.check("few announcements", len(announced) <= 20, True)
@@ -454,12 +320,18 @@ def check_end(page, bench):
     number = lambda name: int(tiles.get(name, "0").replace(",", ""))
     with_channel = statuses["created"] + statuses["exists"]
     CHECKS.check("end: the page's number of devices with a channel", page.done(), with_channel)
-    CHECKS.check("end: created, existed and done before make it", number("created") + number("existed") + number("done before"), with_channel)
+    CHECKS.check(
+        "end: created, existed and done before make it",
+        number("created") + number("existed") + number("done before"),
+        with_channel,
+    )
     counts = summary["devices"]
     tiles_of_run = (number("created"), number("existed"), number("failed"), number("invalid"), number("done before"))
     of_summary = (counts["created"], counts["exists"], counts["failed"], counts["invalid"], counts["done_before"])
     CHECKS.check("end: the tiles are the summary's counts", tiles_of_run, of_summary)
-    CHECKS.check("end: failed and invalid rows", (counts["failed"], counts["invalid"]), (statuses["failed"], statuses["invalid"]))
+    CHECKS.check(
+        "end: failed and invalid rows", (counts["failed"], counts["invalid"]), (statuses["failed"], statuses["invalid"])
+    )
     listed = "failures => [...failures.querySelectorAll('h3')].map(head => head.textContent)"
     shown = collections.Counter()
     for head in page.page.eval_on_selector("#failures", listed):
@@ -470,22 +342,31 @@ def check_end(page, bench):
     CHECKS.check("end: the failures by code are those of the results", dict(shown), dict(codes))
     live, rate = status.pop("live"), status["rate"]
     rate.pop("now")
-    CHECKS.check("end: /status.json is the summary", status, {**summary, **{key: status[key] for key in status.keys() - summary.keys()}})
+    CHECKS.check(
+        "end: /status.json is the summary", status, {**summary, **{key: status[key] for key in status.keys() - summary.keys()}}
+    )
     CHECKS.check("end: /status.json names no field that the summary lacks", sorted(status.keys() - summary.keys()), [])
     CHECKS.check("end: the stage", (live["stage"], live["done"]), ("ended", with_channel))
     metrics = get(page.url, "/metrics")[2]
     finished = {match[1]: int(match[2]) for match in re.finditer(r'devices_finished_total\{status="(\w+)"\} (\d+)', metrics)}
-    CHECKS.check("end: /metrics has the same counts", [finished[key] for key in ("created", "exists", "failed", "invalid")],
-                 [counts[key] for key in ("created", "exists", "failed", "invalid")])
+    CHECKS.check(
+        "end: /metrics has the same counts",
+        [finished[key] for key in ("created", "exists", "failed", "invalid")],
+        [counts[key] for key in ("created", "exists", "failed", "invalid")],
+    )
 
 
 def many(binary, options):
     """100,000 devices."""
-    with Bench(binary, "--rate", "5000", "--burst", "5000", "--latency", "5ms", "--channel-limit", "100000") as bench, chromium() as browser:
+    with (
+        Bench(binary, "--rate", "5000", "--burst", "5000", "--latency", "5ms", "--channel-limit", "100000") as bench,
+        chromium() as browser,
+    ):
         bench.manifest(95_000, [f"bad id {number}" for number in range(5_000)])
-        run = bench.provision("--rate", "4000", "--workers", "256", "--limit", "30000", "-q", "--serve-linger", "60s", address=f"127.0.0.1:{free_port()}")
-        wait_for(lambda: any(run.messages) or run.process.poll() is not None, 1)
-        url = "http://" + run.process.args[run.process.args.index("--serve") + 1]
+        address = f"127.0.0.1:{free_port()}"
+        arguments = ["--rate", "4000", "--workers", "256", "--limit", "30000", "-q", "--serve-linger", "60s"]
+        run = bench.provision(*arguments, address=address)
+        url = f"http://{address}"
         assert wait_for(lambda: is_served(url)) is not None, run.messages
         begun = time.monotonic()
         page = Page(browser, url)
@@ -494,15 +375,19 @@ def many(binary, options):
         begun = time.monotonic()
         size = len(get(url, "/")[2])
         answered = time.monotonic() - begun
-        page.page.evaluate("window.longest = 0; new PerformanceObserver(list => { for (const each of list.getEntries()) "
-                           "window.longest = Math.max(window.longest, each.duration); }).observe({ type: 'longtask' })")
+        page.page.evaluate(
+            "window.longest = 0; new PerformanceObserver(list => { for (const each of list.getEntries()) "
+            "window.longest = Math.max(window.longest, each.duration); }).observe({ type: 'longtask' })"
+        )
         assert page.wait(lambda: page.stage() == "ended", 120) is not None, page.text("#progress")
         elements = page.page.evaluate("document.querySelectorAll('*').length")
         longest = page.page.evaluate("window.longest")
         event = first_event(url)
-        figure(f"100,000 devices: opened in {loaded:.2f} s; / is {size / 1024:.0f} KiB in {answered * 1000:.0f} ms; a whole event is "
-               f"{len(event) / 1024:.0f} KiB; {elements} elements; longest task of the page {longest:.0f} ms; "
-               f"{run.memory():.0f} MiB")
+        figure(
+            f"100,000 devices: opened in {loaded:.2f} s; / is {size / 1024:.0f} KiB in {answered * 1000:.0f} ms; a whole event is "
+            f"{len(event) / 1024:.0f} KiB; {elements} elements; longest task of the page {longest:.0f} ms; "
+            f"{run.memory():.0f} MiB"
+        )
         CHECKS.check("100,000 devices: a small page", (size < 500_000, elements < 5_000, longest < 1_000), (True, True, True))
         counts = status_of(url)["devices"]
         CHECKS.check("100,000 devices: all rows are counted", (counts["listed"], counts["invalid"]), (95_000, 5_000))
@@ -549,7 +434,9 @@ def server(binary, _):
         for address in ("0.0.0.0:0", "[::]:0"):
             refused = bench.provision(address=address)
             CHECKS.check(f"--serve {address} without --allow-remote", refused.wait(), 2)
-            CHECKS.check(f"--serve {address}: the message names the flag", "--allow-remote" in "\n".join(refused.messages), True)
+            CHECKS.check(
+                f"--serve {address}: the message names the flag", "--allow-remote" in "\n".join(refused.messages), True
+            )
         remote = bench.provision("--recheck", "--allow-remote", "--serve-linger", "20s", address="0.0.0.0:0")
         CHECKS.check("--allow-remote serves", get(remote.url(), "/status.json")[0], 200)
         taken = remote.url().rsplit(":", 1)[1]
@@ -562,8 +449,15 @@ def check_refusals(url):
     host = url.removeprefix("http://")
     port = host.rsplit(":", 1)[1]
     for name, expected in [
-        (host, 200), ("localhost", 200), (f"LOCALHOST:{port}", 200), (f"[::1]:{port}", 200), (socket.gethostname(), 200),
-        ("evil.example", 421), (f"evil.example:{port}", 421), ("127.0.0.1.evil.example", 421), ("localhost.evil.example", 421),
+        (host, 200),
+        ("localhost", 200),
+        (f"LOCALHOST:{port}", 200),
+        (f"[::1]:{port}", 200),
+        (socket.gethostname(), 200),
+        ("evil.example", 421),
+        (f"evil.example:{port}", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("localhost.evil.example", 421),
         ("", 421),
     ]:
         for path in ("/", "/events", "/status.json", "/metrics"):
@@ -590,15 +484,27 @@ def check_refusals(url):
 def check_headers(url, texts):
     for path in ("/", "/status.json", "/metrics", "/other"):
         _, headers, texts[path] = get(url, path)
-        expected = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-content-type-options": "nosniff",
-                    "cross-origin-resource-policy": "same-origin"}
+        expected = {
+            "cache-control": "no-store",
+            "referrer-policy": "no-referrer",
+            "x-content-type-options": "nosniff",
+            "cross-origin-resource-policy": "same-origin",
+        }
         CHECKS.check(f"{path}: headers", {name: headers.get(name) for name in expected}, expected)
         CHECKS.check(f"{path}: no other origin may read it", headers.get("access-control-allow-origin"), None)
     policy = get(url, "/")[1]["content-security-policy"]
     parts = dict(part.strip().split(" ", 1) for part in policy.split(";"))
-    CHECKS.check("policy: script by its hash only", re.fullmatch(r"'sha256-[\w+/=]+'", parts.pop("script-src")) is not None, True)
-    expected = {"default-src": "'none'", "style-src": "'unsafe-inline'", "connect-src": "'self'", "base-uri": "'none'",
-                "form-action": "'none'", "frame-ancestors": "'none'"}
+    CHECKS.check(
+        "policy: script by its hash only", re.fullmatch(r"'sha256-[\w+/=]+'", parts.pop("script-src")) is not None, True
+    )
+    expected = {
+        "default-src": "'none'",
+        "style-src": "'unsafe-inline'",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
     CHECKS.check("policy: the rest", parts, expected)
 
 
@@ -727,7 +633,11 @@ def viewers(binary, options):
 
 def print_table(rows):
     kinds = ("channels/s", "MiB", "CPU s")
-    figure(f"{'pace':8}{'viewers':>8}" + "".join(f"{f'{kind} median':>20}{f'{kind} worst':>20}" for kind in kinds) + f"{'MB to viewers':>15}")
+    figure(
+        f"{'pace':8}{'viewers':>8}"
+        + "".join(f"{f'{kind} median':>20}{f'{kind} worst':>20}" for kind in kinds)
+        + f"{'MB to viewers':>15}"
+    )
     for rate, count in dict.fromkeys((row[0], row[1]) for row in rows):
         found = [row for row in rows if row[:2] == (rate, count)]
         cells = ""
@@ -745,7 +655,7 @@ def measure(binary, emulator, arguments, devices, count):
         watching = Viewers(run.url(), count)
         if count:
             watching.start()
-        begun = cpu = 0.0
+        cpu = 0.0
         while run.process.poll() is None:
             run.memory()
             cpu = cpu_of(run.process.pid, cpu)
@@ -771,9 +681,7 @@ BESIDE = ("server", "abuse")
 
 def start_beside(options, name):
     command = [sys.executable, __file__, options.binary, "--only", name]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    STARTED.append(process)
-    return process
+    return start(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def finish(beside):
@@ -795,8 +703,7 @@ def main():
     options = parser.parse_args()
     if options.shots is not None:
         options.shots.mkdir(parents=True, exist_ok=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    try:
+    with no_process_left():
         beside = [] if options.only else [start_beside(options, name) for name in BESIDE]
         for name in options.only or [name for name in PARTS if name not in BESIDE]:
             if name == "viewers":
@@ -805,16 +712,6 @@ def main():
             print(f"-- {name}", flush=True)
             PARTS[name](options.binary, options)
             figure(f"{name}: {time.monotonic() - begun:.0f} s")
-    finally:
-        for process in STARTED:
-            if process.poll() is None:
-                # A part ends its own processes.
-                process.terminate()
-                try:
-                    process.wait(timeout=15)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
     print(f"{CHECKS.passed} passed, {CHECKS.failed} failed")
     return 1 if CHECKS.failed else 0
 

@@ -16,7 +16,6 @@ import json
 import pathlib
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,10 +25,8 @@ import urllib.parse
 import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from bench import Bench, end, free_port, get, is_served, no_process_left, redis_server, start, status_of, wait_for
 from checks import Checks
-
-# The processes, and the bench with an emulator.
-from live import STARTED, Bench, free_port, get, status_of, wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "samples/deploy/prometheus"
@@ -43,7 +40,9 @@ CHECKS = Checks()
 
 def run(*command):
     """Exit code and all output of a command."""
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     return done.returncode, done.stdout
 
 
@@ -61,7 +60,11 @@ def check_samples():
             tested.setdefault(case["alertname"], set()).add(bool(case.get("exp_alerts")))
     expected = {rule["alert"]: {True, False} for rule in rules}
     CHECKS.check("alerts.test.yaml: each alert fires once and is silent once", tested, expected)
-    incomplete = [rule["alert"] for rule in rules if {"summary", "description"} - rule["annotations"].keys() or "severity" not in rule["labels"]]
+    incomplete = [
+        rule["alert"]
+        for rule in rules
+        if {"summary", "description"} - rule["annotations"].keys() or "severity" not in rule["labels"]
+    ]
     CHECKS.check("alerts.yaml: severity, summary and description", incomplete, [])
 
 
@@ -79,7 +82,9 @@ def check_dashboard():
     source = {"type": "prometheus", "uid": "${DS_PROMETHEUS}"}
     wrong = [panel["title"] for panel in panels if any(one["datasource"] != source for one in (panel, *panel["targets"]))]
     CHECKS.check("dashboard.json: the data source is the variable", wrong, [])
-    incomplete = [panel.get("title") for panel in panels if not (panel.get("title") and panel.get("description") and panel["targets"])]
+    incomplete = [
+        panel.get("title") for panel in panels if not (panel.get("title") and panel.get("description") and panel["targets"])
+    ]
     CHECKS.check("dashboard.json: title, description and queries", incomplete, [])
     cells, overlaps = set(), []
     for panel in panels:
@@ -97,7 +102,9 @@ def check_dashboard():
 def check_text(name, url):
     """Both formats; returns the names of the metrics."""
     text = get(url, "/metrics")[2]
-    done = subprocess.run(["promtool", "check", "metrics"], input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        ["promtool", "check", "metrics"], input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     CHECKS.check(f"{name}: promtool check metrics", (done.returncode, done.stdout), (0, ""))
     _, headers, text = get(url, "/metrics", headers={"Accept": f"{OPEN_METRICS};version=1.0.0,text/plain;q=0.5"})
     CHECKS.check(f"{name}: the format that was asked for", headers["content-type"].split(";")[0], OPEN_METRICS)
@@ -114,14 +121,10 @@ def check_text(name, url):
 def check_commands(binary):
     """Each command, while it runs and when it has ended, with a quota server; returns the metrics and their types."""
     found = {}
-    port = free_port()
-    redis = subprocess.Popen(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    STARTED.append(redis)
     faults = ["--fault", "500=20%@create", "--fault", "throttle=5%@create", "--fault", "throttle=first:3@list"]
-    with Bench(binary, "--rate", "50", *faults) as bench:
+    with redis_server() as quota_server, Bench(binary, "--rate", "50", *faults) as bench:
         bench.manifest(250, ["not valid"])
-        quota = ["--quota-server", f"redis://127.0.0.1:{port}", "--serve-linger", "60s", "-q"]
+        quota = ["--quota-server", quota_server, "--serve-linger", "60s", "-q"]
         for command, arguments in [
             ("provision", ["--max-attempts", "2"]),
             ("verify", []),
@@ -142,16 +145,7 @@ def check_commands(binary):
             CHECKS.check(f"{command}: the command's name", f'command="{command}"' in text, True)
             CHECKS.check(f"{command}: has ended", "kvs_fleet_run_ended 1\n" in text, True)
             one.stop()
-    redis.terminate()
-    redis.wait()
     return found
-
-
-def is_served(url):
-    try:
-        return get(url, "/status.json", timeout=2)[0] == 200
-    except OSError:
-        return False
 
 
 def check_documented(found):
@@ -179,10 +173,14 @@ class Prometheus:
         file = folder / "prometheus.yml"
         file.write_text(yaml.safe_dump(config))
         self.log = (folder / "prometheus.log").open("w")
-        command = ["prometheus", f"--config.file={file}", f"--storage.tsdb.path={folder / 'tsdb'}",
-                   f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=warn"]
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT)
-        STARTED.append(self.process)
+        command = [
+            "prometheus",
+            f"--config.file={file}",
+            f"--storage.tsdb.path={folder / 'tsdb'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            "--log.level=warn",
+        ]
+        self.process = start(command, stdout=self.log, stderr=subprocess.STDOUT)
         ready = wait_for(lambda: self._is_ready(), 60)
         assert ready is not None, (folder / "prometheus.log").read_text()
         # It looks at its targets only some seconds after its start.
@@ -208,29 +206,25 @@ class Prometheus:
         return self.ask("query", query=query, time=at)["result"]
 
     def stop(self):
-        self.process.terminate()
-        self.process.wait()
+        end(self.process)
         self.log.close()
 
 
 def check_prometheus(binary, seconds):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="kvs-fleet-prometheus-"))
     faults = ["--fault", "500=15%@create"]
-    port = free_port()
-    redis = subprocess.Popen(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    STARTED.append(redis)
     targets = [f"127.0.0.1:{free_port()}" for _ in range(2)]
     prometheus = Prometheus(folder, targets)
     try:
-        with Bench(binary, "--rate", str(GRANT), "--burst", "5", *faults) as bench:
+        with redis_server() as quota_server, Bench(binary, "--rate", str(GRANT), "--burst", "5", *faults) as bench:
             devices = GRANT * seconds
             bench.manifest(devices)
             bench.manifest(100, name="few.csv")
             common = ["-q", "--max-attempts", "2", "--serve-linger", "120s"]
             # In another Region, with a quota of its own.
-            shared = bench.provision(*common, "--quota-server", f"redis://127.0.0.1:{port}", region="us-west-2", address=targets[1],
-                                     manifest="few.csv")
+            shared = bench.provision(
+                *common, "--quota-server", quota_server, region="us-west-2", address=targets[1], manifest="few.csv"
+            )
             begun = time.time()
             one = bench.provision(*common, "--summary-json", "summary.json", address=targets[0])
             url = f"http://{targets[0]}"
@@ -248,8 +242,6 @@ def check_prometheus(binary, seconds):
             shared.stop()
     finally:
         prometheus.stop()
-        redis.terminate()
-        redis.wait()
         shutil.rmtree(folder)
 
 
@@ -261,7 +253,10 @@ def check_rate(prometheus, summary, target):
     (found,) = prometheus.query(query, last["value"][1])
     rate = float(found["value"][1])
     difference = rate / achieved - 1
-    print(f"      {query}: {rate:.2f}; the summary's rate.achieved: {achieved:.2f} in {creating:.1f} s ({difference:+.2%})", flush=True)
+    print(
+        f"      {query}: {rate:.2f}; the summary's rate.achieved: {achieved:.2f} in {creating:.1f} s ({difference:+.2%})",
+        flush=True,
+    )
     CHECKS.check(f"Prometheus' rate agrees within {TOLERANCE:.0%}", abs(difference) <= TOLERANCE, True)
     (total,) = prometheus.query(series, time.time())
     CHECKS.check("Prometheus has the last count", int(total["value"][1]), summary["devices"]["created"])
@@ -301,16 +296,11 @@ def main():
     parser.add_argument("binary", type=lambda text: pathlib.Path(text).resolve())
     parser.add_argument("--seconds", type=int, default=60, help="the length of the run that Prometheus scrapes")
     options = parser.parse_args()
-    try:
+    with no_process_left():
         check_samples()
         check_dashboard()
         check_documented(check_commands(options.binary))
         check_prometheus(options.binary, options.seconds)
-    finally:
-        for process in STARTED:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
     print(f"{CHECKS.passed} passed, {CHECKS.failed} failed")
     return 1 if CHECKS.failed else 0
 
