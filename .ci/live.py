@@ -303,12 +303,31 @@ def watch_third(page, bench, browser, axe, run, shots):
     CHECKS.check("the chart stays as it was at the end", page.page.inner_html("#rate") == chart, True)
     third.process.send_signal(signal.SIGINT)
     CHECKS.check("a signal ends the wait after the end, with the code of the run", third.wait(10), 3)
-    # Another command on the same address, while the page stays open.
-    other = bench.provision("-q", "--serve-linger", "60s", command="verify", manifest="devices.results.csv", **quiet)
-    followed = page.wait(lambda: page.page.title().endswith("Verifying signaling channels: devices.results.csv"), 15)
-    CHECKS.check("the page follows another command on the same address", followed is not None, True)
-    CHECKS.check("and so does its heading", page.text("h1"), "Verifying signaling channels: devices.results.csv")
-    other.stop()
+    watch_others(page, bench, quiet)
+
+
+def watch_others(page, bench, quiet):
+    """Other commands on the same address, while the page stays open."""
+    for command, arguments, heading in [
+        ("verify", [], "Verifying"),
+        ("rollback", ["--yes", "--device", "CAM-000001"], "Deleting"),
+    ]:
+        other = bench.provision(
+            "-q", "--serve-linger", "60s", *arguments, command=command, manifest="devices.results.csv", **quiet
+        )
+        title = f"{heading} signaling channels: devices.results.csv"
+        followed = page.wait(lambda title=title: title in page.page.title(), 15)
+        CHECKS.check(f"the page follows a {command} on the same address", followed is not None, True)
+        CHECKS.check(f"{command}: the heading", page.text("h1"), title)
+        ended = page.wait(lambda: page.stage() == "ended", 60)
+        CHECKS.check(f"{command}: it ends", ended is not None, True)
+        page.page.wait_for_timeout(1500)
+        share = page.text("#progress .bar span") if page.page.locator("#progress .bar").count() else "no bar"
+        CHECKS.check(f"{command}: the bar at the end", share in ("100 %", "no bar"), True)
+        cells = "table => [...table.querySelectorAll('tbody tr')].map(row => row.children[1].textContent)"
+        states = page.page.eval_on_selector("#regions", cells)
+        CHECKS.check(f"{command}: the states of the Regions at the end", set(states) - {"done"}, set())
+        other.stop()
 
 
 def check_end(page, bench):
@@ -411,6 +430,7 @@ def first_event(url):
 
 
 def server(binary, _):
+    check_denied_account(binary)
     with Bench(binary, "--fault", "500=5%@create", "--fault", "throttle=5%@create") as bench:
         bench.manifest(200, ODD)
         variables = {**MARKERS, "HTTPS_PROXY": "http://user:marker-proxy-5hT3@127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
@@ -443,6 +463,29 @@ def server(binary, _):
         refused = bench.provision(address=f"127.0.0.1:{taken}")
         CHECKS.check("a port in use", (refused.wait(), "in use" in "\n".join(refused.messages)), (2, True))
         remote.stop()
+
+
+def check_denied_account(binary):
+    """All Regions of an account whose role is denied are shown as denied."""
+    denied = "111111111112"
+    with Bench(binary, "--deny-account", denied) as bench:
+        rows = [
+            f"D-{account}-{region}-{number},{account},{region}\n"
+            for account in ("111111111111", denied)
+            for region in ("eu-central-1", "us-west-2")
+            for number in range(5)
+        ]
+        (bench.path / "devices.csv").write_text("device_id,account,region\n" + "".join(rows))
+        run = bench.provision("--role-arn", "arn:aws:iam::{account}:role/x", "--serve-linger", "30s")
+        url = run.url()
+        ended = wait_for(lambda: status_of(url)["live"]["stage"] == "ended")
+        assert ended is not None, run.messages
+        shown = re.findall(r'<td class="mono">(\d+)</td><td>([\w-]+)</td><td[^>]*>([^<]*)</td>', get(url, "/")[2])
+        states = {account: {state for other, _, state in shown if other == account} for account, _, _ in shown}
+        CHECKS.check(
+            "the states of an account that is denied, and of another", states, {"111111111111": {"done"}, denied: {"denied"}}
+        )
+        run.stop()
 
 
 def check_refusals(url):
