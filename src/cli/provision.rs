@@ -10,8 +10,8 @@ use std::time::Duration;
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
-use super::rehearsal::RehearsalArgs;
 use super::ServeArgs;
+use super::rehearsal::RehearsalArgs;
 use super::shared::{ConnectionArgs, OutputArgs};
 use super::values::{
     ShardChoice, delimiter, duration, failure_limit, message_ttl, rate, shard, tag, wait, workers,

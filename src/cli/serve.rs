@@ -19,6 +19,6 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     pub(crate) allow_remote: bool,
     /// How long the page stays after the run has ended, or until Ctrl-C
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = wait, requires = "serve")]
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = wait)]
     pub(crate) serve_linger: Duration,
 }

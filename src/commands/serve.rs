@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::signals::Signalled;
 use crate::cli::ServeArgs;
@@ -27,8 +27,14 @@ pub(super) struct ServeConfig {
 impl ServeConfig {
     /// None without `--serve`.
     pub(super) fn of(args: &ServeArgs) -> Option<Self> {
+        let Some(address) = args.serve.clone() else {
+            if !args.serve_linger.is_zero() {
+                warn!("--serve-linger has no effect without --serve ADDRESS");
+            }
+            return None;
+        };
         let settings = ServeSettings {
-            address: args.serve.clone()?,
+            address,
             allow_remote: args.allow_remote,
         };
         Some(Self {

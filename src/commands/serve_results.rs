@@ -80,9 +80,10 @@ impl ServedResults {
         }
     }
 
-    /// The work begins, for so many devices and towards this total.
-    pub(super) fn begin(&mut self, devices: u64, total: u64) {
+    /// The work begins towards this total: for so many devices, of which so many have their channel by the results and keep it.
+    pub(super) fn begin(&mut self, devices: u64, kept: u64, total: u64) {
         self.summary.plan.listed = devices;
+        self.summary.plan.done = kept;
         if let Some(page) = &self.page {
             page.run().begin(&self.summary, Some(total));
         }

@@ -227,7 +227,6 @@ impl RunState {
 
     /// Leaves out an account and Region for this reason. Its devices get no row.
     pub(super) fn leave_out(&self, account_region: &AccountRegion, cause: Stop) {
-        self.tell(&Event::RegionEnded { account_region });
         let account = account_region.account.clone();
         let text = match &account {
             Some(account) => format!("account {account}: {cause}"),
@@ -236,6 +235,7 @@ impl RunState {
         if self.part_stopped(account, cause) {
             self.tell(&Event::Warning { text: &text });
         }
+        self.tell(&Event::RegionEnded { account_region });
     }
 
     /// Adds a Region of an account: returns its number, from zero, and its link.

@@ -44,7 +44,7 @@ impl FromStr for ServeAddress {
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
         };
-        // What looks like an IP address and is none is a typing error, not a name.
+        // A wrong IP address is a typing error, not a name.
         let is_number = name
             .bytes()
             .all(|byte| byte.is_ascii_digit() || byte == b'.');

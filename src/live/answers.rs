@@ -6,13 +6,13 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::address::ServeAddress;
 use super::frames::{Frame, Frames};
@@ -26,6 +26,8 @@ pub(super) struct Served {
     pub(super) run: Arc<LiveRun>,
     pub(super) frames: Arc<Frames>,
     pub(super) address: ServeAddress,
+    /// A permit for each stream of frames.
+    pub(super) viewers: Arc<Semaphore>,
     pub(super) is_closing: watch::Receiver<bool>,
 }
 
@@ -83,7 +85,12 @@ pub(super) async fn page(State(served): State<Served>) -> Response {
 
 /// The stream of frames, as server-sent events.
 pub(super) async fn events(State(served): State<Served>) -> Response {
+    let Ok(slot) = Arc::clone(&served.viewers).try_acquire_owned() else {
+        let text = "Too many viewers watch this run; try again later.\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "10")], text).into_response();
+    };
     let viewer = Viewer {
+        _slot: slot,
         frames: served.frames.subscribe(),
         is_closing: served.is_closing,
         shown: None,
@@ -92,7 +99,11 @@ pub(super) async fn events(State(served): State<Served>) -> Response {
         let frame = viewer.next().await?;
         Some((Ok::<_, std::convert::Infallible>(frame), viewer))
     });
-    let headers = [(CONTENT_TYPE, "text/event-stream")];
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream"),
+        // A proxy must not hold events back.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
     (headers, Body::from_stream(frames)).into_response()
 }
 
@@ -123,6 +134,7 @@ pub(super) async fn not_found() -> Response {
 
 /// A browser that watches.
 struct Viewer {
+    _slot: OwnedSemaphorePermit,
     frames: watch::Receiver<Arc<Frame>>,
     is_closing: watch::Receiver<bool>,
     /// The number of the frame that it has.

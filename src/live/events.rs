@@ -1,11 +1,14 @@
-//! The last events of a run as sentences. Events of one kind that follow each other are one entry with a count, so that a
-//! thousand retries do not push out everything else.
+//! The last events of a run as sentences. Events of one kind that come close to each other are one entry with a count, so
+//! that a thousand retries do not push out everything else.
 
 use std::collections::VecDeque;
 use std::time::SystemTime;
 
 /// The most entries.
 const MOST: usize = 50;
+
+/// So many of the last entries are searched for one of the same kind.
+const CLOSE: usize = 8;
 
 /// How serious an event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +37,7 @@ pub(super) struct Entry {
     pub(super) severity: Severity,
     /// The last of its events.
     pub(super) text: String,
-    /// How many events it stands for.
+    /// How many events this entry has.
     pub(super) times: u64,
     /// Events with the same kind are one entry; `None` for an event of its own.
     kind: Option<Box<str>>,
@@ -52,14 +55,12 @@ impl LastEvents {
 
     /// Adds an event of a kind that may come many times.
     pub(super) fn add_of(&mut self, severity: Severity, kind: &str, text: String) {
-        let now = SystemTime::now();
-        match self.0.front_mut() {
-            Some(last) if last.kind.as_deref() == Some(kind) => {
-                last.times += 1;
-                last.text = text;
-                last.at = now;
-            }
-            _ => self.push(severity, text, Some(kind.into())),
+        let mut close = self.0.iter().take(CLOSE);
+        let known = close.position(|entry| entry.kind.as_deref() == Some(kind));
+        let before = known.and_then(|place| self.0.remove(place));
+        self.push(severity, text, Some(kind.into()));
+        if let (Some(entry), Some(before)) = (self.0.front_mut(), before) {
+            entry.times += before.times;
         }
     }
 
@@ -90,15 +91,20 @@ mod tests {
         for number in 0..1_000 {
             events.add_of(Severity::Info, "retry", format!("retry {number}"));
         }
-        events.add(Severity::Warning, "offline".to_owned());
+        for number in 0..CLOSE {
+            events.add(Severity::Warning, format!("warning {number}"));
+        }
         events.add_of(Severity::Info, "retry", "retry again".to_owned());
+        events.add(Severity::Warning, "offline".to_owned());
+        events.add_of(Severity::Info, "retry", "retry at last".to_owned());
         let shown: Vec<(&str, u64)> = events
             .iter()
+            .filter(|entry| !entry.text.starts_with("warning"))
             .map(|entry| (entry.text.as_str(), entry.times))
             .collect();
         assert_eq!(
             shown,
-            [("retry again", 1), ("offline", 1), ("retry 999", 1_000)]
+            [("retry at last", 2), ("offline", 1), ("retry 999", 1_000)]
         );
     }
 

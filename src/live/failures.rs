@@ -26,6 +26,15 @@ pub(super) struct FailuresOf {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Failures(BTreeMap<Box<str>, FailuresOf>);
 
+impl FailuresOf {
+    /// The message, if all named devices have the same.
+    pub(super) fn common_message(&self) -> Option<&str> {
+        let (first, others) = self.devices.split_first()?;
+        let is_common = others.iter().all(|device| device.message == first.message);
+        is_common.then_some(&*first.message)
+    }
+}
+
 impl Failures {
     pub(super) fn note(&mut self, code: &str, device_id: &str, message: &str) {
         if self.0.len() >= MOST_CODES && !self.0.contains_key(code) {

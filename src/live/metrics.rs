@@ -13,7 +13,7 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::requests::OUTCOMES;
-use super::run::{Snapshot, Stage};
+use super::run::Snapshot;
 use crate::domain::device::AccountId;
 use crate::output::stats::RegionNow;
 
@@ -148,9 +148,9 @@ impl Metrics {
         writer.gauge(
             "run_ended",
             "Whether the run has ended: 0 or 1.",
-            u64::from(now.stage == Stage::Ended),
+            u64::from(now.has_ended()),
         )?;
-        if now.stage == Stage::Ended {
+        if now.has_ended() {
             writer.gauge(
                 "exit_code",
                 "The exit code of the run, once it has ended.",

@@ -9,6 +9,9 @@ let heard = Date.now();
 let ended = false;
 
 function replace(box, content) {
+  // What somebody is about to copy stays.
+  const selection = getSelection();
+  if (!selection.isCollapsed && box.contains(selection.anchorNode)) return;
   const closed = new Map([...box.querySelectorAll('details')].map((each) => [each.dataset.key, each.open]));
   const focused = box.contains(document.activeElement) ? document.activeElement.closest('details') : null;
   box.innerHTML = content;
@@ -47,13 +50,21 @@ function connect() {
 let tried = Date.now();
 function watch() {
   const now = Date.now();
+  if (document.hidden) return;
   if (now - heard < PATIENCE || now - tried < PATIENCE) return;
   tried = now;
   lost(true);
   connect();
 }
 
+// A browser keeps few connections to a server: a page that nobody sees gives back its own.
+function seen() {
+  if (!document.hidden) return connect();
+  source.close();
+  if (!ended) document.title = document.getElementById('heading').textContent;
+}
+
 connect();
 setInterval(watch, 500);
-document.addEventListener('visibilitychange', watch);
+document.addEventListener('visibilitychange', seen);
 window.addEventListener('online', watch);

@@ -4,19 +4,21 @@
 //! in one place.
 
 mod chart;
+mod progress;
 mod regions;
+
+use std::collections::BTreeSet;
 
 use maud::{Markup, PreEscaped, html};
 
-use super::events::Entry;
+use super::events::{Entry, Severity};
 use super::failures::FailuresOf;
 use super::run::{Snapshot, Stage};
-use super::status;
 use crate::domain::device::visible;
 use crate::domain::error_codes;
 use crate::domain::format;
 use crate::output::html::document::{Document, policy};
-use crate::output::html::parts::{figure, grouped, note, scrolling, tile};
+use crate::output::html::parts::{figure, grouped, note, scrolling};
 use crate::output::progress::Subject;
 use crate::results::record::timestamp;
 
@@ -24,7 +26,7 @@ const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 /// Error codes with at most this many devices list them without a click.
-const FEW: u64 = 20;
+const FEW: u64 = 5;
 
 /// A part of the page that is replaced as a whole: the ID of its element, and its content.
 pub(super) type Part = (&'static str, String);
@@ -38,25 +40,25 @@ pub(super) fn document(now: &Snapshot) -> String {
     };
     let body = html! {
         header {
-            h1 { (heading(now)) }
+            h1 id="heading" { (part("heading")) }
             div id="who" { (part("who")) }
             p.note id="lost" role="alert" hidden {}
             p.spoken id="spoken" role="status" { (part("spoken")) }
         }
         main {
             section aria-label="Progress" { div id="progress" { (part("progress")) } }
-            section aria-label="Rate" { div id="rate" { (part("rate")) } }
             section aria-labelledby="failures-head" {
                 h2 id="failures-head" { "Failures" }
                 div id="failures" { (part("failures")) }
             }
+            section aria-label="Rate" { div id="rate" { (part("rate")) } }
             section aria-labelledby="regions-head" {
                 h2 id="regions-head" { "Accounts and Regions" }
-                (scrolling("regions-head", true, &html! { div id="regions" { (part("regions")) } }))
+                (scrolling("accounts and Regions", true, &html! { div id="regions" { (part("regions")) } }))
             }
             section aria-labelledby="events-head" {
                 h2 id="events-head" { "Last events" }
-                (scrolling("events-head", true, &html! { div id="events" { (part("events")) } }))
+                (scrolling("last events", true, &html! { div id="events" { (part("events")) } }))
             }
             section aria-labelledby="run-head" {
                 h2 id="run-head" { "This run" }
@@ -86,9 +88,10 @@ pub(super) fn security_policy() -> String {
 /// Everything that changes while the run goes on.
 pub(super) fn parts(now: &Snapshot) -> Vec<Part> {
     let parts = [
+        ("heading", html! { (heading(now)) }),
         ("who", who(now)),
         ("spoken", spoken(now)),
-        ("progress", progress(now)),
+        ("progress", progress::part(now)),
         ("rate", rate(now)),
         ("failures", failures(now)),
         ("regions", regions::table(now)),
@@ -100,14 +103,15 @@ pub(super) fn parts(now: &Snapshot) -> Vec<Part> {
 
 /// The title of the browser's tab.
 pub(super) fn title(now: &Snapshot) -> String {
-    let percent = now
-        .share()
-        .map(|share| format!("{} – ", whole_percent(share)));
-    let lead = match now.stage {
-        Stage::Ended if now.summary.exit_code == 0 => "done – ".to_owned(),
-        Stage::Ended => format!("ended ({}) – ", now.summary.reason),
-        _ => percent.unwrap_or_default(),
+    let percent = now.share().map(progress::whole_percent);
+    let lead = match (now.stage, now.summary.exit_code) {
+        (Stage::Ended, 0) => Some("done".to_owned()),
+        (Stage::Ended, 3) => Some("done, with exceptions".to_owned()),
+        (Stage::Ended, _) => Some(format!("ended: {}", now.summary.reason)),
+        _ if now.offline_for.is_some() => Some("no answer".to_owned()),
+        _ => percent,
     };
+    let lead = lead.map_or_else(String::new, |lead| format!("{lead} – "));
     format!("{lead}{}", heading(now))
 }
 
@@ -131,9 +135,10 @@ fn who(now: &Snapshot) -> Markup {
     let regions = summary.regions.join(", ");
     html! {
         p.faint {
-            @match &summary.account {
-                Some(account) => { "Account " (account) ". " },
-                None => "Account not known yet. ",
+            @match (&summary.account, accounts(now)) {
+                (_, 2..) => { (accounts(now)) " accounts. " },
+                (Some(account), _) => { "Account " (account) ". " },
+                (None, _) => "Account not known yet. ",
             }
             @if let Some(caller) = &summary.caller { "Caller " span.mono { (visible(caller)) } ". " }
             @match summary.regions.len() {
@@ -149,143 +154,43 @@ fn who(now: &Snapshot) -> Markup {
     }
 }
 
+/// How many accounts the rows name.
+fn accounts(now: &Snapshot) -> usize {
+    let named = now
+        .regions
+        .iter()
+        .map(|region| &region.account_region.account);
+    named.collect::<BTreeSet<_>>().len()
+}
+
 /// What a screen reader announces: it changes at each quarter, and when the stage or the connection changes.
 fn spoken(now: &Snapshot) -> Markup {
     let quarters = now.share().map(|share| (share * 4.0).floor() * 25.0);
     let is_failing = !now.recorded.failures.is_empty();
     html! {
-        (stage(now))
+        (progress::stage(now))
         @if let (Stage::Working, Some(percent)) = (now.stage, quarters) { ", at least " (format!("{percent:.0}")) " % done" }
         @if is_failing { ", some rows have failed or are invalid" }
     }
 }
 
-/// The stage in words.
-fn stage(now: &Snapshot) -> String {
-    let summary = &now.summary;
-    match now.stage {
-        Stage::Preparing => "Preparing: files, account, existing channels".to_owned(),
-        Stage::Working if now.offline_for.is_some() => {
-            "No answer from the service: waiting until one comes".to_owned()
-        }
-        Stage::Working => match now.subject {
-            Subject::Devices => "Creating".to_owned(),
-            Subject::Deletions => "Deleting".to_owned(),
-            Subject::Answers => "Verifying".to_owned(),
-        },
-        Stage::Stopping => "Stopping: requests in flight are being finished".to_owned(),
-        Stage::Ended => match (summary.exit_code, summary.reason) {
-            (0, _) => "Done".to_owned(),
-            (3, "complete") => "Complete, with exceptions".to_owned(),
-            (code, reason) => format!("Ended early: {reason} (exit code {code})"),
-        },
-    }
-}
-
-fn progress(now: &Snapshot) -> Markup {
-    let is_bad = now.stage == Stage::Ended && now.summary.exit_code != 0;
-    html! {
-        p.stage.bad[is_bad] data-stage=(status::name(now.stage)) { (stage(now)) }
-        p.big {
-            strong { (grouped(now.done)) }
-            @if let Some(total) = now.total { " of " (grouped(total)) }
-            span.unit { " " (unit(now)) }
-        }
-        @if let (Some(total), Some(share)) = (now.total, now.share()) {
-            div.bar {
-                progress max=(total.max(1)) value=(now.done) aria-label="Done" {}
-                span { (whole_percent(share)) }
-            }
-        }
-        dl.tiles { @for (name, value, is_bad) in tiles(now) { (tile(name, &value, is_bad)) } }
-        @if now.stage == Stage::Ended { (result(now)) }
-    }
-}
-
-fn unit(now: &Snapshot) -> &'static str {
-    match now.subject {
-        Subject::Devices => "devices have their channel",
-        Subject::Deletions => "channels deleted",
-        Subject::Answers if now.total == Some(0) => "requests for single channels are needed",
-        Subject::Answers => "answers",
-    }
-}
-
-fn tiles(now: &Snapshot) -> Vec<(&'static str, String, bool)> {
-    let counts = &now.summary.counts;
-    let failed = counts.failures();
-    let mut tiles = Vec::new();
-    if let Some(ahead) = now.ahead.filter(|ahead| !ahead.is_zero()) {
-        tiles.push(("time left", format::ahead(ahead), false));
-    }
-    if let Some(silence) = now.offline_for {
-        tiles.push(("no answer for", format::took(silence), true));
-    }
-    match now.subject {
-        Subject::Devices => {
-            tiles.push(("created", grouped(counts.created), false));
-            tiles.push(("existed", grouped(counts.exists), false));
-            if now.summary.plan.done > 0 {
-                tiles.push(("done before", grouped(now.summary.plan.done), false));
-            }
-            tiles.push(("failed", grouped(failed), failed > 0));
-            if counts.invalid > 0 {
-                tiles.push(("invalid", grouped(counts.invalid), true));
-            }
-        }
-        Subject::Deletions => tiles.push(("left", grouped(failed), failed > 0)),
-        Subject::Answers => {}
-    }
-    if now.stage != Stage::Ended {
-        tiles.push(("a second now", format::rate(now.per_second), false));
-    } else if let Some(achieved) = now.summary.totals.achieved {
-        tiles.push(("a second", format::rate(achieved), false));
-    }
-    if let Some(grant) = now.grant() {
-        tiles.push((
-            "the service grants",
-            format!("{}/s", format::rate(grant)),
-            false,
-        ));
-    }
-    if let Some(ceiling) = now.pace.ceiling {
-        tiles.push((
-            "ceiling (--rate)",
-            format!("{}/s", format::rate(ceiling)),
-            false,
-        ));
-    }
-    if counts.creates.sent > 0 {
-        let share = format::percent(counts.creates.throttled_share());
-        tiles.push(("throttled, sent again", share, false));
-    }
-    tiles.push(("running for", format::took(now.summary.duration), false));
-    tiles
-}
-
-/// How the run ended: the lines of its summary, and what stopped it.
-fn result(now: &Snapshot) -> Markup {
-    let summary = &now.summary;
-    html! {
-        @if let Some(message) = &summary.message { (note(&html! { (visible(message)) })) }
-        @if matches!(now.subject, Subject::Devices) && summary.exit_code != 2 {
-            ul.result { @for line in summary.lines() { li { (visible(line.trim_start())) } } }
-        }
-    }
-}
-
 fn rate(now: &Snapshot) -> Markup {
     let samples = now.history.samples();
-    if samples.len() < 2 {
-        return html! { p.faint { "The chart of the rate begins after a few seconds." } };
+    if samples.len() < 2 || (now.has_ended() && now.total == Some(0)) {
+        return html! {};
     }
-    let title = match now.subject {
-        Subject::Devices => "Channels a second, over the last minutes",
-        Subject::Deletions => "Deletions a second, over the last minutes",
-        Subject::Answers => "Answers a second, over the last minutes",
+    let done = match now.subject {
+        Subject::Devices => "channels",
+        Subject::Deletions => "deletions",
+        Subject::Answers => "answers",
     };
-    let chart = chart::rate(&now.history, now.subject);
-    figure(title, &chart, true, &chart::caption(now))
+    let chart = chart::rate(&now.history);
+    figure(
+        "The pace of the last minutes",
+        &chart,
+        true,
+        &chart::caption(now, done),
+    )
 }
 
 fn failures(now: &Snapshot) -> Markup {
@@ -302,16 +207,18 @@ fn failures(now: &Snapshot) -> Markup {
 /// The rows with an error code, with what to do about it where that is known.
 fn failures_of(code: &str, failures: &FailuresOf, has_hint: bool) -> Markup {
     let more = failures.count.saturating_sub(failures.devices.len() as u64);
+    let common = failures.common_message();
     html! {
         h3 { code { (visible(code)) } " – " (format::count(failures.count, "row")) }
+        @if let Some(message) = common { p { bdi { (visible(message)) } } }
         @if has_hint { p { "What to do: " (error_codes::hint(code)) "." } }
         details open[failures.count <= FEW] data-key=(code) {
             summary { "The devices" }
-            ul.messages {
+            ul.messages.short[common.is_some()] {
                 @for device in &failures.devices {
                     li {
                         bdi.mono { @if device.device_id.is_empty() { "(no device ID)" } @else { (visible(&device.device_id)) } }
-                        ": " bdi { (visible(&device.message)) }
+                        @if common.is_none() { ": " bdi { (visible(&device.message)) } }
                     }
                 }
             }
@@ -338,7 +245,7 @@ fn event(entry: &Entry) -> Markup {
     html! {
         tr {
             td.when { (at.get(11..19).unwrap_or(&at)) }
-            td { (entry.severity.name()) }
+            td.bad[entry.severity == Severity::Failure] { (entry.severity.name()) }
             td.text {
                 (visible(&entry.text))
                 @if entry.times > 1 { span.faint { " (the last of " (grouped(entry.times)) ")" } }
@@ -391,9 +298,4 @@ fn hosts(now: &Snapshot) -> Option<String> {
             ),
         },
     })
-}
-
-/// Rounded down, so that 100 % means all.
-fn whole_percent(share: f64) -> String {
-    format!("{:.0} %", (share * 100.0).floor())
 }

@@ -11,7 +11,6 @@ use crate::domain::device::{AccountId, AccountRegion, shown};
 use crate::domain::format;
 use crate::domain::panics::lock;
 use crate::domain::service::Operation;
-use crate::engine::Stop;
 use crate::engine::event::{Event, Listener, Outcome};
 use crate::results::record::{Row, Status};
 
@@ -24,8 +23,6 @@ pub(super) struct Recorded {
     /// When a create was granted last.
     pub(super) last_grant: Option<SystemTime>,
     pub(super) regions: RegionStates,
-    /// The accounts and Regions that events named.
-    known: Vec<(AccountRegion, bool)>,
     pub(super) failures: Failures,
     pub(super) events: LastEvents,
 }
@@ -65,9 +62,7 @@ impl Recorded {
                 operation,
             } => {
                 self.requests.sent(*operation);
-                if *operation == Operation::List {
-                    self.list(account_region);
-                }
+                self.sent(account_region, *operation);
             }
             Event::Answered {
                 operation,
@@ -119,18 +114,15 @@ impl Recorded {
     fn note_of_region(&mut self, event: &Event<'_>) {
         match event {
             Event::RegionStarted { account_region, .. } => {
-                self.know(account_region, true);
-                self.regions.set(account_region, RegionState::Creating);
+                self.regions.set(account_region, RegionState::Working);
             }
             Event::RegionEnded { account_region } => {
-                self.know(account_region, false);
                 self.regions.set(account_region, RegionState::Done);
             }
             Event::Offline {
                 account_region,
                 cause,
             } => {
-                self.know(account_region, false);
                 self.regions.set(account_region, RegionState::NoAnswer);
                 let text = format!("no answer from the service in {account_region}: {cause}");
                 self.events.add(Severity::Warning, text);
@@ -139,35 +131,27 @@ impl Recorded {
                 account_region,
                 after,
             } => {
-                let has_begun = self.know(account_region, false);
-                self.regions.answers(account_region, has_begun);
+                // The next request shows more.
+                self.regions.set(account_region, RegionState::Waiting);
                 let after = format::took(*after);
                 let text = format!("the service in {account_region} answers again after {after}");
                 self.events.add(Severity::Info, text);
             }
             Event::CredentialsRefused { account } => self.credentials(*account, true),
             Event::CredentialsRenewed { account } => self.credentials(*account, false),
-            Event::PartStopped { account, cause } => self.stopped(*account, cause),
+            Event::PartStopped { account, cause } => self.regions.stop(*account, cause),
             _ => {}
         }
     }
 
-    /// A Region that has not begun to create is being listed.
-    fn list(&mut self, account_region: &AccountRegion) {
-        if !self.know(account_region, false) {
-            self.regions.set(account_region, RegionState::Listing);
-        }
-    }
-
-    /// Notes an account and Region. Returns whether its creates have begun.
-    fn know(&mut self, account_region: &AccountRegion, begins: bool) -> bool {
-        let mut known = self.known.iter_mut();
-        if let Some((_, has_begun)) = known.find(|(known, _)| known == account_region) {
-            *has_begun |= begins;
-            return *has_begun;
-        }
-        self.known.push((account_region.clone(), begins));
-        begins
+    /// A request shows what its Region is doing. Not where it has no answer: probes are sent there.
+    fn sent(&mut self, account_region: &AccountRegion, operation: Operation) {
+        let state = match (self.regions.of(account_region), operation) {
+            (RegionState::Waiting | RegionState::Listing, Operation::List) => RegionState::Listing,
+            (RegionState::Waiting | RegionState::Listing, _) => RegionState::Working,
+            _ => return,
+        };
+        self.regions.set(account_region, state);
     }
 
     fn credentials(&mut self, account: Option<&AccountId>, are_refused: bool) {
@@ -180,11 +164,6 @@ impl Recorded {
             (Severity::Info, format!("new credentials{of} are in use"))
         };
         self.events.add(severity, text);
-    }
-
-    fn stopped(&mut self, account: Option<&AccountId>, cause: &Stop) {
-        let known = self.known.iter().map(|(known, _)| known);
-        self.regions.stop(account, cause, known);
     }
 
     fn recorded(&mut self, row: &Row) {

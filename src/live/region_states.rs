@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::domain::device::{AccountId, AccountRegion};
+use crate::domain::device::{AccountId, AccountRegion, Region};
 use crate::engine::Stop;
 
 /// What an account and Region is doing.
@@ -13,8 +13,8 @@ pub(super) enum RegionState {
     Waiting,
     /// Existing channels are listed.
     Listing,
-    /// Channels are created.
-    Creating,
+    /// Requests for devices are sent.
+    Working,
     /// Its credentials were refused; new ones are fetched.
     WaitingForCredentials,
     /// No request gets an answer.
@@ -30,7 +30,7 @@ impl RegionState {
         match self {
             Self::Waiting => "waiting",
             Self::Listing => "listing",
-            Self::Creating => "creating",
+            Self::Working => "working",
             Self::WaitingForCredentials => "waiting for credentials",
             Self::NoAnswer => "no answer",
             Self::Stopped("account-full") => "channel limit reached",
@@ -54,10 +54,28 @@ impl RegionState {
     }
 }
 
+/// Why an account, or Regions of it, ended.
+#[derive(Debug, Clone)]
+struct PartStop {
+    /// As the rows name it.
+    account: Option<AccountId>,
+    /// All, if empty.
+    regions: Vec<Region>,
+    reason: &'static str,
+}
+
+impl PartStop {
+    fn is_of(&self, account_region: &AccountRegion) -> bool {
+        self.account == account_region.account
+            && (self.regions.is_empty() || self.regions.contains(&account_region.region))
+    }
+}
+
 /// The states of all accounts and Regions that have begun.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RegionStates {
     states: HashMap<AccountRegion, RegionState>,
+    stops: Vec<PartStop>,
     /// Accounts that wait for credentials, as the rows name them.
     without_credentials: BTreeSet<Option<AccountId>>,
 }
@@ -73,22 +91,12 @@ impl RegionStates {
         state
     }
 
+    /// What ended a Region stays its state.
     pub(super) fn set(&mut self, account_region: &AccountRegion, state: RegionState) {
-        let known = self.states.entry(account_region.clone()).or_default();
-        // What ended a Region stays its state.
-        if !matches!(known, RegionState::Stopped(_)) {
-            *known = state;
-        }
-    }
-
-    /// Answers arrive again.
-    pub(super) fn answers(&mut self, account_region: &AccountRegion, has_begun: bool) {
-        let state = if has_begun {
-            RegionState::Creating
-        } else {
-            RegionState::Listing
-        };
-        self.set(account_region, state);
+        let mut stops = self.stops.iter();
+        let stop = stops.find(|stop| stop.is_of(account_region));
+        let state = stop.map_or(state, |stop| RegionState::Stopped(stop.reason));
+        self.states.insert(account_region.clone(), state);
     }
 
     pub(super) fn await_credentials(&mut self, account: Option<&AccountId>, is_waiting: bool) {
@@ -99,21 +107,19 @@ impl RegionStates {
         }
     }
 
-    /// An account, or Regions of it, ended. `known` are all accounts and Regions of the run.
-    pub(super) fn stop<'a>(
-        &mut self,
-        account: Option<&AccountId>,
-        cause: &Stop,
-        known: impl Iterator<Item = &'a AccountRegion>,
-    ) {
-        let regions = cause.regions();
-        for account_region in known {
-            let is_meant = account_region.account.as_ref() == account
-                && (regions.is_empty() || regions.contains(&account_region.region));
-            if is_meant {
-                self.set(account_region, RegionState::Stopped(cause.reason()));
+    /// An account, or Regions of it, ended: those that are not done, and those that are not known yet.
+    pub(super) fn stop(&mut self, account: Option<&AccountId>, cause: &Stop) {
+        let stop = PartStop {
+            account: account.cloned(),
+            regions: cause.regions().to_vec(),
+            reason: cause.reason(),
+        };
+        for (account_region, state) in &mut self.states {
+            if *state != RegionState::Done && stop.is_of(account_region) {
+                *state = RegionState::Stopped(stop.reason);
             }
         }
+        self.stops.push(stop);
     }
 }
 
@@ -134,17 +140,37 @@ mod tests {
     fn a_full_region_stays_full_and_the_others_go_on() {
         let mut states = RegionStates::default();
         let (full, other) = (of(None, "eu-central-1"), of(None, "us-east-1"));
-        states.set(&full, RegionState::Creating);
-        states.set(&other, RegionState::Creating);
+        states.set(&full, RegionState::Working);
+        states.set(&other, RegionState::Working);
         let cause = Stop::AccountFull {
             regions: vec![full.region.clone()],
             failure: Failure::new(FailureKind::AccountFull, "AccountChannelLimitExceeded", ""),
         };
-        states.stop(None, &cause, [&full, &other].into_iter());
+        states.stop(None, &cause);
         states.set(&full, RegionState::Done);
         states.set(&other, RegionState::Done);
         assert_eq!(states.of(&full).name(), "channel limit reached");
         assert_eq!(states.of(&other), RegionState::Done);
+    }
+
+    #[test]
+    fn an_account_that_ends_keeps_what_is_done_and_ends_what_comes_later() {
+        let mut states = RegionStates::default();
+        let account = "111122223333";
+        let [done, at_work, later] =
+            ["eu-central-1", "us-east-1", "us-west-2"].map(|region| of(Some(account), region));
+        states.set(&done, RegionState::Done);
+        states.set(&at_work, RegionState::Working);
+        let failure = Failure::new(FailureKind::Denied, "AccessDeniedException", "");
+        let cause = Stop::Denied {
+            devices: 20,
+            failure,
+        };
+        states.stop(Some(&AccountId::parse(account).unwrap()), &cause);
+        states.set(&later, RegionState::Done);
+        assert_eq!(states.of(&done), RegionState::Done);
+        assert_eq!(states.of(&at_work).name(), "denied");
+        assert_eq!(states.of(&later).name(), "denied");
     }
 
     #[test]
@@ -153,7 +179,7 @@ mod tests {
         let (one, other) = ("111122223333", "444455556666");
         let regions = [of(Some(one), "eu-central-1"), of(Some(one), "us-east-1")];
         let elsewhere = of(Some(other), "us-east-1");
-        states.set(&regions[0], RegionState::Creating);
+        states.set(&regions[0], RegionState::Working);
         let account = AccountId::parse(one).unwrap();
         states.await_credentials(Some(&account), true);
         for region in &regions {
@@ -161,6 +187,6 @@ mod tests {
         }
         assert_eq!(states.of(&elsewhere), RegionState::Waiting);
         states.await_credentials(Some(&account), false);
-        assert_eq!(states.of(&regions[0]), RegionState::Creating);
+        assert_eq!(states.of(&regions[0]), RegionState::Working);
     }
 }

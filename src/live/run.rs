@@ -136,6 +136,9 @@ impl LiveRun {
 
     /// Adds a sample to the history.
     pub(super) fn sample(&self) {
+        if lock(&self.head).stage == Stage::Ended {
+            return;
+        }
         let counts = self.stats.counts();
         let reading = Reading {
             done: self.done_in_this_run(),
@@ -165,17 +168,24 @@ impl LiveRun {
             settings,
         } = lock(&self.head).clone();
         let has_ended = stage == Stage::Ended;
-        if !has_ended {
-            summary.count(&self.stats);
-        }
         let pace = self.stats.pace();
         let regions = self.stats.regions();
+        if !has_ended {
+            if total.is_none() {
+                // Those of a stream that have arrived.
+                let arrived: u64 = regions.iter().map(|region| region.devices).sum();
+                let known = summary.plan.done + arrived;
+                summary.plan.listed = summary.plan.listed.max(known);
+            }
+            summary.count(&self.stats);
+        }
         let (before, total) = match self.subject {
             Subject::Devices => (summary.plan.done, total.map(|_| summary.plan.listed)),
             _ => (0, total),
         };
         let done = before + self.done_in_this_run();
         let per_second = match self.subject {
+            _ if has_ended => 0.0,
             Subject::Devices => pace.now,
             Subject::Deletions => self.stats.recorded_lately(),
             Subject::Answers => lock(&self.history).lately(),
@@ -183,7 +193,7 @@ impl LiveRun {
         Snapshot {
             subject: self.subject,
             ahead: match self.subject {
-                _ if stage != Stage::Working => None,
+                _ if stage != Stage::Working || self.stats.offline_for().is_some() => None,
                 Subject::Devices => pace.ahead.filter(|_| total.is_some()),
                 _ => ahead(total, done, per_second),
             },
@@ -208,11 +218,16 @@ impl Snapshot {
         grant(&self.regions)
     }
 
-    /// The share of all that is done, from 0 to 1; `None` if the total is not known.
+    /// The share of all that is done, from 0 to 1; `None` if the total is not known, or nothing is to do.
     pub(crate) fn share(&self) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "counts of devices")]
-        let share = |total: u64| self.done as f64 / total.max(1) as f64;
-        self.total.map(|total| share(total).min(1.0))
+        let share = |total: u64| self.done as f64 / total as f64;
+        let total = self.total.filter(|total| *total > 0);
+        total.map(|total| share(total).min(1.0))
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.stage == Stage::Ended
     }
 }
 

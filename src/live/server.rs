@@ -21,11 +21,14 @@ use super::answers::{self, Served};
 use super::frames::Frames;
 use super::run::LiveRun;
 
-/// The most connections at once. More wait until one ends.
-const MOST_CONNECTIONS: usize = 500;
+/// The most connections at once. More wait until one ends. There are more than viewers, so that a scraper has its answer.
+const MOST_CONNECTIONS: usize = 400;
+
+/// The most streams of frames at once. More are refused.
+const MOST_VIEWERS: usize = 300;
 
 /// How long a connection may take to send a request, or be idle before one.
-const LONGEST_REQUEST: Duration = Duration::from_secs(30);
+const LONGEST_REQUEST: Duration = Duration::from_secs(5);
 
 /// How long a viewer may read nothing of what is sent to it.
 const LONGEST_WRITE: Duration = Duration::from_secs(30);
@@ -96,6 +99,7 @@ impl LiveServer {
             run: Arc::clone(&run),
             frames: Arc::clone(&frames),
             address: settings.address.clone(),
+            viewers: Arc::new(Semaphore::new(MOST_VIEWERS)),
             is_closing: is_closing.clone(),
         };
         let router = router(served);
@@ -224,6 +228,8 @@ async fn connection(stream: TcpStream, router: Router, mut is_closing: watch::Re
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(LONGEST_WRITE));
     let serving = http1::Builder::new()
+        // A client that sends nothing more still gets its answer.
+        .half_close(true)
         .timer(TokioTimer::new())
         .header_read_timeout(LONGEST_REQUEST)
         .serve_connection(

@@ -7,7 +7,7 @@ use super::run::{Snapshot, Stage};
 /// The run at one instant as JSON.
 pub(super) fn json(snapshot: &Snapshot) -> Value {
     let mut status = snapshot.summary.to_json();
-    if snapshot.stage != Stage::Ended {
+    if !snapshot.has_ended() {
         status["exit_code"] = Value::Null;
         status["retryable"] = Value::Null;
         status["reason"] = json!("running");

@@ -1,4 +1,4 @@
-//! What the live page is told of a provisioning run.
+//! What the live page shows of a provisioning run besides its events.
 
 use super::Run;
 use crate::commands::serve::LivePage;

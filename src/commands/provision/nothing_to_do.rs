@@ -32,6 +32,9 @@ impl Run {
             }
             self.listeners.tell(&Event::Recorded { row: &row });
         }
+        if let Some(page) = &self.page {
+            page.run().begin(&self.summary, Some(0));
+        }
         let counts = &planned.counts;
         info!(
             "nothing to do: {}",

@@ -136,7 +136,7 @@ async fn rollback(
         stats.plan(account_region, selection.in_region(account_region));
     }
     let total = selection.candidates.len() as u64;
-    served.begin(total, total);
+    served.begin(total, 0, total);
     let rollback = Rollback {
         args,
         target,
@@ -150,7 +150,11 @@ async fn rollback(
         quota_client,
         quota_server: quota_server.map(|server| server.address().to_string()),
     };
-    rollback.work_off(log, history, selection).await
+    let ended = rollback.work_off(log, history, selection).await;
+    let deleted = served.stats.counts().deleted;
+    let total = format::count(total, "channel");
+    served.conclude(format!("{deleted} of {total} deleted"));
+    ended
 }
 
 /// Adopted channels are left. That counts for the exit code if the devices were named.

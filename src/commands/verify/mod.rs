@@ -121,7 +121,8 @@ async fn verify(
         ice: compare.ice,
     };
     let total = claims.rows.len() as u64 * questions.of_a_channel();
-    served.begin(claims.rows.len() as u64, total);
+    let claimed = claims.rows.len() as u64;
+    served.begin(claimed, claimed, total);
     let mode = args.output.progress();
     let stats = Arc::clone(&served.stats);
     let progress =

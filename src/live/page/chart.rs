@@ -1,32 +1,25 @@
-//! The chart of the rate over the last minutes.
+//! The chart of the rate over the last minutes. It looks as that of the report: what was throttled is on top of what was done,
+//! the ceiling is dashed, and the grant is a solid line.
 
 use maud::{Markup, html};
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::domain::format;
 use crate::live::history::{History, Sample};
 use crate::live::run::Snapshot;
 use crate::output::html::chart::{
-    BLUE, Chart, DrawnIn, INK, MESH, ORANGE, Size, TimeChart, VERMILION, chart, clock, dashed,
-    draw, font, top,
+    BLUE, Chart, Drawn, DrawnIn, INK, ORANGE, OverTime, Size, TimeChart, VERMILION, chart, dashed,
+    font, whole,
 };
-use crate::output::progress::Subject;
 
-/// A bar is so many seconds wide that there are at most this many.
+/// There are at most this many bars.
 const MOST_BARS: usize = 100;
 
-/// Rates above this value are not shown as they are in the label of an axis.
-const MANY: f64 = 10.0;
-
-/// The rate, the grant and the ceiling, and what was throttled.
-pub(super) fn rate(history: &History, subject: Subject) -> Chart {
+/// What was done and throttled, the grant and the ceiling.
+pub(super) fn rate(history: &History) -> Chart {
     let bars = bars(history);
-    let what = match subject {
-        Subject::Devices => "channels a second",
-        Subject::Deletions => "deletions a second",
-        Subject::Answers => "answers a second",
-    };
-    chart(Size::Full, |size| drawn(size, &bars, what))
+    chart(Size::Full, |size| drawn(size, &bars))
 }
 
 /// The samples, so many together that the bars are not too narrow.
@@ -41,8 +34,8 @@ fn mean(samples: &[Sample]) -> Option<Sample> {
     let (first, last) = (samples.first()?, samples.last()?);
     let length = last.to - first.from;
     let mean = |rate: fn(&Sample) -> f64| {
-        let sum: f64 = samples
-            .iter()
+        let each = samples.iter();
+        let sum: f64 = each
             .map(|sample| rate(sample) * (sample.to - sample.from))
             .sum();
         sum / length
@@ -55,57 +48,53 @@ fn mean(samples: &[Sample]) -> Option<Sample> {
     })
 }
 
-fn drawn(size: Size, bars: &[Sample], what: &str) -> crate::output::html::chart::Drawn {
-    let from = bars.first().map_or(0.0, |bar| bar.from);
-    let to = bars.last().map_or(1.0, |bar| bar.to);
-    let each = bars.iter().flat_map(|bar| {
+fn drawn(size: Size, bars: &[Sample]) -> Drawn {
+    let heights = bars.iter().flat_map(|bar| {
         let limits = [bar.ceiling, bar.grant].into_iter().flatten();
-        limits.chain([bar.done_per_second, bar.throttled_per_second])
+        limits.chain([bar.done_per_second + bar.throttled_per_second])
     });
-    let highest = top(each.fold(0.0, f64::max));
-    draw(size, |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(8)
-            .margin_right(24)
-            .x_label_area_size(42)
-            .y_label_area_size(62)
-            .build_cartesian_2d(from..to, 0.0..highest)?;
-        chart
-            .configure_mesh()
-            .axis_style(INK)
-            .bold_line_style(MESH)
-            .light_line_style(TRANSPARENT)
-            .label_style(font())
-            .x_labels(if size == Size::Narrow { 4 } else { 11 })
-            .y_labels(6)
-            .x_label_formatter(&|at| clock(*at))
-            .y_label_formatter(&|rate| label(*rate))
-            .x_desc("time since the run began")
-            .y_desc(what)
-            .draw()?;
-        rectangles(&mut chart, bars)?;
-        let highest = |limit: fn(&Sample) -> Option<f64>| lines(bars, limit);
-        limit(&mut chart, highest(|bar| bar.ceiling), INK, "ceiling")?;
-        limit(&mut chart, highest(|bar| bar.grant), ORANGE, "granted")?;
-        Ok(())
+    // With room for labels.
+    let highest = 1.12 * heights.fold(0.0, f64::max);
+    let label = |rate: &f64| match whole(rate) {
+        text if text.is_empty() => format::about(*rate),
+        text => text,
+    };
+    let axes = OverTime {
+        time: "time since the run began",
+        from: bars.first().map_or(0.0, |bar| bar.from),
+        to: bars.last().map_or(1.0, |bar| bar.to),
+        highest,
+        what: "per second",
+        label: &label,
+        pauses: &[],
+    };
+    axes.draw(size, |chart| {
+        rectangles(chart, bars)?;
+        for line in lines(bars, |bar| bar.ceiling) {
+            chart.draw_series(std::iter::once(dashed(line, ORANGE)))?;
+        }
+        for line in lines(bars, |bar| bar.grant) {
+            let solid = PathElement::new(line, INK.stroke_width(2));
+            chart.draw_series(std::iter::once(solid))?;
+        }
+        labels(chart, bars)
     })
 }
 
-/// What was done as wide bars, and what was throttled as narrow ones in front of them.
 fn rectangles<'b>(chart: &mut TimeChart<'_, 'b>, bars: &[Sample]) -> DrawnIn<'b> {
-    let done = bars.iter().map(|bar| {
-        let (from, to) = (bar.from, bar.to);
-        Rectangle::new([(from, 0.0), (to, bar.done_per_second)], BLUE.filled())
-    });
-    chart.draw_series(done)?;
-    let throttled = bars.iter().filter(|bar| bar.throttled_per_second > 0.0);
-    let throttled = throttled.map(|bar| {
-        let (from, to) = (bar.from, bar.to);
-        let inset = (to - from) * 0.3;
-        let corners = [(from + inset, 0.0), (to - inset, bar.throttled_per_second)];
-        Rectangle::new(corners, VERMILION.filled())
-    });
-    chart.draw_series(throttled)?;
+    for bar in bars {
+        let below = bar.done_per_second;
+        let above = below + bar.throttled_per_second;
+        let parts = [(0.0, below, BLUE), (below, above, VERMILION)].into_iter();
+        let parts = parts.filter(|(from, to, _)| to > from);
+        let parts = parts.map(|(from, to, colour)| {
+            let mut part = Rectangle::new([(bar.from, from), (bar.to, to)], colour.filled());
+            // A gap of a pixel between bars.
+            part.set_margin(0, 0, 0, 1);
+            part
+        });
+        chart.draw_series(parts)?;
+    }
     Ok(())
 }
 
@@ -115,8 +104,7 @@ fn lines(bars: &[Sample], limit: fn(&Sample) -> Option<f64>) -> Vec<Vec<(f64, f6
     let points = known.map(|bars| {
         let steps = bars.iter().filter_map(|bar| {
             let limit = limit(bar)?;
-            let (from, to) = (bar.from, bar.to);
-            Some([(from, limit), (to, limit)])
+            Some([(bar.from, limit), (bar.to, limit)])
         });
         steps.flatten().collect()
     });
@@ -125,54 +113,34 @@ fn lines(bars: &[Sample], limit: fn(&Sample) -> Option<f64>) -> Vec<Vec<(f64, f6
         .collect()
 }
 
-/// Draws a limit as a dashed line with its name at its end.
-fn limit<'b>(
-    chart: &mut TimeChart<'_, 'b>,
-    lines: Vec<Vec<(f64, f64)>>,
-    colour: RGBColor,
-    name: &str,
-) -> DrawnIn<'b> {
-    let end = lines.last().and_then(|line| line.last()).copied();
-    for line in lines {
-        chart.draw_series(std::iter::once(dashed(line, colour)))?;
-    }
-    if let Some((at, rate)) = end {
-        let text = format!("{name} {}", format::rate(rate));
-        let style = font()
-            .color(&colour)
-            .pos(plotters::style::text_anchor::Pos::new(
-                plotters::style::text_anchor::HPos::Right,
-                plotters::style::text_anchor::VPos::Bottom,
-            ));
-        let element = EmptyElement::at((at, rate)) + Text::new(text, (-4, -3), style);
-        chart.draw_series(std::iter::once(element))?;
+/// Writes the ceiling at the start of its line, and the grant at its end.
+fn labels<'b>(chart: &mut TimeChart<'_, 'b>, bars: &[Sample]) -> DrawnIn<'b> {
+    let ceiling = bars.iter().find_map(|bar| Some((bar.from, bar.ceiling?)));
+    let grant = bars.iter().rev().find_map(|bar| Some((bar.to, bar.grant?)));
+    for (limit, name, colour, (side, offset)) in [
+        (ceiling, "ceiling", ORANGE, (HPos::Left, 5)),
+        (grant, "granted", INK, (HPos::Right, -5)),
+    ] {
+        let Some((at, rate)) = limit else { continue };
+        let style = font().color(&colour).pos(Pos::new(side, VPos::Bottom));
+        let text = Text::new(
+            format!("{name} {}", format::about(rate)),
+            (offset, -3),
+            style,
+        );
+        chart.draw_series(std::iter::once(EmptyElement::at((at, rate)) + text))?;
     }
     Ok(())
 }
 
-fn label(rate: f64) -> String {
-    if rate >= MANY || rate.fract() == 0.0 {
-        format!("{rate:.0}")
-    } else {
-        format::about(rate)
-    }
-}
-
-/// The chart in words, also for those who do not see it.
-pub(super) fn caption(now: &Snapshot) -> Markup {
-    let done = match now.subject {
-        Subject::Devices => "channels a second",
-        Subject::Deletions => "deletions a second",
-        Subject::Answers => "answers a second",
-    };
-    let throttled = now
-        .history
-        .samples()
-        .any(|sample| sample.throttled_per_second > 0.0);
+/// What the colours and lines are.
+pub(super) fn caption(now: &Snapshot, done: &str) -> Markup {
+    let samples = || now.history.samples();
+    let throttled = samples().any(|sample| sample.throttled_per_second > 0.0);
     html! {
-        span.key.blue { (done) ", now " (format::rate(now.per_second)) }
-        @if throttled { span.key.vermilion { "throttled requests a second: they are sent again" } }
-        @if let Some(ceiling) = now.pace.ceiling { "The ceiling is " (format::rate(ceiling)) "/s (dashed). " }
-        @if let Some(grant) = now.grant() { "The service grants " (format::rate(grant)) "/s (dashed). " }
+        span.key.blue { (done) }
+        @if throttled { span.key.vermilion { "throttled, and sent again" } }
+        @if samples().any(|sample| sample.ceiling.is_some()) { span.line.orange { "ceiling (--rate) of the Regions at work" } }
+        @if samples().any(|sample| sample.grant.is_some()) { span.line.ink { "what the service grants" } }
     }
 }

@@ -3,8 +3,10 @@
 use maud::{Markup, html};
 
 use crate::domain::format;
+use crate::live::region_states::RegionState;
 use crate::live::run::Snapshot;
 use crate::output::html::parts::grouped;
+use crate::output::progress::Subject;
 use crate::output::stats::RegionNow;
 
 /// The most rows: those in trouble come first, then those that work.
@@ -17,8 +19,9 @@ pub(super) fn table(now: &Snapshot) -> Markup {
     let mut rows: Vec<_> = now
         .regions
         .iter()
-        .map(|region| (now.recorded.regions.of(&region.account_region), region))
+        .map(|region| (state(now, region), region))
         .collect();
+    let is_creating = matches!(now.subject, Subject::Devices);
     let has_accounts = now
         .regions
         .iter()
@@ -32,8 +35,9 @@ pub(super) fn table(now: &Snapshot) -> Markup {
             thead { tr {
                 @if has_accounts { th scope="col" { "account" } }
                 th scope="col" { "Region" } th scope="col" { "state" }
-                @for name in ["done", "of", "failed", "a second", "grant", "ceiling", "throttled"] {
-                    th.number scope="col" { (name) }
+                @for name in ["finished", "of", "failed"] { th.number scope="col" { (name) } }
+                @if is_creating {
+                    @for name in ["a second", "granted", "ceiling", "throttled"] { th.number scope="col" { (name) } }
                 }
             } }
             tbody {
@@ -46,11 +50,22 @@ pub(super) fn table(now: &Snapshot) -> Markup {
                     td.number { (grouped(region.finished)) }
                     td.number { (grouped(region.devices)) }
                     td.number.bad[region.failed > 0] { (grouped(region.failed)) }
-                    (rates(region))
+                    @if is_creating { (rates(region)) }
                 } }
             }
         }
         @if left_out > 0 { p.faint { "and " (grouped(left_out as u64)) " more" } }
+    }
+}
+
+/// A Region whose devices are all finished is done, also in a command that does not say so.
+fn state(now: &Snapshot, region: &RegionNow) -> RegionState {
+    let state = now.recorded.regions.of(&region.account_region);
+    let is_finished = region.devices > 0 && region.finished >= region.devices;
+    if state == RegionState::Working && is_finished {
+        RegionState::Done
+    } else {
+        state
     }
 }
 

@@ -77,11 +77,14 @@ pub(crate) fn draw(size: Size, on: impl FnOnce(&Area<'_>) -> Result<(), Box<dyn 
     Ok(svg)
 }
 
-/// The axes of a chart over working time.
+/// The axes of a chart over time.
 #[derive(Clone, Copy)]
 pub(crate) struct OverTime<'a> {
-    /// The end of the axis of time, in seconds.
-    pub(crate) length: f64,
+    /// What the time is.
+    pub(crate) time: &'a str,
+    /// The start and the end of the axis of time, in seconds.
+    pub(crate) from: f64,
+    pub(crate) to: f64,
     /// The highest value.
     pub(crate) highest: f64,
     /// What the values are.
@@ -106,7 +109,7 @@ impl OverTime<'_> {
                 .margin_right(24)
                 .x_label_area_size(42)
                 .y_label_area_size(62)
-                .build_cartesian_2d(0.0..self.length, 0.0..top)?;
+                .build_cartesian_2d(self.from..self.to, 0.0..top)?;
             chart
                 .configure_mesh()
                 .axis_style(INK)
@@ -117,7 +120,7 @@ impl OverTime<'_> {
                 .y_labels(6)
                 .x_label_formatter(&|at| clock(*at))
                 .y_label_formatter(self.label)
-                .x_desc("working time")
+                .x_desc(self.time)
                 .y_desc(self.what)
                 .draw()?;
             lines(&mut chart)?;

@@ -216,7 +216,9 @@ fn over_time(
 ) -> Drawn {
     let pauses: Vec<f64> = timeline.pauses().map(|(at, _)| seconds(at)).collect();
     let axes = OverTime {
-        length: seconds(timeline.length()).max(1.0),
+        time: "working time",
+        from: 0.0,
+        to: seconds(timeline.length()).max(1.0),
         highest,
         what,
         label,
