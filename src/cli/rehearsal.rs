@@ -12,6 +12,9 @@ use super::emulator::{BehaviourArgs, EXCLUSIVE};
 const LONG_PREFIX: &str = "emulator-";
 const ID_PREFIX: &str = "emulator_";
 
+/// The place of the first of them in a help: after all other flags.
+const FIRST_PLACE: usize = 1000;
+
 /// The heading of all these flags in a help.
 const HEADING: &str = "Emulator";
 
@@ -46,7 +49,10 @@ impl PrefixedBehaviour {
         let originals = originals();
         let longs: Vec<&str> = originals.iter().filter_map(Arg::get_long).collect();
         let renamed = originals.iter().map(|original| renamed(original, &longs));
-        command.args(renamed.collect::<Vec<Arg>>())
+        // A copy has the place that it had among the originals.
+        let after_all = renamed.zip(FIRST_PLACE..);
+        let placed = after_all.map(|(argument, place)| argument.display_order(place));
+        command.args(placed.collect::<Vec<Arg>>())
     }
 }
 
@@ -131,5 +137,98 @@ impl FromArgMatches for PrefixedBehaviour {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+    use crate::cli::{Cli, Command as Subcommand, EmulatorArgs};
+
+    #[derive(Debug, Parser)]
+    struct OnlyEmulator {
+        #[command(flatten)]
+        args: EmulatorArgs,
+    }
+
+    /// Each flag of the behaviour with a value other than its default, without its dashes.
+    const GIVEN: [&str; 15] = [
+        "rate=0.5",
+        "burst=7",
+        "rate-change=5m=200,90s=0.5",
+        "channel-limit=12",
+        "latency=1s 5ms",
+        "latency-sigma=0.25",
+        "active-after=2m",
+        "deleting-for=3m",
+        "fault=500=1%@list,empty=first:2",
+        "fault=throttle=1",
+        "deny-outside=line-4-",
+        "deny-account=111122223333,444455556666",
+        "accounts=9",
+        "expire-after=9",
+        "seed=3",
+    ];
+
+    fn rehearsed(flags: impl IntoIterator<Item = String>) -> BehaviourArgs {
+        let arguments = ["kvs-fleet", "provision", "d.csv", "--emulator"].map(str::to_owned);
+        let arguments = arguments.into_iter().chain(flags);
+        match Cli::from_arguments(arguments).unwrap().command {
+            Subcommand::Provision(args) => args.rehearsal.behaviour.0,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_flag_means_the_same_under_both_names() {
+        let server = |flags: Vec<String>| {
+            let arguments = std::iter::once("emulator".to_owned()).chain(flags);
+            OnlyEmulator::try_parse_from(arguments).unwrap().args
+        };
+        for given in [GIVEN.to_vec(), vec!["window"], Vec::new()] {
+            let with = |prefix: &str| -> Vec<String> {
+                given.iter().map(|flag| format!("{prefix}{flag}")).collect()
+            };
+            let expected = server(with("--")).settings(3);
+            assert_eq!(rehearsed(with("--emulator-")).settings(3), expected);
+        }
+        let covered = GIVEN.iter().filter_map(|flag| flag.split('=').next());
+        let covered: Vec<&str> = covered.chain(["window"]).collect();
+        for original in originals() {
+            let long = original.get_long().unwrap();
+            assert!(covered.contains(&long), "--{long}");
+        }
+    }
+
+    #[test]
+    fn every_command_with_an_emulator_has_all_its_flags() {
+        let cli = Cli::command();
+        for name in ["provision", "plan", "verify", "rollback"] {
+            let command = cli.find_subcommand(name).unwrap();
+            for original in originals() {
+                let long = format!("{LONG_PREFIX}{}", original.get_long().unwrap());
+                let mut found = command.get_arguments();
+                let found = found.find(|argument| argument.get_long() == Some(&long));
+                let found = found.unwrap_or_else(|| panic!("{name}: --{long}"));
+                assert_eq!(found.get_default_values(), original.get_default_values());
+                assert_eq!(found.get_help_heading(), Some(HEADING));
+            }
+        }
+    }
+
+    #[test]
+    fn a_help_names_flags_as_they_are_called_there() {
+        let longs = ["rate", "latency", "latency-sigma"];
+        for (text, expected) in [
+            ("--latency gives", "--emulator-latency gives"),
+            ("as --rate, --help.", "as --emulator-rate, --help."),
+            ("--latency-sigma", "--emulator-latency-sigma"),
+            ("--rates a -- b", "--rates a -- b"),
+            ("", ""),
+        ] {
+            assert_eq!(with_other_names(text, &longs), expected);
+        }
     }
 }
