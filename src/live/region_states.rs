@@ -25,12 +25,12 @@ pub(super) enum RegionState {
 }
 
 impl RegionState {
-    /// As it is shown.
-    pub(super) fn name(self) -> &'static str {
+    /// As it is shown; `working` says what the command does.
+    pub(super) fn name(self, working: &'static str) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Listing => "listing",
-            Self::Working => "working",
+            Self::Working => working,
             Self::WaitingForCredentials => "waiting for credentials",
             Self::NoAnswer => "no answer",
             Self::Stopped("account-full") => "channel limit reached",
@@ -149,7 +149,7 @@ mod tests {
         states.stop(None, &cause);
         states.set(&full, RegionState::Done);
         states.set(&other, RegionState::Done);
-        assert_eq!(states.of(&full).name(), "channel limit reached");
+        assert_eq!(states.of(&full).name("creating"), "channel limit reached");
         assert_eq!(states.of(&other), RegionState::Done);
     }
 
@@ -169,8 +169,8 @@ mod tests {
         states.stop(Some(&AccountId::parse(account).unwrap()), &cause);
         states.set(&later, RegionState::Done);
         assert_eq!(states.of(&done), RegionState::Done);
-        assert_eq!(states.of(&at_work).name(), "denied");
-        assert_eq!(states.of(&later).name(), "denied");
+        assert_eq!(states.of(&at_work).name("creating"), "denied");
+        assert_eq!(states.of(&later).name("creating"), "denied");
     }
 
     #[test]

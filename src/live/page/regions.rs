@@ -21,6 +21,11 @@ pub(super) fn table(now: &Snapshot) -> Markup {
         .iter()
         .map(|region| (state(now, region), region))
         .collect();
+    let working = match now.subject {
+        Subject::Devices => "creating",
+        Subject::Deletions => "deleting",
+        Subject::Answers => "verifying",
+    };
     let is_creating = matches!(now.subject, Subject::Devices);
     let has_accounts = now
         .regions
@@ -46,7 +51,7 @@ pub(super) fn table(now: &Snapshot) -> Markup {
                         td.mono { (region.account_region.account.as_ref().map_or("own", |account| account.as_str())) }
                     }
                     td { (region.account_region.region) }
-                    td.bad[state.is_trouble()] { (state.name()) }
+                    td.bad[state.is_trouble()] { (state.name(working)) }
                     td.number { (grouped(region.finished)) }
                     td.number { (grouped(region.devices)) }
                     td.number.bad[region.failed > 0] { (grouped(region.failed)) }
