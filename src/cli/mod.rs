@@ -89,6 +89,13 @@ impl Cli {
             }
         }
         let matches = command.try_get_matches_from_mut(arguments)?;
+        let without_emulator = matches.subcommand();
+        let without_emulator =
+            without_emulator.and_then(|(_, matches)| rehearsal::without_emulator(matches));
+        if let Some(flag) = without_emulator {
+            let message = format!("--{flag} is for the emulator of --emulator, which is not given");
+            return Err(command.error(ErrorKind::MissingRequiredArgument, message));
+        }
         let cli = Self::from_arg_matches(&matches)?;
         Ok(Self { warnings, ..cli })
     }
@@ -126,11 +133,25 @@ fn with_variable(argument: Arg, given: &ArgMatches, warnings: &mut Vec<String>) 
         ));
         return argument.env(Resettable::Reset);
     }
+    if is_of_no_emulator(id, given) {
+        warnings.push(format!(
+            "{variable} in the environment is not used, since --emulator was not given"
+        ));
+        return argument.env(Resettable::Reset);
+    }
     // On the command line a comma is part of a tag.
     if id == "tags" && !is_given(given, id) {
         return argument.value_delimiter(',');
     }
     argument
+}
+
+/// Whether an argument is about the emulator in this process, and there is none.
+fn is_of_no_emulator(id: &str, given: &ArgMatches) -> bool {
+    let variable = std::env::var_os("KVS_FLEET_EMULATOR").unwrap_or_default();
+    let variable = variable.to_string_lossy();
+    let is_set = !variable.trim().is_empty() && !is_off(&variable);
+    id.starts_with(rehearsal::ID_PREFIX) && !is_set && !is_given(given, rehearsal::EMULATOR)
 }
 
 /// The name and the value of an argument's variable, where it is set.

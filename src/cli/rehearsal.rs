@@ -4,13 +4,17 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use super::emulator::{BehaviourArgs, EXCLUSIVE};
 
 /// What a flag of the behaviour is called here begins with this; its ID, which is also a field's name, with the same.
 const LONG_PREFIX: &str = "emulator-";
-const ID_PREFIX: &str = "emulator_";
+pub(super) const ID_PREFIX: &str = "emulator_";
+
+/// The ID of the flag without which the others mean nothing.
+pub(super) const EMULATOR: &str = "emulator";
 
 /// The place of the first of them in a help: after all other flags.
 const FIRST_PLACE: usize = 1000;
@@ -63,7 +67,7 @@ fn renamed(original: &Arg, longs: &[&str]) -> Arg {
         .clone()
         .id(format!("{ID_PREFIX}{id}"))
         .help_heading(HEADING)
-        .requires("emulator");
+        .requires(EMULATOR);
     if let Some(long) = original.get_long() {
         argument = argument.long(format!("{LONG_PREFIX}{long}"));
     }
@@ -94,6 +98,18 @@ fn with_other_names(text: &str, longs: &[&str]) -> String {
         renamed.push_str(part);
     }
     renamed
+}
+
+/// The first flag of the emulator that is given to a command without one. `requires` does not refuse it beside a flag that
+/// excludes `--emulator`.
+pub(super) fn without_emulator(matches: &ArgMatches) -> Option<String> {
+    let is_given = |id: &&str| {
+        let source = matches.value_source(id);
+        source.is_some_and(|source| source != ValueSource::DefaultValue)
+    };
+    let ids = matches.ids().map(clap::Id::as_str);
+    let given = ids.filter(|id| id.starts_with(ID_PREFIX)).find(is_given)?;
+    (!matches.get_flag(EMULATOR)).then(|| given.replace('_', "-"))
 }
 
 impl Args for PrefixedBehaviour {
@@ -184,7 +200,7 @@ mod tests {
     #[test]
     fn each_flag_means_the_same_under_both_names() {
         let server = |flags: Vec<String>| {
-            let arguments = std::iter::once("emulator".to_owned()).chain(flags);
+            let arguments = std::iter::once(EMULATOR.to_owned()).chain(flags);
             OnlyEmulator::try_parse_from(arguments).unwrap().args
         };
         for given in [GIVEN.to_vec(), vec!["window"], Vec::new()] {

@@ -65,7 +65,7 @@ impl LivePage {
         let (summary, settings) = head;
         let run = LiveRun::new(subject, Arc::clone(stats), summary.clone(), settings);
         let run = Arc::new(run);
-        let server = LiveServer::start(&config.settings, Arc::clone(&run)).await;
+        let server = LiveServer::start(&config.settings, Arc::clone(&run));
         let server = server.map_err(|error| Error::refused("serve", error.to_string()))?;
         let (stop, stopping) = (stop.clone(), Arc::downgrade(&run));
         tokio::spawn(async move {
@@ -100,7 +100,7 @@ impl LivePage {
     /// Shows how the run ended, for as long as the page is to stay, and ends. A signal ends the wait.
     pub(super) async fn finish(mut self, summary: &Summary) {
         self.run.end(summary);
-        self.signalled.expect_nothing_in_flight();
+        self.signalled.has_ended(summary.exit_code);
         // A run that was refused has no result to look at.
         let is_refused = summary.exit_code == 2;
         if !self.linger.is_zero() && !is_refused && !self.signalled.has_come() {

@@ -51,13 +51,22 @@ pub(super) const NOTHING: &str = "";
 #[derive(Debug, Clone)]
 pub(super) struct Signalled {
     has_come: watch::Receiver<bool>,
-    then: Arc<Mutex<&'static str>>,
+    then: Arc<Mutex<Then>>,
+}
+
+/// What follows a signal.
+#[derive(Debug, Clone, Copy)]
+enum Then {
+    /// The end of the run: after the cause, this is printed.
+    Say(&'static str),
+    /// The end of a command that only waits for it, with this exit code.
+    Leave(u8),
 }
 
 impl Signalled {
-    /// From now on a signal only ends the wait for it: no request is in flight any more.
-    pub(super) fn expect_nothing_in_flight(&self) {
-        *panics::lock(&self.then) = NOTHING;
+    /// The command has ended with this exit code: from now on a signal only ends the wait for one.
+    pub(super) fn has_ended(&self, code: u8) {
+        *panics::lock(&self.then) = Then::Leave(code);
     }
 
     pub(super) fn has_come(&self) -> bool {
@@ -90,7 +99,7 @@ pub(super) fn listen(
     exit_record: ExitRecord,
     then: &'static str,
 ) -> Signalled {
-    let then = Arc::new(Mutex::new(then));
+    let then = Arc::new(Mutex::new(Then::Say(then)));
     let (tell, has_come) = watch::channel(false);
     let signalled = Signalled {
         has_come,
@@ -101,10 +110,13 @@ pub(super) fn listen(
         broken.give(Stop::Internal(what.to_owned()));
     });
     let (heard, to_say) = tokio::sync::oneshot::channel::<Stop>();
+    let then_say = Arc::clone(&then);
     tokio::spawn(async move {
         if let Ok(cause) = to_say.await {
-            let then = *panics::lock(&then);
-            warn!("{cause}{then}");
+            let then = *panics::lock(&then_say);
+            if let Then::Say(then) = then {
+                warn!("{cause}{then}");
+            }
         }
     });
     let (listening, is_listening) = mpsc::channel();
@@ -121,7 +133,6 @@ pub(super) fn listen(
             // The receiver is gone where the process is about to end.
             let _ = listening.send(());
             let cause = signals.next().await;
-            let code = cause.exit_code();
             stop.give(cause.clone());
             tell.send_replace(true);
             let _ = heard.send(cause.clone());
@@ -137,6 +148,10 @@ pub(super) fn listen(
             };
             // Whatever delays the end, such as a reader of standard error: the files are complete at each instant.
             let _second = tokio::time::timeout(left, again).await;
+            let code = match *panics::lock(&then) {
+                Then::Say(_) => cause.exit_code(),
+                Then::Leave(code) => code,
+            };
             leave(cause, console, exit_record);
             std::process::exit(i32::from(code));
         });

@@ -157,7 +157,12 @@ impl Saver {
                 true
             }
             Err(error) => {
-                self.failure.send_replace(Some(error.to_string()));
+                let failure = Some(error.to_string());
+                self.failure.send_if_modified(|last| {
+                    let is_news = *last != failure;
+                    last.clone_from(&failure);
+                    is_news
+                });
                 false
             }
         }

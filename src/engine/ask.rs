@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
+use super::event::Event;
 use super::link::Link;
 use super::scope::{QuotaScope, Request, WRONG_ACCOUNT};
 use super::service::Service;
@@ -89,7 +90,8 @@ impl<S: Service> QuotaScope<S> {
                     self.after_refusal(&mut attempts, R::OPERATION, failure)?
                 }
             } else {
-                self.after_silence(&mut attempts, begun, failure).await?
+                self.after_silence(&mut attempts, R::OPERATION, begun, failure)
+                    .await?
             };
             self.unless_stopped(tokio::time::sleep(wait)).await?;
         }
@@ -100,6 +102,7 @@ impl<S: Service> QuotaScope<S> {
     async fn after_silence<'a>(
         &'a self,
         attempts: &mut Attempts<'a>,
+        operation: Operation,
         begun: Instant,
         failure: Failure,
     ) -> Result<Duration, Unanswered> {
@@ -108,7 +111,7 @@ impl<S: Service> QuotaScope<S> {
         }
         if attempts.only_sender.is_none() {
             if self.link.answers_since(begun) {
-                return self.after_error(attempts, failure);
+                return self.after_error(attempts, operation, failure);
             }
             let only_one = self.unless_stopped(self.link.probing.lock()).await?;
             if self.link.answers_since(begun) {
@@ -140,7 +143,7 @@ impl<S: Service> QuotaScope<S> {
                 }
                 Ok(Duration::ZERO)
             }
-            FailureKind::ServerError => self.after_error(attempts, failure),
+            FailureKind::ServerError => self.after_error(attempts, operation, failure),
             _ if &*failure.code == WRONG_ACCOUNT => Err(Unanswered::Stopped),
             _ => Err(Unanswered::Refused(failure)),
         }
@@ -149,12 +152,18 @@ impl<S: Service> QuotaScope<S> {
     fn after_error(
         &self,
         attempts: &mut Attempts<'_>,
+        operation: Operation,
         failure: Failure,
     ) -> Result<Duration, Unanswered> {
         attempts.errors += 1;
         if attempts.errors >= self.shared.settings.max_attempts {
             return Err(Unanswered::Refused(failure));
         }
+        self.shared.tell(&Event::Repeated {
+            account_region: &self.account_region,
+            operation,
+            failure: &failure,
+        });
         Ok(self.wait_after(attempts.errors))
     }
 

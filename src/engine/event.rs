@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::pace::limiter::Limiter;
 use super::stop::Stop;
 use crate::domain::device::{AccountId, AccountRegion};
-use crate::domain::service::Operation;
+use crate::domain::service::{Failure, Operation};
 use crate::results::record::Row;
 
 /// What became of a request.
@@ -16,8 +16,10 @@ pub enum Outcome {
     Success,
     /// The quota was exceeded.
     Throttled,
-    /// Another error, of the service or of a server in its place.
-    Error,
+    /// The service refused it for another reason: the same request would be refused again.
+    Refused,
+    /// A server error, of the service or of a proxy: the same request may succeed.
+    ServerError,
     /// No answer came, or the request could not be sent.
     NoAnswer,
 }
@@ -61,6 +63,13 @@ pub enum Event<'a> {
         message: &'a str,
         /// How long it waits.
         wait: Duration,
+    },
+    /// A request that is no device's create failed and is repeated after a wait.
+    Repeated {
+        account_region: &'a AccountRegion,
+        operation: Operation,
+        /// Of the failed attempt.
+        failure: &'a Failure,
     },
     /// Nothing in this Region gets an answer; the Region pauses and probes.
     Offline {

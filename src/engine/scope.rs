@@ -341,7 +341,8 @@ fn outcome<T>(answer: &Answer<T>) -> Outcome {
     match &answer.result {
         Ok(_) => Outcome::Success,
         Err(failure) if failure.kind == FailureKind::Throttled => Outcome::Throttled,
-        Err(failure) if failure.is_answered() => Outcome::Error,
+        Err(failure) if failure.kind == FailureKind::ServerError => Outcome::ServerError,
+        Err(failure) if failure.is_answered() => Outcome::Refused,
         Err(_) => Outcome::NoAnswer,
     }
 }

@@ -16,14 +16,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::address::ServeAddress;
 use super::frames::{Frame, Frames};
-use super::metrics::{self, Format};
-use super::run::LiveRun;
-use super::{page, status};
+use super::metrics::Format;
+use super::page;
 
 /// What all answers share.
 #[derive(Clone)]
 pub(super) struct Served {
-    pub(super) run: Arc<LiveRun>,
     pub(super) frames: Arc<Frames>,
     pub(super) address: ServeAddress,
     /// A permit for each stream of frames.
@@ -37,6 +35,8 @@ pub(super) async fn checked(
     request: Request,
     next: Next,
 ) -> Response {
+    // Many requests in one connection must not keep the others waiting.
+    tokio::task::yield_now().await;
     let mut answer = match refusal(&served, &request) {
         Some(refusal) => refusal,
         None => next.run(request).await,
@@ -75,7 +75,7 @@ fn refusal(served: &Served, request: &Request) -> Option<Response> {
 }
 
 pub(super) async fn page(State(served): State<Served>) -> Response {
-    let document = page::document(&served.run.snapshot());
+    let document = served.frames.current().document();
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
         (CONTENT_SECURITY_POLICY, page::security_policy()),
@@ -108,18 +108,15 @@ pub(super) async fn events(State(served): State<Served>) -> Response {
 }
 
 pub(super) async fn status(State(served): State<Served>) -> Response {
-    let status = status::json(&served.run.snapshot());
     let headers = [(CONTENT_TYPE, "application/json")];
-    (headers, format!("{status:#}\n")).into_response()
+    (headers, served.frames.current().status()).into_response()
 }
 
 pub(super) async fn metrics(State(served): State<Served>, headers: HeaderMap) -> Response {
     let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
     let format = Format::of(accept.unwrap_or_default());
-    match metrics::encode(served.run.snapshot(), format) {
-        Ok(text) => ([(CONTENT_TYPE, format.content_type())], text).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-    }
+    let headers = [(CONTENT_TYPE, format.content_type())];
+    (headers, served.frames.current().metrics(format)).into_response()
 }
 
 /// Browsers ask for an icon.

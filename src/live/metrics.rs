@@ -28,7 +28,13 @@ pub(super) enum Format {
 impl Format {
     /// `OpenMetrics` is for those who name it, as Prometheus does.
     pub(super) fn of(accept: &str) -> Self {
-        if accept.contains("application/openmetrics-text") {
+        let is_open_metrics = |part: &str| {
+            let mut parts = part.split(';').map(str::trim);
+            let name = parts.next().unwrap_or_default();
+            name == "application/openmetrics-text"
+                && !parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+        };
+        if accept.split(',').any(is_open_metrics) {
             Self::OpenMetrics
         } else {
             Self::PrometheusText
@@ -44,19 +50,25 @@ impl Format {
 }
 
 /// The run at one instant as text.
-pub(super) fn encode(snapshot: Snapshot, format: Format) -> Result<String, fmt::Error> {
+pub(super) fn encode(snapshot: &Snapshot, format: Format) -> String {
     let mut registry = Registry::with_prefix("kvs_fleet");
-    registry.register_collector(Box::new(Metrics(snapshot)));
+    registry.register_collector(Box::new(Metrics(snapshot.clone())));
     let mut encoded = String::new();
+    // Writing to a string cannot fail.
+    let _ = write(&mut encoded, &registry, format);
+    encoded
+}
+
+fn write(encoded: &mut String, registry: &Registry, format: Format) -> fmt::Result {
     match format {
-        Format::OpenMetrics => text::encode(&mut encoded, &registry)?,
+        Format::OpenMetrics => text::encode(encoded, registry),
         Format::PrometheusText => {
-            prometheus_text::encode(&mut encoded, &registry)?;
+            prometheus_text::encode(encoded, registry)?;
             // A comment in this format, and the proof of a whole answer for those who look for it.
             encoded.push_str("# EOF\n");
+            Ok(())
         }
     }
-    Ok(encoded)
 }
 
 #[derive(Debug)]

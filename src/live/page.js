@@ -8,15 +8,27 @@ let source;
 let heard = Date.now();
 let ended = false;
 
-function replace(box, content) {
-  // What somebody is about to copy stays.
+// Parts that wait because somebody has selected text in their places, to copy it.
+const waiting = new Map();
+
+function isSelected(box) {
   const selection = getSelection();
-  if (!selection.isCollapsed && box.contains(selection.anchorNode)) return;
-  const closed = new Map([...box.querySelectorAll('details')].map((each) => [each.dataset.key, each.open]));
+  return !selection.isCollapsed && box.contains(selection.anchorNode);
+}
+
+function replace(id, content) {
+  const box = document.getElementById(id);
+  if (!box) return;
+  if (isSelected(box)) {
+    waiting.set(id, content);
+    return;
+  }
+  waiting.delete(id);
+  const opened = new Map([...box.querySelectorAll('details')].map((each) => [each.dataset.key, each.open]));
   const focused = box.contains(document.activeElement) ? document.activeElement.closest('details') : null;
   box.innerHTML = content;
   for (const each of box.querySelectorAll('details')) {
-    if (closed.has(each.dataset.key)) each.open = closed.get(each.dataset.key);
+    if (opened.has(each.dataset.key)) each.open = opened.get(each.dataset.key);
     if (focused && focused.dataset.key === each.dataset.key) each.querySelector('summary').focus();
   }
 }
@@ -26,10 +38,7 @@ function show(message) {
   ended = message.ended;
   document.title = message.title;
   lost(false);
-  for (const [id, content] of Object.entries(message.parts)) {
-    const box = document.getElementById(id);
-    if (box) replace(box, content);
-  }
+  for (const [id, content] of Object.entries(message.parts)) replace(id, content);
 }
 
 function lost(isLost) {
@@ -67,4 +76,7 @@ function seen() {
 connect();
 setInterval(watch, 500);
 document.addEventListener('visibilitychange', seen);
+document.addEventListener('selectionchange', () => {
+  for (const [id, content] of [...waiting]) replace(id, content);
+});
 window.addEventListener('online', watch);

@@ -31,12 +31,11 @@ const FEW: u64 = 5;
 /// A part of the page that is replaced as a whole: the ID of its element, and its content.
 pub(super) type Part = (&'static str, String);
 
-/// The whole page at one instant.
-pub(super) fn document(now: &Snapshot) -> String {
+/// The whole page at one instant, with these parts.
+pub(super) fn document(now: &Snapshot, parts: &[Part]) -> String {
     let part = |id: &str| {
-        let parts = parts(now);
-        let content = parts.into_iter().find(|(known, _)| *known == id);
-        PreEscaped(content.map_or_else(String::new, |(_, content)| content))
+        let content = parts.iter().find(|(known, _)| *known == id);
+        PreEscaped(content.map_or("", |(_, content)| content))
     };
     let body = html! {
         header {

@@ -87,6 +87,17 @@ impl Recorded {
                 let kind = format!("retried after {code}");
                 self.events.add_of(Severity::Info, &kind, text);
             }
+            Event::Repeated {
+                account_region,
+                operation,
+                failure,
+            } => {
+                self.retries += 1;
+                let (name, code, message) = (operation.name(), &failure.code, &failure.message);
+                let text = format!("{name} in {account_region} is tried again: {code}: {message}");
+                let kind = format!("{name} repeated after {code}");
+                self.events.add_of(Severity::Info, &kind, text);
+            }
             Event::Differs {
                 device_id,
                 difference,

@@ -6,10 +6,11 @@ use crate::domain::service::Operation;
 use crate::engine::event::Outcome;
 
 /// Every outcome with its name in the metrics.
-pub(super) const OUTCOMES: [(Outcome, &str); 4] = [
+pub(super) const OUTCOMES: [(Outcome, &str); 5] = [
     (Outcome::Success, "success"),
     (Outcome::Throttled, "throttled"),
-    (Outcome::Error, "error"),
+    (Outcome::Refused, "refused"),
+    (Outcome::ServerError, "server_error"),
     (Outcome::NoAnswer, "no_answer"),
 ];
 

@@ -1,5 +1,6 @@
 //! The run that the page shows: everything that is known of it at one instant.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::recorder::{Recorded, Recorder};
 use crate::domain::panics::lock;
 use crate::engine::event::Listener;
 use crate::output::progress::Subject;
-use crate::output::stats::{Pace, RegionNow, Stats};
+use crate::output::stats::{Pace, RegionNow, Stats, time_left};
 use crate::output::summary::Summary;
 
 /// How far a run is.
@@ -36,6 +37,8 @@ pub(crate) struct LiveRun {
     stats: Arc<Stats>,
     recorder: Arc<Recorder>,
     head: Mutex<Head>,
+    /// Counts the changes of the head.
+    changes: AtomicU64,
     history: Mutex<History>,
 }
 
@@ -89,8 +92,19 @@ impl LiveRun {
                 settings,
                 ..Head::default()
             }),
+            changes: AtomicU64::new(0),
             history: Mutex::default(),
         }
+    }
+
+    /// The number of the last change of the run's stage, or of what the command says of it.
+    pub(super) fn change(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    fn change_head(&self, change: impl FnOnce(&mut Head)) {
+        change(&mut lock(&self.head));
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// The listener that must get the run's events.
@@ -100,23 +114,30 @@ impl LiveRun {
 
     /// Notes what is known of the run by now.
     pub(crate) fn note(&self, summary: &Summary) {
-        lock(&self.head).summary = summary.clone();
+        self.change_head(|head| head.summary = summary.clone());
     }
 
     /// The work begins, towards this total, which is not known of a stream.
     pub(crate) fn begin(&self, summary: &Summary, total: Option<u64>) {
-        let mut head = lock(&self.head);
-        head.summary = summary.clone();
-        head.total = total;
-        head.stage = Stage::Working;
+        self.change_head(|head| {
+            head.summary = summary.clone();
+            head.total = total;
+            if head.stage == Stage::Preparing {
+                head.stage = Stage::Working;
+            }
+        });
     }
 
     /// A signal, or something else that stops the run early.
     pub(crate) fn stopping(&self, cause: &str) {
-        let mut head = lock(&self.head);
-        if head.stage != Stage::Ended {
-            head.stage = Stage::Stopping;
-            drop(head);
+        let mut is_news = false;
+        self.change_head(|head| {
+            if head.stage != Stage::Ended {
+                head.stage = Stage::Stopping;
+                is_news = true;
+            }
+        });
+        if is_news {
             let text = format!("{cause}: requests in flight are being finished");
             self.recorder.add(Severity::Warning, text);
         }
@@ -129,9 +150,10 @@ impl LiveRun {
 
     /// The run has ended, with this summary.
     pub(crate) fn end(&self, summary: &Summary) {
-        let mut head = lock(&self.head);
-        head.summary = summary.clone();
-        head.stage = Stage::Ended;
+        self.change_head(|head| {
+            head.summary = summary.clone();
+            head.stage = Stage::Ended;
+        });
     }
 
     /// Adds a sample to the history.
@@ -139,12 +161,12 @@ impl LiveRun {
         if lock(&self.head).stage == Stage::Ended {
             return;
         }
-        let counts = self.stats.counts();
+        let pace = self.stats.pace();
         let reading = Reading {
             done: self.done_in_this_run(),
-            throttled: counts.throttled(),
-            ceiling: self.stats.pace().ceiling,
-            grant: grant(&self.stats.regions()),
+            throttled: self.stats.counts().throttled(),
+            ceiling: pace.ceiling,
+            grant: pace.grant,
         };
         lock(&self.history).add(self.stats.elapsed().as_secs_f64(), reading);
     }
@@ -155,7 +177,7 @@ impl LiveRun {
         match self.subject {
             Subject::Devices => counts.created + counts.exists,
             Subject::Deletions => counts.deleted,
-            Subject::Answers => counts.others.sent - counts.others.throttled,
+            Subject::Answers => counts.answers,
         }
     }
 
@@ -195,7 +217,7 @@ impl LiveRun {
             ahead: match self.subject {
                 _ if stage != Stage::Working || self.stats.offline_for().is_some() => None,
                 Subject::Devices => pace.ahead.filter(|_| total.is_some()),
-                _ => ahead(total, done, per_second),
+                _ => time_left(total, done, per_second),
             },
             offline_for: self.stats.offline_for().filter(|_| !has_ended),
             stage,
@@ -213,11 +235,6 @@ impl LiveRun {
 }
 
 impl Snapshot {
-    /// What the service granted lately, in requests a second; `None` if nothing was throttled.
-    pub(crate) fn grant(&self) -> Option<f64> {
-        grant(&self.regions)
-    }
-
     /// The share of all that is done, from 0 to 1; `None` if the total is not known, or nothing is to do.
     pub(crate) fn share(&self) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "counts of devices")]
@@ -229,23 +246,4 @@ impl Snapshot {
     pub(crate) fn has_ended(&self) -> bool {
         self.stage == Stage::Ended
     }
-}
-
-/// What the service granted in the Regions that create: where nothing was throttled, the rate in force counts.
-fn grant(regions: &[RegionNow]) -> Option<f64> {
-    let working = regions
-        .iter()
-        .filter(|region| region.has_begun && !region.has_ended);
-    let each: Vec<_> = working.map(|region| (region.grant, region.rate)).collect();
-    let was_throttled = each.iter().any(|(grant, _)| grant.is_some());
-    was_throttled.then(|| {
-        let rates = each.iter().map(|(grant, rate)| grant.unwrap_or(*rate));
-        rates.fold(0.0, |sum, rate| sum + rate)
-    })
-}
-
-fn ahead(total: Option<u64>, done: u64, per_second: f64) -> Option<Duration> {
-    #[expect(clippy::cast_precision_loss, reason = "an estimate in seconds")]
-    let left = total?.saturating_sub(done) as f64;
-    Duration::try_from_secs_f64(left / per_second).ok()
 }

@@ -12,8 +12,9 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tokio_io_timeout::TimeoutStream;
 
 use super::address::ServeAddress;
@@ -79,51 +80,41 @@ pub(crate) struct LiveServer {
     url: String,
     frames: Arc<Frames>,
     closing: watch::Sender<bool>,
-    serving: JoinHandle<()>,
+    /// Ends when the server has.
+    has_closed: oneshot::Receiver<()>,
 }
 
 impl LiveServer {
-    /// Listens, and serves the page of this run in tasks of its own.
-    pub(crate) async fn start(
-        settings: &ServeSettings,
-        run: Arc<LiveRun>,
-    ) -> Result<Self, ServeError> {
-        let listener = listen(settings).await?;
-        let address = listener.local_addr().map_err(|source| ServeError::Bind {
-            address: settings.address.clone(),
-            source,
-        })?;
-        let frames = Arc::new(Frames::new(Arc::clone(&run)));
+    /// Listens, and serves the page of this run on a thread of its own: whatever viewers do, the run has its threads.
+    pub(crate) fn start(settings: &ServeSettings, run: Arc<LiveRun>) -> Result<Self, ServeError> {
+        let refused = |source| refused(&settings.address, source);
+        let listener = listen(settings)?;
+        let address = listener.local_addr().map_err(refused)?;
         let (closing, is_closing) = watch::channel(false);
+        let (closed, has_closed) = oneshot::channel();
+        let frames = Arc::new(Frames::new(Arc::clone(&run)));
         let served = Served {
-            run: Arc::clone(&run),
             frames: Arc::clone(&frames),
             address: settings.address.clone(),
             viewers: Arc::new(Semaphore::new(MOST_VIEWERS)),
-            is_closing: is_closing.clone(),
+            is_closing,
         };
-        let router = router(served);
-        let ticking = Arc::clone(&frames);
-        let serving = tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(EVERY);
-            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            let tick = async {
-                loop {
-                    ticks.tick().await;
-                    run.sample();
-                    ticking.refresh();
-                }
-            };
-            tokio::select! {
-                () = tick => {}
-                () = accept(listener, router, is_closing) => {}
-            }
-        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = runtime.map_err(refused)?;
+        let thread = std::thread::Builder::new().name("live page".to_owned());
+        let serving = move || {
+            runtime.block_on(serve(listener, run, served));
+            // The run may have ended without waiting.
+            let _ = closed.send(());
+        };
+        thread.spawn(serving).map_err(refused)?;
         Ok(Self {
             url: url(address),
             frames,
             closing,
-            serving,
+            has_closed,
         })
     }
 
@@ -133,38 +124,56 @@ impl LiveServer {
     }
 
     /// Sends the viewers a last frame, and ends.
-    pub(crate) async fn close(mut self) {
+    pub(crate) async fn close(self) {
         self.frames.refresh();
         self.closing.send_replace(true);
-        // Whoever has not fetched it by then does not get it.
-        let _ = tokio::time::timeout(LAST_FRAME * 2, &mut self.serving).await;
+        // A viewer that has not fetched it by then does not get it.
+        let _ = tokio::time::timeout(2 * LAST_FRAME, self.has_closed).await;
     }
 }
 
-impl Drop for LiveServer {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
-}
-
-async fn listen(settings: &ServeSettings) -> Result<TcpListener, ServeError> {
-    let address = &settings.address;
-    let refused = |source: std::io::Error| match source.kind() {
-        ErrorKind::AddrInUse => ServeError::InUse(address.clone()),
-        _ => ServeError::Bind {
-            address: address.clone(),
-            source,
-        },
+/// Serves until the server closes, or is dropped.
+async fn serve(listener: std::net::TcpListener, run: Arc<LiveRun>, served: Served) {
+    // An error would mean that the runtime has no reactor.
+    let Ok(listener) = TcpListener::from_std(listener) else {
+        return;
     };
-    let lookup = address.clone();
-    let resolved = tokio::task::spawn_blocking(move || lookup.resolve()).await;
-    let resolved = resolved.map_err(std::io::Error::other).flatten();
-    let resolved = resolved.map_err(refused)?;
-    let remote = resolved.iter().find(|one| !one.ip().is_loopback());
+    let (frames, is_closing) = (Arc::clone(&served.frames), served.is_closing.clone());
+    let tick = async {
+        let mut ticks = tokio::time::interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            run.sample();
+            frames.refresh();
+        }
+    };
+    tokio::select! {
+        () = tick => {}
+        () = accept(listener, router(served), is_closing) => {}
+    }
+}
+
+fn refused(address: &ServeAddress, source: std::io::Error) -> ServeError {
+    let address = address.clone();
+    match source.kind() {
+        ErrorKind::AddrInUse => ServeError::InUse(address),
+        _ => ServeError::Bind { address, source },
+    }
+}
+
+fn listen(settings: &ServeSettings) -> Result<std::net::TcpListener, ServeError> {
+    let address = &settings.address;
+    let refused = |source| refused(address, source);
+    let resolved = address.resolve().map_err(refused)?;
+    let is_remote = |one: &&SocketAddr| !one.ip().to_canonical().is_loopback();
+    let remote = resolved.iter().find(is_remote);
     if let Some(remote) = remote.filter(|_| !settings.allow_remote) {
         return Err(ServeError::NotLoopback(address.clone(), *remote));
     }
-    TcpListener::bind(&*resolved).await.map_err(refused)
+    let listener = std::net::TcpListener::bind(&*resolved).map_err(refused)?;
+    listener.set_nonblocking(true).map_err(refused)?;
+    Ok(listener)
 }
 
 fn url(mut address: SocketAddr) -> String {
@@ -203,6 +212,7 @@ async fn accept(listener: TcpListener, router: Router, is_closing: watch::Receiv
         };
         let accepted = tokio::select! {
             accepted = next => accepted,
+            // An error means that the run has ended without closing it.
             _ = closed.wait_for(|closing| *closing) => break,
         };
         match accepted {
@@ -238,7 +248,7 @@ async fn connection(stream: TcpStream, router: Router, mut is_closing: watch::Re
         );
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
-        // Whatever ended it is the viewer's affair.
+        // How a connection ends does not matter here.
         _ = serving.as_mut() => return,
         _ = is_closing.wait_for(|closing| *closing) => {}
     }

@@ -5,6 +5,7 @@ mod counts;
 mod recent;
 mod region;
 mod throttles;
+mod values;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,82 +24,7 @@ pub use counts::RunCounts;
 use recent::{NOW, Recent};
 use region::{Phase, RegionStats, achieved};
 pub(crate) use throttles::Throttles;
-
-/// The rate at one instant, in all Regions together.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Pace {
-    /// Channels created a second over the last seconds, in the Regions that still create.
-    pub(crate) now: f64,
-    /// The sum of these Regions' ceilings, in requests a second; `None` if one of them has no ceiling.
-    pub(crate) ceiling: Option<f64>,
-    /// What the service grants these Regions together, in requests a second; `None` if nothing was throttled.
-    pub(crate) grant: Option<f64>,
-    /// The time left; `None` if it is unknown.
-    pub(crate) ahead: Option<Duration>,
-    /// How these Regions' quotas are shared with other hosts; `None` without a quota server. Of several Regions, the one with
-    /// most hosts.
-    pub(crate) sharing: Option<Sharing>,
-}
-
-/// The creates of one account and Region.
-#[derive(Debug, Clone)]
-pub(crate) struct RegionTotals {
-    pub(crate) account_region: AccountRegion,
-    pub(crate) creates: Requests,
-    /// Channels created a second, from the first create to the last; `None` for a burst of less than a second or fewer
-    /// than 20 channels.
-    pub(crate) achieved: Option<f64>,
-    /// The rate in force at the end, in requests a second.
-    pub(crate) rate: f64,
-    /// The rate granted in the last five seconds, in requests a second; `None` if nothing was throttled.
-    pub(crate) grant: Option<f64>,
-    /// How the quota was shared with other hosts; `None` without a quota server.
-    pub(crate) sharing: Option<Sharing>,
-    /// Whether throttles were ignored for a while, because a lower rate did not reduce them.
-    pub(crate) has_ignored_throttles: bool,
-}
-
-/// One account and Region while the run goes on.
-#[derive(Debug, Clone)]
-pub(crate) struct RegionNow {
-    pub(crate) account_region: AccountRegion,
-    /// Devices to do, as far as they are known.
-    pub(crate) devices: u64,
-    /// Those of them with an outcome.
-    pub(crate) finished: u64,
-    /// Those of them whose outcome is a failure.
-    pub(crate) failed: u64,
-    pub(crate) creates: Requests,
-    /// Whether its creates have begun.
-    pub(crate) has_begun: bool,
-    pub(crate) has_ended: bool,
-    /// Over the last seconds.
-    pub(crate) created_per_second: f64,
-    /// The rate in force, in requests a second; 0 before its creates begin.
-    pub(crate) rate: f64,
-    /// In requests a second; `None` without a ceiling, or before its creates begin.
-    pub(crate) ceiling: Option<f64>,
-    /// The rate granted in the last five seconds, in requests a second; `None` if nothing was throttled.
-    pub(crate) grant: Option<f64>,
-    /// How the quota is shared with other hosts; `None` without a quota server.
-    pub(crate) sharing: Option<Sharing>,
-}
-
-/// The creates of all Regions.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Totals {
-    /// From the first create request to the last one or to the last channel. The listing before it is not included.
-    pub(crate) creating: Duration,
-    /// Channels created a second in that time; `None` for a burst of less than a second or fewer than 20 channels.
-    pub(crate) achieved: Option<f64>,
-    pub(crate) regions: Vec<RegionTotals>,
-    /// When creates were throttled; `None` if none was.
-    pub(crate) throttles: Option<Throttles>,
-    /// Devices without an outcome by Region; of a stream, those that have arrived.
-    pub(crate) left: BTreeMap<String, u64>,
-    /// The devices of each account, if the rows name accounts.
-    pub(crate) accounts: BTreeMap<AccountId, AccountTotals>,
-}
+pub(crate) use values::{Pace, RegionNow, RegionTotals, Totals};
 
 /// Counts events.
 #[derive(Debug)]
@@ -117,7 +43,8 @@ struct StatsState {
     /// Rows of devices.
     recorded: Recent,
     throttles: Option<Throttles>,
-    offline_since: Option<Instant>,
+    /// The accounts and Regions in which nothing gets an answer, and since when.
+    silent: Vec<(AccountRegion, Instant)>,
 }
 
 impl Stats {
@@ -176,9 +103,9 @@ impl Stats {
         recorded.per_second(Instant::now(), NOW, Some(self.started))
     }
 
-    /// The duration of the current outage; `None` if answers arrive.
+    /// How long nothing has got an answer in any account and Region that has not ended; `None` if answers arrive.
     pub(crate) fn offline_for(&self) -> Option<Duration> {
-        self.lock().offline_since.map(|since| since.elapsed())
+        self.lock().silent_since().map(|since| since.elapsed())
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -216,6 +143,22 @@ impl Stats {
     fn lock(&self) -> std::sync::MutexGuard<'_, StatsState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How long the rest takes at this rate; none where nothing is left, or nothing gets done.
+pub(crate) fn time_left(total: Option<u64>, done: u64, per_second: f64) -> Option<Duration> {
+    #[expect(clippy::cast_precision_loss, reason = "an estimate in seconds")]
+    let left = total?.saturating_sub(done) as f64;
+    let ahead = Duration::try_from_secs_f64(left / per_second).ok();
+    ahead.filter(|ahead| !ahead.is_zero())
+}
+
+/// Whether an operation is counted among the others.
+fn is_other(operation: Operation) -> bool {
+    !matches!(
+        operation,
+        Operation::Create | Operation::Describe | Operation::List
+    )
 }
 
 /// An empty sum of floats is -0, whose sign would be printed.
@@ -274,8 +217,28 @@ impl StatsState {
         }
     }
 
+    /// Answers arrive in this account and Region, or it has ended.
+    fn answers(&mut self, account_region: &AccountRegion) {
+        self.silent.retain(|(silent, _)| silent != account_region);
+    }
+
+    /// Since when all accounts and Regions that have not ended are silent.
+    fn silent_since(&self) -> Option<Instant> {
+        let is_silent = |one: &AccountRegion| self.silent.iter().any(|(silent, _)| silent == one);
+        let mut open = self.regions.iter().filter(|stats| !stats.has_ended());
+        let are_silent = open.all(|stats| is_silent(&stats.account_region));
+        let since = self.silent.iter().map(|(_, since)| *since);
+        since.max().filter(|_| are_silent)
+    }
+
     fn note_throttle(&mut self) {
-        let (now, grant) = (Instant::now(), self.grant());
+        let now = Instant::now();
+        // The grant is asked once a slice: it concerns all Regions, and throttles are many.
+        let is_new = self
+            .throttles
+            .as_ref()
+            .is_none_or(|throttles| throttles.is_new(now));
+        let grant = if is_new { self.grant() } else { None };
         let throttles = self.throttles.get_or_insert_with(|| Throttles::new(now));
         throttles.note(now, grant);
     }
@@ -348,7 +311,7 @@ impl Listener for Stats {
             }
             Event::RegionEnded { account_region } => {
                 // A probe without an answer does not end the outage.
-                inner.offline_since = None;
+                inner.answers(account_region);
                 if let Some(stats) = inner.region_stats(account_region) {
                     stats.end();
                 }
@@ -374,8 +337,17 @@ impl Listener for Stats {
                     inner.note_throttle();
                 }
             }
-            Event::Offline { .. } => inner.offline_since = Some(Instant::now()),
-            Event::Online { .. } => inner.offline_since = None,
+            Event::Answered {
+                operation,
+                outcome: Outcome::Success | Outcome::Refused,
+                ..
+            } => inner.counts.answers += u64::from(is_other(*operation)),
+            Event::Offline { account_region, .. } => {
+                inner.answers(account_region);
+                let since = Instant::now();
+                inner.silent.push(((*account_region).clone(), since));
+            }
+            Event::Online { account_region, .. } => inner.answers(account_region),
             Event::Differs { .. } => inner.counts.differs += 1,
             Event::Updated { .. } => inner.counts.updated += 1,
             Event::Recorded { row } => inner.recorded(row),
@@ -383,6 +355,7 @@ impl Listener for Stats {
             Event::Answered { .. }
             | Event::Listed { .. }
             | Event::Retried { .. }
+            | Event::Repeated { .. }
             | Event::CredentialsRefused { .. }
             | Event::CredentialsRenewed { .. }
             | Event::PartStopped { .. }

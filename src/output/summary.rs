@@ -226,6 +226,7 @@ mod tests {
                     },
                     achieved: Some(49.9),
                     rate: 48.47,
+                    ceiling: Some(50.0),
                     grant: Some(49.97),
                     sharing: None,
                     has_ignored_throttles: false,

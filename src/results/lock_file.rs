@@ -15,7 +15,7 @@ pub(crate) fn open_and_lock<D: Disk>(disk: &D, path: &Path) -> io::Result<Option
         let Some((mut file, is_new)) = open_or_create(disk, path)? else {
             continue;
         };
-        // Whoever had it locked may have removed it meanwhile: then it guards nothing any more.
+        // The process that had it locked may have removed it meanwhile: then it guards nothing any more.
         let is_named = file
             .try_lock()
             .and_then(|has_lock| has_lock.then(|| disk.names(path, &file)).transpose());

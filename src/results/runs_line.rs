@@ -242,6 +242,9 @@ pub struct RegionLine {
     pub achieved_per_second: Option<f64>,
     /// The rate in force at the end.
     pub in_force_per_second: f64,
+    /// The ceiling: `--rate`, or what `--quotas` says; none without one, and in logs of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ceiling_per_second: Option<f64>,
     /// What the service granted in the last five seconds; none where it never throttled.
     pub granted_per_second: Option<f64>,
     /// The most hosts that shared the quota by a quota server; none without one.

@@ -116,6 +116,11 @@ fn while_a_run_goes_on_it_is_told_in_the_present_tense() {
     assert_eq!(first["ended"], false);
     assert!(first["parts"]["regions"].as_str().unwrap().contains(REGION));
     assert_eq!(last["ended"], true, "{data:?}");
+    let regions = data
+        .iter()
+        .rev()
+        .find_map(|data| data["parts"]["regions"].as_str());
+    assert!(regions.unwrap().contains(">stopped</td>"), "{regions:?}");
     let progress = last["parts"]["progress"].as_str().unwrap();
     assert!(progress.contains("Ended early: interrupted"), "{progress}");
 }
@@ -139,7 +144,7 @@ fn failures_are_shown_with_what_to_do_and_text_of_the_manifest_is_escaped() {
     let metrics = get(&url, "/metrics").body;
     let failed = "kvs_fleet_devices_finished_total{status=\"failed\"} 1";
     assert!(metrics.contains(failed), "{metrics}");
-    assert!(metrics.contains("outcome=\"error\"} 1"), "{metrics}");
+    assert!(metrics.contains("outcome=\"server_error\"} 1"), "{metrics}");
     interrupted(running).exits(3);
 }
 
@@ -247,10 +252,11 @@ fn an_address_that_cannot_be_served_is_refused_before_anything_is_sent() {
     }
     let nonsense = bench.provision(cloud.url()).args(&["--serve", "here"]);
     nonsense.run().exits(2).says("expected ADDRESS:PORT");
-    let alone = bench.provision(cloud.url()).args(&["--serve-linger", "1m"]);
-    alone.run().exits(2).says("--serve");
     assert_eq!(cloud.all_requests(), 0);
     assert!(!bench.has("d.results.csv"));
+    // Without a page there is nothing that could stay.
+    let alone = bench.provision(cloud.url()).args(&["--serve-linger", "1h"]);
+    alone.run().exits(0).says("--serve-linger has no effect");
 }
 
 #[test]
@@ -294,7 +300,10 @@ fn verify_and_rollback_have_a_page() {
         "{page}"
     );
     assert!(page.contains("CAM-0002"), "{page}");
-    assert_eq!(get(&url, "/status.json").json()["exit_code"], 3);
+    let status = get(&url, "/status.json").json();
+    assert_eq!(status["exit_code"], 3);
+    // Nothing is created by another run.
+    assert_eq!(status["remaining"], 0);
     interrupted(running).exits(3);
     let (running, url) = lingering(on(&["rollback", "--yes"]));
     let status = get(&url, "/status.json").json();
@@ -325,5 +334,40 @@ fn nothing_that_is_served_has_a_secret() {
         assert!(!answer.body.contains("secret-of"), "{path}");
         assert!(!answer.body.contains("AKIASERVE"), "{path}");
     }
+    interrupted(running).exits(0);
+}
+
+#[test]
+fn answers_are_counted_once_and_repeated_requests_are_shown() {
+    let (bench, cloud) = (Bench::of(20), Cloud::faulty(&["503=first:7@endpoint"]));
+    bench.provision(cloud.url()).run().exits(0);
+    let call = bench.call(&["verify", "d.results.csv", "--endpoint-url", cloud.url()]);
+    let (running, url) = lingering(call.args(&["--endpoints"]));
+    let status = get(&url, "/status.json").json();
+    assert_eq!(status["live"]["done"], 20, "{status}");
+    assert_eq!(status["live"]["total"], 20);
+    assert_eq!(status["live"]["retries"], 7);
+    let page = get(&url, "/").body;
+    assert!(
+        page.contains("GetSignalingChannelEndpoint in eu-central-1 is tried again"),
+        "{page}"
+    );
+    interrupted(running).exits(0);
+}
+
+#[test]
+fn many_requests_in_one_connection_are_all_answered() {
+    let (bench, cloud) = (Bench::of(3), Cloud::new());
+    let (running, url) = lingering(bench.provision(cloud.url()));
+    let mut stream = TcpStream::connect(authority(&url)).unwrap();
+    let host = authority(&url);
+    let one = format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let last = format!("GET /status.json HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream
+        .write_all((one.repeat(20) + &last).as_bytes())
+        .unwrap();
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 21);
     interrupted(running).exits(0);
 }

@@ -493,7 +493,10 @@ fn every_flag_of_the_help_can_be_set_in_the_environment() {
             }
             // Not UTF-8: refused for every flag except paths.
             let variable = format!("KVS_FLEET_{}", flag.to_uppercase().replace('-', "_"));
-            let call = bench.call(&[command]).env_bytes(&variable, b"\xff\xfe");
+            let mut call = bench.call(&[command]).env_bytes(&variable, b"\xff\xfe");
+            if flag.starts_with("emulator-") {
+                call = call.env("KVS_FLEET_EMULATOR", "1");
+            }
             let done = call
                 .args(if command == "emulator" {
                     &[]

@@ -500,8 +500,14 @@ fn flags_of_the_emulator_require_it() {
             "--emulator-window",
         ] {
             let done = bench.call(command).args(&[flag]).run().exits(2);
-            done.says("--emulator");
+            done.says("required").says("--emulator");
+            let endpoint = ["--endpoint-url", "http://127.0.0.1:1", flag];
+            let done = bench.call(command).args(&endpoint).run().exits(2);
+            done.says("is for the emulator of --emulator, which is not given");
         }
+        let call = bench.call(&["plan", "d.csv", "--region", "eu-central-1"]);
+        let ignored = call.env("KVS_FLEET_EMULATOR_RATE", "5").run().exits(0);
+        ignored.says("KVS_FLEET_EMULATOR_RATE in the environment is not used");
         let both = ["--emulator", "--emulator-window", "--emulator-burst=3"];
         let done = bench.call(command).args(&both).run().exits(2);
         done.says("'--emulator-window'")

@@ -330,7 +330,10 @@ fn throttles_are_in_the_runs_log_and_in_the_chart_of_the_rate() {
         assert!(page.contains(part), "{part}");
     }
     // A quota that would hide everything is not drawn.
-    let far = log.replace("\"rate\":20.0", "\"rate\":900.0");
+    let far = log.replace(
+        "\"ceiling_per_second\":20.0",
+        "\"ceiling_per_second\":900.0",
+    );
     bench.write("d.results.runs.jsonl", far);
     report(&bench, &["--html", "far.html"]).run().exits(0);
     let page = bench.read("far.html");

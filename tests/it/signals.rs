@@ -190,6 +190,16 @@ fn unread(bench: &Bench, cloud: &Cloud, arguments: &[&str]) -> Unread {
 }
 
 #[test]
+fn a_stalled_reader_does_not_keep_a_finished_run_from_ending() {
+    // More than a pipe holds, and fewer than wait for it before new creates do.
+    let (bench, cloud) = (Bench::of(600), Cloud::new());
+    let call = bench.provision(cloud.url());
+    let mut running = call.args(&["--json", "--timeout", "1s"]).start_unread();
+    assert_eq!(running.wait(), Some(0));
+    assert_eq!(bench.statuses().len(), 600);
+}
+
+#[test]
 fn a_stalled_reader_does_not_keep_a_run_from_ending() {
     let bench = Bench::of(8_000);
     let cloud = Cloud::new();

@@ -92,6 +92,8 @@ impl Run {
             let written = self.summary.write_json(file);
             written.map_err(|error| (file, error))
         });
+        // It would say that the run was interrupted.
+        drop(self.exit_record.take());
         // A signal was answered when it came.
         if let Err(error) = ended
             && self.summary.exit_code < 128

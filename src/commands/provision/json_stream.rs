@@ -1,7 +1,8 @@
 //! `--json`: an object a device on standard output, as soon as its row is on disk.
 //!
 //! A thread of its own writes from a bounded queue. A slow reader delays rows, and so new requests, but never the handling
-//! of signals. Once the run stops, a reader that stalls has as much time as a request; then the run ends without it.
+//! of signals. Once the run stops, or its work is done, a reader that stalls has as much time as a request; then the run ends
+//! without it.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -71,13 +72,16 @@ impl JsonStream {
     /// Waits until all lines are written, as long as the grace allows. The error is why they could not be.
     pub(super) async fn close(&self) -> Result<(), Stop> {
         let (written, all_written) = oneshot::channel();
-        let is_done = self.hand_over(JsonMessage::Flush(written)).await
-            && tokio::select! {
-                biased;
-                // The thread has ended where the reader is gone, which it has reported.
-                _ = all_written => true,
-                () = self.stop.given_for(self.grace) => false,
-            };
+        let flushed = async {
+            // The thread has ended where the reader is gone, which it has reported.
+            self.hand_over(JsonMessage::Flush(written)).await && (all_written.await, true).1
+        };
+        let is_done = tokio::select! {
+            biased;
+            is_done = flushed => is_done,
+            () = self.stop.given_for(self.grace) => false,
+            () = tokio::time::sleep(self.grace) => false,
+        };
         if let Some(cause) = self.lost.get() {
             return Err(cause.clone());
         }

@@ -46,6 +46,16 @@ impl Listener for LogListener {
                 shown(device_id),
                 wait.as_secs_f64()
             ),
+            Event::Repeated {
+                account_region,
+                operation,
+                failure,
+            } => debug!(
+                "{} in {account_region} will be tried again after {}: {}",
+                operation.name(),
+                failure.code,
+                failure.message
+            ),
             Event::Differs {
                 device_id,
                 difference,

@@ -60,6 +60,8 @@ pub(super) async fn run(config: RunConfig, console: Console) -> u8 {
     let ended = run.flushed(ended).await;
     let code = run.conclude(&ended);
     if let Some(page) = run.page.take() {
+        // A file that was not written counts as well.
+        run.summary.exit_code = code;
         page.finish(&run.summary).await;
     }
     code

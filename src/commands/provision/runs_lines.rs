@@ -94,6 +94,7 @@ fn region_line(region: &RegionTotals) -> RegionLine {
         throttled_share: region.creates.throttled_share(),
         achieved_per_second: region.achieved,
         in_force_per_second: region.rate,
+        ceiling_per_second: region.ceiling,
         granted_per_second: region.grant,
         hosts: region
             .sharing

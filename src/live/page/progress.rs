@@ -119,11 +119,21 @@ fn pace(now: &Snapshot) -> Vec<Tile> {
     let share = format::percent(creates.throttled_share());
     vec![
         done,
-        ("granted", rate(now.grant()), false),
-        ("ceiling", rate(now.summary.ceiling), false),
+        ("granted", rate(now.pace.grant), false),
+        ("ceiling", ceiling(now), false),
         ("throttled", share, false),
         running,
     ]
+}
+
+/// That of all Regions at work; else that of each.
+fn ceiling(now: &Snapshot) -> String {
+    let each = if now.regions.len() > 1 { " each" } else { "" };
+    match (now.pace.ceiling, now.summary.ceiling) {
+        (Some(all), _) => format!("{}/s", format::rate(all)),
+        (None, Some(one)) => format!("{}/s{each}", format::rate(one)),
+        (None, None) => "–".to_owned(),
+    }
 }
 
 /// How the run ended: what stopped it, and the lines of its summary.

@@ -63,14 +63,14 @@ pub(super) fn table(now: &Snapshot) -> Markup {
     }
 }
 
-/// A Region whose devices are all finished is done, also in a command that does not say so.
+/// A Region is done when its devices are finished, and only then.
 fn state(now: &Snapshot, region: &RegionNow) -> RegionState {
     let state = now.recorded.regions.of(&region.account_region);
-    let is_finished = region.devices > 0 && region.finished >= region.devices;
-    if state == RegionState::Working && is_finished {
-        RegionState::Done
-    } else {
-        state
+    let is_finished = region.finished >= region.devices;
+    match state {
+        RegionState::Working if is_finished && region.devices > 0 => RegionState::Done,
+        RegionState::Done if !is_finished => RegionState::Stopped("stopped"),
+        _ => state,
     }
 }
 

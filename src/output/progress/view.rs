@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Subject;
 use crate::domain::format;
 use crate::engine::pace::sharing::Sharing;
-use crate::output::stats::{Pace, Requests, RunCounts, Stats};
+use crate::output::stats::{Pace, Requests, RunCounts, Stats, time_left};
 
 /// A grant below this share of the ceiling is shown.
 const CLEARLY_LESS: f64 = 0.97;
@@ -54,16 +54,22 @@ impl View {
                 let kept = format!("{} not deleted", counts.failures());
                 let pace = Part::same(format!("{} deleted/s", format::rate(rate)));
                 let pace = [Some(pace), throttled(counts.others)];
-                Self::of(done, rate, ahead(total, done, rate), kept, pace)
+                Self::of(done, rate, time_left(total, done, rate), kept, pace)
             }
             Subject::Answers => {
-                let asked = stats.counts().others;
-                let done = asked.sent - asked.throttled;
+                let counts = stats.counts();
+                let done = counts.answers;
                 #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
                 let rate = done as f64 / stats.elapsed().as_secs_f64().max(0.1);
                 let pace = Part::same(format!("{} answers/s", format::rate(rate)));
-                let pace = [Some(pace), throttled(asked)];
-                Self::of(done, rate, ahead(total, done, rate), String::new(), pace)
+                let pace = [Some(pace), throttled(counts.others)];
+                Self::of(
+                    done,
+                    rate,
+                    time_left(total, done, rate),
+                    String::new(),
+                    pace,
+                )
             }
         }
     }
@@ -130,14 +136,6 @@ fn throttled(requests: Requests) -> Option<Part> {
             format!("{share} throttled"),
         )
     })
-}
-
-/// How long the rest takes at this rate; none where nothing is left, or nothing gets done.
-fn ahead(total: Option<u64>, done: u64, per_second: f64) -> Option<Duration> {
-    #[expect(clippy::cast_precision_loss, reason = "an estimate in seconds")]
-    let left = total?.saturating_sub(done) as f64;
-    let ahead = Duration::try_from_secs_f64(left / per_second).ok();
-    ahead.filter(|ahead| !ahead.is_zero())
 }
 
 /// The state of a provisioning run that is shown.

@@ -12,7 +12,7 @@ use crate::fleet::plan::OwnAccount;
 use crate::results::disk::Disk;
 use crate::results::read::TornTail;
 use crate::results::record::Status;
-use crate::results::runs_line::{End, ROLLBACK, RunsLine, Start};
+use crate::results::runs_line::{End, ROLLBACK, RegionLine, RunsLine, Start};
 use crate::results::runs_log::read_runs;
 use crate::results::view::RecordView;
 
@@ -68,6 +68,19 @@ pub(crate) struct RunFact {
 }
 
 impl RunFact {
+    /// The ceiling of creates in an account and Region, in requests a second; that of `--rate` where the log has no other.
+    pub(crate) fn ceiling(&self, region: Option<&RegionLine>) -> Option<f64> {
+        let own = region.and_then(|region| region.ceiling_per_second);
+        own.or(self.start.settings.as_ref()?.rate)
+    }
+
+    /// What the log says of an account and Region.
+    pub(crate) fn region(&self, account: &str, region: &str) -> Option<&RegionLine> {
+        let mut regions = self.end.as_ref()?.regions.iter();
+        let is_account = |named: &Option<String>| named.as_deref().is_none_or(|own| own == account);
+        regions.find(|line| line.region == region && is_account(&line.account))
+    }
+
     /// Whether it created channels.
     pub(crate) fn is_provisioning(&self) -> bool {
         self.start.command != ROLLBACK

@@ -183,19 +183,24 @@ fn quotas(facts: &Facts, timeline: &Timeline) -> Vec<Level> {
     let mut levels: Vec<Level> = Vec::new();
     for (place, stretch) in timeline.stretches.iter().enumerate() {
         let earlier = levels.len();
-        let Some(rate) = rate(facts, stretch.from) else {
+        let here = spans.range((place, 0, 0)..(place + 1, 0, 0));
+        let here = here.map(|(&(_, account, region), span)| {
+            let ceiling = ceiling(facts, stretch.from, (account, region))?;
+            Some((*span, ceiling))
+        });
+        let Some(here) = here.collect::<Option<Vec<((i64, i64), f64)>>>() else {
             continue;
         };
-        let here = spans.range((place, 0, 0)..(place + 1, 0, 0));
-        let here: Vec<(i64, i64)> = here.map(|(_, span)| *span).collect();
-        let mut edges: Vec<i64> = here.iter().flat_map(|(from, to)| [*from, *to]).collect();
+        let spans = here.iter().map(|(span, _)| span);
+        let mut edges: Vec<i64> = spans.flat_map(|(from, to)| [*from, *to]).collect();
         edges.sort_unstable();
         edges.dedup();
         for edge in edges.windows(2) {
             let [from, to] = *edge else { continue };
-            let open = here.iter().filter(|span| span.0 <= from && span.1 >= to);
-            #[expect(clippy::cast_precision_loss, reason = "a number of Regions")]
-            let per_second = open.count() as f64 * rate;
+            let open = here
+                .iter()
+                .filter(|(span, _)| span.0 <= from && span.1 >= to);
+            let per_second = open.fold(0.0, |sum, (_, ceiling)| sum + ceiling);
             let (from, to) = (timeline.working(from), timeline.working(to));
             match levels.get_mut(earlier..).and_then(<[Level]>::last_mut) {
                 Some(last) if last.to == from && same(last.per_second, per_second) => last.to = to,
@@ -215,15 +220,21 @@ fn same(one: f64, other: f64) -> bool {
     (one - other).abs() < f64::EPSILON
 }
 
-/// The ceiling of the run at that time, for each of its accounts and Regions.
-fn rate(facts: &Facts, at: i64) -> Option<f64> {
+/// The ceiling of the run at that time in an account and Region of the facts.
+fn ceiling(facts: &Facts, at: i64, (account, region): (usize, usize)) -> Option<f64> {
     // The first request is sent shortly after the run begins.
     let began = |start: &str| millis(start).is_some_and(|began| began <= at);
     let run = facts
         .provisioning()
         .rfind(|run| began(&run.start.at))
         .or_else(|| facts.provisioning().next())?;
-    run.start.settings.as_ref()?.rate
+    let account = facts.accounts.get_index(account);
+    let region = facts.regions.get_index(region);
+    let line = run.region(
+        account.map_or("", |name| name),
+        region.map_or("", |name| name),
+    );
+    run.ceiling(line)
 }
 
 #[cfg(test)]

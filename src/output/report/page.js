@@ -107,11 +107,11 @@
     line.append(cell);
     return line;
   };
-  const draw = (anew) => {
+  const draw = (isForced) => {
     const from = printing ? 0 : Math.max(0, Math.floor(box.scrollTop / HEIGHT) - SPARE);
     const room = printing ? MOST_PRINTED : Math.ceil(box.clientHeight / HEIGHT) + 2 * SPARE;
     const to = Math.min(shown.length, from + room);
-    if (!anew && from === first && to === last) return;
+    if (!isForced && from === first && to === last) return;
     [first, last] = [from, to];
     const focused = document.activeElement.closest?.("#rows [data-place]")?.dataset.place;
     if (current < from || current >= to) current = from;
@@ -122,8 +122,8 @@
   };
   const button = (place) => body.querySelector(`[data-place="${place}"]`);
 
-  // A cell that a spreadsheet program would take for a formula gets an apostrophe. No formula consists of the characters of a
-  // channel name only, so names and IDs such as -4711 stay as they are and can be imported again.
+  // A cell that a spreadsheet program would take for a formula gets an apostrophe. The characters of a channel name make
+  // no formula that does harm, so names and IDs such as -4711 stay as they are and can be imported again.
   const cell = (value) => {
     const text = String(value ?? "");
     const safe = /^[=+\-@\t\r]/.test(text) && !/^-[A-Za-z0-9_.-]*$/.test(text) ? `'${text}` : text;

@@ -37,11 +37,6 @@ pub(crate) fn by_account_region(facts: &Facts) -> BTreeMap<(String, String), Rat
         return rates;
     }
     for run in facts.provisioning() {
-        let ceiling = run
-            .start
-            .settings
-            .as_ref()
-            .and_then(|settings| settings.rate);
         let own = run.start.account.as_deref().unwrap_or_default();
         for region in run.end.iter().flat_map(|end| &end.regions) {
             let Some(achieved) = region.achieved_per_second.filter(|rate| *rate > 0.0) else {
@@ -53,6 +48,7 @@ pub(crate) fn by_account_region(facts: &Facts) -> BTreeMap<(String, String), Rat
                 continue;
             }
             let seconds = channels / achieved;
+            let ceiling = run.ceiling(Some(region));
             let account = region.account.as_deref().unwrap_or(own).to_owned();
             let rate = rates
                 .entry((account, region.region.clone()))

@@ -45,6 +45,8 @@ pub struct RunCounts {
     /// `ListSignalingChannels`.
     pub(crate) lists: Requests,
     pub(crate) others: Requests,
+    /// Answers to these other requests that count: the same request would be answered in the same way.
+    pub(crate) answers: u64,
     /// How often the quota server was lost.
     pub(crate) quota_server_outages: u64,
 }

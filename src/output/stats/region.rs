@@ -122,7 +122,9 @@ impl RegionStats {
     pub(super) fn finish(&mut self, status: Status, is_created: bool, now: Instant) {
         self.finished += 1;
         self.exists += u64::from(status == Status::Exists);
-        self.failed += u64::from(status == Status::Failed);
+        // A rollback keeps the status of a channel that it leaves.
+        let is_left = status == Status::Created && !is_created;
+        self.failed += u64::from(status == Status::Failed || is_left);
         self.created += u64::from(is_created);
         if is_created {
             self.phase.note(now);
@@ -147,6 +149,7 @@ impl RegionStats {
             creates: self.creates,
             achieved: achieved(self.created, self.phase.duration()),
             rate: self.rate(),
+            ceiling: self.ceiling(),
             grant: self.grant(),
             sharing: self.sharing(),
             has_ignored_throttles: self

@@ -13,7 +13,7 @@ const MOST: usize = 120;
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Slice {
     pub(crate) throttled: u64,
-    /// What the service granted at the slice's last throttle, in creates a second; `None` if it is unknown.
+    /// What the service granted at the slice's first throttle, in creates a second; `None` if it is unknown.
     pub(crate) granted: Option<f64>,
 }
 
@@ -33,6 +33,11 @@ impl Throttles {
             width: SHORTEST,
             slices: Vec::new(),
         }
+    }
+
+    /// Whether a slice begins at this time.
+    pub(super) fn is_new(&self, now: Instant) -> bool {
+        self.slice(now) >= self.slices.len()
     }
 
     /// A create was throttled.

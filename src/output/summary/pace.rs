@@ -190,6 +190,7 @@ mod tests {
             },
             achieved,
             rate,
+            ceiling: Some(50.0),
             grant,
             sharing: None,
             has_ignored_throttles: false,
