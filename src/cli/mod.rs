@@ -146,7 +146,7 @@ fn with_variable(argument: Arg, given: &ArgMatches, warnings: &mut Vec<String>) 
     argument
 }
 
-/// Whether an argument is about the emulator in this process, and there is none.
+/// Whether an argument is for the emulator in this process, which is not used.
 fn is_of_no_emulator(id: &str, given: &ArgMatches) -> bool {
     let variable = std::env::var_os("KVS_FLEET_EMULATOR").unwrap_or_default();
     let variable = variable.to_string_lossy();

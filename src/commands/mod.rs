@@ -112,8 +112,8 @@ pub async fn run(command: Command, warnings: &[String]) -> u8 {
             let console = start(&args.provision.output);
             plan(&args.provision, args.online, console).await
         }
-        Command::Verify(args) => verify::run(&args, start(&args.output)).await,
-        Command::Rollback(args) => rollback::run(&args, start(&args.output)).await,
+        Command::Verify(args) => Box::pin(verify::run(&args, start(&args.output))).await,
+        Command::Rollback(args) => Box::pin(rollback::run(&args, start(&args.output))).await,
         Command::Merge(args) => {
             start(&args.messages);
             merge::run(&args)

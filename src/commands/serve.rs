@@ -55,7 +55,7 @@ pub(super) struct LivePage {
 
 impl LivePage {
     /// Serves the page of a run that begins now. `summary` has what is known of it.
-    pub(super) async fn start(
+    pub(super) fn start(
         config: &ServeConfig,
         subject: Subject,
         stats: &Arc<Stats>,

@@ -17,6 +17,7 @@ use crate::output::stats::Stats;
 use crate::output::summary::Summary;
 
 /// What the command is, for its page.
+#[derive(Clone, Copy)]
 pub(super) struct Work<'a> {
     pub(super) command: &'static str,
     pub(super) subject: Subject,
@@ -34,7 +35,7 @@ pub(super) struct ServedResults {
 
 impl ServedResults {
     /// Begins to count, and serves the page if one was asked for.
-    pub(super) async fn start(
+    pub(super) fn start(
         args: &ServeArgs,
         work: Work<'_>,
         signals: (&StopSignal, &Signalled),
@@ -52,7 +53,13 @@ impl ServedResults {
         let page = match ServeConfig::of(args) {
             Some(config) => {
                 let head = (&summary, Vec::new());
-                Some(LivePage::start(&config, work.subject, &stats, head, signals).await?)
+                Some(LivePage::start(
+                    &config,
+                    work.subject,
+                    &stats,
+                    head,
+                    signals,
+                )?)
             }
             None => None,
         };

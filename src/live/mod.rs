@@ -7,10 +7,10 @@
 //! | --- | --- |
 //! | `requests`, `failures`, `events`, `region_states`, `history` | parts of what is known |
 //! | `recorder` | the listener that notes it |
-//! | [`run`] | the run at one instant |
+//! | `run` | the run at one instant |
 //! | `status`, `metrics`, `page` | that instant as JSON, as metrics, as a page |
 //! | `frames` | what viewers get |
-//! | [`address`], `answers`, [`server`] | where it is served, the answers, the HTTP server |
+//! | `address`, `answers`, `server` | where it is served, the answers, the HTTP server |
 
 pub(crate) mod address;
 mod answers;

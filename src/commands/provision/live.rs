@@ -9,13 +9,13 @@ use crate::output::progress::Subject;
 
 impl Run {
     /// Serves the live page, if one was asked for.
-    pub(super) async fn serve(&mut self) -> Result<(), Error> {
+    pub(super) fn serve(&mut self) -> Result<(), Error> {
         let Some(config) = &self.config.serve else {
             return Ok(());
         };
         let head = (&self.summary, self.shown_settings());
         let signals = (&self.stop, &self.signalled);
-        let page = LivePage::start(config, Subject::Devices, &self.stats, head, signals).await?;
+        let page = LivePage::start(config, Subject::Devices, &self.stats, head, signals)?;
         page.listen(&mut self.listeners);
         self.page = Some(page);
         Ok(())

@@ -131,7 +131,7 @@ impl Run {
     }
 
     async fn provision(&mut self) -> Result<(), Error> {
-        self.serve().await?;
+        self.serve()?;
         if self.config.output.json {
             let timeout = self.config.engine.timeout;
             let json = JsonStream::start(self.stop.clone(), timeout, self.console.clone());

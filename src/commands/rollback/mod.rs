@@ -52,7 +52,7 @@ pub(super) async fn run(args: &RollbackArgs, console: Console) -> Result<u8, Err
         results: &args.results,
         connection: &args.connection,
     };
-    let mut served = ServedResults::start(&args.serve, work, (&stop, &signalled)).await?;
+    let mut served = ServedResults::start(&args.serve, work, (&stop, &signalled))?;
     let left = rollback(args, console, stop, &mut served).await;
     served.finish(left.map(exit_code)).await
 }

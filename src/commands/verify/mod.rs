@@ -37,7 +37,7 @@ pub(super) async fn run(args: &VerifyArgs, console: Console) -> Result<u8, Error
         results: &args.results,
         connection: &args.connection,
     };
-    let mut served = ServedResults::start(&args.serve, work, (&stop, &signalled)).await?;
+    let mut served = ServedResults::start(&args.serve, work, (&stop, &signalled))?;
     let ended = match verify(args, console, stop, &mut served).await {
         Ok((findings, unasked)) => {
             findings.show(&mut served);
