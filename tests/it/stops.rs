@@ -208,7 +208,7 @@ fn max_failures_is_the_number_of_allowed_failures() {
 #[test]
 fn a_share_of_failures_is_judged_from_100_devices_on() {
     // Of the first 50 devices all fail; of 100 devices half fail, more than 40 %.
-    let bench = Bench::of(300);
+    let bench = Bench::of(1_000);
     let cloud = Cloud::new();
     let wire = refusing(&cloud, |number| number <= 50);
     bench
@@ -218,7 +218,8 @@ fn a_share_of_failures_is_judged_from_100_devices_on() {
         .exits(1)
         .says("--max-failures 40");
     let rows = bench.rows("d.results.csv").len();
-    assert!((100..150).contains(&rows), "{rows}");
+    // A device counts when its row is on disk; meanwhile at most 256 others have been attempted.
+    assert!((100..400).contains(&rows), "{rows}");
     // The share is not judged for a smaller batch.
     let bench = Bench::of(60);
     bench
