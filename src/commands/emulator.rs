@@ -7,6 +7,7 @@ use crate::cli::{BehaviourArgs, EmulatorArgs};
 use crate::emulator::Emulator;
 use crate::emulator::snapshot::Snapshot;
 use crate::emulator::state_file::StatePath;
+use crate::engine::Stop;
 use crate::error::Error;
 
 /// Serves until a signal comes. The URL goes to standard output, all else to standard error.
@@ -28,10 +29,14 @@ pub(super) async fn run(args: &EmulatorArgs) -> Result<u8, Error> {
     tell(&guide(&emulator.url(), args, seed));
     super::print(&format!("{}\n", emulator.url())).map_err(|error| refused(&error))?;
     signals.next().await;
-    let counts = emulator.request_counts();
+    let (counts, failure) = (emulator.request_counts(), emulator.failure());
     emulator.stop().await;
     tell(&format!("The emulator has ended. Requests: {counts}.\n"));
-    Ok(0)
+    // What was not saved is lost with this process.
+    match failure.and_then(|failure| failure.borrow().clone()) {
+        Some(cause) => Err(Stop::Output(cause).into()),
+        None => Ok(0),
+    }
 }
 
 /// Writes to standard error, which may be closed.

@@ -267,14 +267,21 @@ impl Emulator {
 
     /// Calls this with the cause when the state cannot be saved: from then on changes get no answer.
     pub fn on_failure(&self, tell: impl Fn(String) + Send + 'static) {
-        let Some(saving) = &self.saving else { return };
-        let mut failure = saving.saver.failure();
+        let Some(mut failure) = self.failure() else {
+            return;
+        };
         tokio::spawn(async move {
             while failure.changed().await.is_ok() {
                 let cause = failure.borrow_and_update().clone();
                 cause.into_iter().for_each(&tell);
             }
         });
+    }
+
+    /// Why the state could not be saved last, now and when the emulator has ended; none where it is not kept.
+    pub fn failure(&self) -> Option<watch::Receiver<Option<String>>> {
+        let saving = self.saving.as_ref()?;
+        Some(saving.saver.failure())
     }
 
     /// Stops the emulator: it accepts no more connections, sends pending answers at once, and resets hanging ones. A

@@ -457,6 +457,26 @@ fn a_state_that_cannot_be_written_stops_the_run() {
 }
 
 #[test]
+fn a_server_whose_state_cannot_be_written_does_not_end_well() {
+    let bench = Bench::of(3);
+    std::fs::create_dir(bench.path("s.json.kvs-fleet-tmp")).unwrap();
+    let flags = ["emulator", "--listen", "127.0.0.1:0", "--latency", "0ms"];
+    let mut running = bench.call(&flags).args(&["--state", "s.json"]).start();
+    let url = running.line();
+    // What is not saved has no answer.
+    let call = bench.provision(&url).args(&["--max-offline", "1s"]);
+    call.run().exits(1);
+    running.signal("INT");
+    let done = running.wait().exits(1).says("s.json");
+    // The same cause is reported when it comes, and at the end.
+    assert_eq!(
+        done.stderr.matches("cannot be written").count(),
+        2,
+        "{done}"
+    );
+}
+
+#[test]
 fn the_emulator_in_the_process_behaves_as_its_flags_say() {
     let bench = Bench::of(3);
     let fault = [
