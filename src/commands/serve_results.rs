@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::quota_server::QuotaServerConfig;
 use super::serve::{LivePage, ServeConfig};
 use super::signals::Signalled;
 use super::target::{Target, region_names};
-use crate::cli::{ConnectionArgs, ServeArgs};
+use crate::cli::ServeArgs;
 use crate::domain::device::AccountRegion;
 use crate::engine::StopSignal;
 use crate::engine::event::{Listener, Listeners};
@@ -22,7 +23,6 @@ pub(super) struct Work<'a> {
     pub(super) command: &'static str,
     pub(super) subject: Subject,
     pub(super) results: &'a Path,
-    pub(super) connection: &'a ConnectionArgs,
 }
 
 /// The counts of the command, its listeners, and its page, if one is served.
@@ -46,7 +46,6 @@ impl ServedResults {
         let summary = Summary {
             command: work.command,
             results: Some(work.results.to_owned()),
-            quota_server: work.connection.quota_server.clone(),
             started_at: Some(SystemTime::now()),
             ..Summary::default()
         };
@@ -74,8 +73,14 @@ impl ServedResults {
         })
     }
 
-    /// The account and the endpoint are known.
-    pub(super) fn met(&mut self, target: &Target, account_regions: &[AccountRegion]) {
+    /// The account and the endpoint are known, and the quota server's address is checked: as it was given, it may have a password.
+    pub(super) fn met(
+        &mut self,
+        target: &Target,
+        account_regions: &[AccountRegion],
+        quota_server: Option<&QuotaServerConfig>,
+    ) {
+        self.summary.quota_server = quota_server.map(|server| server.address().to_string());
         self.summary.account = target.account().map(ToString::to_string);
         self.summary.caller = target.caller().map(str::to_owned);
         self.summary.endpoint = target.url().map(str::to_owned);

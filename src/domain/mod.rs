@@ -11,6 +11,7 @@
 //! | `certificates` | certificate authorities from a PEM file |
 //! | [`clock`] | the time of this computer and of the service |
 //! | [`mod@format`] | formatting of rates, shares, counts and durations |
+//! | `local_url` | the URL of a server of this process |
 //! | [`service`] | the operations of the KVS control plane, their types, and the meaning of their failures |
 //! | [`error_codes`] | what to do about each error code |
 //! | [`role`] | what IAM and STS accept for an assumed role |
@@ -27,6 +28,7 @@ pub mod clock;
 pub mod device;
 pub mod error_codes;
 pub mod format;
+pub(crate) mod local_url;
 pub mod panics;
 mod region;
 pub mod role;

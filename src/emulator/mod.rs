@@ -53,7 +53,7 @@ mod wire;
 mod work;
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,6 +71,7 @@ use self::saver::Saver;
 use self::snapshot::Snapshot;
 use self::state_file::StateFile;
 use crate::domain::device::AccountId;
+use crate::domain::local_url::local_url;
 
 /// How the emulated service behaves.
 #[derive(Debug, Clone, PartialEq)]
@@ -250,14 +251,7 @@ impl Emulator {
 
     /// The endpoint URL for this computer.
     pub fn url(&self) -> String {
-        let mut address = self.address;
-        if address.ip().is_unspecified() {
-            address.set_ip(match address.ip() {
-                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-            });
-        }
-        format!("http://{address}")
+        local_url(self.address)
     }
 
     /// The counts of the requests so far.

@@ -1,7 +1,7 @@
 //! The HTTP server of the live page. It only reads, and nothing that a viewer does or fails to do reaches the run.
 
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use super::address::ServeAddress;
 use super::answers::{self, Served};
 use super::frames::Frames;
 use super::run::LiveRun;
+use crate::domain::local_url::local_url;
 
 /// The most connections at once. More wait until one ends. There are more than viewers, so that a scraper has its answer.
 const MOST_CONNECTIONS: usize = 400;
@@ -111,7 +112,7 @@ impl LiveServer {
         };
         thread.spawn(serving).map_err(refused)?;
         Ok(Self {
-            url: url(address),
+            url: format!("{}/", local_url(address)),
             frames,
             closing,
             has_closed,
@@ -174,16 +175,6 @@ fn listen(settings: &ServeSettings) -> Result<std::net::TcpListener, ServeError>
     let listener = std::net::TcpListener::bind(&*resolved).map_err(refused)?;
     listener.set_nonblocking(true).map_err(refused)?;
     Ok(listener)
-}
-
-fn url(mut address: SocketAddr) -> String {
-    if address.ip().is_unspecified() {
-        address.set_ip(match address {
-            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    format!("http://{address}/")
 }
 
 fn router(served: Served) -> Router {

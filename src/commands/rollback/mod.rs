@@ -50,7 +50,6 @@ pub(super) async fn run(args: &RollbackArgs, console: Console) -> Result<u8, Err
         command: ROLLBACK,
         subject: Subject::Deletions,
         results: &args.results,
-        connection: &args.connection,
     };
     let mut served = ServedResults::start(&args.serve, work, (&stop, &signalled))?;
     let left = rollback(args, console, stop, &mut served).await;
@@ -126,7 +125,7 @@ async fn rollback(
         .meet_all(&access, &guard, &account_regions, &stop)
         .await?;
     target.check_usable(&account_regions)?;
-    served.met(&target, &account_regions);
+    served.met(&target, &account_regions, quota_server.as_ref());
     let (stats, listeners) = (Arc::clone(&served.stats), served.listeners.clone());
     let quota_client =
         quota_server::join(quota_server.as_ref(), &target, &listeners, &stop).await?;

@@ -35,7 +35,6 @@ pub(super) async fn run(args: &VerifyArgs, console: Console) -> Result<u8, Error
         command: "verify",
         subject: Subject::Answers,
         results: &args.results,
-        connection: &args.connection,
     };
     let mut served = ServedResults::start(&args.serve, work, (&stop, &signalled))?;
     let ended = match verify(args, console, stop, &mut served).await {
@@ -103,7 +102,7 @@ async fn verify(
         .meet_all(&access, &guard, &account_regions, &stop)
         .await?;
     target.check_usable(&account_regions)?;
-    served.met(&target, &account_regions);
+    served.met(&target, &account_regions, quota_server.as_ref());
     let listeners = served.listeners.clone();
     let quota_client =
         quota_server::join(quota_server.as_ref(), &target, &listeners, &stop).await?;

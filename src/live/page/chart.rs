@@ -9,8 +9,8 @@ use crate::domain::format;
 use crate::live::history::{History, Sample};
 use crate::live::run::Snapshot;
 use crate::output::html::chart::{
-    BLUE, Chart, Drawn, DrawnIn, INK, ORANGE, OverTime, Size, TimeChart, VERMILION, chart, dashed,
-    font, whole,
+    Chart, Drawn, DrawnIn, INK, ORANGE, OverTime, Size, TimeChart, chart, dashed, font, rate_label,
+    stack,
 };
 
 /// There are at most this many bars.
@@ -55,21 +55,20 @@ fn drawn(size: Size, bars: &[Sample]) -> Drawn {
     });
     // With room for labels.
     let highest = 1.12 * heights.fold(0.0, f64::max);
-    let label = |rate: &f64| match whole(rate) {
-        text if text.is_empty() => format::about(*rate),
-        text => text,
-    };
     let axes = OverTime {
         time: "time since the run began",
         from: bars.first().map_or(0.0, |bar| bar.from),
         to: bars.last().map_or(1.0, |bar| bar.to),
         highest,
         what: "per second",
-        label: &label,
+        label: &rate_label,
         pauses: &[],
     };
     axes.draw(size, |chart| {
-        rectangles(chart, bars)?;
+        for bar in bars {
+            let time = (bar.from, bar.to);
+            stack(chart, time, bar.done_per_second, bar.throttled_per_second)?;
+        }
         for line in lines(bars, |bar| bar.ceiling) {
             chart.draw_series(std::iter::once(dashed(line, ORANGE)))?;
         }
@@ -79,23 +78,6 @@ fn drawn(size: Size, bars: &[Sample]) -> Drawn {
         }
         labels(chart, bars)
     })
-}
-
-fn rectangles<'b>(chart: &mut TimeChart<'_, 'b>, bars: &[Sample]) -> DrawnIn<'b> {
-    for bar in bars {
-        let below = bar.done_per_second;
-        let above = below + bar.throttled_per_second;
-        let parts = [(0.0, below, BLUE), (below, above, VERMILION)].into_iter();
-        let parts = parts.filter(|(from, to, _)| to > from);
-        let parts = parts.map(|(from, to, colour)| {
-            let mut part = Rectangle::new([(bar.from, from), (bar.to, to)], colour.filled());
-            // A gap of a pixel between bars.
-            part.set_margin(0, 0, 0, 1);
-            part
-        });
-        chart.draw_series(parts)?;
-    }
-    Ok(())
 }
 
 /// The stretches over which a limit is known, as lines.

@@ -169,6 +169,35 @@ pub(crate) fn whole(value: &f64) -> String {
     }
 }
 
+/// The label of a rate.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what plotters calls")]
+pub(crate) fn rate_label(per_second: &f64) -> String {
+    if per_second.fract() == 0.0 {
+        whole(per_second)
+    } else {
+        format::about(*per_second)
+    }
+}
+
+/// Draws what was done in a time, and on top of it what was throttled, both a second.
+pub(crate) fn stack<'b>(
+    chart: &mut TimeChart<'_, 'b>,
+    (from, to): (f64, f64),
+    done: f64,
+    throttled: f64,
+) -> DrawnIn<'b> {
+    let parts = [(0.0, done, BLUE), (done, done + throttled, VERMILION)].into_iter();
+    let parts = parts.filter(|(below, above, _)| above > below);
+    let parts = parts.map(|(below, above, colour)| {
+        let mut part = Rectangle::new([(from, below), (to, above)], colour.filled());
+        // A gap of a pixel between bars.
+        part.set_margin(0, 0, 0, 1);
+        part
+    });
+    chart.draw_series(parts)?;
+    Ok(())
+}
+
 /// The label of a working time.
 pub(crate) fn clock(seconds: f64) -> String {
     let whole = Duration::try_from_secs_f64(seconds.round()).unwrap_or_default();

@@ -7,10 +7,9 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::limits::{Level, Limits};
 use super::timeline::{Bar, Timeline};
-use crate::domain::format;
 use crate::output::html::chart::{
     BLUE, Drawn, DrawnIn, INK, MESH, ORANGE, OverTime, Size, TimeChart, VERMILION, count, dashed,
-    draw, font, seconds, top, whole,
+    draw, font, rate_label, seconds, stack, top, whole,
 };
 use crate::output::html::parts::took;
 
@@ -75,32 +74,17 @@ pub(super) fn pace(timeline: &Timeline, limits: &Limits, size: Size) -> Drawn {
         .map(|(bar, throttled)| bar.per_second + throttled)
         .chain(levels.map(|level| level.per_second))
         .fold(0.0, f64::max);
-    let name = |rate: &f64| match whole(rate) {
-        text if text.is_empty() => format::about(*rate),
-        text => text,
-    };
     // With room for labels.
     over_time(
         timeline,
         size,
         1.12 * highest,
         "per second",
-        &name,
+        &rate_label,
         |chart| {
             for (bar, throttled) in &bars {
-                let (from, to) = (seconds(bar.from), seconds(bar.to));
-                let below = bar.per_second;
-                let done = [(from, 0.0), (to, below)];
-                let more = [(from, below), (to, below + throttled)];
-                // A gap of a pixel between bars.
-                let parts = [(done, BLUE), (more, VERMILION)].into_iter();
-                let parts = parts.filter(|(corners, _)| corners[1].1 > corners[0].1);
-                let parts = parts.map(|(corners, colour)| {
-                    let mut part = Rectangle::new(corners, colour.filled());
-                    part.set_margin(0, 0, 0, 1);
-                    part
-                });
-                chart.draw_series(parts)?;
+                let time = (seconds(bar.from), seconds(bar.to));
+                stack(chart, time, bar.per_second, *throttled)?;
             }
             for level in &limits.quotas {
                 chart.draw_series(std::iter::once(dashed(line(level), ORANGE)))?;
@@ -134,7 +118,7 @@ fn label_levels<'b>(
             continue;
         }
         last = Some(level.per_second.to_bits());
-        let text = format!("quota {}", short(level.per_second));
+        let text = format!("quota {}", rate_label(&level.per_second));
         let at = (seconds(level.from), level.per_second);
         let style = font()
             .color(&ORANGE)
@@ -142,7 +126,7 @@ fn label_levels<'b>(
         label(chart, at, (5, -3), text, style)?;
     }
     if let Some(level) = limits.grants.last() {
-        let text = format!("granted {}", short(level.per_second));
+        let text = format!("granted {}", rate_label(&level.per_second));
         let at = (seconds(level.to), level.per_second);
         // Beside the line, where the rate is below it; at the chart's end above it.
         let has_room = timeline.length() - level.to > room;
@@ -196,13 +180,6 @@ fn label<'b>(
     let text = EmptyElement::at(at) + Text::new(text, offset, style);
     chart.draw_series(std::iter::once(text))?;
     Ok(())
-}
-
-fn short(rate: f64) -> String {
-    match whole(&rate) {
-        text if text.is_empty() => format::about(rate),
-        text => text,
-    }
 }
 
 /// A chart over working time, with a line for each pause that was cut out.
